@@ -1,0 +1,155 @@
+"""Every exception of Parley, in one tree.
+
+ParleyError                   str(error) is one sentence a person can act on
+├── StartError                start is refused; the process ends with exit code 2
+│   ├── SettingsError         wrong settings, all of them at once
+│   ├── PersonalityError      a file in personalities/ is wrong
+│   ├── ModelError            no model, a wrong file, not enough memory
+│   └── DataError             the data folder or the database cannot be used
+├── RequestError              a question or request is refused; nothing was done
+│   ├── EmptyQuestion
+│   ├── PromptTooLong         does not fit the window
+│   ├── QueueFull             try again after ``retry_after`` seconds
+│   ├── AccessDenied
+│   ├── OverLimit             too many in flight or per minute; ``retry_after``
+│   └── UnknownPersonality
+├── EngineFailed              the engine failed under a generation
+├── StorageFull               the disk (or its quota) is full; nothing was stored
+└── PlatformError             raised by adapters, never an SDK's own exception
+    ├── RateLimited           the platform asks to wait ``retry_after`` seconds
+    ├── MessageGone           the message or its channel no longer exists
+    ├── NotPermitted          not a member, no permission, token revoked
+    ├── MessageTooLong        the platform refuses the size
+    ├── Unavailable           5xx, dropped, timed out; ``ambiguous`` if it may have happened
+    └── PlatformRefused       any other refusal, with the platform's code
+"""
+
+from __future__ import annotations
+
+
+class ParleyError(Exception):
+    """The root; its text is one clear sentence."""
+
+
+class StartError(ParleyError):
+    """Parley cannot start; exit code 2."""
+
+
+class SettingsError(StartError):
+    """One or more settings are wrong; ``problems`` holds one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PersonalityError(StartError):
+    """A personality file is wrong; the text names file and line."""
+
+
+class ModelError(StartError):
+    """The model cannot be used; the text says what to do."""
+
+
+class DataError(StartError):
+    """The data folder or database cannot be used; the text says what to do."""
+
+
+class RequestError(ParleyError):
+    """The request is refused before anything was done."""
+
+
+class EmptyQuestion(RequestError):
+    """There is nothing to answer."""
+
+
+class PromptTooLong(RequestError):
+    """``num_tokens`` do not fit into ``max_tokens``."""
+
+    def __init__(self, num_tokens: int, max_tokens: int) -> None:
+        super().__init__(
+            f"This is too long for the model: {num_tokens:,} tokens, and {max_tokens:,} fit. "
+            "Please shorten it or send it in parts."
+        )
+        self.num_tokens = num_tokens
+        self.max_tokens = max_tokens
+
+
+class QueueFull(RequestError):
+    """Everybody is asking at once; ``retry_after`` in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            f"Too many questions are waiting; please try again in {max(1, round(retry_after))} s."
+        )
+        self.retry_after = retry_after
+
+
+class AccessDenied(RequestError):
+    """This person may not use Parley here."""
+
+
+class OverLimit(RequestError):
+    """A per-person limit is used up; ``retry_after`` in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnknownPersonality(RequestError):
+    """No personality (or model) has this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"There is no personality {name!r}; known are {', '.join(known)}.")
+        self.name = name
+
+
+class EngineFailed(ParleyError):
+    """The engine failed while it worked on this generation."""
+
+
+class StorageFull(ParleyError):
+    """Nothing could be stored; the disk is full."""
+
+
+class PlatformError(ParleyError):
+    """A platform refused or failed a call."""
+
+
+class RateLimited(PlatformError):
+    """The platform asks to wait ``retry_after`` seconds."""
+
+    def __init__(self, method: str, retry_after: float) -> None:
+        super().__init__(f"{method} was rate limited; it may be called again in {retry_after} s.")
+        self.method = method
+        self.retry_after = retry_after
+
+
+class MessageGone(PlatformError):
+    """The message or its channel no longer exists; do not try again."""
+
+
+class NotPermitted(PlatformError):
+    """The bot may not do this; do not try again."""
+
+
+class MessageTooLong(PlatformError):
+    """The platform refuses the size of the message."""
+
+
+class Unavailable(PlatformError):
+    """The platform failed or was out of reach; an ``ambiguous`` call may have happened."""
+
+    def __init__(self, message: str, *, ambiguous: bool) -> None:
+        super().__init__(message)
+        self.ambiguous = ambiguous
+
+
+class PlatformRefused(PlatformError):
+    """Any other refusal; ``code`` is the platform's own word for it."""
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(f"{method} was refused: {code}.")
+        self.method = method
+        self.code = code

@@ -1,0 +1,62 @@
+"""The names of Parley's metrics. No person, channel or thread ever stands in a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_FIRST_TOKEN = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 180)
+_STEP = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class Metrics:
+    """One set of metrics on a registry of its own, so that two Parleys in a test do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.turns = Counter("parley_turns", "Turns that ended.", ["adapter", "state"], registry=r)
+        self.queue_length = Gauge("parley_queue_length", "Generations waiting.", registry=r)
+        self.running_sequences = Gauge(
+            "parley_running_sequences", "Sequences decoded at once.", registry=r
+        )
+        self.resident_threads = Gauge(
+            "parley_resident_threads", "Threads whose cells are in the KV pool.", registry=r
+        )
+        self.parked_bytes = Gauge("parley_parked_bytes", "Parked state.", ["tier"], registry=r)
+        self.prompt_tokens = Counter(
+            "parley_prompt_tokens",
+            "Prompt tokens, by where they came from.",
+            ["source"],
+            registry=r,
+        )
+        self.completion_tokens = Counter(
+            "parley_completion_tokens", "Tokens generated.", registry=r
+        )
+        self.preempted = Counter(
+            "parley_preempted", "Sequences sent back to the queue for room.", registry=r
+        )
+        self.cancelled = Counter("parley_cancelled", "Generations cancelled.", registry=r)
+        self.engine_restarts = Counter(
+            "parley_engine_restarts", "Times the engine loop was restarted.", registry=r
+        )
+        self.first_token = Histogram(
+            "parley_first_token_seconds",
+            "From accepted to first token.",
+            buckets=_FIRST_TOKEN,
+            registry=r,
+        )
+        self.step = Histogram("parley_step_seconds", "One engine step.", buckets=_STEP, registry=r)
+        self.platform_calls = Counter(
+            "parley_platform_calls",
+            "Calls to platforms.",
+            ["adapter", "method", "status"],
+            registry=r,
+        )
+        self.loop_lag = Histogram(
+            "parley_loop_lag_seconds", "How late the event loop wakes.", buckets=_LAG, registry=r
+        )
+
+    def expose(self) -> bytes:
+        """The text format that Prometheus scrapes."""
+        return generate_latest(self.registry)

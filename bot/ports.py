@@ -1,0 +1,277 @@
+"""The Protocols between the parts of Parley.
+
+Each port has as few methods as its caller uses and says what it raises. What only some
+platforms can do is a small Protocol of its own, checked with ``isinstance``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from aiohttp import web
+
+from bot.types import (
+    ChatMessage,
+    CompletionRequest,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Incoming,
+    Label,
+    Limits,
+    Person,
+    Personality,
+    Place,
+    Question,
+    Rendered,
+    ThreadSummary,
+    Turn,
+    TurnState,
+    Usage,
+)
+
+Handler = Callable[[Incoming], Awaitable[None]]
+"""``Conversations.handle``: returns once what must survive is on disk."""
+
+
+class Clock(Protocol):
+    """Time as an argument. ``monotonic`` in seconds; ``now`` aware UTC."""
+
+    def monotonic(self) -> float: ...
+    def now(self) -> datetime: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Adapter(Protocol):
+    """One platform. Every method but ``render`` may raise ``PlatformError``, and only that.
+
+    Entering connects (and raises ``SettingsError`` for a refused token), leaving closes.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def limits(self) -> Limits: ...
+
+    def render(self, markdown: str) -> Rendered:
+        """Markdown as the platform's markup. Pure; escapes every ping and control sequence."""
+        ...
+
+    async def listen(self, handler: Handler) -> None:
+        """Deliver to ``handler`` until cancelled; raise ``PlatformError`` if the line is lost.
+
+        A delivery is acknowledged to the platform only after ``handler`` returned.
+        """
+        ...
+
+    async def post(self, place: Place, text: Rendered, label: Label) -> str:
+        """Post into the thread; the message id. Not repeated after an ambiguous failure."""
+        ...
+
+    async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
+        """Replace the text of one of our messages."""
+        ...
+
+    async def delete(self, place: Place, message_id: str) -> None:
+        """Delete one of our messages."""
+        ...
+
+    async def typing(self, place: Place) -> None:
+        """Show that an answer is on its way, where the platform can; else do nothing."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Whispers(Protocol):
+    """A platform that can show a message to one person only."""
+
+    async def whisper(self, place: Place, person: Person, text: Rendered) -> None: ...
+
+
+@runtime_checkable
+class Reacts(Protocol):
+    """A platform on which the bot may put a 👀 under a question, and take it away."""
+
+    async def react(self, place: Place, message_id: str) -> None: ...
+    async def unreact(self, place: Place, message_id: str) -> None: ...
+
+
+@runtime_checkable
+class FindsPosts(Protocol):
+    """A platform that can be asked which posts carry a turn's label."""
+
+    async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
+        """Part number -> message id of every post labelled with the turn."""
+        ...
+
+
+@runtime_checkable
+class HasRoutes(Protocol):
+    """An adapter that takes deliveries over HTTP and verifies them by itself."""
+
+    def routes(self) -> Sequence[web.RouteDef]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterContext:
+    """What an adapter is made of. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
+
+    ``observe(method, status)`` counts one call to the platform. Each adapter package has
+    ``create(context: AdapterContext) -> Adapter``.
+    """
+
+    settings: Mapping[str, str]
+    observe: Callable[[str, str], None]
+    clock: Clock
+
+
+class Generation(Protocol):
+    """A reply in the making: ``Queued`` as the place changes, ``Delta``, ``Finished`` last.
+
+    ``cancel`` takes effect at the next step; the iterator then still ends with ``Finished``.
+    Who stops reading must call it. Harmless when finished.
+    """
+
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> GenerationEvent: ...
+    def cancel(self) -> None: ...
+
+
+class TextGenerator(Protocol):
+    """The engine. ``window`` is the tokens of one thread, prompt and reply together."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def window(self) -> int: ...
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        """Exact prompt tokens of ``messages`` in the model's own template and tokenizer."""
+        ...
+
+    async def generate(self, request: GenerationRequest) -> Generation:
+        """Queue a request. Raises ``QueueFull``, ``PromptTooLong`` or ``EngineFailed``."""
+        ...
+
+
+class ThreadStore(Protocol):
+    """Threads and turns on disk. Every write is committed when its method returns.
+
+    Writes raise ``StorageFull`` when the disk is full, and have then changed nothing.
+    A turn is unique on (adapter, workspace, channel, message id), an event on
+    (adapter, event id); both keys outlive ``forget`` and pruning by a day.
+    """
+
+    async def accept(self, question: Question) -> Turn | None:
+        """Store a question as a queued turn; None if its message was accepted before."""
+        ...
+
+    async def accept_event(self, incoming: Incoming) -> bool:
+        """Note an event that is no question; False if it was noted before."""
+        ...
+
+    async def add_remark(self, question: Question) -> None:
+        """Keep a message of a known thread that was not said to Parley, for later prompts."""
+        ...
+
+    async def knows(self, place: Place) -> bool:
+        """Whether Parley takes part in this thread."""
+        ...
+
+    async def turn(self, turn_id: str) -> Turn | None: ...
+
+    async def turn_of_message(self, place: Place, message_id: str) -> Turn | None:
+        """The turn whose question or reply is this message (``place.thread`` is ignored)."""
+        ...
+
+    async def turns(self, place: Place) -> list[Turn]:
+        """The thread's turns in order, from the first that is still kept in the context."""
+        ...
+
+    async def unfinished(self) -> list[Turn]:
+        """Every queued or running turn, oldest first."""
+        ...
+
+    async def begin(self, turn_id: str) -> Turn:
+        """State running, ``attempts`` + 1."""
+        ...
+
+    async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
+        """State queued, reply empty, posts kept; ``attempts`` set if given."""
+        ...
+
+    async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
+        """Record (or replace) one message of the reply."""
+        ...
+
+    async def remove_post(self, turn_id: str, part: int) -> None: ...
+
+    async def finish(
+        self,
+        turn_id: str,
+        state: TurnState,
+        *,
+        reply: str,
+        reason: FinishReason | None = None,
+        usage: Usage = Usage(),
+    ) -> None: ...
+
+    async def edit_question(self, turn_id: str, text: str) -> None: ...
+
+    async def keep_from(self, place: Place, number: int) -> None:
+        """Leave turns before ``number`` out of later prompts; they stay in the history."""
+        ...
+
+    async def rate(self, turn_id: str, rating: int) -> None: ...
+
+    async def personality(self, place: Place) -> str | None:
+        """The thread's personality, else its channel's, else None."""
+        ...
+
+    async def set_personality(self, place: Place, name: str | None) -> None: ...
+    async def set_channel_personality(self, place: Place, name: str | None) -> None: ...
+
+    async def forget(self, place: Place) -> list[Turn]:
+        """Delete the thread with all its turns; what was deleted."""
+        ...
+
+    async def threads(self, person_id: str) -> list[ThreadSummary]: ...
+
+    async def prune(self, before: datetime) -> int:
+        """Delete turns finished before; how many. Also drops keys older by a day."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Conversations(Protocol):
+    """What adapters call."""
+
+    async def handle(self, incoming: Incoming) -> None:
+        """Take what a platform delivered; returns once what must survive is on disk.
+
+        Raises ``StorageFull`` (answer the platform with an error: it delivers again).
+        """
+        ...
+
+    async def complete(self, request: CompletionRequest) -> Generation:
+        """Answer a program. Raises ``RequestError`` and ``EngineFailed``."""
+        ...
+
+    def personalities(self) -> tuple[Personality, ...]: ...
+
+    async def describe(self, place: Place) -> ThreadSummary: ...
+
+    async def threads(self, person: Person) -> list[ThreadSummary]: ...

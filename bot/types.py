@@ -1,0 +1,388 @@
+"""Frozen values that cross borders between adapters, conversation, history and inference.
+
+Nothing here does I/O or imports anything of ours. Times are aware UTC datetimes named
+``*_at``; durations are seconds as ``float``; counts are ``num_*``; limits are ``max_*``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NewType
+from urllib.parse import quote, unquote
+
+Rendered = NewType("Rendered", str)
+"""Text in a platform's own markup, made by ``Adapter.render``; the only thing ever posted."""
+
+Role = Literal["system", "user", "assistant"]
+Scope = Literal["workspace", "channel", "message"]
+
+
+class FinishReason(StrEnum):
+    """Why the model's text ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+    LOOPED = "looped"
+
+
+class TurnState(StrEnum):
+    """Where a turn stands; a turn is a row on disk from the moment it is accepted."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_finished(self) -> bool:
+        return self not in (TurnState.QUEUED, TurnState.RUNNING)
+
+
+def _escape(part: str) -> str:
+    return quote(part, safe=":;@.,=+-_~!$'()*")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a thread is. Text form: ``adapter:workspace/channel/thread``."""
+
+    adapter: str
+    workspace: str
+    channel: str
+    thread: str
+
+    def __str__(self) -> str:
+        parts = (self.workspace, self.channel, self.thread)
+        return f"{self.adapter}:{'/'.join(map(_escape, parts))}"
+
+    @property
+    def channel_form(self) -> str:
+        """``slack:T01/C01``: the channel without the thread, as access rules name it."""
+        return f"{self.adapter}:{_escape(self.workspace)}/{_escape(self.channel)}"
+
+    @property
+    def workspace_form(self) -> str:
+        """``slack:T01``: the workspace, as access rules name it."""
+        return f"{self.adapter}:{_escape(self.workspace)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read the text form; ValueError with one sentence if it is not one."""
+        adapter, colon, rest = text.partition(":")
+        parts = rest.split("/")
+        if not (adapter and colon and len(parts) == 3):
+            raise ValueError(f"{text!r} is not of the form adapter:workspace/channel/thread")
+        workspace, channel, thread = map(unquote, parts)
+        return cls(adapter, workspace, channel, thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who speaks. ``id`` is the text form ``adapter:workspace/user``, unique everywhere."""
+
+    id: str
+    name: str = ""
+    role_ids: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.id
+
+    @classmethod
+    def at(
+        cls,
+        place: Place,
+        user: str,
+        name: str = "",
+        role_ids: tuple[str, ...] = (),
+    ) -> Person:
+        """The person with the platform's id ``user`` in the workspace of ``place``."""
+        return cls(f"{place.workspace_form}/{_escape(user)}", name or user, role_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a question; ``size`` in bytes."""
+
+    name: str
+    media_type: str
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What a platform delivered, normalised. ``event_id`` is unique per delivery event."""
+
+    event_id: str
+    place: Place
+    person: Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Incoming):
+    """A message for Parley, own mention removed.
+
+    A message that neither mentions Parley nor is direct belongs to Parley only if its
+    thread does already; if it mentions somebody else it is context, not a question.
+    """
+
+    text: str
+    message_id: str
+    sent_at: datetime
+    is_direct: bool = False
+    is_mention: bool = False
+    mentions_others: bool = False
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Incoming):
+    """Something a person says besides asking: ``name`` as in ``bot.commands``."""
+
+    name: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest(Incoming):
+    """Stop the turn whose question or reply is ``message_id``.
+
+    The adapter sets ``reaction`` to the platform's name of the reaction; which reactions
+    mean stop is a setting. ``None``: a button or the like that can only mean stop.
+    """
+
+    message_id: str
+    reaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionEdited(Incoming):
+    """The message ``message_id`` reads ``text`` now (own mention removed)."""
+
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionDeleted(Incoming):
+    """The message ``message_id`` is gone; ``person`` may be unknown (empty name)."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback(Incoming):
+    """A judgement on the reply ``message_id``: +1, -1, or 0 to take it back."""
+
+    message_id: str
+    rating: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a post carries so that it can be found again: its turn, and which part of it."""
+
+    turn_id: str
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateRule:
+    """At most ``max_calls`` of ``methods`` (names of Adapter methods) in ``seconds``, per scope."""
+
+    methods: frozenset[str]
+    scope: Scope
+    max_calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a platform allows; every number may be shortened by a test.
+
+    ``max_size``: rendered characters of one message. ``edit_interval``: seconds below which
+    another edit of the same message is not worth a call. ``ack_deadline``: seconds within
+    which a delivery must be answered. ``edit_deadline``: seconds after which an edit of a
+    message is refused, if any. ``call_timeout``: seconds after which a call is given up.
+    """
+
+    max_size: int
+    rules: tuple[RateRule, ...] = ()
+    edit_interval: float = 0.7
+    ack_deadline: float = 3.0
+    edit_deadline: float | None = None
+    call_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message as the model's chat template sees it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen; names and meanings are llama.cpp's.
+
+    ``temperature`` 0 is greedy. ``top_k`` 0, ``top_p`` 1, ``min_p`` 0, ``repeat_penalty`` 1
+    and ``dry_multiplier`` 0 switch that sampler off. ``seed`` None: a random one.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    dry_multiplier: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """A system prompt with a name; loaded from ``personalities/<name>.md``."""
+
+    name: str
+    title: str
+    prompt: str
+    description: str = ""
+    language: str = "en"
+    greeting: str = ""
+    suggested_questions: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
+    reasoning: Literal["hidden", "shown", "folded"] = "hidden"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """What the engine is asked. ``person`` is who it is fair to; ``thread`` a reuse hint."""
+
+    messages: tuple[ChatMessage, ...]
+    person: str
+    thread: str | None = None
+    sampling: Sampling = Sampling()
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one generation; ``cached_tokens`` of the prompt were not evaluated again."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Waiting: ``place`` 1 is next; ``wait`` an estimate in seconds, None while unknown."""
+
+    place: int
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More text, never half a character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``."""
+
+    reason: FinishReason
+    usage: Usage = Usage()
+    detail: str = ""
+
+
+GenerationEvent = Queued | Delta | Finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest:
+    """What a program asks: stateless, nothing of its text is kept.
+
+    ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
+    are the person. ``personality`` None: none. Sampling fields left None take the
+    personality's, or the default.
+    """
+
+    account: str
+    messages: tuple[ChatMessage, ...]
+    user: str | None = None
+    personality: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message of a reply on the platform; ``part`` counts from 0."""
+
+    part: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A question and its reply, as stored. ``number`` counts within the thread from 1.
+
+    ``text`` is the question, ``reply`` the Markdown shown so far. ``remarks`` are messages
+    said in the thread before this question and not to Parley, as ``(name, text)``.
+    """
+
+    id: str
+    place: Place
+    number: int
+    state: TurnState
+    person: Person
+    message_id: str
+    text: str
+    accepted_at: datetime
+    is_direct: bool = False
+    reply: str = ""
+    attempts: int = 0
+    finish_reason: FinishReason | None = None
+    usage: Usage = Usage()
+    posts: tuple[Post, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSummary:
+    """What ``describe`` and ``threads`` tell of a thread."""
+
+    place: Place
+    personality: str
+    num_turns: int
+    title: str = ""
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterState:
+    """What ``/readyz`` says of an adapter: ``off``, ``starting``, ``up`` or ``down``."""
+
+    name: str
+    status: Literal["off", "starting", "up", "down"]
+    detail: str = ""
+    data: dict[str, str] = field(default_factory=dict)
