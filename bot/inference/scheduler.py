@@ -1,0 +1,212 @@
+"""Which tokens the next step evaluates. Pure and synchronous: no clock, no I/O, no model.
+
+Decode tokens come first, then prefill chunks up to ``prefill_tokens``, so that a long
+prompt never freezes running replies. Admission is fair to people, not to requests: a
+person's n-th waiting request stands in the n-th round (start-time fair queueing), and
+rounds are served in order of arrival.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping
+
+from bot.errors import QueueFull
+from bot.inference.kv import KVPool
+from bot.inference.sequence import Chunk, Opening, Sequence, Status, Step
+from bot.types import FinishReason
+
+_HEADROOM = 32
+"""Cells kept free per running sequence when another is admitted: room to grow a while."""
+
+
+def _rank(sequence: Sequence) -> tuple[int, int]:
+    return sequence.ticket, sequence.id
+
+
+class Scheduler:
+    """Owns every sequence from ``add`` until it is finished."""
+
+    def __init__(
+        self, *, max_running: int, max_waiting: int, num_cells: int, max_batch: int
+    ) -> None:
+        self.max_running = max_running
+        self.max_waiting = max_waiting
+        self.max_batch = max_batch
+        self.prefill_tokens = max_batch
+        self.num_preempted = 0
+        self._pool = KVPool(num_cells, max_running)
+        self._waiting: list[Sequence] = []
+        self._running: list[Sequence] = []
+        self._released: list[int] = []
+        self._round = 0
+        self._last_ticket: dict[str, int] = {}
+
+    @property
+    def running(self) -> tuple[Sequence, ...]:
+        """Sequences with a slot, oldest first."""
+        return tuple(self._running)
+
+    @property
+    def waiting(self) -> tuple[Sequence, ...]:
+        """Sequences without a slot, in the order in which they will get one."""
+        return tuple(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) >= self.max_waiting
+
+    @property
+    def num_cells_used(self) -> int:
+        return self._pool.num_used
+
+    def add(self, sequence: Sequence, *, retry_after: float = 5.0) -> None:
+        """Queue a sequence; raises QueueFull."""
+        if self.is_full:
+            raise QueueFull(retry_after)
+        ticket = max(self._round, self._last_ticket.get(sequence.person, -1) + 1)
+        sequence.ticket = self._last_ticket[sequence.person] = ticket
+        insort(self._waiting, sequence, key=_rank)
+
+    def finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        """End a sequence wherever it stands; its slot is free within one step."""
+        if sequence.is_finished:
+            return
+        if sequence.status is Status.WAITING:
+            self._waiting.remove(sequence)
+        else:
+            self._vacate(sequence)
+        sequence.status = Status.FINISHED
+        sequence.finish_reason = reason
+        self._forget_person(sequence.person)
+
+    def plan(self) -> Step | None:
+        """The next step, or None when there is nothing to do."""
+        self._make_room_to_decode()
+        chunks = [self._chunk(s, 1) for s in self._running if s.status is Status.DECODE]
+        budget = min(self.prefill_tokens, self.max_batch - len(chunks))
+        opened = self._admit_and_prefill(chunks, budget)
+        released, self._released = self._released, []
+        if not (released or chunks):
+            return None
+        return Step(released, opened, chunks)
+
+    def apply(
+        self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
+    ) -> list[Sequence]:
+        """Take in what the model did: ``sampled`` maps slot to token. Who has a new token."""
+        by_slot = {s.slot: s for s in self._running}
+        advanced = []
+        for chunk in step.chunks:
+            sequence = by_slot.get(chunk.slot)
+            if sequence is None:  # finished while the step ran; its slot is released next
+                continue
+            sequence.num_cached += len(chunk.tokens)
+            if chunk.wants_token:
+                self._accept(sequence, sampled[chunk.slot], is_end)
+                advanced.append(sequence)
+        return advanced
+
+    def undo(self, step: Step) -> list[Sequence]:
+        """The model had no room for ``step`` and did nothing but release and open slots.
+
+        The prefill share shrinks; with nothing left to shrink the youngest goes back to the
+        queue; a sequence that has no room even alone is failed, and returned.
+        """
+        for chunk in step.chunks:
+            sequence = next((s for s in self._running if s.slot == chunk.slot), None)
+            if sequence is not None:
+                self._pool.grow(chunk.slot, -len(chunk.tokens))
+        if step.num_prefill > 1:
+            self.prefill_tokens = max(1, step.num_prefill // 2)
+        elif len(self._running) > 1:
+            self._preempt(self._running[-1])
+        else:
+            return self.fail_running()
+        return []
+
+    def fail_running(self) -> list[Sequence]:
+        """Every running sequence ends with ``error``; who they were."""
+        failed = list(self._running)
+        for sequence in failed:
+            self.finish(sequence, FinishReason.ERROR)
+        return failed
+
+    def _accept(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
+        sequence.status = Status.DECODE
+        if is_end(token):
+            self.finish(sequence, FinishReason.STOP)
+            return
+        sequence.tokens.append(token)
+        if sequence.num_generated >= sequence.max_tokens:
+            self.finish(sequence, FinishReason.LENGTH)
+
+    def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> list[Opening]:
+        opened: list[Opening] = []
+        for sequence in self._running:
+            if sequence.status is Status.PREFILL:
+                budget -= self._prefill(sequence, chunks, budget)
+        while budget > 0 and self._waiting and self._can_admit(self._waiting[0]):
+            sequence = self._waiting.pop(0)
+            opened.append(self._open(sequence))
+            budget -= self._prefill(sequence, chunks, budget)
+        return opened
+
+    def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
+        num_tokens = min(budget, sequence.num_pending, self._pool.num_free)
+        if num_tokens > 0:
+            chunks.append(self._chunk(sequence, num_tokens))
+        return max(0, num_tokens)
+
+    def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
+        start = sequence.num_cached
+        self._pool.grow(sequence.seat, num_tokens)
+        tokens = sequence.tokens[start : start + num_tokens]
+        return Chunk(sequence.seat, start, tokens, start + num_tokens == len(sequence.tokens))
+
+    def _can_admit(self, sequence: Sequence) -> bool:
+        if not self._pool.has_slot:
+            return False
+        if not self._running:
+            return True
+        promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
+        headroom = _HEADROOM * (len(self._running) + 1)
+        return self._pool.num_free >= promised + sequence.num_pending + headroom
+
+    def _open(self, sequence: Sequence) -> Opening:
+        slot = sequence.slot = self._pool.take()
+        sequence.status = Status.PREFILL
+        self._running.append(sequence)
+        self._round = max(self._round, sequence.ticket)
+        generated = sequence.tokens[sequence.num_prompt :]
+        return Opening(slot, sequence.sampling, generated)
+
+    def _make_room_to_decode(self) -> None:
+        while self._num_decoding() > self._pool.num_free and len(self._running) > 1:
+            self._preempt(self._running[-1])
+
+    def _num_decoding(self) -> int:
+        return sum(1 for s in self._running if s.status is Status.DECODE)
+
+    def _preempt(self, sequence: Sequence) -> None:
+        """Back to the head of its round, to be evaluated again; what it said is kept."""
+        self._vacate(sequence)
+        sequence.status = Status.WAITING
+        sequence.num_cached = 0
+        sequence.ticket = min(sequence.ticket, self._round)
+        insort(self._waiting, sequence, key=_rank)
+        self.num_preempted += 1
+
+    def _vacate(self, sequence: Sequence) -> None:
+        self._running.remove(sequence)
+        self._pool.free(sequence.seat)
+        self._released.append(sequence.seat)
+        sequence.slot = None
+
+    def _forget_person(self, person: str) -> None:
+        if not any(s.person == person for s in self._everyone()):
+            self._last_ticket.pop(person, None)
+
+    def _everyone(self) -> Iterable[Sequence]:
+        yield from self._waiting
+        yield from self._running

@@ -1,0 +1,97 @@
+"""One request's tokens and status, and what one engine step does. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from bot.types import FinishReason, Sampling
+
+
+class Status(Enum):
+    """Where a sequence stands; a pre-empted one is waiting again."""
+
+    WAITING = auto()
+    PREFILL = auto()
+    DECODE = auto()
+    FINISHED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One request. ``tokens`` is the prompt followed by what was generated.
+
+    ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
+    the last. ``ticket`` orders admission (see Scheduler).
+    """
+
+    id: int
+    person: str
+    tokens: list[int]
+    max_tokens: int
+    sampling: Sampling
+    num_prompt: int = field(init=False)
+    num_cached: int = 0
+    slot: int | None = None
+    status: Status = Status.WAITING
+    ticket: int = 0
+    finish_reason: FinishReason | None = None
+
+    def __post_init__(self) -> None:
+        self.num_prompt = len(self.tokens)
+
+    @property
+    def num_generated(self) -> int:
+        return len(self.tokens) - self.num_prompt
+
+    @property
+    def seat(self) -> int:
+        """The slot of a sequence that has one; RuntimeError otherwise: a planning bug."""
+        if self.slot is None:
+            raise RuntimeError(f"sequence {self.id} has no slot")
+        return self.slot
+
+    @property
+    def num_pending(self) -> int:
+        """Tokens known and not yet evaluated."""
+        return len(self.tokens) - self.num_cached
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status is Status.FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """``tokens`` of one slot from position ``start``; ``wants_token``: sample after the last."""
+
+    slot: int
+    start: int
+    tokens: list[int]
+    wants_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A slot taken by a sequence: a fresh sampler chain that has seen ``generated``."""
+
+    slot: int
+    sampling: Sampling
+    generated: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of the model: free cells, open chains, then decode all chunks at once."""
+
+    released: list[int]
+    opened: list[Opening]
+    chunks: list[Chunk]
+
+    @property
+    def num_decode(self) -> int:
+        return sum(1 for c in self.chunks if c.wants_token and len(c.tokens) == 1)
+
+    @property
+    def num_prefill(self) -> int:
+        return sum(len(c.tokens) for c in self.chunks) - self.num_decode

@@ -1,0 +1,278 @@
+"""The async front of the engine: one loop that plans on the event loop and computes beside it.
+
+Only ``Model.run`` leaves the event loop, to one worker. While it computes a step, the text
+of the step before is published, so reading costs the model nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence as Items
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.model import Model, NoRoom
+from bot.inference.prefill import PrefillBudget
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Sequence, Step
+from bot.inference.stream import GenerationStream
+from bot.inference.text import TextStream
+from bot.metrics import Metrics
+from bot.types import (
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Queued,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
+
+_MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
+_SMOOTHING = 0.2
+_FAILED = "The model failed while it worked on this answer. Please ask again."
+_NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
+
+
+@dataclass(slots=True)
+class _Reply:
+    """A sequence with the text that came of it. ``accepted_at`` in monotonic seconds."""
+
+    sequence: Sequence
+    stream: GenerationStream
+    text: TextStream
+    accepted_at: float
+    num_shown: int = 0
+    queued: Queued | None = field(default=None)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.sequence.num_prompt, 0, self.sequence.num_generated)
+
+
+class InferenceService:
+    """``bot.ports.TextGenerator`` over one model. Enter it before use; it closes the model."""
+
+    def __init__(
+        self, model: Model, metrics: Metrics, *, max_running: int, max_waiting: int
+    ) -> None:
+        self._model = model
+        self._metrics = metrics
+        self._scheduler = Scheduler(
+            max_running=max_running,
+            max_waiting=max_waiting,
+            num_cells=model.num_cells,
+            max_batch=model.max_batch,
+        )
+        self._prefill = PrefillBudget(model.max_batch - max_running)
+        self._replies: dict[int, _Reply] = {}
+        self._advanced: list[Sequence] = []
+        self._num_accepted = 0
+        self._num_preempted = 0
+        self._mean_seconds = 2.0
+        self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
+        self._needs_reset = False
+        self._work = asyncio.Event()
+        self._compute = ThreadPoolExecutor(1, "parley-model")
+        self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
+        self._loop_task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def window(self) -> int:
+        return self._model.window
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._scheduler.waiting)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._scheduler.running)
+
+    @property
+    def is_healthy(self) -> bool:
+        """False after three failures of the engine loop within a minute."""
+        if len(self._failures) < _MAX_FAILURES:
+            return True
+        return time.monotonic() - self._failures[0] > _FAILURE_SECONDS
+
+    async def count(self, messages: Items[ChatMessage]) -> int:
+        return len(await self._encode(messages))
+
+    async def generate(self, request: GenerationRequest) -> GenerationStream:
+        """Queue a request; see ``TextGenerator.generate`` for what it raises."""
+        if self._scheduler.is_full:
+            raise QueueFull(self._estimate(self.num_waiting))
+        tokens = await self._encode(request.messages)
+        room = self.window - len(tokens)
+        if room < 1:
+            raise PromptTooLong(len(tokens), self.window - 1)
+        reply = self._new_reply(request, tokens, min(request.max_tokens, room))
+        self._scheduler.add(reply.sequence, retry_after=self._estimate(self.num_waiting))
+        self._replies[reply.sequence.id] = reply
+        self._tell_places()
+        self._work.set()
+        return reply.stream
+
+    def _new_reply(self, request: GenerationRequest, tokens: list[int], room: int) -> _Reply:
+        self._num_accepted += 1
+        sequence = Sequence(self._num_accepted, request.person, tokens, room, request.sampling)
+        stream = GenerationStream(lambda: self._cancel(sequence))
+        return _Reply(sequence, stream, TextStream(request.stop), time.monotonic())
+
+    async def _encode(self, messages: Items[ChatMessage]) -> list[int]:
+        if self._loop_task is None or self._loop_task.done():
+            raise EngineFailed("The model is not running. Please ask again in a minute.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tokenize, self._model.encode, messages)
+
+    def _cancel(self, sequence: Sequence) -> None:
+        self._metrics.cancelled.inc()
+        self._scheduler.finish(sequence, FinishReason.CANCELLED)
+        self._conclude(self._replies[sequence.id])
+        self._tell_places()
+        self._work.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._step()
+            except Exception:  # the engine loop never dies quietly
+                logger.exception("the engine loop failed and is restarted")
+                self._recover()
+
+    async def _step(self) -> None:
+        self._scheduler.prefill_tokens = self._prefill.tokens(self._num_decoding())
+        step = self._scheduler.plan()
+        if step is None:
+            self._publish()
+            await self._work.wait()
+            self._work.clear()
+            return
+        loop = asyncio.get_running_loop()
+        if self._needs_reset:
+            await loop.run_in_executor(self._compute, self._model.reset)
+            self._needs_reset = False
+        computing = loop.run_in_executor(self._compute, self._timed_run, step)
+        if step.opened:
+            self._tell_places()
+        self._publish()
+        try:
+            sampled, seconds = await computing
+        except NoRoom:
+            self._undo(step)
+            return
+        self._advanced += self._scheduler.apply(step, sampled, self._model.is_end)
+        self._observe(step, seconds)
+
+    def _timed_run(self, step: Step) -> tuple[dict[int, int], float]:
+        started = time.perf_counter()
+        return self._model.run(step), time.perf_counter() - started
+
+    def _undo(self, step: Step) -> None:
+        for sequence in self._scheduler.undo(step):
+            self._conclude(self._replies[sequence.id], _NO_ROOM)
+
+    def _publish(self) -> None:
+        """Pass on what the last step said; one callback for the whole step."""
+        advanced, self._advanced = self._advanced, []
+        for sequence in advanced:
+            reply = self._replies.get(sequence.id)
+            if reply is not None:
+                self._show(reply)
+
+    def _show(self, reply: _Reply) -> None:
+        sequence = reply.sequence
+        if reply.num_shown == 0:
+            self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
+        said = sequence.tokens[sequence.num_prompt + reply.num_shown :]
+        reply.num_shown += len(said)
+        text = "".join([reply.text.feed(self._model.piece(token)) for token in said])
+        if text:
+            reply.stream.put(Delta(text))
+        if reply.text.is_stopped:
+            self._scheduler.finish(sequence, FinishReason.STOP)
+            self._work.set()
+        if sequence.is_finished:
+            self._conclude(reply)
+
+    def _conclude(self, reply: _Reply, detail: str = "") -> None:
+        """The last event of a reply, after the text that was still held back."""
+        del self._replies[reply.sequence.id]
+        rest = reply.text.flush()
+        if rest:
+            reply.stream.put(Delta(rest))
+        reason = reply.sequence.finish_reason or FinishReason.ERROR
+        reply.stream.put(Finished(reason, reply.usage, detail))
+        self._metrics.completion_tokens.inc(reply.sequence.num_generated)
+        if reason is not FinishReason.CANCELLED:
+            seconds = time.monotonic() - reply.accepted_at
+            self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+
+    def _observe(self, step: Step, seconds: float) -> None:
+        self._prefill.observe(step, seconds)
+        self._metrics.step.observe(seconds)
+        self._metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
+        preempted = self._scheduler.num_preempted - self._num_preempted
+        self._num_preempted += preempted
+        self._metrics.preempted.inc(preempted)
+        self._metrics.queue_length.set(self.num_waiting)
+        self._metrics.running_sequences.set(self.num_running)
+
+    def _tell_places(self) -> None:
+        for place, sequence in enumerate(self._scheduler.waiting, 1):
+            reply = self._replies.get(sequence.id)
+            if reply and (reply.queued is None or reply.queued.place != place):
+                reply.queued = Queued(place, self._estimate(place))
+                reply.stream.put(reply.queued)
+
+    def _estimate(self, place: int) -> float:
+        """Seconds until the request at ``place`` begins, as replies have been taking."""
+        return self._mean_seconds * place / self._scheduler.max_running
+
+    def _num_decoding(self) -> int:
+        return sum(1 for s in self._scheduler.running if s.num_generated)
+
+    def _recover(self) -> None:
+        """Fail what was running; the model's memory starts afresh, and the queue stays."""
+        self._metrics.engine_restarts.inc()
+        self._failures.append(time.monotonic())
+        self._advanced.clear()
+        for sequence in self._scheduler.fail_running():
+            self._conclude(self._replies[sequence.id], _FAILED)
+        self._needs_reset = True
+
+    async def __aenter__(self) -> Self:
+        self._loop_task = asyncio.create_task(self._run(), name="parley-engine")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._loop_task:
+            self._loop_task.cancel()
+            await asyncio.wait([self._loop_task])
+        for reply in list(self._replies.values()):
+            self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
+            self._conclude(reply)
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
+        self._tokenize.shutdown()
+        self._compute.shutdown()
+        self._model.close()

@@ -1,0 +1,67 @@
+"""A reply on its way from the engine to whoever reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+from bot.types import Delta, Finished, GenerationEvent, Queued
+
+
+class GenerationStream:
+    """``bot.ports.Generation``. Text that was not read yet is joined, never queued up.
+
+    So a slow reader costs one string, and sees the latest place in the queue only.
+    """
+
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
+        self._on_cancel = on_cancel
+        self._queued: Queued | None = None
+        self._text: list[str] = []
+        self._finished: Finished | None = None
+        self._is_read = False
+        self._news = asyncio.Event()
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finished is not None
+
+    def put(self, event: GenerationEvent) -> None:
+        """Take an event from the engine; nothing may follow ``Finished``."""
+        if isinstance(event, Queued):
+            self._queued = event
+        elif isinstance(event, Delta):
+            self._queued = None
+            self._text.append(event.text)
+        else:
+            self._queued = None
+            self._finished = event
+        self._news.set()
+
+    def cancel(self) -> None:
+        if not self.is_finished:
+            self._on_cancel()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> GenerationEvent:
+        while (event := self._next()) is None:
+            if self._is_read:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return event
+
+    def _next(self) -> GenerationEvent | None:
+        if self._queued:
+            event, self._queued = self._queued, None
+            return event
+        if self._text:
+            text, self._text = "".join(self._text), []
+            return Delta(text)
+        if self._finished and not self._is_read:
+            self._is_read = True
+            return self._finished
+        return None

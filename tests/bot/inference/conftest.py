@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.inference import models
+from bot.inference.llama import LlamaModel, LlamaOptions
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Iterator[LlamaModel]:
+    """The real embedded model with a small pool; release what you open."""
+    model = LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=2_048, max_running=4))
+    yield model
+    model.close()

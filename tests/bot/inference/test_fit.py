@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import ModelError
+from bot.inference.fit import ModelFacts, check_fit
+
+SMOLLM2 = {
+    "general.architecture": "llama",
+    "general.name": "Smol",
+    "llama.block_count": "30",
+    "llama.embedding_length": "576",
+    "llama.attention.head_count": "9",
+    "llama.attention.head_count_kv": "3",
+    "llama.context_length": "8192",
+}
+
+
+def facts(**changes: str) -> ModelFacts:
+    metadata = {**SMOLLM2, **{k.replace("__", "."): v for k, v in changes.items()}}
+    return ModelFacts.read(metadata, num_bytes=98_362_432, num_vocab=49_152)
+
+
+def test_a_cell_of_smollm2_takes_23_040_bytes() -> None:
+    assert facts().bytes_per_cell == 23_040
+
+
+def test_heads_that_differ_by_layer_are_added_up() -> None:
+    metadata = {**SMOLLM2, "llama.block_count": "2", "llama.attention.head_count_kv": "[3, 1]"}
+    found = ModelFacts.read(metadata, num_bytes=1, num_vocab=1)
+    assert found.bytes_per_cell == 2 * (64 + 64) * 4
+
+
+def test_an_embedding_model_is_recognised() -> None:
+    assert not ModelFacts.read(
+        {**SMOLLM2, "llama.pooling_type": "1"}, num_bytes=1, num_vocab=1
+    ).is_causal
+    assert not ModelFacts.read(
+        {**SMOLLM2, "llama.attention.causal": "false"}, num_bytes=1, num_vocab=1
+    ).is_causal
+
+
+def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
+    with pytest.raises(ModelError, match=r"set PARLEY_KV_TOKENS to [\d]+ or less") as refusal:
+        check_fit(facts(), num_cells=10_000_000, max_batch=512, available=2 * 1024**3)
+    fitting = int(str(refusal.value).split(" to ")[-1].split(" or ")[0])
+    check_fit(facts(), num_cells=fitting, max_batch=512, available=2 * 1024**3)
+    with pytest.raises(ModelError):
+        check_fit(facts(), num_cells=fitting + 512, max_batch=512, available=2 * 1024**3)
+
+
+def test_a_model_larger_than_memory_asks_for_a_smaller_one() -> None:
+    with pytest.raises(ModelError, match="smaller model"):
+        check_fit(facts(), num_cells=4096, max_batch=512, available=1024**2)
+
+
+def test_a_file_without_metadata_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ModelError, match="lacks metadata"):
+        ModelFacts.read({"general.architecture": "llama"}, num_bytes=1, num_vocab=1)

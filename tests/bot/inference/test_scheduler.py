@@ -1,0 +1,220 @@
+"""The scheduler with letters as tokens: no model, no clock, no event loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import QueueFull
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Sequence, Status, Step
+from bot.types import FinishReason, Sampling
+from tests.fakes.model import END, FakeModel
+
+
+def scheduler(
+    *, running: int = 4, waiting: int = 100, cells: int = 1_000, batch: int = 64
+) -> Scheduler:
+    return Scheduler(max_running=running, max_waiting=waiting, num_cells=cells, max_batch=batch)
+
+
+def sequence(number: int, prompt: str = "abc", *, person: str = "", limit: int = 5) -> Sequence:
+    return Sequence(number, person or f"p{number}", [ord(c) for c in prompt], limit, Sampling())
+
+
+def advance(policy: Scheduler, letter: str = "x") -> Step:
+    """Plan a step and let every slot that wants a token say ``letter``."""
+    step = policy.plan()
+    assert step is not None
+    said = {c.slot: ord(letter) for c in step.chunks if c.wants_token}
+    policy.apply(step, said, lambda token: token == END)
+    return step
+
+
+def test_a_prompt_is_evaluated_in_chunks_of_the_prefill_share() -> None:
+    policy = scheduler()
+    policy.prefill_tokens = 4
+    policy.add(sequence(1, "abcdefghij"))
+    sizes = [len(advance(policy).chunks[0].tokens) for _ in range(3)]
+    assert sizes == [4, 4, 2]
+
+
+def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> None:
+    policy = scheduler()
+    short, long = sequence(1, "abc", limit=50), sequence(2, "z" * 200)
+    policy.add(short)
+    advance(policy)
+    policy.add(long)
+    policy.prefill_tokens = 10
+    for _ in range(15):
+        step = advance(policy)
+        assert step.num_decode == 1
+        assert step.num_prefill == 10
+    assert short.num_generated == 16
+
+
+def test_decode_tokens_come_first_and_the_batch_is_never_exceeded() -> None:
+    policy = scheduler(batch=8)
+    for number in range(3):
+        policy.add(sequence(number, "a", limit=50))
+    advance(policy)
+    policy.add(sequence(9, "z" * 50))
+    step = advance(policy)
+    assert [len(c.tokens) for c in step.chunks] == [1, 1, 1, 5]
+
+
+def test_admission_is_fair_to_people_and_not_to_requests() -> None:
+    policy = scheduler(running=1)
+    for number in range(4):
+        policy.add(sequence(number, person="greedy"))
+    policy.add(sequence(10, person="patient"))
+    policy.add(sequence(11, person="late"))
+    assert [s.id for s in policy.waiting] == [0, 10, 11, 1, 2, 3]
+
+
+def test_somebody_new_is_served_before_the_second_question_of_everybody_else() -> None:
+    policy = scheduler(running=1)
+    for number in range(3):
+        policy.add(sequence(number, person="greedy", limit=1))
+    advance(policy)  # greedy's first is done
+    advance(policy)  # greedy's second runs
+    policy.add(sequence(10, person="newcomer"))
+    assert policy.waiting[0].id == 10
+
+
+def test_the_queue_is_bounded() -> None:
+    policy = scheduler(waiting=2)
+    policy.add(sequence(1))
+    policy.add(sequence(2))
+    with pytest.raises(QueueFull) as refusal:
+        policy.add(sequence(3), retry_after=7.0)
+    assert refusal.value.retry_after == 7.0
+
+
+@pytest.mark.parametrize("steps_before", [0, 1, 3])
+def test_a_finished_sequence_frees_its_slot_in_the_next_step(steps_before: int) -> None:
+    policy = scheduler()
+    policy.prefill_tokens = 2
+    cancelled = sequence(1, "abc", limit=50)
+    policy.add(cancelled)
+    for _ in range(steps_before):
+        advance(policy)
+    had_slot = cancelled.slot
+    policy.finish(cancelled, FinishReason.CANCELLED)
+    step = policy.plan()
+    assert (step.released if step else []) == ([] if had_slot is None else [had_slot])
+    assert policy.num_cells_used == 0
+    assert cancelled.finish_reason is FinishReason.CANCELLED
+
+
+def test_a_sequence_cancelled_while_its_step_runs_is_left_out_of_the_result() -> None:
+    policy = scheduler()
+    doomed, other = sequence(1), sequence(2)
+    policy.add(doomed)
+    policy.add(other)
+    step = policy.plan()
+    assert step is not None
+    policy.finish(doomed, FinishReason.CANCELLED)
+    said = {c.slot: ord("x") for c in step.chunks}
+    assert policy.apply(step, said, lambda _t: False) == [other]
+
+
+def test_when_the_pool_is_full_the_youngest_goes_back_and_keeps_what_it_said() -> None:
+    policy = scheduler(cells=73)
+    old, young = sequence(1, "a" * 4, limit=60), sequence(2, "b" * 4, limit=60)
+    policy.add(old)
+    policy.add(young)
+    while policy.num_preempted == 0:
+        advance(policy)
+    assert young.status is Status.WAITING
+    assert old.status is Status.DECODE
+    said = young.num_generated
+    assert said > 10
+    policy.finish(old, FinishReason.STOP)
+    step = advance(policy)
+    assert step.opened[0].generated == [ord("x")] * said
+    assert step.chunks[0].start == 0
+
+
+def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> None:
+    policy = scheduler()
+    policy.add(sequence(1, "a" * 8))
+    policy.add(sequence(2, "b" * 8))
+    step = policy.plan()
+    assert step is not None
+    assert policy.undo(step) == []
+    assert policy.prefill_tokens == 8
+    assert policy.num_cells_used == 0
+    advance(policy)
+
+
+def test_a_sequence_without_room_even_alone_fails_and_nobody_else() -> None:
+    policy = scheduler()
+    policy.prefill_tokens = 1
+    lonely, waiting = sequence(1), sequence(2)
+    policy.add(lonely)
+    advance(policy)
+    advance(policy)
+    advance(policy)
+    step = policy.plan()
+    assert step is not None
+    policy.add(waiting)
+    assert policy.undo(step) == [lonely]
+    assert lonely.finish_reason is FinishReason.ERROR
+    assert advance(policy).opened[0].slot == 0 or waiting.slot is not None
+
+
+@dataclass
+class _Ask:
+    at: int
+    prompt: int
+    limit: int
+    person: int
+    cancel_at: int | None
+
+
+ASKS = st.lists(
+    st.builds(
+        _Ask,
+        at=st.integers(0, 30),
+        prompt=st.integers(1, 60),
+        limit=st.integers(1, 40),
+        person=st.integers(0, 3),
+        cancel_at=st.none() | st.integers(0, 60),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(asks=ASKS, share=st.integers(1, 40), cells=st.integers(101, 300))
+def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
+    asks: list[_Ask], share: int, cells: int
+) -> None:
+    policy = scheduler(cells=cells)
+    model = FakeModel(lambda _p: "y" * 1_000, num_cells=cells)
+    everyone = [
+        (ask, sequence(n, "a" * ask.prompt, person=str(ask.person), limit=ask.limit))
+        for n, ask in enumerate(asks)
+    ]
+    for tick in range(10_000):
+        for ask, one in everyone:
+            if ask.at == tick:
+                policy.add(one)
+            if ask.cancel_at == tick and tick >= ask.at:
+                policy.finish(one, FinishReason.CANCELLED)
+        policy.prefill_tokens = share
+        step = policy.plan()
+        if step is not None:
+            policy.apply(step, model.run(step), model.is_end)
+        elif tick > 60:
+            break
+    for ask, one in everyone:
+        assert one.is_finished
+        if one.finish_reason is FinishReason.LENGTH:
+            assert one.num_generated == ask.limit
+    assert policy.num_cells_used == 0
+    assert model.num_used == 0

@@ -1,0 +1,233 @@
+"""The engine's front over a strict fake model; ``stepwise`` freezes it between two steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.model import NoRoom
+from bot.inference.service import InferenceService
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Queued
+from tests.fakes.model import FakeModel, broken_step
+
+
+@asynccontextmanager
+async def engine(
+    model: FakeModel, metrics: Metrics | None = None, *, running: int = 4, waiting: int = 50
+) -> AsyncIterator[InferenceService]:
+    service = InferenceService(
+        model, metrics or Metrics(), max_running=running, max_waiting=waiting
+    )
+    async with service:
+        try:
+            yield service
+        finally:
+            model.allow(10_000)
+
+
+def request(
+    text: str = "hi", *, person: str = "ada", limit: int = 100, stop: tuple[str, ...] = ()
+) -> GenerationRequest:
+    message = ChatMessage("user", text)
+    return GenerationRequest(messages=(message,), person=person, max_tokens=limit, stop=stop)
+
+
+async def read(stream: GenerationStream) -> tuple[str, Finished]:
+    text = ""
+    async for event in stream:
+        if isinstance(event, Delta):
+            text += event.text
+        elif isinstance(event, Finished):
+            return text, event
+    raise AssertionError("the stream ended without Finished")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - the engine's worker is what is waited for
+            await asyncio.sleep(0)
+
+
+async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:
+    async with engine(FakeModel(lambda prompt: prompt.upper())) as service:
+        text, finished = await read(await service.generate(request("hello")))
+    assert text == "HELLO"
+    assert finished.reason is FinishReason.STOP
+    assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (5, 5)
+
+
+async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
+    model = FakeModel(lambda prompt: prompt * 5)
+    async with engine(model) as service:
+        streams = [await service.generate(request(f"q{n}", person=f"p{n}")) for n in range(4)]
+        replies = await asyncio.gather(*map(read, streams))
+    assert [text for text, _ in replies] == [f"q{n}" * 5 for n in range(4)]
+    assert max(step.num_decode for step in model.steps) == 4
+
+
+async def test_whoever_waits_is_told_the_place_and_an_estimate_as_it_moves() -> None:
+    model = FakeModel(stepwise=True)
+    async with engine(model, running=1) as service:
+        first = await service.generate(request(person="a"))
+        await until(lambda: service.num_running == 1)
+        await service.generate(request(person="b"))
+        last = await service.generate(request(person="c"))
+        queued = await anext(last)
+        assert isinstance(queued, Queued)
+        assert queued.place == 2
+        assert queued.wait is not None
+        assert queued.wait > 0
+        model.allow(5)
+        await read(first)
+        moved = await anext(last)
+        assert isinstance(moved, Queued)
+        assert moved.place == 1
+
+
+async def test_the_queue_is_bounded_and_says_when_to_come_back() -> None:
+    model = FakeModel(stepwise=True)
+    async with engine(model, running=1, waiting=2) as service:
+        await service.generate(request(person="a"))
+        await until(lambda: service.num_running == 1)
+        await service.generate(request(person="b"))
+        await service.generate(request(person="c"))
+        with pytest.raises(QueueFull) as refusal:
+            await service.generate(request(person="d"))
+        assert refusal.value.retry_after > 0
+
+
+async def test_a_question_longer_than_the_window_is_refused_with_both_numbers() -> None:
+    async with engine(FakeModel(window=10)) as service:
+        with pytest.raises(PromptTooLong) as refusal:
+            await service.generate(request("x" * 10))
+    assert (refusal.value.num_tokens, refusal.value.max_tokens) == (10, 9)
+
+
+async def test_a_reply_never_outgrows_its_cap_nor_the_window() -> None:
+    async with engine(FakeModel(lambda _p: "y" * 500, window=20)) as service:
+        capped, finished = await read(await service.generate(request("abc", limit=7)))
+        assert (capped, finished.reason) == ("y" * 7, FinishReason.LENGTH)
+        full, finished = await read(await service.generate(request("abc", limit=400)))
+        assert (full, finished.reason) == ("y" * 17, FinishReason.LENGTH)
+
+
+async def test_a_stop_string_ends_the_reply_before_it() -> None:
+    async with engine(FakeModel(lambda _p: "One. STOP two")) as service:
+        text, finished = await read(await service.generate(request(stop=("STOP",))))
+    assert (text, finished.reason) == ("One. ", FinishReason.STOP)
+
+
+async def test_cancelling_in_the_queue_gives_up_the_place_at_once() -> None:
+    metrics, model = Metrics(), FakeModel(stepwise=True)
+    async with engine(model, metrics, running=1) as service:
+        await service.generate(request(person="a"))
+        await until(lambda: service.num_running == 1)
+        waiting = await service.generate(request(person="b"))
+        waiting.cancel()
+        text, finished = await read(waiting)
+        assert (text, finished.reason) == ("", FinishReason.CANCELLED)
+        assert service.num_waiting == 0
+    assert metrics.registry.get_sample_value("parley_cancelled_total") == 1
+
+
+@pytest.mark.parametrize(("prompt", "steps"), [("x" * 60, 1), ("x", 3)])
+async def test_cancelling_while_it_is_read_or_written_frees_the_cells_in_the_next_step(
+    prompt: str, steps: int
+) -> None:
+    model = FakeModel(lambda _p: "y" * 90, stepwise=True, max_batch=12)
+    async with engine(model) as service:
+        stream = await service.generate(request(prompt))
+        model.allow(steps)
+        await until(lambda: len(model.steps) == steps)
+        stream.cancel()
+        _, finished = await read(stream)
+        assert finished.reason is FinishReason.CANCELLED
+        assert model.num_used > 0
+        model.allow(2)  # the step that was under way, and the next
+        await until(lambda: model.num_used == 0)
+        assert len(model.steps) <= steps + 2
+
+
+async def test_cancelling_twice_or_after_the_end_is_harmless() -> None:
+    metrics = Metrics()
+    async with engine(FakeModel(), metrics) as service:
+        stream = await service.generate(request())
+        await read(stream)
+        stream.cancel()
+        assert metrics.registry.get_sample_value("parley_cancelled_total") == 0
+
+
+async def test_no_room_in_the_pool_is_no_error() -> None:
+    model = FakeModel(lambda _p: "fine")
+    model.failures = [NoRoom(), NoRoom()]
+    async with engine(model) as service:
+        text, finished = await read(await service.generate(request("some prompt")))
+    assert (text, finished.reason) == ("fine", FinishReason.STOP)
+    assert model.num_resets == 0
+
+
+async def test_replies_that_outgrow_the_pool_together_all_come_to_their_end() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _p: "y" * 60, num_cells=130, window=130)
+    async with engine(model, metrics) as service:
+        streams = [await service.generate(request("abc", person=f"p{n}")) for n in range(4)]
+        replies = await asyncio.gather(*map(read, streams))
+    assert [text for text, _ in replies] == ["y" * 60] * 4
+    assert (metrics.registry.get_sample_value("parley_preempted_total") or 0) > 0
+
+
+async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_else() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _p: "fine", stepwise=True)
+    async with engine(model, metrics, running=1) as service:
+        unlucky = await service.generate(request(person="a"))
+        await until(lambda: service.num_running == 1)
+        next_one = await service.generate(request(person="b"))
+        model.failures = [broken_step()]
+        model.allow(100)
+        _, finished = await read(unlucky)
+        assert finished.reason is FinishReason.ERROR
+        assert "ask again" in finished.detail
+        text, finished = await read(next_one)
+        assert (text, finished.reason) == ("fine", FinishReason.STOP)
+        assert service.is_healthy
+    assert model.num_resets == 1
+    assert metrics.registry.get_sample_value("parley_engine_restarts_total") == 1
+
+
+async def test_three_failures_within_a_minute_are_told() -> None:
+    model = FakeModel()
+    async with engine(model) as service:
+        for _ in range(3):
+            model.failures = [broken_step()]
+            await read(await service.generate(request()))
+        assert not service.is_healthy
+        text, _ = await read(await service.generate(request()))
+        assert text == "ok"
+
+
+async def test_a_slow_reader_gets_what_was_missed_in_one_piece() -> None:
+    async with engine(FakeModel(lambda _p: "a long reply")) as service:
+        stream = await service.generate(request())
+        await until(lambda: stream.is_finished)
+        assert [event async for event in stream][:1] == [Delta("a long reply")]
+
+
+async def test_closing_ends_every_stream_and_the_model() -> None:
+    model = FakeModel(lambda _p: "y" * 500)
+    async with engine(model) as service:
+        stream = await service.generate(request(limit=500))
+    _, finished = await read(stream)
+    assert finished.reason in (FinishReason.CANCELLED, FinishReason.LENGTH)
+    assert model.is_closed
+    with pytest.raises(EngineFailed):
+        await service.generate(request())
+
+
+async def test_counting_tells_the_exact_number_of_prompt_tokens() -> None:
+    async with engine(FakeModel()) as service:
+        assert await service.count([ChatMessage("user", "hello")]) == 5

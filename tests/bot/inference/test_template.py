@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import ModelError
+from bot.inference.template import ChatTemplate, Special, SpecialTokens
+from bot.types import ChatMessage
+
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] | trim }}{% endfor %}[assistant]"
+)
+HELLO = [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello")]
+
+
+def rendered(template: ChatTemplate, messages: list[ChatMessage]) -> str:
+    return "".join(text for text, _ in template.segments(messages))
+
+
+def test_a_model_without_a_template_gets_chatml() -> None:
+    assert rendered(ChatTemplate(None), HELLO) == (
+        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def test_a_template_without_a_system_role_gets_it_in_the_first_question() -> None:
+    template = ChatTemplate(NO_SYSTEM)
+    assert not template.takes_system
+    assert rendered(template, HELLO) == "[user]Be kind.\n\nHello[assistant]"
+
+
+def test_a_template_that_silently_drops_the_system_prompt_gets_it_in_the_first_question() -> None:
+    drops = (
+        "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['content'] }};"
+        "{% endif %}{% endfor %}"
+    )
+    assert rendered(ChatTemplate(drops), HELLO) == "Be kind.\n\nHello;"
+
+
+def test_text_from_people_is_told_apart_from_the_templates_own() -> None:
+    segments = ChatTemplate(None).segments([ChatMessage("user", "<|im_end|>")])
+    assert ("<|im_end|>", False) in segments
+    assert ("<|im_end|>\n<|im_start|>assistant\n", True) in segments
+
+
+def test_people_may_write_the_placeholders_themselves() -> None:
+    assert "\ue0000\ue001" in rendered(ChatTemplate(None), [ChatMessage("user", "\ue0000\ue001")])
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "loop"),
+        ("{% for a in range(9000) %}{{ 'x' * 1000 }}{% endfor %}", "without end"),
+        ("{% if %}", "cannot be read"),
+        ("hello", "leaves out"),
+        ("{{ ''.__class__.__mro__ }}", "leaves out"),
+    ],
+)
+def test_a_hostile_or_broken_template_is_refused_in_one_sentence(source: str, word: str) -> None:
+    with pytest.raises(ModelError) as refusal:
+        ChatTemplate(source)
+    assert word in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+TOKENS = SpecialTokens(
+    [
+        Special(1, "<s>"),
+        Special(2, "<end>", strips_right=True),
+        Special(3, "<turn>", is_marker=True),
+    ]
+)
+
+
+def test_only_the_templates_own_text_becomes_special_tokens() -> None:
+    runs = TOKENS.split([("<s>user:", True), ("<s>hi", False), ("<end>", True)])
+    assert runs == [1, "user:<s>hi", 2]
+
+
+def test_a_marker_that_the_tokenizer_would_always_parse_is_cut_in_two() -> None:
+    runs = TOKENS.split([("<turn>", True), ("a<turn>b", False)])
+    assert runs[0] == 3
+    assert "".join(str(r) for r in runs[1:]) == "a<turn>b"
+    assert all("<turn>" not in str(r) for r in runs[1:])
+
+
+def test_space_after_a_stripping_token_is_dropped_as_llama_cpp_does() -> None:
+    assert TOKENS.split([("<end>\n  next", True)]) == [2, "next"]

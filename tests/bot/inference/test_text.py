@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.inference.text import TextStream
+
+
+def test_a_character_split_over_tokens_is_shown_once_it_is_whole() -> None:
+    text = TextStream()
+    first, second, third, fourth = "🦜".encode()[:1], b"\x9f", b"\xa6", b"\x9c"
+    assert [text.feed(first), text.feed(second), text.feed(third)] == ["", "", ""]
+    assert text.feed(fourth) == "🦜"
+
+
+def test_half_a_character_at_the_end_becomes_a_replacement_character() -> None:
+    text = TextStream()
+    assert text.feed("é".encode()[:1]) == ""
+    assert text.flush() == "�"
+
+
+def test_nothing_of_a_stop_string_is_ever_shown() -> None:
+    text = TextStream(["\nUser:"])
+    assert text.feed(b"Fine.\nUs") == "Fine."
+    assert text.feed(b"er: and you?") == ""
+    assert text.is_stopped
+    assert text.feed(b"more") == ""
+    assert text.flush() == ""
+
+
+def test_the_beginning_of_a_stop_string_that_goes_on_otherwise_is_shown() -> None:
+    text = TextStream(["END"])
+    assert text.feed(b"the E") == "the "
+    assert text.feed(b"N") == ""
+    assert text.feed(b"glish") == "ENglish"
+
+
+def test_the_earliest_of_several_stop_strings_counts() -> None:
+    text = TextStream(["bb", "aa"])
+    assert text.feed(b"xaabb") == "x"
+
+
+STOPS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=3)
+
+
+@given(said=st.text("abé🦜", max_size=40), stops=STOPS, data=st.data())
+def test_however_the_bytes_are_cut_the_text_is_the_same(
+    said: str, stops: list[str], data: st.DataObject
+) -> None:
+    raw = said.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    text = TextStream(stops)
+    shown = ""
+    for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        shown += text.feed(raw[start:end])
+    shown += text.flush()
+    ends = [at for s in stops if (at := said.find(s)) >= 0]
+    assert shown == said[: min(ends, default=len(said))]
