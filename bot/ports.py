@@ -38,6 +38,10 @@ Handler = Callable[[Incoming], Awaitable[None]]
 """``Conversations.handle``: returns once what must survive is on disk."""
 
 
+ACCOUNT = web.RequestKey("account", str)
+"""Who calls over HTTP: the API key's or basic-auth name, or ``local``. Set by ``bot.server``."""
+
+
 class Clock(Protocol):
     """Time as an argument. ``monotonic`` in seconds; ``now`` aware UTC."""
 

@@ -1,0 +1,11 @@
+"""Slack. Settings: ``bot_token``, ``signing_secret``, ``app_token``, ``api_url``."""
+
+from adapters.slack.adapter import SlackAdapter
+from adapters.slack.settings import SlackSettings
+from bot.ports import AdapterContext
+
+
+def create(context: AdapterContext) -> SlackAdapter:
+    """Raises ``SettingsError`` for a missing or wrong setting."""
+    settings = SlackSettings.read(context.settings)
+    return SlackAdapter(settings, context.clock, context.observe)

@@ -332,10 +332,13 @@ class LlamaModel:
         self,
         path: Path,
         options: LlamaOptions,
+        *,
+        name: str = "",
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load ``path``; ``on_progress`` gets a share from 0 to 1. Raises ModelError."""
         self.facts = read_facts(path)
+        self.name = name or self.facts.name
         self._options = options
         self.num_cells = options.num_cells
         self.max_batch = _MAX_UBATCH + options.max_running
@@ -352,10 +355,6 @@ class LlamaModel:
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
         self._context = self._open_context()
-
-    @property
-    def name(self) -> str:
-        return self.facts.name
 
     @property
     def _offloads(self) -> bool:

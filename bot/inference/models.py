@@ -27,6 +27,11 @@ def locate(model: str) -> Path:
     return _checked(Path(model).expanduser())
 
 
+def name_of(model: str) -> str:
+    """What people and programs call it: ``smollm2``, or the file's name without its ending."""
+    return model if model == EMBEDDED else Path(model).stem
+
+
 def _embedded() -> Path:
     """Found without importing the package: its own code wants other packages."""
     package = importlib.util.find_spec(_PACKAGE)

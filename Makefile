@@ -1,0 +1,53 @@
+# make run      start Parley            make test       format, lint, types and tests
+# make bench    measure                 make try-slack  Parley in a Slack-like page, no account
+#
+# PYTHON=python3.12  another Python; BACKEND=cpu|cuda|metal  what llama.cpp is built for.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := deploy/setup/install.py
+READY_TO_RUN := .venv/.ready-to-run
+READY_TO_TEST := .venv/.ready-to-test
+LOCAL_SLACK := $(if $(filter Linux,$(shell uname -s)),local-slack)
+SOURCES := bot adapters tests deploy
+
+.PHONY: help run test lint format bench try-slack local-slack clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \(make\)/\1/p' Makefile
+
+run: $(READY_TO_RUN)
+	@$(BIN)/python -m bot run
+
+test: $(READY_TO_TEST) lint $(LOCAL_SLACK)
+	$(BIN)/pytest
+
+lint: $(READY_TO_TEST)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(READY_TO_TEST)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(READY_TO_TEST)
+	@$(BIN)/python -m tests.benchmarks
+
+try-slack: $(READY_TO_RUN)
+	@$(BIN)/python -m deploy.slack.try_slack
+
+local-slack: $(READY_TO_TEST)
+	@command -v npm >/dev/null || { echo "npm is missing: the local Slack server comes from npm (Debian: apt-get install npm)"; exit 1; }
+	@$(BIN)/python -c "from tests.local_slack import ensure_binary; ensure_binary()"
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY_TO_RUN): requirements.txt $(INSTALL)
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later (Debian: apt-get install python3 python3-venv)"; exit 1; }
+	@$(PYTHON) $(INSTALL) run
+
+$(READY_TO_TEST): $(READY_TO_RUN) tests/requirements.txt
+	@$(PYTHON) $(INSTALL) test

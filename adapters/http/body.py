@@ -1,0 +1,140 @@
+"""The body of POST /v1/chat/completions, as strict as a program's author needs it to be."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from adapters.http.errors import InvalidBody
+from adapters.http.unsupported import refuse_in_body, refuse_in_message
+from bot.types import ChatMessage, Role
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MAX_MESSAGES = 4096
+_MAX_NAME = 512
+_NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
+
+
+def _without_control(text: str) -> str:
+    found = _CONTROL.search(text)
+    if found is not None:
+        raise PydanticCustomError(
+            "control_character",
+            "contains the control character U+{code} at position {position}",
+            {"code": f"{ord(found[0]):04X}", "position": found.start()},
+        )
+    return text
+
+
+def _text_of_part(part: object, number: int) -> str:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": str(kind)} if kind != "text":
+            problem = f"part {number} is of type {kind!r}; only text is understood"
+        case _:
+            problem = f'part {number} is not of the form {{"type": "text", "text": "…"}}'
+    raise PydanticCustomError("content_part", "{problem}", {"problem": problem})
+
+
+def _joined(content: object) -> object:
+    if not isinstance(content, list):
+        return content
+    return "\n".join(_text_of_part(part, number) for number, part in enumerate(content))
+
+
+def _as_list(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+Text = Annotated[str, AfterValidator(_without_control)]
+Name = Annotated[Text, Field(max_length=_MAX_NAME)]
+StopText = Annotated[Text, Field(min_length=1, max_length=_MAX_NAME)]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are kept, so that those which would change the answer can be refused."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Message(_Strict):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[Text, BeforeValidator(_joined)]
+
+    def as_chat_message(self) -> ChatMessage:
+        role: Role = "system" if self.role == "developer" else self.role
+        return ChatMessage(role, self.content)
+
+
+class StreamOptions(_Strict):
+    include_usage: bool | None = None
+
+
+class ChatBody(_Strict):
+    messages: Annotated[list[Message], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    model: Name | None = None
+    user: Name | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)] | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def engine_seed(self) -> int | None:
+        return None if self.seed is None else self.seed % _NUM_SEEDS
+
+    @property
+    def token_limit(self) -> int | None:
+        """``max_completion_tokens`` is the newer name, so it wins."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+def parse(raw: bytes) -> ChatBody:
+    """Raises ``InvalidBody`` that names the first key that is wrong."""
+    try:
+        body = ChatBody.model_validate_json(raw)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+    refuse_in_body(body.model_extra or {})
+    for number, message in enumerate(body.messages):
+        refuse_in_message(message.model_extra or {}, number)
+    return body
+
+
+def _first_problem(error: ValidationError) -> InvalidBody:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    param = _path(problem["loc"])
+    if problem["type"] == "json_invalid":
+        return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
+    return InvalidBody(f"{param or 'The body'}: {problem['msg']}.", param=param or None)
+
+
+def _reason(problem: ErrorDetails) -> str:
+    return str(problem.get("ctx", {}).get("error", problem["msg"]))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """OpenAI's way to write it: ``messages[0].content``."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")

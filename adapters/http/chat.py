@@ -1,0 +1,165 @@
+"""POST /v1/chat/completions: one request, one reply, streamed or whole."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+
+from aiohttp import web
+
+from adapters.http.batches import batches
+from adapters.http.body import ChatBody, parse
+from adapters.http.errors import InvalidBody, to_body, to_response
+from adapters.http.models import Models
+from adapters.http.shapes import DONE, Chunks, Envelope, comment, completion, event
+from adapters.http.sse import EventStream
+from bot.errors import EngineFailed, ParleyError
+from bot.ports import ACCOUNT, Clock, Conversations, Generation
+from bot.types import (
+    CompletionRequest,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Queued,
+)
+
+_IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
+_MAX_THREAD_NAME = 256
+_NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a reply.")
+
+
+class ChatCompletions:
+    def __init__(
+        self, conversations: Conversations, models: Models, clock: Clock, patience: float
+    ) -> None:
+        self._conversations = conversations
+        self._models = models
+        self._clock = clock
+        self._patience = patience
+
+    async def create(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ParleyError as error:
+            return to_response(error)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """A client that hangs up cancels this task, and with it the generation."""
+        body = parse(await _json_bytes(request))
+        name, personality = self._models.resolve(body.model)
+        asked = _completion_request(request, body, personality)
+        generation = await self._conversations.complete(asked)
+        try:
+            envelope = self._envelope(name)
+            if not body.stream:
+                return await _whole(generation, envelope)
+            chunks = Chunks(envelope, include_usage=body.include_usage)
+            return await self._streamed(request, generation, chunks)
+        finally:
+            generation.cancel()
+
+    def _envelope(self, model: str) -> Envelope:
+        created = int(self._clock.now().timestamp())
+        return Envelope(f"chatcmpl-{secrets.token_hex(12)}", created, model)
+
+    async def _streamed(
+        self, request: web.Request, generation: Generation, chunks: Chunks
+    ) -> web.StreamResponse:
+        async with (
+            EventStream(request, self._clock, self._patience) as stream,
+            aclosing(batches(generation, self._clock, _IDLE_SECONDS)) as arriving,
+        ):
+            try:
+                await _relay(arriving, stream, chunks)
+            except ParleyError as error:
+                if not stream.has_begun:
+                    raise
+                await stream.send(event(to_body(error)) + DONE)
+            return await stream.end()
+
+
+async def _whole(generation: Generation, envelope: Envelope) -> web.Response:
+    events = [event async for event in generation]
+    finished = _finished(events) or _NOT_FINISHED
+    _raise_failure(finished)
+    return web.json_response(completion(envelope, _text(events), finished.reason, finished.usage))
+
+
+async def _relay(
+    arriving: AsyncIterator[list[GenerationEvent]], stream: EventStream, chunks: Chunks
+) -> None:
+    finished: Finished | None = None
+    async for batch in arriving:
+        if data := _before_the_end(batch, chunks):
+            await stream.send(data)
+        finished = _finished(batch) or finished
+    finished = finished or _NOT_FINISHED
+    _raise_failure(finished)
+    await stream.send(chunks.end(finished.reason, finished.usage))
+
+
+def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
+    if text := _text(batch):
+        return chunks.delta(text)
+    match batch:
+        case []:
+            return comment("working")
+        case [*_, Queued(place)]:
+            return comment(f"queued {place}")
+    return b""
+
+
+def _text(events: Sequence[GenerationEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def _finished(events: Sequence[GenerationEvent]) -> Finished | None:
+    last = events[-1] if events else None
+    return last if isinstance(last, Finished) else None
+
+
+def _raise_failure(finished: Finished) -> None:
+    if finished.reason is FinishReason.ERROR:
+        raise EngineFailed(finished.detail or "The engine failed under this reply.")
+
+
+async def _json_bytes(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        raise InvalidBody(
+            "The body must be JSON, with the header 'Content-Type: application/json'.",
+            code="unsupported_media_type",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    return await request.read()
+
+
+def _completion_request(
+    request: web.Request, body: ChatBody, personality: str | None
+) -> CompletionRequest:
+    return CompletionRequest(
+        account=request[ACCOUNT],
+        messages=tuple(message.as_chat_message() for message in body.messages),
+        user=body.user,
+        personality=personality,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        seed=body.engine_seed,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
+        max_tokens=body.token_limit,
+        stop=tuple(body.stop or ()),
+        thread=_thread(request),
+    )
+
+
+def _thread(request: web.Request) -> str | None:
+    name = request.headers.get("X-Parley-Thread")
+    if name and (len(name) > _MAX_THREAD_NAME or not name.isprintable()):
+        raise InvalidBody(
+            f"X-Parley-Thread is a name of at most {_MAX_THREAD_NAME} printable characters.",
+            param="X-Parley-Thread",
+        )
+    return name or None

@@ -1,0 +1,80 @@
+"""What goes wrong with a program's request, in the error shape of OpenAI."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bot.errors import (
+    AccessDenied,
+    OverLimit,
+    ParleyError,
+    PromptTooLong,
+    QueueFull,
+    RequestError,
+    UnknownPersonality,
+)
+
+
+class InvalidBody(RequestError):
+    """The body cannot be answered; ``param`` names the key to change."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int = HTTPStatus.BAD_REQUEST,
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+        self.status = status
+
+
+def to_response(error: ParleyError) -> web.Response:
+    headers = {}
+    if isinstance(error, QueueFull | OverLimit):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return web.json_response(to_body(error), status=_status(error), headers=headers)
+
+
+def to_body(error: ParleyError) -> dict[str, object]:
+    kind, param, code = _classify(error)
+    return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
+
+
+def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
+    """OpenAI's type, param and code."""
+    match error:
+        case InvalidBody():
+            return "invalid_request_error", error.param, error.code
+        case PromptTooLong():
+            return "invalid_request_error", "messages", "context_length_exceeded"
+        case UnknownPersonality():
+            return "invalid_request_error", "model", "model_not_found"
+        case QueueFull() | OverLimit():
+            return "rate_limit_error", None, "rate_limit_exceeded"
+        case AccessDenied():
+            return "permission_error", None, "access_denied"
+        case RequestError():
+            return "invalid_request_error", None, None
+    return "server_error", None, "engine_failed"
+
+
+def _status(error: ParleyError) -> int:
+    match error:
+        case InvalidBody():
+            return error.status
+        case UnknownPersonality():
+            return HTTPStatus.NOT_FOUND
+        case QueueFull() | OverLimit():
+            return HTTPStatus.TOO_MANY_REQUESTS
+        case AccessDenied():
+            return HTTPStatus.FORBIDDEN
+        case RequestError():
+            return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.SERVICE_UNAVAILABLE

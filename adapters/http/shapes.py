@@ -1,0 +1,99 @@
+"""OpenAI's response objects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bot.types import FinishReason, Usage
+
+_FINISH_REASONS = {
+    FinishReason.STOP: "stop",
+    FinishReason.LENGTH: "length",
+    FinishReason.LOOPED: "length",  # cut short: the program must not take it for complete
+    FinishReason.CANCELLED: "stop",
+    FinishReason.ERROR: "error",
+}
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every object of one reply has in common; ``created`` in seconds since 1970."""
+
+    id: str
+    created: int
+    model: str
+
+    def fields(self, kind: str) -> dict[str, object]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def completion(
+    envelope: Envelope, text: str, reason: FinishReason, usage: Usage
+) -> dict[str, object]:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text, "refusal": None},
+        "logprobs": None,
+        "finish_reason": _FINISH_REASONS[reason],
+    }
+    fields = envelope.fields("chat.completion")
+    return {**fields, "choices": [choice], "usage": usage_object(usage)}
+
+
+def usage_object(usage: Usage) -> dict[str, object]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def event(data: object) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+def comment(text: str) -> bytes:
+    """Keeps the line open; clients skip it."""
+    return f": {text}\n\n".encode()
+
+
+class Chunks:
+    """The events of one streamed reply.
+
+    What surrounds the text is the same in every chunk, so it is written out once; a token
+    then costs one ``json.dumps`` of its text.
+    """
+
+    def __init__(self, envelope: Envelope, *, include_usage: bool) -> None:
+        self._fields = envelope.fields("chat.completion.chunk")
+        self._null_usage = {"usage": None} if include_usage else {}
+        self._include_usage = include_usage
+        whole = self._chunk({"content": "\0"}, None)
+        head, _, tail = whole.partition(rb'"\u0000"')
+        self._head, self._tail = head.decode(), tail.decode()
+        self._has_begun = False
+
+    def delta(self, text: str) -> bytes:
+        if not self._has_begun:
+            return self._chunk({**self._role(), "content": text}, None)
+        return f"{self._head}{json.dumps(text)}{self._tail}".encode()
+
+    def end(self, reason: FinishReason, usage: Usage) -> bytes:
+        last = self._chunk(self._role(), _FINISH_REASONS[reason])
+        if self._include_usage:
+            last += event({**self._fields, "choices": [], "usage": usage_object(usage)})
+        return last + DONE
+
+    def _role(self) -> dict[str, str]:
+        """Said once, with the first chunk that has something to say."""
+        if self._has_begun:
+            return {}
+        self._has_begun = True
+        return {"role": "assistant"}
+
+    def _chunk(self, delta: dict[str, str], reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return event({**self._fields, "choices": [choice], **self._null_usage})

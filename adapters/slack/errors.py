@@ -1,0 +1,126 @@
+"""The one place where Slack's, the SDK's and aiohttp's errors become ``PlatformError``.
+
+``from None`` throughout: an SDK error carries the whole exchange, and a log must not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from slack_bolt.error import BoltError
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.errors import (
+    MessageGone,
+    MessageTooLong,
+    NotPermitted,
+    PlatformError,
+    PlatformRefused,
+    RateLimited,
+    Unavailable,
+)
+
+Observe = Callable[[str, str], None]
+
+_RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
+_GONE = frozenset({"message_not_found", "channel_not_found", "thread_not_found", "is_archived"})
+_TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
+_FAILED = frozenset(
+    {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
+)
+_NOT_PERMITTED = frozenset(
+    {
+        "access_denied",
+        "account_inactive",
+        "cannot_reply_to_message",
+        "cant_delete_message",
+        "cant_update_message",
+        "edit_window_closed",
+        "ekm_access_denied",
+        "invalid_auth",
+        "messages_tab_disabled",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_authed",
+        "not_in_channel",
+        "org_login_required",
+        "team_access_not_granted",
+        "token_expired",
+        "token_revoked",
+        "two_factor_setup_required",
+        "user_not_in_channel",
+    }
+)
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_DEFAULT_RETRY_AFTER = 1.0
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+@contextmanager
+def translated(method: str, observe: Observe) -> Iterator[None]:
+    """Around one call of Slack's ``method``: count how it ended, raise only ``PlatformError``."""
+    try:
+        yield
+    except SlackApiError as error:
+        code = _code(error.response)
+        observe(method, code)
+        raise _refusal(method, code, error.response) from None
+    except (SlackClientError, BoltError) as error:
+        observe(method, "client_error")
+        raise PlatformRefused(method, type(error).__name__) from None
+    except _NEVER_SENT:
+        observe(method, "unreachable")
+        raise Unavailable(f"{method}: Slack cannot be reached.", ambiguous=False) from None
+    except TimeoutError:
+        observe(method, "timeout")
+        raise Unavailable(f"{method}: Slack did not answer in time.", ambiguous=True) from None
+    except (aiohttp.ClientError, OSError, UnicodeError):
+        observe(method, "dropped")
+        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
+    observe(method, "ok")
+
+
+def _refusal(method: str, code: str, response: object) -> PlatformError:
+    status = _status(response)
+    if code in _RATE_LIMITED or status == 429:
+        return RateLimited(method, _retry_after(response))
+    if code in _GONE:
+        return MessageGone(f"{method}: the message or its channel is gone ({code}).")
+    if code in _TOO_LONG:
+        return MessageTooLong(f"{method}: Slack refuses a message of this size ({code}).")
+    if code in _NOT_PERMITTED or code.startswith("restricted_action"):
+        return NotPermitted(f"{method} is not permitted: {code}.")
+    if code in _FAILED or status >= 500:
+        return Unavailable(f"{method} failed at Slack: {code}.", ambiguous=True)
+    return PlatformRefused(method, code)
+
+
+def _status(response: object) -> int:
+    """Of the SDK's response, or of aiohttp's, which the SDK raises with when JSON is broken."""
+    for name in ("status_code", "status"):
+        value = getattr(response, name, None)
+        if isinstance(value, int):
+            return value
+    return 0
+
+
+def _code(response: object) -> str:
+    """Slack's word for it, else the HTTP status: bounded, because it becomes a label."""
+    data = getattr(response, "data", response)
+    code = data.get("error") if isinstance(data, dict) else None
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        return code
+    return f"http_{_status(response)}"
+
+
+def _retry_after(response: object) -> float:
+    headers = getattr(response, "headers", None) or {}
+    try:
+        seconds = float(headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
+    except ValueError:
+        return _DEFAULT_RETRY_AFTER
+    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER

@@ -1,0 +1,171 @@
+"""The command line. What is slow to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot import __version__
+from bot.errors import ParleyError, SettingsError, StartError
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+
+_WRONG = 1
+_REFUSED = 2
+_INTERRUPTED = 130
+_MANIFEST = Path(__file__).parents[1] / "deploy" / "slack" / "manifest.yaml"
+
+app = typer.Typer(
+    help="Parley answers in Slack, Discord and Teams with a language model of its own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+slack = typer.Typer(help="What a Slack app for Parley needs.", no_args_is_help=True)
+app.add_typer(slack, name="slack")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"Parley {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def parley(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run() -> None:
+    """Start the bot, with the settings of the environment and parley.toml."""
+    from bot.config import without_effect
+
+    settings = _settings()
+    _start_logging(settings.log_level)
+    for note in without_effect(settings):
+        typer.echo(note, err=True)
+
+    from bot.app import run as run_app
+
+    raise typer.Exit(asyncio.run(run_app(settings)))
+
+
+@app.command()
+def ask(
+    question: Annotated[
+        list[str] | None, typer.Argument(help="The question; - stands for what stdin holds.")
+    ] = None,
+    personality: Annotated[
+        str, typer.Option("--personality", "-p", help="Who answers; the default one if not given.")
+    ] = "",
+) -> None:
+    """Ask one question and print the answer as it grows. Ctrl-C stops it."""
+    text = "\n".join(_read_stdin() if word == "-" else word for word in question or ["-"])
+    settings = _settings()
+    try:
+        asyncio.run(_print_answer(settings, text, personality or settings.personality))
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, model, database, ports and tokens, and say what to do."""
+    from bot.doctor import examine, report
+
+    checks = examine(os.environ, Path())
+    typer.echo(report(checks))
+    raise typer.Exit(_WRONG if any(check.status == "fail" for check in checks) else 0)
+
+
+@app.command("settings")
+def print_settings() -> None:
+    """Print every setting with its default and meaning, as a Markdown table."""
+    from bot.config import settings_table
+
+    typer.echo(settings_table(), nl=False)
+
+
+@slack.command()
+def manifest() -> None:
+    """Print the app manifest to paste at api.slack.com/apps."""
+    typer.echo(_MANIFEST.read_text(encoding="utf-8"), nl=False)
+
+
+def _settings() -> Settings:
+    """Settings that this version can start with."""
+    from bot.config import load_settings, not_in_this_version
+
+    settings = load_settings(os.environ, Path())
+    if problems := not_in_this_version(settings):
+        raise SettingsError(problems)
+    return settings
+
+
+def _start_logging(level: str) -> None:
+    """Libraries speak up only when something is wrong: they log what must not be logged."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("bot", "adapters"):
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _read_stdin() -> str:
+    if sys.stdin.isatty():
+        raise typer.BadParameter('say what to ask, as in: ask "What is a llama?"')
+    return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+
+
+async def _print_answer(settings: Settings, question: str, personality: str) -> None:
+    from bot.prompt import clean
+
+    async for text in _answer(settings, question, personality):
+        typer.echo(clean(text), nl=False)
+        sys.stdout.flush()
+    typer.echo()
+
+
+def _answer(settings: Settings, question: str, personality: str) -> AsyncIterator[str]:
+    """By the Parley that runs on this data folder, else by a model loaded for this question."""
+    from bot.lock import is_held, running_url
+
+    if not is_held(settings.data_dir):
+        from bot.app import ask_alone
+
+        return ask_alone(settings, question, personality)
+    from bot.ask import ask_running
+
+    if (url := running_url(settings.data_dir)) is None:
+        raise ParleyError("Parley is just starting; ask again in a moment.")
+    return ask_running(url, settings, question, personality)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Whatever goes wrong, a person reads a sentence; 2: start was refused."""
+    try:
+        app(arguments)
+    except ParleyError as error:
+        typer.echo(error, err=True)
+        sys.exit(_REFUSED if isinstance(error, StartError) else _WRONG)
+    except ModuleNotFoundError as error:
+        if (error.name or "bot").split(".")[0] in ("bot", "adapters"):
+            raise
+        typer.echo(f"The package {error.name} is not installed; `make run` installs it.", err=True)
+        sys.exit(_REFUSED)
+
+
+if __name__ == "__main__":
+    main()

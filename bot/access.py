@@ -1,0 +1,210 @@
+"""Who may use Parley, where, and how much. Pure: no I/O, time from the clock it is given.
+
+Rules are text forms, with ``*`` for any run of characters:
+
+    slack:T01/U01     a person            slack:T01      everything of a workspace
+    slack:T01/C01     a channel           slack:*        everything of a platform
+    discord:G1/@R1    a role              *              everything
+
+A rule with ``/@`` matches roles and nothing else, so that nobody can be named like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bot.errors import AccessDenied, OverLimit, SettingsError
+from bot.ports import Clock
+from bot.types import Person, Place
+
+MINUTE = 60.0
+HOUR = 3600.0
+MAX_PEOPLE = 10_000
+"""People remembered at most, per purpose; beyond that the longest silent are forgotten."""
+
+_RULE = re.compile(r"\*|[a-z*]+:[^/]+(/[^/]+)?")
+_IN_FLIGHT_RETRY = 10.0
+"""Seconds: when a reply ends nobody knows; this is what a program is told to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """How many more questions a person may ask at once and in this minute; None: no limit."""
+
+    in_flight: int | None
+    per_minute: int | None
+
+
+class Access:
+    """Deny beats admins, admins beat allow; an empty allow list means everybody.
+
+    Rules of no possible form raise ``SettingsError``, all of them at once. A limit of 0 is
+    no limit. Each ``admit`` is paired with a ``release`` once the reply ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        admins: Sequence[str] = (),
+        direct_messages: bool = True,
+        max_in_flight: int = 0,
+        per_minute: int = 0,
+        clock: Clock,
+    ) -> None:
+        lists = {"PARLEY_ALLOW": allow, "PARLEY_DENY": deny, "PARLEY_ADMINS": admins}
+        if problems := [p for name, rules in lists.items() for p in _problems(name, rules)]:
+            raise SettingsError(problems)
+        self._allow, self._deny, self._admins = map(_Rules, lists.values())
+        self._direct_messages = direct_messages
+        self._max_in_flight = max_in_flight
+        self._per_minute = per_minute
+        self._clock = clock
+        self._in_flight: Counter[str] = Counter()
+        self._admitted = _Recent(MINUTE, clock)
+        self._refused = _Recent(HOUR, clock)
+
+    def check(self, place: Place, person: Person, *, is_direct: bool) -> None:
+        """Raise ``AccessDenied`` unless this person may use Parley in this place."""
+        roles = _role_forms(person)
+        forms = (person.id, place.channel_form, place.workspace_form)
+        if self._deny.match(forms, roles):
+            raise AccessDenied("Sorry, I have been asked not to answer here.")
+        if is_direct and not self._direct_messages:
+            raise AccessDenied(
+                "Sorry, I do not answer direct messages; please mention me in a channel."
+            )
+        if self._allow and not (self._allow.match(forms, roles) or self.is_admin(person)):
+            raise AccessDenied(
+                "Sorry, I only answer certain people and channels; "
+                "whoever runs me can add you to them."
+            )
+
+    def is_admin(self, person: Person) -> bool:
+        """Admins are people and roles; a rule for a whole channel makes nobody an admin."""
+        return self._admins.match((person.id,), _role_forms(person))
+
+    def admit(self, person: Person) -> None:
+        """Count one more question of this person; ``OverLimit`` if that is too many."""
+        if self._max_in_flight and self._in_flight[person.id] >= self._max_in_flight:
+            raise OverLimit(_busy_sentence(self._max_in_flight), _IN_FLIGHT_RETRY)
+        times = self._admitted.times(person.id)
+        if self._per_minute and len(times) >= self._per_minute:
+            retry_after = times[-self._per_minute] + MINUTE - self._clock.monotonic()
+            raise OverLimit(_pause_sentence(self._per_minute, retry_after), retry_after)
+        self._in_flight[person.id] += 1
+        if self._per_minute:
+            self._admitted.add(person.id)
+
+    def release(self, person: Person) -> None:
+        """One question of this person is answered; harmless if none was admitted."""
+        self._in_flight[person.id] -= 1
+        if self._in_flight[person.id] <= 0:
+            del self._in_flight[person.id]
+
+    def remainder(self, person: Person) -> Remainder:
+        in_flight = self._in_flight.get(person.id, 0)
+        asked = len(self._admitted.times(person.id))
+        return Remainder(_left(self._max_in_flight, in_flight), _left(self._per_minute, asked))
+
+    def may_refuse_aloud(self, person: Person) -> bool:
+        """True at most once per person and hour; asking counts as having refused."""
+        if self._refused.times(person.id):
+            return False
+        self._refused.add(person.id)
+        return True
+
+
+class _Rules:
+    """Text forms with wildcards, compiled once."""
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        texts = [rule.strip() for rule in rules if rule.strip()]
+        self._roles = [_pattern(text) for text in texts if "/@" in text]
+        self._others = [_pattern(text) for text in texts if "/@" not in text]
+
+    def __bool__(self) -> bool:
+        return bool(self._roles or self._others)
+
+    def match(self, forms: Iterable[str], roles: Iterable[str]) -> bool:
+        return _any_match(self._others, forms) or _any_match(self._roles, roles)
+
+
+def _any_match(patterns: Sequence[re.Pattern[str]], forms: Iterable[str]) -> bool:
+    return any(pattern.fullmatch(form) for form in forms for pattern in patterns)
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    """Characters that text forms escape may be typed as they are; what is escaped stays."""
+    form = quote(rule, safe="%/:;@.,=+-_~!$'()*")
+    return re.compile(".*".join(map(re.escape, form.split("*"))))
+
+
+def _problems(name: str, rules: Iterable[str]) -> list[str]:
+    """A rule that cannot match is a mistake: a deny list must not fail in silence."""
+    return [
+        f"{name}: {rule!r} is no rule; write slack:T01/U01 (a person or channel), "
+        "discord:G1/@R1 (a role), slack:T01 (a workspace), slack:* or *."
+        for rule in rules
+        if rule.strip() and not _RULE.fullmatch(rule.strip())
+    ]
+
+
+def _role_forms(person: Person) -> list[str]:
+    workspace = person.id.rpartition("/")[0]
+    return [f"{workspace}/@{role}" for role in person.role_ids]
+
+
+class _Recent:
+    """When each key was seen within the last ``seconds``; bounded by ``MAX_PEOPLE`` keys."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def times(self, key: str) -> Sequence[float]:
+        """Oldest first."""
+        self._drop_old()
+        times = self._times.get(key, deque())
+        while times and self._is_old(times[0]):
+            times.popleft()
+        return times
+
+    def add(self, key: str) -> None:
+        self._times.setdefault(key, deque()).append(self._clock.monotonic())
+        self._times.move_to_end(key)
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        """Keys are ordered by their newest time, so the old ones stand in front."""
+        while self._times:
+            key, times = next(iter(self._times.items()))
+            if len(self._times) <= MAX_PEOPLE and not self._is_old(times[-1]):
+                break
+            del self._times[key]
+
+    def _is_old(self, time: float) -> bool:
+        return time <= self._clock.monotonic() - self._seconds
+
+
+def _left(limit: int, used: int) -> int | None:
+    return max(0, limit - used) if limit else None
+
+
+def _busy_sentence(limit: int) -> str:
+    waiting = "a question" if limit == 1 else f"{limit} questions"
+    return f"I am still busy with {waiting} of yours; please wait for an answer or stop one."
+
+
+def _pause_sentence(limit: int, retry_after: float) -> str:
+    asked = "a question" if limit == 1 else f"{limit} questions"
+    return f"You may ask {asked} a minute; please try again in {max(1, round(retry_after))} s."

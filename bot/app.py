@@ -1,0 +1,268 @@
+"""The composition root: builds, starts, watches and closes everything."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+
+from adapters.http import openai
+from bot.access import Access
+from bot.banner import Banner
+from bot.clock import SystemClock
+from bot.config import Settings
+from bot.conversation import ConversationRules, ConversationService
+from bot.errors import EngineFailed
+from bot.history.store import SqlThreadStore, open_store
+from bot.inference import models
+from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
+from bot.inference.service import InferenceService
+from bot.late import LateConversations
+from bot.lock import DataLock
+from bot.metrics import Metrics
+from bot.personality import PersonalityBook
+from bot.ports import Adapter, AdapterContext, HasRoutes
+from bot.server import Readiness, Server, ServerSettings
+from bot.supervision import Supervisor
+from bot.types import (
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+)
+from bot.upkeep import measure_lag, prune, reread_personalities
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_WINDOW = 8_192
+_CONNECT_SECONDS = 15.0
+
+
+async def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, drain, and return the exit code."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        app = App(settings, stack)
+        starting = asyncio.create_task(app.start())
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+            return 0
+        await starting
+        await waiting
+        logger.info("stopping: replies get %s s to end", settings.drain_seconds)
+        await app.drain()
+    return 0
+
+
+class App:
+    """Everything that runs, in the order in which it comes up; ``stack`` closes it again."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._clock = SystemClock()
+        self._metrics = Metrics()
+        self._banner = Banner()
+        self._conversations = LateConversations()
+        self._service: ConversationService | None = None
+        self._engine: InferenceService | None = None
+        self._supervisors: list[Supervisor] = []
+
+    async def start(self) -> None:
+        """Raises ``StartError`` with what to do; returns when everybody may ask."""
+        started_at = self._clock.monotonic()
+        settings, enter = self._settings, self._stack.enter_async_context
+        lock = await enter(DataLock(settings.data_dir))
+        book = await asyncio.to_thread(
+            PersonalityBook.load, settings.personalities, settings.personality
+        )
+        store = await open_store(settings.database_url, self._clock)
+        self._stack.push_async_callback(store.close)
+        adapters = {name: self._make_adapter(name) for name in settings.platforms}
+        server = await enter(self._make_server(adapters))
+        self._engine = await enter(await self._load_engine())
+        self._service = self._make_service(store, book, adapters)
+        self._stack.push_async_callback(self._service.close)
+        self._conversations.arrive(self._service)
+        await self._start_adapters(adapters)
+        await self._service.start()
+        for supervisor in self._supervisors:
+            supervisor.go.set()
+        self._watch(store, book)
+        await asyncio.to_thread(lock.announce, server.url)
+        self._banner.platforms(settings, [s.state for s in self._supervisors])
+        self._banner.ways_in(server.url)
+        self._banner.ready(self._clock.monotonic() - started_at)
+
+    async def drain(self) -> None:
+        if self._service:
+            await self._service.drain(self._settings.drain_seconds)
+
+    def _make_adapter(self, name: str) -> Adapter:
+        def observe(method: str, status: str) -> None:
+            self._metrics.platform_calls.labels(name, method, status).inc()
+
+        module = importlib.import_module(f"adapters.{name}")
+        context = AdapterContext(self._settings.platform(name), observe, self._clock)
+        adapter: Adapter = module.create(context)
+        return adapter
+
+    def _make_server(self, adapters: dict[str, Adapter]) -> Server:
+        settings = self._settings
+        server = Server(_server_settings(settings), self._metrics, self._readiness)
+        name = models.name_of(settings.model)
+        server.mount(openai.routes(self._conversations, model_name=name, clock=self._clock))
+        for adapter in adapters.values():
+            if isinstance(adapter, HasRoutes):
+                server.mount(adapter.routes(), verified=True)
+        return server
+
+    async def _load_engine(self) -> InferenceService:
+        settings = self._settings
+        model = await load_model(settings)
+        self._banner.model(
+            model.name,
+            window=model.window,
+            running=settings.running,
+            device=describe_device(settings),
+        )
+        return InferenceService(
+            model, self._metrics, max_running=settings.running, max_waiting=settings.queue
+        )
+
+    def _make_service(
+        self, store: SqlThreadStore, book: PersonalityBook, adapters: dict[str, Adapter]
+    ) -> ConversationService:
+        settings = self._settings
+        if self._engine is None:
+            raise EngineFailed("The engine is not there yet.")
+        access = Access(
+            allow=settings.allow,
+            deny=settings.deny,
+            admins=settings.admins,
+            direct_messages=settings.direct_messages,
+            max_in_flight=settings.max_in_flight,
+            per_minute=settings.per_minute,
+            clock=self._clock,
+        )
+        rules = ConversationRules(
+            personality=settings.personality,
+            max_tokens=settings.max_tokens,
+            stop_reactions=settings.stop_reactions,
+            recover_seconds=settings.recover_seconds,
+        )
+        return ConversationService(
+            store=store,
+            generator=self._engine,
+            personalities=book,
+            access=access,
+            adapters=adapters,
+            clock=self._clock,
+            metrics=self._metrics,
+            rules=rules,
+        )
+
+    async def _start_adapters(self, adapters: dict[str, Adapter]) -> None:
+        """Connect each; one that cannot is reported and tried again, and holds up nobody."""
+        for adapter in adapters.values():
+            supervisor = Supervisor(adapter, self._conversations.handle, self._clock)
+            self._supervisors.append(supervisor)
+            self._spawn(supervisor.run(), f"parley-{adapter.name}")
+        settled = [asyncio.create_task(s.settled.wait()) for s in self._supervisors]
+        if settled:
+            _, late = await asyncio.wait(settled, timeout=_CONNECT_SECONDS)
+            for task in late:
+                task.cancel()
+
+    def _watch(self, store: SqlThreadStore, book: PersonalityBook) -> None:
+        self._spawn(reread_personalities(book, self._clock), "parley-personalities")
+        self._spawn(prune(store, self._settings.retention_days, self._clock), "parley-prune")
+        self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._stack.push_async_callback(_end, task)
+
+    def _readiness(self) -> Readiness:
+        engine = self._engine
+        is_up = engine is not None and engine.is_healthy
+        status = "loading" if engine is None else "up" if is_up else "failing"
+        states = [s.state for s in self._supervisors]
+        body = {
+            "ready": is_up and self._service is not None,
+            "model": {"name": models.name_of(self._settings.model), "status": status},
+            "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
+        }
+        return Readiness(bool(body["ready"]), body)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _server_settings(settings: Settings) -> ServerSettings:
+    return ServerSettings(
+        host=settings.host,
+        port=settings.port,
+        api_keys={name: key.get_secret_value() for name, key in settings.api_keys.items()},
+        basic_auth={name: word.get_secret_value() for name, word in settings.basic_auth.items()},
+        cors_origins=settings.cors_origins,
+    )
+
+
+async def load_model(settings: Settings) -> LlamaModel:
+    """The model that the settings name, loaded off the event loop. Raises ``ModelError``."""
+    options = LlamaOptions(
+        num_cells=settings.kv_tokens,
+        window=settings.context or _DEFAULT_WINDOW,
+        max_running=settings.running,
+        num_threads=settings.num_threads,
+        gpu_layers=settings.gpu_layers,
+    )
+    name = models.name_of(settings.model)
+
+    def load() -> LlamaModel:
+        return LlamaModel(models.locate(settings.model_source), options, name=name)
+
+    return await asyncio.to_thread(load)
+
+
+def describe_device(settings: Settings) -> str:
+    """Where the model runs: the GPU if this build has one and layers may go there."""
+    if settings.gpu_layers != 0 and supports_gpu():
+        layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
+        return f"GPU ({layers} layers)"
+    return f"CPU ({settings.num_threads} threads)"
+
+
+async def ask_alone(settings: Settings, question: str, personality: str) -> AsyncIterator[str]:
+    """Load the model for one question; the reply as it grows. Leaving early ends it."""
+    book = await asyncio.to_thread(
+        PersonalityBook.load, settings.personalities, settings.personality
+    )
+    chosen = book.get(personality)
+    messages = (ChatMessage("system", chosen.prompt), ChatMessage("user", question))
+    request = GenerationRequest(
+        messages=messages,
+        person="local",
+        sampling=chosen.sampling,
+        max_tokens=settings.max_tokens,
+    )
+    model = await load_model(settings)
+    async with InferenceService(model, Metrics(), max_running=1, max_waiting=1) as engine:
+        async for event in await engine.generate(request):
+            if isinstance(event, Delta):
+                yield event.text
+            elif isinstance(event, Finished) and event.reason is FinishReason.ERROR:
+                raise EngineFailed(event.detail)

@@ -1,0 +1,67 @@
+"""One question from the command line to the Parley that runs already, over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+
+from bot.config import Settings
+from bot.errors import EngineFailed, ParleyError, RequestError
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+_DATA = b"data:"
+
+
+async def ask_running(
+    url: str, settings: Settings, question: str, personality: str
+) -> AsyncIterator[str]:
+    """The reply as it grows. Leaving early hangs up, which stops the reply."""
+    body = {
+        "model": personality,
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+    }
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT, headers=_key(settings)) as client,
+            client.post(f"{url}/v1/chat/completions", json=body) as response,
+        ):
+            if response.status != 200:
+                raise RequestError(_message(await response.read(), response.status))
+            async for line in response.content:
+                if text := _text(line):
+                    yield text
+    except aiohttp.ClientError as error:
+        raise ParleyError(f"The running Parley at {url} does not answer: {error}.") from error
+
+
+def _key(settings: Settings) -> Mapping[str, str]:
+    if settings.api_keys:
+        key = next(iter(settings.api_keys.values()))
+        return {"Authorization": f"Bearer {key.get_secret_value()}"}
+    if settings.basic_auth:
+        name, password = next(iter(settings.basic_auth.items()))
+        return {"Authorization": aiohttp.encode_basic_auth(name, password.get_secret_value())}
+    return {}
+
+
+def _message(body: bytes, status: int) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"The running Parley answered with HTTP status {status}."
+
+
+def _text(line: bytes) -> str:
+    """The text in one line of the event stream; most lines carry none."""
+    data = line.removeprefix(_DATA).strip()
+    if not line.startswith(_DATA) or data == b"[DONE]":
+        return ""
+    event: dict[str, Any] = json.loads(data)
+    if "error" in event:
+        raise EngineFailed(event["error"]["message"])
+    choices = event.get("choices") or [{}]
+    return choices[0].get("delta", {}).get("content") or ""

@@ -1,0 +1,110 @@
+"""From a message on a platform to a turn on disk, or to one sentence of why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.commands import Commands, command_of
+from bot.errors import AccessDenied, OverLimit
+from bot.message_locks import MessageLocks, key_of
+from bot.notices import Notices
+from bot.parts import Parts
+from bot.prompt import clean
+from bot.turns import Turns
+from bot.types import Incoming, Question
+
+EMPTY = "I see no question in this; please write one after my name."
+ONLY_FILES = "I cannot read files yet; please write your question as text."
+
+
+class Asking:
+    """A message may come twice, even at once, and even as two kinds of event: it counts once."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        turns: Turns,
+        commands: Commands,
+        notices: Notices,
+        locks: MessageLocks,
+    ) -> None:
+        self._parts = parts
+        self._turns = turns
+        self._commands = commands
+        self._notices = notices
+        self._locks = locks
+
+    async def take(self, question: Question) -> None:
+        """Returns once the question is on disk; nothing of a refused person is."""
+        if not await self._is_ours(question):
+            return
+        if not self._is_allowed(question):
+            return
+        question = replace(question, text=clean(question.text).strip())
+        async with self._locks.hold(question.place, question.message_id):
+            await self._take_once(question)
+
+    async def _is_ours(self, question: Question) -> bool:
+        return _is_addressed(question) or await self._parts.store.knows(question.place)
+
+    def _is_allowed(self, question: Question) -> bool:
+        """A refusal is said to who spoke to Parley, not to who spoke in its presence."""
+        try:
+            self._parts.access.check(question.place, question.person, is_direct=question.is_direct)
+        except AccessDenied as error:
+            if _is_addressed(question) and self._parts.access.may_refuse_aloud(question.person):
+                self._notices.tell(question, str(error))
+            return False
+        return True
+
+    async def _take_once(self, question: Question) -> None:
+        if question.mentions_others and not _is_addressed(question):
+            await self._parts.store.add_remark(question)
+        elif command := command_of(question):
+            if await self._parts.store.accept_event(command):
+                await self._commands.run(command)
+        elif not question.text:
+            await self._answer_empty(question)
+        elif await self._parts.store.turn_of_message(question.place, question.message_id) is None:
+            await self._accept(question)
+
+    async def _answer_empty(self, question: Question) -> None:
+        if _is_addressed(question):
+            await self._say_once(question, ONLY_FILES if question.attachments else EMPTY)
+
+    async def _accept(self, question: Question) -> None:
+        try:
+            self._admit(question)
+        except OverLimit as error:
+            await self._say_once(question, str(error))
+            return
+        turn = None
+        try:
+            turn = await self._parts.store.accept(question)
+        finally:
+            if turn is None:
+                self._parts.access.release(question.person)
+        if turn is not None:
+            self._turns.begin(turn)
+
+    def _admit(self, question: Question) -> None:
+        """Raises ``OverLimit``: what waits on disk is bounded per channel and per person."""
+        waiting = self._turns.lanes.num_in_channel(question.place)
+        if waiting >= self._parts.rules.max_waiting_per_channel:
+            raise OverLimit(
+                f"{waiting} questions of this channel are waiting; please ask again later.", 60.0
+            )
+        self._parts.access.admit(question.person)
+
+    async def _say_once(self, question: Question, text: str) -> None:
+        if await self._parts.store.accept_event(_as_event(question)):
+            self._notices.tell(question, text)
+
+
+def _is_addressed(question: Question) -> bool:
+    return question.is_mention or question.is_direct
+
+
+def _as_event(question: Question) -> Incoming:
+    """One for all deliveries of the message, whatever their event ids."""
+    return replace(question, event_id=key_of(question.place, question.message_id))

@@ -1,0 +1,51 @@
+"""What a person reads in the terminal when Parley starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from bot.config import PLATFORMS, Settings, has_adapter, how_to_switch_on
+from bot.types import AdapterState
+
+_LABEL = 10
+
+
+class Banner:
+    """Lines of a label and what is so; one per part of Parley, as it comes up."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def say(self, label: str, text: str) -> None:
+        self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)
+
+    def model(self, name: str, *, window: int, running: int, device: str) -> None:
+        self.say(
+            "model", f"{name}: {window:,} tokens a thread, {running} replies at once, {device}"
+        )
+
+    def platforms(self, settings: Settings, states: Sequence[AdapterState]) -> None:
+        by_name = {state.name: state for state in states}
+        for name in PLATFORMS:
+            self.say(name, _platform(settings, name, by_name.get(name)))
+
+    def ways_in(self, url: str) -> None:
+        self.say("HTTP", f"{url}/v1  (OpenAI's chat API; health at {url}/readyz)")
+        self.say("ask", '.venv/bin/python -m bot ask "What is a parley?"')
+
+    def ready(self, seconds: float) -> None:
+        self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Ctrl-C stops Parley.")
+
+
+def _platform(settings: Settings, name: str, state: AdapterState | None) -> str:
+    if state is None and not has_adapter(name):
+        return "off: not in this version"
+    if state is None:
+        advice = how_to_switch_on(settings, name)
+        return f"off: {advice[0].lower()}{advice[1:].rstrip('.')}"
+    if state.status == "up":
+        return "on" + (f": {state.detail}" if state.detail else "")
+    return f"{state.status}: {state.detail}; it is tried again"

@@ -1,0 +1,151 @@
+"""What ``doctor`` looks at on this machine; each check is a function that only reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bot.config import Settings
+from bot.errors import ModelError, ParleyError, PersonalityError
+from bot.lock import is_held, running_url
+
+Status = Literal["ok", "off", "warn", "fail"]
+_MIB = 1 << 20
+_QUANTISATION = re.compile(r"(?:I?Q\d\w*|BF16|F16|F32)", re.IGNORECASE)
+_SQLITE = "sqlite:///"
+_HEALTH_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report: what was found, and what to do about it."""
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+def check_model(settings: Settings) -> Check:
+    """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
+    from bot.inference import fit, llama, models
+
+    try:
+        path = models.locate(settings.model_source)
+        facts = llama.read_facts(path)
+        if not is_held(settings.data_dir):
+            fit.check_fit(
+                facts,
+                num_cells=settings.kv_tokens,
+                max_batch=settings.running,
+                available=fit.available_bytes(),
+            )
+    except ModelError as error:
+        return Check("model", "fail", str(error))
+    quantisation = _QUANTISATION.findall(path.stem)
+    shown = [facts.name, *quantisation[-1:], f"{path.stat().st_size / _MIB:.0f} MiB"]
+    return Check("model", "ok", f"{', '.join(shown)}, up to {facts.max_context:,} tokens ({path})")
+
+
+def check_engine(settings: Settings) -> Check:
+    """What llama.cpp was built for, and whether the GPU is put to use."""
+    from bot.inference import llama
+
+    info = llama.system_info().replace("= 1", "").replace("|", "").replace(" :", ":")
+    build = f"llama.cpp for {' '.join(info.split())}"
+    if llama.supports_gpu():
+        layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
+        return Check("engine", "ok", f"{build}; layers on the GPU: {layers}")
+    if settings.gpu_layers > 0 or shutil.which("nvidia-smi"):
+        advice = "Install the CUDA toolkit (nvcc), then run `make clean` and `make run`."
+        return Check("engine", "warn", f"{build}; built without GPU support", advice)
+    return Check("engine", "ok", f"{build}; CPU with {settings.num_threads} threads")
+
+
+def check_data(settings: Settings) -> Check:
+    folder = settings.data_dir
+    if is_held(folder):
+        where = running_url(folder) or "an address not known yet: it is starting"
+        return Check("data", "ok", f"{folder} is in use by the Parley at {where}")
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        advice = "Make it writable, or choose another folder with PARLEY_DATA_DIR."
+        return Check("data", "fail", f"{existing} cannot be written", advice)
+    return Check("data", "ok", f"{folder} {'is free' if existing == folder else 'will be made'}")
+
+
+def check_database(settings: Settings) -> Check:
+    path = Path(settings.database_url.removeprefix(_SQLITE))
+    if not path.exists():
+        return Check("database", "ok", f"{path} will be made at the first start")
+    from bot.history.failures import translated
+
+    try:
+        with translated(path), closing(_read_only(path)) as connection:
+            return _database(path, connection)
+    except ParleyError as error:
+        return Check("database", "fail", str(error))
+    except sqlite3.Error as error:
+        return Check("database", "fail", f"{path}: {error}", "Set PARLEY_DATABASE_URL to another.")
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _database(path: Path, connection: sqlite3.Connection) -> Check:
+    from bot.history.migrate import head
+
+    (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        return Check("database", "fail", f"{path} is damaged: {result}", "Put back a backup.")
+    (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    note = "" if schema == head() else ", migrated at the next start"
+    return Check("database", "ok", f"{path} is sound, schema {schema}{note}")
+
+
+def check_personalities(settings: Settings) -> Check:
+    from bot.personality import PersonalityBook
+
+    try:
+        book = PersonalityBook.load(settings.personalities, settings.personality)
+    except PersonalityError as error:
+        return Check("personalities", "fail", str(error))
+    return Check("personalities", "ok", ", ".join(book.names))
+
+
+def check_port(settings: Settings) -> Check:
+    """Free, ours, or somebody else's."""
+    address = f"{settings.host}:{settings.port}"
+    try:
+        infos = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, _, _, target = infos[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+    except OSError as error:
+        if _is_ours(settings):
+            return Check("port", "ok", f"{address} is served by the Parley that runs")
+        advice = "Stop what uses it, or choose others with PARLEY_HOST and PARLEY_PORT."
+        return Check("port", "fail", f"{address} cannot be used: {error.strerror}", advice)
+    return Check("port", "ok", f"{address} is free")
+
+
+def _is_ours(settings: Settings) -> bool:
+    url = running_url(settings.data_dir) if is_held(settings.data_dir) else None
+    if url is None or not url.endswith(f":{settings.port}"):
+        return False
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=_HEALTH_SECONDS) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,209 @@
+"""What a person can say besides asking, as words or as a platform's own command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from bot.errors import AccessDenied, OverLimit, UnknownPersonality
+from bot.message_locks import key_of
+from bot.notices import Notices
+from bot.parts import Parts
+from bot.turns import Turns
+from bot.types import Command, Person, Question, Turn
+
+_PLAIN = ("stop", "retry", "forget", "status", "help")
+_PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
+
+NOT_YOURS = "Only the person who asked, or an admin, can do that."
+NOTHING_TO_STOP = "There is nothing of yours to stop here."
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """Name and argument, if the whole of ``text`` is a command; "help me with x" is none."""
+    words = " ".join(text.split()).rstrip(".!").lower().removeprefix("/")
+    if words in _PLAIN:
+        return words, ""
+    if _PERSONALITY.fullmatch(words):
+        return "personality", words.removeprefix("personality").strip()
+    return None
+
+
+def command_of(question: Question) -> Command | None:
+    """The command that the question is; its event is the message, however often delivered."""
+    if (parsed := parse(question.text)) is None:
+        return None
+    name, argument = parsed
+    return Command(
+        event_id=key_of(question.place, question.message_id),
+        place=question.place,
+        person=question.person,
+        name=name,
+        argument=argument,
+    )
+
+
+class Commands:
+    """Each takes effect before it returns; what it says follows at the platform's pace."""
+
+    def __init__(self, parts: Parts, turns: Turns, notices: Notices) -> None:
+        self._parts = parts
+        self._turns = turns
+        self._notices = notices
+        self._by_name: dict[str, Callable[[Command], Awaitable[None]]] = {
+            "stop": self._stop,
+            "retry": self._retry,
+            "forget": self._forget,
+            "status": self._status,
+            "help": self._help,
+            "personality": self._personality,
+        }
+
+    async def take(self, command: Command) -> None:
+        """A platform's own command, once however often delivered."""
+        try:
+            self._parts.access.check(command.place, command.person, is_direct=False)
+        except AccessDenied as error:
+            if self._parts.access.may_refuse_aloud(command.person):
+                self._notices.tell(command, str(error))
+            return
+        if await self._parts.store.accept_event(command):
+            await self.run(command)
+
+    async def run(self, command: Command) -> None:
+        await self._by_name.get(command.name, self._help)(command)
+
+    async def _stop(self, command: Command) -> None:
+        live = self._turns.newest_of(command.place, command.person)
+        if live is None:
+            self._notices.tell(command, NOTHING_TO_STOP)
+        else:
+            await self._turns.stop(live)
+
+    async def _retry(self, command: Command) -> None:
+        turns = await self._parts.store.turns(command.place)
+        if not turns:
+            self._notices.say(command, "There is nothing here to answer again.")
+        elif not self._turns.may_decide(turns[-1], command.person):
+            self._notices.tell(command, NOT_YOURS)
+        elif not turns[-1].state.is_finished:
+            self._notices.say(command, "The last question is still being answered.")
+        else:
+            await self._answer_again(command, turns[-1])
+
+    async def _answer_again(self, command: Command, turn: Turn) -> None:
+        try:
+            await self._turns.retry(turn)
+        except OverLimit as error:
+            self._notices.tell(command, str(error))
+
+    async def _forget(self, command: Command) -> None:
+        if await self._others_spoke(command) and not self._is_admin(command.person):
+            self._notices.tell(
+                command, "Others spoke in this thread, so only an admin can make me forget it."
+            )
+            return
+        num_turns = await self._turns.forget(command.place)
+        self._notices.say(command, _forgotten(num_turns))
+
+    async def _others_spoke(self, command: Command) -> bool:
+        """Of remarks only the name is known; another name is another person."""
+        person = command.person
+        return any(
+            turn.person.id != person.id or any(name != person.name for name, _ in turn.remarks)
+            for turn in await self._parts.store.turns(command.place)
+        )
+
+    async def _status(self, command: Command) -> None:
+        place, lanes = command.place, self._turns.lanes
+        personality = await self._parts.personality_of(place)
+        turns = await self._parts.store.turns(place)
+        lines = (
+            f"Model: {self._parts.generator.name}",
+            f"Questions: {lanes.num_begun} under way, {lanes.num_waiting} waiting",
+            f"Personality of this thread: {personality.name}",
+            f"Context: {_count(len(turns), 'turn')} of this thread",
+            f"Left for you: {self._allowance(command.person)}",
+        )
+        self._notices.say(command, _bullets(lines))
+
+    def _allowance(self, person: Person) -> str:
+        left = self._parts.access.remainder(person)
+        at_once = "any number of questions" if left.in_flight is None else _count(left.in_flight)
+        if left.per_minute is None:
+            return f"{at_once} at once"
+        return f"{at_once} at once, {_count(left.per_minute)} this minute"
+
+    async def _help(self, command: Command) -> None:
+        personality = await self._parts.personality_of(command.place)
+        names = ", ".join(f"`{name}`" for name in self._parts.personalities.names)
+        lines = (
+            "`stop` ends the reply under way; so does a stop sign as a reaction",
+            "`retry` answers your last question again; editing the question does, too",
+            "`personality NAME` sets who answers in this thread "
+            f"(now `{personality.name}`; there are {names})",
+            "`personality NAME channel` does so for the channel (admins)",
+            "`forget` deletes what I remember of this thread",
+            "`status` shows model, queue, context and what is left for you",
+        )
+        self._notices.say(command, f"Ask me anything, or say one of:\n{_bullets(lines)}")
+
+    async def _personality(self, command: Command) -> None:
+        name, _, scope = command.argument.strip().lower().partition(" ")
+        if not name:
+            await self._list_personalities(command)
+        elif scope.strip() == "channel":
+            await self._set_for_channel(command, name)
+        else:
+            await self._set_for_thread(command, name)
+
+    async def _list_personalities(self, command: Command) -> None:
+        current = await self._parts.personality_of(command.place)
+        lines = [
+            f"`{each.name}`: {each.description or each.title}"
+            for each in self._parts.personalities.all()
+        ]
+        self._notices.say(
+            command, f"`{current.name}` answers in this thread. There are:\n{_bullets(lines)}"
+        )
+
+    async def _set_for_thread(self, command: Command, name: str) -> None:
+        if title := self._title(command, name):
+            await self._parts.store.set_personality(command.place, name)
+            self._notices.say(command, f"{title} answers in this thread from now on.")
+
+    async def _set_for_channel(self, command: Command, name: str) -> None:
+        if not self._is_admin(command.person):
+            self._notices.tell(command, "Only an admin can set a channel's personality.")
+        elif title := self._title(command, name):
+            await self._parts.store.set_channel_personality(command.place, name)
+            self._notices.say(
+                command,
+                f"{title} answers in this channel from now on, "
+                "except in threads that have a personality of their own.",
+            )
+
+    def _title(self, command: Command, name: str) -> str | None:
+        """None if there is no such personality; the person is told then."""
+        try:
+            return f"**{self._parts.personalities.get(name).title}**"
+        except UnknownPersonality as error:
+            self._notices.tell(command, str(error))
+            return None
+
+    def _is_admin(self, person: Person) -> bool:
+        return self._parts.access.is_admin(person)
+
+
+def _forgotten(num_turns: int) -> str:
+    if not num_turns:
+        return "There was nothing to forget here."
+    return f"Forgotten: {_count(num_turns, 'turn')}. What you say next begins anew."
+
+
+def _count(number: int, noun: str = "question") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _bullets(lines: tuple[str, ...] | list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,166 @@
+"""Programs instead of people: one stateless answer, nothing of its text kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Self
+from urllib.parse import quote
+
+from bot.errors import EngineFailed, PromptTooLong
+from bot.parts import Parts
+from bot.ports import Generation
+from bot.prompt import clean
+from bot.types import (
+    ChatMessage,
+    CompletionRequest,
+    Finished,
+    GenerationEvent,
+    GenerationRequest,
+    Person,
+    Personality,
+    Sampling,
+)
+
+_SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+
+
+class Completions:
+    """``in_flight`` is how many answers are being read."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._numbers = count(1)
+        self._closed = False
+        self.in_flight: set[CountedGeneration] = set()
+
+    def close(self) -> None:
+        """No further answers begin; those in flight go on."""
+        self._closed = True
+
+    async def begin(self, request: CompletionRequest) -> Generation:
+        if self._closed:
+            raise EngineFailed("Parley is stopping; please try again in a moment.")
+        personality = self._personality(request)
+        person = Person(self._person_id(request))
+        if request.user is None:
+            return await self._generate(request, personality, person, release=lambda: None)
+        self._parts.access.admit(person)
+        return await self._generate(
+            request, personality, person, release=lambda: self._parts.access.release(person)
+        )
+
+    async def _generate(
+        self,
+        request: CompletionRequest,
+        personality: Personality | None,
+        person: Person,
+        release: Callable[[], None],
+    ) -> Generation:
+        try:
+            asked = await self._request(request, personality, person)
+            generation = await self._parts.generator.generate(asked)
+        except BaseException:
+            release()
+            raise
+        counted = CountedGeneration(generation, self._ended(release))
+        self.in_flight.add(counted)
+        return counted
+
+    def _ended(self, release: Callable[[], None]) -> Callable[[CountedGeneration], None]:
+        def ended(generation: CountedGeneration) -> None:
+            self.in_flight.discard(generation)
+            release()
+
+        return ended
+
+    async def _request(
+        self, request: CompletionRequest, personality: Personality | None, person: Person
+    ) -> GenerationRequest:
+        messages = _messages(request, personality)
+        thread = request.thread and f"http:{_part(request.account)}/{_part(request.thread)}"
+        return GenerationRequest(
+            messages=messages,
+            person=person.id,
+            thread=thread,
+            sampling=_sampling(request, personality),
+            max_tokens=await self._max_tokens(request, messages),
+            stop=request.stop,
+        )
+
+    async def _max_tokens(
+        self, request: CompletionRequest, messages: tuple[ChatMessage, ...]
+    ) -> int:
+        """What was asked for, or the usual cap; never more than fits beside the prompt."""
+        generator = self._parts.generator
+        num_tokens = await generator.count(messages)
+        if num_tokens >= generator.window:
+            raise PromptTooLong(num_tokens, generator.window - 1)
+        wanted = request.max_tokens or self._parts.rules.max_tokens
+        return min(wanted, generator.window - num_tokens)
+
+    def _personality(self, request: CompletionRequest) -> Personality | None:
+        if request.personality is None:
+            return None
+        return self._parts.personalities.get(request.personality)
+
+    def _person_id(self, request: CompletionRequest) -> str:
+        """Without ``user`` every call is a person of its own, for fairness."""
+        account = f"http:{_part(request.account)}"
+        if request.user is None:
+            return f"{account}/#{next(self._numbers)}"
+        return f"{account}/{_part(request.user)}"
+
+
+class CountedGeneration:
+    """A generation that tells once when it has ended or nobody reads it any more."""
+
+    def __init__(self, generation: Generation, ended: Callable[[CountedGeneration], None]) -> None:
+        self._generation = generation
+        self._ended: Callable[[CountedGeneration], None] | None = ended
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> GenerationEvent:
+        try:
+            event = await self._generation.__anext__()
+        except BaseException:
+            self.cancel()
+            raise
+        if isinstance(event, Finished):
+            self._end()
+        return event
+
+    def cancel(self) -> None:
+        self._generation.cancel()
+        self._end()
+
+    def _end(self) -> None:
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            ended(self)
+
+
+def _messages(
+    request: CompletionRequest, personality: Personality | None
+) -> tuple[ChatMessage, ...]:
+    """The personality's prompt first, unless the request brings a system message."""
+    messages = tuple(replace(each, content=clean(each.content)) for each in request.messages)
+    if personality is None or any(each.role == "system" for each in messages):
+        return messages
+    return (ChatMessage("system", personality.prompt), *messages)
+
+
+def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:
+    """What the request leaves open is the personality's, or the default."""
+    sampling = personality.sampling if personality else Sampling()
+    for name in _SAMPLING:
+        if (value := getattr(request, name)) is not None:
+            sampling = replace(sampling, **{name: value})
+    return sampling
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

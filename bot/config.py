@@ -1,0 +1,123 @@
+"""Settings: defaults < ``parley.toml`` < environment, every mistake reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.errors import SettingsError
+from bot.settings.docs import env_example, settings_table
+from bot.settings.kinds import PLATFORMS
+from bot.settings.rules import (
+    broken_rules,
+    has_adapter,
+    how_to_switch_on,
+    not_in_this_version,
+    without_effect,
+)
+from bot.settings.sources import FIELDS, SECRETS, Given, Key, from_environment, from_file
+from bot.settings.tables import DiscordSettings, Settings, SlackSettings, TeamsSettings
+
+__all__ = [
+    "PLATFORMS",
+    "DiscordSettings",
+    "Settings",
+    "SlackSettings",
+    "TeamsSettings",
+    "env_example",
+    "given_names",
+    "has_adapter",
+    "how_to_switch_on",
+    "load_settings",
+    "not_in_this_version",
+    "settings_table",
+    "without_effect",
+]
+
+_MAX_SHOWN = 80
+_MUST_BE = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list of texts",
+    "dict": "a list of texts",
+    "path": "a path",
+}
+
+
+def load_settings(environ: Mapping[str, str], folder: Path) -> Settings:
+    """Relative paths are in ``folder``; ``SettingsError`` names every mistake at once."""
+    file, environment = from_file(folder), from_environment(environ, folder)
+    given = file.values | environment.values
+    mistakes = _mistakes(given, folder)
+    settings = _validated({key: given[key] for key in given if key not in mistakes}, folder)
+    wrong = file.wrong | environment.wrong | mistakes.keys()
+    problems = [*file.problems, *environment.problems, *mistakes.values()]
+    problems += broken_rules(settings, frozenset(key.table or key.name for key in wrong))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def given_names(settings: Settings) -> list[str]:
+    """Names of the settings that somebody set, in the environment's form."""
+    return [key.env for key in FIELDS if key.name in _set_in(settings, key.table)]
+
+
+def _set_in(settings: Settings, table: str) -> set[str]:
+    return (getattr(settings, table) if table else settings).model_fields_set
+
+
+def _validated(given: Mapping[Key, Given], folder: Path) -> Settings:
+    return Settings.model_validate(_nested(given), context={"folder": folder})
+
+
+def _mistakes(given: Mapping[Key, Given], folder: Path) -> dict[Key, str]:
+    try:
+        _validated(given, folder)
+    except ValidationError as error:
+        found = [(_key(detail), detail) for detail in error.errors(include_url=False)]
+        return {key: _sentence(key, given[key], detail) for key, detail in found if key in given}
+    return {}
+
+
+def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, item in given.items():
+        table = values.setdefault(key.table, {}) if key.table else values
+        table[key.name] = item.value
+    return values
+
+
+def _key(detail: ErrorDetails) -> Key:
+    first, *rest = map(str, detail["loc"])
+    return Key(first, rest[0]) if first in PLATFORMS and rest else Key("", first)
+
+
+def _sentence(key: Key, given: Given, detail: ErrorDetails) -> str:
+    shown = "wrong" if key in SECRETS else _shortened(repr(given.value))
+    return f"{given.label} is {shown}; {_advice(detail)}."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
+
+def _advice(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "greater_than_equal":
+        return f"it must be at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"it must be at most {context['le']}"
+    if kind == "literal_error":
+        return f"it must be {context['expected']}"
+    expected = _MUST_BE.get(kind.partition("_")[0])
+    return f"it must be {expected}" if expected else detail["msg"].lower()

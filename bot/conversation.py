@@ -1,0 +1,141 @@
+"""What adapters call: one question becomes one turn, from accept to final edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.access import Access
+from bot.asking import Asking
+from bot.changes import Changes
+from bot.commands import Commands
+from bot.completion import Completions
+from bot.message_locks import MessageLocks
+from bot.metrics import Metrics
+from bot.notices import Notices
+from bot.pacing import EditBudget
+from bot.parts import ConversationRules, Parts
+from bot.personality import PersonalityBook
+from bot.ports import Adapter, Clock, Generation, TextGenerator, ThreadStore
+from bot.recovery import Recovery
+from bot.turn import TurnRunner
+from bot.turns import Turns
+from bot.types import (
+    Command,
+    CompletionRequest,
+    Feedback,
+    Incoming,
+    Person,
+    Personality,
+    Place,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+    ThreadSummary,
+)
+
+__all__ = ["ConversationRules", "ConversationService"]
+
+_DRAIN_CHECK = 0.1
+
+
+class ConversationService:
+    """Implements ``bot.ports.Conversations``.
+
+    ``start`` before anything is delivered; ``drain`` before the adapters and the engine
+    close; ``close`` before the store does.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ThreadStore,
+        generator: TextGenerator,
+        personalities: PersonalityBook,
+        access: Access,
+        adapters: Mapping[str, Adapter],
+        clock: Clock,
+        metrics: Metrics,
+        rules: ConversationRules,
+    ) -> None:
+        budgets = {name: EditBudget(each.limits.rules, clock) for name, each in adapters.items()}
+        self._parts = Parts(
+            store, generator, personalities, access, adapters, budgets, clock, metrics, rules
+        )
+        self._runner = TurnRunner(self._parts)
+        self._turns = Turns(self._parts, self._runner)
+        self._notices = Notices(self._parts)
+        self._commands = Commands(self._parts, self._turns, self._notices)
+        locks = MessageLocks()
+        self._asking = Asking(self._parts, self._turns, self._commands, self._notices, locks)
+        self._changes = Changes(self._parts, self._turns, self._notices, locks)
+        self._recovery = Recovery(self._parts, self._runner, self._turns.lanes)
+        self._completions = Completions(self._parts)
+
+    async def start(self) -> None:
+        """Take up what the last process left; returns once new questions line up behind."""
+        await self._recovery.start()
+
+    async def drain(self, seconds: float) -> None:
+        """No turn begins any more; those under way get ``seconds`` to end.
+
+        What has not ended then is queued on disk again, its message left as it is.
+        """
+        self._turns.lanes.pause()
+        self._completions.close()
+        deadline = self._parts.clock.monotonic() + seconds
+        while self._is_busy() and self._parts.clock.monotonic() < deadline:
+            await self._parts.clock.sleep(_DRAIN_CHECK)
+        await self._turns.put_back()
+
+    async def close(self) -> None:
+        self._turns.lanes.pause()
+        for tasks in (
+            self._recovery.tasks,
+            self._turns.lanes.tasks,
+            self._notices.tasks,
+            self._runner.background,
+        ):
+            await tasks.cancel()
+
+    async def handle(self, incoming: Incoming) -> None:
+        match incoming:
+            case Question():
+                await self._asking.take(incoming)
+            case Command():
+                await self._commands.take(incoming)
+            case StopRequest():
+                await self._changes.stop(incoming)
+            case QuestionEdited():
+                await self._changes.edit(incoming)
+            case QuestionDeleted():
+                await self._changes.delete(incoming)
+            case Feedback():
+                await self._changes.rate(incoming)
+
+    def _is_busy(self) -> bool:
+        return bool(
+            self._turns.lanes.num_begun
+            or self._completions.in_flight
+            or self._notices.tasks
+            or self._runner.background
+        )
+
+    async def complete(self, request: CompletionRequest) -> Generation:
+        return await self._completions.begin(request)
+
+    def personalities(self) -> tuple[Personality, ...]:
+        return self._parts.personalities.all()
+
+    async def describe(self, place: Place) -> ThreadSummary:
+        turns = await self._parts.store.turns(place)
+        return ThreadSummary(
+            place=place,
+            personality=(await self._parts.personality_of(place)).name,
+            num_turns=len(turns),
+            title=turns[0].text.partition("\n")[0][:80] if turns else "",
+            last_at=turns[-1].accepted_at if turns else None,
+        )
+
+    async def threads(self, person: Person) -> list[ThreadSummary]:
+        return await self._parts.store.threads(person.id)

@@ -1,0 +1,93 @@
+"""``doctor``: one line for each thing Parley needs, and what to do where it is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.checks import (
+    Check,
+    check_data,
+    check_database,
+    check_engine,
+    check_model,
+    check_personalities,
+    check_port,
+)
+from bot.config import (
+    PLATFORMS,
+    Settings,
+    given_names,
+    has_adapter,
+    how_to_switch_on,
+    load_settings,
+    not_in_this_version,
+    without_effect,
+)
+from bot.errors import SettingsError
+
+MACHINE_CHECKS = (
+    check_model,
+    check_engine,
+    check_data,
+    check_database,
+    check_personalities,
+    check_port,
+)
+_SIGNING_SECRET = re.compile(r"[0-9a-f]{32}")
+
+
+def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
+    """Wrong settings are all there is to report: nothing else can be trusted then."""
+    try:
+        settings = load_settings(environ, folder)
+    except SettingsError as error:
+        return [Check("settings", "fail", problem) for problem in error.problems]
+    checks = check_settings(settings)
+    checks += [check(settings) for check in MACHINE_CHECKS]
+    return [*checks, check_keys(settings), *(check_platform(settings, p) for p in PLATFORMS)]
+
+
+def check_settings(settings: Settings) -> list[Check]:
+    names = ", ".join(given_names(settings)) or "none, all defaults"
+    return [
+        Check("settings", "ok", f"set: {names}"),
+        *(Check("settings", "fail", problem) for problem in not_in_this_version(settings)),
+        *(Check("settings", "warn", note) for note in without_effect(settings)),
+    ]
+
+
+def check_keys(settings: Settings) -> Check:
+    num_keys = len(settings.api_keys) + len(settings.basic_auth)
+    if num_keys:
+        return Check("keys", "ok", f"{num_keys} for the page and the HTTP APIs")
+    return Check("keys", "ok", "none, which is fine: only this machine can reach the HTTP APIs")
+
+
+def check_platform(settings: Settings, platform: str) -> Check:
+    if not has_adapter(platform):
+        return Check(platform, "off", "not in this version of Parley")
+    if platform not in settings.platforms:
+        return Check(platform, "off", "not set up", how_to_switch_on(settings, platform))
+    return _check_slack(settings) if platform == "slack" else Check(platform, "ok", "is set up")
+
+
+def _check_slack(settings: Settings) -> Check:
+    secret = settings.slack.signing_secret
+    if secret and not _SIGNING_SECRET.fullmatch(secret.get_secret_value()):
+        advice = 'Compare it with "Signing Secret" under Basic Information at api.slack.com/apps.'
+        return Check("slack", "warn", "SLACK_SIGNING_SECRET is not 32 hexadecimal digits", advice)
+    where = settings.slack.api_url or "Slack"
+    return Check("slack", "ok", f"tokens have the right form; deliveries of {where} come over HTTP")
+
+
+def report(checks: list[Check]) -> str:
+    """The lines for the terminal."""
+    width = max(len(check.name) for check in checks)
+    return "\n".join(_line(check, width) for check in checks)
+
+
+def _line(check: Check, width: int) -> str:
+    advice = f"\n{'':{width + 7}}{check.advice}" if check.advice else ""
+    return f"{check.status:<5}{check.name:<{width}}  {check.detail}{advice}"

@@ -1,0 +1,87 @@
+"""How a turn ends: what is kept of the reply, and what the person sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.types import Finished, FinishReason, TurnState, Usage
+
+RETRY = "Say `retry` to try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``reply`` is what later prompts see; ``shown`` is that with a note for the person."""
+
+    state: TurnState
+    reply: str
+    shown: str
+    reason: FinishReason | None = None
+    usage: Usage = Usage()
+
+
+STOPPED = Ending(TurnState.STOPPED, "", "Stopped.", FinishReason.CANCELLED)
+
+INTERRUPTED = Ending(
+    TurnState.INTERRUPTED,
+    "",
+    f"I was interrupted before I could answer this. {RETRY}",
+)
+
+TRIED_TWICE = Ending(
+    TurnState.FAILED,
+    "",
+    "I was interrupted twice while answering this, so I did not begin a third time. " + RETRY,
+    FinishReason.ERROR,
+)
+
+_NOTES = {
+    FinishReason.CANCELLED: "_(stopped)_",
+    FinishReason.LENGTH: "_(cut off at the length limit; ask me to go on for more)_",
+    FinishReason.LOOPED: "_(ended here, since the reply only repeated itself)_",
+}
+
+
+def failed(sentence: str, text: str = "", usage: Usage = Usage()) -> Ending:
+    """What was shown so far stays; the sentence says what happened and what to do."""
+    return Ending(TurnState.FAILED, text, _noted(text, sentence), FinishReason.ERROR, usage)
+
+
+def ending_of(text: str, finished: Finished, *, stopped: bool) -> Ending:
+    """The ending of a generation that gave ``text``; ``stopped`` if a person wanted it."""
+    if finished.reason is FinishReason.CANCELLED and not stopped:
+        return failed(f"The reply was cut off. {RETRY}", text, finished.usage)
+    if finished.reason is FinishReason.ERROR:
+        sentence = finished.detail or "The model failed while answering."
+        return failed(f"{sentence} {RETRY}", text, finished.usage)
+    if finished.reason is FinishReason.CANCELLED:
+        return _stopped(text, finished.usage)
+    if not text.strip():
+        return failed(f"The model had nothing to say. {RETRY}", "", finished.usage)
+    shown = _noted(text, _NOTES.get(finished.reason, ""))
+    return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage)
+
+
+def _stopped(text: str, usage: Usage) -> Ending:
+    if not text.strip():
+        return Ending(TurnState.STOPPED, "", STOPPED.shown, FinishReason.CANCELLED, usage)
+    shown = _noted(text, _NOTES[FinishReason.CANCELLED])
+    return Ending(TurnState.STOPPED, text, shown, FinishReason.CANCELLED, usage)
+
+
+def _noted(text: str, note: str) -> str:
+    """A note stands in a paragraph of its own, outside of a code block left open."""
+    if not (text.strip() and note):
+        return text if text.strip() else note
+    return f"{text.rstrip()}{_open_fence(text)}\n\n{note}"
+
+
+def _open_fence(text: str) -> str:
+    fence = ""
+    for line in text.splitlines():
+        mark = line.lstrip()
+        if fence:
+            fence = "" if mark.startswith(fence) and not mark.strip(fence[0] + " ") else fence
+        elif mark.startswith(("```", "~~~")):
+            fence = mark[: len(mark) - len(mark.lstrip(mark[0]))]
+    return f"\n{fence}" if fence else ""

@@ -1,0 +1,190 @@
+"""The front matter of a personality file: which keys there are, and what is wrong with them.
+
+Problems carry the line in the file, whose first line is the ``---`` above the front matter.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Annotated, Literal, NamedTuple
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+_Key = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """One mistake: the line in the file, counted from 1, and what is wrong there."""
+
+    line: int
+    text: str
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("should be one line")
+    return text
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("should not be empty")
+    return text
+
+
+def _language(tag: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        raise ValueError("should be a language tag such as en or pt-BR")
+    return tag
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+_Line = Annotated[_Text, AfterValidator(_one_line)]
+_Some = Annotated[_Line, AfterValidator(_not_empty)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class SamplingFields(_Strict):
+    """Bounds of ``bot.types.Sampling``; what is not written keeps that class's default."""
+
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_k: Annotated[int | None, Field(ge=0)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    min_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    repeat_penalty: Annotated[float | None, Field(gt=0, le=2)] = None
+    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    dry_multiplier: Annotated[float | None, Field(ge=0, le=5)] = None
+    seed: Annotated[int | None, Field(ge=0, lt=2**32 - 1)] = None
+
+
+class FrontMatter(_Strict):
+    title: _Some
+    description: _Line = ""
+    language: Annotated[str, AfterValidator(_language)] = "en"
+    greeting: _Text = ""
+    suggested_questions: tuple[_Some, ...] = ()
+    sampling: SamplingFields = SamplingFields()
+    reasoning: Literal["hidden", "shown", "folded"] = "hidden"
+
+
+def parse(text: str) -> tuple[FrontMatter | None, list[Problem]]:
+    """The fields and no problem, or every problem; duplicate keys come with the fields."""
+    try:
+        source = _Source(text)
+    except yaml.YAMLError as error:
+        return None, [_explain_yaml(error, text)]
+    try:
+        return FrontMatter.model_validate(source.values), source.duplicates
+    except ValidationError as error:
+        found = [
+            Problem(source.line(details["loc"]), _explain(details)) for details in error.errors()
+        ]
+        return None, source.duplicates + found
+
+
+class _Loader(yaml.BaseLoader):
+    """Scalars stay the text that was typed (``no`` is Norwegian, not False); no aliases."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.get_mark())
+        return super().compose_node(parent, index)
+
+
+class _Source:
+    """Front matter as plain values that remember their lines."""
+
+    def __init__(self, text: str) -> None:
+        self.duplicates: list[Problem] = []
+        self._lines: dict[_Key, int] = {(): 1}
+        node = yaml.compose(text, _Loader)
+        self.values = self._plain(node, ()) if node else {}
+
+    def line(self, key: _Key) -> int:
+        """Of the key, or of the nearest one around it that is written."""
+        while key not in self._lines:
+            key = key[:-1]
+        return self._lines[key]
+
+    def _plain(self, node: yaml.Node, key: _Key) -> object:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, key)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._item(item, (*key, index)) for index, item in enumerate(node.value)]
+        return node.value
+
+    def _item(self, node: yaml.Node, key: _Key) -> object:
+        self._lines[key] = _line(node)
+        return self._plain(node, key)
+
+    def _mapping(self, node: yaml.MappingNode, key: _Key) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for name_node, value_node in node.value:
+            name = name_node.value if isinstance(name_node, yaml.ScalarNode) else "?"
+            first = self._lines.setdefault((*key, name), _line(name_node))
+            if name in values:
+                text = f"{name} is here twice, first on line {first}"
+                self.duplicates.append(Problem(_line(name_node), text))
+            values[name] = self._plain(value_node, (*key, name))
+        return values
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 2
+
+
+def _explain_yaml(error: yaml.YAMLError, text: str) -> Problem:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 2
+        return Problem(line, f"the character U+{int(error.character):04X} is not allowed")
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+    return Problem(
+        mark.line + 2 if mark else 1,
+        f"this is not YAML: {problem} (text with a colon or # in it needs quotes)",
+    )
+
+
+_EXPLAINED = {
+    "missing": "is missing",
+    "string_type": "should be text",
+    "tuple_type": "should be a list, one line with - each",
+    "model_type": "should be lines of the form key: value",
+}
+
+
+def _explain(details: ErrorDetails) -> str:
+    key = details["loc"]
+    name = ".".join(map(str, key)) or "the front matter"
+    if details["type"] == "extra_forbidden":
+        return f"there is no key {name}; {_hint(key)}"
+    if explained := _EXPLAINED.get(details["type"]):
+        return f"{name} {explained}"
+    message = re.sub(r"^(Input|String|Value error,) ", "", details["msg"])
+    written = str(details["input"]).strip()
+    return f"{name} {message}" + (f", and is {written[:40]!r}" if written else "")
+
+
+def _hint(key: _Key) -> str:
+    """The nearest key, wherever it belongs; else all that are known beside this one."""
+    nested = {f"sampling.{name}" for name in SamplingFields.model_fields}
+    known = nested if key[0] == "sampling" else {*FrontMatter.model_fields, *nested}
+    by_word = {name.rpartition(".")[2]: name for name in sorted(known)}
+    near = get_close_matches(str(key[-1]).lower(), by_word, n=1)
+    if near:
+        return f"did you mean {by_word[near[0]]}?"
+    return f"known are {', '.join(sorted(known))}"

@@ -1,0 +1,177 @@
+"""The door of the HTTP server: who passes without a key, who with one, and from which pages.
+
+A request is local only when its peer and its Host header are loopback and nothing says that
+it was forwarded: a tunnel on this machine, or a page that points its own name at 127.0.0.1
+(DNS rebinding), must not open the APIs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bot.keys import Keys
+from bot.ports import ACCOUNT
+
+LOCAL_ACCOUNT = "local"
+_ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
+
+
+class Gate:
+    def __init__(self, keys: Keys, cors_origins: Iterable[str]) -> None:
+        self._keys = keys
+        self._cors_origins = {origin.rstrip("/").lower() for origin in cors_origins}
+        self._open: set[web.AbstractRoute] = set()
+        self._verified: set[web.AbstractRoute] = set()
+        self._unfinished: set[asyncio.Task[web.StreamResponse]] = set()
+
+    def leave_open(self, routes: Iterable[web.AbstractRoute]) -> None:
+        """Anybody may call these."""
+        self._open.update(_with_heads(routes))
+
+    def trust(self, routes: Iterable[web.AbstractRoute]) -> None:
+        """These verify their callers by themselves, and run to their end once begun.
+
+        A platform that hangs up early must not tear a delivery apart between disk and turn.
+        """
+        self._verified.update(_with_heads(routes))
+
+    @web.middleware
+    async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = request.match_info.route
+        if route in self._open:
+            return await handler(request)
+        if route in self._verified:
+            return await self._to_the_end(request, handler)
+        self._check_origin(request)
+        if _is_preflight(request):
+            return web.Response(status=204)
+        request[ACCOUNT] = self._account(request)
+        return await handler(request)
+
+    async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Headers of every response; called before it is sent."""
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        origin = request.get(_ALLOWED_ORIGIN)
+        if origin is None:
+            return
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        response.headers["Vary"] = "Origin"
+        if _is_preflight(request):
+            asked = request.headers.get("Access-Control-Request-Headers", "")
+            response.headers["Access-Control-Allow-Headers"] = asked
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+            response.headers["Access-Control-Max-Age"] = "600"
+
+    async def close(self, seconds: float) -> None:
+        """Give deliveries that lost their caller ``seconds`` to end."""
+        if self._unfinished:
+            _, late = await asyncio.wait(self._unfinished, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def _to_the_end(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def deliver() -> web.StreamResponse:
+            return await handler(request)
+
+        task = asyncio.create_task(deliver())
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    def _check_origin(self, request: web.Request) -> None:
+        origin = request.headers.get("Origin")
+        if origin is None or _is_same_origin(origin, request):
+            return
+        if origin.lower() not in self._cors_origins:
+            raise web.HTTPForbidden(
+                text="Pages of another origin may not call Parley; "
+                "PARLEY_CORS_ORIGINS lists those that may."
+            )
+        request[_ALLOWED_ORIGIN] = origin
+
+    def _account(self, request: web.Request) -> str:
+        account = self._keys.account(request.headers.get("Authorization", ""))
+        if account is not None:
+            return account
+        if is_local(request):
+            return LOCAL_ACCOUNT
+        refusal = web.HTTPUnauthorized(text=self._advice(request))
+        for challenge in self._keys.challenges:
+            refusal.headers.add("WWW-Authenticate", challenge)
+        raise refusal
+
+    def _advice(self, request: web.Request) -> str:
+        if not self._keys:
+            return (
+                "Only this machine may call Parley without a key; PARLEY_API_KEYS lets in others."
+            )
+        if "Authorization" in request.headers:
+            return "This key is not one of PARLEY_API_KEYS."
+        return "A key is needed: send it as 'Authorization: Bearer <key>'."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address (or the name ``localhost``) can only be reached from this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def is_local(request: web.Request) -> bool:
+    hosts = request.headers.getall("Host", [])
+    return (
+        is_loopback(_peer(request))
+        and len(hosts) == 1
+        and is_loopback(_host_name(hosts[0]))
+        and not any(_is_forwarding(name) for name in request.headers)
+    )
+
+
+def _peer(request: web.Request) -> str:
+    """The other end of the socket itself, whatever headers claim."""
+    peer = request.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_forwarding(header: str) -> bool:
+    name = header.lower()
+    return name in ("forwarded", "via") or name.startswith("x-forwarded-")
+
+
+def _is_same_origin(origin: str, request: web.Request) -> bool:
+    """The scheme is left out: behind a proxy that ends TLS only the browser knows it."""
+    scheme, _, host = origin.lower().partition("://")
+    hosts = [name.lower() for name in request.headers.getall("Host", [])]
+    return scheme in ("http", "https") and hosts == [host]
+
+
+def _is_preflight(request: web.Request) -> bool:
+    return request.method == "OPTIONS" and _ALLOWED_ORIGIN in request
+
+
+def _with_heads(routes: Iterable[web.AbstractRoute]) -> set[web.AbstractRoute]:
+    """The routes, and the HEAD that aiohttp adds beside each GET."""
+    found = set(routes)
+    for route in tuple(found):
+        if route.resource is not None and route.method == "GET":
+            found.update(other for other in route.resource if other.method == "HEAD")
+    return found

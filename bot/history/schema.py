@@ -1,0 +1,112 @@
+"""The tables. Whatever changes here needs a migration in ``migrations/versions``."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from bot.history.columns import CleanText, UtcTime
+
+metadata = MetaData()
+
+# One row per message or event that Parley has seen. A row outlives its turn by a day; the
+# foreign key of ``turns`` sees to it that it never goes first.
+seen = Table(
+    "seen",
+    metadata,
+    Column("key", CleanText, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+    Index("seen_by_time", "seen_at"),
+    sqlite_with_rowid=False,
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("adapter", CleanText, primary_key=True),
+    Column("workspace", CleanText, primary_key=True),
+    Column("channel", CleanText, primary_key=True),
+    Column("personality", CleanText, nullable=False),
+)
+
+# ``last_number`` only grows, so that a pruned turn's number is not given again.
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("adapter", CleanText, nullable=False),
+    Column("workspace", CleanText, nullable=False),
+    Column("channel", CleanText, nullable=False),
+    Column("thread", CleanText, nullable=False),
+    Column("personality", CleanText),
+    Column("last_number", Integer, nullable=False, server_default="0"),
+    Column("first_kept", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("adapter", "workspace", "channel", "thread", name="threads_by_place"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", CleanText, nullable=False, unique=True),
+    Column("key", CleanText, ForeignKey("seen.key"), nullable=False, unique=True),
+    Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", CleanText, nullable=False),
+    Column("person_id", CleanText, nullable=False),
+    Column("person_name", CleanText, nullable=False),
+    Column("message_id", CleanText, nullable=False),
+    Column("text", CleanText, nullable=False),
+    Column("is_direct", Boolean, nullable=False),
+    Column("accepted_at", UtcTime, nullable=False),
+    Column("reply", CleanText, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("finish_reason", CleanText),
+    Column("prompt_tokens", Integer, nullable=False, server_default="0"),
+    Column("cached_tokens", Integer, nullable=False, server_default="0"),
+    Column("completion_tokens", Integer, nullable=False, server_default="0"),
+    Column("rating", Integer, nullable=False, server_default="0"),
+    Column("finished_at", UtcTime),
+    UniqueConstraint("thread_id", "number", name="turns_by_number"),
+    Index("turns_by_message", "message_id"),
+    Index("turns_by_person", "person_id", "thread_id"),
+    Index("turns_by_end", "finished_at"),
+    Index(
+        "turns_unfinished",
+        "seq",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE"), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("message_id", CleanText, nullable=False),
+    Index("posts_by_message", "message_id"),
+)
+
+# ``turn_seq`` is null until the thread's next question comes.
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
+    Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE")),
+    Column("name", CleanText, nullable=False),
+    Column("text", CleanText, nullable=False),
+    Column("said_at", UtcTime, nullable=False),
+    Index("remarks_by_thread", "thread_id", "turn_seq"),
+    Index("remarks_by_turn", "turn_seq"),
+)

@@ -1,0 +1,121 @@
+"""Threads: their numbers, remarks, first kept turn, and summaries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import sqlite
+
+from bot.history import keys, places
+from bot.history.schema import channels, remarks, threads, turns
+from bot.types import Place, Question, ThreadSummary
+
+_MAX_TITLE = 80
+
+HAS_TURNS = exists().where(turns.c.thread_id == threads.c.id)
+
+
+def count_turn(connection: Connection, place: Place) -> tuple[int, int]:
+    """The thread's id and the number of its next turn; the thread is made if it is new."""
+    made = sqlite.insert(threads).values(**places.thread_columns(place), last_number=1)
+    counted = made.on_conflict_do_update(
+        index_elements=list(places.thread_columns(place)),
+        set_={"last_number": threads.c.last_number + 1},
+    )
+    row = connection.execute(counted.returning(threads.c.id, threads.c.last_number)).one()
+    return row.id, row.last_number
+
+
+def knows(connection: Connection, place: Place) -> bool:
+    return _known_id(connection, place) is not None
+
+
+def add_remark(connection: Connection, question: Question, now: datetime) -> None:
+    thread_id = _known_id(connection, question.place)
+    if thread_id is None or not keys.note(connection, keys.of_message(question), now):
+        return
+    said = {"name": question.person.name, "text": question.text, "said_at": now}
+    connection.execute(insert(remarks).values(thread_id=thread_id, **said))
+
+
+def _known_id(connection: Connection, place: Place) -> int | None:
+    found: int | None = connection.scalar(
+        select(threads.c.id).where(places.thread_is(place), HAS_TURNS)
+    )
+    return found
+
+
+def keep_from(connection: Connection, place: Place, number: int) -> None:
+    thread = update(threads).where(places.thread_is(place))
+    connection.execute(thread.values(first_kept=number))
+
+
+def summaries(connection: Connection, person_id: str) -> list[ThreadSummary]:
+    """The threads in which the person asked, newest first."""
+    theirs = select(turns.c.thread_id).where(turns.c.person_id == person_id)
+    return [_summary(row) for row in connection.execute(_summed_up(turns.c.thread_id.in_(theirs)))]
+
+
+def _summed_up(condition: ColumnElement[bool]) -> Select[Any]:
+    ends = _ends(condition)
+    first, last = turns.alias("first_turn"), turns.alias("last_turn")
+    same_channel = (
+        channels.c[column.name] == threads.c[column.name] for column in channels.primary_key
+    )
+    return (
+        select(
+            threads,
+            ends.c.num_turns,
+            first.c.text.label("first_text"),
+            last.c.accepted_at.label("last_at"),
+            channels.c.personality.label("channel_personality"),
+        )
+        .join(ends, ends.c.thread_id == threads.c.id)
+        .join(first, first.c.seq == ends.c.first)
+        .join(last, last.c.seq == ends.c.last)
+        .outerjoin(channels, and_(*same_channel))
+        .order_by(last.c.seq.desc())
+    )
+
+
+def _ends(condition: ColumnElement[bool]) -> Subquery:
+    return (
+        select(
+            turns.c.thread_id,
+            func.count().label("num_turns"),
+            func.min(turns.c.seq).label("first"),
+            func.max(turns.c.seq).label("last"),
+        )
+        .where(condition)
+        .group_by(turns.c.thread_id)
+        .subquery()
+    )
+
+
+def _summary(row: Row[Any]) -> ThreadSummary:
+    return ThreadSummary(
+        place=places.of(row),
+        personality=row.personality or row.channel_personality or "",
+        num_turns=row.num_turns,
+        title=_title(row.first_text),
+        last_at=row.last_at,
+    )
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_TITLE else f"{line[: _MAX_TITLE - 1].rstrip()}…"

@@ -1,0 +1,70 @@
+"""Who a caller is, by what stands in its ``Authorization`` header."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+
+
+def named_keys(entries: Iterable[str]) -> dict[str, str]:
+    """``name:secret`` or a plain secret -> name -> secret; a plain one gets a derived name."""
+    keys: dict[str, str] = {}
+    for entry in entries:
+        name, colon, secret = entry.partition(":")
+        if not (name and colon and secret):
+            name, secret = derived_name(entry), entry
+        keys[name] = secret
+    return keys
+
+
+def derived_name(secret: str) -> str:
+    """A name that tells keys apart in usage tables and gives nothing of the key away."""
+    return f"key-{hashlib.sha256(secret.encode()).hexdigest()[:6]}"
+
+
+class Keys:
+    """The secrets that open the APIs; every comparison takes the same time."""
+
+    def __init__(self, api_keys: Mapping[str, str], basic_auth: Mapping[str, str]) -> None:
+        self._bearers = {name: secret.encode() for name, secret in api_keys.items()}
+        self._logins = {
+            name: f"{name}:{password}".encode() for name, password in basic_auth.items()
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._bearers or self._logins)
+
+    @property
+    def challenges(self) -> list[str]:
+        """Values of ``WWW-Authenticate``; a browser asks for a password only if one would help."""
+        basic = ['Basic realm="Parley", charset="UTF-8"'] if self._logins else []
+        return ["Bearer", *basic]
+
+    def account(self, authorization: str) -> str | None:
+        """The name behind the header, None if it opens nothing."""
+        scheme, _, value = authorization.strip().partition(" ")
+        offered = value.strip().encode("utf-8", "surrogateescape")
+        match scheme.lower():
+            case "bearer":
+                return _find(self._bearers, offered)
+            case "basic":
+                return _find(self._logins, _decoded(offered))
+        return None
+
+
+def _decoded(value: bytes) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _find(secrets: Mapping[str, bytes], offered: bytes) -> str | None:
+    found = None
+    for name, secret in secrets.items():
+        if hmac.compare_digest(secret, offered) and secret:
+            found = name
+    return found

@@ -1,0 +1,136 @@
+"""One turn at a time per thread, in order; any number of threads at once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bot.live import LiveTurn
+from bot.ports import Clock
+from bot.tasks import TaskSet
+from bot.types import Place
+
+
+class Lanes:
+    """Every turn that is not finished: held (recovered), waiting behind another, or begun."""
+
+    def __init__(
+        self,
+        run: Callable[[LiveTurn], Coroutine[Any, Any, None]],
+        ended: Callable[[LiveTurn], None],
+        clock: Clock,
+    ) -> None:
+        self._run = run
+        self._ended = ended
+        self._live: dict[str, LiveTurn] = {}
+        self._held: list[LiveTurn] = []
+        self._waiting: dict[Place, deque[LiveTurn]] = {}
+        self._begun: dict[Place, LiveTurn] = {}
+        self._per_channel: Counter[str] = Counter()
+        self._paused = False
+        self.tasks = TaskSet(clock)
+
+    def find(self, turn_id: str) -> LiveTurn | None:
+        return self._live.get(turn_id)
+
+    def of_thread(self, place: Place) -> list[LiveTurn]:
+        """The thread's unfinished turns, oldest first."""
+        live = (each for each in self._live.values() if each.place == place)
+        return sorted(live, key=lambda each: each.turn.number)
+
+    def num_in_channel(self, place: Place) -> int:
+        return self._per_channel[place.channel_form]
+
+    @property
+    def begun(self) -> list[LiveTurn]:
+        return list(self._begun.values())
+
+    @property
+    def num_begun(self) -> int:
+        return len(self._begun)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._live) - len(self._begun)
+
+    def add(self, live: LiveTurn) -> None:
+        """Begin it, or let it wait its turn; what is held of its thread goes first."""
+        self._register(live)
+        self._release(live.place)
+        self._enqueue(live)
+
+    def hold(self, live: LiveTurn) -> None:
+        """Keep it until ``release_next``, or until its thread goes on."""
+        self._register(live)
+        self._held.append(live)
+
+    def release_next(self) -> LiveTurn | None:
+        """Let the oldest held turn go; None if there is none."""
+        if not self._held or self._paused:
+            return None
+        live = self._held.pop(0)
+        self._enqueue(live)
+        return live
+
+    def waits(self, live: LiveTurn) -> bool:
+        """Whether it has not begun."""
+        return self._begun.get(live.place) is not live
+
+    def remove(self, live: LiveTurn) -> bool:
+        """Take it out if it has not begun; False if it has."""
+        if not self.waits(live):
+            return False
+        if live in self._held:
+            self._held.remove(live)
+        elif live in self._waiting.get(live.place, ()):
+            self._waiting[live.place].remove(live)
+        self._leave(live)
+        return True
+
+    def pause(self) -> None:
+        """Nothing begins any more; what has begun goes on."""
+        self._paused = True
+
+    def _register(self, live: LiveTurn) -> None:
+        self._live[live.id] = live
+        self._per_channel[live.place.channel_form] += 1
+
+    def _release(self, place: Place) -> None:
+        for live in [each for each in self._held if each.place == place]:
+            self._held.remove(live)
+            self._enqueue(live)
+
+    def _enqueue(self, live: LiveTurn) -> None:
+        self._waiting.setdefault(live.place, deque()).append(live)
+        self._begin_next(live.place)
+
+    def _begin_next(self, place: Place) -> None:
+        waiting = self._waiting.get(place)
+        if not waiting:
+            self._waiting.pop(place, None)
+        elif place not in self._begun and not self._paused:
+            live = self._begun[place] = waiting.popleft()
+            self.tasks.spawn(self._drive(live))
+
+    async def _drive(self, live: LiveTurn) -> None:
+        try:
+            await self._run(live)
+        finally:
+            self._finished(live)
+
+    def _finished(self, live: LiveTurn) -> None:
+        """Without a pause after the run, so that nobody halts a turn that has ended."""
+        del self._begun[live.place]
+        self._leave(live)
+        self._begin_next(live.place)
+
+    def _leave(self, live: LiveTurn) -> None:
+        if self._live.pop(live.id, None) is None:
+            return
+        channel = live.place.channel_form
+        self._per_channel[channel] -= 1
+        if not self._per_channel[channel]:
+            del self._per_channel[channel]
+        live.ended.set()
+        self._ended(live)

@@ -1,0 +1,94 @@
+"""One process owns the data folder; the others find it there and talk to it over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from bot.errors import DataError
+
+_LOCK = "parley.lock"
+_URL = "parley.url"
+
+
+class DataLock:
+    """Held while entered; a process that dies, however it dies, holds it no longer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._url = folder / _URL
+        self._lock = FileLock(folder / _LOCK, timeout=0, mode=0o600, thread_local=False)
+
+    def __enter__(self) -> Self:
+        """Make the folder and lock it; ``DataError`` if it cannot be written or is taken."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
+            self._url.unlink(missing_ok=True)
+        except Timeout:
+            where = f" at {url}" if (url := running_url(self._folder)) else ""
+            raise DataError(
+                f"Parley runs already{where} with the data folder {self._folder}; stop it, or "
+                "choose another folder with PARLEY_DATA_DIR."
+            ) from None
+        except OSError as error:
+            self._lock.release()
+            raise DataError(
+                f"The data folder {self._folder} cannot be written ({error.strerror}); make it "
+                "writable or choose another with PARLEY_DATA_DIR."
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._url.unlink(missing_ok=True)
+        self._lock.release()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
+
+    def announce(self, url: str) -> None:
+        """Tell other commands where the running Parley answers."""
+        draft = self._url.with_suffix(".new")
+        draft.write_text(url, encoding="utf-8")
+        os.replace(draft, self._url)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a Parley runs on this folder."""
+    if not (folder / _LOCK).exists():
+        return False
+    lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
+def running_url(folder: Path) -> str | None:
+    """Where the Parley that holds the lock answers; None while it starts."""
+    try:
+        return (folder / _URL).read_text(encoding="utf-8") or None
+    except OSError:
+        return None

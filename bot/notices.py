@@ -1,0 +1,69 @@
+"""One sentence from Parley that is no reply: to everybody in the thread, or to one person."""
+
+from __future__ import annotations
+
+import logging
+
+from bot.errors import PlatformError
+from bot.parts import Parts
+from bot.ports import Whispers
+from bot.reply import ReplyEditor
+from bot.tasks import TaskSet
+from bot.types import Incoming, Question
+
+logger = logging.getLogger(__name__)
+
+
+class Notices:
+    """Nothing here is waited for: a platform's pace must not hold up an answer to it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.tasks = TaskSet(parts.clock)
+
+    def say(self, incoming: Incoming, markdown: str) -> None:
+        """Post into the thread."""
+        self.tasks.spawn(self._post(incoming, markdown))
+
+    def tell(self, incoming: Incoming, markdown: str) -> None:
+        """To the person alone where the platform can do so and others may read along."""
+        is_alone = isinstance(incoming, Question) and incoming.is_direct
+        if is_alone or not self.whisper(incoming, markdown):
+            self.say(incoming, markdown)
+
+    def whisper(self, incoming: Incoming, markdown: str) -> bool:
+        """To the person alone, or not at all; False if the platform cannot."""
+        adapter = self._parts.adapters[incoming.place.adapter]
+        if not isinstance(adapter, Whispers):
+            return False
+        self.tasks.spawn(self._whisper(adapter, incoming, markdown))
+        return True
+
+    async def _post(self, incoming: Incoming, markdown: str) -> None:
+        place = incoming.place
+        editor = ReplyEditor(
+            self._parts.adapters[place.adapter],
+            self._parts.budgets[place.adapter],
+            self._parts.clock,
+            place=place,
+            turn_id=f"command-{incoming.event_id}",
+            record=_forget_post,
+        )
+        try:
+            async with editor:
+                await editor.finish(markdown)
+        except PlatformError as error:
+            logger.warning("a notice could not be posted: %s", error)
+
+    async def _whisper(self, whispers: Whispers, incoming: Incoming, markdown: str) -> None:
+        place = incoming.place
+        text = self._parts.adapters[place.adapter].render(markdown)
+        try:
+            async with self._parts.budgets[place.adapter].call("whisper", place):
+                await whispers.whisper(place, incoming.person, text)
+        except PlatformError as error:
+            logger.warning("a notice could not be whispered: %s", error)
+
+
+async def _forget_post(part: int, message_id: str | None) -> None:
+    """A notice is not a reply: nobody stops, rates or edits it."""

@@ -1,0 +1,220 @@
+"""Personality and history become messages that fit the window.
+
+What one turn contributes is settled when it is asked and never changes afterwards, so the
+prompt of the next turn begins with the messages of this one and its cells stay of use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.errors import PromptTooLong
+from bot.ports import TextGenerator
+from bot.types import ChatMessage, Personality, Turn, TurnState
+
+MIN_REPLY_TOKENS = 64
+"""A reply is given no less room than this, unless its cap or half of the window is lower."""
+
+_MARGIN_TOKENS = 256
+"""What the next question is expected to need at most."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """``num_tokens + max_tokens <= window``; ``first_number`` is the oldest turn in it."""
+
+    messages: tuple[ChatMessage, ...]
+    num_tokens: int
+    first_number: int
+    max_tokens: int
+
+
+def clean(text: str) -> str:
+    """Text fit for a tokenizer: no control characters, valid Unicode, plain line ends.
+
+    Everything else stays byte for byte, typed role markers too: the engine reads them as text.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", lines))
+
+
+async def build(
+    generator: TextGenerator,
+    personality: Personality,
+    earlier: Sequence[Turn],
+    question: Turn,
+    *,
+    max_tokens: int,
+) -> Prompt:
+    """System prompt, as many whole turns of ``earlier`` as fit (the newest ones), question.
+
+    ``earlier`` may hold the whole thread: what is not older than the question is left out.
+    Raises ``PromptTooLong`` if the question does not fit even alone.
+    """
+    turns = [turn for turn in earlier if turn.number < question.number]
+    thread = _Thread(generator, personality, turns, question)
+    limit = generator.window - _reply_share(generator.window, max_tokens)
+    start, num_tokens = await thread.longest_tail(limit)
+    room = generator.window - num_tokens
+    if room < _least_reply(generator.window, max_tokens):
+        raise await _too_long(generator, personality, num_tokens, max_tokens)
+    return Prompt(thread.messages(start), num_tokens, thread.number(start), min(max_tokens, room))
+
+
+async def trim(
+    generator: TextGenerator,
+    personality: Personality,
+    turns: Sequence[Turn],
+    *,
+    max_tokens: int,
+) -> int | None:
+    """The number of the first turn to keep if the next prompt would likely overflow.
+
+    One big step, down to about 60 % of the window, so that the prefix then stays the same
+    for many turns. The newest turn is always kept. None: leave the thread as it is.
+    """
+    window = generator.window
+    limit = window - _reply_share(window, max_tokens) - min(_MARGIN_TOKENS, window // 8)
+    thread = _Thread(generator, personality, turns)
+    if thread.num_turns < 2 or await thread.count(0) <= limit:
+        return None
+    target = min(window * 6 // 10, limit * 3 // 4)
+    start, _ = await thread.longest_tail(target)
+    return thread.number(min(start, thread.num_turns - 1))
+
+
+def _reply_share(window: int, max_tokens: int) -> int:
+    """What history leaves free for the reply: its cap, but not more than half of the window."""
+    return min(max_tokens, window // 2)
+
+
+def _least_reply(window: int, max_tokens: int) -> int:
+    return min(MIN_REPLY_TOKENS, _reply_share(window, max_tokens))
+
+
+async def _too_long(
+    generator: TextGenerator, personality: Personality, num_tokens: int, max_tokens: int
+) -> PromptTooLong:
+    """In terms of the question itself: what the person wrote, and what they may write."""
+    fixed = await generator.count((_system(personality), ChatMessage("user", "")))
+    room = generator.window - _least_reply(generator.window, max_tokens) - fixed
+    return PromptTooLong(num_tokens - fixed, max(0, room))
+
+
+class _Thread:
+    """A thread's messages from any of its turns on, and how many tokens they are.
+
+    ``start`` counts turns, and beyond the last of them remarks before the question: so a
+    short question after long chatter is still answered.
+    """
+
+    def __init__(
+        self,
+        generator: TextGenerator,
+        personality: Personality,
+        turns: Sequence[Turn],
+        question: Turn | None = None,
+    ) -> None:
+        self._generator = generator
+        self._system = _system(personality)
+        self._exchanges = _exchanges(turns, question)
+        self.num_turns = len(self._exchanges) - (question is not None)
+        self._last_start = self.num_turns
+        if question:
+            self._last_start += len(self._exchanges[-1].lines) - 1
+
+    def number(self, start: int) -> int:
+        return self._exchanges[min(start, self.num_turns)].number
+
+    def messages(self, start: int) -> tuple[ChatMessage, ...]:
+        num_skipped = max(0, start - self.num_turns)
+        exchanges = self._exchanges[start - num_skipped :]
+        return (self._system, *(m for each in exchanges for m in each.messages(num_skipped)))
+
+    async def count(self, start: int) -> int:
+        return await self._generator.count(self.messages(start))
+
+    async def longest_tail(self, max_tokens: int) -> tuple[int, int]:
+        """Where the longest tail within ``max_tokens`` starts, and its tokens.
+
+        If there is none: the shortest. The whole thread is tried first, since it mostly
+        fits; then by halves: counting is not free.
+        """
+        num_tokens = await self.count(0)
+        if num_tokens <= max_tokens or self._last_start == 0:
+            return 0, num_tokens
+        too_long, start = 0, self._last_start
+        num_tokens = await self.count(start)
+        while num_tokens <= max_tokens and start - too_long > 1:
+            middle = (too_long + start) // 2
+            tokens = await self.count(middle)
+            if tokens <= max_tokens:
+                start, num_tokens = middle, tokens
+            else:
+                too_long = middle
+        return start, num_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """What one turn contributes: remarks and question, a line each, and the reply if any."""
+
+    number: int
+    lines: tuple[str, ...]
+    reply: str | None
+
+    def messages(self, num_skipped: int = 0) -> Iterator[ChatMessage]:
+        yield ChatMessage("user", "\n".join(self.lines[num_skipped:]))
+        if self.reply is not None:
+            yield ChatMessage("assistant", self.reply)
+
+
+def _exchanges(turns: Sequence[Turn], question: Turn | None) -> list[_Exchange]:
+    """Roles alternate by construction: an earlier turn enters only together with its reply.
+
+    Remarks of a turn that does not enter go to the next one that does.
+    """
+    exchanges: list[_Exchange] = []
+    remarks: tuple[tuple[str, str], ...] = ()
+    voices: set[str] = set()
+    for turn in (*turns, question) if question else turns:
+        remarks += turn.remarks
+        if turn is not question and not _enters(turn):
+            continue
+        voices.update((turn.person.id, *(name for name, _ in remarks)))
+        is_named = len(voices) > 1 and not turn.is_direct
+        reply = None if turn is question else clean(turn.reply)
+        exchanges.append(_Exchange(turn.number, _lines(turn, remarks, is_named=is_named), reply))
+        remarks = ()
+    return exchanges
+
+
+def _enters(turn: Turn) -> bool:
+    """Done, stopped and looped turns do; failed and interrupted ones do not."""
+    has_reply = bool(clean(turn.reply).strip())
+    return has_reply and turn.state in (TurnState.DONE, TurnState.STOPPED)
+
+
+def _lines(turn: Turn, remarks: Sequence[tuple[str, str]], *, is_named: bool) -> tuple[str, ...]:
+    """Remarks first; the question carries its asker's name like a remark, or none.
+
+    A name stands once a second voice is heard in the thread, and from then on: that depends
+    on earlier messages only, so nothing that was in a prompt is ever rewritten, and a thread
+    of one person holds no names, which a small model would echo.
+    """
+    asked = (turn.person.name if is_named else "", turn.text)
+    return tuple(_line(name, text) for name, text in (*remarks, asked))
+
+
+def _line(name: str, text: str) -> str:
+    one_line = " ".join(clean(name).split())
+    return f"{one_line}: {clean(text)}" if one_line else clean(text)
+
+
+def _system(personality: Personality) -> ChatMessage:
+    return ChatMessage("system", clean(personality.prompt))

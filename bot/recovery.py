@@ -1,0 +1,50 @@
+"""What a process that ended left unfinished, taken up by the next one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.ending import INTERRUPTED, TRIED_TWICE, Ending
+from bot.lanes import Lanes
+from bot.live import LiveTurn
+from bot.parts import Parts
+from bot.tasks import TaskSet
+from bot.turn import MAX_ATTEMPTS, TurnRunner
+from bot.types import Turn
+
+
+class Recovery:
+    """One at a time, since one of them may be what ended the process."""
+
+    def __init__(self, parts: Parts, runner: TurnRunner, lanes: Lanes) -> None:
+        self._parts = parts
+        self._runner = runner
+        self._lanes = lanes
+        self.tasks = TaskSet(parts.clock)
+
+    async def start(self) -> None:
+        """Returns once every turn has its place, so that new questions line up behind."""
+        for turn in await self._parts.store.unfinished():
+            await self._sort(turn)
+        self.tasks.spawn(self._release_all())
+
+    async def _sort(self, turn: Turn) -> None:
+        live = LiveTurn(turn, search_first=True)
+        if turn.place.adapter not in self._parts.adapters:
+            await self._runner.finish(live, INTERRUPTED)
+        elif ending := self._verdict(turn):
+            self.tasks.spawn(self._runner.conclude(live, ending))
+        else:
+            self._lanes.hold(live)
+
+    def _verdict(self, turn: Turn) -> Ending | None:
+        """How a turn ends that is not to run again."""
+        if turn.attempts >= MAX_ATTEMPTS:
+            return TRIED_TWICE
+        age = self._parts.clock.now() - turn.accepted_at
+        is_old = age > timedelta(seconds=self._parts.rules.recover_seconds)
+        return INTERRUPTED if is_old else None
+
+    async def _release_all(self) -> None:
+        while live := self._lanes.release_next():
+            await live.ended.wait()

@@ -1,0 +1,298 @@
+"""ReplyEditor: a stream of text -> posts and edits that fit a platform.
+
+The latest text wins, one call is in flight per reply, and the last edit always comes. The
+one task that calls the platform is never cancelled: whoever is cancelled while it waits in
+``finish`` leaves the call in flight, and the text, to that task.
+
+What happens when a call fails:
+
+- ``RateLimited``: wait as long as asked, then go on with the text as it is by then.
+- ``Unavailable``: again after a growing pause; an edit may be repeated. A post that may
+  have happened is looked for first where the platform can be asked (``FindsPosts``). Where
+  it cannot, only the final text is posted again: an orphan may remain, nothing is lost.
+- ``MessageTooLong``: that part is cut at half the size.
+- ``PlatformRefused``: no more growth, but the final text is tried. A message of an earlier
+  run that may not be changed any more is replaced by another one.
+- ``MessageGone`` on an edit: somebody deleted the reply; nothing more is posted.
+- ``NotPermitted``: nothing more is tried.
+
+``finish`` raises the last three, and ``Unavailable`` when patience is at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Sequence
+from math import inf
+from types import TracebackType
+from typing import Any, Self
+
+from bot.backoff import Backoff
+from bot.errors import (
+    MessageTooLong,
+    PlatformError,
+    PlatformRefused,
+    RateLimited,
+    Unavailable,
+)
+from bot.layout import Layout
+from bot.pacing import EditBudget, Ticket
+from bot.ports import Adapter, Clock
+from bot.rate_window import Urgency
+from bot.reply_messages import Record, ReplyMessages, Step
+from bot.stand_in import StandIn
+from bot.types import Place, Post, Rendered
+
+logger = logging.getLogger(__name__)
+
+_MIN_SIZE = 20
+"""Rendered characters; a platform that refuses fewer refuses something else."""
+
+
+class ReplyEditor:
+    """One per turn; an async context manager around its one task.
+
+    ``posts`` are the turn's messages from an earlier run, which are edited first.
+    ``question_id`` is the message that carries the 👀 while a post has to wait.
+    ``patience``: seconds for which ``finish`` goes on while the platform is out of reach.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        budget: EditBudget,
+        clock: Clock,
+        *,
+        place: Place,
+        turn_id: str,
+        record: Record,
+        posts: Sequence[Post] = (),
+        search_first: bool = False,
+        question_id: str | None = None,
+        patience: float = 600.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._adapter = adapter
+        self._budget = budget
+        self._clock = clock
+        self._place = place
+        self._stand_in = StandIn(adapter, budget, place, question_id, may_be_left=search_first)
+        self._backoff = Backoff(patience, rng or random.Random())  # noqa: S311
+        self._messages = ReplyMessages(
+            adapter, clock, place, turn_id, record, posts, search=search_first
+        )
+        self._layout = Layout(adapter.render, adapter.limits.max_size)
+        self._placeholder = ""
+        self._markdown = ""
+        self._wake = asyncio.Event()
+        self._is_idle = False
+        self._may_grow = True
+        self._is_final = False
+        self._is_leaving = False
+        self._final_at = inf
+        self._served_at = -inf
+        self._is_promised = False
+        self._has_text = False
+
+    async def __aenter__(self) -> Self:
+        if len(self._messages):
+            self._budget.promise(self._place)
+            self._is_promised = True
+        self._task = asyncio.create_task(self._deliver())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_leaving = True
+        self._wake.set()
+        await asyncio.wait({self._task})
+        await self._stand_in.remove(patiently=True)
+        try:
+            self._task.result()
+        except PlatformError as failure:
+            logger.info("a reply was given up: %s", failure)
+
+    def wait(self, text: str) -> None:
+        """What to show while there is no text; changes only with spare allowance."""
+        self._placeholder = text
+        if self._is_idle:
+            self._wake.set()
+
+    def show(self, markdown: str) -> None:
+        """The whole reply so far; never blocks."""
+        if self._is_final:
+            return
+        is_first = not self._markdown
+        self._markdown = markdown
+        if self._is_idle or is_first:
+            self._wake.set()
+
+    async def finish(self, markdown: str) -> None:
+        """The final text; returns when it is delivered, raises ``PlatformError`` if never."""
+        if not self._adapter.render(markdown).strip():
+            raise ValueError("A reply must end with a visible text.")
+        self._markdown = markdown
+        self._is_final = True
+        self._final_at = self._clock.monotonic()
+        self._backoff.reset()
+        self._wake.set()
+        await asyncio.shield(self._task)
+
+    async def _deliver(self) -> None:
+        try:
+            while self._is_final or not self._is_leaving:
+                step = self._next_step()
+                if step is not None:
+                    await self._take(step)
+                elif self._is_final:
+                    return
+                else:
+                    await self._idle()
+        finally:
+            if self._is_promised:
+                self._budget.settle(self._place)
+
+    def _next_step(self) -> Step | None:
+        if not (self._is_final or self._may_grow):
+            return None
+        texts = self._texts()
+        step = self._messages.step_to_show(texts)
+        if step is None and self._is_final:
+            return self._messages.step_to_tidy(len(texts))
+        return step
+
+    def _texts(self) -> list[Rendered]:
+        texts = self._layout.parts(self._markdown)
+        if texts or self._is_final:
+            return texts
+        placeholder = self._adapter.render(self._placeholder)
+        return [placeholder] if placeholder.strip() else []
+
+    @property
+    def _shows_placeholder(self) -> bool:
+        return not self._layout.parts(self._markdown)
+
+    async def _idle(self) -> None:
+        self._is_idle = True
+        await self._wake.wait()
+        self._is_idle = False
+        self._wake.clear()
+
+    async def _take(self, step: Step) -> None:
+        """Make a call when it is time, with the text as it is by then."""
+        if not await self._pause_until(self._not_before(step)):
+            return
+        ticket = await self._ticket_for(step)
+        if ticket is None:
+            return
+        try:
+            fresh = self._next_step()
+            if fresh is None or fresh.target != step.target:
+                ticket.refund()
+            else:
+                await self._call(fresh, ticket)
+        finally:
+            ticket.end()
+        if len(self._messages) and not self._is_final:
+            await self._stand_in.remove(patiently=False)
+
+    async def _call(self, step: Step, ticket: Ticket) -> None:
+        self._is_promised |= ticket.urgency is Urgency.OPEN
+        self._served_at = self._clock.monotonic()
+        is_text = not self._shows_placeholder
+        try:
+            await self._messages.take(step)
+        except RateLimited as error:
+            ticket.block(error.retry_after)
+        except Unavailable as error:
+            self._retry_later(step, error)
+        except MessageTooLong as error:
+            self._cut_smaller(step, error)
+        except PlatformRefused as error:
+            self._do_without(step, error)
+        else:
+            self._backoff.reset()
+            self._has_text |= is_text
+
+    def _retry_later(self, step: Step, error: Unavailable) -> None:
+        now = self._clock.monotonic()
+        self._backoff.fail(now)
+        if self._is_final and self._backoff.is_exhausted(now):
+            raise error
+        if step.method == "post" and error.ambiguous and not self._messages.search():
+            self._may_grow = False
+
+    def _cut_smaller(self, step: Step, error: MessageTooLong) -> None:
+        if self._shows_placeholder:
+            self._placeholder = ""
+        elif len(step.text) < _MIN_SIZE:
+            raise error
+        else:
+            self._layout.shrink(step.part, len(step.text))
+
+    def _do_without(self, step: Step, error: PlatformRefused) -> None:
+        message = self._messages.get(step.part)
+        if step.method == "edit" and message and message.is_inherited:
+            self._messages.abandon(step.part)
+        elif self._is_final:
+            raise error
+        else:
+            self._may_grow = False
+
+    def _urgency(self, step: Step) -> Urgency:
+        if self._is_final or step.method in ("find_posts", "delete"):
+            return Urgency.FINAL
+        if step.method == "post":
+            return Urgency.FIRST if self._is_promised else Urgency.OPEN
+        if self._shows_placeholder:
+            return Urgency.SPARE
+        return Urgency.GROWTH if self._has_text else Urgency.FIRST
+
+    def _not_before(self, step: Step) -> float:
+        message = self._messages.get(step.part)
+        if self._is_final or step.method != "edit" or message is None:
+            return self._backoff.retry_at
+        return max(self._backoff.retry_at, message.called_at + self._adapter.limits.edit_interval)
+
+    async def _ticket_for(self, step: Step) -> Ticket | None:
+        """Stand in line; None if what is wanted changed before it was our turn."""
+        urgency = self._urgency(step)
+        since = self._final_at if self._is_final else self._served_at
+        ticket = self._budget.request(
+            step.method, self._place, step.message_id, urgency=urgency, since=since
+        )
+        try:
+            if urgency is Urgency.OPEN and not ticket.granted.is_set():
+                await self._stand_in.show()
+            if not ticket.granted.is_set():
+                await _first_of(ticket.granted.wait(), self._wake.wait())
+        finally:
+            if not ticket.granted.is_set():
+                self._wake.clear()
+                ticket.end()
+        return ticket if ticket.granted.is_set() else None
+
+    async def _pause_until(self, moment: float) -> bool:
+        """False if what is wanted changed meanwhile."""
+        seconds = moment - self._clock.monotonic()
+        if seconds <= 0:
+            return True
+        await _first_of(self._clock.sleep(seconds), self._wake.wait())
+        is_over = not self._wake.is_set()
+        self._wake.clear()
+        return is_over
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

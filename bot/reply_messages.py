@@ -1,0 +1,176 @@
+"""ReplyMessages: the messages of one reply on the platform, and the next call to make."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageFull
+from bot.ports import Adapter, Clock, FindsPosts
+from bot.types import Label, Place, Post, Rendered
+
+logger = logging.getLogger(__name__)
+
+Record = Callable[[int, str | None], Awaitable[None]]
+"""Persist part -> message id; None: that part was deleted."""
+
+
+_NO_TEXT = Rendered("")
+
+
+@dataclass(slots=True)
+class Message:
+    """``shown`` is None for a message of an earlier run; times are monotonic."""
+
+    id: str
+    shown: Rendered | None = None
+    posted_at: float = inf
+    called_at: float = -inf
+
+    @property
+    def is_inherited(self) -> bool:
+        return self.shown is None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call to the platform. ``message_id`` is None for a post and a search."""
+
+    method: Literal["find_posts", "post", "edit", "delete"]
+    part: int
+    message_id: str | None = None
+    text: Rendered = _NO_TEXT
+
+    @property
+    def target(self) -> tuple[str, int, str | None]:
+        return self.method, self.part, self.message_id
+
+
+class ReplyMessages:
+    """``search`` asks the platform, if it can be asked, before the first post."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        clock: Clock,
+        place: Place,
+        turn_id: str,
+        record: Record,
+        posts: Iterable[Post],
+        *,
+        search: bool,
+    ) -> None:
+        self._adapter = adapter
+        self._clock = clock
+        self._place = place
+        self._turn_id = turn_id
+        self._record = record
+        self._by_part = {post.part: Message(post.message_id) for post in posts}
+        self._outdated: list[str] = []
+        self._is_searching = False
+        if search:
+            self.search()
+
+    def __len__(self) -> int:
+        return len(self._by_part)
+
+    def get(self, part: int) -> Message | None:
+        return self._by_part.get(part)
+
+    def search(self) -> bool:
+        """Look for posts of this turn before the next post; False if that cannot be."""
+        self._is_searching = isinstance(self._adapter, FindsPosts)
+        return self._is_searching
+
+    def abandon(self, part: int) -> None:
+        """The platform will not change this message: another one takes its place."""
+        self._outdated.append(self._by_part.pop(part).id)
+
+    def step_to_show(self, texts: Sequence[Rendered]) -> Step | None:
+        """The next call on the way to show ``texts``, earlier parts first."""
+        for part, text in enumerate(texts):
+            message = self._by_part.get(part)
+            if message is None and self._is_searching:
+                return Step("find_posts", part)
+            if message is None or (message.shown != text and self._is_too_old(message)):
+                return Step("post", part, None, text)
+            if message.shown != text:
+                return Step("edit", part, message.id, text)
+        return None
+
+    def step_to_tidy(self, num_parts: int) -> Step | None:
+        """The next call on the way to have ``num_parts`` messages and no other."""
+        for part, message in sorted(self._by_part.items(), reverse=True):
+            if part >= num_parts:
+                return Step("delete", part, message.id)
+        return Step("delete", -1, self._outdated[0]) if self._outdated else None
+
+    async def take(self, step: Step) -> None:
+        """Make the call, and keep what came of it."""
+        match step.method:
+            case "find_posts":
+                await self._find()
+            case "post":
+                await self._post(step)
+            case "edit":
+                await self._edit(step)
+            case "delete":
+                await self._delete(step)
+
+    async def _find(self) -> None:
+        found: Mapping[int, str] = {}
+        try:
+            if isinstance(self._adapter, FindsPosts):
+                found = await self._adapter.find_posts(self._place, self._turn_id)
+        except (NotPermitted, PlatformRefused, MessageGone) as error:
+            logger.warning("posts cannot be looked for: %s", error)
+        self._is_searching = False
+        for part in sorted(set(found) - set(self._by_part)):
+            await self._keep(part, Message(found[part]))
+
+    async def _post(self, step: Step) -> None:
+        called_at = self._clock.monotonic()
+        label = Label(self._turn_id, step.part)
+        message_id = await self._adapter.post(self._place, step.text, label)
+        if step.part in self._by_part:
+            self.abandon(step.part)
+        await self._keep(step.part, Message(message_id, step.text, called_at, called_at))
+
+    async def _edit(self, step: Step) -> None:
+        message = self._by_part[step.part]
+        message.called_at = self._clock.monotonic()
+        await self._adapter.edit(self._place, message.id, step.text)
+        message.shown = step.text
+
+    async def _delete(self, step: Step) -> None:
+        """A message that cannot be deleted is left: the reply itself stands above it."""
+        try:
+            await self._adapter.delete(self._place, step.message_id or "")
+        except (NotPermitted, PlatformRefused, MessageGone) as error:
+            logger.info("a left-over message was not deleted: %s", error)
+        if step.message_id in self._outdated:
+            self._outdated.remove(step.message_id)
+        else:
+            del self._by_part[step.part]
+            await self._persist(step.part, None)
+
+    async def _keep(self, part: int, message: Message) -> None:
+        self._by_part[part] = message
+        await self._persist(part, message.id)
+
+    async def _persist(self, part: int, message_id: str | None) -> None:
+        """The person's reply matters more than our note of where it is."""
+        try:
+            await self._record(part, message_id)
+        except StorageFull as error:
+            logger.warning("the place of a reply was not stored: %s", error)
+
+    def _is_too_old(self, message: Message) -> bool:
+        limits = self._adapter.limits
+        if limits.edit_deadline is None:
+            return False
+        age = self._clock.monotonic() - message.posted_at
+        return age > limits.edit_deadline - min(limits.call_timeout, limits.edit_deadline / 10)

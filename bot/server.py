@@ -1,0 +1,195 @@
+"""The one aiohttp application: health, readiness, metrics, keys; adapters mount their routes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CONTENT_TYPE_LATEST
+from yarl import URL
+
+from bot.errors import SettingsError, StartError
+from bot.gate import Gate, is_loopback
+from bot.keys import Keys
+from bot.metrics import Metrics
+from bot.refusals import Unexcited, as_json
+
+_KEEPALIVE_SECONDS = 75.0  # also what a client has for its headers
+_BACKLOG = 1024
+_wire_logger = logging.getLogger(f"{__name__}.wire")
+_wire_logger.addFilter(Unexcited())
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """``api_keys``: name -> secret; names identify accounts. Port 0 is any free one.
+
+    ``max_body`` in bytes holds a question far too long for any window, so that it gets a
+    clear answer. A body must arrive within ``read_seconds``; requests in flight have
+    ``drain_seconds`` when the server closes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 3978
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    basic_auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cors_origins: tuple[str, ...] = ()
+    max_body: int = 4 * 1024 * 1024
+    read_seconds: float = 30.0
+    drain_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What ``/readyz`` tells: 200 or 503, and ``body`` as JSON."""
+
+    ready: bool
+    body: Mapping[str, object]
+
+
+class Server:
+    """Mount every route first, then enter: entering binds and serves, leaving closes."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        readiness: Callable[[], Readiness],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._readiness = readiness
+        self._keys = Keys(settings.api_keys, settings.basic_auth)
+        self._gate = Gate(self._keys, settings.cors_origins)
+        self._app = self._make_app()
+        self._runner = self._make_runner()
+
+    def mount(self, routes: Sequence[web.RouteDef], *, verified: bool = False) -> None:
+        """Serve ``routes``; ``verified`` ones check their callers by themselves, without keys.
+
+        A handler is cancelled when its caller hangs up, but a verified one ends what it began.
+        """
+        added = self._app.add_routes(routes)
+        if verified:
+            self._gate.trust(added)
+
+    @property
+    def port(self) -> int:
+        """The bound port, also when any was asked for."""
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def url(self) -> str:
+        """Where a program on this machine reaches the server."""
+        host = str(self._runner.addresses[0][0])
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        return str(URL.build(scheme="http", host=reachable, port=self.port)).rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        self._check_settings()
+        await self._runner.setup()
+        try:
+            await self._bind()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()
+        await self._gate.close(self._settings.drain_seconds)
+
+    def _make_app(self) -> web.Application:
+        app = web.Application(
+            middlewares=[as_json, self._gate.admit, _reading(self._settings.read_seconds)],
+            client_max_size=self._settings.max_body,
+        )
+        app.on_response_prepare.append(self._gate.mark)
+        probes = [web.get("/healthz", self._health), web.get("/readyz", self._ready)]
+        self._gate.leave_open(app.add_routes(probes))
+        app.add_routes([web.get("/metrics", self._scrape)])
+        return app
+
+    def _make_runner(self) -> web.AppRunner:
+        return web.AppRunner(
+            self._app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            logger=_wire_logger,
+            shutdown_timeout=self._settings.drain_seconds,
+        )
+
+    def _check_settings(self) -> None:
+        host = self._settings.host
+        problems = []
+        if not is_loopback(host) and not self._keys:
+            problems.append(
+                f"PARLEY_HOST is {host or 'every address'}, which others can reach, and no key "
+                "is set; set PARLEY_API_KEYS or PARLEY_BASIC_AUTH, or PARLEY_HOST to 127.0.0.1."
+            )
+        if "*" in self._settings.cors_origins:
+            problems.append("PARLEY_CORS_ORIGINS cannot be *; name each origin.")
+        if problems:
+            raise SettingsError(problems)
+
+    async def _bind(self) -> None:
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(self._runner, host or None, port, backlog=_BACKLOG).start()
+        except OSError as error:
+            raise StartError(_why_not_bound(error, host, port)) from error
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        readiness = self._readiness()
+        return web.json_response(dict(readiness.body), status=200 if readiness.ready else 503)
+
+    async def _scrape(self, request: web.Request) -> web.Response:
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=self._metrics.expose(), headers=headers)
+
+
+def _reading(seconds: float) -> Middleware:
+    """Read every body before its handler, within ``seconds``; ``request.read`` keeps it."""
+
+    @web.middleware
+    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(seconds):
+                await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(
+                text=f"The body did not arrive within {seconds:g} s."
+            ) from None
+        except web.RequestPayloadError:
+            raise web.HTTPBadRequest(text="The body is broken.") from None
+        return await handler(request)
+
+    return read
+
+
+def _why_not_bound(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is taken by another program; "
+            "stop it, or set PARLEY_PORT to a free port."
+        )
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine; set PARLEY_HOST to one that is."
+    return f"Port {port} on {host} cannot be used ({error.strerror}); set PARLEY_PORT to another."

@@ -1,0 +1,144 @@
+"""The kinds of values that settings have, read from text (environment) or TOML values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+
+from bot.gate import is_loopback
+from bot.keys import named_keys
+
+PLATFORMS = ("slack", "discord", "teams")
+
+DEFAULT_STOP_REACTIONS: Mapping[str, tuple[str, ...]] = {
+    "slack": ("octagonal_sign", "stop_sign", "no_entry", "x", "raised_hand", "hand"),
+    "discord": ("🛑", "✋", "⏹️", "❌", "⛔"),
+    "teams": ("angry", "*stop*"),
+}
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+class Secret:
+    """Marks a setting that may hold a secret though its kind is not ``SecretStr``."""
+
+
+def _words(value: object) -> object:
+    """``"a, b"`` or ``["a", "b"]`` as ``("a", "b")``."""
+    if isinstance(value, str):
+        return tuple(word for part in re.split(r"[,\n]", value) if (word := part.strip()))
+    if isinstance(value, list):
+        return tuple(value)
+    return value
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError("it must be a number of bytes such as 500M or 2G")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _platforms(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value not in PLATFORMS:
+            raise ValueError(f"{value!r} is no chat platform; known are {', '.join(PLATFORMS)}")
+    return tuple(dict.fromkeys(values))
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
+            raise ValueError(f"{value!r} is no origin such as https://chat.example.com")
+    return tuple(value.rstrip("/") for value in values)
+
+
+def _endpoint(value: str) -> str:
+    """An address that secrets are sent to: encrypted, or on this machine."""
+    url = urlsplit(value)
+    secure, plain = ("wss", "ws") if url.scheme in ("ws", "wss") else ("https", "http")
+    if url.scheme not in (secure, plain) or not url.hostname:
+        raise ValueError("it must be an address that begins with http:// or https://")
+    if url.username or url.password:
+        raise ValueError("it must not contain a user name or a password")
+    if url.scheme == plain and not is_loopback(url.hostname):
+        raise ValueError(f"it must begin with {secure}:// unless the server is on this machine")
+    return value
+
+
+def _api_keys(value: object) -> object:
+    """``"ci:s3cret, other"`` as ``{"ci": "s3cret", "key-1a2b3c": "other"}``."""
+    words = _words(value)
+    if not isinstance(words, tuple):
+        return words
+    keys = named_keys(map(str, words))
+    if len(keys) < len(words):
+        raise ValueError("two keys have the same name")
+    return keys
+
+
+def _passwords(value: object) -> object:
+    words = _words(value)
+    if not isinstance(words, tuple):
+        return words
+    pairs = [str(word).partition(":") for word in words]
+    if not all(user and password for user, _, password in pairs):
+        raise ValueError("each entry must be written as user:password")
+    return {user: password for user, _, password in pairs}
+
+
+def _reactions(value: object) -> object:
+    """A list applies to every platform; a table only changes the platforms it names."""
+    if isinstance(value, dict):
+        given = {platform: _words(names) for platform, names in value.items()}
+        _platforms(tuple(given))
+        return {**DEFAULT_STOP_REACTIONS, **given}
+    names = _words(value)
+    return dict.fromkeys(PLATFORMS, names) if isinstance(names, tuple) else names
+
+
+def _token(prefix: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(prefix):
+            raise ValueError(f"it must begin with {prefix}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths count from the folder that Parley was started in."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+def _model(value: str, info: ValidationInfo) -> str:
+    """A name such as ``smollm2`` or ``hf:…`` as it is; a path anchored like any other."""
+    is_path = value.endswith(".gguf") or "/" in value
+    if value.startswith("hf:") or not is_path:
+        return value
+    return str(_anchored(Path(value), info))
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Platforms = Annotated[Words, AfterValidator(_platforms)]
+Origins = Annotated[Words, AfterValidator(_origins)]
+StopReactions = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_reactions)]
+Size = Annotated[int, BeforeValidator(_size)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+ModelName = Annotated[str, AfterValidator(_model)]
+Folder = Annotated[Path, AfterValidator(_anchored)]
+AnyCase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
+NamedKeys = Annotated[dict[str, SecretStr], BeforeValidator(_api_keys)]
+Passwords = Annotated[dict[str, SecretStr], BeforeValidator(_passwords)]
+BotToken = Annotated[SecretStr, _token("xoxb-")]
+AppToken = Annotated[SecretStr, _token("xapp-")]

@@ -1,0 +1,152 @@
+"""What settings must fulfil together, and what this version does not have yet."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.access import Access
+from bot.clock import SystemClock
+from bot.errors import SettingsError
+from bot.settings.tables import Settings
+
+TOKENS = {"slack": "SLACK_BOT_TOKEN", "discord": "DISCORD_TOKEN", "teams": "TEAMS_APP_ID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``check`` answers with one sentence for each way in which the settings ``of`` clash."""
+
+    of: tuple[str, ...]
+    check: Callable[[Settings], list[str]]
+
+
+def _slack_can_verify(settings: Settings) -> list[str]:
+    slack = settings.slack
+    if not slack.bot_token or slack.signing_secret or slack.app_token:
+        return []
+    return [
+        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
+        "nor SLACK_APP_TOKEN (Socket Mode); set one of them."
+    ]
+
+
+def _named_platforms_have_tokens(settings: Settings) -> list[str]:
+    return [
+        f"PARLEY_ADAPTERS names {name}, but {TOKENS[name]} is not set; set it."
+        for name in settings.adapters
+        if not settings.has_token(name) and not (name == "teams" and settings.is_on_loopback)
+    ]
+
+
+def _strangers_need_a_key(settings: Settings) -> list[str]:
+    if settings.is_on_loopback or settings.api_keys or settings.basic_auth:
+        return []
+    return [
+        f"PARLEY_HOST is {settings.host}, which other machines can reach, but no key is set; "
+        "set PARLEY_API_KEYS or PARLEY_BASIC_AUTH, or listen on 127.0.0.1."
+    ]
+
+
+def _a_thread_fits_the_pool(settings: Settings) -> list[str]:
+    if settings.context <= settings.kv_tokens:
+        return []
+    return [
+        f"PARLEY_CONTEXT is {settings.context}, more than the {settings.kv_tokens} of "
+        "PARLEY_KV_TOKENS that all threads share; lower it, or raise PARLEY_KV_TOKENS."
+    ]
+
+
+def _access_rules_can_match(settings: Settings) -> list[str]:
+    try:
+        Access(
+            allow=settings.allow, deny=settings.deny, admins=settings.admins, clock=SystemClock()
+        )
+    except SettingsError as error:
+        return error.problems
+    return []
+
+
+RULES = (
+    Rule(("slack",), _slack_can_verify),
+    Rule(("adapters", "slack", "discord", "teams", "host"), _named_platforms_have_tokens),
+    Rule(("host", "api_keys", "basic_auth"), _strangers_need_a_key),
+    Rule(("context", "kv_tokens"), _a_thread_fits_the_pool),
+    Rule(("allow", "deny", "admins"), _access_rules_can_match),
+)
+
+
+def broken_rules(settings: Settings, wrong: frozenset[str]) -> list[str]:
+    """One sentence per broken rule; rules about a setting that is ``wrong`` itself are left out."""
+    rules = [rule for rule in RULES if wrong.isdisjoint(rule.of)]
+    return [problem for rule in rules for problem in rule.check(settings)]
+
+
+def has_adapter(platform: str) -> bool:
+    return importlib.util.find_spec(f"adapters.{platform}") is not None
+
+
+def how_to_switch_on(settings: Settings, platform: str) -> str:
+    if settings.adapters:
+        return f"Add {platform} to PARLEY_ADAPTERS."
+    needed = {"slack": " and SLACK_SIGNING_SECRET", "teams": " and TEAMS_APP_PASSWORD"}
+    return f"Set {TOKENS[platform]}{needed.get(platform, '')}."
+
+
+def _missing_platforms(settings: Settings) -> list[str]:
+    return [
+        f"{name.capitalize()} is not in this version of Parley; unset {TOKENS[name]}"
+        + (" and take it out of PARLEY_ADAPTERS." if name in settings.adapters else ".")
+        for name in settings.platforms
+        if not has_adapter(name)
+    ]
+
+
+def not_in_this_version(settings: Settings) -> list[str]:
+    """One sentence for each setting that asks for something Parley cannot do: start is refused."""
+    problems = _missing_platforms(settings)
+    if settings.engine_url or settings.engine_key or settings.engine_model:
+        problems.append(
+            "A remote engine is not in this version of Parley; unset PARLEY_ENGINE_URL, "
+            "PARLEY_ENGINE_KEY and PARLEY_ENGINE_MODEL."
+        )
+    if settings.model.startswith("hf:"):
+        problems.append(
+            "Fetching models from Hugging Face is not in this version of Parley; download the "
+            "GGUF file and set PARLEY_MODEL to its path."
+        )
+    if not settings.database_url.startswith("sqlite:///"):
+        problems.append(
+            "PARLEY_DATABASE_URL must begin with sqlite:///; no other database is in this version."
+        )
+    if _needs_socket_mode(settings) and not settings.slack.signing_secret:
+        problems.append(
+            "SLACK_APP_TOKEN asks for Socket Mode, which is not in this version of Parley; unset "
+            "it, set SLACK_SIGNING_SECRET and let Slack deliver to /slack/events."
+        )
+    return problems
+
+
+def _needs_socket_mode(settings: Settings) -> bool:
+    return "slack" in settings.platforms and settings.slack.app_token is not None
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """One sentence for each setting somebody gave that this version runs without."""
+    given, notes = settings.model_fields_set, []
+    if _needs_socket_mode(settings) and settings.slack.signing_secret:
+        notes.append(
+            "SLACK_APP_TOKEN has no effect: Socket Mode is not in this version of Parley, Slack "
+            "must deliver to /slack/events."
+        )
+    if settings.optimize == "auto" and "optimize" in given:
+        notes.append("PARLEY_OPTIMIZE has no effect: the model file is used as it is.")
+    if given & {"parked_memory", "parked_disk"}:
+        notes.append(
+            "PARLEY_PARKED_MEMORY and PARLEY_PARKED_DISK have no effect: idle threads are not "
+            "parked in this version of Parley."
+        )
+    if settings.fetch_allow:
+        notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
+    return notes

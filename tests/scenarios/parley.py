@@ -1,0 +1,94 @@
+"""Parley as its own process, as an operator starts it: to be asked, killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+class Parley:
+    """``python -m bot run`` with settings of its own; ``output`` is what the terminal showed."""
+
+    def __init__(self, folder: Path, port: int, settings: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.output = ""
+        self._settings = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PARLEY_DATA_DIR": str(folder / "data"),
+            "PARLEY_PORT": str(port),
+            "PARLEY_RUNNING": "8",
+            "PARLEY_KV_TOKENS": "8192",
+            **settings,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns once ``/readyz`` says yes."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "run"),
+            cwd=ROOT,
+            env=self._settings,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._reading = asyncio.create_task(self._read(self._process))
+        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
+            while not await self._is_ready(session):
+                assert self._process.returncode is None, self.output
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def kill(self) -> None:
+        """``kill -9``: nothing of it gets a chance to tidy up."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.send_signal(number)
+        code = await process.wait()
+        if self._reading:
+            await self._reading
+        return code
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        async for line in process.stdout:
+            self.output += line.decode()
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"{self.url}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+@asynccontextmanager
+async def running_parley(
+    folder: Path, port: int, settings: Mapping[str, str]
+) -> AsyncIterator[Parley]:
+    parley = Parley(folder, port, settings)
+    try:
+        await parley.start()
+        yield parley
+    finally:
+        await parley.kill()
