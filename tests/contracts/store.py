@@ -1,0 +1,552 @@
+"""What every ``ThreadStore`` does. Subclass ``ThreadStoreContract`` and give it ``reopen``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.ports import ThreadStore
+from bot.types import FinishReason, Person, Place, Post, Question, Turn, TurnState, Usage
+from tests.fakes.clock import START, FakeClock
+
+Reopen = Callable[[], Awaitable[ThreadStore]]
+
+HERE = Place("slack", "T1", "C1", "1700.1")
+ELSEWHERE = Place("slack", "T1", "C2", "1800.1")
+ANN = Person("slack:T1/U1", "Ann")
+BOB = Person("slack:T1/U2", "Bob")
+DAY = timedelta(days=1)
+
+
+def ask(
+    message_id: str, text: str = "Why is the sky blue?", place: Place = HERE, person: Person = ANN
+) -> Question:
+    return Question(
+        event_id=f"Ev-{message_id}",
+        place=place,
+        person=person,
+        text=text,
+        message_id=message_id,
+        sent_at=START,
+        is_mention=True,
+    )
+
+
+async def accepted(store: ThreadStore, question: Question) -> Turn:
+    turn = await store.accept(question)
+    assert turn is not None
+    return turn
+
+
+async def answered(store: ThreadStore, question: Question, reply: str = "Because.") -> Turn:
+    turn = await store.begin((await accepted(store, question)).id)
+    await store.finish(turn.id, TurnState.DONE, reply=reply, reason=FinishReason.STOP)
+    return turn
+
+
+async def texts(store: ThreadStore, place: Place = HERE) -> list[str]:
+    return [turn.text for turn in await store.turns(place)]
+
+
+class _Fixtures:
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return FakeClock()
+
+    @pytest.fixture
+    async def reopen(self, clock: FakeClock) -> Reopen:
+        """Close the store if it is open, and open it on the same data (on none at first)."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def store(self, reopen: Reopen) -> ThreadStore:
+        return await reopen()
+
+
+class _Accepting(_Fixtures):
+    async def test_a_question_becomes_a_queued_turn_with_all_that_was_said(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1", "Why?"))
+
+        assert turn == Turn(
+            id=turn.id,
+            place=HERE,
+            number=1,
+            state=TurnState.QUEUED,
+            person=ANN,
+            message_id="1",
+            text="Why?",
+            accepted_at=START,
+        )
+        assert await store.turn(turn.id) == turn
+        assert await store.turns(HERE) == [turn]
+
+    async def test_a_message_that_is_delivered_again_is_not_asked_twice(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+
+        assert await store.accept(ask("1")) is None
+        assert len(await store.turns(HERE)) == 1
+
+    async def test_a_message_that_is_delivered_twice_at_once_is_asked_once(
+        self, store: ThreadStore
+    ) -> None:
+        both = await asyncio.gather(store.accept(ask("1")), store.accept(ask("1")))
+
+        assert sorted(turn is None for turn in both) == [False, True]
+
+    async def test_the_same_message_id_in_another_channel_is_another_question(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+
+        assert (await accepted(store, ask("1", place=ELSEWHERE))).number == 1
+
+    async def test_slashes_in_ids_do_not_make_two_messages_one(self, store: ThreadStore) -> None:
+        await accepted(store, ask("c/1", place=Place("slack", "T1", "a/b", "x")))
+
+        assert await store.accept(ask("1", place=Place("slack", "T1", "a/b/c", "x")))
+        assert await store.accept(ask("b/c/1", place=Place("slack", "T1", "a", "x")))
+
+    async def test_forty_questions_at_once_in_one_thread_are_numbered_from_1_to_40(
+        self, store: ThreadStore
+    ) -> None:
+        turns = await asyncio.gather(*(accepted(store, ask(str(i))) for i in range(40)))
+
+        assert sorted(turn.number for turn in turns) == list(range(1, 41))
+        assert [turn.number for turn in await store.turns(HERE)] == list(range(1, 41))
+
+    async def test_each_thread_counts_its_own_turns(self, store: ThreadStore) -> None:
+        await accepted(store, ask("1"))
+        await accepted(store, ask("2"))
+
+        assert (await accepted(store, ask("3", place=ELSEWHERE))).number == 1
+
+    async def test_an_event_is_new_once(self, store: ThreadStore) -> None:
+        assert await store.accept_event(ask("1"))
+        assert not await store.accept_event(ask("1"))
+
+    async def test_an_event_that_comes_twice_at_once_is_new_once(self, store: ThreadStore) -> None:
+        both = await asyncio.gather(*(store.accept_event(ask("1")) for _ in range(2)))
+
+        assert sorted(both) == [False, True]
+
+    async def test_two_platforms_may_give_their_events_the_same_id(
+        self, store: ThreadStore
+    ) -> None:
+        await store.accept_event(ask("1"))
+
+        assert await store.accept_event(ask("1", place=Place("discord", "T1", "C1", "x")))
+
+    @pytest.mark.parametrize(
+        ("said", "stored"),
+        [
+            ("naïve 🛑 “quotes”", "naïve 🛑 “quotes”"),
+            ("nul \0 and \x1b[31m", "nul \0 and \x1b[31m"),
+            ("half a pair \ud83d here", "half a pair \ufffd here"),
+            ("a" * 1_000_000, "a" * 1_000_000),
+            ("'; DROP TABLE turns; --", "'; DROP TABLE turns; --"),
+        ],
+        ids=["unicode", "control", "surrogate", "1 MB", "sql"],
+    )
+    async def test_whatever_people_type_is_kept(
+        self, store: ThreadStore, said: str, stored: str
+    ) -> None:
+        await accepted(store, ask("1", said))
+
+        assert await texts(store) == [stored]
+
+
+class _Remarks(_Fixtures):
+    async def test_a_remark_comes_with_the_next_question_and_no_other(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.add_remark(ask("2", "Bob, look at this", person=BOB))
+        await store.add_remark(ask("3", "I see"))
+        await accepted(store, ask("4"))
+        await accepted(store, ask("5"))
+
+        remarks = [turn.remarks for turn in await store.turns(HERE)]
+        assert remarks == [(), (("Bob", "Bob, look at this"), ("Ann", "I see")), ()]
+
+    async def test_a_remark_that_is_delivered_again_is_kept_once(self, store: ThreadStore) -> None:
+        await accepted(store, ask("1"))
+        for _ in range(2):
+            await store.add_remark(ask("2", "Hm"))
+
+        assert (await accepted(store, ask("3"))).remarks == (("Ann", "Hm"),)
+
+    async def test_a_remark_in_a_thread_without_parley_is_not_kept(
+        self, store: ThreadStore
+    ) -> None:
+        await store.add_remark(ask("1", "Between us"))
+
+        assert not await store.knows(HERE)
+        assert (await accepted(store, ask("2"))).remarks == ()
+
+    async def test_parley_knows_the_threads_in_which_it_was_asked(self, store: ThreadStore) -> None:
+        await accepted(store, ask("1"))
+
+        assert await store.knows(HERE)
+        assert not await store.knows(ELSEWHERE)
+
+
+class _Finding(_Fixtures):
+    async def test_a_turn_is_found_by_its_question_and_by_each_post_of_its_reply(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.add_post(turn.id, 0, "reply-1")
+        await store.add_post(turn.id, 1, "reply-2")
+
+        for message_id in ("1", "reply-1", "reply-2"):
+            found = await store.turn_of_message(Place("slack", "T1", "C1", "any"), message_id)
+            assert found is not None
+            assert found.id == turn.id
+
+    async def test_a_message_of_another_channel_or_nobodys_is_no_turn(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.add_post(turn.id, 0, "reply-1")
+
+        assert await store.turn_of_message(ELSEWHERE, "1") is None
+        assert await store.turn_of_message(ELSEWHERE, "reply-1") is None
+        assert await store.turn_of_message(HERE, "2") is None
+        assert await store.turn("no such turn") is None
+
+    async def test_a_post_that_is_replaced_or_removed_is_not_found_any_more(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.add_post(turn.id, 1, "second")
+        await store.add_post(turn.id, 0, "old")
+        await store.add_post(turn.id, 0, "new")
+        await store.remove_post(turn.id, 1)
+
+        assert (await store.turns(HERE))[0].posts == (Post(0, "new"),)
+        assert await store.turn_of_message(HERE, "old") is None
+        assert await store.turn_of_message(HERE, "second") is None
+
+    async def test_posts_come_in_the_order_of_their_parts(self, store: ThreadStore) -> None:
+        turn = await accepted(store, ask("1"))
+        for part in (2, 0, 1):
+            await store.add_post(turn.id, part, f"reply-{part}")
+
+        assert [post.part for post in (await store.turns(HERE))[0].posts] == [0, 1, 2]
+
+    async def test_turns_that_are_not_kept_leave_the_prompt_but_not_the_history(
+        self, store: ThreadStore
+    ) -> None:
+        turns = [await answered(store, ask(str(number))) for number in (1, 2, 3)]
+        await store.keep_from(HERE, 3)
+
+        assert [turn.number for turn in await store.turns(HERE)] == [3]
+        assert await store.turn(turns[0].id) is not None
+        assert (await accepted(store, ask("4"))).number == 4
+
+    async def test_a_person_finds_the_threads_they_asked_in_newest_first(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        await accepted(store, ask("1", "  Tell me\nabout " + "very " * 30 + "long days"))
+        await accepted(store, ask("2", person=BOB))
+        await store.set_channel_personality(HERE, "coder")
+        await clock.advance(60)
+        await accepted(store, ask("3", "Hi", place=ELSEWHERE))
+        theirs = Place("slack", "T1", "C1", "bob's own")
+        await accepted(store, ask("4", place=theirs, person=BOB))
+
+        newest, oldest = await store.threads(ANN.id)
+        assert (newest.place, newest.title, newest.personality) == (ELSEWHERE, "Hi", "")
+        assert newest.last_at == clock.now()
+        assert (oldest.place, oldest.num_turns, oldest.personality) == (HERE, 2, "coder")
+        assert oldest.title.startswith("Tell me about very")
+        assert oldest.title.endswith("…")
+        assert len(oldest.title) <= 80
+        assert await store.threads("slack:T1/U9") == []
+
+
+class _Answering(_Fixtures):
+    async def test_a_turn_that_begins_is_running_and_counts_the_attempt(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1"))
+
+        assert (await store.begin(turn.id)).state is TurnState.RUNNING
+        assert (await store.begin(turn.id)).attempts == 2
+
+    @pytest.mark.parametrize(
+        ("state", "reason"),
+        [
+            (TurnState.DONE, FinishReason.LOOPED),
+            (TurnState.STOPPED, FinishReason.CANCELLED),
+            (TurnState.FAILED, FinishReason.ERROR),
+            (TurnState.INTERRUPTED, None),
+        ],
+    )
+    async def test_a_turn_that_ended_says_how_and_what_was_shown(
+        self, store: ThreadStore, state: TurnState, reason: FinishReason | None
+    ) -> None:
+        turn = await store.begin((await accepted(store, ask("1"))).id)
+        usage = Usage(prompt_tokens=30, cached_tokens=20, completion_tokens=5)
+        await store.finish(turn.id, state, reply="Light **scat", reason=reason, usage=usage)
+
+        ended = await store.turn(turn.id)
+        assert ended is not None
+        assert (ended.state, ended.finish_reason) == (state, reason)
+        assert (ended.reply, ended.usage) == ("Light **scat", usage)
+        assert ended.finished_at == START
+
+    async def test_a_turn_that_is_asked_again_is_queued_without_reply_but_with_its_posts(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await answered(store, ask("1"))
+        await store.add_post(turn.id, 0, "reply-1")
+
+        again = await store.requeue(turn.id)
+        assert (again.state, again.reply, again.finish_reason) == (TurnState.QUEUED, "", None)
+        assert (again.posts, again.attempts) == ((Post(0, "reply-1"),), 1)
+        assert (again.finished_at, again.usage) == (None, Usage())
+        assert (await store.requeue(turn.id, attempts=0)).attempts == 0
+
+    async def test_what_is_unfinished_is_told_oldest_first(self, store: ThreadStore) -> None:
+        await answered(store, ask("1"))
+        queued = await accepted(store, ask("2", place=ELSEWHERE))
+        running = await store.begin((await accepted(store, ask("3"))).id)
+        retried = await answered(store, ask("4"))
+        await store.requeue(retried.id)
+
+        waiting = [turn.id for turn in await store.unfinished()]
+        assert waiting == [queued.id, running.id, retried.id]
+
+    async def test_an_edited_question_reads_as_it_was_edited(self, store: ThreadStore) -> None:
+        turn = await accepted(store, ask("1", "Why is the sea blue?"))
+        await store.edit_question(turn.id, "Why is the sky blue?")
+
+        assert await texts(store) == ["Why is the sky blue?"]
+
+    async def test_a_rating_leaves_the_reply_as_it_is(self, store: ThreadStore) -> None:
+        turn = await answered(store, ask("1"))
+        before = await store.turn(turn.id)
+        for rating in (1, -1, 0):
+            await store.rate(turn.id, rating)
+
+        assert await store.turn(turn.id) == before
+
+
+class _Personalities(_Fixtures):
+    async def test_the_threads_personality_comes_before_its_channels(
+        self, store: ThreadStore
+    ) -> None:
+        assert await store.personality(HERE) is None
+        await store.set_channel_personality(HERE, "coder")
+        assert await store.personality(HERE) == "coder"
+        await store.set_personality(HERE, "tutor")
+        assert await store.personality(HERE) == "tutor"
+
+        neighbour = Place("slack", "T1", "C1", "another thread")
+        assert await store.personality(neighbour) == "coder"
+        assert await store.personality(ELSEWHERE) is None
+
+    async def test_a_personality_can_be_changed_and_taken_back(self, store: ThreadStore) -> None:
+        for name in ("coder", "tutor", None):
+            await store.set_channel_personality(HERE, name)
+            assert await store.personality(HERE) == name
+        for name in ("coder", "tutor", None):
+            await store.set_personality(HERE, name)
+            assert await store.personality(HERE) == name
+
+    async def test_choosing_a_personality_is_not_yet_taking_part(self, store: ThreadStore) -> None:
+        await store.set_personality(HERE, "coder")
+
+        assert not await store.knows(HERE)
+        assert (await accepted(store, ask("1"))).number == 1
+        assert await store.personality(HERE) == "coder"
+
+
+class _Forgetting(_Fixtures):
+    async def test_a_forgotten_thread_is_gone_and_begins_anew(self, store: ThreadStore) -> None:
+        first = await answered(store, ask("1"))
+        await store.add_post(first.id, 0, "reply-1")
+        second = await accepted(store, ask("2"))
+        await store.keep_from(HERE, 2)
+
+        forgotten = await store.forget(HERE)
+
+        assert [turn.id for turn in forgotten] == [first.id, second.id]
+        assert forgotten[0].posts == (Post(0, "reply-1"),)
+        assert not await store.knows(HERE)
+        assert await store.turns(HERE) == []
+        assert await store.turn(second.id) is None
+        assert await store.turn_of_message(HERE, "reply-1") is None
+        assert await store.threads(ANN.id) == []
+        assert (await accepted(store, ask("3"))).number == 1
+        assert await texts(store) == ["Why is the sky blue?"]
+
+    async def test_remarks_and_the_threads_personality_are_forgotten_with_it(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.add_remark(ask("2", "Hm"))
+        await store.set_personality(HERE, "tutor")
+        await store.set_channel_personality(HERE, "coder")
+        await store.forget(HERE)
+
+        assert (await accepted(store, ask("3"))).remarks == ()
+        assert await store.personality(HERE) == "coder"
+
+    async def test_a_forgotten_question_that_is_delivered_again_is_not_asked_again(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.forget(HERE)
+
+        assert await store.accept(ask("1")) is None
+
+    async def test_forgetting_one_thread_leaves_the_others(self, store: ThreadStore) -> None:
+        await accepted(store, ask("1"))
+        await accepted(store, ask("2", "Still here?", place=ELSEWHERE))
+        await store.forget(HERE)
+
+        assert await store.forget(HERE) == []
+        assert await texts(store, ELSEWHERE) == ["Still here?"]
+
+    async def test_what_ends_after_its_thread_was_forgotten_leaves_no_trace(
+        self, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.forget(HERE)
+
+        await store.add_post(turn.id, 0, "reply-1")
+        await store.remove_post(turn.id, 0)
+        await store.edit_question(turn.id, "Why?")
+        await store.rate(turn.id, 1)
+        await store.keep_from(HERE, 2)
+        await store.finish(turn.id, TurnState.DONE, reply="Because.")
+        for change in (store.begin, store.requeue):
+            with pytest.raises(LookupError):
+                await change(turn.id)
+        assert await store.turn(turn.id) is None
+        assert not await store.knows(HERE)
+
+
+class _Pruning(_Fixtures):
+    async def test_turns_that_ended_long_ago_go_and_unfinished_ones_stay(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        waiting = await accepted(store, ask("1"))
+        await answered(store, ask("2"))
+        await answered(store, ask("3", place=ELSEWHERE))
+        await clock.advance(3600)
+        recent = await answered(store, ask("4"))
+
+        assert await store.prune(clock.now()) == 2
+        assert [turn.id for turn in await store.turns(HERE)] == [waiting.id, recent.id]
+        assert not await store.knows(ELSEWHERE)
+        assert (await accepted(store, ask("5"))).number == 4
+
+    async def test_many_turns_are_pruned_while_others_are_asked(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        await asyncio.gather(*(answered(store, ask(str(number))) for number in range(450)))
+        await clock.advance(1)
+
+        num_pruned, asked = await asyncio.gather(
+            store.prune(clock.now()), accepted(store, ask("new"))
+        )
+        assert num_pruned == 450
+        assert [turn.id for turn in await store.turns(HERE)] == [asked.id]
+
+    async def test_a_pruned_question_that_is_delivered_again_is_not_asked_for_another_day(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        await answered(store, ask("1"))
+        for days in (1, 0.9):
+            await clock.advance(days * 86_400)
+            await store.prune(clock.now())
+            assert await store.accept(ask("1")) is None
+
+        await clock.advance(0.2 * 86_400)
+        await store.prune(clock.now())
+        assert await store.accept(ask("1")) is not None
+
+    async def test_a_forgotten_question_is_not_asked_for_another_day(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        await answered(store, ask("1"))
+        await clock.advance(10 * 86_400)
+        await store.forget(HERE)
+
+        await clock.advance(0.9 * 86_400)
+        await store.prune(clock.now())
+        assert await store.accept(ask("1")) is None
+        await clock.advance(0.2 * 86_400)
+        await store.prune(clock.now())
+        assert await store.accept(ask("1")) is not None
+
+    async def test_an_event_is_remembered_for_a_day_longer_than_turns(
+        self, store: ThreadStore
+    ) -> None:
+        await store.accept_event(ask("1"))
+
+        await store.prune(START + DAY)
+        assert not await store.accept_event(ask("1"))
+        await store.prune(START + 2 * DAY)
+        assert await store.accept_event(ask("1"))
+
+    async def test_a_question_that_still_waits_is_never_asked_twice(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.prune(START + 100 * DAY)
+
+        assert await store.accept(ask("1")) is None
+
+    async def test_remarks_that_no_question_followed_go_but_a_chosen_personality_stays(
+        self, store: ThreadStore
+    ) -> None:
+        await answered(store, ask("1"))
+        await store.add_remark(ask("2", "Hm"))
+        await store.set_personality(HERE, "tutor")
+        await store.prune(START + DAY)
+
+        assert await store.personality(HERE) == "tutor"
+        assert (await accepted(store, ask("3"))).remarks == ()
+
+
+class _Reopening(_Fixtures):
+    async def test_everything_is_still_there_after_a_restart(
+        self, store: ThreadStore, reopen: Reopen
+    ) -> None:
+        turn = await answered(store, ask("1", "Why?"), "Because.")
+        await store.add_post(turn.id, 0, "reply-1")
+        await store.add_remark(ask("2", "Hm"))
+        await store.set_personality(HERE, "tutor")
+        before = await store.turns(HERE)
+
+        store = await reopen()
+
+        assert await store.turns(HERE) == before
+        assert await store.personality(HERE) == "tutor"
+        assert await store.accept(ask("1")) is None
+        following = await accepted(store, ask("3"))
+        assert (following.number, following.remarks) == (2, (("Ann", "Hm"),))
+
+
+class ThreadStoreContract(
+    _Accepting,
+    _Remarks,
+    _Finding,
+    _Answering,
+    _Personalities,
+    _Forgetting,
+    _Pruning,
+    _Reopening,
+):
+    """A subclass ``TestMyStore`` overrides the fixture ``reopen``."""

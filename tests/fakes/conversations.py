@@ -1,0 +1,117 @@
+"""Conversations that answer programs from a script; people are not its matter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Self
+
+from bot.errors import ParleyError, QueueFull
+from bot.types import (
+    CompletionRequest,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Incoming,
+    Person,
+    Personality,
+    Place,
+    ThreadSummary,
+    Usage,
+)
+
+USAGE = Usage(prompt_tokens=9, cached_tokens=4, completion_tokens=2)
+HELLO: tuple[GenerationEvent, ...] = (
+    Delta("Hello"),
+    Delta(" there"),
+    Finished(FinishReason.STOP, USAGE),
+)
+PERSONALITIES = (
+    Personality("assistant", "Assistant", "You help."),
+    Personality("coder", "Coder", "You write code."),
+)
+
+
+class ScriptedGeneration:
+    """Says what it is told to; like the real one it ends with ``Finished`` when cancelled."""
+
+    def __init__(self, events: Iterable[GenerationEvent] = ()) -> None:
+        self._events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
+        self._has_ended = False
+        self.cancelled = asyncio.Event()
+        self.say(*events)
+
+    @property
+    def is_running(self) -> bool:
+        return not (self._has_ended or self.cancelled.is_set())
+
+    def say(self, *events: GenerationEvent) -> None:
+        for event in events:
+            self._events.put_nowait(event)
+
+    def cancel(self) -> None:
+        if self.is_running:
+            self.cancelled.set()
+            self.say(Finished(FinishReason.CANCELLED))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> GenerationEvent:
+        if self._has_ended:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        self._has_ended = isinstance(event, Finished)
+        return event
+
+
+class FakeConversations:
+    """``script`` answers every request; one without ``Finished`` is continued by the test."""
+
+    def __init__(
+        self,
+        script: Iterable[GenerationEvent] = HELLO,
+        *,
+        refusal: ParleyError | None = None,
+        max_running: int | None = None,
+    ) -> None:
+        self.script = tuple(script)
+        self._refusal = refusal
+        self._max_running = max_running
+        self._begun = asyncio.Condition()
+        self.requests: list[CompletionRequest] = []
+        self.generations: list[ScriptedGeneration] = []
+
+    async def complete(self, request: CompletionRequest) -> ScriptedGeneration:
+        if self._refusal is not None:
+            raise self._refusal
+        if self._max_running is not None and self.num_running >= self._max_running:
+            raise QueueFull(retry_after=2.4)
+        self.requests.append(request)
+        self.generations.append(ScriptedGeneration(self.script))
+        async with self._begun:
+            self._begun.notify_all()
+        return self.generations[-1]
+
+    @property
+    def num_running(self) -> int:
+        return sum(generation.is_running for generation in self.generations)
+
+    async def begun(self, number: int = 1) -> ScriptedGeneration:
+        """The ``number``-th generation, once it exists."""
+        async with self._begun:
+            await self._begun.wait_for(lambda: len(self.generations) >= number)
+        return self.generations[number - 1]
+
+    def personalities(self) -> tuple[Personality, ...]:
+        return PERSONALITIES
+
+    async def handle(self, incoming: Incoming) -> None:
+        raise NotImplementedError
+
+    async def describe(self, place: Place) -> ThreadSummary:
+        raise NotImplementedError
+
+    async def threads(self, person: Person) -> list[ThreadSummary]:
+        raise NotImplementedError

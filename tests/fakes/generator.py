@@ -1,0 +1,160 @@
+"""A text generator that a test leads by hand, or that plays replies prepared before.
+
+    generator = ScriptedGenerator(window=4096)
+    generator.replies.append("Hello there.")     # the next generation plays this by itself
+    generation = await generator.started()       # else: the next one that the test leads
+    generation.queue(2, wait=3.0)
+    generation.say("Hel")
+    generation.say("lo")
+    generation.finish()
+
+It is strict about ``bot.ports.TextGenerator``: events in order, nothing after ``Finished``,
+prompt and reply cap together within the window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from bot.errors import ParleyError, PromptTooLong, RequestError
+from bot.types import (
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Queued,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from bot.ports import Generation, TextGenerator
+
+OVERHEAD = 4
+"""Tokens of a message beside its words."""
+
+
+def num_tokens(messages: Sequence[ChatMessage]) -> int:
+    """One token a word, and four for each message, so that a test can reckon."""
+    return sum(OVERHEAD + len(message.content.split()) for message in messages)
+
+
+class ScriptedGeneration:
+    """A reply in the making; ``queue``, ``say`` and ``finish`` are what the engine would do."""
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self.request = request
+        self.text = ""
+        self.is_cancelled = False
+        self.finished: Finished | None = None
+        self.is_read = False
+        self._events: deque[GenerationEvent] = deque()
+        self._news = asyncio.Event()
+
+    @property
+    def question(self) -> str:
+        """The newest message of the prompt."""
+        return self.request.messages[-1].content
+
+    def queue(self, place: int, wait: float | None = None) -> None:
+        assert not self.text, "a generation that has begun does not queue again"
+        self._emit(Queued(place, wait))
+
+    def say(self, text: str) -> None:
+        assert text, "an engine sends no empty delta"
+        self._emit(Delta(text))
+        self.text += text
+
+    def finish(self, reason: FinishReason = FinishReason.STOP, detail: str = "") -> None:
+        usage = Usage(
+            prompt_tokens=num_tokens(self.request.messages),
+            completion_tokens=len(self.text.split()),
+        )
+        end = Finished(reason, usage, detail)
+        self._emit(end)
+        self.finished = end
+
+    def cancel(self) -> None:
+        if self.finished is None:
+            self.is_cancelled = True
+            self.finish(FinishReason.CANCELLED)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> GenerationEvent:
+        if self.is_read:
+            raise StopAsyncIteration
+        while not self._events:
+            self._news.clear()
+            await self._news.wait()
+        event = self._events.popleft()
+        self.is_read = isinstance(event, Finished)
+        return event
+
+    def _emit(self, event: GenerationEvent) -> None:
+        assert self.finished is None, f"nothing follows {self.finished}, not even {event}"
+        self._events.append(event)
+        self._news.set()
+
+
+class ScriptedGenerator:
+    """The engine's port. ``generations`` holds every one ever begun, in order.
+
+    ``replies``: texts that the next generations play by themselves, word by word.
+    ``failures``: what the next calls of ``generate`` raise, before any reply is taken.
+    """
+
+    def __init__(self, window: int = 4096, name: str = "scripted") -> None:
+        self.window = window
+        self.name = name
+        self.replies: deque[str] = deque()
+        self.failures: deque[ParleyError] = deque()
+        self.generations: list[ScriptedGeneration] = []
+        self.num_counts = 0
+        self._led: asyncio.Queue[ScriptedGeneration] = asyncio.Queue()
+
+    async def started(self) -> ScriptedGeneration:
+        """The next generation that does not play a reply by itself; waits for it."""
+        return await self._led.get()
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        self.num_counts += 1
+        await asyncio.sleep(0)
+        return num_tokens(messages)
+
+    async def generate(self, request: GenerationRequest) -> ScriptedGeneration:
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.popleft()
+        self._check(request)
+        generation = ScriptedGeneration(request)
+        self.generations.append(generation)
+        if self.replies:
+            _play(generation, self.replies.popleft())
+        else:
+            self._led.put_nowait(generation)
+        return generation
+
+    def _check(self, request: GenerationRequest) -> None:
+        if request.max_tokens < 1 or not request.messages:
+            raise RequestError("A request needs a message and room for a reply.")
+        room = self.window - request.max_tokens
+        if num_tokens(request.messages) > room:
+            raise PromptTooLong(num_tokens(request.messages), room)
+
+
+def _play(generation: ScriptedGeneration, reply: str) -> None:
+    for word in re.findall(r"\S+\s*|\s+", reply):
+        generation.say(word)
+    generation.finish()
+
+
+if TYPE_CHECKING:
+    _generator: TextGenerator = ScriptedGenerator()
+    _generation: Generation = ScriptedGeneration(GenerationRequest(messages=(), person=""))

@@ -1,0 +1,224 @@
+"""A strict small Slack on a loopback socket: the Web API with faults, and the sender of events."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import io
+import itertools
+import json
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+
+from bot.clock import SystemClock
+from bot.ports import Clock
+from tests.fakes.slack_api import ADA, BOT, CHANNEL, TEAM, FakeWorkspace, Json, Refused
+
+TOKEN, SECRET = "xoxb-fake", "signing-secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of one call. ``happens``: it takes effect nevertheless."""
+
+    status: int = 200
+    error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drops: bool = False
+    hangs: bool = False
+    happens: bool = False
+    body: str | None = None
+
+
+def rate_limited(seconds: float = 3) -> Fault:
+    return Fault(429, "ratelimited", {"Retry-After": str(seconds)})
+
+
+FAILS = Fault(500, body="<html>oops</html>")
+FAILS_AFTER = Fault(500, body="<html>oops</html>", happens=True)
+DROPS = Fault(drops=True)
+DROPS_AFTER = Fault(drops=True, happens=True)
+HANGS = Fault(hangs=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it came in; ``at`` is monotonic."""
+
+    method: str
+    arguments: Json
+    at: float
+
+
+class FakeSlack(FakeWorkspace):
+    """Faults are put before calls with ``fail``; people act through ``say`` and its like.
+
+    ``shown``: (monotonic time, ts, text) of every text a person ever saw, in order.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, update_limit: int = 50) -> None:
+        super().__init__(clock or SystemClock(), update_limit)
+        self.events_url = ""
+        self.calls: list[Call] = []
+        self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._event_numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        application = web.Application(client_max_size=4 * 1024 * 1024)
+        application.router.add_route("*", "/api/{method}", self._serve)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.api_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+        await self._runner.cleanup()
+
+    # What a test arranges and sees
+
+    def fail(self, method: str, *faults: Fault) -> None:
+        """The next calls of ``method``, one fault each; then it works again."""
+        self._faults[method].extend(faults)
+
+    def num_calls(self, method: str) -> int:
+        return sum(call.method == method for call in self.calls)
+
+    # People, whose doings become events
+
+    async def say(
+        self,
+        text: str,
+        *,
+        user: str = ADA,
+        channel: str = CHANNEL,
+        thread_ts: str | None = None,
+        retries: int = 0,
+    ) -> str:
+        """Post as a person; a mention in a channel is delivered twice, as Slack does."""
+        thread = {"thread_ts": thread_ts} if thread_ts else {}
+        message = {"type": "message", "user": user, "text": text, "channel": channel, **thread}
+        ts = self.keep(message)
+        message = self.messages[channel, ts]
+        kind = "im" if channel.startswith("D") else "channel"
+        events = [{**message, "channel_type": kind, "event_ts": ts}]
+        if f"<@{BOT}>" in text and kind == "channel":
+            events.append({**message, "type": "app_mention", "event_ts": ts})
+        await asyncio.gather(*(self.deliver(event, retries=retries) for event in events))
+        return ts
+
+    async def react(self, ts: str, name: str, *, user: str = ADA, channel: str = CHANNEL) -> int:
+        item = {"type": "message", "channel": channel, "ts": ts}
+        return await self.deliver(
+            {"type": "reaction_added", "user": user, "reaction": name, "item": item}
+        )
+
+    async def change(self, ts: str, text: str, *, channel: str = CHANNEL) -> int:
+        before = dict(self.messages[channel, ts])
+        self.messages[channel, ts]["text"] = text
+        now = dict(self.messages[channel, ts])
+        event = {"type": "message", "subtype": "message_changed", "channel": channel}
+        return await self.deliver({**event, "message": now, "previous_message": before})
+
+    async def erase(self, ts: str, *, channel: str = CHANNEL) -> int:
+        before = self.messages.pop((channel, ts))
+        event = {"type": "message", "subtype": "message_deleted", "channel": channel}
+        return await self.deliver({**event, "deleted_ts": ts, "previous_message": before})
+
+    async def deliver(self, event: Json, *, event_id: str | None = None, retries: int = 0) -> int:
+        """Send an event, again while it is not answered 200; the last status."""
+        body = json.dumps(envelope(event, event_id or f"Ev{next(self._event_numbers):08}"))
+        for attempt in range(retries + 1):
+            retry = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": "http_error"}
+            status = await self.send(body, headers=retry if attempt else None)
+            if status == 200:
+                break
+        return status
+
+    async def send(
+        self,
+        body: str | bytes,
+        *,
+        secret: str = SECRET,
+        age: float = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Deliver raw bytes, signed with ``secret`` as of ``age`` seconds ago."""
+        raw = body.encode() if isinstance(body, str) else body
+        signed = {**self.signed(raw, secret=secret, age=age), **(headers or {})}
+        async with self._session.post(
+            self.events_url, data=io.BytesIO(raw), headers=signed
+        ) as answer:
+            await answer.read()
+            return answer.status
+
+    def signed(self, body: bytes, *, secret: str = SECRET, age: float = 0) -> dict[str, str]:
+        """Slack's headers, computed from its documentation and not with the SDK."""
+        timestamp = str(int(self.clock.now().timestamp() - age))
+        base = b"v0:" + timestamp.encode() + b":" + body
+        digest = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+        return {
+            "Content-Type": "application/json",
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": f"v0={digest}",
+        }
+
+    # The Web API
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        body = await request.json() if request.can_read_body else {}
+        arguments = {**request.query, **body}
+        self.calls.append(Call(method, arguments, self.clock.monotonic()))
+        fault = self._faults[method].popleft() if self._faults[method] else None
+        if fault is None:
+            return self._answer(request, method, arguments)
+        if fault.happens:
+            self._answer(request, method, arguments)
+        return await self._break(request, fault)
+
+    async def _break(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        if fault.hangs:
+            await asyncio.Event().wait()
+        if fault.drops:
+            assert request.transport is not None
+            request.transport.close()
+        text = fault.body or json.dumps({"ok": not fault.error, "error": fault.error})
+        kind = "application/json" if fault.body is None else "text/html"
+        return web.Response(
+            status=fault.status, text=text, content_type=kind, headers=fault.headers
+        )
+
+    def _answer(self, request: web.Request, method: str, arguments: Json) -> web.Response:
+        try:
+            if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+                raise Refused("invalid_auth")
+            return web.json_response({"ok": True, **self.call(method, arguments)})
+        except Refused as refusal:
+            answer = {"ok": False, "error": str(refusal)}
+            if answer["error"] != "ratelimited":
+                return web.json_response(answer)
+            retry_after = {"Retry-After": str(self.seconds_until_update())}
+            return web.json_response(answer, status=429, headers=retry_after)
+
+
+def envelope(event: Json, event_id: str) -> Json:
+    """What Slack wraps around an event."""
+    authorization = {"team_id": TEAM, "user_id": BOT, "is_bot": True}
+    return {
+        "type": "event_callback",
+        "team_id": TEAM,
+        "api_app_id": "A01",
+        "event_id": event_id,
+        "event_time": 1_700_000_000,
+        "authorizations": [authorization],
+        "event": event,
+    }

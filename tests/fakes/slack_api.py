@@ -1,0 +1,186 @@
+"""A workspace as Slack's Web API keeps it: state and rules, no wire (see ``tests.fakes.slack``).
+
+It refuses what Slack refuses (foreign messages, sizes, empty text, strangers to a channel) and
+notes in ``violations`` what Slack would let pass but Parley must never do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from typing import Any
+
+from bot.ports import Clock
+
+TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
+CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
+MAX_TEXT = 4000
+
+Json = dict[str, Any]
+
+
+class Refused(Exception):
+    """Slack's word for why not."""
+
+
+class FakeWorkspace:
+    """``update_limit``: edits a minute; further ones are refused and counted."""
+
+    def __init__(self, clock: Clock, update_limit: int) -> None:
+        self.clock = clock
+        self.update_limit = update_limit
+        self.violations: list[str] = []
+        self.num_rate_limited = 0
+        self.messages: dict[tuple[str, str], Json] = {}
+        self.reactions: set[tuple[str, str, str]] = set()
+        self.whispers: list[Json] = []
+        self.shown: list[tuple[float, str, str]] = []
+        self.names = {ADA: "Ada Lovelace", BOB: "Bob"}
+        self.members = {CHANNEL, DIRECT}
+        self.channels = {CHANNEL, DIRECT, NOT_A_MEMBER}
+        self._updates: deque[float] = deque()
+        self._serial = itertools.count(1)
+
+    def text(self, ts: str, channel: str = CHANNEL) -> str | None:
+        """What people see of a message; None once it is gone."""
+        message = self.messages.get((channel, ts))
+        return None if message is None else message["text"]
+
+    def thread(self, ts: str, channel: str = CHANNEL) -> list[Json]:
+        """The messages of a thread, oldest first."""
+        here = sorted((key[1], message) for key, message in self.messages.items())
+        return [m for at, m in here if m["channel"] == channel and ts in (at, m.get("thread_ts"))]
+
+    def call(self, method: str, arguments: Json) -> Json:
+        """What Slack answers beside ``ok``. Raises ``Refused``."""
+        action = getattr(self, "_do_" + method.replace(".", "_"), None)
+        if action is None:
+            raise Refused("unknown_method")
+        answer: Json = action(arguments)
+        return answer
+
+    def seconds_until_update(self) -> int:
+        return max(1, int(self._updates[0] + 61 - self.clock.monotonic()))
+
+    def _do_auth_test(self, _: Json) -> Json:
+        return {"team_id": TEAM, "user_id": BOT, "bot_id": "BBOT", "team": "Testers"}
+
+    def _do_users_info(self, arguments: Json) -> Json:
+        name = self.names.get(arguments["user"])
+        if name is None:
+            raise Refused("user_not_found")
+        return {"user": {"id": arguments["user"], "profile": {"display_name": name}}}
+
+    def _do_chat_postMessage(self, arguments: Json) -> Json:  # noqa: N802
+        self._check_channel(arguments["channel"])
+        self._check_text("chat.postMessage", arguments)
+        kept: Json = {key: arguments[key] for key in ("thread_ts", "metadata") if key in arguments}
+        message = {"type": "message", "user": BOT, "bot_id": "BBOT", **kept}
+        ts = self.keep({**message, "text": arguments["text"], "channel": arguments["channel"]})
+        return {"channel": arguments["channel"], "ts": ts}
+
+    def _do_chat_update(self, arguments: Json) -> Json:
+        message = self._own(arguments, "cant_update_message")
+        self._check_text("chat.update", arguments)
+        self._charge_update()
+        message["text"] = arguments["text"]
+        if "metadata" in arguments:
+            message["metadata"] = arguments["metadata"]
+        self.shown.append((self.clock.monotonic(), message["ts"], message["text"]))
+        return {"channel": arguments["channel"], "ts": arguments["ts"]}
+
+    def _do_chat_delete(self, arguments: Json) -> Json:
+        self._own(arguments, "cant_delete_message")
+        del self.messages[arguments["channel"], arguments["ts"]]
+        return {}
+
+    def _do_chat_postEphemeral(self, arguments: Json) -> Json:  # noqa: N802
+        self._check_channel(arguments["channel"])
+        self.whispers.append(arguments)
+        return {"message_ts": self._now()}
+
+    def _do_reactions_add(self, arguments: Json) -> Json:
+        key = self._reaction(arguments)
+        if key in self.reactions:
+            raise Refused("already_reacted")
+        self.reactions.add(key)
+        return {}
+
+    def _do_reactions_remove(self, arguments: Json) -> Json:
+        key = self._reaction(arguments)
+        if key not in self.reactions:
+            raise Refused("no_reaction")
+        self.reactions.remove(key)
+        return {}
+
+    def _do_conversations_replies(self, arguments: Json) -> Json:
+        found = self.thread(arguments["ts"], arguments["channel"])
+        if not found:
+            raise Refused("thread_not_found")
+        return self._page(found, arguments)
+
+    def _do_conversations_history(self, arguments: Json) -> Json:
+        here = [m for m in self.messages.values() if m["channel"] == arguments["channel"]]
+        roots = [m for m in here if "thread_ts" not in m]
+        return self._page(sorted(roots, key=lambda m: str(m["ts"]), reverse=True), arguments)
+
+    def _page(self, found: list[Json], arguments: Json) -> Json:
+        start, size = int(arguments.get("cursor", 0)), int(arguments["limit"])
+        if arguments.get("include_all_metadata") not in ("1", "true", True):
+            found = [{k: v for k, v in m.items() if k != "metadata"} for m in found]
+        more = str(start + size) if start + size < len(found) else ""
+        return {
+            "messages": found[start : start + size],
+            "response_metadata": {"next_cursor": more},
+        }
+
+    def _own(self, arguments: Json, otherwise: str) -> Json:
+        message = self._message(arguments["channel"], arguments["ts"])
+        if message["user"] != BOT:
+            raise Refused(otherwise)
+        return message
+
+    def _message(self, channel: str, ts: str) -> Json:
+        self._check_channel(channel)
+        if (channel, ts) not in self.messages:
+            raise Refused("message_not_found")
+        return self.messages[channel, ts]
+
+    def _reaction(self, arguments: Json) -> tuple[str, str, str]:
+        self._message(arguments["channel"], arguments["timestamp"])
+        return arguments["channel"], arguments["timestamp"], arguments["name"]
+
+    def _check_channel(self, channel: str) -> None:
+        if channel not in self.channels:
+            raise Refused("channel_not_found")
+        if channel not in self.members:
+            raise Refused("not_in_channel")
+
+    def _check_text(self, method: str, arguments: Json) -> None:
+        if not arguments["text"].strip():
+            raise Refused("no_text")
+        if len(arguments["text"]) > MAX_TEXT:
+            raise Refused("msg_too_long")
+        for key in ("unfurl_links", "unfurl_media", "link_names"):
+            if arguments.get(key) is not False:
+                self.violations.append(f"{method} without {key}=false")
+        if arguments.get("parse") != "none":
+            self.violations.append(f"{method} without parse=none")
+
+    def _charge_update(self) -> None:
+        now = self.clock.monotonic()
+        while self._updates and self._updates[0] <= now - 60:
+            self._updates.popleft()
+        if len(self._updates) >= self.update_limit:
+            self.num_rate_limited += 1
+            raise Refused("ratelimited")
+        self._updates.append(now)
+
+    def keep(self, message: Json) -> str:
+        ts = self._now()
+        self.messages[message["channel"], ts] = {**message, "ts": ts}
+        self.shown.append((self.clock.monotonic(), ts, message["text"]))
+        return ts
+
+    def _now(self) -> str:
+        return f"{int(self.clock.now().timestamp())}.{next(self._serial):06}"
