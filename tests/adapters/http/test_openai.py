@@ -1,0 +1,268 @@
+"""What a program sees through the official client."""
+
+from __future__ import annotations
+
+import asyncio
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from bot.errors import (
+    AccessDenied,
+    EmptyQuestion,
+    EngineFailed,
+    OverLimit,
+    ParleyError,
+    PromptTooLong,
+    QueueFull,
+    UnknownPersonality,
+)
+from bot.types import ChatMessage, Delta, Finished, FinishReason, Queued
+from tests.adapters.http.conftest import MODEL, Connect, Serve
+from tests.fakes.clock import FakeClock
+from tests.fakes.conversations import USAGE, FakeConversations
+
+HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+
+
+async def stream_all(client: openai.AsyncOpenAI) -> list[ChatCompletionChunk]:
+    stream = await client.chat.completions.create(model=MODEL, messages=HI, stream=True)
+    return [chunk async for chunk in stream]
+
+
+def text_of(chunks: list[ChatCompletionChunk]) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+async def test_a_question_gets_its_whole_answer_with_usage(serve: Serve, connect: Connect) -> None:
+    client = connect(await serve(FakeConversations()))
+    answer = await client.chat.completions.create(model=MODEL, messages=HI)
+    assert answer.id.startswith("chatcmpl-")
+    assert answer.object == "chat.completion"
+    assert answer.model == MODEL
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].message.content == "Hello there"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens == 9
+    assert answer.usage.total_tokens == 11
+    assert answer.usage.prompt_tokens_details is not None
+    assert answer.usage.prompt_tokens_details.cached_tokens == 4
+
+
+async def test_a_streamed_answer_grows_and_says_its_role_once(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations([Delta("Hel")])
+    client = connect(await serve(conversations))
+    stream = await client.chat.completions.create(model=MODEL, messages=HI, stream=True)
+    first = await anext(stream)
+    assert first.choices[0].delta.content == "Hel"
+    (await conversations.begun()).say(Delta("lo"), Finished(FinishReason.STOP, USAGE))
+    rest = [chunk async for chunk in stream]
+    assert text_of([first, *rest]) == "Hello"
+    assert [chunk.choices[0].delta.role for chunk in [first, *rest]] == ["assistant", None, None]
+    assert rest[-1].choices[0].finish_reason == "stop"
+    assert {chunk.id for chunk in rest} == {first.id}
+    assert all(chunk.usage is None for chunk in rest)
+
+
+async def test_usage_comes_last_in_a_stream_that_asks_for_it(
+    serve: Serve, connect: Connect
+) -> None:
+    client = connect(await serve(FakeConversations()))
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=HI, stream=True, stream_options={"include_usage": True}
+    )
+    *others, last = [chunk async for chunk in stream]
+    assert last.choices == []
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 2
+    assert all(chunk.usage is None for chunk in others)
+
+
+async def test_text_of_any_kind_arrives_as_it_was_said(serve: Serve, connect: Connect) -> None:
+    said = '𝔘n¡ 🛑 "quoted" \\ \n data: [DONE]\n\n \u2028 \u0000'
+    conversations = FakeConversations([Delta("a"), *map(Delta, said), Finished(FinishReason.STOP)])
+    client = connect(await serve(conversations))
+    assert text_of(await stream_all(client)) == f"a{said}"
+
+
+async def test_what_was_said_at_once_comes_in_one_chunk(serve: Serve, connect: Connect) -> None:
+    words = [Delta(f"{number} ") for number in range(100)]
+    conversations = FakeConversations([*words, Finished(FinishReason.STOP)])
+    chunks = await stream_all(connect(await serve(conversations)))
+    assert len(chunks) == 2
+    assert text_of(chunks).split() == [str(number) for number in range(100)]
+
+
+async def test_an_empty_answer_is_still_an_answer(serve: Serve, connect: Connect) -> None:
+    client = connect(await serve(FakeConversations([Finished(FinishReason.STOP)])))
+    whole = await client.chat.completions.create(model=MODEL, messages=HI)
+    assert whole.choices[0].message.content == ""
+    (chunk,) = await stream_all(client)
+    assert chunk.choices[0].delta.role == "assistant"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (FinishReason.STOP, "stop"),
+        (FinishReason.LENGTH, "length"),
+        (FinishReason.LOOPED, "length"),
+        (FinishReason.CANCELLED, "stop"),
+    ],
+)
+async def test_the_end_of_the_text_is_explained(
+    serve: Serve, connect: Connect, reason: FinishReason, told: str
+) -> None:
+    client = connect(await serve(FakeConversations([Delta("x"), Finished(reason)])))
+    whole = await client.chat.completions.create(model=MODEL, messages=HI)
+    assert whole.choices[0].finish_reason == told
+    assert (await stream_all(client))[-1].choices[0].finish_reason == told
+
+
+async def test_everything_the_program_set_reaches_the_engine(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    await client.chat.completions.create(
+        model="coder",
+        messages=[
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "a"}]},
+            {"role": "assistant", "content": "b"},
+            {"role": "user", "content": "c"},
+        ],
+        user="ann",
+        temperature=0.5,
+        top_p=0.9,
+        seed=7,
+        frequency_penalty=0.1,
+        presence_penalty=-0.2,
+        max_completion_tokens=33,
+        stop=["END", "STOP"],
+        extra_headers={"X-Parley-Thread": "review-1"},
+    )
+    (asked,) = conversations.requests
+    assert asked.messages == (
+        ChatMessage("system", "Be brief."),
+        ChatMessage("user", "a"),
+        ChatMessage("assistant", "b"),
+        ChatMessage("user", "c"),
+    )
+    assert (asked.account, asked.user, asked.thread) == ("local", "ann", "review-1")
+    assert (asked.temperature, asked.top_p, asked.seed) == (0.5, 0.9, 7)
+    assert (asked.frequency_penalty, asked.presence_penalty) == (0.1, -0.2)
+    assert (asked.personality, asked.max_tokens) == ("coder", 33)
+    assert asked.stop == ("END", "STOP")
+
+
+async def test_what_was_not_set_is_left_to_the_personality(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    await client.chat.completions.create(model=MODEL, messages=HI, stop="END", max_tokens=5)
+    (asked,) = conversations.requests
+    assert (asked.personality, asked.user, asked.thread, asked.temperature) == (None,) * 4
+    assert (asked.stop, asked.max_tokens) == (("END",), 5)
+
+
+async def test_the_model_and_each_personality_are_listed(serve: Serve, connect: Connect) -> None:
+    client = connect(await serve(FakeConversations()))
+    models = await client.models.list()
+    assert [model.id for model in models.data] == [MODEL, "assistant", "coder"]
+    assert (await client.models.retrieve("coder")).owned_by == "parley"
+    with pytest.raises(openai.NotFoundError):
+        await client.models.retrieve("gpt-4o")
+
+
+async def test_a_model_nobody_knows_is_named_with_those_that_are(
+    serve: Serve, connect: Connect
+) -> None:
+    client = connect(await serve(FakeConversations()))
+    with pytest.raises(openai.NotFoundError, match=r"'gpt-4o'.*smollm2, assistant, coder") as seen:
+        await client.chat.completions.create(model="gpt-4o", messages=HI)
+    assert (seen.value.code, seen.value.param) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("refusal", "error", "code"),
+    [
+        (PromptTooLong(9000, 8192), openai.BadRequestError, "context_length_exceeded"),
+        (EmptyQuestion("There is no question."), openai.BadRequestError, None),
+        (QueueFull(2.4), openai.RateLimitError, "rate_limit_exceeded"),
+        (OverLimit("Too fast.", 0.2), openai.RateLimitError, "rate_limit_exceeded"),
+        (AccessDenied("Not you."), openai.PermissionDeniedError, "access_denied"),
+        (UnknownPersonality("x", ("a",)), openai.NotFoundError, "model_not_found"),
+        (EngineFailed("The engine failed."), openai.InternalServerError, "engine_failed"),
+    ],
+)
+async def test_a_refusal_is_the_error_its_program_expects(
+    serve: Serve,
+    connect: Connect,
+    refusal: ParleyError,
+    error: type[openai.APIStatusError],
+    code: str | None,
+    stream: bool,
+) -> None:
+    client = connect(await serve(FakeConversations(refusal=refusal)))
+    with pytest.raises(error) as seen:
+        await client.chat.completions.create(model=MODEL, messages=HI, stream=stream)
+    assert seen.value.code == code
+    assert str(refusal) in str(seen.value)
+    assert "Traceback" not in seen.value.response.text
+
+
+@pytest.mark.parametrize(("wait", "told"), [(2.4, "3"), (0.0, "1"), (61.0, "61")])
+async def test_a_program_that_must_wait_is_told_how_long(
+    serve: Serve, connect: Connect, wait: float, told: str
+) -> None:
+    client = connect(await serve(FakeConversations(refusal=QueueFull(wait))))
+    with pytest.raises(openai.RateLimitError) as seen:
+        await client.chat.completions.create(model=MODEL, messages=HI)
+    assert seen.value.response.headers["Retry-After"] == told
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_engine_that_fails_before_it_speaks_is_an_error_status(
+    serve: Serve, connect: Connect, stream: bool
+) -> None:
+    failed = Finished(FinishReason.ERROR, detail="The model was unloaded.")
+    client = connect(await serve(FakeConversations([failed])))
+    with pytest.raises(openai.InternalServerError, match="The model was unloaded") as seen:
+        await client.chat.completions.create(model=MODEL, messages=HI, stream=stream)
+    assert seen.value.status_code == 503
+
+
+async def test_an_engine_that_fails_in_the_middle_is_an_error_after_the_text(
+    serve: Serve, connect: Connect
+) -> None:
+    failed = Finished(FinishReason.ERROR, detail="The model was unloaded.")
+    client = connect(await serve(FakeConversations([Delta("Half"), failed])))
+    stream = await client.chat.completions.create(model=MODEL, messages=HI, stream=True)
+    assert (await anext(stream)).choices[0].delta.content == "Half"
+    with pytest.raises(openai.APIError, match="The model was unloaded"):
+        await anext(stream)
+
+
+async def test_a_place_in_line_keeps_the_stream_open_and_is_no_text(
+    serve: Serve, connect: Connect, clock: FakeClock
+) -> None:
+    conversations = FakeConversations([Queued(2, 8.0)])
+    client = connect(await serve(conversations))
+    async with client.chat.completions.with_streaming_response.create(
+        model=MODEL, messages=HI, stream=True
+    ) as response:
+        lines = response.iter_lines()
+        assert await anext(lines) == ": queued 2"
+        await anext(lines)
+        await clock.advance(15.0)
+        assert await anext(lines) == ": working"
+        (await conversations.begun()).say(Delta("Go"), Finished(FinishReason.STOP))
+        assert "Go" in "".join([line async for line in lines])
+    answering = asyncio.create_task(stream_all(client))
+    (await conversations.begun(2)).say(Delta("Go"), Finished(FinishReason.STOP))
+    assert text_of(await answering) == "Go"

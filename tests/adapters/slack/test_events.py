@@ -1,0 +1,201 @@
+"""What becomes of each delivery of Slack's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.slack.events import read_event
+from bot.types import (
+    Attachment,
+    Incoming,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+)
+from tests.adapters.slack.payloads import (
+    ME,
+    ROOT,
+    TS,
+    Json,
+    changed,
+    deleted,
+    delivery,
+    direct,
+    mention,
+    message,
+    reaction,
+)
+from tests.fakes.slack_api import BOT
+
+
+def read(event: Json, **names: str) -> Incoming | None:
+    return read_event(delivery(event), ME, names)
+
+
+def question(event: Json, **names: str) -> Question:
+    incoming = read(event, **names)
+    assert isinstance(incoming, Question)
+    return incoming
+
+
+def test_a_mention_is_a_question_without_the_mention() -> None:
+    asked = question(mention(f"<@{BOT}> what is a turn?"), U01="Ada")
+    assert asked.text == "what is a turn?"
+    assert asked.is_mention
+    assert not asked.is_direct
+    assert asked.message_id == TS
+    assert asked.event_id == "Ev1"
+    assert str(asked.place) == f"slack:T01/C01/{TS}"
+    assert (str(asked.person), asked.person.name) == ("slack:T01/U01", "Ada")
+    assert asked.sent_at == datetime(2026, 11, 20, 6, 9, 2, 8, tzinfo=UTC)
+
+
+def test_both_deliveries_of_one_mention_have_the_same_message_id() -> None:
+    text = f"<@{BOT}> hello"
+    first = read_event(delivery(mention(text), "Ev1"), ME, {})
+    second = read_event(delivery(message(text), "Ev2"), ME, {})
+    assert isinstance(first, Question)
+    assert isinstance(second, Question)
+    assert first.message_id == second.message_id
+    assert first.event_id != second.event_id
+    assert second.is_mention
+    assert first.place == second.place
+
+
+def test_a_direct_message_needs_no_mention_and_is_answered_flat() -> None:
+    asked = question(direct("hello"))
+    assert asked.is_direct
+    assert str(asked.place) == "slack:T01/D01/"
+
+
+def test_a_thread_within_a_direct_message_is_answered_there() -> None:
+    assert question(direct(thread_ts=ROOT)).place.thread == ROOT
+
+
+def test_a_follow_up_in_a_thread_needs_no_mention() -> None:
+    asked = question(message("and why?", thread_ts=ROOT))
+    assert asked.place.thread == ROOT
+    assert not asked.is_mention
+    assert not asked.mentions_others
+
+
+def test_a_follow_up_for_somebody_else_says_so() -> None:
+    asked = question(message("<@U02> what do you think?", thread_ts=ROOT), U02="Bob")
+    assert asked.mentions_others
+    assert not asked.is_mention
+    assert asked.text == "@Bob what do you think?"
+
+
+def test_chatter_outside_of_threads_is_nothing() -> None:
+    assert read(message("lunch?")) is None
+    assert read(message("<@U02> lunch?")) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        mention(user=BOT),
+        mention(bot_id="B02"),
+        direct(user=BOT),
+        direct(user="USLACKBOT"),
+        message(f"<@{BOT}> hi", subtype="bot_message", bot_id="B02"),
+        changed("a", "b", bot_id="B02"),
+        changed("a", "b", user=BOT),
+        deleted(user=BOT, bot_id="BBOT"),
+        reaction(user=BOT),
+    ],
+)
+def test_bots_and_parley_itself_are_not_heard(event: Json) -> None:
+    assert read(event) is None
+
+
+@pytest.mark.parametrize("subtype", ["channel_join", "channel_topic", "message_replied", "new"])
+def test_what_slack_says_about_a_channel_is_nothing(subtype: str) -> None:
+    assert read(message(f"<@{BOT}> joined", subtype=subtype)) is None
+
+
+@pytest.mark.parametrize("subtype", ["file_share", "me_message", "thread_broadcast"])
+def test_what_a_person_says_in_other_ways_is_a_question(subtype: str) -> None:
+    assert question(direct("hello", subtype=subtype)).text == "hello"
+
+
+def test_files_come_with_the_question() -> None:
+    file = {"name": "a.pdf", "mimetype": "application/pdf", "size": 12, "url_private": "https://x"}
+    asked = question(direct("", subtype="file_share", files=[file, {"mode": "tombstone"}, "?"]))
+    assert asked.attachments == (Attachment("a.pdf", "application/pdf", 12, "https://x"),)
+
+
+def test_an_edited_question_carries_its_new_text() -> None:
+    edited = read(changed(f"<@{BOT}> befor", f"<@{BOT}> before", thread_ts=ROOT))
+    assert isinstance(edited, QuestionEdited)
+    assert edited.text == "before"
+    assert edited.message_id == TS
+    assert edited.place.thread == ROOT
+    assert str(edited.person) == "slack:T01/U01"
+
+
+def test_an_unfurled_link_is_no_edit() -> None:
+    assert read(changed("see https://x.org", "see https://x.org")) is None
+
+
+def test_a_deleted_question_is_told() -> None:
+    gone = read(deleted(thread_ts=ROOT))
+    assert isinstance(gone, QuestionDeleted)
+    assert (gone.message_id, gone.place.thread) == (TS, ROOT)
+    assert str(gone.person) == "slack:T01/U01"
+
+
+def test_a_deleted_root_that_leaves_a_tombstone_is_told() -> None:
+    event = changed("hello", "This message was deleted.")
+    event["message"] |= {"subtype": "tombstone", "user": "USLACKBOT"}
+    assert read(event) is None
+    event["message"]["user"] = "U01"
+    gone = read(event)
+    assert isinstance(gone, QuestionDeleted)
+    assert gone.message_id == TS
+
+
+def test_a_deletion_without_the_old_message_has_no_person() -> None:
+    event = deleted()
+    del event["previous_message"]
+    gone = read(event)
+    assert isinstance(gone, QuestionDeleted)
+    assert gone.person.name == ""
+
+
+def test_a_reaction_may_mean_stop() -> None:
+    stop = read(reaction("octagonal_sign"))
+    assert isinstance(stop, StopRequest)
+    assert (stop.message_id, stop.reaction) == (TS, "octagonal_sign")
+    assert str(stop.person) == "slack:T01/U01"
+
+
+def test_a_hand_of_any_colour_is_the_same_reaction() -> None:
+    stop = read(reaction("raised_hand::skin-tone-4"))
+    assert isinstance(stop, StopRequest)
+    assert stop.reaction == "raised_hand"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FIELDS = ("type", "subtype", "channel", "user", "ts", "text", "item", "message", "files", "event")
+
+
+@given(st.sampled_from([mention(), direct(), changed("a", "b"), deleted(), reaction()]), st.data())
+def test_no_shape_of_an_event_is_too_strange(event: Json, data: st.DataObject) -> None:
+    broken: dict[str, Any] = {**event, data.draw(st.sampled_from(FIELDS)): data.draw(JSON)}
+    read_event({**delivery(broken), "event_id": "Ev1"}, ME, {})
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "event_id"]), JSON))
+def test_no_shape_of_a_delivery_is_too_strange(payload: Json) -> None:
+    read_event(payload, ME, {})

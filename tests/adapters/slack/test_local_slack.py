@@ -1,0 +1,142 @@
+"""The adapter with people in a Slack that is not ours: local-slack from npm."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from adapters.slack.adapter import SlackAdapter
+from bot.types import Incoming, Label, Question, QuestionDeleted, QuestionEdited, StopRequest
+from tests.adapters.slack.conftest import adapter_on_local_slack
+from tests.contracts.adapter import listening
+from tests.local_slack import (
+    ADA,
+    BOB,
+    BOT,
+    DIRECT,
+    LocalSlack,
+    LocalSlackMissing,
+    Page,
+    ensure_binary,
+)
+
+pytestmark = pytest.mark.local_slack
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[tuple[SlackAdapter, LocalSlack]]:
+    async with adapter_on_local_slack(tmp_path) as both:
+        yield both
+
+
+@pytest.fixture
+def adapter(both: tuple[SlackAdapter, LocalSlack]) -> SlackAdapter:
+    return both[0]
+
+
+@pytest.fixture
+def local(both: tuple[SlackAdapter, LocalSlack]) -> LocalSlack:
+    return both[1]
+
+
+@pytest.fixture
+async def taken(adapter: SlackAdapter) -> AsyncIterator[list[Incoming]]:
+    taken: list[Incoming] = []
+
+    async def handler(incoming: Incoming) -> None:
+        taken.append(incoming)
+
+    async with listening(adapter, handler):
+        yield taken
+
+
+def questions(taken: list[Incoming]) -> list[Question]:
+    return [incoming for incoming in taken if isinstance(incoming, Question)]
+
+
+async def test_a_person_asks_and_sees_the_reply_grow_in_the_thread(
+    adapter: SlackAdapter, local: LocalSlack, taken: list[Incoming]
+) -> None:
+    async with local.page() as page:
+        root = await local.message(f"<@{BOT}> what is a turn?")
+        place = questions(taken)[0].place
+        ts = await adapter.post(place, adapter.render("…"), Label("t1", 0))
+        for text in ("A", "A turn", "A **turn**."):
+            await adapter.edit(place, ts, adapter.render(text))
+        (reply,) = await local.replies(root)
+        assert reply["text"] == "A *turn*."
+        await adapter.delete(place, ts)
+        await seen(page, local, ts, None)
+    assert page.texts(ts) == ["…", "A", "A turn", "A *turn*.", None]
+
+
+async def seen(page: Page, local: LocalSlack, ts: str, text: str | None) -> None:
+    """Until the page has shown ``text``; every look at the server lets the page catch up."""
+    while not page.texts(ts) or page.texts(ts)[-1] != text:
+        await local.messages()
+
+
+async def test_one_mention_is_one_message_however_often_it_is_delivered(
+    local: LocalSlack, taken: list[Incoming]
+) -> None:
+    ts = await local.message(f"<@{BOT}> hello")
+    assert {question.message_id for question in questions(taken)} == {ts}
+    assert {question.person.name for question in questions(taken)} == {"ada"}
+    assert all(question.is_mention for question in questions(taken))
+
+
+async def test_a_direct_message_arrives_as_one(local: LocalSlack, taken: list[Incoming]) -> None:
+    await local.message("hello", channel=DIRECT)
+    (question,) = questions(taken)
+    assert question.is_direct
+    assert question.place.thread == ""
+
+
+async def test_a_follow_up_arrives_without_a_mention(
+    local: LocalSlack, taken: list[Incoming]
+) -> None:
+    root = await local.message("a root that is nobody's business")
+    await local.message("and why?", user=BOB, thread_ts=root)
+    (question,) = questions(taken)
+    assert (question.text, question.place.thread) == ("and why?", root)
+    assert question.person.id.endswith(BOB)
+
+
+async def test_a_stop_sign_an_edit_and_a_deletion_arrive(
+    local: LocalSlack, taken: list[Incoming]
+) -> None:
+    ts = await local.message(f"<@{BOT}> befor")
+    del taken[:]
+    await local.reaction(ts, "octagonal_sign", user=BOB)
+    await local.edit(ts, f"<@{BOT}> before")
+    await local.delete(ts)
+    stop, edited, gone = taken
+    assert isinstance(stop, StopRequest)
+    assert isinstance(edited, QuestionEdited)
+    assert isinstance(gone, QuestionDeleted)
+    assert (stop.reaction, stop.person.id) == ("octagonal_sign", f"slack:T01/{BOB}")
+    assert (edited.text, edited.person.id) == ("before", f"slack:T01/{ADA}")
+    assert {stop.message_id, edited.message_id, gone.message_id} == {ts}
+
+
+async def test_what_the_bot_does_itself_comes_back_as_nothing(
+    adapter: SlackAdapter, local: LocalSlack, taken: list[Incoming]
+) -> None:
+    await local.message("hello", channel=DIRECT)
+    place = questions(taken)[0].place
+    del taken[:]
+    ts = await adapter.post(place, adapter.render("hi"), Label("t1", 0))
+    await adapter.react(place, ts)
+    await adapter.edit(place, ts, adapter.render("hi there"))
+    await adapter.unreact(place, ts)
+    assert taken == []
+
+
+def test_without_npm_it_is_said_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalSlackMissing, match="npm is not installed"):
+        ensure_binary(tmp_path)

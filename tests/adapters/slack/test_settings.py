@@ -1,0 +1,55 @@
+"""The ``[slack]`` table, right and wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.slack.settings import SlackSettings
+from bot.errors import SettingsError
+
+GOOD = {"bot_token": "xoxb-token", "signing_secret": "sesame"}
+
+
+def problems(**table: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        SlackSettings.read(table)
+    return caught.value.problems
+
+
+def test_token_and_secret_are_enough() -> None:
+    assert SlackSettings.read(GOOD).api_url == "https://slack.com/api/"
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(SlackSettings.read(GOOD))
+    assert "xoxb" not in shown
+    assert "sesame" not in shown
+
+
+def test_all_problems_are_told_at_once() -> None:
+    told = problems(api_url="slack")
+    assert len(told) == 3
+    for name, problem in zip(("BOT_TOKEN", "SIGNING_SECRET", "API_URL"), told, strict=True):
+        assert f"SLACK_{name}" in problem
+
+
+def test_socket_mode_alone_is_said_not_to_be_there() -> None:
+    (problem,) = problems(bot_token="xoxb-token", app_token="xapp-token")
+    assert "Socket Mode" in problem
+    assert "xapp-token" not in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "is_loopback"),
+    [
+        ("http://127.0.0.1:4601/api", True),
+        ("http://localhost:4601/api/", True),
+        ("http://[::1]:4601/api/", True),
+        ("https://slack.com/api/", False),
+        ("http://10.0.0.5/api/", False),
+    ],
+)
+def test_a_test_server_on_this_machine_is_known(url: str, is_loopback: bool) -> None:
+    settings = SlackSettings.read({**GOOD, "api_url": url})
+    assert settings.is_loopback is is_loopback
+    assert settings.api_url.endswith("/api/")

@@ -1,0 +1,52 @@
+"""What people type in Slack, as the model reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.slack.text import read_text
+
+NAMES = {"U02": "Bob"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("<@UBOT> hello", "hello"),
+        ("<@UBOT>: hello", "hello"),
+        ("<@UBOT|parley>, hello", "hello"),
+        ("hey <@UBOT> what is this?", "hey what is this?"),
+        ("<@UBOT>", ""),
+        ("ask <@U02> and <@U03>", "ask @Bob and @U03"),
+        ("see <#C01|general> and <#C02>", "see #general and #C02"),
+        ("<!here> <!channel|channel> <!subteam^S1|@devs>", "@here channel @devs"),
+        ("<!date^1700000000^{date}|Tuesday>", "Tuesday"),
+        ("<https://x.org/a>", "https://x.org/a"),
+        ("<https://x.org|x.org>", "https://x.org"),
+        ("<https://x.org|the page>", "the page (https://x.org)"),
+        ("<mailto:a@x.org|a@x.org>", "a@x.org"),
+        ("a &lt; b &amp;&amp; c &gt; d", "a < b && c > d"),
+        ("&lt;@U02&gt; &amp;lt;", "<@U02> &lt;"),
+        ("if a <b> c", "if a <b> c"),
+        ("```\nx = 1\n  y = 2\n```", "```\nx = 1\n  y = 2\n```"),
+    ],
+)
+def test_slacks_own_notation_becomes_plain_text(typed: str, read: str) -> None:
+    assert read_text(typed, "UBOT", NAMES).text == read
+
+
+@pytest.mark.parametrize(
+    ("typed", "bot", "others"),
+    [
+        ("hello", False, False),
+        ("<@UBOT> hello", True, False),
+        ("<@UBOT> ask <@U02>", True, True),
+        ("<@U02> hello", False, True),
+        ("<!subteam^S1> hello", False, True),
+        ("<!date^1^x|y> <https://x.org>", False, False),
+        ("&lt;@UBOT&gt; &lt;@U02&gt;", False, False),
+    ],
+)
+def test_it_is_known_who_is_spoken_to(typed: str, bot: bool, others: bool) -> None:
+    said = read_text(typed, "UBOT", NAMES)
+    assert (said.mentions_bot, said.mentions_others) == (bot, others)

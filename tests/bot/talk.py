@@ -1,0 +1,267 @@
+"""A Parley to talk to: the real store on disk, a fake platform, a scripted model, a hand-turned
+clock. ``until`` lets time pass until something is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from bot.access import Access
+from bot.conversation import ConversationRules, ConversationService
+from bot.history import SqlThreadStore, open_store
+from bot.metrics import Metrics
+from bot.personality import PersonalityBook
+from bot.ports import ThreadStore
+from bot.types import (
+    Command,
+    Person,
+    Place,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+    Turn,
+)
+from tests.fakes.clock import FakeClock
+from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+from tests.fakes.platform import FakePlatform, RichFakePlatform
+
+PERSONALITIES = {
+    "assistant": "---\ntitle: Assistant\n---\nYou are Parley.\n",
+    "pirate": "---\ntitle: Pirate\ndescription: Arr.\n---\nYou are a pirate.\n",
+}
+STOP = ("octagonal_sign", "raised_hand")
+BOSS = Person("fake:W/boss", "Boss")
+ADA = Person("fake:W/ada", "Ada")
+BOB = Person("fake:W/bob", "Bob")
+
+_numbers = count(1)
+
+
+def place(thread: str = "t1", channel: str = "C") -> Place:
+    return Place("fake", "W", channel, thread)
+
+
+class Talk:
+    """What people do and see."""
+
+    def __init__(
+        self,
+        service: ConversationService,
+        store: ThreadStore,
+        platform: FakePlatform,
+        generator: ScriptedGenerator,
+        clock: FakeClock,
+        metrics: Metrics,
+    ) -> None:
+        self.service = service
+        self.store = store
+        self.platform = platform
+        self.generator = generator
+        self.clock = clock
+        self.metrics = metrics
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        thread: str = "t1",
+        channel: str = "C",
+        person: Person = ADA,
+        message_id: str | None = None,
+        **flags: bool,
+    ) -> Question:
+        """Mention Parley, unless ``flags`` say otherwise; back once it was acknowledged."""
+        number = next(_numbers)
+        question = Question(
+            event_id=f"e{number}",
+            place=place(thread, channel),
+            person=person,
+            text=text,
+            message_id=message_id or f"q{number}",
+            sent_at=self.clock.now(),
+            is_mention=flags.get("is_mention", True),
+            is_direct=flags.get("is_direct", False),
+            mentions_others=flags.get("mentions_others", False),
+        )
+        await self.service.handle(question)
+        return question
+
+    async def answered(self, text: str, reply: str, **options: Any) -> Question:
+        """Ask and be answered."""
+        self.generator.replies.append(reply)
+        question = await self.ask(text, **options)
+        await self.ended(question)
+        return question
+
+    async def react(self, message_id: str, name: str, person: Person = ADA) -> None:
+        await self.service.handle(
+            StopRequest(
+                event_id=f"e{next(_numbers)}",
+                place=place(""),
+                person=person,
+                message_id=message_id,
+                reaction=name,
+            )
+        )
+
+    async def press_stop(self, message_id: str, person: Person = ADA) -> None:
+        await self.service.handle(
+            StopRequest(
+                event_id=f"e{next(_numbers)}", place=place(""), person=person, message_id=message_id
+            )
+        )
+
+    async def edit(self, question: Question, text: str, person: Person | None = None) -> None:
+        await self.service.handle(
+            QuestionEdited(
+                event_id=f"e{next(_numbers)}",
+                place=question.place,
+                person=person or question.person,
+                message_id=question.message_id,
+                text=text,
+            )
+        )
+
+    async def delete(self, question: Question) -> None:
+        await self.service.handle(
+            QuestionDeleted(
+                event_id=f"e{next(_numbers)}",
+                place=question.place,
+                person=Person("fake:W/unknown"),
+                message_id=question.message_id,
+            )
+        )
+
+    async def command(self, name: str, argument: str = "", person: Person = ADA) -> None:
+        await self.service.handle(
+            Command(
+                event_id=f"e{next(_numbers)}",
+                place=place(),
+                person=person,
+                name=name,
+                argument=argument,
+            )
+        )
+
+    def visible(self, thread: str = "t1", channel: str = "C") -> list[str]:
+        return self.platform.visible(place(thread, channel))
+
+    def whispers(self, person: Person = ADA) -> list[str]:
+        assert isinstance(self.platform, RichFakePlatform)
+        return self.platform.whispers(person)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Time passes quickly until ``condition`` holds; a minute of it is too long."""
+        for _ in range(600):
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+            await self.clock.advance(0.1)
+        raise AssertionError(f"it did not come to that; people see {self.platform.messages}")
+
+    async def sees(self, *texts: str, thread: str = "t1", channel: str = "C") -> None:
+        """Until exactly these messages of ours stand in the thread."""
+        try:
+            await self.until(lambda: self.visible(thread, channel) == list(texts))
+        except AssertionError:
+            assert self.visible(thread, channel) == list(texts)
+
+    async def quiet(self) -> None:
+        """A while in which whatever is to happen does."""
+        for _ in range(30):
+            await asyncio.sleep(0.001)
+            await self.clock.advance(0.1)
+
+    async def generation(self) -> ScriptedGeneration:
+        """The next one that the test leads."""
+        task = asyncio.ensure_future(self.generator.started())
+        await self.until(task.done)
+        return task.result()
+
+    async def close(self) -> None:
+        closing = asyncio.ensure_future(self.service.close())
+        await self.until(closing.done)
+        closing.result()
+
+    async def turn(self, question: Question) -> Turn:
+        turn = await self.store.turn_of_message(question.place, question.message_id)
+        assert turn is not None
+        return turn
+
+    async def ended(self, question: Question) -> Turn:
+        for _ in range(600):
+            turn = await self.turn(question)
+            if turn.state.is_finished:
+                return turn
+            await self.clock.advance(0.1)
+        raise AssertionError(f"the turn is still {turn}")
+
+
+def book(folder: Path) -> PersonalityBook:
+    folder.mkdir(exist_ok=True)
+    for name, text in PERSONALITIES.items():
+        (folder / f"{name}.md").write_text(text)
+    return PersonalityBook.load(folder, "assistant")
+
+
+async def open_test_store(folder: Path, clock: FakeClock) -> SqlThreadStore:
+    return await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+
+
+async def make(
+    folder: Path,
+    store: ThreadStore,
+    *,
+    clock: FakeClock,
+    platform: FakePlatform | None = None,
+    generator: ScriptedGenerator | None = None,
+    deny: Sequence[str] = (),
+    max_in_flight: int = 0,
+    per_minute: int = 0,
+    max_waiting_per_channel: int = 50,
+) -> Talk:
+    """Not started yet."""
+    platform = platform or RichFakePlatform(clock)
+    generator = generator or ScriptedGenerator()
+    metrics = Metrics()
+    service = ConversationService(
+        store=store,
+        generator=generator,
+        personalities=await asyncio.to_thread(book, folder / "personalities"),
+        access=Access(
+            deny=deny,
+            admins=[BOSS.id],
+            max_in_flight=max_in_flight,
+            per_minute=per_minute,
+            clock=clock,
+        ),
+        adapters={"fake": platform},
+        clock=clock,
+        metrics=metrics,
+        rules=ConversationRules(
+            max_tokens=100,
+            stop_reactions={"fake": STOP},
+            max_waiting_per_channel=max_waiting_per_channel,
+        ),
+    )
+    return Talk(service, store, platform, generator, clock, metrics)
+
+
+@asynccontextmanager
+async def talking(folder: Path, **options: Any) -> AsyncIterator[Talk]:
+    """A Parley that runs from start to close."""
+    clock = options.pop("clock", None) or FakeClock()
+    store = await open_test_store(folder, clock)
+    talk = await make(folder, store, clock=clock, **options)
+    await talk.service.start()
+    try:
+        yield talk
+    finally:
+        await talk.close()
+        await store.close()

@@ -1,0 +1,195 @@
+"""The command line as a person runs it: another process, its output and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapters.http import openai
+from bot.clock import SystemClock
+from bot.errors import QueueFull
+from bot.lock import DataLock
+from bot.metrics import Metrics
+from bot.server import Readiness, Server, ServerSettings
+from bot.types import Delta, GenerationEvent
+from tests.fakes.conversations import HELLO, FakeConversations
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int | None
+    out: str
+    err: str
+
+
+async def start(folder: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environ},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def parley(folder: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> Result:
+    process = await start(folder, *arguments, **environ)
+    out, err = await process.communicate(stdin)
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, conversations: FakeConversations, **keys: str
+) -> AsyncIterator[None]:
+    """A Parley that owns the data of ``folder``, with a scripted model."""
+    (folder / "data").mkdir()
+    server = Server(ServerSettings(port=0, api_keys=keys), Metrics(), lambda: Readiness(True, {}))
+    server.mount(openai.routes(conversations, model_name="smollm2", clock=SystemClock()))
+    async with DataLock(folder / "data") as lock, server:
+        await asyncio.to_thread(lock.announce, server.url)
+        yield
+
+
+def script(*texts: str) -> Iterable[GenerationEvent]:
+    return (*map(Delta, texts), HELLO[-1])
+
+
+async def test_version_and_help(tmp_path: Path) -> None:
+    version = await parley(tmp_path, "--version")
+    assert (version.code, version.out) == (0, "Parley 0.1.0\n")
+    shown = await parley(tmp_path, "--help")
+    assert all(command in shown.out for command in ("run", "ask", "doctor", "slack"))
+
+
+async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "run", PARLEY_PORT="x", SLACK_BOT_TOKEN="xoxb-1")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "PARLEY_PORT in the environment is 'x'; it must be a whole number.",
+        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
+        "nor SLACK_APP_TOKEN (Socket Mode); set one of them.",
+    ]
+
+
+async def test_a_setting_for_something_not_there_yet_refuses_to_start(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "run", PARLEY_ENGINE_URL="http://127.0.0.1:1/v1")
+    assert result.code == 2
+    assert result.err.startswith("A remote engine is not in this version of Parley")
+
+
+async def test_ask_prints_what_the_running_parley_answers(tmp_path: Path) -> None:
+    conversations = FakeConversations(script("A llama is", " a camelid.\x1b[31m"))
+    async with running(tmp_path, conversations):
+        result = await parley(tmp_path, "ask", "What is a llama?")
+    assert result == Result(0, "A llama is a camelid.[31m\n", "")
+    (request,) = conversations.requests
+    assert [message.content for message in request.messages] == ["What is a llama?"]
+    assert request.personality == "assistant"
+
+
+async def test_ask_reads_the_question_from_stdin(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    async with running(tmp_path, conversations):
+        await parley(tmp_path, "ask", stdin="Was ist ein Äpfelchen?\n".encode())
+        await parley(tmp_path, "ask", "-p", "coder", "Explain:", "-", stdin=b"x = \xff1")
+    first, second = conversations.requests
+    assert first.messages[-1].content == "Was ist ein Äpfelchen?"
+    assert second.messages[-1].content == "Explain:\nx = \ufffd1"
+    assert second.personality == "coder"
+
+
+async def test_ask_shows_its_key_to_the_running_parley(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    async with running(tmp_path, conversations, ci="s3cret"):
+        url = tmp_path / "data" / "parley.url"
+        other_name = url.read_text().replace("127.0.0.1", "0x7f000001")  # no key for 127.0.0.1
+        url.write_text(other_name)
+        refused = await parley(tmp_path, "ask", "Hi")
+        answered = await parley(tmp_path, "ask", "Hi", PARLEY_API_KEYS="ci:s3cret")
+    assert (refused.code, answered.code) == (1, 0)
+    (request,) = conversations.requests
+    assert request.account == "ci"
+
+
+async def test_a_refusal_of_the_running_parley_is_one_sentence(tmp_path: Path) -> None:
+    async with running(tmp_path, FakeConversations(refusal=QueueFull(3.0))):
+        refused = await parley(tmp_path, "ask", "Hi")
+        unknown = await parley(tmp_path, "ask", "-p", "poet", "Hi")
+    assert refused == Result(1, "", f"{QueueFull(3.0)}\n")
+    assert unknown.code == 1
+    assert "poet" in unknown.err
+    assert unknown.err.count("\n") == 1
+
+
+async def test_ctrl_c_stops_the_reply_at_the_running_parley(tmp_path: Path) -> None:
+    conversations = FakeConversations([Delta("Once upon")])
+    async with running(tmp_path, conversations):
+        process = await start(tmp_path, "ask", "Tell me a story")
+        assert process.stdout is not None
+        assert await process.stdout.read(9) == b"Once upon"
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        await (await conversations.begun()).cancelled.wait()
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+async def test_ask_while_parley_starts_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    async with DataLock(tmp_path / "data"):
+        result = await parley(tmp_path, "ask", "Hi")
+    assert result == Result(1, "", "Parley is just starting; ask again in a moment.\n")
+
+
+async def test_ask_when_the_running_parley_is_deaf_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    async with DataLock(tmp_path / "data") as lock:
+        await asyncio.to_thread(lock.announce, "http://127.0.0.1:9")
+        result = await parley(tmp_path, "ask", "Hi")
+    assert result.code == 1
+    assert result.err.startswith("The running Parley at http://127.0.0.1:9 does not answer")
+    assert "Traceback" not in result.err
+
+
+async def test_a_package_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "psutil.py").write_text("import nothing_of_that_name")
+    result = await parley(tmp_path, "run", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert result.code == 2
+    assert result.err == (
+        "The package nothing_of_that_name is not installed; `make run` installs it.\n"
+    )
+
+
+async def test_settings_are_printed_as_the_table_of_the_readme(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "settings")
+    assert result.out.startswith("| Setting | Default | Meaning |\n")
+
+
+@pytest.mark.model
+async def test_ask_without_a_running_parley_loads_the_model_itself(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "ask", "Say hello.", PARLEY_MAX_TOKENS="8")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.strip()
+
+
+@pytest.mark.model
+async def test_ask_with_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "ask", "Hi", PARLEY_MODEL="nowhere.gguf")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("There is no model file ")
+    assert result.err.count("\n") == 1

@@ -1,0 +1,151 @@
+"""Programs: one answer, no history."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.errors import EngineFailed, OverLimit, PromptTooLong, QueueFull, UnknownPersonality
+from bot.ports import Generation
+from bot.types import (
+    ChatMessage,
+    CompletionRequest,
+    Delta,
+    Finished,
+    GenerationRequest,
+    Person,
+)
+from tests.bot.talk import Talk, talking
+from tests.fakes.generator import ScriptedGenerator
+
+HELLO = CompletionRequest(account="local", messages=(ChatMessage("user", "Hello?"),))
+
+
+@pytest.fixture
+async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
+    async with talking(tmp_path, max_in_flight=1) as talk:
+        yield talk
+
+
+async def read(generation: Generation) -> str:
+    return "".join([event.text async for event in generation if isinstance(event, Delta)])
+
+
+async def asked(talk: Talk, request: CompletionRequest) -> GenerationRequest:
+    """What the model is asked for this request."""
+    talk.generator.replies.append("Hi.")
+    assert await read(await talk.service.complete(request)) == "Hi."
+    return talk.generator.generations[-1].request
+
+
+async def test_without_a_personality_the_model_gets_the_messages_as_they_are(
+    talk: Talk,
+) -> None:
+    assert (await asked(talk, HELLO)).messages == HELLO.messages
+
+
+async def test_a_personality_speaks_first(talk: Talk) -> None:
+    request = await asked(talk, replace(HELLO, personality="pirate"))
+    assert request.messages == (ChatMessage("system", "You are a pirate."), *HELLO.messages)
+
+
+async def test_a_system_message_of_the_request_takes_the_personalitys_place(talk: Talk) -> None:
+    own = (ChatMessage("system", "Be brief."), *HELLO.messages)
+    request = await asked(talk, replace(HELLO, personality="pirate", messages=own))
+    assert request.messages == own
+
+
+async def test_an_unknown_personality_is_refused(talk: Talk) -> None:
+    with pytest.raises(UnknownPersonality):
+        await talk.service.complete(replace(HELLO, personality="ninja"))
+
+
+async def test_what_the_request_leaves_open_is_the_default(talk: Talk) -> None:
+    request = await asked(talk, replace(HELLO, temperature=0.0, seed=7, stop=("END",)))
+    assert (request.sampling.temperature, request.sampling.seed) == (0.0, 7)
+    assert request.sampling.top_p == 0.95
+    assert request.stop == ("END",)
+    assert request.max_tokens == 100
+
+
+async def test_a_program_may_ask_for_as_much_as_fits_the_window(talk: Talk) -> None:
+    assert (await asked(talk, replace(HELLO, max_tokens=1000))).max_tokens == 1000
+    assert (await asked(talk, replace(HELLO, max_tokens=100_000))).max_tokens == 4096 - 5
+
+
+async def test_a_prompt_beyond_the_window_is_refused(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=10)) as talk:
+        with pytest.raises(PromptTooLong):
+            await talk.service.complete(
+                replace(HELLO, messages=(ChatMessage("user", "word " * 20),))
+            )
+
+
+async def test_nothing_of_it_is_kept(talk: Talk) -> None:
+    await asked(talk, replace(HELLO, user="u"))
+    assert await talk.service.threads(Person("http:local/u")) == []
+    assert await talk.store.unfinished() == []
+
+
+async def test_one_user_of_a_key_is_limited_until_the_answer_has_ended(talk: Talk) -> None:
+    mine = replace(HELLO, user="u")
+    generation = await talk.service.complete(mine)
+    with pytest.raises(OverLimit):
+        await talk.service.complete(mine)
+    await talk.service.complete(replace(HELLO, user="v"))
+    await talk.service.complete(replace(HELLO, user="u", account="other"))
+    scripted = talk.generator.generations[0]
+    scripted.say("Hi.")
+    scripted.finish()
+    assert await read(generation) == "Hi."
+    await talk.service.complete(mine)
+
+
+async def test_an_answer_that_is_cancelled_gives_the_place_back(talk: Talk) -> None:
+    mine = replace(HELLO, user="u")
+    (await talk.service.complete(mine)).cancel()
+    assert talk.generator.generations[0].is_cancelled
+    await talk.service.complete(mine)
+
+
+async def test_a_cancelled_answer_still_ends_with_finished(talk: Talk) -> None:
+    generation = await talk.service.complete(HELLO)
+    generation.cancel()
+    assert isinstance([event async for event in generation][-1], Finished)
+
+
+async def test_a_refused_answer_gives_the_place_back(talk: Talk) -> None:
+    mine = replace(HELLO, user="u")
+    talk.generator.failures.append(QueueFull(2))
+    with pytest.raises(QueueFull):
+        await talk.service.complete(mine)
+    await talk.service.complete(mine)
+
+
+async def test_without_a_user_every_call_is_a_person_of_its_own(talk: Talk) -> None:
+    for _ in range(3):
+        await talk.service.complete(HELLO)
+    people = {each.request.person for each in talk.generator.generations}
+    assert len(people) == 3
+
+
+async def test_names_of_threads_live_under_the_key(talk: Talk) -> None:
+    mine = await asked(talk, replace(HELLO, thread="slack:T/C/1"))
+    theirs = await asked(talk, replace(HELLO, thread="slack:T/C/1", account="other"))
+    assert mine.thread != theirs.thread
+    assert mine.thread is not None
+    assert mine.thread.startswith("http:local/")
+
+
+async def test_draining_lets_answers_end_and_begins_no_more(talk: Talk) -> None:
+    generation = await talk.service.complete(HELLO)
+    await talk.service.drain(0)
+    with pytest.raises(EngineFailed):
+        await talk.service.complete(HELLO)
+    scripted = talk.generator.generations[0]
+    scripted.say("Hi.")
+    scripted.finish()
+    assert await read(generation) == "Hi."

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.config import (
+    Settings,
+    given_names,
+    load_settings,
+    not_in_this_version,
+    settings_table,
+    without_effect,
+)
+from bot.errors import SettingsError
+
+SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-2", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99yyyzzz85a5"}
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "parley.toml").write_text(text, encoding="utf-8")
+
+
+def problems(environ: dict[str, str], folder: Path) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ, folder)
+    return caught.value.problems
+
+
+def test_without_any_setting_parley_uses_the_embedded_model_on_loopback(tmp_path: Path) -> None:
+    settings = load_settings({}, tmp_path)
+    assert (settings.model, settings.host, settings.port) == ("smollm2", "127.0.0.1", 3978)
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.database_url == f"sqlite:///{tmp_path}/data/parley.db"
+    assert settings.personalities.is_dir()
+    assert settings.platforms == ()
+    assert given_names(settings) == []
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
+    write(tmp_path, 'port = 1\nqueue = 9\n[slack]\nbot_token = "xoxb-file"\n')
+    settings = load_settings({"PARLEY_PORT": "2", **SLACK}, tmp_path)
+    assert (settings.port, settings.queue, settings.running) == (2, 9, 16)
+    assert settings.platform("slack")["bot_token"] == "xoxb-1-2"
+    assert "PARLEY_QUEUE" in given_names(settings)
+
+
+def test_every_mistake_is_reported_at_once_with_its_place_and_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, '# ours\nrunning = "many"\n[teams]\nservice_hosts = 3\n')
+    environ = {"PARLEY_PORT": "99999", "PARLEY_LOG_LEVEL": "loud", "PARLEY_HOST": "0.0.0.0"}
+    assert problems(environ, tmp_path) == [
+        "running (parley.toml, line 2) is 'many'; it must be a whole number.",
+        "PARLEY_PORT in the environment is '99999'; it must be at most 65535.",
+        "PARLEY_LOG_LEVEL in the environment is 'loud'; "
+        "it must be 'debug', 'info', 'warning' or 'error'.",
+        "service_hosts in [teams] (parley.toml, line 4) is 3; it must be a list of texts.",
+        "PARLEY_HOST is 0.0.0.0, which other machines can reach, but no key is set; "
+        "set PARLEY_API_KEYS or PARLEY_BASIC_AUTH, or listen on 127.0.0.1.",
+    ]
+
+
+def test_an_unknown_name_is_a_mistake_with_the_likely_right_one(tmp_path: Path) -> None:
+    write(tmp_path, 'modle = "x"\ncolour = 1\n[slack]\nbot_tokn = "x"\n')
+    assert problems({"PARLEY_KV_TOKNES": "1"}, tmp_path) == [
+        "modle (parley.toml, line 1) is no setting of Parley; did you mean model?",
+        "colour (parley.toml, line 2) is no setting of Parley; remove it.",
+        "bot_tokn in [slack] (parley.toml, line 4) is no setting of Parley; "
+        "did you mean bot_token?",
+        "PARLEY_KV_TOKNES in the environment is no setting of Parley; "
+        "did you mean PARLEY_KV_TOKENS?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"port = = 1", "parley.toml is not valid TOML: Invalid value (at line 1, column 8)."),
+        (b"model = '\xff'", "parley.toml is not UTF-8 text; save it as UTF-8."),
+        (b"slack = 3", "slack in parley.toml must be a table; write [slack]."),
+    ],
+)
+def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "parley.toml").write_bytes(content)
+    assert problems({}, tmp_path) == [sentence]
+
+
+def test_a_folder_named_like_the_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "parley.toml").mkdir()
+    assert problems({}, tmp_path) == ["parley.toml cannot be read: Is a directory."]
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    settings = load_settings({"PARLEY_PORT": "", "SLACK_BOT_TOKEN": " "}, tmp_path)
+    assert settings.port == 3978
+    assert settings.platforms == ()
+
+
+def test_lists_are_comma_separated_in_the_environment_and_arrays_in_the_file(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 'deny = ["slack:T01/U01", "discord:*"]\n')
+    settings = load_settings({"PARLEY_ALLOW": "slack:T01, slack:T02/C1"}, tmp_path)
+    assert settings.allow == ("slack:T01", "slack:T02/C1")
+    assert settings.deny == ("slack:T01/U01", "discord:*")
+
+
+@pytest.mark.parametrize(
+    ("given", "num_bytes"),
+    [("1G", 1 << 30), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), ("64kb", 65536), ("7", 7)],
+)
+def test_bytes_may_have_a_suffix(tmp_path: Path, given: str, num_bytes: int) -> None:
+    assert load_settings({"PARLEY_PARKED_MEMORY": given}, tmp_path).parked_memory == num_bytes
+
+
+@pytest.mark.parametrize("given", ["1X", "-1", "a lot"])
+def test_bytes_that_are_none_are_refused(tmp_path: Path, given: str) -> None:
+    assert problems({"PARLEY_PARKED_DISK": given}, tmp_path) == [
+        f"PARLEY_PARKED_DISK in the environment is {given!r}; "
+        "it must be a number of bytes such as 500M or 2G."
+    ]
+
+
+@pytest.mark.parametrize("name", ["PARLEY_QUEUE", "PARLEY_RUNNING", "PARLEY_MAX_TOKENS"])
+def test_a_negative_number_is_refused(tmp_path: Path, name: str) -> None:
+    assert problems({name: "-3"}, tmp_path) == [
+        f"{name} in the environment is '-3'; it must be at least 1."
+    ]
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("xoxb-from-file\n")
+    environ = {**SLACK, "SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "token"}
+    settings = load_settings(environ, tmp_path)
+    assert settings.platform("slack")["bot_token"] == "xoxb-from-file"
+
+
+def test_keys_in_a_file_stand_one_to_a_line(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("ci:one\nother\n")
+    write(tmp_path, 'api_keys_file = "keys"\nhost = "0.0.0.0"\n')
+    keys = load_settings({}, tmp_path).api_keys
+    assert {name: key.get_secret_value() for name, key in keys.items()} == {
+        "ci": "one",
+        "key-d9298a": "other",
+    }
+
+
+def test_a_secret_given_twice_and_a_secret_file_that_is_missing_are_mistakes(
+    tmp_path: Path,
+) -> None:
+    environ = {
+        **SLACK,
+        "SLACK_BOT_TOKEN_FILE": "token",
+        "PARLEY_API_KEYS_FILE": "nowhere",
+        "PARLEY_HOST": "0.0.0.0",
+    }
+    found = problems(environ, tmp_path)
+    assert sorted(found) == [
+        "PARLEY_API_KEYS_FILE in the environment cannot be read: No such file or directory.",
+        "SLACK_BOT_TOKEN_FILE in the environment and SLACK_BOT_TOKEN in the environment are "
+        "both set; keep one.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SLACK_BOT_TOKEN": "hunter2", "SLACK_SIGNING_SECRET": "hunter2"},
+        {"SLACK_BOT_TOKEN": "xoxb-hunter2"},
+        {"PARLEY_BASIC_AUTH": "hunter2"},
+        {"PARLEY_API_KEYS": "a:hunter2,a:hunter2"},
+        {**SLACK, "SLACK_APP_TOKEN": "hunter2"},
+    ],
+)
+def test_a_wrong_secret_is_never_shown(tmp_path: Path, environ: dict[str, str]) -> None:
+    (problem,) = problems(environ, tmp_path)
+    assert "hunter2" not in problem
+
+
+def test_secrets_do_not_show_in_the_repr_of_settings(tmp_path: Path) -> None:
+    environ = {
+        "SLACK_BOT_TOKEN": "xoxb-hunter2",
+        "SLACK_SIGNING_SECRET": "hunter2",
+        "PARLEY_API_KEYS": "ci:hunter2",
+        "PARLEY_BASIC_AUTH": "ada:hunter2",
+        "PARLEY_DATABASE_URL": "postgresql://ada:hunter2@db/parley",
+    }
+    assert "hunter2" not in repr(load_settings(environ, tmp_path))
+
+
+def test_a_bot_token_alone_cannot_run_slack(tmp_path: Path) -> None:
+    assert problems({"SLACK_BOT_TOKEN": "xoxb-1"}, tmp_path) == [
+        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
+        "nor SLACK_APP_TOKEN (Socket Mode); set one of them."
+    ]
+
+
+def test_a_platform_runs_when_its_token_is_set_or_when_it_is_named(tmp_path: Path) -> None:
+    everything = {**SLACK, "DISCORD_TOKEN": "t", "TEAMS_APP_ID": "a"}
+    assert load_settings(everything, tmp_path).platforms == ("slack", "discord", "teams")
+    named = {**everything, "PARLEY_ADAPTERS": "slack"}
+    assert load_settings(named, tmp_path).platforms == ("slack",)
+
+
+def test_a_named_platform_needs_its_token_but_teams_on_loopback(tmp_path: Path) -> None:
+    assert load_settings({"PARLEY_ADAPTERS": "teams"}, tmp_path).platforms == ("teams",)
+    open_to_all = {
+        "PARLEY_ADAPTERS": "teams,slack",
+        "PARLEY_HOST": "0.0.0.0",
+        "PARLEY_API_KEYS": "k",
+    }
+    assert problems(open_to_all, tmp_path) == [
+        "PARLEY_ADAPTERS names teams, but TEAMS_APP_ID is not set; set it.",
+        "PARLEY_ADAPTERS names slack, but SLACK_BOT_TOKEN is not set; set it.",
+    ]
+    assert problems({"PARLEY_ADAPTERS": "irc"}, tmp_path) == [
+        "PARLEY_ADAPTERS in the environment is 'irc'; 'irc' is no chat platform; "
+        "known are slack, discord, teams."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("http://slack.example.com/api/", "https:// unless the server is on this machine"),
+        ("slack.example.com", "an address that begins with http:// or https://"),
+        ("https://me:hunter2@slack.example.com", "must not contain a user name or a password"),
+    ],
+)
+def test_tokens_are_sent_encrypted_or_to_this_machine(
+    tmp_path: Path, url: str, advice: str
+) -> None:
+    (problem,) = problems({"SLACK_API_URL": url}, tmp_path)
+    assert advice in problem
+
+
+def test_a_test_server_on_this_machine_needs_no_encryption(tmp_path: Path) -> None:
+    environ = {
+        "SLACK_API_URL": "http://127.0.0.1:4601/api/",
+        "DISCORD_GATEWAY_URL": "ws://127.0.0.1:9100/",
+    }
+    settings = load_settings(environ, tmp_path)
+    assert settings.platform("slack") == {"api_url": "http://127.0.0.1:4601/api/"}
+    assert settings.discord.gateway_url == "ws://127.0.0.1:9100/"
+
+
+def test_an_access_rule_that_cannot_match_is_a_mistake(tmp_path: Path) -> None:
+    (problem,) = problems({"PARLEY_DENY": "U01"}, tmp_path)
+    assert problem.startswith("PARLEY_DENY: 'U01' is no rule;")
+
+
+def test_stop_reactions_given_as_a_list_hold_everywhere_and_as_a_table_where_named(
+    tmp_path: Path,
+) -> None:
+    everywhere = load_settings({"PARLEY_STOP_REACTIONS": "x, no_entry"}, tmp_path)
+    assert everywhere.stop_reactions["discord"] == ("x", "no_entry")
+    write(tmp_path, '[stop_reactions]\nslack = ["boom"]\n')
+    named = load_settings({}, tmp_path)
+    assert named.stop_reactions["slack"] == ("boom",)
+    assert "🛑" in named.stop_reactions["discord"]
+
+
+def test_the_pool_grows_with_the_context_unless_it_is_set(tmp_path: Path) -> None:
+    assert load_settings({"PARLEY_CONTEXT": "32768"}, tmp_path).kv_tokens == 32768
+    both = {"PARLEY_CONTEXT": "32768", "PARLEY_KV_TOKENS": "4096"}
+    (problem,) = problems(both, tmp_path)
+    assert problem.startswith("PARLEY_CONTEXT is 32768, more than the 4096")
+
+
+def test_a_model_is_looked_for_in_this_folder_and_then_among_the_models(tmp_path: Path) -> None:
+    settings = load_settings({"PARLEY_MODEL": "big.gguf"}, tmp_path)
+    assert settings.model_source == str(tmp_path / "big.gguf")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "big.gguf").touch()
+    assert settings.model_source == str(tmp_path / "models" / "big.gguf")
+    assert load_settings({"PARLEY_MODEL": "hf:a/b:*q4*"}, tmp_path).model_source == "hf:a/b:*q4*"
+
+
+@pytest.mark.parametrize(
+    ("environ", "beginning"),
+    [
+        ({"DISCORD_TOKEN": "t"}, "Discord is not in this version of Parley"),
+        ({"PARLEY_ADAPTERS": "teams"}, "Teams is not in this version of Parley"),
+        ({"PARLEY_ENGINE_URL": "http://127.0.0.1:8000"}, "A remote engine is not in this version"),
+        ({"PARLEY_MODEL": "hf:a/b:*q4*"}, "Fetching models from Hugging Face is not in this"),
+        ({"PARLEY_DATABASE_URL": "postgresql://db/p"}, "PARLEY_DATABASE_URL must begin with"),
+        ({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}, "SLACK_APP_TOKEN asks for"),
+    ],
+)
+def test_what_this_version_cannot_do_is_said(
+    tmp_path: Path, environ: dict[str, str], beginning: str
+) -> None:
+    (problem,) = not_in_this_version(load_settings(environ, tmp_path))
+    assert problem.startswith(beginning)
+
+
+def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
+    environ = {
+        **SLACK,
+        "SLACK_APP_TOKEN": "xapp-1",
+        "PARLEY_OPTIMIZE": "auto",
+        "PARLEY_PARKED_DISK": "1G",
+        "PARLEY_FETCH_ALLOW": "wiki:80",
+    }
+    settings = load_settings(environ, tmp_path)
+    assert not_in_this_version(settings) == []
+    assert [note.split(" has")[0].split(" have")[0] for note in without_effect(settings)] == [
+        "SLACK_APP_TOKEN",
+        "PARLEY_OPTIMIZE",
+        "PARLEY_PARKED_MEMORY and PARLEY_PARKED_DISK",
+        "PARLEY_FETCH_ALLOW",
+    ]
+    assert without_effect(load_settings({"PARLEY_OPTIMIZE": "off"}, tmp_path)) == []
+
+
+def test_the_model_gets_no_more_threads_than_asked_for(tmp_path: Path) -> None:
+    assert load_settings({"PARLEY_CPU_THREADS": "3"}, tmp_path).num_threads == 3
+    assert load_settings({}, tmp_path).num_threads >= 1
+
+
+def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -> None:
+    rows = settings_table().splitlines()[2:]
+    num_settings = len(Settings.model_fields) - 3 + 4 + 4 + 6
+    assert len(rows) == num_settings
+    assert all(row.split("|")[3].strip() for row in rows)
+    assert "| `PARLEY_PORT` | `3978` | Port of the page, the APIs and webhooks. |" in rows

@@ -1,0 +1,125 @@
+"""Who is refused, and how much of that anybody notices."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StorageFull
+from bot.types import Question, Turn
+from tests.bot.talk import ADA, BOB, Talk, place, talking
+from tests.fakes.clock import FakeClock
+from tests.fakes.platform import FakePlatform
+
+
+async def test_a_refused_person_is_told_once_an_hour_and_nothing_is_stored(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, deny=[ADA.id]) as talk:
+        for _ in range(3):
+            await talk.ask("How are you?")
+        await talk.quiet()
+        assert len(talk.whispers(ADA)) == 1
+        assert talk.visible() == []
+        assert await talk.store.unfinished() == []
+        await talk.clock.advance(3700)
+        await talk.ask("How are you?")
+        await talk.until(lambda: len(talk.whispers(ADA)) == 2)
+
+
+async def test_where_nobody_can_whisper_a_refusal_is_posted_to_who_spoke_to_us(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    plain = FakePlatform(clock)
+    async with talking(tmp_path, clock=clock, platform=plain, deny=[ADA.id]) as talk:
+        await talk.answered("One?", "First.", person=BOB)
+        await talk.ask("Hm.", is_mention=False)
+        await talk.quiet()
+        assert talk.visible() == ["First."]
+        await talk.ask("How are you?")
+        await talk.until(lambda: len(talk.visible()) == 2)
+        assert "asked not to answer" in talk.visible()[1]
+
+
+async def test_who_asks_too_much_at_once_is_told_and_may_ask_again_after_a_reply(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, max_in_flight=1) as talk:
+        await talk.ask("One?", thread="t1")
+        generation = await talk.generation()
+        await talk.ask("Two?", thread="t2")
+        await talk.until(lambda: bool(talk.whispers(ADA)))
+        assert "still busy" in talk.whispers(ADA)[0]
+        generation.say("First.")
+        generation.finish()
+        await talk.sees("First.")
+        await talk.answered("Three?", "Third.", thread="t3")
+
+
+async def test_a_question_delivered_again_is_not_taken_for_a_second_one(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_in_flight=1) as talk:
+        await asyncio.gather(talk.ask("One?", message_id="q"), talk.ask("One?", message_id="q"))
+        await talk.ask("One?", message_id="q")
+        await talk.quiet()
+        assert talk.whispers(ADA) == []
+        assert len(talk.generator.generations) == 1
+
+
+async def test_every_way_a_turn_ends_gives_the_place_back(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_in_flight=2) as talk:
+        await stop_in_the_line_and_while_running(talk)
+        await talk.answered("Three?", "Third.", thread="t3")
+        await talk.ask("Four?")
+        await talk.ask("Five?")
+        await talk.ask("forget")
+        await talk.quiet()
+        await talk.ask("Six?")
+        await talk.ask("Seven?", thread="t2")
+        await talk.quiet()
+        assert talk.whispers(ADA) == []
+
+
+async def stop_in_the_line_and_while_running(talk: Talk) -> None:
+    first = await talk.ask("One?")
+    await talk.generation()
+    second = await talk.ask("Two?")
+    await talk.react(second.message_id, "octagonal_sign")
+    await talk.react(first.message_id, "octagonal_sign")
+    await talk.ended(first)
+
+
+async def test_what_waits_in_one_channel_is_bounded(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_waiting_per_channel=2) as talk:
+        await talk.ask("One?")
+        await talk.ask("Two?")
+        await talk.ask("Three?", person=BOB)
+        await talk.ask("Elsewhere?", channel="D")
+        await talk.until(lambda: bool(talk.whispers(BOB)))
+        assert talk.whispers(BOB) == [
+            "2 questions of this channel are waiting; please ask again later."
+        ]
+        assert len(await talk.store.turns(place(channel="D"))) == 1
+
+
+async def test_a_question_that_could_not_be_stored_is_taken_when_it_is_delivered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with talking(tmp_path, max_in_flight=1) as talk:
+        accept = talk.store.accept
+        failures = [StorageFull("The disk is full.")]
+
+        async def accept_later(question: Question) -> Turn | None:
+            if failures:
+                raise failures.pop()
+            return await accept(question)
+
+        monkeypatch.setattr(talk.store, "accept", accept_later)
+        with pytest.raises(StorageFull):
+            await talk.ask("How are you?", message_id="q")
+        talk.generator.replies.append("Fine.")
+        await talk.ask("How are you?", message_id="q")
+        await talk.sees("Fine.")
+        assert talk.whispers(ADA) == []

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.checks import Check
+from bot.clock import SystemClock
+from bot.doctor import examine, report
+from bot.history import open_store
+from bot.lock import DataLock
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SLACK = {"SLACK_BOT_TOKEN": "xoxb-hunter2", "SLACK_SIGNING_SECRET": SECRET}
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def checks(folder: Path, **environ: str) -> dict[str, Check]:
+    """By name; a free port unless the test says otherwise."""
+    found = examine({"PARLEY_PORT": "0", **environ}, folder)
+    return {check.name: check for check in found}
+
+
+def test_on_a_fresh_machine_everything_is_ok_or_off(tmp_path: Path) -> None:
+    found = checks(tmp_path)
+    assert {check.status for check in found.values()} == {"ok", "off"}
+    assert "Q4_1" in found["model"].detail
+    assert "llama.cpp" in found["engine"].detail
+    assert found["database"].detail.endswith("will be made at the first start")
+    assert found["slack"].advice == "Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET."
+    assert list(tmp_path.iterdir()) == [], "looking changes nothing"
+
+
+def test_every_wrong_setting_is_a_line_of_its_own(tmp_path: Path) -> None:
+    found = examine({"PARLEY_PORT": "x", "PARLEY_QUEUE": "0"}, tmp_path)
+    assert [(check.name, check.status) for check in found] == [("settings", "fail")] * 2
+
+
+def test_what_is_set_is_named_and_no_secret_is_shown(tmp_path: Path) -> None:
+    found = examine({**SLACK, "PARLEY_API_KEYS": "ci:hunter2"}, tmp_path)
+    text = report(found)
+    assert "set: PARLEY_API_KEYS, SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET" in text
+    assert "hunter2" not in text
+    assert SECRET not in text
+
+
+def test_a_signing_secret_of_the_wrong_form_is_pointed_out(tmp_path: Path) -> None:
+    slack = checks(tmp_path, **{**SLACK, "SLACK_SIGNING_SECRET": "short"})["slack"]
+    assert slack.status == "warn"
+    assert "Basic Information" in slack.advice
+
+
+def test_what_this_version_cannot_do_fails(tmp_path: Path) -> None:
+    found = examine({"DISCORD_TOKEN": "t", "PARLEY_PORT": "0"}, tmp_path)
+    failed = [check for check in found if check.status == "fail"]
+    assert [check.detail for check in failed] == [
+        "Discord is not in this version of Parley; unset DISCORD_TOKEN."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "There is no model file"), (b"text", "is not a GGUF file")]
+)
+def test_a_model_that_cannot_be_used_fails(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "my.gguf").write_bytes(content)
+    model = checks(tmp_path, PARLEY_MODEL="my.gguf")["model"]
+    assert model.status == "fail"
+    assert words in model.detail
+
+
+def test_a_pool_that_does_not_fit_the_memory_fails(tmp_path: Path) -> None:
+    model = checks(tmp_path, PARLEY_KV_TOKENS="2000000000")["model"]
+    assert model.status == "fail"
+    assert "PARLEY_KV_TOKENS" in model.detail
+
+
+def test_gpu_layers_on_a_build_without_gpu_are_pointed_out(tmp_path: Path) -> None:
+    from bot.inference.llama import supports_gpu
+
+    engine = checks(tmp_path, PARLEY_GPU_LAYERS="10")["engine"]
+    assert engine.status == ("ok" if supports_gpu() else "warn")
+
+
+def test_a_port_that_another_program_uses_fails_with_what_to_do(tmp_path: Path, taken: int) -> None:
+    port = checks(tmp_path, PARLEY_PORT=str(taken))["port"]
+    assert port.status == "fail"
+    assert "PARLEY_PORT" in port.advice
+
+
+def test_a_data_folder_in_use_tells_by_whom(tmp_path: Path) -> None:
+    with DataLock(tmp_path / "data") as lock:
+        lock.announce("http://127.0.0.1:4000")
+        data = checks(tmp_path)["data"]
+    assert data.detail.endswith("is in use by the Parley at http://127.0.0.1:4000")
+
+
+def test_a_data_folder_that_is_a_file_fails(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    assert checks(tmp_path)["data"].status == "fail"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_data_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    assert checks(tmp_path)["data"].status == "fail"
+
+
+async def make_database(path: Path) -> None:
+    store = await open_store(f"sqlite:///{path}", SystemClock())
+    await store.close()
+
+
+def test_a_database_of_ours_is_sound_with_its_schema(tmp_path: Path) -> None:
+    asyncio.run(make_database(tmp_path / "data" / "parley.db"))
+    database = checks(tmp_path)["database"]
+    assert database.status == "ok"
+    assert "is sound, schema" in database.detail
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b""])
+def test_a_file_that_is_no_database_of_ours_fails(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "parley.db").write_bytes(content)
+    assert checks(tmp_path)["database"].status == "fail"
+
+
+def test_a_strangers_database_fails(tmp_path: Path) -> None:
+    path = tmp_path / "their.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    database = checks(tmp_path, PARLEY_DATABASE_URL=f"sqlite:///{path}")["database"]
+    assert database.status == "fail"
+    assert "PARLEY_DATABASE_URL" in database.advice
+
+
+def test_a_broken_personality_fails_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "assistant.md").write_text("no front matter\n")
+    personalities = checks(tmp_path, PARLEY_PERSONALITIES="mine")["personalities"]
+    assert personalities.status == "fail"
+    assert "assistant.md:1" in personalities.detail
+
+
+def test_the_report_has_one_line_each_and_the_advice_under_it() -> None:
+    text = report([Check("model", "ok", "fine"), Check("slack", "off", "not set up", "Set X.")])
+    assert text == "ok   model  fine\noff  slack  not set up\n            Set X."

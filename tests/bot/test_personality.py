@@ -1,0 +1,270 @@
+"""What a person who writes a personality sees: the bot speaks so, or one clear sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.errors import PersonalityError, UnknownPersonality
+from bot.front_matter import SamplingFields
+from bot.personality import PersonalityBook
+from bot.types import Personality, Sampling
+
+SHIPPED = Path(__file__).parents[2] / "personalities"
+
+FULL = """\
+---
+title: Pirate
+description: Talks like a pirate.
+language: no
+greeting: Ahoy!
+suggested_questions:
+  - Where is the treasure?
+  - "What is that: a whale?"
+sampling:
+  temperature: 0
+  top_k: 20
+  seed: 7
+reasoning: folded
+---
+
+You are a pirate.
+
+---
+Say arr.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "assistant.md", "title: Assistant")
+    return tmp_path
+
+
+def write(path: Path, front: str, prompt: str = "You are helpful.") -> None:
+    path.write_text(f"---\n{front}\n---\n{prompt}\n", encoding="utf-8")
+
+
+def problems(folder: Path, default: str = "assistant") -> list[str]:
+    with pytest.raises(PersonalityError) as caught:
+        PersonalityBook.load(folder, default)
+    return str(caught.value).replace(f"{folder}/", "").split("\n")
+
+
+def problem(folder: Path, front: str, prompt: str = "You are helpful.") -> str:
+    """The only problem of a file with this front matter, which begins on line 2."""
+    write(folder / "pirate.md", front, prompt)
+    (found,) = problems(folder)
+    return found
+
+
+def refresh(book: PersonalityBook) -> str | None:
+    return asyncio.run(book.refresh())
+
+
+def touch(path: Path) -> None:
+    """As if written a second later, however coarse the disk's times are."""
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+
+
+def test_everything_a_file_says_is_in_the_personality(folder: Path) -> None:
+    (folder / "pirate.md").write_text(FULL, encoding="utf-8")
+    assert PersonalityBook.load(folder, "assistant").get("pirate") == Personality(
+        name="pirate",
+        title="Pirate",
+        prompt="You are a pirate.\n\n---\nSay arr.",
+        description="Talks like a pirate.",
+        language="no",
+        greeting="Ahoy!",
+        suggested_questions=("Where is the treasure?", "What is that: a whale?"),
+        sampling=Sampling(temperature=0.0, top_k=20, seed=7),
+        reasoning="folded",
+    )
+
+
+def test_a_title_and_a_prompt_are_enough(folder: Path) -> None:
+    book = PersonalityBook.load(folder, "assistant")
+    assert book.default == Personality("assistant", "Assistant", "You are helpful.")
+
+
+def test_a_file_saved_on_windows_reads_the_same(folder: Path) -> None:
+    (folder / "pirate.md").write_bytes(b"\xef\xbb\xbf" + FULL.replace("\n", "\r\n").encode())
+    prompt = PersonalityBook.load(folder, "assistant").get("pirate").prompt
+    assert prompt == "You are a pirate.\n\n---\nSay arr."
+
+
+def test_names_are_found_whatever_their_case_and_listed_in_order(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "Assistant")
+    assert book.get(" TUTOR ").name == "tutor"
+    assert book.names == ("assistant", "tutor")
+    assert [each.title for each in book.all()] == ["Assistant", "Tutor"]
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
+    with pytest.raises(UnknownPersonality, match="no personality 'piratt'; known are assistant"):
+        PersonalityBook.load(folder, "assistant").get("piratt")
+
+
+@pytest.mark.parametrize(
+    ("front", "sentence"),
+    [
+        ("titel: Pirate\ntitle: P", "2: there is no key titel; did you mean title?"),
+        ("title: P\ntemprature: 1", "3: there is no key temprature; did you mean "
+         "sampling.temperature?"),
+        ("title: P\nsampling:\n  topp: 1", "4: there is no key sampling.topp; did you mean "
+         "sampling.top_p?"),
+        ("title: P\nTitle: Q", "3: there is no key Title; did you mean title?"),
+        ("title: P\nlanguage: en\ntitle: Q", "4: title is here twice, first on line 2."),
+        ("title: P\nsampling:\n  top_k: 1\n  top_k: 2", "5: top_k is here twice, first on line 4."),
+        ("language: en", "1: title is missing."),
+        ("", "1: title is missing."),
+        ("title:", "2: title should not be empty."),
+        ("title: [a]", "2: title should be text."),
+        ("title: |\n  P\n  Q", "2: title should be one line, and is 'P\\nQ'."),
+        ("title: P\nlanguage: English!", "3: language should be a language tag such as en or "
+         "pt-BR, and is 'English!'."),
+        ("title: P\nreasoning: maybe", "3: reasoning should be 'hidden', 'shown' or 'folded', "
+         "and is 'maybe'."),
+        ("title: P\nsampling: hot", "3: sampling should be lines of the form key: value."),
+        ("title: P\nsuggested_questions: one", "3: suggested_questions should be a list, one line "
+         "with - each."),
+        ("title: P\nsuggested_questions:\n  - a\n  - [b]", "5: suggested_questions.1 should be "
+         "text."),
+        ("title: P\nsampling:\n  temperature: 7", "4: sampling.temperature should be less than or "
+         "equal to 2, and is '7'."),
+        ("title: P\nsampling:\n  temperature: nan", "4: sampling.temperature should be a finite "
+         "number, and is 'nan'."),
+        ("- title", "1: the front matter should be lines of the form key: value."),
+        ("title: P: Q", "2: this is not YAML: mapping values are not allowed here "
+         "(text with a colon or # in it needs quotes)."),
+        ("title: &a P\ngreeting: *a", "3: this is not YAML: aliases are not read "
+         "(text with a colon or # in it needs quotes)."),
+        ("title: P\ngreeting: \x07", "3: the character U+0007 is not allowed."),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_with_file_and_line(
+    folder: Path, front: str, sentence: str
+) -> None:
+    assert problem(folder, front) == f"pirate.md:{sentence}"
+
+
+def test_an_unrelated_key_is_answered_with_all_that_are_known(folder: Path) -> None:
+    found = problem(folder, "title: P\nzzz: 1")
+    assert found.startswith("pirate.md:3: there is no key zzz; known are description, greeting,")
+
+
+def test_a_prompt_must_be_there(folder: Path) -> None:
+    assert problem(folder, "title: P", "  ") == "pirate.md:3: the system prompt below is missing."
+
+
+def test_front_matter_must_be_there_and_end(folder: Path) -> None:
+    (folder / "a.md").write_text("You are helpful.", encoding="utf-8")
+    (folder / "b.md").write_text("---\ntitle: B\n", encoding="utf-8")
+    assert problems(folder) == [
+        "a.md:1: front matter is missing; begin with ---.",
+        "b.md:1: the front matter has no end; close it with ---.",
+    ]
+
+
+def test_a_file_in_another_encoding_names_the_line(folder: Path) -> None:
+    (folder / "pirate.md").write_bytes(
+        "---\ntitle: Pirat\ngreeting: Grüß\n---\nHi".encode("cp1252")
+    )
+    assert problems(folder) == ["pirate.md:3: this is not UTF-8."]
+
+
+@pytest.mark.parametrize("name", ["Pirate.md", "my pirate.md", "pirat_e.md", "pirate.MD", "é.md"])
+def test_a_file_name_that_is_no_name_is_refused(folder: Path, name: str) -> None:
+    write(folder / name, "title: Pirate")
+    (found,) = problems(folder)
+    assert found == f"{name}:1: the name of the file may hold a-z, 0-9 and - before .md only."
+
+
+def test_two_personalities_of_one_title_are_refused(folder: Path) -> None:
+    write(folder / "helper.md", "title: assistant")
+    assert problems(folder) == [
+        "helper.md:1: the title 'assistant' is the one of assistant.md, too."
+    ]
+
+
+def test_all_problems_of_a_folder_come_at_once(folder: Path) -> None:
+    write(folder / "a.md", "sampling:\n  top_k: -1\nfoo: 1", "")
+    (folder / "b.md").write_bytes(b"\xff")
+    places = [found.split(" ")[0] for found in problems(folder)]
+    assert places == ["a.md:1:", "a.md:3:", "a.md:4:", "a.md:5:", "b.md:1:"]
+
+
+def test_hidden_files_folders_and_other_files_are_not_read(folder: Path) -> None:
+    (folder / ".assistant.md.swp.md").write_text("?", encoding="utf-8")
+    (folder / "notes.txt").write_text("?", encoding="utf-8")
+    (folder / "old.md").mkdir()
+    assert PersonalityBook.load(folder, "assistant").names == ("assistant",)
+
+
+def test_a_missing_default_is_said_with_what_there_is(folder: Path) -> None:
+    (found,) = problems(folder, default="pirate")
+    assert found == f"{folder}: there is no personality 'pirate'; known: assistant."
+
+
+def test_a_missing_folder_says_which_setting_to_change(tmp_path: Path) -> None:
+    with pytest.raises(PersonalityError, match=r"No such file .* set PARLEY_PERSONALITIES"):
+        PersonalityBook.load(tmp_path / "nowhere", "assistant")
+
+
+def test_a_file_that_changes_is_read_again(folder: Path) -> None:
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "assistant.md", "title: Assistant", "You are terse.")
+    write(folder / "tutor.md", "title: Tutor")
+    touch(folder / "assistant.md")
+    assert refresh(book) is None
+    assert book.default.prompt == "You are terse."
+    assert book.names == ("assistant", "tutor")
+
+
+def test_a_file_that_was_removed_is_gone(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "assistant")
+    (folder / "tutor.md").unlink()
+    assert refresh(book) is None
+    assert book.names == ("assistant",)
+
+
+def test_a_broken_file_keeps_the_old_set_and_is_said_once(folder: Path) -> None:
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "assistant.md", "titel: Assistant")
+    touch(folder / "assistant.md")
+    assert "assistant.md:2: there is no key titel" in str(refresh(book))
+    assert refresh(book) is None
+    assert book.default.prompt == "You are helpful."
+
+    write(folder / "assistant.md", "title: Assistant", "You are back.")
+    assert refresh(book) is None
+    assert book.default.prompt == "You are back."
+
+
+def test_a_folder_that_vanishes_keeps_the_old_set(folder: Path) -> None:
+    book = PersonalityBook.load(folder, "assistant")
+    folder.rename(folder.with_name("moved"))
+    assert "cannot be read" in str(refresh(book))
+    assert book.names == ("assistant",)
+
+
+def test_every_sampling_field_can_be_written() -> None:
+    assert set(SamplingFields.model_fields) == {each.name for each in dataclasses.fields(Sampling)}
+
+
+def test_the_personalities_we_ship_load_and_are_complete() -> None:
+    book = PersonalityBook.load(SHIPPED, "assistant")
+    assert book.names == ("assistant", "assistant-fr", "coder", "summariser", "translator", "tutor")
+    for each in book.all():
+        assert each.description, each.name
+        assert each.greeting, each.name
+        assert len(each.suggested_questions) == 3, each.name
+        assert len(each.prompt.split()) < 75, f"{each.name} is too long for a small model"
+    assert book.get("assistant-fr").language == "fr"

@@ -1,0 +1,367 @@
+"""Pulling the plug loses no question and leaves no message that thinks for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from bot.errors import Unavailable
+from bot.history import SqlThreadStore
+from bot.ports import ThreadStore
+from bot.types import Place, Question, TurnState
+from tests.bot.talk import BOB, Talk, make, open_test_store, place
+from tests.fakes.clock import FakeClock
+from tests.fakes.generator import ScriptedGenerator
+from tests.fakes.platform import Call, RichFakePlatform
+
+T = TypeVar("T")
+
+
+class Mains:
+    """Once unplugged, whoever asks anything hangs for ever, as a killed process does."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+        self._end_of_test = asyncio.Event()
+
+    async def flow(self) -> None:
+        if not self.is_on:
+            await self._end_of_test.wait()
+            raise asyncio.CancelledError
+
+    def bury(self) -> None:
+        """What hangs ends, so that the test can."""
+        self.is_on = False
+        self._end_of_test.set()
+
+
+class MortalStore:
+    """The real store, for one process; ``dies_before`` names the call it does not survive."""
+
+    def __init__(self, store: SqlThreadStore, mains: Mains) -> None:
+        self._store = store
+        self._mains = mains
+        self.dies_before: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if name == self.dies_before:
+                self._mains.is_on = False
+            await self._mains.flow()
+            return await method(*args, **kwargs)
+
+        return call
+
+
+class MortalPlatform(RichFakePlatform):
+    """One process's line to a platform that outlives it: what the dead still send is lost."""
+
+    def __init__(
+        self, clock: FakeClock, mains: Mains, before: MortalPlatform | None = None
+    ) -> None:
+        super().__init__(clock)
+        self._mains = mains
+        if before is not None:
+            self.messages = before.messages
+            self._num_posts = before._num_posts
+
+    async def _arrive(self, call: Call, effect: Callable[[Call], T]) -> T:
+        await self._mains.flow()
+        return await super()._arrive(call, effect)
+
+
+class Machine:
+    """One disk and one platform, through any number of lives."""
+
+    def __init__(self, folder: Path, store: SqlThreadStore, clock: FakeClock) -> None:
+        self._folder = folder
+        self.store = store
+        self.clock = clock
+        self.platform: MortalPlatform | None = None
+        self._talks: list[Talk] = []
+        self._mains: list[Mains] = []
+
+    async def boot(self, generator: ScriptedGenerator | None = None) -> Talk:
+        mains = Mains()
+        self._mains.append(mains)
+        self.platform = MortalPlatform(self.clock, mains, self.platform)
+        store = MortalStore(self.store, mains)
+        talk = await make(
+            self._folder,
+            cast(ThreadStore, store),
+            clock=self.clock,
+            platform=self.platform,
+            generator=generator,
+        )
+        self._talks.append(talk)
+        await talk.service.start()
+        return talk
+
+    async def pull_the_plug(self) -> None:
+        self._mains[-1].is_on = False
+        await self._talks[-1].quiet()
+
+    def dies_before(self, call: str) -> None:
+        cast(MortalStore, self._talks[-1].store).dies_before = call
+
+    async def dies(self) -> None:
+        await self._talks[-1].until(lambda: not self._mains[-1].is_on)
+        await self._talks[-1].quiet()
+
+    async def close(self) -> None:
+        for mains in self._mains:
+            mains.bury()
+        for talk in self._talks:
+            await talk.close()
+        await self.store.close()
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    clock = FakeClock()
+    machine = Machine(tmp_path, await open_test_store(tmp_path, clock), clock)
+    yield machine
+    await machine.close()
+
+
+def answering(*replies: str) -> ScriptedGenerator:
+    generator = ScriptedGenerator()
+    generator.replies.extend(replies)
+    return generator
+
+
+async def ended_as(machine: Machine, talk: Talk, question: Question, state: TurnState) -> None:
+    turn = await talk.ended(question)
+    assert turn.state is state
+    assert "Thinking…" not in talk.visible()
+
+
+async def test_a_question_killed_right_after_it_was_acknowledged_is_answered(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    machine.dies_before("begin")
+    question = await first.ask("How are you?")
+    await machine.dies()
+    second = await machine.boot(answering("Fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Fine."]
+
+
+async def test_a_reply_killed_before_its_first_word_goes_on_in_its_placeholder(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    await first.sees("Thinking…")
+    await machine.pull_the_plug()
+    second = await machine.boot(answering("Fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Fine."]
+
+
+async def test_a_reply_killed_while_it_grows_is_begun_again_in_the_same_message(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    (await first.generation()).say("I am fi")
+    await first.sees("I am fi")
+    await machine.pull_the_plug()
+    second = await machine.boot(answering("Fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Fine."]
+
+
+async def test_a_post_killed_before_it_was_recorded_is_found_again(machine: Machine) -> None:
+    first = await machine.boot()
+    machine.dies_before("add_post")
+    question = await first.ask("How are you?")
+    await machine.dies()
+    assert first.visible() == ["Thinking…"]
+    assert (await machine.store.unfinished())[0].posts == ()
+    second = await machine.boot(answering("Fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Fine."]
+
+
+async def test_a_kill_between_the_final_edit_and_the_end_on_disk_doubles_nothing(
+    machine: Machine,
+) -> None:
+    first = await machine.boot(answering("Fine."))
+    machine.dies_before("finish")
+    question = await first.ask("How are you?")
+    await machine.dies()
+    assert first.visible() == ["Fine."]
+    second = await machine.boot(answering("Well."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Well."]
+
+
+async def test_a_question_that_killed_two_processes_is_not_tried_a_third_time(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    for _ in range(2):
+        await first.sees("Thinking…")
+        await first.generation()
+        await machine.pull_the_plug()
+        first = await machine.boot()
+    await ended_as(machine, first, question, TurnState.FAILED)
+    assert len(first.visible()) == 1
+    assert "interrupted twice" in first.visible()[0]
+    first.generator.replies.append("Fine.")
+    await first.ask("retry")
+    await first.sees("Fine.")
+
+
+async def test_what_is_too_old_says_so_and_offers_retry(machine: Machine) -> None:
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    await first.sees("Thinking…")
+    await machine.pull_the_plug()
+    await machine.clock.advance(1000)
+    second = await machine.boot()
+    await ended_as(machine, second, question, TurnState.INTERRUPTED)
+    assert second.visible() == [
+        "I was interrupted before I could answer this. Say `retry` to try again."
+    ]
+    second.generator.replies.append("Fine.")
+    await second.ask("retry")
+    await second.sees("Fine.")
+
+
+async def test_what_was_left_is_taken_up_one_at_a_time(machine: Machine) -> None:
+    first = await machine.boot()
+    for thread in ("t1", "t2", "t3"):
+        await first.ask("How are you?", thread=thread)
+    await first.quiet()
+    await machine.pull_the_plug()
+    second = await machine.boot()
+    for number in (1, 2, 3):
+        generation = await second.generation()
+        await second.quiet()
+        assert len(second.generator.generations) == number
+        generation.say("Fine.")
+        generation.finish()
+    await second.until(lambda: all(second.visible(f"t{n}") == ["Fine."] for n in (1, 2, 3)))
+
+
+async def test_a_new_question_does_not_wait_for_what_was_left_in_other_threads(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    for thread in ("t1", "t2"):
+        await first.ask("How are you?", thread=thread)
+    await machine.pull_the_plug()
+    second = await machine.boot()
+    await second.generation()
+    await second.answered("Me first?", "Sure.", thread="t3", person=BOB)
+
+
+async def test_a_new_question_follows_what_was_left_in_its_own_thread(machine: Machine) -> None:
+    first = await machine.boot()
+    await first.ask("Elsewhere?", thread="t0")
+    left = await first.ask("One?")
+    await machine.pull_the_plug()
+    second = await machine.boot()
+    await second.generation()  # of t0: it holds up what was left, not who asks anew
+    second.generator.replies.extend(["First.", "Second."])
+    question = await second.ask("Two?")
+    await second.ended(question)
+    assert second.visible() == ["First.", "Second."]
+    assert (await second.turn(left)).reply == "First."
+
+
+async def test_what_was_left_can_be_stopped_before_it_begins_again(machine: Machine) -> None:
+    first = await machine.boot()
+    await first.ask("Elsewhere?", thread="t0")
+    left = await first.ask("One?")
+    await first.sees("Thinking…")
+    await machine.pull_the_plug()
+    second = await machine.boot()
+    await second.generation()
+    await second.react(left.message_id, "octagonal_sign")
+    await ended_as(machine, second, left, TurnState.STOPPED)
+    assert second.visible() == ["Stopped."]
+
+
+async def test_draining_lets_replies_end_and_begins_no_more(machine: Machine) -> None:
+    first = await machine.boot()
+    question = await first.ask("One?")
+    waiting = await first.ask("Two?")
+    generation = await first.generation()
+    drain = asyncio.ensure_future(first.service.drain(15))
+    await first.quiet()
+    late = await first.ask("Three?", thread="t2")
+    generation.say("First.")
+    generation.finish()
+    await first.until(drain.done)
+    assert (await first.turn(question)).state is TurnState.DONE
+    await first.close()
+    for each in (waiting, late):
+        assert (await first.turn(each)).state is TurnState.QUEUED
+    second = await machine.boot(answering("Later.", "Later."))
+    await second.ended(waiting)
+    await second.ended(late)
+    assert second.visible() == ["First.", "Later."]
+
+
+async def test_what_a_drain_cuts_off_is_queued_as_if_never_tried(machine: Machine) -> None:
+    first = await machine.boot()
+    question = await first.ask("One?")
+    generation = await first.generation()
+    generation.say("Fir")
+    await first.sees("Fir")
+    drain = asyncio.ensure_future(first.service.drain(2))
+    await first.until(drain.done)
+    await first.close()
+    assert generation.is_cancelled
+    turn = await first.turn(question)
+    assert (turn.state, turn.attempts) == (TurnState.QUEUED, 0)
+    assert first.visible() == ["Fir"]
+    second = await machine.boot(answering("First."))
+    await second.ended(question)
+    assert second.visible() == ["First."]
+
+
+async def test_a_drain_does_not_wait_for_a_platform_that_is_out_of_reach(
+    machine: Machine,
+) -> None:
+    first = await machine.boot(answering("Fine."))
+    first.platform.fail("post", *[Unavailable("down", ambiguous=False)] * 1000)
+    question = await first.ask("How are you?")
+    began = machine.clock.monotonic()
+    drain = asyncio.ensure_future(first.service.drain(2))
+    await first.until(drain.done)
+    await first.close()
+    assert machine.clock.monotonic() - began < 15
+    assert not (await first.turn(question)).state.is_finished
+    second = await machine.boot(answering("Fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+
+
+async def test_a_turn_of_a_platform_that_is_off_is_interrupted(machine: Machine) -> None:
+    elsewhere = Place("gone", "W", "C", "t1")
+    question = Question(
+        event_id="e",
+        place=elsewhere,
+        person=BOB,
+        text="Hello?",
+        message_id="q",
+        sent_at=machine.clock.now(),
+    )
+    await machine.store.accept(question)
+    talk = await machine.boot()
+    turn = await talk.turn(question)
+    assert turn.state is TurnState.INTERRUPTED
+    assert await machine.store.unfinished() == []
+    assert talk.visible() == []
+    assert place().adapter != elsewhere.adapter

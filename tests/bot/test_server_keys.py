@@ -1,0 +1,266 @@
+"""Who may call: local programs, holders of keys, pages of listed origins; nobody else."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.gate import is_loopback
+from bot.keys import named_keys
+from bot.metrics import Metrics
+from bot.ports import ACCOUNT
+from bot.server import Readiness, Server, ServerSettings
+
+PAGE = "https://app.example"
+TUNNELLED = {"X-Forwarded-For": "203.0.113.7"}
+
+
+def basic(login: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
+@asynccontextmanager
+async def server(host: str = "127.0.0.1", *, with_keys: bool = True) -> AsyncIterator[Server]:
+    async def who(request: web.Request) -> web.Response:
+        return web.Response(text=request[ACCOUNT])
+
+    async def webhook(request: web.Request) -> web.Response:
+        return web.Response(text="verified")
+
+    settings = ServerSettings(
+        host=host,
+        port=0,
+        api_keys={"ci": "key-of-ci", "ops": "schlüssel"} if with_keys else {},
+        basic_auth={"ann": "pass:word"} if with_keys else {},
+        cors_origins=(PAGE,),
+    )
+    made = Server(settings, Metrics(), lambda: Readiness(True, {}))
+    made.mount([web.get("/who", who), web.post("/who", who)])
+    made.mount([web.post("/slack/events", webhook)], verified=True)
+    async with made:
+        yield made
+
+
+async def call(
+    url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", path: str = "/who"
+) -> Answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"{url}{path}", headers=headers) as response,
+    ):
+        return Answer(response.status, await response.text(), response.headers)
+
+
+async def test_a_program_on_this_machine_needs_no_key() -> None:
+    async with server() as made:
+        assert (await call(made.url)).text == "local"
+        assert (await call(made.url, {"Host": f"localhost:{made.port}"})).text == "local"
+        assert (await call(made.url, bearer("left over from elsewhere"))).text == "local"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Forwarded": "for=203.0.113.7"},
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"x-forwarded-proto": "https"},
+        {"X-Forwarded-Anything": ""},
+        {"Via": "1.1 tunnel"},
+        {"Host": "parley.example"},
+        {"Host": "evil.example:3978"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "localhost@evil.example"},
+        {"Host": "[broken"},
+        {"Host": ""},
+    ],
+)
+async def test_a_request_that_came_through_a_tunnel_or_another_name_needs_one(
+    headers: dict[str, str],
+) -> None:
+    async with server() as made:
+        refused = await call(made.url, headers)
+        assert refused.status == 401
+        assert '"code": "invalid_api_key"' in refused.text
+        assert (await call(made.url, {**headers, **bearer("key-of-ci")})).text == "ci"
+
+
+@pytest.mark.parametrize(
+    ("headers", "account"),
+    [
+        (bearer("key-of-ci"), "ci"),
+        ({"Authorization": "bearer   key-of-ci "}, "ci"),
+        (bearer("schlüssel"), "ops"),
+        (basic("ann:pass:word"), "ann"),
+        (bearer("key-of-c"), None),
+        (bearer("key-of-ci2"), None),
+        (bearer(""), None),
+        (bearer("ci"), None),
+        (bearer("pass:word"), None),
+        (basic("ann:pass"), None),
+        (basic("bob:pass:word"), None),
+        (basic(":"), None),
+        (basic("ci:key-of-ci"), None),
+        ({"Authorization": "Basic %%%"}, None),
+        ({"Authorization": "key-of-ci"}, None),
+        ({"Authorization": "Digest key-of-ci"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_key_names_its_account_and_a_wrong_one_nobody(
+    headers: dict[str, str], account: str | None
+) -> None:
+    async with server() as made:
+        answer = await call(made.url, {**TUNNELLED, **headers})
+        if account is None:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+        else:
+            assert (answer.status, answer.text) == (200, account)
+
+
+async def test_without_any_keys_only_this_machine_is_served() -> None:
+    async with server(with_keys=False) as made:
+        assert (await call(made.url)).text == "local"
+        refused = await call(made.url, {**TUNNELLED, **bearer("")})
+        assert refused.status == 401
+        assert "PARLEY_API_KEYS" in refused.text
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/who", "/nothing"])
+async def test_everything_but_probes_and_webhooks_is_behind_the_keys(path: str) -> None:
+    async with server() as made:
+        assert (await call(made.url, TUNNELLED, path=path)).status == 401
+
+
+async def test_probes_and_webhooks_are_not() -> None:
+    async with server() as made:
+        for path in ("/healthz", "/readyz"):
+            assert (await call(made.url, TUNNELLED, path=path)).status == 200
+            assert (await call(made.url, TUNNELLED, path=path, method="HEAD")).status == 200
+        hook = await call(made.url, TUNNELLED, path="/slack/events", method="POST")
+        assert hook.text == "verified"
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback; asking for the route sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+        return None if is_loopback(address) else address
+
+
+@pytest.mark.skipif(own_address() is None, reason="this machine has no address but loopback")
+async def test_a_peer_that_is_not_loopback_needs_a_key_whatever_its_host_says() -> None:
+    async with server(host="0.0.0.0") as made:
+        url, local = f"http://{own_address()}:{made.port}", {"Host": "127.0.0.1"}
+        assert (await call(url, local)).status == 401
+        assert (await call(url, {**local, **bearer("key-of-ci")})).text == "ci"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("LocalHost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://127.0.0.1:1", "file://", "https://app.example.evil"],
+)
+async def test_a_page_of_another_origin_is_refused_even_with_a_key(
+    origin: str, method: str
+) -> None:
+    async with server() as made:
+        answer = await call(made.url, {"Origin": origin, **bearer("key-of-ci")}, method=method)
+        assert answer.status == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_the_own_page_is_served() -> None:
+    async with server() as made:
+        assert (await call(made.url, {"Origin": made.url}, method="POST")).text == "local"
+        behind_tls = {"Host": "parley.example", "Origin": "https://parley.example"}
+        assert (await call(made.url, {**behind_tls, **basic("ann:pass:word")})).text == "ann"
+
+
+async def test_a_page_that_points_its_name_at_this_machine_gets_nothing() -> None:
+    async with server() as made:
+        rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+        assert (await call(made.url, rebound, method="POST")).status == 401
+
+
+async def test_a_listed_page_may_call_and_read_the_answer() -> None:
+    async with server() as made:
+        answer = await call(made.url, {"Origin": PAGE, **TUNNELLED, **bearer("key-of-ci")})
+        assert answer.text == "ci"
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert answer.headers["Vary"] == "Origin"
+        refused = await call(made.url, {"Origin": PAGE, **TUNNELLED})
+        assert refused.status == 401
+        assert refused.headers["Access-Control-Allow-Origin"] == PAGE
+
+
+async def test_a_listed_page_may_ask_first_without_its_key() -> None:
+    asked = {
+        "Origin": PAGE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-parley-thread",
+        **TUNNELLED,
+    }
+    async with server() as made:
+        answer = await call(made.url, asked, method="OPTIONS")
+        assert answer.status == 204
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+        refused = await call(
+            made.url, {**asked, "Origin": "https://evil.example"}, method="OPTIONS"
+        )
+        assert refused.status == 403
+
+
+def test_a_plain_key_gets_a_name_that_does_not_tell_it() -> None:
+    keys = named_keys(["ci:secret-1", "secret-2", "a:b:c"])
+    assert keys["ci"] == "secret-1"
+    assert keys["a"] == "b:c"
+    (derived,) = keys.keys() - {"ci", "a"}
+    assert keys[derived] == "secret-2"
+    assert derived.startswith("key-")
+    assert len(derived) == len("key-") + 6

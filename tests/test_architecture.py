@@ -1,0 +1,173 @@
+"""Who may import whom: the sources are parsed, and a module without a row fails."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*ROOT.glob("bot/**/*.py"), *ROOT.glob("adapters/**/*.py")])
+
+# Modules (with everything in them) by what they are about; one group per line of the house.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "version": ("bot",),
+    "types": ("bot.types",),
+    "errors": ("bot.errors",),
+    "ports": ("bot.ports",),
+    "metrics": ("bot.metrics",),
+    "clock": ("bot.clock",),
+    "lock": ("bot.lock",),
+    "tasks": ("bot.tasks",),
+    "history": ("bot.history",),
+    "inference": ("bot.inference",),
+    "delivery": (
+        "bot.backoff",
+        "bot.layout",
+        "bot.markup",
+        "bot.pacing",
+        "bot.rate_window",
+        "bot.reply",
+        "bot.reply_messages",
+        "bot.spans",
+        "bot.stand_in",
+    ),
+    "personalities": ("bot.personality", "bot.front_matter"),
+    "access": ("bot.access",),
+    "prompt": ("bot.prompt",),
+    "conversation": (
+        "bot.asking",
+        "bot.changes",
+        "bot.commands",
+        "bot.completion",
+        "bot.conversation",
+        "bot.ending",
+        "bot.lanes",
+        "bot.line",
+        "bot.live",
+        "bot.message_locks",
+        "bot.notices",
+        "bot.parts",
+        "bot.recovery",
+        "bot.stop",
+        "bot.turn",
+        "bot.turns",
+    ),
+    "server": ("bot.server", "bot.gate", "bot.keys", "bot.refusals"),
+    "settings": ("bot.config", "bot.settings"),
+    "app": ("bot.app", "bot.banner", "bot.late", "bot.supervision", "bot.upkeep"),
+    "command line": ("bot.__main__", "bot.ask", "bot.checks", "bot.doctor"),
+    "adapters": ("adapters",),
+}
+PORTS = {"types", "errors", "ports"}
+
+# What a group may import beside itself.
+MAY_IMPORT: dict[str, set[str]] = {
+    "version": set(),
+    "types": set(),
+    "errors": set(),
+    "ports": {"types", "errors"},
+    "metrics": set(),
+    "clock": set(),
+    "lock": {"errors"},
+    "tasks": {"ports"},
+    "history": PORTS,
+    "inference": {"types", "errors", "metrics"},
+    "delivery": PORTS | {"tasks"},
+    "personalities": {"types", "errors"},
+    "access": PORTS,
+    "prompt": PORTS,
+    "conversation": PORTS | {"metrics", "tasks", "delivery", "personalities", "access", "prompt"},
+    "server": PORTS | {"metrics"},
+    "settings": PORTS | {"access", "clock", "server"},
+    "app": set(GROUPS) - {"command line"},
+    "command line": set(GROUPS),
+    "adapters": PORTS,
+}
+
+# Packages that only one place may know.
+OWNERS = {
+    "llama_cpp": "bot.inference.llama",
+    "sqlalchemy": "bot.history",
+    "aiosqlite": "bot.history",
+    "alembic": "bot.history",
+    "jinja2": "bot.inference",
+    "slack_bolt": "adapters.slack",
+    "slack_sdk": "adapters.slack",
+    "typer": "bot.__main__",
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in SOURCES}
+
+
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def group_of(module: str) -> str | None:
+    for group, members in GROUPS.items():
+        if any(
+            module == member or (member != "bot" and is_in(module, member)) for member in members
+        ):
+            return group
+    return None
+
+
+def imports_of(module: str) -> Iterator[str]:
+    """Absolute names, those of a function's body and of TYPE_CHECKING included."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} uses a relative import; write the whole name"
+            yield from (imported(node.module or "", alias.name) for alias in node.names)
+
+
+def imported(package: str, name: str) -> str:
+    return f"{package}.{name}" if f"{package}.{name}" in MODULES else package
+
+
+def our_imports(module: str) -> Iterator[str]:
+    return (name for name in imports_of(module) if name.split(".")[0] in ("bot", "adapters"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_row_and_imports_only_what_its_row_allows(module: str) -> None:
+    group = group_of(module)
+    assert group, f"{module} stands in no group of {Path(__file__).name}; add it where it belongs"
+    allowed = MAY_IMPORT[group] | {group}
+    wrong = [name for name in our_imports(module) if group_of(name) not in allowed]
+    assert not wrong, f"{module} ({group}) may not import {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("adapters.")])
+def test_an_adapter_imports_no_other_adapter(module: str) -> None:
+    own = ".".join(module.split(".")[:2])
+    others = [n for n in our_imports(module) if is_in(n, "adapters") and not is_in(n, own)]
+    assert not others, f"{module} imports another adapter: {', '.join(others)}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_with_an_owner_is_imported_nowhere_else(module: str) -> None:
+    for name in imports_of(module):
+        owner = OWNERS.get(name.split(".")[0])
+        assert owner is None or is_in(module, owner), f"only {owner} may import {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_bot_never_imports_an_adapter_by_name(module: str) -> None:
+    if is_in(module, "bot") and module != "bot.app":
+        assert not [name for name in imports_of(module) if is_in(name, "adapters")]
+
+
+def test_every_group_has_a_row_and_names_modules_that_exist() -> None:
+    assert GROUPS.keys() == MAY_IMPORT.keys()
+    gone = {member for members in GROUPS.values() for member in members} - MODULES.keys()
+    assert not gone, f"take what is gone out of GROUPS: {', '.join(sorted(gone))}"

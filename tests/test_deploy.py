@@ -1,0 +1,280 @@
+"""What people deploy with: it must stay true to the sources and pass its own linters."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.config import env_example, load_settings, settings_table
+from bot.settings.sources import FIELDS
+from deploy.setup import install
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+UNIT = (DEPLOY / "parley.service").read_text(encoding="utf-8")
+MAX_EXPOSURE = 2.0  # of 10, by systemd's own measure; it was 1.2 when this was written
+
+
+def tool(name: str) -> str:
+    """A program of this virtual environment or the machine; only CI insists on it."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if path is None and "CI" in os.environ:
+        pytest.fail(f"{name} is not installed")
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def run(*command: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def stages() -> list[str]:
+    return re.findall(r"^FROM [^\n]*", DOCKERFILE, re.MULTILINE)
+
+
+# env.example and the README
+
+
+def test_the_example_names_every_setting_with_its_default_and_meaning() -> None:
+    text = (DEPLOY / "env.example").read_text(encoding="utf-8")
+    assert text == env_example(), "write it anew: see env_example in bot/settings/docs.py"
+
+
+def test_the_example_with_every_line_switched_on_changes_nothing(tmp_path: Path) -> None:
+    lines = re.findall(r"^#([A-Z_]+)=(.*)$", env_example(), re.MULTILINE)
+    assert [name for name, _ in lines] == [key.env for key in FIELDS]
+    environ = dict(lines)
+    del environ["PARLEY_PERSONALITIES"], environ["PARLEY_DATABASE_URL"]  # relative to the folder
+    assert load_settings(environ, tmp_path) == load_settings({}, tmp_path)
+
+
+def test_the_readme_has_the_table_of_settings() -> None:
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("there is no README yet")
+    rows = settings_table().splitlines()
+    missing = [row for row in rows if row not in readme.read_text(encoding="utf-8").splitlines()]
+    assert not missing, "`python -m bot settings` prints what belongs there"
+
+
+# The image
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    done = run(tool("hadolint"), str(DEPLOY / "Dockerfile"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_image_has_an_exact_tag() -> None:
+    images = [line.split()[1] for line in stages()]
+    foreign = [image for image in images if "$" not in image]
+    assert len(foreign) == 4
+    assert all(re.search(r":\d+\.\d+", image) for image in foreign), foreign
+
+
+def test_the_cpu_and_cuda_variants_have_both_stages() -> None:
+    names = {line.rpartition(" AS ")[2] for line in stages()}
+    assert {"build-cpu", "run-cpu", "build-cuda", "run-cuda", "build", "run"} == names
+
+
+def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
+    kept = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert f"!{source.strip('/').split('/')[0]}" in kept
+
+
+def test_the_image_runs_as_nobody_in_particular_and_keeps_data_in_volumes() -> None:
+    run_stage = DOCKERFILE[DOCKERFILE.index(" AS run\n") :]
+    assert "\nUSER 10001:10001\n" in run_stage
+    assert '\nVOLUME ["/data", "/models"]\n' in run_stage
+    assert "build-essential" not in run_stage
+
+
+def test_the_health_check_of_the_image_tells_a_healthy_bot_from_none() -> None:
+    command = re.search(r"HEALTHCHECK [^\[]*(\[.*\])", DOCKERFILE)
+    assert command
+    _, *arguments = json.loads(command[1])
+    done = run(sys.executable, *arguments, PARLEY_PORT="9")
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+
+
+def test_the_image_starts_from_a_folder_that_holds_only_what_it_copies(tmp_path: Path) -> None:
+    for source in re.findall(r"^COPY (\w+)/ ", DOCKERFILE, re.MULTILINE):
+        shutil.copytree(ROOT / source, tmp_path / source, dirs_exist_ok=True)
+    done = run(sys.executable, "-m", "bot", "run", cwd=tmp_path, PARLEY_HOST="0.0.0.0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("PARLEY_HOST is 0.0.0.0, which other machines can reach")
+    done = run(sys.executable, "-m", "bot", "slack", "manifest", cwd=tmp_path)
+    assert yaml.safe_load(done.stdout)["display_information"]["name"] == "Parley"
+
+
+def test_compose_gives_the_container_nothing_it_does_not_need() -> None:
+    compose: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    service = compose["services"]["parley"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    volumes = dict(volume.split(":") for volume in service["volumes"])
+    assert compose["volumes"].keys() == volumes.keys()
+    assert json.dumps(list(volumes.values())) in DOCKERFILE
+    assert (ROOT / service["build"]["dockerfile"]).exists()
+
+
+def test_compose_sets_only_settings_that_exist(tmp_path: Path) -> None:
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["parley"]
+    settings = load_settings({**service["environment"], "PARLEY_API_KEYS": "key"}, tmp_path)
+    assert str(settings.data_dir) == "/data"
+
+
+def test_containers_and_units_wait_longer_than_parley_drains(tmp_path: Path) -> None:
+    drain = load_settings({}, tmp_path).drain_seconds
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["parley"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > drain
+    timeout = re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)
+    assert timeout
+    assert int(timeout[1]) > drain
+
+
+# The systemd unit
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with this checkout in the place of /opt/parley, which need not be there."""
+    text = UNIT.replace("/opt/parley/.venv/bin/python", sys.executable)
+    path = tmp_path / "parley.service"
+    path.write_text(text.replace("/opt/parley", str(ROOT)), encoding="utf-8")
+    return path
+
+
+def test_systemd_finds_nothing_wrong_in_the_unit(unit: Path) -> None:
+    done = run(tool("systemd-analyze"), "verify", "--man=no", str(unit))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_is_hardened_by_systemds_own_measure(unit: Path) -> None:
+    done = run(tool("systemd-analyze"), "security", "--offline=true", "--no-pager", str(unit))
+    exposure = re.search(r"exposure level for \S+ ([\d.]+)", done.stdout)
+    assert exposure, done.stderr
+    assert float(exposure[1]) <= MAX_EXPOSURE
+
+
+WITHOUT_WRITABLE_CODE = """
+import ctypes, sys
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+if ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0):
+    sys.exit("not supported by this kernel")
+from bot.inference import llama, models
+print(llama.read_facts(models.locate("smollm2")).architecture)
+"""
+
+
+@pytest.mark.model
+def test_the_model_loads_where_the_unit_denies_memory_that_is_written_and_executed() -> None:
+    assert "MemoryDenyWriteExecute=yes" in UNIT.splitlines()
+    done = run(sys.executable, "-c", WITHOUT_WRITABLE_CODE)
+    if "not supported" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.returncode, done.stdout) == (0, "llama\n")
+
+
+def test_wrong_settings_do_not_make_systemd_start_parley_again_and_again() -> None:
+    assert "RestartPreventExitStatus=2" in UNIT.splitlines()
+
+
+# Set-up
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has other packages")
+def test_missing_tools_are_named_with_their_package_before_anything_begins(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(DEPLOY / "setup", tmp_path / "deploy" / "setup")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    script = str(tmp_path / "deploy" / "setup" / "install.py")
+    done = run(sys.executable, script, "run", cwd=tmp_path, PATH=str(tmp_path), CXX="")
+    assert done.returncode == 1
+    assert not (tmp_path / ".venv").exists()
+    assert done.stderr.splitlines() == [
+        "Missing: a C++ compiler, make. On Debian or Ubuntu install them with: "
+        "sudo apt-get install build-essential"
+    ]
+
+
+def add_program(folder: Path, name: str, output: str) -> None:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{output}'\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has Metal")
+def test_llama_cpp_is_built_for_the_gpu_only_with_a_gpu_and_a_compiler_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.delenv("BACKEND", raising=False)
+    add_program(tmp_path, "nvcc", "")
+    assert install.choose_backend() == "cpu"
+    add_program(tmp_path, "nvidia-smi", "GPU 0: Some GPU")
+    assert install.choose_backend() == "cuda"
+    monkeypatch.setenv("BACKEND", "cpu")
+    assert install.choose_backend() == "cpu"
+
+
+def test_a_step_of_the_set_up_that_fails_shows_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    with pytest.raises(SystemExit, match="mixing failed; the whole output is in install"):
+        install.run_quietly(["sh", "-c", "echo no flour; exit 3"], "mixing")
+    assert capsys.readouterr().out == "no flour\n"
+
+
+def test_make_names_a_python_that_is_missing(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(DEPLOY / "setup", tmp_path / "deploy" / "setup")
+    done = run("make", "run", "PYTHON=python9.9", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "python9.9 is missing: install Python 3.11 or later" in done.stdout
+
+
+def test_every_target_of_make_is_made_of_commands_that_exist() -> None:
+    for target in ("run", "test", "lint", "format", "bench", "try-slack", "clean"):
+        done = run("make", "-n", target)
+        assert done.returncode == 0, done.stderr
+        for module in re.findall(r"python -m ([\w.]+)", done.stdout):
+            path = ROOT.joinpath(*module.split("."))
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_ci_runs_what_a_person_runs() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().rstrip().endswith("make test")
+    assert run("bash", "-n", str(script)).returncode == 0
