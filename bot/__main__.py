@@ -85,7 +85,7 @@ def ask(
 @app.command()
 def doctor() -> None:
     """Check settings, model, database, ports and tokens, and say what to do."""
-    from bot.doctor import examine, report
+    from bot.cli.doctor import examine, report
 
     checks = examine(os.environ, Path())
     typer.echo(report(checks))
@@ -146,7 +146,7 @@ def _answer(settings: Settings, question: str, personality: str) -> AsyncIterato
         from bot.app import ask_alone
 
         return ask_alone(settings, question, personality)
-    from bot.ask import ask_running
+    from bot.cli.ask import ask_running
 
     if (url := running_url(settings.data_dir)) is None:
         raise ParleyError("Parley is just starting; ask again in a moment.")

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 
 from adapters.http import openai
 from bot.access import Access
-from bot.banner import Banner
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
@@ -20,13 +19,15 @@ from bot.history.store import SqlThreadStore, open_store
 from bot.inference import models
 from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
 from bot.inference.service import InferenceService
-from bot.late import LateConversations
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
+from bot.running.banner import Banner
+from bot.running.late import LateConversations
+from bot.running.supervision import Supervisor
+from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.server import Readiness, Server, ServerSettings
-from bot.supervision import Supervisor
 from bot.types import (
     ChatMessage,
     Delta,
@@ -34,7 +35,6 @@ from bot.types import (
     FinishReason,
     GenerationRequest,
 )
-from bot.upkeep import measure_lag, prune, reread_personalities
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Awaitable, Callable
 
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
-from bot.message_locks import key_of
-from bot.notices import Notices
-from bot.parts import Parts
-from bot.turns import Turns
+from bot.turns.message_locks import key_of
+from bot.turns.notices import Notices
+from bot.turns.parts import Parts
+from bot.turns.registry import Turns
 from bot.types import Command, Person, Question, Turn
 
 _PLAIN = ("stop", "retry", "forget", "status", "help")

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.access import Access
-from bot.asking import Asking
-from bot.changes import Changes
 from bot.commands import Commands
-from bot.completion import Completions
-from bot.message_locks import MessageLocks
 from bot.metrics import Metrics
-from bot.notices import Notices
 from bot.pacing import EditBudget
-from bot.parts import ConversationRules, Parts
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, Clock, Generation, TextGenerator, ThreadStore
-from bot.recovery import Recovery
-from bot.turn import TurnRunner
-from bot.turns import Turns
+from bot.turns.asking import Asking
+from bot.turns.changes import Changes
+from bot.turns.completion import Completions
+from bot.turns.message_locks import MessageLocks
+from bot.turns.notices import Notices
+from bot.turns.parts import ConversationRules, Parts
+from bot.turns.recovery import Recovery
+from bot.turns.registry import Turns
+from bot.turns.turn import TurnRunner
 from bot.types import (
     Command,
     CompletionRequest,

@@ -17,10 +17,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
 from bot.errors import SettingsError, StartError
-from bot.gate import Gate, is_loopback
-from bot.keys import Keys
 from bot.metrics import Metrics
-from bot.refusals import Unexcited, as_json
+from bot.web.gate import Gate, is_loopback
+from bot.web.keys import Keys
+from bot.web.refusals import Unexcited, as_json
 
 _KEEPALIVE_SECONDS = 75.0  # also what a client has for its headers
 _BACKLOG = 1024

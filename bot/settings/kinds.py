@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
-from bot.gate import is_loopback
-from bot.keys import named_keys
+from bot.web.gate import is_loopback
+from bot.web.keys import named_keys
 
 PLATFORMS = ("slack", "discord", "teams")
 

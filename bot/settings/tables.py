@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from bot.gate import is_loopback
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
@@ -27,6 +26,7 @@ from bot.settings.kinds import (
     StopReactions,
     Words,
 )
+from bot.web.gate import is_loopback
 
 SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
 DEFAULT_KV_TOKENS = 16_384

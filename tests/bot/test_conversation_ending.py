@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.ending import ending_of
-from bot.line import in_line
-from bot.stop import means_stop
+from bot.turns.ending import ending_of
+from bot.turns.line import in_line
+from bot.turns.stop import means_stop
 from bot.types import Finished, FinishReason, TurnState
 
 

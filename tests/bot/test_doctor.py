@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.checks import Check
+from bot.cli.checks import Check
+from bot.cli.doctor import examine, report
 from bot.clock import SystemClock
-from bot.doctor import examine, report
 from bot.history import open_store
 from bot.lock import DataLock
 

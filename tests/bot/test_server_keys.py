@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.gate import is_loopback
-from bot.keys import named_keys
 from bot.metrics import Metrics
 from bot.ports import ACCOUNT
 from bot.server import Readiness, Server, ServerSettings
+from bot.web.gate import is_loopback
+from bot.web.keys import named_keys
 
 PAGE = "https://app.example"
 TUNNELLED = {"X-Forwarded-For": "203.0.113.7"}

@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bot.live import LiveTurn
 from bot.ports import Clock
 from bot.tasks import TaskSet
+from bot.turns.live import LiveTurn
 from bot.types import Place
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.checks import (
+from bot.cli.checks import (
     Check,
     check_data,
     check_database,

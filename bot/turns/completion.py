@@ -9,9 +9,9 @@ from typing import Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, PromptTooLong
-from bot.parts import Parts
 from bot.ports import Generation
 from bot.prompt import clean
+from bot.turns.parts import Parts
 from bot.types import (
     ChatMessage,
     CompletionRequest,

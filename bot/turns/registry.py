@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bot.lanes import Lanes
-from bot.live import LiveTurn, Wish
-from bot.parts import Parts
-from bot.turn import TurnRunner
+from bot.turns.lanes import Lanes
+from bot.turns.live import LiveTurn, Wish
+from bot.turns.parts import Parts
+from bot.turns.turn import TurnRunner
 from bot.types import Person, Place, Turn
 
 

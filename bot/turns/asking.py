@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from bot.commands import Commands, command_of
 from bot.errors import AccessDenied, OverLimit
-from bot.message_locks import MessageLocks, key_of
-from bot.notices import Notices
-from bot.parts import Parts
 from bot.prompt import clean
-from bot.turns import Turns
+from bot.turns.message_locks import MessageLocks, key_of
+from bot.turns.notices import Notices
+from bot.turns.parts import Parts
+from bot.turns.registry import Turns
 from bot.types import Incoming, Question
 
 EMPTY = "I see no question in this; please write one after my name."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from bot.errors import PlatformError
-from bot.parts import Parts
 from bot.ports import Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
+from bot.turns.parts import Parts
 from bot.types import Incoming, Question
 
 logger = logging.getLogger(__name__)

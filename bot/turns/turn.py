@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot import prompt
-from bot.ending import RETRY, STOPPED, TRIED_TWICE, Ending, ending_of, failed
 from bot.errors import (
     EngineFailed,
     ParleyError,
@@ -17,12 +16,13 @@ from bot.errors import (
     RequestError,
     StorageFull,
 )
-from bot.line import Line, in_line
-from bot.live import LiveTurn, Wish
-from bot.parts import Parts
 from bot.ports import Generation
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
+from bot.turns.ending import RETRY, STOPPED, TRIED_TWICE, Ending, ending_of, failed
+from bot.turns.line import Line, in_line
+from bot.turns.live import LiveTurn, Wish
+from bot.turns.parts import Parts
 from bot.types import (
     Delta,
     Finished,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bot.commands import NOT_YOURS
 from bot.errors import AccessDenied, OverLimit
-from bot.live import LiveTurn
-from bot.message_locks import MessageLocks
-from bot.notices import Notices
-from bot.parts import Parts
 from bot.prompt import clean
-from bot.stop import means_stop
-from bot.turns import Turns
+from bot.turns.live import LiveTurn
+from bot.turns.message_locks import MessageLocks
+from bot.turns.notices import Notices
+from bot.turns.parts import Parts
+from bot.turns.registry import Turns
+from bot.turns.stop import means_stop
 from bot.types import Feedback, QuestionDeleted, QuestionEdited, StopRequest
 
 

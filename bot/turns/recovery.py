@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.ending import INTERRUPTED, TRIED_TWICE, Ending
-from bot.lanes import Lanes
-from bot.live import LiveTurn
-from bot.parts import Parts
 from bot.tasks import TaskSet
-from bot.turn import MAX_ATTEMPTS, TurnRunner
+from bot.turns.ending import INTERRUPTED, TRIED_TWICE, Ending
+from bot.turns.lanes import Lanes
+from bot.turns.live import LiveTurn
+from bot.turns.parts import Parts
+from bot.turns.turn import MAX_ATTEMPTS, TurnRunner
 from bot.types import Turn
 
 

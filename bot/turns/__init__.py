@@ -1,0 +1,1 @@
+"""One turn, from a message on a platform to the end of its reply."""
