@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+# Before llama.cpp loads OpenMP: its threads sleep at a barrier instead of spinning. On a
+# machine that does other work too, a spinning thread keeps the one it waits for from running.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import llama_cpp as llama
 import numpy as np
