@@ -55,8 +55,8 @@ class Layout:
         start, fence = (self._full[-1].end, self._full[-1].fence) if self._full else (0, None)
         max_size = self._smaller.get(len(self._full), self._max_size)
 
-        def fits(text: str) -> bool:
-            return len(self._render(text)) <= max_size
+        def size(text: str) -> int:
+            return len(self._render(text))
 
-        part = next_part(self._markdown, start, fence, fits, max_size)
+        part = next_part(self._markdown, start, fence, size, max_size)
         return _Page(self._render(part.text), part.end, part.fence) if part else None

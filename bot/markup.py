@@ -8,18 +8,29 @@ next part. Only where nothing else fits is a link or a word cut, then between gr
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import count
 
-from bot.spans import is_between_graphemes, unbreakable
+from bot.spans import (
+    begins_block,
+    is_after_space,
+    is_between_graphemes,
+    may_break,
+    unbreakable,
+)
 
 _FENCE_LINE = re.compile(r"([ \t]*)(`{3,}|~{3,})([^\n]{0,200})")
 _BREAK = re.compile(r"[ \t\r\n]+|(?<=[。！？；])(?=\S)")
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "；")
-_LIST_MARKER = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)]|#{1,6}|>)")
-_WINDOW = 4
-"""A part is looked for in this many times ``max_size`` characters of Markdown."""
+_FULL = 0.98
+"""The share of ``max_size`` that is as good as all of it."""
+
+_NUM_GUESSES = 3
+_MARGIN = 500
+"""A part is looked for in half as much again as ``max_size``, and so many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +99,27 @@ class _Stretch:
     is_fence_line: bool = False
 
 
-Fits = Callable[[str], bool]
+Size = Callable[[str], int]
+"""The rendered size; it should roughly grow with the text."""
 
 
 def next_part(
-    markdown: str, start: int, fence: Fence | None, fits: Fits, max_size: int
+    markdown: str, start: int, fence: Fence | None, size: Size, max_size: int
 ) -> Part | None:
     """The part that begins at ``start``, where ``fence`` is open; None if nothing is left.
 
-    It is all that is left, if that fits. ``fits`` need not grow with the text, but should
-    roughly do so; ``max_size`` is about what fits.
+    It is all that is left, if that fits.
     """
     start, fence = _skip_blank(markdown, start, fence)
-    window = markdown[start : start + _WINDOW * max_size]
+    window = markdown[start : start + max_size + max_size // 2 + _MARGIN]
     if not window.strip() or (fence and not window.strip(" \t\r\n`~")):
         return None
     if start + len(window) == len(markdown):
         last = Cut(len(window), open_fence(window, fence), Rank.PARAGRAPH)
         part = _part(window, start, fence, last)
-        if fits(part.text):
+        if size(part.text) <= max_size:
             return part
-    return _longest(window, start, fence, fits)
+    return _longest(window, start, fence, size, max_size)
 
 
 def open_fence(markdown: str, fence: Fence | None = None) -> Fence | None:
@@ -139,43 +150,55 @@ def safe_cuts(markdown: str, fence: Fence | None = None) -> list[Cut]:
     return [cut for cut in cuts if cut.position > indentation]
 
 
-def _longest(window: str, start: int, fence: Fence | None, fits: Fits) -> Part:
-    def is_good(cut: Cut) -> bool:
-        return fits(_part(window, start, fence, cut).text)
+def _longest(window: str, start: int, fence: Fence | None, size: Size, max_size: int) -> Part:
+    def size_of(cut: Cut) -> int:
+        return size(_part(window, start, fence, cut).text)
 
     for cuts in _ever_worse_cuts(window, fence):
-        if (best := _best(cuts, is_good)) is not None:
-            return _part(window, start, fence, best)
+        if (last := _last_fitting(cuts, size_of, max_size)) is not None:
+            near = [
+                cut for cut in cuts if last.position * 2 <= cut.position * 3 <= last.position * 3
+            ]
+            nicest = max(near, key=lambda cut: (cut.rank, cut.position))
+            fits = nicest is last or size_of(nicest) <= max_size
+            return _part(window, start, fence, nicest if fits else last)
     return _part(window, start, fence, Cut(1, fence, Rank.ANYWHERE))
 
 
 def _ever_worse_cuts(window: str, fence: Fence | None) -> Iterator[list[Cut]]:
     yield safe_cuts(window, fence)
-    for is_possible in (_is_after_space, is_between_graphemes):
+    for is_possible in (is_after_space, is_between_graphemes):
         yield [
             Cut(position, stretch.fence, Rank.ANYWHERE)
             for stretch in _stretches(window, fence)
             if not stretch.is_fence_line
             for position in range(stretch.start + 1, stretch.end)
-            if is_possible(window, position)
+            if is_possible(window, position) and not begins_block(window, position)
         ]
 
 
-def _best(cuts: Sequence[Cut], is_good: Callable[[Cut], bool]) -> Cut | None:
-    """The last good cut, or one up to a third earlier at the end of a line or sentence."""
-    low, high = 0, len(cuts)
-    while low < high:
+def _last_fitting(cuts: Sequence[Cut], size_of: Callable[[Cut], int], max_size: int) -> Cut | None:
+    """A cut that fits and fills a part, or nearly so; None if not even the first one fits.
+
+    Rendering is slow, so it looks first where most markup is cut: it renders about as long
+    as it is, or else in proportion.
+    """
+    low, high, guess = 0, len(cuts), _FULL * max_size
+    for attempt in count():
+        if low == high:
+            break
         middle = (low + high) // 2
-        if is_good(cuts[middle]):
-            low = middle + 1
-        else:
+        if attempt < _NUM_GUESSES:
+            middle = bisect_right(cuts, guess, low, high - 1, key=lambda cut: cut.position)
+        size = size_of(cuts[middle])
+        guess = cuts[middle].position * _FULL * max_size / max(size, 1)
+        if size > max_size:
             high = middle
-    if low == 0:
-        return None
-    last = cuts[low - 1]
-    near = [cut for cut in cuts[:low] if cut.position * 3 >= last.position * 2]
-    nicest = max(near, key=lambda cut: (cut.rank, cut.position))
-    return nicest if nicest is last or is_good(nicest) else last
+            continue
+        low = middle + 1
+        if size >= _FULL * max_size:
+            break
+    return cuts[low - 1] if low else None
 
 
 def _part(window: str, start: int, fence: Fence | None, cut: Cut) -> Part:
@@ -259,7 +282,7 @@ def _cuts_in_text(markdown: str, stretch: _Stretch) -> Iterator[Cut]:
         while span[1] <= match.start():
             span = next(spans)
         is_inside = span[0] < match.end()
-        if not is_inside and not _is_after_list_marker(text, match.start()):
+        if not is_inside and may_break(text, match.start(), match.end()):
             position = match.start() + _up_to_indentation(match[0])
             yield Cut(stretch.start + position, None, _rank(text, match))
 
@@ -274,12 +297,3 @@ def _rank(text: str, match: re.Match[str]) -> Rank:
         return Rank.PARAGRAPH if num_newlines > 1 else Rank.LINE
     is_sentence = text.endswith(_SENTENCE_ENDS, 0, match.start())
     return Rank.SENTENCE if is_sentence else Rank.WORD
-
-
-def _is_after_list_marker(text: str, position: int) -> bool:
-    line_start = text.rfind("\n", 0, position) + 1
-    return _LIST_MARKER.fullmatch(text, line_start, position) is not None
-
-
-def _is_after_space(text: str, position: int) -> bool:
-    return text[position - 1].isspace() and not text[position].isspace()

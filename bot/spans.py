@@ -12,6 +12,8 @@ _UNFINISHED_DESTINATION = re.compile(r"\([^()\n]*\Z")
 _MAX_UNFINISHED = 300
 """Characters that a link or code span without its end may keep together."""
 
+_LIST_MARKER = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)]|#{1,6}|>)")
+_BLOCK_START = re.compile(r"`{3}|~{3}|[`~]+\Z|(?:[-*+>|]|#{1,6}|\d{1,9}[.)])(?:\s|\Z)")
 
 _JOINER = "\u200d"
 _EXTENDING = frozenset({"Mn", "Me", "Mc"})
@@ -82,6 +84,23 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((start, end))
     return merged
+
+
+def may_break(text: str, start: int, end: int) -> bool:
+    """Whether the space from ``start`` to ``end`` may become the end of a message."""
+    line_start = text.rfind("\n", 0, start) + 1
+    if _LIST_MARKER.fullmatch(text, line_start, start):
+        return False
+    return "\n" in text[start:end] or not begins_block(text, end)
+
+
+def begins_block(text: str, position: int) -> bool:
+    """Whether what follows would mean something else at the beginning of a line."""
+    return _BLOCK_START.match(text, position) is not None
+
+
+def is_after_space(text: str, position: int) -> bool:
+    return text[position - 1].isspace() and not text[position].isspace()
 
 
 def is_between_graphemes(text: str, position: int) -> bool:

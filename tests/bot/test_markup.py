@@ -120,6 +120,13 @@ def test_a_list_marker_is_not_left_behind() -> None:
     assert parts("intro words\n\n- abcdefghijkl", 15) == ["intro words", "- abcdefghijkl"]
 
 
+@pytest.mark.parametrize("mark", ["```", "~~~", "- 2", "# 2", "1. b", "> b"])
+def test_a_mark_amid_a_line_does_not_come_to_begin_one(mark: str) -> None:
+    for width in range(len(mark) + 6, 20):
+        cut = parts(f"some words {mark} more words", width)
+        assert not any(part.startswith(mark) for part in cut)
+
+
 def test_an_indented_list_keeps_its_indentation_in_the_next_part() -> None:
     assert parts("- one\n  - two\n  - three", 14) == ["- one\n  - two", "  - three"]
 
