@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 
-from bot.spans import (
+from bot.delivery.spans import (
     begins_block,
     is_after_space,
     is_between_graphemes,

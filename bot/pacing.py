@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from math import inf
 
+from bot.delivery.rate_window import EPSILON, RateWindow, Urgency
 from bot.errors import RateLimited
 from bot.ports import Clock
-from bot.rate_window import EPSILON, RateWindow, Urgency
 from bot.types import Place, RateRule
 
 _MIN_SLEEP = 0.001

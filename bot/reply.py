@@ -29,7 +29,11 @@ from math import inf
 from types import TracebackType
 from typing import Any, Self
 
-from bot.backoff import Backoff
+from bot.delivery.backoff import Backoff
+from bot.delivery.layout import Layout
+from bot.delivery.rate_window import Urgency
+from bot.delivery.reply_messages import Record, ReplyMessages, Step
+from bot.delivery.stand_in import StandIn
 from bot.errors import (
     MessageTooLong,
     PlatformError,
@@ -37,12 +41,8 @@ from bot.errors import (
     RateLimited,
     Unavailable,
 )
-from bot.layout import Layout
 from bot.pacing import EditBudget, Ticket
 from bot.ports import Adapter, Clock
-from bot.rate_window import Urgency
-from bot.reply_messages import Record, ReplyMessages, Step
-from bot.stand_in import StandIn
 from bot.types import Place, Post, Rendered
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""What ``ReplyEditor`` and ``EditBudget`` are made of."""
