@@ -1,0 +1,1 @@
+"""Figures, one command each; what they mean is in README.md."""

@@ -1,0 +1,8 @@
+"""``make bench``: every benchmark, one after the other."""
+
+from __future__ import annotations
+
+from tests.benchmarks import acks, burst, command, floor, lag, stop
+
+if __name__ == "__main__":
+    command.run(burst.measure, floor.measure, acks.measure, lag.measure, stop.measure)

@@ -1,0 +1,59 @@
+"""The floor: ``llama_decode`` in a loop, with Parley's model, context and sampler chains.
+
+No plan, no queue, no text, no event loop; every sequence gets one token a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import llama_cpp as llama
+
+from bot.inference import models
+from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.sequence import Chunk, Opening, Step
+from bot.types import Sampling
+
+
+class BareLoop(LlamaModel):
+    """Prompts are evaluated by the model as Parley does it; only ``decode`` is what is timed."""
+
+    def __init__(self, options: LlamaOptions) -> None:
+        super().__init__(models.locate(models.EMBEDDED), options)
+
+    def begin(self, prompts: Sequence[list[int]], samplings: Sequence[Sampling]) -> None:
+        """Every prompt in a slot of its own, each with its first token sampled."""
+        self._num = len(prompts)
+        self._last: list[int] = []
+        self._ends = [len(prompt) for prompt in prompts]
+        for slot, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
+            step = Step([], [Opening(slot, sampling, [])], [Chunk(slot, 0, prompt, True)])
+            self._last.append(self.run(step)[slot])
+        self._native = llama.llama_batch_init(self._num, 0, 1)
+        for slot in range(self._num):
+            self._native.n_seq_id[slot] = 1
+            self._native.seq_id[slot][0] = slot
+            self._native.logits[slot] = 1
+        self._native.n_tokens = self._num
+
+    def decode(self) -> None:
+        """One token more for everybody."""
+        batch, last, ends = self._native, self._last, self._ends
+        for slot in range(self._num):
+            batch.token[slot] = last[slot]
+            batch.pos[slot] = ends[slot]
+            ends[slot] += 1
+        code = llama.llama_decode(self._context, batch)
+        if code:
+            raise RuntimeError(f"llama_decode returned {code}")
+        for slot in range(self._num):
+            chain = self._chains[slot].native
+            last[slot] = llama.llama_sampler_sample(chain, self._context, slot)
+
+    @property
+    def num_cells_used(self) -> int:
+        return sum(self._ends)
+
+    def end(self) -> None:
+        llama.llama_batch_free(self._native)
+        self.run(Step(list(range(self._num)), [], []))

@@ -1,0 +1,206 @@
+"""Load an OpenAI-compatible chat endpoint the way a busy chat workspace would.
+
+burst:   C users ask at once, each a different question; time to first token, tokens/s.
+threads: T threads of K turns under one shared personality, C in flight; each turn
+         carries the whole thread, so what it measures is prefix reuse.
+Prints one JSON line. Uses only aiohttp; knows nothing of the server under test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+_WORDS = (
+    "harbour lantern copper meadow signal orchard granite willow engine paper river cloud "
+    "market bridge candle forest island mirror needle ocean pocket quarry rocket saddle "
+    "timber umbrella valley window yellow zebra anchor basket castle desert eagle flame"
+)
+WORDS = _WORDS.split()
+
+Message = dict[str, str]
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reply:
+    """What one user saw; times in seconds since the question left, gaps between chunks."""
+
+    ttft: float | None = None
+    total: float = 0.0
+    chunks: int = 0
+    tokens: int = 0
+    text: str = ""
+    gaps: list[float] = field(default_factory=list)
+
+    def take(self, content: str, at: float) -> None:
+        if self.ttft is None:
+            self.ttft = at
+        else:
+            self.gaps.append(at - self.total)
+        self.total = at
+        self.chunks += 1
+        self.text += content
+
+
+class Users:
+    """``ask`` puts one question and reads the streamed reply to its end."""
+
+    def __init__(self, session: aiohttp.ClientSession, arguments: argparse.Namespace) -> None:
+        self._session = session
+        self._url = f"{arguments.url}/v1/chat/completions"
+        self._headers = {"Authorization": f"Bearer {arguments.key}"} if arguments.key else {}
+        self._options = {
+            "model": arguments.model,
+            "max_tokens": arguments.max_tokens,
+            "temperature": 0.0,
+            "stream": True,
+            "seed": 1,
+            "stream_options": {"include_usage": True},
+        }
+
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        user: str = "u",
+        on_text: Callable[[], None] = lambda: None,
+    ) -> Reply:
+        begun, reply = time.perf_counter(), Reply()
+        body = {**self._options, "messages": messages, "user": user}
+        async with self._session.post(self._url, json=body, headers=self._headers) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status} {(await answer.text())[:300]}")
+            async for event in events(answer):
+                usage = event.get("usage") or {}
+                reply.tokens = usage.get("completion_tokens") or reply.tokens
+                if content := content_of(event):
+                    reply.take(content, time.perf_counter() - begun)
+                    on_text()
+        reply.total = time.perf_counter() - begun
+        reply.ttft = reply.total if reply.ttft is None else reply.ttft
+        reply.tokens = reply.tokens or reply.chunks
+        return reply
+
+
+async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Json]:
+    async for line in answer.content:
+        if line.startswith(b"data:"):
+            data = line[5:].strip()
+            if data == b"[DONE]":
+                break
+            yield json.loads(data)
+
+
+def content_of(event: Json) -> str:
+    choices = event.get("choices") or [{}]
+    return choices[0].get("delta", {}).get("content") or ""
+
+
+def filler(seed: int, num_words: int) -> str:
+    chooser = random.Random(seed)  # noqa: S311 - the same words at every run
+    return " ".join(chooser.choice(WORDS) for _ in range(num_words))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def summary(replies: Sequence[Reply], wall: float, extra: Json) -> Json:
+    first = [reply.ttft or 0.0 for reply in replies]
+    gaps = [gap for reply in replies for gap in reply.gaps]
+    tokens = sum(reply.tokens for reply in replies)
+    return {
+        **extra,
+        "n": len(replies),
+        "wall_s": round(wall, 3),
+        "tokens": tokens,
+        "tokens_per_s": round(tokens / wall, 1),
+        "ttft_p50": round(statistics.median(first), 4),
+        "ttft_p95": round(percentile(first, 0.95), 4),
+        "ttft_max": round(max(first), 4),
+        "total_p50": round(statistics.median(reply.total for reply in replies), 4),
+        "gap_p50": round(percentile(gaps, 0.5), 4),
+        "gap_p99": round(percentile(gaps, 0.99), 4),
+    }
+
+
+async def burst(users: Users, a: argparse.Namespace) -> Json:
+    system = {"role": "system", "content": "You are a helpful assistant."}
+
+    def question(i: int) -> Message:
+        words = filler(a.seed * 1000 + i, a.prompt_words)
+        task = f"Write a story of two hundred words with these words: {words}"
+        return {"role": "user", "content": task}
+
+    begun = time.perf_counter()
+    asked = (users.ask([system, question(i)], f"u{i}") for i in range(a.concurrency))
+    replies = await asyncio.gather(*asked)
+    wall = time.perf_counter() - begun
+    return summary(replies, wall, {"scenario": "burst", "c": a.concurrency})
+
+
+async def threads(users: Users, a: argparse.Namespace) -> Json:
+    rules = "You are a concise helper for a large organisation. House rules: " + filler(7, 200)
+    histories: list[list[Message]] = [
+        [{"role": "system", "content": rules}] for _ in range(a.threads)
+    ]
+    free = asyncio.Semaphore(a.concurrency)
+
+    async def take_turn(i: int, turn: int) -> Reply:
+        async with free:
+            words = filler(a.seed * 100_000 + i * 100 + turn, a.prompt_words)
+            histories[i].append({"role": "user", "content": f"Turn {turn}: comment on {words}"})
+            reply = await users.ask(histories[i])
+            histories[i].append({"role": "assistant", "content": reply.text or "ok"})
+            return reply
+
+    begun, turns = time.perf_counter(), []
+    for turn in range(a.turns):
+        order = list(range(a.threads))
+        random.Random(turn).shuffle(order)  # noqa: S311 - the same order at every run
+        turns.append(await asyncio.gather(*(take_turn(i, turn) for i in order)))
+    wall = time.perf_counter() - begun
+    extra = {"scenario": "threads", "c": a.concurrency, "threads": a.threads, "turns": a.turns}
+    out = summary([reply for turn in turns for reply in turn], wall, extra)
+    by_turn = [statistics.median(reply.ttft or 0.0 for reply in turn) for turn in turns]
+    return {**out, "ttft_p50_by_turn": [round(median, 4) for median in by_turn]}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("--scenario", default="burst")
+    parser.add_argument("--model", default="m")
+    parser.add_argument("-c", "--concurrency", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=24)
+    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--max-tokens", type=int, default=48)
+    parser.add_argument("--prompt-words", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--key", default=None)
+    parser.add_argument("--label", default="")
+    return parser.parse_args()
+
+
+async def main() -> None:
+    arguments = parse_arguments()
+    scenario = burst if arguments.scenario == "burst" else threads
+    timeout = aiohttp.ClientTimeout(total=600)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        out = await scenario(Users(session, arguments), arguments)
+    print(json.dumps({"label": arguments.label, **out}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

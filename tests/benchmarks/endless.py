@@ -1,0 +1,69 @@
+"""The real model, whose replies do not end by themselves, with a note of every step."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bot.inference import models
+from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.sequence import Step
+from bot.settings.tables import Settings
+
+_POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class StepNote:
+    """``ended_at`` as ``time.perf_counter`` has it; the rest are numbers of this step."""
+
+    ended_at: float
+    num_tokens: int
+    num_sampled: int
+    num_opened: int
+    num_released: int
+
+
+class EndlessModel(LlamaModel):
+    """An end of text is looked for, as ever, and never found: replies go on behind it."""
+
+    def __init__(self, options: LlamaOptions) -> None:
+        super().__init__(models.locate(models.EMBEDDED), options)
+        self.steps: list[StepNote] = []
+
+    def is_end(self, token: int) -> bool:
+        super().is_end(token)
+        return False
+
+    def run(self, step: Step) -> dict[int, int]:
+        sampled = super().run(step)
+        self.steps.append(
+            StepNote(
+                time.perf_counter(),
+                step.num_decode + step.num_prefill,
+                len(sampled),
+                len(step.opened),
+                len(step.released),
+            )
+        )
+        return sampled
+
+    @property
+    def num_open(self) -> int:
+        """Slots in use, as far as the model was told."""
+        return sum(note.num_opened - note.num_released for note in self.steps)
+
+    async def until_released(self) -> None:
+        while self.num_open:  # noqa: ASYNC110 - the engine's worker is what is waited for
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def options(*, max_running: int, num_cells: int = 16_384) -> LlamaOptions:
+    """As Parley starts it, but for the two sizes."""
+    return LlamaOptions(
+        num_cells=num_cells,
+        window=8_192,
+        max_running=max_running,
+        num_threads=Settings().num_threads,
+    )

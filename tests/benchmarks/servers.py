@@ -1,0 +1,108 @@
+"""Servers under test, each a process of its own, ready when they answer and gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_NUM_SHOWN = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """``ready_path`` answers 200 once it serves; ``folder`` is where it runs and logs."""
+
+    command: Sequence[str]
+    folder: Path
+    url: str
+    ready_path: str
+    environ: Mapping[str, str]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Yields the URL; ends the process with SIGTERM."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "server.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                cwd=self.folder,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environ},
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        try:
+            await self._until_ready(process, log)
+            yield self.url
+        finally:
+            await _end(process)
+
+    async def _until_ready(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
+            while not await _says_200(session, self.url + self.ready_path):
+                if process.returncode is not None:
+                    raise RuntimeError(f"the server ended:\n{_end_of(log)}")
+                await asyncio.sleep(_POLL_SECONDS)
+
+
+def parley(
+    folder: Path, settings: Mapping[str, str], *, program: Sequence[str] = ("bot", "run")
+) -> Server:
+    """``python -m bot run`` with the default settings and ``settings``, on a port of its own.
+
+    It runs in ``folder``, so that nobody's ``parley.toml`` counts.
+    """
+    port = free_port()
+    environ = {
+        "PYTHONPATH": str(ROOT),
+        "PARLEY_DATA_DIR": str(folder / "data"),
+        "PARLEY_PORT": str(port),
+        "PARLEY_OPTIMIZE": "off",
+        **settings,
+    }
+    command = (sys.executable, "-m", *program)
+    return Server(command, folder, f"http://127.0.0.1:{port}", "/readyz", environ)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-_NUM_SHOWN:]
+
+
+async def _says_200(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
