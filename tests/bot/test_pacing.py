@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.delivery.rate_window import Urgency
 from bot.errors import RateLimited
 from bot.pacing import EditBudget, Ticket
-from bot.rate_window import Urgency
 from bot.types import Place, RateRule, Scope
 from tests.fakes.clock import FakeClock, settle
 
