@@ -7,6 +7,7 @@ Rules are text forms, with ``*`` for any run of characters:
     discord:G1/@R1    a role              *              everything
 
 A rule with ``/@`` matches roles and nothing else, so that nobody can be named like one.
+Programs are people of the platform ``http``: ``http:ACCOUNT/USER``, ``http:ACCOUNT``, ``http:*``.
 """
 
 from __future__ import annotations
@@ -85,6 +86,19 @@ class Access:
                 "whoever runs me can add you to them."
             )
 
+    def check_program(self, account: str, person: Person) -> None:
+        """Raise ``AccessDenied`` unless ``person`` may ask with this key (``http:ACCOUNT``).
+
+        The key is their permission: an allow list counts for programs only if it speaks of
+        some, and direct messages are none of their matter.
+        """
+        forms = (person.id, account)
+        if self._deny.match(forms, ()):
+            raise AccessDenied("This key or user has been denied the use of Parley.")
+        is_closed = self._allow.speaks_of("http:") and not self._allow.match(forms, ())
+        if is_closed and not self.is_admin(person):
+            raise AccessDenied("This key or user is not among those that Parley answers.")
+
     def is_admin(self, person: Person) -> bool:
         """Admins are people and roles; a rule for a whole channel makes nobody an admin."""
         return self._admins.match((person.id,), _role_forms(person))
@@ -125,11 +139,15 @@ class _Rules:
 
     def __init__(self, rules: Iterable[str]) -> None:
         texts = [rule.strip() for rule in rules if rule.strip()]
+        self._texts = texts
         self._roles = [_pattern(text) for text in texts if "/@" in text]
         self._others = [_pattern(text) for text in texts if "/@" not in text]
 
     def __bool__(self) -> bool:
         return bool(self._roles or self._others)
+
+    def speaks_of(self, platform: str) -> bool:
+        return any(text.startswith(platform) for text in self._texts)
 
     def match(self, forms: Iterable[str], roles: Iterable[str]) -> bool:
         return _any_match(self._others, forms) or _any_match(self._roles, roles)

@@ -78,7 +78,7 @@ class Commands:
         if live is None:
             self._notices.tell(command, NOTHING_TO_STOP)
         else:
-            await self._turns.stop(live)
+            self._turns.stop(live)
 
     async def _retry(self, command: Command) -> None:
         turns = await self._parts.store.turns(command.place)
@@ -107,12 +107,7 @@ class Commands:
         self._notices.say(command, _forgotten(num_turns))
 
     async def _others_spoke(self, command: Command) -> bool:
-        """Of remarks only the name is known; another name is another person."""
-        person = command.person
-        return any(
-            turn.person.id != person.id or any(name != person.name for name, _ in turn.remarks)
-            for turn in await self._parts.store.turns(command.place)
-        )
+        return bool(await self._parts.store.speakers(command.place) - {command.person.id})
 
     async def _status(self, command: Command) -> None:
         place, lanes = command.place, self._turns.lanes

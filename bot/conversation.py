@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from bot.access import Access
@@ -71,6 +72,7 @@ class ConversationService:
         self._changes = Changes(self._parts, self._turns, self._notices, locks)
         self._recovery = Recovery(self._parts, self._runner, self._turns.lanes)
         self._completions = Completions(self._parts)
+        self._handling: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take up what the last process left; returns once new questions line up behind."""
@@ -90,15 +92,24 @@ class ConversationService:
 
     async def close(self) -> None:
         self._turns.lanes.pause()
+        if self._handling:
+            await asyncio.wait(self._handling)
         for tasks in (
             self._recovery.tasks,
             self._turns.lanes.tasks,
             self._notices.tasks,
-            self._runner.background,
+            self._runner.closing.tasks,
         ):
             await tasks.cancel()
 
     async def handle(self, incoming: Incoming) -> None:
+        """Finished also for a caller that hangs up: what is on disk must be under way, too."""
+        task = asyncio.create_task(self._take(incoming))
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+        await asyncio.shield(task)
+
+    async def _take(self, incoming: Incoming) -> None:
         match incoming:
             case Question():
                 await self._asking.take(incoming)
@@ -115,10 +126,11 @@ class ConversationService:
 
     def _is_busy(self) -> bool:
         return bool(
-            self._turns.lanes.num_begun
+            self._handling
+            or self._turns.lanes.is_moving
             or self._completions.in_flight
             or self._notices.tasks
-            or self._runner.background
+            or self._runner.closing.tasks
         )
 
     async def complete(self, request: CompletionRequest) -> Generation:

@@ -194,6 +194,10 @@ class ThreadStore(Protocol):
         """Whether Parley takes part in this thread."""
         ...
 
+    async def speakers(self, place: Place) -> set[str]:
+        """The ids of all who asked or remarked in this thread, as far as the history goes."""
+        ...
+
     async def turn(self, turn_id: str) -> Turn | None: ...
 
     async def turn_of_message(self, place: Place, message_id: str) -> Turn | None:
@@ -214,6 +218,10 @@ class ThreadStore(Protocol):
 
     async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
         """State queued, reply empty, posts kept; ``attempts`` set if given."""
+        ...
+
+    async def put_back(self, turn_id: str) -> None:
+        """A running turn is queued as if this attempt had not been made; else nothing."""
         ...
 
     async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
@@ -253,8 +261,8 @@ class ThreadStore(Protocol):
 
     async def threads(self, person_id: str) -> list[ThreadSummary]: ...
 
-    async def prune(self, before: datetime) -> int:
-        """Delete turns finished before; how many. Also drops keys older by a day."""
+    async def prune(self, before: datetime | None) -> int:
+        """Delete turns finished before, if given; how many. Also drops keys whose day is over."""
         ...
 
     async def close(self) -> None: ...

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from bot.errors import PromptTooLong
+from bot.errors import PersonalityError, PromptTooLong
 from bot.ports import TextGenerator
 from bot.types import ChatMessage, Personality, Turn, TurnState
 
 MIN_REPLY_TOKENS = 64
 """A reply is given no less room than this, unless its cap or half of the window is lower."""
+
+_LEAST_QUESTION_TOKENS = 64
 
 _MARGIN_TOKENS = 256
 """What the next question is expected to need at most."""
@@ -88,6 +91,26 @@ async def trim(
     return thread.number(min(start, thread.num_turns - 1))
 
 
+async def check_prompts(
+    generator: TextGenerator,
+    personalities: Sequence[Personality],
+    *,
+    folder: Path,
+    max_tokens: int,
+) -> None:
+    """Raise ``PersonalityError`` for system prompts that leave no room to talk, all at once."""
+    room = generator.window - _least_reply(generator.window, max_tokens) - _LEAST_QUESTION_TOKENS
+    problems = [
+        f"{folder / each.name}.md: the prompt takes {num_tokens:,} of the model's "
+        f"{generator.window:,} tokens, and at most {max(0, room):,} leave room to talk; "
+        "shorten it, or raise PARLEY_CONTEXT."
+        for each in personalities
+        if (num_tokens := await _fixed_tokens(generator, each)) > room
+    ]
+    if problems:
+        raise PersonalityError("\n".join(problems))
+
+
 def _reply_share(window: int, max_tokens: int) -> int:
     """What history leaves free for the reply: its cap, but not more than half of the window."""
     return min(max_tokens, window // 2)
@@ -101,9 +124,14 @@ async def _too_long(
     generator: TextGenerator, personality: Personality, num_tokens: int, max_tokens: int
 ) -> PromptTooLong:
     """In terms of the question itself: what the person wrote, and what they may write."""
-    fixed = await generator.count((_system(personality), ChatMessage("user", "")))
+    fixed = await _fixed_tokens(generator, personality)
     room = generator.window - _least_reply(generator.window, max_tokens) - fixed
     return PromptTooLong(num_tokens - fixed, max(0, room))
+
+
+async def _fixed_tokens(generator: TextGenerator, personality: Personality) -> int:
+    """What every prompt of this personality holds: its system prompt and the template's marks."""
+    return await generator.count((_system(personality), ChatMessage("user", "")))
 
 
 class _Thread:

@@ -10,7 +10,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import Connection, and_, delete, insert, literal, select, update
 from sqlalchemy.dialects import sqlite
 
 from bot.history import keys, threads, turns
@@ -21,7 +21,7 @@ from bot.types import FinishReason, Question, Turn, TurnState, Usage
 
 def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
     key = keys.of_message(question)
-    if not keys.note(connection, key, now):
+    if not keys.note_turn(connection, key):
         return None
     thread_id, number = threads.count_turn(connection, question.place)
     values = _new(question) | {"key": key, "thread_id": thread_id, "number": number}
@@ -52,6 +52,13 @@ def begin(connection: Connection, turn_id: str) -> Turn:
     attempts = table.c.attempts + 1
     _change(connection, turn_id, state=TurnState.RUNNING, attempts=attempts, finished_at=None)
     return turns.get(connection, turn_id)
+
+
+def put_back(connection: Connection, turn_id: str) -> None:
+    """Only what is running: the end of a turn may be committed while its task is cancelled."""
+    is_running = and_(table.c.id == turn_id, table.c.state == TurnState.RUNNING)
+    values = {"state": TurnState.QUEUED, "attempts": table.c.attempts - 1}
+    connection.execute(update(table).where(is_running).values(**values))
 
 
 def requeue(connection: Connection, turn_id: str, attempts: int | None) -> Turn:

@@ -14,15 +14,15 @@ from bot.types import Place, Turn
 
 
 def forget(connection: Connection, place: Place, now: datetime) -> list[Turn]:
-    """Turns, posts and remarks go with the thread, by their foreign keys; seen keys stay."""
+    """Turns, posts and remarks go with the thread, by their foreign keys; keys go later."""
     forgotten = turns.every(connection, place)
     thread_id = select(threads.c.id).where(places.thread_is(place)).scalar_subquery()
-    keys.renew(connection, table.c.thread_id == thread_id, now)
+    keys.release(connection, table.c.thread_id == thread_id, now)
     connection.execute(delete(threads).where(places.thread_is(place)))
     return forgotten
 
 
-def drop_turns(connection: Connection, before: datetime, limit: int) -> int:
+def drop_turns(connection: Connection, before: datetime, now: datetime, limit: int) -> int:
     """Drop at most ``limit`` turns that finished before; how many."""
     old = table.c.seq.in_(
         select(table.c.seq)
@@ -30,7 +30,7 @@ def drop_turns(connection: Connection, before: datetime, limit: int) -> int:
         .order_by(table.c.finished_at)
         .limit(limit)
     )
-    keys.renew(connection, old, before)
+    keys.release(connection, old, now)
     return connection.execute(delete(table).where(old)).rowcount
 
 

@@ -18,14 +18,15 @@ from bot.history.columns import CleanText, UtcTime
 
 metadata = MetaData()
 
-# One row per message or event that Parley has seen. A row outlives its turn by a day; the
-# foreign key of ``turns`` sees to it that it never goes first.
+# One row per message or event that Parley has seen. ``goes_at`` is null while the row stands
+# for a turn, and a day ahead from when that went; the foreign key of ``turns`` sees to it
+# that the key never goes first.
 seen = Table(
     "seen",
     metadata,
     Column("key", CleanText, primary_key=True),
-    Column("seen_at", UtcTime, nullable=False),
-    Index("seen_by_time", "seen_at"),
+    Column("goes_at", UtcTime),
+    Index("seen_by_end", "goes_at"),
     sqlite_with_rowid=False,
 )
 
@@ -104,6 +105,7 @@ remarks = Table(
     Column("id", Integer, primary_key=True),
     Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
     Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE")),
+    Column("person_id", CleanText, nullable=False),
     Column("name", CleanText, nullable=False),
     Column("text", CleanText, nullable=False),
     Column("said_at", UtcTime, nullable=False),

@@ -83,6 +83,9 @@ class SqlThreadStore:
     async def knows(self, place: Place) -> bool:
         return await self.database.read(lambda c: threads.knows(c, place))
 
+    async def speakers(self, place: Place) -> set[str]:
+        return await self.database.read(lambda c: threads.speakers(c, place))
+
     async def turn(self, turn_id: str) -> Turn | None:
         return await self.database.read(lambda c: turns.find(c, turn_id))
 
@@ -100,6 +103,9 @@ class SqlThreadStore:
 
     async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
         return await self.database.write(lambda c: progress.requeue(c, turn_id, attempts))
+
+    async def put_back(self, turn_id: str) -> None:
+        await self.database.write(lambda c: progress.put_back(c, turn_id))
 
     async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
         await self.database.write(lambda c: progress.add_post(c, turn_id, part, message_id))
@@ -145,17 +151,23 @@ class SqlThreadStore:
     async def threads(self, person_id: str) -> list[ThreadSummary]:
         return await self.database.read(lambda c: threads.summaries(c, person_id))
 
-    async def prune(self, before: datetime) -> int:
-        num_dropped = await self._in_batches(retention.drop_turns, before)
-        await self._in_batches(keys.drop, before)
+    async def prune(self, before: datetime | None) -> int:
+        num_dropped = await self._prune_turns(before) if before else 0
+        now = self._clock.now()
+        await self._in_batches(lambda c: keys.drop(c, now, _MAX_DROPPED))
+        return num_dropped
+
+    async def _prune_turns(self, before: datetime) -> int:
+        now = self._clock.now()
+        num_dropped = await self._in_batches(
+            lambda c: retention.drop_turns(c, before, now, _MAX_DROPPED)
+        )
         await self.database.erase(lambda c: retention.drop_empty_threads(c, before))
         return num_dropped
 
-    async def _in_batches(
-        self, drop: Callable[[Connection, datetime, int], int], before: datetime
-    ) -> int:
+    async def _in_batches(self, drop: Callable[[Connection], int]) -> int:
         num_dropped = 0
-        while num := await self.database.write(lambda c: drop(c, before, _MAX_DROPPED)):
+        while num := await self.database.write(drop):
             num_dropped += num
         return num_dropped
 

@@ -48,8 +48,17 @@ def add_remark(connection: Connection, question: Question, now: datetime) -> Non
     thread_id = _known_id(connection, question.place)
     if thread_id is None or not keys.note(connection, keys.of_message(question), now):
         return
-    said = {"name": question.person.name, "text": question.text, "said_at": now}
-    connection.execute(insert(remarks).values(thread_id=thread_id, **said))
+    person = {"person_id": question.person.id, "name": question.person.name}
+    said = {"thread_id": thread_id, "text": question.text, "said_at": now}
+    connection.execute(insert(remarks).values(**person, **said))
+
+
+def speakers(connection: Connection, place: Place) -> set[str]:
+    """Whoever asked or remarked, also in turns that are not kept in the context."""
+    thread_id = select(threads.c.id).where(places.thread_is(place)).scalar_subquery()
+    asked = select(turns.c.person_id).where(turns.c.thread_id == thread_id)
+    remarked = select(remarks.c.person_id).where(remarks.c.thread_id == thread_id)
+    return set(connection.scalars(asked.union(remarked)))
 
 
 def _known_id(connection: Connection, place: Place) -> int | None:
@@ -60,7 +69,9 @@ def _known_id(connection: Connection, place: Place) -> int | None:
 
 
 def keep_from(connection: Connection, place: Place, number: int) -> None:
-    thread = update(threads).where(places.thread_is(place))
+    """A number not given yet is one of a thread that stood here and was forgotten."""
+    is_given = threads.c.last_number >= number
+    thread = update(threads).where(places.thread_is(place), is_given)
     connection.execute(thread.values(first_kept=number))
 
 

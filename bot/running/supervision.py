@@ -12,6 +12,8 @@ from bot.types import AdapterState
 logger = logging.getLogger(__name__)
 
 _FIRST_DELAY, _MAX_DELAY = 1.0, 300.0
+_STEADY_SECONDS = 60.0
+"""Who dies sooner after connecting is not connected anew at once: platforms ban that."""
 
 
 class Supervisor:
@@ -34,25 +36,29 @@ class Supervisor:
         while True:
             try:
                 await self._serve()
-                self._report("down", "the line was closed")
+                self._report_down("the line was closed")
             except ParleyError as error:
-                self._report("down", str(error))
+                self._report_down(str(error))
             except Exception as error:  # one adapter must not take the others down
                 logger.exception("%s failed", self.adapter.name)
-                self._report("down", f"unexpected {type(error).__name__}; see the log")
+                self._report_down(f"unexpected {type(error).__name__}; see the log")
             self.settled.set()
             await self._clock.sleep(self._delay)
             self._delay = min(2 * self._delay, _MAX_DELAY)
 
     async def _serve(self) -> None:
         async with self.adapter:
-            self._delay = _FIRST_DELAY
             self.state = AdapterState(self.adapter.name, "up")
             logger.info("%s is connected", self.adapter.name)
             self.settled.set()
             await self.go.wait()
-            await self.adapter.listen(self._handler)
+            began_at = self._clock.monotonic()
+            try:
+                await self.adapter.listen(self._handler)
+            finally:
+                if self._clock.monotonic() - began_at >= _STEADY_SECONDS:
+                    self._delay = _FIRST_DELAY
 
-    def _report(self, status: str, why: str) -> None:
+    def _report_down(self, why: str) -> None:
         self.state = AdapterState(self.adapter.name, "down", why)
-        logger.warning("%s is %s and is tried again: %s", self.adapter.name, status, why)
+        logger.warning("%s is down and is tried again: %s", self.adapter.name, why)

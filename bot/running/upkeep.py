@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 _REREAD_SECONDS = 2.0
 _PRUNE_SECONDS = 3600.0
 _LAG_SECONDS = 0.25
-_KEYS_ONLY = timedelta(days=36_500)
-"""With no retention set turns stay, and only the keys of forgotten ones are dropped."""
 
 
 async def reread_personalities(book: PersonalityBook, clock: Clock) -> None:
@@ -29,11 +27,14 @@ async def reread_personalities(book: PersonalityBook, clock: Clock) -> None:
 
 
 async def prune(store: ThreadStore, retention_days: float, clock: Clock) -> None:
-    """Every hour delete turns older than ``retention_days``; 0 keeps them for ever."""
-    age = timedelta(days=retention_days) if retention_days else _KEYS_ONLY
+    """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
+
+    Keys of what is gone are dropped in any case.
+    """
     while True:
+        before = clock.now() - timedelta(days=retention_days) if retention_days else None
         try:
-            num_pruned = await store.prune(clock.now() - age)
+            num_pruned = await store.prune(before)
             if num_pruned:
                 logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
         except ParleyError as error:

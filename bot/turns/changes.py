@@ -31,7 +31,7 @@ class Changes:
             if live is None or not self._may_stop(live, request):
                 return
             if await self._parts.store.accept_event(request):
-                await self._turns.stop(live)
+                self._turns.stop(live)
 
     async def delete(self, deleted: QuestionDeleted) -> None:
         """Whoever could delete the question may stop its reply; what is shown of it stays."""
@@ -40,7 +40,7 @@ class Changes:
             if turn is None or turn.message_id != deleted.message_id:
                 return
             if live := self._turns.lanes.find(turn.id):
-                await self._turns.stop(live)
+                self._turns.stop(live)
 
     async def edit(self, edited: QuestionEdited) -> None:
         text = clean(edited.text).strip()

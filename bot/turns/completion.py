@@ -20,6 +20,7 @@ from bot.types import (
     GenerationRequest,
     Person,
     Personality,
+    Place,
     Sampling,
 )
 
@@ -42,8 +43,10 @@ class Completions:
     async def begin(self, request: CompletionRequest) -> Generation:
         if self._closed:
             raise EngineFailed("Parley is stopping; please try again in a moment.")
+        account = Place("http", request.account, "", "")
+        person = self._person(request, account)
+        self._parts.access.check_program(account.workspace_form, person)
         personality = self._personality(request)
-        person = Person(self._person_id(request))
         if request.user is None:
             return await self._generate(request, personality, person, release=lambda: None)
         self._parts.access.admit(person)
@@ -105,12 +108,14 @@ class Completions:
             return None
         return self._parts.personalities.get(request.personality)
 
-    def _person_id(self, request: CompletionRequest) -> str:
-        """Without ``user`` every call is a person of its own, for fairness."""
-        account = f"http:{_part(request.account)}"
+    def _person(self, request: CompletionRequest, account: Place) -> Person:
+        """Without ``user`` every call is a person of its own, for fairness.
+
+        No user can be named like one of those: a text form escapes ``#``.
+        """
         if request.user is None:
-            return f"{account}/#{next(self._numbers)}"
-        return f"{account}/{_part(request.user)}"
+            return Person(f"{account.workspace_form}/#{next(self._numbers)}")
+        return Person.at(account, request.user)
 
 
 class CountedGeneration:

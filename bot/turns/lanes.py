@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 from bot.ports import Clock
@@ -13,7 +14,11 @@ from bot.types import Place
 
 
 class Lanes:
-    """Every turn that is not finished: held (recovered), waiting behind another, or begun."""
+    """Every turn that is not finished: held (recovered), waiting behind another, or begun.
+
+    Whoever waits has a task already, which shows so; a turn that was given up ends without
+    waiting its turn.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,11 @@ class Lanes:
     def num_waiting(self) -> int:
         return len(self._live) - len(self._begun)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether anything goes on by itself: what waits in a pause does not."""
+        return bool(self._begun) or any(each.is_given_up for each in self._live.values())
+
     def add(self, live: LiveTurn) -> None:
         """Begin it, or let it wait its turn; what is held of its thread goes first."""
         self._register(live)
@@ -73,20 +83,17 @@ class Lanes:
         self._enqueue(live)
         return live
 
-    def waits(self, live: LiveTurn) -> bool:
-        """Whether it has not begun."""
-        return self._begun.get(live.place) is not live
+    def has_begun(self, live: LiveTurn) -> bool:
+        return self._begun.get(live.place) is live
 
-    def remove(self, live: LiveTurn) -> bool:
-        """Take it out if it has not begun; False if it has."""
-        if not self.waits(live):
-            return False
+    def let_pass(self, live: LiveTurn) -> None:
+        """It was given up: it ends at once, whatever its thread waits for."""
         if live in self._held:
             self._held.remove(live)
+            self.tasks.spawn(self._drive(live))
         elif live in self._waiting.get(live.place, ()):
             self._waiting[live.place].remove(live)
-        self._leave(live)
-        return True
+            self._move_up(live.place)
 
     def pause(self) -> None:
         """Nothing begins any more; what has begun goes on."""
@@ -103,15 +110,19 @@ class Lanes:
 
     def _enqueue(self, live: LiveTurn) -> None:
         self._waiting.setdefault(live.place, deque()).append(live)
-        self._begin_next(live.place)
+        self._move_up(live.place)
+        self.tasks.spawn(self._drive(live))
 
-    def _begin_next(self, place: Place) -> None:
-        waiting = self._waiting.get(place)
+    def _move_up(self, place: Place) -> None:
+        waiting = self._waiting.get(place, deque())
+        if waiting and place not in self._begun and not self._paused:
+            live = self._begun[place] = waiting.popleft()
+            live.may_go_on.set()
+        line = [each for each in (self._begun.get(place), *waiting) if each]
+        for num_ahead, (ahead, live) in enumerate(pairwise(line), start=1):
+            live.wait_behind(ahead, num_ahead)
         if not waiting:
             self._waiting.pop(place, None)
-        elif place not in self._begun and not self._paused:
-            live = self._begun[place] = waiting.popleft()
-            self.tasks.spawn(self._drive(live))
 
     async def _drive(self, live: LiveTurn) -> None:
         try:
@@ -121,13 +132,15 @@ class Lanes:
 
     def _finished(self, live: LiveTurn) -> None:
         """Without a pause after the run, so that nobody halts a turn that has ended."""
-        del self._begun[live.place]
+        if self.has_begun(live):
+            del self._begun[live.place]
+        elif live in self._waiting.get(live.place, ()):
+            self._waiting[live.place].remove(live)
         self._leave(live)
-        self._begin_next(live.place)
+        self._move_up(live.place)
 
     def _leave(self, live: LiveTurn) -> None:
-        if self._live.pop(live.id, None) is None:
-            return
+        del self._live[live.id]
         channel = live.place.channel_form
         self._per_channel[channel] -= 1
         if not self._per_channel[channel]:

@@ -81,6 +81,13 @@ def in_line(place: int, wait: float | None = None) -> str:
     return f"{who}, about {_rounded(wait)}…"
 
 
+def in_thread(num_ahead: int) -> str:
+    """While earlier questions of the same thread are answered."""
+    if num_ahead == 1:
+        return "Next in this thread…"
+    return f"{ordinal(num_ahead)} in line in this thread…"
+
+
 def ordinal(number: int) -> str:
     last = number % 10 if number % 100 not in (11, 12, 13) else 0
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"

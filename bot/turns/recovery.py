@@ -9,8 +9,10 @@ from bot.turns.ending import INTERRUPTED, TRIED_TWICE, Ending
 from bot.turns.lanes import Lanes
 from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts
-from bot.turns.turn import MAX_ATTEMPTS, TurnRunner
+from bot.turns.turn import TurnRunner
 from bot.types import Turn
+
+MAX_ATTEMPTS = 2
 
 
 class Recovery:
@@ -31,7 +33,7 @@ class Recovery:
     async def _sort(self, turn: Turn) -> None:
         live = LiveTurn(turn, search_first=True)
         if turn.place.adapter not in self._parts.adapters:
-            await self._runner.finish(live, INTERRUPTED)
+            await self._runner.closing.finish(live, INTERRUPTED)
         elif ending := self._verdict(turn):
             self.tasks.spawn(self._runner.conclude(live, ending))
         else:

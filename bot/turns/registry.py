@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from bot.turns.lanes import Lanes
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
 from bot.turns.turn import TurnRunner
 from bot.types import Person, Place, Turn
 
+logger = logging.getLogger(__name__)
+
 
 class Turns:
     def __init__(self, parts: Parts, runner: TurnRunner) -> None:
         self._parts = parts
-        self._runner = runner
         self.lanes = Lanes(runner.run, self._ended, parts.clock)
         self._reviving: set[str] = set()
 
@@ -24,38 +27,49 @@ class Turns:
         """Only the asker or an admin may stop or retry."""
         return turn.person.id == person.id or self._parts.access.is_admin(person)
 
-    async def stop(self, live: LiveTurn) -> None:
+    def stop(self, live: LiveTurn) -> None:
         """At once, ahead of whatever the thread waits for."""
-        if self.lanes.remove(live):
-            await self._runner.stop_unbegun(live)
-        else:
-            live.halt(Wish.STOP)
+        self._give_up(live, Wish.STOP)
 
     def newest_of(self, place: Place, person: Person) -> LiveTurn | None:
-        """What the word ``stop`` means: the speaker's own; for an admin else anybody's."""
+        """What the word ``stop`` means: the speaker's own; for an admin else anybody's.
+
+        One that is ending already is meant only if there is no other.
+        """
         live = self.lanes.of_thread(place)
         own = [each for each in live if each.turn.person.id == person.id]
         if not own and self._parts.access.is_admin(person):
             own = live
-        return own[-1] if own else None
+        going_on = [each for each in own if not each.is_given_up]
+        meant = going_on or own
+        return meant[-1] if meant else None
 
     async def retry(self, turn: Turn) -> None:
         """Answer a finished turn anew, into the same messages.
 
         Raises ``OverLimit``: a reply costs the same the second time.
         """
-        if turn.id in self._reviving or self.lanes.find(turn.id):
-            return
-        self._parts.access.admit(turn.person)
+        if live := self.lanes.find(turn.id):
+            if live.is_concluded and self.lanes.has_begun(live):
+                live.halt(Wish.RESTART)
+        elif turn.id not in self._reviving:
+            self._parts.access.admit(turn.person)
+            if again := await self._revive(turn):
+                self.begin(again)
+
+    async def _revive(self, turn: Turn) -> Turn | None:
+        """None if it was forgotten meanwhile."""
+        again = None
         self._reviving.add(turn.id)
         try:
             again = await self._parts.store.requeue(turn.id, attempts=0)
-        except BaseException:
-            self._parts.access.release(turn.person)
-            raise
+        except LookupError:
+            logger.info("turn %s was forgotten before it could be answered again", turn.id)
         finally:
             self._reviving.discard(turn.id)
-        self.begin(again)
+            if again is None:
+                self._parts.access.release(turn.person)
+        return again
 
     async def edit(self, turn: Turn, text: str) -> None:
         """The question reads ``text`` now; if it is the thread's newest it is answered anew.
@@ -64,17 +78,17 @@ class Turns:
         """
         await self._parts.store.edit_question(turn.id, text)
         live = self.lanes.find(turn.id)
-        if live is not None:
-            if not self.lanes.waits(live):
-                live.halt(Wish.RESTART)
-        elif turn.state.is_finished and await self._is_newest(turn):
-            await self.retry(turn)
+        is_over = live.is_concluded if live else turn.state.is_finished
+        if is_over:
+            if await self._is_newest(turn):
+                await self.retry(turn)
+        elif live and self.lanes.has_begun(live):
+            live.halt(Wish.RESTART)
 
     async def forget(self, place: Place) -> int:
         """Delete the thread with what is under way in it; how many turns it had."""
         for live in self.lanes.of_thread(place):
-            if not self.lanes.remove(live):
-                live.halt(Wish.FORGET)
+            self._give_up(live, Wish.FORGET)
         return len(await self._parts.store.forget(place))
 
     async def put_back(self) -> None:
@@ -82,13 +96,15 @@ class Turns:
         begun = self.lanes.begun
         await self.lanes.tasks.cancel()
         for live in begun:
-            turn = await self._parts.store.turn(live.id)
-            if turn and not (turn.state.is_finished or live.is_forgotten):
-                await self._parts.store.requeue(turn.id, attempts=max(0, turn.attempts - 1))
+            await self._parts.store.put_back(live.id)
+
+    def _give_up(self, live: LiveTurn, wish: Wish) -> None:
+        live.halt(wish)
+        self.lanes.let_pass(live)
 
     async def _is_newest(self, turn: Turn) -> bool:
         turns = await self._parts.store.turns(turn.place)
-        return not turns or turns[-1].number <= turn.number
+        return bool(turns) and turns[-1].id == turn.id
 
     def _ended(self, live: LiveTurn) -> None:
         if live.admitted:

@@ -14,14 +14,13 @@ from bot.errors import (
     PromptTooLong,
     QueueFull,
     RequestError,
-    StorageFull,
 )
 from bot.ports import Generation
 from bot.reply import ReplyEditor
-from bot.tasks import TaskSet
-from bot.turns.ending import RETRY, STOPPED, TRIED_TWICE, Ending, ending_of, failed
-from bot.turns.line import Line, in_line
-from bot.turns.live import LiveTurn, Wish
+from bot.turns.closing import Closing
+from bot.turns.ending import RETRY, STOPPED, Ending, ending_of, failed
+from bot.turns.line import Line, in_line, in_thread
+from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts
 from bot.types import (
     Delta,
@@ -35,8 +34,6 @@ from bot.types import (
 logger = logging.getLogger(__name__)
 
 THINKING = "Thinking…"
-MAX_ATTEMPTS = 2
-_DISK_POLL_SECONDS = 10.0
 
 
 class TurnRunner:
@@ -50,53 +47,55 @@ class TurnRunner:
         self._parts = parts
         self._line = Line(parts.clock)
         self._queued: set[str] = set()
-        self.background = TaskSet(parts.clock)
+        self.closing = Closing(parts)
 
     async def run(self, live: LiveTurn) -> None:
         """Until the turn has ended; from the start again if its question was edited."""
-        try:
-            await self._run_once(live)
-            while live.begin_again():
-                live.turn = await self._parts.store.requeue(live.id, attempts=0)
-                await self._run_once(live)
-        except Exception as error:  # one turn never takes others down
-            if not live.is_forgotten:
-                await self._fail(live, error)
+        while await self._must_run_again(live):
+            pass
 
     async def conclude(self, live: LiveTurn, ending: Ending) -> None:
         """Give a turn that is not running its last word."""
         async with self._editor(live) as editor:
             await self._deliver(live, editor, ending)
 
-    async def stop_unbegun(self, live: LiveTurn) -> None:
-        """Silently, unless a message of ours waits to be filled."""
-        if live.turn.posts:
-            self.background.spawn(self.conclude(live, STOPPED))
-        else:
-            await self.finish(live, STOPPED)
+    async def _must_run_again(self, live: LiveTurn) -> bool:
+        """Run it once; whether its question was edited meanwhile."""
+        try:
+            if await self._was_overtaken(live):
+                return True
+        except Exception as error:  # one turn never takes others down
+            await self._fail(live, error)
+        return live.begin_again()
 
-    async def _run_once(self, live: LiveTurn) -> None:
-        live.turn = await self._parts.store.begin(live.id)
+    async def _was_overtaken(self, live: LiveTurn) -> bool:
+        """Run it to its end, unless its question is edited before."""
         async with self._editor(live) as editor:
-            editor.wait(THINKING)
             ending = await self._answer(live, editor)
-            if live.wish is not Wish.RESTART:
-                await self._deliver(live, editor, ending)
+            if live.begin_again():
+                return True
+            await self._deliver(live, editor, ending)
+        return False
 
     async def _answer(self, live: LiveTurn, editor: ReplyEditor) -> Ending:
-        if live.turn.attempts > MAX_ATTEMPTS:
-            return TRIED_TWICE
+        await live.reach_the_front(lambda num_ahead: editor.wait(in_thread(num_ahead)))
+        if live.is_given_up:
+            return STOPPED
         try:
+            await self._begin(live)
+            editor.wait(THINKING)
             generation = await self._submit(live, editor)
         except PromptTooLong as error:
-            return failed(f"{error} Please shorten the question.")
+            return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
-        except LookupError:
-            if live.is_forgotten:
-                return STOPPED
-            raise
         return await self._read(live, generation, editor) if generation else STOPPED
+
+    async def _begin(self, live: LiveTurn) -> None:
+        if live.is_anew:
+            await self._parts.store.requeue(live.id, attempts=0)
+            live.is_anew = live.is_concluded = False
+        live.refresh(await self._parts.store.begin(live.id))
 
     async def _submit(self, live: LiveTurn, editor: ReplyEditor) -> Generation | None:
         request = await self._request(live.turn)
@@ -131,11 +130,11 @@ class TurnRunner:
 
         async def attempt() -> Generation:
             if live.turn.state is TurnState.QUEUED:
-                live.turn = await store.begin(live.id)
+                live.refresh(await store.begin(live.id))
             try:
                 return await self._parts.generator.generate(request)
             except QueueFull:
-                live.turn = await store.requeue(live.id, attempts=live.turn.attempts - 1)
+                live.refresh(await store.requeue(live.id, attempts=live.turn.attempts - 1))
                 raise
 
         return attempt
@@ -173,56 +172,21 @@ class TurnRunner:
             await editor.finish(ending.shown)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", live.id, error)
-        await self.finish(live, ending)
-
-    async def finish(self, live: LiveTurn, ending: Ending) -> None:
-        """What a full disk cannot take now it gets later: the person has their reply."""
-        try:
-            await self._store(live, ending)
-        except StorageFull as error:
-            logger.error("the end of turn %s waits for room on disk: %s", live.id, error)
-            self.background.spawn(self._finish_later(live, ending))
-
-    async def _finish_later(self, live: LiveTurn, ending: Ending) -> None:
-        await self._parts.clock.sleep(_DISK_POLL_SECONDS)
-        await self.finish(live, ending)
-
-    async def _store(self, live: LiveTurn, ending: Ending) -> None:
-        if live.is_forgotten:
-            return
-        await self._parts.store.finish(
-            live.id,
-            ending.state,
-            reply=ending.reply,
-            reason=ending.reason,
-            usage=ending.usage,
-        )
-        self._parts.metrics.turns.labels(live.place.adapter, ending.state.value).inc()
-        if ending.reply:
-            self.background.spawn(self._trim(live))
-
-    async def _trim(self, live: LiveTurn) -> None:
-        """Drop old turns in one big step now, so that the next question finds room."""
-        parts = self._parts
-        turns = [turn for turn in await parts.store.turns(live.place) if turn.state.is_finished]
-        try:
-            number = await prompt.trim(
-                parts.generator,
-                await parts.personality_of(live.place),
-                turns,
-                max_tokens=parts.rules.max_tokens,
-            )
-            if number is not None and not live.is_forgotten:
-                await parts.store.keep_from(live.place, number)
-        except ParleyError as error:
-            logger.warning("a thread could not be trimmed: %s", error)
+        await self.closing.finish(live, ending)
 
     async def _fail(self, live: LiveTurn, error: Exception) -> None:
-        logger.error("turn %s failed", live.id, exc_info=error)
-        why = str(error) if isinstance(error, ParleyError) else "Something went wrong inside me."
-        live.turn = await self._parts.store.turn(live.id) or live.turn
+        """Say so in the reply's own message; the turn ends even where that is impossible."""
         live.search_first = True
-        await self.conclude(live, failed(f"{why} {RETRY}"))
+        if live.is_forgotten:
+            ending = STOPPED
+        else:
+            logger.error("turn %s failed", live.id, exc_info=error)
+            ending = failed(f"{_why(error)} {RETRY}")
+        try:
+            await self.conclude(live, ending)
+        except Exception:  # a platform's or the store's defect: of this turn, too
+            logger.exception("the failure of turn %s could not be told", live.id)
+            await self.closing.finish(live, ending)
 
     def _editor(self, live: LiveTurn) -> ReplyEditor:
         turn, parts = live.turn, self._parts
@@ -240,6 +204,7 @@ class TurnRunner:
 
     async def _record(self, live: LiveTurn, part: int, message_id: str | None) -> None:
         """The reply goes on where this fails; a later process then has to search for it."""
+        live.note_post(part, message_id)
         if live.is_forgotten:
             return
         try:
@@ -247,5 +212,9 @@ class TurnRunner:
                 await self._parts.store.remove_post(live.id, part)
             else:
                 await self._parts.store.add_post(live.id, part, message_id)
-        except StorageFull as error:
+        except ParleyError as error:
             logger.error("a message of turn %s is not recorded: %s", live.id, error)
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, ParleyError) else "Something went wrong inside me."

@@ -5,11 +5,11 @@ clock. ``until`` lets time pass until something is seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
@@ -47,6 +47,45 @@ def place(thread: str = "t1", channel: str = "C") -> Place:
     return Place("fake", "W", channel, thread)
 
 
+class WatchedStore:
+    """The real store, of which one can wait until nothing is asked of it any more."""
+
+    def __init__(self, store: SqlThreadStore) -> None:
+        self._store = store
+        self._calls: set[asyncio.Future[Any]] = set()
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._store, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            task = asyncio.ensure_future(method(*args, **kwargs))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+            return await asyncio.shield(task)
+
+        return call
+
+    async def rest(self) -> bool:
+        """Wait for what is asked now; False if nothing was."""
+        if not self._calls:
+            return False
+        await asyncio.wait(self._calls)
+        return True
+
+
+class TalkClock(FakeClock):
+    """Time stands still while SQLite's threads work, however busy the machine is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: WatchedStore | None = None
+
+    async def settle(self) -> None:
+        await super().settle()
+        while self.store and await self.store.rest():
+            await super().settle()
+
+
 class Talk:
     """What people do and see."""
 
@@ -56,7 +95,8 @@ class Talk:
         store: ThreadStore,
         platform: FakePlatform,
         generator: ScriptedGenerator,
-        clock: FakeClock,
+        clock: TalkClock,
+        access: Access,
         metrics: Metrics,
     ) -> None:
         self.service = service
@@ -64,6 +104,7 @@ class Talk:
         self.platform = platform
         self.generator = generator
         self.clock = clock
+        self.access = access
         self.metrics = metrics
 
     async def ask(
@@ -159,9 +200,9 @@ class Talk:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Time passes quickly until ``condition`` holds; a minute of it is too long."""
         for _ in range(600):
+            await self.clock.settle()
             if condition():
                 return
-            await asyncio.sleep(0.001)
             await self.clock.advance(0.1)
         raise AssertionError(f"it did not come to that; people see {self.platform.messages}")
 
@@ -174,9 +215,7 @@ class Talk:
 
     async def quiet(self) -> None:
         """A while in which whatever is to happen does."""
-        for _ in range(30):
-            await asyncio.sleep(0.001)
-            await self.clock.advance(0.1)
+        await self.clock.advance(3)
 
     async def generation(self) -> ScriptedGeneration:
         """The next one that the test leads."""
@@ -195,12 +234,16 @@ class Talk:
         return turn
 
     async def ended(self, question: Question) -> Turn:
+        """Until the turn is finished on disk, and its thread free for the next."""
         for _ in range(600):
             turn = await self.turn(question)
-            if turn.state.is_finished:
+            if turn.state.is_finished and not self.is_under_way(turn):
                 return turn
             await self.clock.advance(0.1)
         raise AssertionError(f"the turn is still {turn}")
+
+    def is_under_way(self, turn: Turn) -> bool:
+        return self.service._turns.lanes.find(turn.id) is not None
 
 
 def book(folder: Path) -> PersonalityBook:
@@ -210,18 +253,22 @@ def book(folder: Path) -> PersonalityBook:
     return PersonalityBook.load(folder, "assistant")
 
 
-async def open_test_store(folder: Path, clock: FakeClock) -> SqlThreadStore:
-    return await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+async def open_test_store(folder: Path, clock: TalkClock) -> ThreadStore:
+    """From now on ``clock`` waits for it."""
+    clock.store = WatchedStore(await open_store(f"sqlite:///{folder / 'parley.db'}", clock))
+    return cast(ThreadStore, clock.store)
 
 
 async def make(
     folder: Path,
     store: ThreadStore,
     *,
-    clock: FakeClock,
+    clock: TalkClock,
     platform: FakePlatform | None = None,
     generator: ScriptedGenerator | None = None,
+    allow: Sequence[str] = (),
     deny: Sequence[str] = (),
+    direct_messages: bool = True,
     max_in_flight: int = 0,
     per_minute: int = 0,
     max_waiting_per_channel: int = 50,
@@ -230,17 +277,20 @@ async def make(
     platform = platform or RichFakePlatform(clock)
     generator = generator or ScriptedGenerator()
     metrics = Metrics()
+    access = Access(
+        allow=allow,
+        deny=deny,
+        admins=[BOSS.id],
+        direct_messages=direct_messages,
+        max_in_flight=max_in_flight,
+        per_minute=per_minute,
+        clock=clock,
+    )
     service = ConversationService(
         store=store,
         generator=generator,
         personalities=await asyncio.to_thread(book, folder / "personalities"),
-        access=Access(
-            deny=deny,
-            admins=[BOSS.id],
-            max_in_flight=max_in_flight,
-            per_minute=per_minute,
-            clock=clock,
-        ),
+        access=access,
         adapters={"fake": platform},
         clock=clock,
         metrics=metrics,
@@ -250,13 +300,13 @@ async def make(
             max_waiting_per_channel=max_waiting_per_channel,
         ),
     )
-    return Talk(service, store, platform, generator, clock, metrics)
+    return Talk(service, store, platform, generator, clock, access, metrics)
 
 
 @asynccontextmanager
 async def talking(folder: Path, **options: Any) -> AsyncIterator[Talk]:
     """A Parley that runs from start to close."""
-    clock = options.pop("clock", None) or FakeClock()
+    clock = options.pop("clock", None) or TalkClock()
     store = await open_test_store(folder, clock)
     talk = await make(folder, store, clock=clock, **options)
     await talk.service.start()

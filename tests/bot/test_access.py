@@ -31,6 +31,15 @@ def lets_in(access: Access, place: Place, person: Person, *, is_direct: bool = F
     return True
 
 
+def lets_program_in(access: Access, user: str) -> bool:
+    account = Place("http", "bot", "", "")
+    try:
+        access.check_program(account.workspace_form, Person.at(account, user))
+    except AccessDenied:
+        return False
+    return True
+
+
 def test_without_lists_everybody_may_ask() -> None:
     assert lets_in(policy(), SLACK, ADA)
     assert lets_in(policy(), SLACK, ADA, is_direct=True)
@@ -98,6 +107,29 @@ def test_direct_messages_can_be_closed() -> None:
     assert lets_in(closed, SLACK, ADA)
     with pytest.raises(AccessDenied, match="mention me in a channel"):
         closed.check(SLACK, ADA, is_direct=True)
+
+
+@pytest.mark.parametrize("rule", ["http:bot/eve", "http:bot", "http:*", "*", "http:*/eve"])
+def test_a_program_is_denied_by_key_or_user(rule: str) -> None:
+    assert not lets_program_in(policy(deny=[rule]), "eve")
+
+
+@pytest.mark.parametrize("rule", ["http:bot/eve", "http:bot", "http:*"])
+def test_an_allow_list_that_speaks_of_programs_counts_for_them(rule: str) -> None:
+    assert lets_program_in(policy(allow=[rule]), "eve")
+    assert not lets_program_in(policy(allow=["http:other", "http:bot/ada"]), "eve")
+
+
+def test_an_allow_list_of_platforms_does_not_lock_programs_out() -> None:
+    assert lets_program_in(policy(allow=["slack:T01"], direct_messages=False), "eve")
+
+
+def test_an_address_as_a_programs_user_may_be_typed_as_it_is() -> None:
+    assert not lets_program_in(policy(deny=["http:bot/eve@example.org"]), "eve@example.org")
+
+
+def test_an_admin_of_the_api_needs_no_place_in_the_allow_list() -> None:
+    assert lets_program_in(policy(allow=["http:other"], admins=["http:bot/eve"]), "eve")
 
 
 def test_admins_are_people_and_roles() -> None:

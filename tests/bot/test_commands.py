@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,15 @@ async def test_retry_answers_again_in_the_same_message(talk: Talk) -> None:
 
 
 async def test_retry_twice_at_once_answers_once(talk: Talk) -> None:
-    await talk.answered("How are you?", "Bad.")
-    talk.generator.replies.extend(["Good.", "Better."])
+    question = await talk.answered("How are you?", "Bad.")
     await asyncio.gather(talk.ask("retry"), talk.ask("retry"))
-    await talk.sees("Good.")
+    generation = await talk.generation()
+    generation.say("Good.")
+    generation.finish()
+    await talk.ended(question)
     await talk.quiet()
-    assert "Good." in talk.visible()
+    assert talk.visible()[0] == "Good."
+    assert len(talk.generator.generations) == 2
 
 
 async def test_only_the_asker_or_an_admin_may_retry(talk: Talk) -> None:
@@ -106,10 +110,29 @@ async def test_forgetting_a_thread_in_which_others_spoke_needs_an_admin(talk: Ta
 async def test_a_remark_of_somebody_else_counts_as_having_spoken(talk: Talk) -> None:
     await talk.answered("One?", "First.")
     await talk.ask("Hm.", person=BOB, is_mention=False, mentions_others=True)
-    await talk.answered("Two?", "Second.")
     await talk.ask("forget")
     await talk.until(lambda: bool(talk.whispers(ADA)))
-    assert len(await talk.store.turns(place())) == 2
+    assert len(await talk.store.turns(place())) == 1
+
+
+async def test_ones_own_remark_and_another_name_do_not_count_as_somebody_else(talk: Talk) -> None:
+    await talk.answered("One?", "First.")
+    renamed = replace(ADA, name="Ada Lovelace")
+    await talk.ask("Hm.", person=renamed, is_mention=False, mentions_others=True)
+    await talk.ask("forget")
+    await talk.until(lambda: len(talk.visible()) == 2)
+    assert await talk.store.turns(place()) == []
+
+
+async def test_who_spoke_before_the_context_of_the_model_begins_spoke_all_the_same(
+    talk: Talk,
+) -> None:
+    await talk.answered("One?", "First.", person=BOB)
+    await talk.answered("Two?", "Second.")
+    await talk.store.keep_from(place(), 2)
+    await talk.ask("forget")
+    await talk.until(lambda: bool(talk.whispers(ADA)))
+    assert len(await talk.store.turns(place())) == 1
 
 
 async def test_forget_ends_what_is_under_way_and_keeps_nothing_of_it(talk: Talk) -> None:
@@ -117,11 +140,11 @@ async def test_forget_ends_what_is_under_way_and_keeps_nothing_of_it(talk: Talk)
     await talk.ask("Two?")
     generation = await talk.generation()
     generation.say("Fir")
-    await talk.sees("Fir")
+    await talk.sees("Fir", "Next in this thread…")
     await talk.ask("forget")
     await talk.quiet()
     assert generation.is_cancelled
-    assert talk.visible()[0] == "Fir\n\n_(stopped)_"
+    assert talk.visible()[:2] == ["Fir\n\n_(stopped)_", "Stopped."]
     assert await talk.store.turns(place()) == []
     assert await talk.store.unfinished() == []
     await talk.answered("Three?", "Third.")

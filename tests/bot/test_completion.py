@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import EngineFailed, OverLimit, PromptTooLong, QueueFull, UnknownPersonality
+from bot.errors import (
+    AccessDenied,
+    EngineFailed,
+    OverLimit,
+    PromptTooLong,
+    QueueFull,
+    UnknownPersonality,
+)
 from bot.ports import Generation
 from bot.types import (
     ChatMessage,
@@ -130,6 +137,38 @@ async def test_without_a_user_every_call_is_a_person_of_its_own(talk: Talk) -> N
         await talk.service.complete(HELLO)
     people = {each.request.person for each in talk.generator.generations}
     assert len(people) == 3
+
+
+@pytest.mark.parametrize("rule", ["http:local/u", "http:*"])
+async def test_a_denied_program_is_refused_before_anything_is_asked(
+    tmp_path: Path, rule: str
+) -> None:
+    async with talking(tmp_path, deny=[rule], max_in_flight=1) as talk:
+        with pytest.raises(AccessDenied):
+            await talk.service.complete(replace(HELLO, user="u"))
+        assert talk.generator.generations == []
+        assert talk.access.remainder(Person("http:local/u")).in_flight == 1
+
+
+async def test_a_denied_user_of_a_key_leaves_the_others_and_the_nameless_alone(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, deny=["http:local/u"]) as talk:
+        await talk.service.complete(HELLO)
+        await talk.service.complete(replace(HELLO, user="v"))
+        await talk.service.complete(replace(HELLO, user="u", account="other"))
+
+
+async def test_rules_for_people_on_platforms_do_not_lock_programs_out(tmp_path: Path) -> None:
+    async with talking(tmp_path, allow=["fake:W"], direct_messages=False) as talk:
+        await talk.service.complete(HELLO)
+
+
+async def test_nobody_can_name_a_user_like_a_nameless_call(talk: Talk) -> None:
+    await talk.service.complete(HELLO)
+    nameless = talk.generator.generations[-1].request.person
+    await talk.service.complete(replace(HELLO, user=nameless.rpartition("/")[2]))
+    assert talk.generator.generations[-1].request.person != nameless
 
 
 async def test_names_of_threads_live_under_the_key(talk: Talk) -> None:

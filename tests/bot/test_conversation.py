@@ -10,8 +10,7 @@ import pytest
 
 from bot.errors import EngineFailed, NotPermitted, QueueFull, StorageFull
 from bot.types import FinishReason, Limits, RateRule, TurnState
-from tests.bot.talk import ADA, BOB, Talk, place, talking
-from tests.fakes.clock import FakeClock
+from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform
 
@@ -268,7 +267,7 @@ async def test_a_full_disk_takes_no_reply_from_anybody_and_the_turn_ends_when_th
 async def test_twenty_people_on_a_platform_with_narrow_limits_all_get_their_reply(
     tmp_path: Path,
 ) -> None:
-    clock = FakeClock()
+    clock = TalkClock()
     rules = (
         RateRule(frozenset({"post"}), "channel", 1, 1.0),
         RateRule(frozenset({"edit"}), "workspace", 50, 60.0),

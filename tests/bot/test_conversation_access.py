@@ -9,8 +9,7 @@ import pytest
 
 from bot.errors import StorageFull
 from bot.types import Question, Turn
-from tests.bot.talk import ADA, BOB, Talk, place, talking
-from tests.fakes.clock import FakeClock
+from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import FakePlatform
 
 
@@ -32,7 +31,7 @@ async def test_a_refused_person_is_told_once_an_hour_and_nothing_is_stored(
 async def test_where_nobody_can_whisper_a_refusal_is_posted_to_who_spoke_to_us(
     tmp_path: Path,
 ) -> None:
-    clock = FakeClock()
+    clock = TalkClock()
     plain = FakePlatform(clock)
     async with talking(tmp_path, clock=clock, platform=plain, deny=[ADA.id]) as talk:
         await talk.answered("One?", "First.", person=BOB)
@@ -80,6 +79,27 @@ async def test_every_way_a_turn_ends_gives_the_place_back(tmp_path: Path) -> Non
         await talk.ask("Seven?", thread="t2")
         await talk.quiet()
         assert talk.whispers(ADA) == []
+
+
+async def test_a_retry_that_cannot_be_stored_or_is_forgotten_gives_the_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with talking(tmp_path, max_in_flight=1) as talk:
+        await talk.answered("One?", "First.")
+        failures = [StorageFull("The disk is full."), LookupError("forgotten")]
+
+        async def requeue(*_: object, **__: object) -> Turn:
+            raise failures.pop(0)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(talk.store, "requeue", requeue)
+            with pytest.raises(StorageFull):
+                await talk.ask("retry")
+            await talk.ask("retry")
+        assert talk.access.remainder(ADA).in_flight == 1
+        talk.generator.replies.append("Again.")
+        await talk.ask("retry")
+        await talk.sees("Again.")
 
 
 async def stop_in_the_line_and_while_running(talk: Talk) -> None:

@@ -83,12 +83,14 @@ async def test_behind_another_turn_of_the_thread_it_never_begins(
     await talk.ask("One?", person=BOB)
     first = await talk.generation()
     question = await talk.ask("Two?")
+    await talk.sees("Thinking…", "Next in this thread…")
     await trigger(talk, question)
-    assert (await talk.turn(question)).state is TurnState.STOPPED
+    assert (await talk.ended(question)).state is TurnState.STOPPED
+    assert talk.visible() == ["Thinking…", "Stopped."]
     first.say("First.")
     first.finish()
     await talk.quiet()
-    assert talk.visible() == ["First."]
+    assert talk.visible() == ["First.", "Stopped."]
     assert len(talk.generator.generations) == 1
 
 
@@ -145,7 +147,7 @@ async def test_the_word_stop_ends_the_speakers_newest_question_only(talk: Talk) 
     bobs = await talk.ask("Two?", person=BOB)
     newest = await talk.ask("Three?")
     await talk.ask("stop")
-    assert (await talk.turn(newest)).state is TurnState.STOPPED
+    assert (await talk.ended(newest)).state is TurnState.STOPPED
     assert not (await talk.turn(first)).state.is_finished
     assert not (await talk.turn(bobs)).state.is_finished
 
@@ -156,6 +158,14 @@ async def test_the_word_stop_delivered_twice_stops_one_turn(talk: Talk) -> None:
     await talk.ask("stop", message_id="s")
     await talk.ask("stop", message_id="s")
     assert not (await talk.turn(first)).state.is_finished
+
+
+async def test_the_word_stop_again_at_once_stops_the_question_before(talk: Talk) -> None:
+    await talk.ask("One?", person=BOB)
+    questions = [await talk.ask("Two?"), await talk.ask("Three?")]
+    await asyncio.gather(talk.ask("stop"), talk.ask("stop"))
+    for question in questions:
+        assert (await talk.ended(question)).state is TurnState.STOPPED
 
 
 async def test_an_admin_who_asked_nothing_stops_the_newest_of_the_thread(talk: Talk) -> None:

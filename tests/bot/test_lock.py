@@ -76,7 +76,7 @@ def test_the_address_is_gone_when_the_lock_is_left(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot be written \(.*\); make it writable or choose"):
+    with pytest.raises(DataError, match=r"file is a file, .*; move it away or choose"):
         DataLock(tmp_path / "file").__enter__()
     assert not is_held(tmp_path / "file")
 

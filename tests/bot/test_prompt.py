@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.errors import PromptTooLong
-from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, clean, trim
+from bot.errors import PersonalityError, PromptTooLong
+from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, trim
 from bot.types import ChatMessage, FinishReason, Person, Personality, Place, Turn, TurnState
 from tests.fakes.generator import ScriptedGenerator, num_tokens
 
@@ -347,3 +348,25 @@ async def test_the_newest_turn_is_kept_even_if_it_is_too_long() -> None:
 async def test_turns_that_do_not_enter_the_prompt_do_not_count() -> None:
     thread = [turn(n, words(500), state=TurnState.FAILED) for n in range(1, 20)]
     assert await next_start([*thread, turn(20)], 4096) is None
+
+
+async def test_prompts_that_leave_no_room_to_talk_are_all_named_at_the_start() -> None:
+    long = [replace(HELPFUL, name=name, prompt=words(980)) for name in ("a", "b")]
+    with pytest.raises(PersonalityError) as caught:
+        await check_prompts(
+            ScriptedGenerator(1000), [HELPFUL, *long], folder=Path("mine"), max_tokens=512
+        )
+    first, second = str(caught.value).splitlines()
+    assert first == (
+        "mine/a.md: the prompt takes 988 of the model's 1,000 tokens, and at most 872 leave room "
+        "to talk; shorten it, or raise PARLEY_CONTEXT."
+    )
+    assert second.startswith("mine/b.md: ")
+
+
+async def test_with_a_prompt_as_long_as_may_be_a_question_can_still_be_answered() -> None:
+    longest = replace(HELPFUL, prompt=words(864))
+    generator = ScriptedGenerator(1000)
+    await check_prompts(generator, [longest], folder=Path("mine"), max_tokens=512)
+    question = asked(1, words(64))
+    assert (await build(generator, longest, [], question, max_tokens=512)).max_tokens == 64

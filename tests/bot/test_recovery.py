@@ -10,11 +10,9 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from bot.errors import Unavailable
-from bot.history import SqlThreadStore
 from bot.ports import ThreadStore
 from bot.types import Place, Question, TurnState
-from tests.bot.talk import BOB, Talk, make, open_test_store, place
-from tests.fakes.clock import FakeClock
+from tests.bot.talk import BOB, Talk, TalkClock, make, open_test_store, place
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import Call, RichFakePlatform
 
@@ -42,7 +40,7 @@ class Mains:
 class MortalStore:
     """The real store, for one process; ``dies_before`` names the call it does not survive."""
 
-    def __init__(self, store: SqlThreadStore, mains: Mains) -> None:
+    def __init__(self, store: ThreadStore, mains: Mains) -> None:
         self._store = store
         self._mains = mains
         self.dies_before: str | None = None
@@ -63,7 +61,7 @@ class MortalPlatform(RichFakePlatform):
     """One process's line to a platform that outlives it: what the dead still send is lost."""
 
     def __init__(
-        self, clock: FakeClock, mains: Mains, before: MortalPlatform | None = None
+        self, clock: TalkClock, mains: Mains, before: MortalPlatform | None = None
     ) -> None:
         super().__init__(clock)
         self._mains = mains
@@ -79,7 +77,7 @@ class MortalPlatform(RichFakePlatform):
 class Machine:
     """One disk and one platform, through any number of lives."""
 
-    def __init__(self, folder: Path, store: SqlThreadStore, clock: FakeClock) -> None:
+    def __init__(self, folder: Path, store: ThreadStore, clock: TalkClock) -> None:
         self._folder = folder
         self.store = store
         self.clock = clock
@@ -124,7 +122,7 @@ class Machine:
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    clock = FakeClock()
+    clock = TalkClock()
     machine = Machine(tmp_path, await open_test_store(tmp_path, clock), clock)
     yield machine
     await machine.close()
@@ -189,6 +187,66 @@ async def test_a_post_killed_before_it_was_recorded_is_found_again(machine: Mach
     second = await machine.boot(answering("Fine."))
     await ended_as(machine, second, question, TurnState.DONE)
     assert second.visible() == ["Fine."]
+
+
+async def test_who_waited_behind_another_is_answered_in_the_message_that_said_so(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    await first.ask("One?")
+    waiting = await first.ask("Two?")
+    await first.sees("Thinking…", "Next in this thread…")
+    await machine.pull_the_plug()
+    second = await machine.boot(answering("First.", "Second."))
+    await ended_as(machine, second, waiting, TurnState.DONE)
+    assert second.visible() == ["First.", "Second."]
+
+
+async def test_a_wait_killed_before_its_message_was_recorded_is_found_again(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    await first.ask("One?")
+    await first.sees("Thinking…")
+    machine.dies_before("add_post")
+    waiting = await first.ask("Two?")
+    await machine.dies()
+    assert first.visible() == ["Thinking…", "Next in this thread…"]
+    second = await machine.boot(answering("First.", "Second."))
+    await ended_as(machine, second, waiting, TurnState.DONE)
+    assert second.visible() == ["First.", "Second."]
+
+
+async def test_what_was_posted_but_not_recorded_is_found_when_it_is_stopped_before_it_goes_on(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    await first.ask("Elsewhere?", thread="t0")
+    await first.sees("Thinking…", thread="t0")
+    machine.dies_before("add_post")
+    left = await first.ask("One?")
+    await machine.dies()
+    assert first.visible() == ["Thinking…"]
+    second = await machine.boot()
+    await second.generation()
+    await second.react(left.message_id, "octagonal_sign")
+    await ended_as(machine, second, left, TurnState.STOPPED)
+    assert second.visible() == ["Stopped."]
+
+
+async def test_who_waited_too_long_for_a_restart_is_told_so_in_the_same_message(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    await first.ask("One?")
+    waiting = await first.ask("Two?")
+    await first.sees("Thinking…", "Next in this thread…")
+    await machine.pull_the_plug()
+    await machine.clock.advance(1000)
+    second = await machine.boot()
+    await ended_as(machine, second, waiting, TurnState.INTERRUPTED)
+    assert all("I was interrupted" in text for text in second.visible())
+    assert len(second.visible()) == 2
 
 
 async def test_a_kill_between_the_final_edit_and_the_end_on_disk_doubles_nothing(
@@ -320,16 +378,18 @@ async def test_what_a_drain_cuts_off_is_queued_as_if_never_tried(machine: Machin
     generation = await first.generation()
     generation.say("Fir")
     await first.sees("Fir")
+    waiting = await first.ask("Two?")
+    await first.sees("Fir", "Next in this thread…")
     drain = asyncio.ensure_future(first.service.drain(2))
     await first.until(drain.done)
     await first.close()
     assert generation.is_cancelled
     turn = await first.turn(question)
     assert (turn.state, turn.attempts) == (TurnState.QUEUED, 0)
-    assert first.visible() == ["Fir"]
-    second = await machine.boot(answering("First."))
-    await second.ended(question)
-    assert second.visible() == ["First."]
+    assert first.visible() == ["Fir", "Next in this thread…"]
+    second = await machine.boot(answering("First.", "Second."))
+    await second.ended(waiting)
+    assert second.visible() == ["First.", "Second."]
 
 
 async def test_a_drain_does_not_wait_for_a_platform_that_is_out_of_reach(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -190,6 +190,23 @@ class _Remarks(_Fixtures):
         assert not await store.knows(HERE)
         assert (await accepted(store, ask("2"))).remarks == ()
 
+    async def test_whoever_asked_or_remarked_is_a_speaker_of_the_thread_and_nobody_else(
+        self, store: ThreadStore
+    ) -> None:
+        eve = Person("slack:T1/U3", "Ann")
+        await answered(store, ask("1"))
+        await accepted(store, ask("2", place=ELSEWHERE, person=BOB))
+        await store.keep_from(HERE, 2)
+        assert await store.speakers(HERE) == {ANN.id}
+
+        await store.add_remark(ask("3", "Hm", person=eve))
+        assert await store.speakers(HERE) == {ANN.id, eve.id}
+        await accepted(store, ask("4", person=BOB))
+        assert await store.speakers(HERE) == {ANN.id, BOB.id, eve.id}
+
+        await store.forget(HERE)
+        assert await store.speakers(HERE) == set()
+
     async def test_parley_knows_the_threads_in_which_it_was_asked(self, store: ThreadStore) -> None:
         await accepted(store, ask("1"))
 
@@ -250,6 +267,14 @@ class _Finding(_Fixtures):
         assert [turn.number for turn in await store.turns(HERE)] == [3]
         assert await store.turn(turns[0].id) is not None
         assert (await accepted(store, ask("4"))).number == 4
+
+    async def test_what_was_to_be_kept_of_a_forgotten_thread_means_nothing_to_the_next(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.keep_from(HERE, 2)
+
+        assert [turn.number for turn in await store.turns(HERE)] == [1]
 
     async def test_a_person_finds_the_threads_they_asked_in_newest_first(
         self, store: ThreadStore, clock: FakeClock
@@ -314,6 +339,26 @@ class _Answering(_Fixtures):
         assert (again.posts, again.attempts) == ((Post(0, "reply-1"),), 1)
         assert (again.finished_at, again.usage) == (None, Usage())
         assert (await store.requeue(turn.id, attempts=0)).attempts == 0
+
+    async def test_a_turn_that_is_put_back_was_never_tried(self, store: ThreadStore) -> None:
+        turn = await store.begin((await accepted(store, ask("1"))).id)
+        await store.add_post(turn.id, 0, "reply-1")
+        await store.put_back(turn.id)
+
+        [again] = await store.unfinished()
+        assert (again.state, again.attempts) == (TurnState.QUEUED, 0)
+        assert again.posts == (Post(0, "reply-1"),)
+
+    async def test_only_what_is_running_can_be_put_back(self, store: ThreadStore) -> None:
+        queued = await accepted(store, ask("1"))
+        done = await answered(store, ask("2"))
+        for turn_id in (queued.id, done.id, "no such turn"):
+            await store.put_back(turn_id)
+
+        assert [(turn.state, turn.attempts) for turn in await store.turns(HERE)] == [
+            (TurnState.QUEUED, 0),
+            (TurnState.DONE, 1),
+        ]
 
     async def test_what_is_unfinished_is_told_oldest_first(self, store: ThreadStore) -> None:
         await answered(store, ask("1"))
@@ -426,6 +471,7 @@ class _Forgetting(_Fixtures):
         await store.add_post(turn.id, 0, "reply-1")
         await store.remove_post(turn.id, 0)
         await store.edit_question(turn.id, "Why?")
+        await store.put_back(turn.id)
         await store.rate(turn.id, 1)
         await store.keep_from(HERE, 2)
         await store.finish(turn.id, TurnState.DONE, reply="Because.")
@@ -467,14 +513,32 @@ class _Pruning(_Fixtures):
         self, store: ThreadStore, clock: FakeClock
     ) -> None:
         await answered(store, ask("1"))
-        for days in (1, 0.9):
-            await clock.advance(days * 86_400)
-            await store.prune(clock.now())
-            assert await store.accept(ask("1")) is None
+        await clock.advance(30 * 86_400)
+        assert await store.prune(clock.now() - 29 * DAY) == 1
+        await clock.advance(0.9 * 86_400)
+        await store.prune(clock.now() - 29 * DAY)
+        assert await store.accept(ask("1")) is None
 
         await clock.advance(0.2 * 86_400)
-        await store.prune(clock.now())
+        await store.prune(clock.now() - 29 * DAY)
         assert await store.accept(ask("1")) is not None
+
+    @pytest.mark.parametrize("before", [None, START - 365 * DAY], ids=["for ever", "for a year"])
+    async def test_where_turns_are_kept_their_keys_are_and_others_go_after_a_day(
+        self, store: ThreadStore, clock: FakeClock, before: datetime | None
+    ) -> None:
+        await answered(store, ask("kept"))
+        await answered(store, ask("forgotten", place=ELSEWHERE))
+        await store.forget(ELSEWHERE)
+        await store.accept_event(ask("event"))
+        await store.add_remark(ask("remark"))
+
+        await clock.advance(1.1 * 86_400)
+        assert await store.prune(before) == 0
+        assert await store.accept(ask("kept")) is None
+        assert await store.accept(ask("forgotten", place=ELSEWHERE)) is not None
+        assert await store.accept_event(ask("event"))
+        assert await store.accept(ask("remark")) is not None
 
     async def test_a_forgotten_question_is_not_asked_for_another_day(
         self, store: ThreadStore, clock: FakeClock
@@ -484,27 +548,30 @@ class _Pruning(_Fixtures):
         await store.forget(HERE)
 
         await clock.advance(0.9 * 86_400)
-        await store.prune(clock.now())
+        await store.prune(None)
         assert await store.accept(ask("1")) is None
         await clock.advance(0.2 * 86_400)
-        await store.prune(clock.now())
+        await store.prune(None)
         assert await store.accept(ask("1")) is not None
 
-    async def test_an_event_is_remembered_for_a_day_longer_than_turns(
-        self, store: ThreadStore
+    async def test_an_event_is_remembered_for_a_day(
+        self, store: ThreadStore, clock: FakeClock
     ) -> None:
         await store.accept_event(ask("1"))
 
-        await store.prune(START + DAY)
+        await clock.advance(0.9 * 86_400)
+        await store.prune(clock.now())
         assert not await store.accept_event(ask("1"))
-        await store.prune(START + 2 * DAY)
+        await clock.advance(0.2 * 86_400)
+        await store.prune(clock.now())
         assert await store.accept_event(ask("1"))
 
     async def test_a_question_that_still_waits_is_never_asked_twice(
-        self, store: ThreadStore
+        self, store: ThreadStore, clock: FakeClock
     ) -> None:
         await accepted(store, ask("1"))
-        await store.prune(START + 100 * DAY)
+        await clock.advance(100 * 86_400)
+        await store.prune(clock.now())
 
         assert await store.accept(ask("1")) is None
 

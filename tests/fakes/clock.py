@@ -37,15 +37,19 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._elapsed + seconds, self._num_sleeps, future))
         await future
 
+    async def settle(self) -> None:
+        """Let everything happen that needs no time; a test with threads waits for them, too."""
+        await settle()
+
     async def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass, waking each sleeper at its own moment."""
-        await settle()
+        await self.settle()
         until = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= until + 1e-9:
             when, _, future = heapq.heappop(self._sleepers)
             self._elapsed = max(self._elapsed, when)
             if not future.done():
                 future.set_result(None)
-            await settle()
+            await self.settle()
         self._elapsed = until
-        await settle()
+        await self.settle()

@@ -58,7 +58,7 @@ async def _take(store: SqlThreadStore, expected: Expected, step: Step) -> None:
         expected.forget(place)
     elif action == "keep":
         await store.keep_from(place, number)
-        if expected.numbers[place]:
+        if number <= len(expected.numbers[place]):
             expected.first_kept[place] = number
     elif action == "remark":
         await store.add_remark(question)

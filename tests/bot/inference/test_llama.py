@@ -6,9 +6,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from gguf import GGUFWriter, PoolingType
 
 from bot.errors import ModelError
 from bot.inference import models
@@ -18,6 +16,7 @@ from bot.inference.sequence import Chunk, Opening, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
+from tests.fakes.gguf_files import write_embedding_model
 
 pytestmark = pytest.mark.model
 GREEDY = Sampling(temperature=0)
@@ -167,30 +166,3 @@ def test_an_embedding_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to"):
         LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
-
-
-def write_embedding_model(path: Path) -> None:
-    """A tiny BERT: metadata and vocabulary of the kind that sentence embedders have."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "##ing"]
-    writer = GGUFWriter(path, "bert")
-    writer.add_name("tiny-embedder")
-    writer.add_context_length(512)
-    writer.add_embedding_length(8)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(16)
-    writer.add_head_count(2)
-    writer.add_layer_norm_eps(1e-12)
-    writer.add_causal_attention(False)
-    writer.add_pooling_type(PoolingType.MEAN)
-    writer.add_tokenizer_model("bert")
-    writer.add_token_list(words)
-    writer.add_token_type_count(2)
-    writer.add_sep_token_id(3)
-    writer.add_unk_token_id(1)
-    writer.add_pad_token_id(0)
-    writer.add_mask_token_id(4)
-    writer.add_tensor("token_embd.weight", np.zeros((len(words), 8), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()

@@ -20,10 +20,10 @@ def _create_keys_and_channels() -> None:
     op.create_table(
         "seen",
         sa.Column("key", sa.Text, primary_key=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("goes_at", sa.DateTime(timezone=True)),
         sqlite_with_rowid=False,
     )
-    op.create_index("seen_by_time", "seen", ["seen_at"])
+    op.create_index("seen_by_end", "seen", ["goes_at"])
     op.create_table(
         "channels",
         sa.Column("adapter", sa.Text, primary_key=True),
@@ -110,6 +110,7 @@ def _create_posts_and_remarks() -> None:
             nullable=False,
         ),
         sa.Column("turn_seq", sa.Integer, sa.ForeignKey("turns.seq", ondelete="CASCADE")),
+        sa.Column("person_id", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),

@@ -1,0 +1,70 @@
+"""What a person reads in the terminal when Parley starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.config import load_settings
+from bot.running.banner import Banner
+from bot.types import AdapterState
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [re.sub(r"\s+", " ", line).strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_model_with_what_it_can_do_and_where_it_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Banner().model("smollm2", window=8192, running=16, device="CPU (8 threads)")
+    assert lines(capsys) == [
+        "model smollm2: 8,192 tokens a thread, 16 replies at once, CPU (8 threads)"
+    ]
+
+
+def test_a_platform_that_is_off_says_what_switches_it_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Banner().platforms(load_settings({}, tmp_path), [])
+    said = dict(line.split(" ", 1) for line in lines(capsys))
+    assert list(said) == ["slack", "discord", "teams"]
+    assert "set SLACK_BOT_TOKEN" in said["slack"]
+    assert all(text.startswith("off: ") and not text.endswith(".") for text in said.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (AdapterState("slack", "up"), "slack on"),
+        (AdapterState("slack", "up", "as Parley"), "slack on: as Parley"),
+        (AdapterState("slack", "down", "no token"), "slack down: no token; it is tried again"),
+    ],
+)
+def test_a_platform_that_is_set_up_says_how_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: AdapterState, line: str
+) -> None:
+    Banner().platforms(load_settings({}, tmp_path), [state])
+    assert lines(capsys)[0] == line
+
+
+def test_the_ways_in_name_the_address_and_a_first_question(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    banner = Banner()
+    banner.ways_in("http://127.0.0.1:3978")
+    banner.ready(2.345)
+    http, ask, ready = lines(capsys)
+    assert "http://127.0.0.1:3978/v1" in http
+    assert "http://127.0.0.1:3978/readyz" in http
+    assert "-m bot ask" in ask
+    assert ready == "Ready after 2.3 s. Ctrl-C stops Parley."
+
+
+def test_brackets_in_what_a_platform_says_are_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Banner().say("slack", "down: [red]oh[/red]")
+    assert lines(capsys) == ["slack down: [red]oh[/red]"]

@@ -1,0 +1,40 @@
+"""Before the model is loaded people and programs hear that it is loading."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import EngineFailed
+from bot.running.late import LateConversations
+from bot.types import ChatMessage, CompletionRequest, Person, Place
+from tests.bot.talk import ADA, place
+from tests.contracts.store import ask
+from tests.fakes.conversations import PERSONALITIES, FakeConversations
+
+HELLO = CompletionRequest(account="local", messages=(ChatMessage("user", "Hello?"),))
+
+
+async def test_until_they_are_there_everybody_is_told_to_ask_again() -> None:
+    late = LateConversations()
+    assert late.personalities() == ()
+    with pytest.raises(EngineFailed, match="still loading"):
+        await late.complete(HELLO)
+    with pytest.raises(EngineFailed, match="still loading"):
+        await late.handle(ask("1"))
+    with pytest.raises(EngineFailed, match="still loading"):
+        await late.describe(place())
+    with pytest.raises(EngineFailed, match="still loading"):
+        await late.threads(ADA)
+
+
+async def test_once_they_are_there_they_are_asked() -> None:
+    late, real = LateConversations(), FakeConversations()
+    late.arrive(real)
+    assert late.personalities() == PERSONALITIES
+    await late.complete(HELLO)
+    assert real.requests == [HELLO]
+    for asked in (late.handle(ask("1")), late.describe(Place("a", "b", "c", "d"))):
+        with pytest.raises(NotImplementedError):
+            await asked
+    with pytest.raises(NotImplementedError):
+        await late.threads(Person("a:b/c"))

@@ -1,0 +1,167 @@
+"""What runs beside the conversations, on a clock that is turned by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.errors import DataError
+from bot.metrics import Metrics
+from bot.personality import PersonalityBook
+from bot.ports import ThreadStore
+from bot.running.upkeep import measure_lag, prune, reread_personalities
+from bot.types import Place
+from tests.bot.talk import TalkClock, book, open_test_store
+from tests.contracts.store import accepted, answered, ask
+from tests.fakes.clock import START, FakeClock
+
+HERE = Place("slack", "T1", "C1", "1700.1")
+DAY = 86_400.0
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.fixture
+async def clock() -> TalkClock:
+    return TalkClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: TalkClock) -> AsyncIterator[ThreadStore]:
+    store = await open_test_store(tmp_path, clock)
+    yield store
+    await store.close()
+
+
+async def test_turns_older_than_the_retention_go_and_younger_ones_stay(
+    store: ThreadStore, clock: TalkClock
+) -> None:
+    await answered(store, ask("old"))
+    await clock.advance(DAY)
+    young = await answered(store, ask("young"))
+    async with running(prune(store, 2.0, clock)):
+        await clock.advance(1.1 * DAY)
+        assert [turn.id for turn in await store.turns(HERE)] == [young.id]
+
+
+async def test_without_retention_turns_stay_for_ever_and_keys_of_forgotten_ones_go(
+    store: ThreadStore, clock: TalkClock
+) -> None:
+    await answered(store, ask("1"))
+    await store.forget(HERE)
+    await answered(store, ask("2"))
+    async with running(prune(store, 0, clock)):
+        await clock.advance(0.9 * DAY)
+        assert await store.accept(ask("1")) is None
+        await clock.advance(0.2 * DAY)
+        assert (await accepted(store, ask("1"))).number == 2
+        assert await store.accept(ask("2")) is None
+
+
+class BrokenStore:
+    """Fails as often as it is told to."""
+
+    def __init__(self, *failures: DataError) -> None:
+        self._failures = list(failures)
+        self.asked: list[datetime | None] = []
+
+    async def prune(self, before: datetime | None) -> int:
+        self.asked.append(before)
+        if self._failures:
+            raise self._failures.pop()
+        return 0
+
+
+async def test_a_database_that_fails_is_tried_again_an_hour_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, store = FakeClock(), BrokenStore(DataError("The disk failed."))
+    async with running(prune(cast(ThreadStore, store), 1.0, clock)):
+        await clock.advance(3600)
+    assert "The disk failed." in caplog.text
+    assert store.asked == [START - timedelta(days=1), START - timedelta(hours=23)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "personalities"
+
+
+@pytest.fixture
+def personalities(folder: Path) -> PersonalityBook:
+    return book(folder)
+
+
+async def eventually(clock: FakeClock, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Files are read in a thread, which the clock does not wait for."""
+    for _ in range(1000):
+        if text in caplog.text:
+            return
+        await asyncio.sleep(0.01)
+        await clock.advance(2)
+    raise AssertionError(caplog.text)
+
+
+async def test_a_changed_personality_counts_without_a_restart(
+    folder: Path, personalities: PersonalityBook
+) -> None:
+    clock = FakeClock()
+    async with running(reread_personalities(personalities, clock)):
+        (folder / "poet.md").write_text("---\ntitle: Poet\n---\nYou rhyme.\n")
+        for _ in range(1000):
+            await asyncio.sleep(0.01)
+            await clock.advance(2)
+            if "poet" in personalities.names:
+                break
+        assert personalities.get("poet").prompt == "You rhyme."
+
+
+async def test_a_broken_personality_is_logged_once_and_the_old_ones_stay(
+    folder: Path, personalities: PersonalityBook, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    async with running(reread_personalities(personalities, clock)):
+        (folder / "assistant.md").write_text("no front matter at all")
+        await eventually(clock, "the personalities stay as they were", caplog)
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            await clock.advance(2)
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "assistant.md:1" in warnings[0].getMessage()
+    assert personalities.get("assistant").prompt == "You are Parley."
+
+
+async def test_a_loop_that_wakes_late_is_measured() -> None:
+    clock, metrics = FakeClock(), Metrics()
+
+    class Late(FakeClock):
+        """Wakes a fifth of a second after it was asked to."""
+
+        def monotonic(self) -> float:
+            return clock.monotonic()
+
+        async def sleep(self, seconds: float) -> None:
+            await clock.sleep(seconds + 0.2)
+
+    async with running(measure_lag(metrics, Late())):
+        await clock.advance(1)
+    lags = metrics.expose().decode()
+    assert 'parley_loop_lag_seconds_bucket{le="0.1"} 0.0' in lags
+    assert 'parley_loop_lag_seconds_bucket{le="0.25"} 2.0' in lags

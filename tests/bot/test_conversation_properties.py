@@ -1,0 +1,163 @@
+"""Whatever people do, and whatever fails: in the end nobody waits, and every limit is free."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.access import Remainder
+from bot.errors import EngineFailed, OverLimit, ParleyError, QueueFull, Unavailable
+from bot.ports import Generation
+from bot.types import ChatMessage, CompletionRequest, FinishReason, Person, Question
+from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
+from tests.fakes.generator import ScriptedGeneration
+
+PEOPLE = (ADA, BOB, BOSS)
+THREADS = ("t1", "t2")
+MAX_IN_FLIGHT = 3
+PROGRAM = Person("http:local/u")
+FAULTS: tuple[ParleyError, ...] = (
+    EngineFailed("The model failed."),
+    QueueFull(2),
+)
+
+
+class Crowd:
+    """Does what a number says: to whom, and to which question."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.questions: list[Question] = []
+        self.programs: list[Generation] = []
+        self.steps: dict[str, Callable[[int], Awaitable[None]]] = {
+            "ask": self.ask,
+            "stop": self.stop,
+            "react": self.react,
+            "edit": self.edit,
+            "delete": self.delete,
+            "retry": self.retry,
+            "forget": self.forget,
+            "speak": self.speak,
+            "engine fails": self.engine_fails,
+            "platform fails": self.platform_fails,
+            "program": self.program,
+            "hang up": self.hang_up,
+            "time": self.time,
+        }
+
+    async def ask(self, n: int) -> None:
+        self.questions.append(await self.say(f"Question {n}?", n))
+
+    async def stop(self, n: int) -> None:
+        await self.say("stop", n)
+
+    async def retry(self, n: int) -> None:
+        await self.say("retry", n)
+
+    async def forget(self, n: int) -> None:
+        await self.say("forget", n)
+
+    async def say(self, text: str, n: int) -> Question:
+        return await self.talk.ask(text, person=PEOPLE[n % 3], thread=THREADS[n % 2])
+
+    async def react(self, n: int) -> None:
+        if self.questions:
+            question = self.question(n)
+            await self.talk.react(question.message_id, "octagonal_sign", question.person)
+
+    async def edit(self, n: int) -> None:
+        if self.questions:
+            await self.talk.edit(self.question(n), f"Edited {n}?")
+
+    async def delete(self, n: int) -> None:
+        if self.questions:
+            await self.talk.delete(self.question(n))
+
+    def question(self, n: int) -> Question:
+        return self.questions[-1 - n % len(self.questions)]
+
+    async def speak(self, n: int) -> None:
+        if running := self.unfinished():
+            generation = running[n % len(running)]
+            generation.say("So. ")
+            if n % 2:
+                generation.finish(list(FinishReason)[n % 5])
+
+    def unfinished(self) -> list[ScriptedGeneration]:
+        return [each for each in self.talk.generator.generations if each.finished is None]
+
+    async def engine_fails(self, n: int) -> None:
+        self.talk.generator.failures.append(FAULTS[n % len(FAULTS)])
+
+    async def platform_fails(self, n: int) -> None:
+        error = Unavailable("The platform is down.", ambiguous=n % 2 == 0)
+        self.talk.platform.fail("post" if n % 3 else "edit", error, has_effect=n % 4 == 0)
+
+    async def program(self, n: int) -> None:
+        request = CompletionRequest(
+            account="local", user="u", messages=(ChatMessage("user", f"{n}?"),)
+        )
+        with suppress(OverLimit, EngineFailed, QueueFull):
+            self.programs.append(await self.talk.service.complete(request))
+
+    async def hang_up(self, n: int) -> None:
+        if self.programs:
+            self.programs.pop(n % len(self.programs)).cancel()
+
+    async def time(self, n: int) -> None:
+        await self.talk.clock.advance(n / 4)
+
+    async def go_home(self) -> None:
+        """The model ends what it writes, until nothing is left."""
+        self.talk.generator.failures.clear()
+        for program in self.programs:
+            program.cancel()
+        for _ in range(100):
+            for generation in self.unfinished():
+                generation.say("Done.")
+                generation.finish()
+            await self.talk.clock.advance(5)
+            if not (self.unfinished() or await self.talk.store.unfinished()):
+                return
+        raise AssertionError(f"unfinished: {await self.talk.store.unfinished()}")
+
+
+def is_a_wait(text: str) -> bool:
+    return text.startswith(("Thinking", "Next in", "You are")) or " in line" in text
+
+
+async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
+    async with talking(folder, max_in_flight=MAX_IN_FLIGHT) as talk:
+        crowd = Crowd(talk)
+        for name, number in scenario:
+            await crowd.steps[name](number)
+        await crowd.go_home()
+        await talk.quiet()
+        for person in (*PEOPLE, PROGRAM):
+            assert talk.access.remainder(person) == Remainder(MAX_IN_FLIGHT, None)
+        seen = [text for thread in THREADS for text in talk.visible(thread)]
+        assert not [text for text in seen if is_a_wait(text)]
+        assert talk.service._turns.lanes.num_waiting == talk.service._turns.lanes.num_begun == 0
+
+
+_names = st.sampled_from(
+    ["ask"] * 6
+    + ["speak", "time"] * 3
+    + ["stop", "react", "edit", "delete", "retry", "forget"]
+    + ["engine fails", "platform fails", "program", "hang up"]
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(_names, st.integers(0, 11)), min_size=3, max_size=30))
+def test_in_the_end_nobody_waits_and_everybody_may_ask_as_much_as_at_first(
+    scenario: list[tuple[str, int]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(_scenario(Path(folder), scenario))
