@@ -21,7 +21,8 @@ run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
 test: $(READY_TO_TEST) lint $(LOCAL_SLACK)
-	$(BIN)/pytest
+	$(BIN)/pytest -rs --durations=5
+	@echo "Format, lint, types and tests are all right."
 
 lint: $(READY_TO_TEST)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -39,8 +40,7 @@ try-slack: $(READY_TO_RUN)
 	@$(BIN)/python -m deploy.slack.try_slack
 
 local-slack: $(READY_TO_TEST)
-	@command -v npm >/dev/null || { echo "npm is missing: the local Slack server comes from npm (Debian: apt-get install npm)"; exit 1; }
-	@$(BIN)/python -c "from tests.local_slack import ensure_binary; ensure_binary()"
+	@$(BIN)/python -m tests.local_slack
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

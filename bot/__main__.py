@@ -6,14 +6,15 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot import __version__
-from bot.errors import ParleyError, SettingsError, StartError
+from bot.errors import EmptyQuestion, ParleyError, SettingsError, StartError
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _WRONG = 1
 _REFUSED = 2
 _INTERRUPTED = 130
+_NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
 _MANIFEST = Path(__file__).parents[1] / "deploy" / "slack" / "manifest.yaml"
 
 app = typer.Typer(
@@ -74,7 +76,7 @@ def ask(
     ] = "",
 ) -> None:
     """Ask one question and print the answer as it grows. Ctrl-C stops it."""
-    text = "\n".join(_read_stdin() if word == "-" else word for word in question or ["-"])
+    text = _question(question or ["-"])
     settings = _settings()
     try:
         asyncio.run(_print_answer(settings, text, personality or settings.personality))
@@ -123,22 +125,37 @@ def _start_logging(level: str) -> None:
         logging.getLogger(name).setLevel(level.upper())
 
 
+def _question(words: list[str]) -> str:
+    from bot.prompt import clean
+
+    text = clean("\n".join(_read_stdin() if word == "-" else word for word in words))
+    if not text.strip():
+        raise EmptyQuestion(_NOTHING_ASKED)
+    return text
+
+
 def _read_stdin() -> str:
     if sys.stdin.isatty():
-        raise typer.BadParameter('say what to ask, as in: ask "What is a llama?"')
+        raise EmptyQuestion(_NOTHING_ASKED)
     return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
 
 
 async def _print_answer(settings: Settings, question: str, personality: str) -> None:
+    """A line that was begun is ended, whatever ends the answer."""
     from bot.prompt import clean
 
-    async for text in _answer(settings, question, personality):
-        typer.echo(clean(text), nl=False)
-        sys.stdout.flush()
-    typer.echo()
+    has_begun = False
+    try:
+        async with aclosing(_answer(settings, question, personality)) as answer:
+            async for text in answer:
+                typer.echo(clean(text), nl=False)
+                has_begun = True
+    finally:
+        if has_begun:
+            typer.echo()
 
 
-def _answer(settings: Settings, question: str, personality: str) -> AsyncIterator[str]:
+def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerator[str, None]:
     """By the Parley that runs on this data folder, else by a model loaded for this question."""
     from bot.lock import is_held, running_url
 

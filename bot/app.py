@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
-import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack
 
 from adapters.http import openai
+from bot import __version__
 from bot.access import Access
 from bot.clock import SystemClock
 from bot.config import Settings
@@ -23,6 +24,7 @@ from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
+from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.late import LateConversations
 from bot.running.supervision import Supervisor
@@ -35,8 +37,6 @@ from bot.types import (
     FinishReason,
     GenerationRequest,
 )
-
-logger = logging.getLogger(__name__)
 
 _DEFAULT_WINDOW = 8_192
 _CONNECT_SECONDS = 15.0
@@ -59,8 +59,8 @@ async def run(settings: Settings) -> int:
             return 0
         await starting
         await waiting
-        logger.info("stopping: replies get %s s to end", settings.drain_seconds)
         await app.drain()
+    app.banner.stopped()
     return 0
 
 
@@ -72,15 +72,17 @@ class App:
         self._stack = stack
         self._clock = SystemClock()
         self._metrics = Metrics()
-        self._banner = Banner()
+        self.banner = Banner()
         self._conversations = LateConversations()
         self._service: ConversationService | None = None
         self._engine: InferenceService | None = None
         self._supervisors: list[Supervisor] = []
+        self._is_open = False
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
         started_at = self._clock.monotonic()
+        self.banner.opening(__version__, models.name_of(self._settings.model))
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
         book = await asyncio.to_thread(
@@ -91,6 +93,9 @@ class App:
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         server = await enter(self._make_server(adapters))
         self._engine = await enter(await self._load_engine())
+        await check_prompts(
+            self._engine, book.all(), folder=settings.personalities, max_tokens=settings.max_tokens
+        )
         self._service = self._make_service(store, book, adapters)
         self._stack.push_async_callback(self._service.close)
         self._conversations.arrive(self._service)
@@ -98,13 +103,18 @@ class App:
         await self._service.start()
         for supervisor in self._supervisors:
             supervisor.go.set()
+        self._is_open = True
         self._watch(store, book)
         await asyncio.to_thread(lock.announce, server.url)
-        self._banner.platforms(settings, [s.state for s in self._supervisors])
-        self._banner.ways_in(server.url)
-        self._banner.ready(self._clock.monotonic() - started_at)
+        self.banner.platforms(settings, [s.state for s in self._supervisors])
+        self.banner.ways_in(server.url)
+        self.banner.first_steps(settings)
+        self.banner.ready(self._clock.monotonic() - started_at)
+        gc.collect()
+        gc.freeze()  # what is here stays: a full collection over it took 100 ms of the event loop
 
     async def drain(self) -> None:
+        self.banner.stopping(self._settings.drain_seconds)
         if self._service:
             await self._service.drain(self._settings.drain_seconds)
 
@@ -130,7 +140,7 @@ class App:
     async def _load_engine(self) -> InferenceService:
         settings = self._settings
         model = await load_model(settings)
-        self._banner.model(
+        self.banner.model(
             model.name,
             window=model.window,
             running=settings.running,
@@ -199,7 +209,7 @@ class App:
         status = "loading" if engine is None else "up" if is_up else "failing"
         states = [s.state for s in self._supervisors]
         body = {
-            "ready": is_up and self._service is not None,
+            "ready": is_up and self._is_open,
             "model": {"name": models.name_of(self._settings.model), "status": status},
             "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
         }
@@ -246,7 +256,9 @@ def describe_device(settings: Settings) -> str:
     return f"CPU ({settings.num_threads} threads)"
 
 
-async def ask_alone(settings: Settings, question: str, personality: str) -> AsyncIterator[str]:
+async def ask_alone(
+    settings: Settings, question: str, personality: str
+) -> AsyncGenerator[str, None]:
     """Load the model for one question; the reply as it grows. Leaving early ends it."""
     book = await asyncio.to_thread(
         PersonalityBook.load, settings.personalities, settings.personality

@@ -26,6 +26,8 @@ ParleyError                   str(error) is one sentence a person can act on
 
 from __future__ import annotations
 
+import math
+
 
 class ParleyError(Exception):
     """The root; its text is one clear sentence."""
@@ -79,9 +81,8 @@ class QueueFull(RequestError):
     """Everybody is asking at once; ``retry_after`` in seconds."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(
-            f"Too many questions are waiting; please try again in {max(1, round(retry_after))} s."
-        )
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(f"Too many questions are waiting; please try again in {seconds} s.")
         self.retry_after = retry_after
 
 

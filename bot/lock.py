@@ -37,6 +37,11 @@ class DataLock:
                 f"Parley runs already{where} with the data folder {self._folder}; stop it, or "
                 "choose another folder with PARLEY_DATA_DIR."
             ) from None
+        except FileExistsError as error:
+            raise DataError(
+                f"{self._folder} is a file, and Parley's data folder should be there; move it "
+                "away or choose another folder with PARLEY_DATA_DIR."
+            ) from error
         except OSError as error:
             self._lock.release()
             raise DataError(

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.config import env_example, load_settings, settings_table
+from bot.config import env_example, load_settings
 from bot.settings.sources import FIELDS
 from deploy.setup import install
 
@@ -51,7 +52,7 @@ def stages() -> list[str]:
     return re.findall(r"^FROM [^\n]*", DOCKERFILE, re.MULTILINE)
 
 
-# env.example and the README
+# env.example
 
 
 def test_the_example_names_every_setting_with_its_default_and_meaning() -> None:
@@ -65,15 +66,6 @@ def test_the_example_with_every_line_switched_on_changes_nothing(tmp_path: Path)
     environ = dict(lines)
     del environ["PARLEY_PERSONALITIES"], environ["PARLEY_DATABASE_URL"]  # relative to the folder
     assert load_settings(environ, tmp_path) == load_settings({}, tmp_path)
-
-
-def test_the_readme_has_the_table_of_settings() -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README yet")
-    rows = settings_table().splitlines()
-    missing = [row for row in rows if row not in readme.read_text(encoding="utf-8").splitlines()]
-    assert not missing, "`python -m bot settings` prints what belongs there"
 
 
 # The image
@@ -253,6 +245,37 @@ def test_a_step_of_the_set_up_that_fails_shows_why(
     with pytest.raises(SystemExit, match="mixing failed; the whole output is in install"):
         install.run_quietly(["sh", "-c", "echo no flour; exit 3"], "mixing")
     assert capsys.readouterr().out == "no flour\n"
+
+
+def test_the_steps_of_the_compiler_are_seen_behind_a_long_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    (tmp_path / "install.log").write_text(
+        "  [7/193] g++ a.cpp\n" + "  note: declared here\n" * 2000
+    )
+    assert install.steps_done() == (7, 193)
+    assert install.bar(96, 193) == "[###########.............] 96/193"
+    (tmp_path / "install.log").write_text("Collecting llama-cpp-python [6/7 MB]\n")
+    assert install.bar(*install.steps_done()) == ""
+
+
+def test_an_interrupted_step_of_the_set_up_gets_time_to_tidy_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(process: subprocess.Popen[bytes], label: str, begun: float) -> None:
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)  # as a terminal does to all of its programs
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    monkeypatch.setattr(install, "watch", interrupt)
+    script = "trap 'sleep 0.2; touch tidy; exit' INT; touch begun; while :; do sleep 0.05; done"
+    with pytest.raises(KeyboardInterrupt):
+        install.run_quietly(["sh", "-c", f"cd {tmp_path}; {script}"], "mixing")
+    assert (tmp_path / "tidy").exists()
 
 
 def test_make_names_a_python_that_is_missing(tmp_path: Path) -> None:

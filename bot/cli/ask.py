@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import aiohttp
@@ -13,11 +13,13 @@ from bot.errors import EngineFailed, ParleyError, RequestError
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
 _DATA = b"data:"
+_END = b"data: [DONE]"
+_BROKE_OFF = "The reply broke off, since the running Parley stopped; please ask again."
 
 
 async def ask_running(
     url: str, settings: Settings, question: str, personality: str
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """The reply as it grows. Leaving early hangs up, which stops the reply."""
     body = {
         "model": personality,
@@ -32,8 +34,11 @@ async def ask_running(
             if response.status != 200:
                 raise RequestError(_message(await response.read(), response.status))
             async for line in response.content:
+                if line.strip() == _END:
+                    return
                 if text := _text(line):
                     yield text
+            raise EngineFailed(_BROKE_OFF)
     except aiohttp.ClientError as error:
         raise ParleyError(f"The running Parley at {url} does not answer: {error}.") from error
 
@@ -57,10 +62,9 @@ def _message(body: bytes, status: int) -> str:
 
 def _text(line: bytes) -> str:
     """The text in one line of the event stream; most lines carry none."""
-    data = line.removeprefix(_DATA).strip()
-    if not line.startswith(_DATA) or data == b"[DONE]":
+    if not line.startswith(_DATA):
         return ""
-    event: dict[str, Any] = json.loads(data)
+    event: dict[str, Any] = json.loads(line.removeprefix(_DATA))
     if "error" in event:
         raise EngineFailed(event["error"]["message"])
     choices = event.get("choices") or [{}]

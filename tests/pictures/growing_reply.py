@@ -1,0 +1,121 @@
+"""Take deploy/slack/growing-reply.png: ``.venv/bin/python -m tests.pictures.growing_reply``.
+
+Three moments of one real reply in the page of the local Slack. The model never says the same
+twice, so look at the picture, and take another one if it is dull. Needs Debian's ``chromium``,
+``fonts-lato`` and ``fonts-noto-color-emoji``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+import typer
+
+from tests.local_slack import LocalSlack, ensure_binary, free_port, running_local_slack
+from tests.pictures.browser import Box, BrowserPage, browser_page
+from tests.scenarios.parley import running_parley
+
+PICTURE = Path(__file__).parents[2] / "deploy" / "slack" / "growing-reply.png"
+QUESTION = "Give me three ideas for a team lunch."
+NUM_OTHERS = 3  # who ask at the same time; alone, the small model is done before one can look
+PAGE = (800, 600)
+SCALE = 1.5
+ENOUGH_TO_LOOK, ENOUGH_TO_STOP = 100, 350  # characters
+REPLY = ".thread-body .msg:nth-of-type(3) .msg-text"
+TEXT = f"(document.querySelector('{REPLY}')?.innerText ?? '')"
+
+FRAME = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; padding: 18px; display: inline-flex; gap: 18px; background: #eef1f5;
+        font: 15px Lato, sans-serif; color: #3f0e40; }}
+figure {{ margin: 0; }}
+img {{ display: block; width: {width}px; border-radius: 10px; box-shadow: 0 2px 10px #0003; }}
+figcaption {{ padding: 12px 4px 0; }}
+b {{ display: inline-block; width: 22px; height: 22px; margin-right: 8px; border-radius: 11px;
+     background: #3f0e40; color: #fff; font-size: 13px; line-height: 22px; text-align: center; }}
+</style>{figures}"""
+FIGURE = (
+    '<figure><img src="data:image/png;base64,{data}">'
+    "<figcaption><b>{number}</b>{caption}</figcaption></figure>"
+)
+
+
+async def moments(slack: LocalSlack, page: BrowserPage, question: str) -> dict[str, bytes]:
+    """The thread as a person sees it, by what happens then."""
+    await page.open(slack.url, *PAGE)
+    await page.until("document.querySelector('.composer-input')")
+    ts = await slack.message(f"<@UBOT> {question}")
+    await page.until("document.querySelector('[title=\"Reply in thread\"]')")
+    await page.evaluate("document.querySelector('[title=\"Reply in thread\"]').click()")
+    await page.until(TEXT)
+    pane = await page.box(".thread-pane")
+    taken = {"A message at once,": await page.shot(pane)}
+    await page.until(f"{TEXT}.length > {ENOUGH_TO_LOOK}")
+    taken["which grows as the model writes,"] = await page.shot(pane)
+    await page.until(f"{TEXT}.length > {ENOUGH_TO_STOP}")
+    reply = (await slack.replies(ts))[0]["ts"]
+    await slack.reaction(reply, "octagonal_sign")
+    await page.until(f"{TEXT}.toLowerCase().includes('stopped')")
+    taken["until a stop sign ends it."] = await page.shot(pane)
+    return taken
+
+
+async def framed(page: BrowserPage, taken: dict[str, bytes]) -> bytes:
+    """The moments side by side, each with its caption."""
+    figures = "".join(
+        FIGURE.format(data=base64.b64encode(png).decode(), number=number, caption=caption)
+        for number, (caption, png) in enumerate(taken.items(), start=1)
+    )
+    await page.evaluate(f"document.write({FRAME.format(width=340, figures=figures)!r})")
+    await page.until("[...document.images].every(image => image.complete)")
+    box = await page.box("body")
+    return await page.shot(Box(0, 0, box.width, box.height))
+
+
+@asynccontextmanager
+async def others(url: str) -> AsyncIterator[None]:
+    """Programs that want long answers meanwhile."""
+    body = {"messages": [{"role": "user", "content": "Tell me a long story."}]}
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        address = f"{url}/v1/chat/completions"
+        tasks = [group.create_task(_ask(session, address, body)) for _ in range(NUM_OTHERS)]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, body: Any) -> None:
+    while True:
+        async with session.post(url, json=body) as answer:
+            await answer.read()
+
+
+async def take(folder: Path, question: str) -> bytes:
+    port = free_port()
+    events_url = f"http://127.0.0.1:{port}/slack/events"
+    async with (
+        running_local_slack(ensure_binary(), folder, events_url) as slack,
+        running_parley(folder, port, slack.environment) as parley,
+        browser_page(SCALE) as page,
+    ):
+        async with others(parley.url):
+            taken = await moments(slack, page, question)
+        await page.open("about:blank", 1200, 700)
+        return await framed(page, taken)
+
+
+def main(question: str = QUESTION) -> None:
+    with TemporaryDirectory() as folder:
+        PICTURE.write_bytes(asyncio.run(take(Path(folder), question)))
+    typer.echo(f"{PICTURE.name}: {PICTURE.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
