@@ -25,7 +25,10 @@ TOKEN, SECRET = "xoxb-fake", "signing-secret"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of one call. ``happens``: it takes effect nevertheless."""
+    """What becomes of one call. ``happens``: it takes effect nevertheless.
+
+    ``hangs``: no answer until ``until`` is set, or ever.
+    """
 
     status: int = 200
     error: str = ""
@@ -34,6 +37,7 @@ class Fault:
     hangs: bool = False
     happens: bool = False
     body: str | None = None
+    until: asyncio.Event | None = None
 
 
 def rate_limited(seconds: float = 3) -> Fault:
@@ -187,7 +191,7 @@ class FakeSlack(FakeWorkspace):
 
     async def _break(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.hangs:
-            await asyncio.Event().wait()
+            await (fault.until or asyncio.Event()).wait()
         if fault.drops:
             assert request.transport is not None
             request.transport.close()

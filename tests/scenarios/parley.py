@@ -28,6 +28,7 @@ class Parley:
             "HOME": str(folder),
             "PARLEY_DATA_DIR": str(folder / "data"),
             "PARLEY_PORT": str(port),
+            "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
             "PARLEY_RUNNING": "8",
             "PARLEY_KV_TOKENS": "8192",
             **settings,
@@ -35,8 +36,18 @@ class Parley:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Returns once ``/readyz`` says yes."""
+    @property
+    def database(self) -> Path:
+        return Path(self._settings["PARLEY_DATA_DIR"]) / "parley.db"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    async def start(self, **settings: str) -> None:
+        """Returns once ``/readyz`` says yes; ``settings`` are changed for good."""
+        self._settings.update(settings)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "run"),
             cwd=ROOT,

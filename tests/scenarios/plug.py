@@ -1,0 +1,102 @@
+"""Parley as a process beside the strict fake Slack, for tests that pull the plug."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.fakes.slack import SECRET, TOKEN, FakeSlack
+from tests.fakes.slack_api import BOT, Json
+from tests.local_slack import free_port
+from tests.scenarios.disk import TurnRow, turn_rows
+from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import make_personalities
+from tests.scenarios.polling import eventually
+
+SHORT, LONG = "24", "2000"
+PLACEHOLDERS = ("Thinking…", "You are ")
+
+
+class Scene:
+    """What people do and see, and what is on disk."""
+
+    def __init__(self, slack: FakeSlack, parley: Parley) -> None:
+        self.slack = slack
+        self.parley = parley
+
+    async def ask(self, text: str, *, thread_ts: str | None = None) -> str:
+        """Mention Parley; the question's ts, once it was acknowledged."""
+        return await self.slack.say(f"<@{BOT}> {text}", thread_ts=thread_ts)
+
+    def turn(self, ts: str) -> TurnRow:
+        return turn_rows(self.parley.database)[ts]
+
+    def replies(self, ts: str) -> list[Json]:
+        """What stands of Parley's in the thread."""
+        return [message for message in self.slack.thread(ts) if message["user"] == BOT]
+
+    def texts(self, ts: str) -> list[str]:
+        return [message["text"] for message in self.replies(ts)]
+
+    async def sees(self, ts: str, *beginnings: str) -> None:
+        """Until the thread's only reply begins with one of these."""
+        await eventually(
+            lambda: len(self.texts(ts)) == 1 and self.texts(ts)[0].startswith(beginnings),
+            what=self.parley.output,
+        )
+
+    async def grows(self, ts: str) -> str:
+        """Until the thread's only reply has text of the model; which."""
+        return await eventually(
+            lambda: next((t for t in self.texts(ts) if not t.startswith(PLACEHOLDERS)), ""),
+            what=self.parley.output,
+        )
+
+    async def ends(self, ts: str) -> TurnRow:
+        """Until the turn is finished on disk."""
+
+        def finished() -> TurnRow | None:
+            turn = self.turn(ts)
+            return turn if turn.is_finished else None
+
+        return await eventually(finished, what=self.parley.output)
+
+    async def ends_well(self, ts: str) -> TurnRow:
+        """With one reply, whole, in the message that the disk knows."""
+        turn = await self.ends(ts)
+        assert turn.state == "done", (turn, self.parley.output)
+        labelled = [m for m in self.slack.messages.values() if _turn_of(m) == turn.id]
+        assert tuple(message["ts"] for message in labelled) == turn.posts
+        assert len(turn.posts) == 1
+        assert not labelled[0]["text"].startswith(PLACEHOLDERS)
+        return turn
+
+
+def _turn_of(message: Json) -> str | None:
+    """The turn that the message is labelled with."""
+    if "metadata" not in message:
+        return None
+    turn_id: str = message["metadata"]["event_payload"]["turn"]
+    return turn_id
+
+
+@asynccontextmanager
+async def scene(folder: Path, **settings: str) -> AsyncIterator[Scene]:
+    """Every reply is as long as ``PARLEY_MAX_TOKENS`` allows."""
+    port = free_port()
+    async with FakeSlack() as slack:
+        slack.events_url = f"http://127.0.0.1:{port}/slack/events"
+        own = {
+            "SLACK_BOT_TOKEN": TOKEN,
+            "SLACK_SIGNING_SECRET": SECRET,
+            "SLACK_API_URL": slack.api_url,
+            "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
+            "PARLEY_PERSONALITY": "rambler",
+            "PARLEY_MAX_TOKENS": SHORT,
+        }
+        async with running_parley(folder, port, {**own, **settings}) as parley:
+            yield Scene(slack, parley)
+        assert slack.violations == []
+        assert slack.num_rate_limited == 0
+        assert "Traceback" not in parley.output

@@ -1,0 +1,228 @@
+"""Programs on the way through Parley: the official client, and what operators look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import openai
+import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionSystemMessageParam, ChatCompletionUserMessageParam
+
+from bot.personality import PersonalityBook
+from tests.local_slack import free_port
+from tests.scenarios.asking import metric, until_metric
+from tests.scenarios.parley import ROOT, Parley, running_parley
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
+
+MODEL = "smollm2"
+PERSONALITIES = {path.stem for path in (ROOT / "personalities").glob("*.md")}
+CAPITAL = "What is the capital of France? Answer in one sentence."
+STORY = "Write a very long story about a llama that walks around the world."
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
+    folder = tmp_path_factory.mktemp("parley")
+    settings = {"PARLEY_MAX_TOKENS": "24", "PARLEY_CPU_THREADS": "1"}
+    async with running_parley(folder, free_port(), settings) as parley:
+        yield parley
+        assert await parley.stop() == 0
+    assert "Traceback" not in parley.output
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(parley: Parley) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=f"{parley.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def user(text: str) -> ChatCompletionUserMessageParam:
+    return {"role": "user", "content": text}
+
+
+@pytest.fixture(scope="module")
+def coder() -> str:
+    return PersonalityBook.load(ROOT / "personalities", "assistant").get("coder").prompt
+
+
+def system_message(text: str) -> ChatCompletionSystemMessageParam:
+    return {"role": "system", "content": text}
+
+
+# The official client
+
+
+async def test_a_question_gets_an_answer_with_its_usage(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[user(CAPITAL)], temperature=0
+    )
+    (choice,) = answer.choices
+    assert "Paris" in (choice.message.content or "")
+    assert (choice.message.role, choice.finish_reason) == ("assistant", "stop")
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens > 10
+    assert 1 <= answer.usage.completion_tokens <= 24
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    assert answer.model == MODEL
+
+
+async def test_a_stream_grows_and_ends_with_its_usage(client: AsyncOpenAI) -> None:
+    stream = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user(STORY)],
+        temperature=0,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = [chunk async for chunk in stream]
+    *growing, last = chunks
+    texts = [chunk.choices[0].delta.content or "" for chunk in growing]
+    assert sum(bool(text) for text in texts) > 3
+    assert growing[-1].choices[0].finish_reason == "length"
+    assert last.choices == []
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 24
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+async def test_streamed_or_whole_the_text_is_the_same(client: AsyncOpenAI) -> None:
+    asked = user("Say hello.")
+    whole = await client.chat.completions.create(model=MODEL, messages=[asked], temperature=0)
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=[asked], temperature=0, stream=True
+    )
+    grown = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+    assert grown == whole.choices[0].message.content
+
+
+async def test_a_stop_string_ends_the_answer_and_is_not_shown(client: AsyncOpenAI) -> None:
+    asked = user(CAPITAL)
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[asked], temperature=0, stop=["Paris"]
+    )
+    (choice,) = answer.choices
+    assert choice.finish_reason == "stop"
+    assert choice.message.content
+    assert "Paris" not in choice.message.content
+
+
+async def test_max_tokens_ends_the_answer_with_length(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(model=MODEL, messages=[user(STORY)], max_tokens=5)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 5
+
+
+async def test_a_seed_and_sampling_are_accepted(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user("Say hello.")],
+        seed=7,
+        temperature=1.2,
+        top_p=0.9,
+        frequency_penalty=0.5,
+        presence_penalty=-0.5,
+        user="ada",
+    )
+    assert answer.choices[0].message.content
+
+
+async def test_a_personality_is_a_model_whose_prompt_comes_first(
+    client: AsyncOpenAI, coder: str
+) -> None:
+    """Told from the number of tokens: the same as when the client sends that prompt itself."""
+
+    async def num_tokens(model: str, *system: str) -> int:
+        messages = [system_message(text) for text in system]
+        answer = await client.chat.completions.create(
+            model=model, messages=[*messages, user("Hi")], max_tokens=1
+        )
+        assert answer.model == model
+        assert answer.usage is not None
+        return answer.usage.prompt_tokens
+
+    assert await num_tokens("coder") == await num_tokens(MODEL, coder)
+    assert await num_tokens("coder", "Be kind.") == await num_tokens(MODEL, "Be kind.")
+    assert await num_tokens("coder") > await num_tokens("coder", "Be kind.") + 10
+
+
+async def test_a_conversation_is_what_the_client_sends_each_time(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(
+        model=MODEL,
+        temperature=0,
+        messages=[
+            user("My name is Ada."),
+            {"role": "assistant", "content": "Nice to meet you, Ada!"},
+            user("What is my name?"),
+        ],
+        extra_headers={"X-Parley-Thread": "greetings/1"},
+    )
+    assert "Ada" in (answer.choices[0].message.content or "")
+
+
+async def test_many_at_once_are_all_answered(client: AsyncOpenAI) -> None:
+    asking = (
+        client.chat.completions.create(model=MODEL, messages=[user(f"Say {n}.")], max_tokens=4)
+        for n in range(12)
+    )
+    answers = await asyncio.gather(*asking)
+    assert all(answer.choices[0].message.content for answer in answers)
+
+
+async def test_the_models_are_the_model_and_the_personalities(client: AsyncOpenAI) -> None:
+    models = [model.id async for model in client.models.list()]
+    assert models[0] == MODEL
+    assert set(models) == {MODEL, *PERSONALITIES}
+    assert (await client.models.retrieve("tutor")).id == "tutor"
+    with pytest.raises(openai.NotFoundError):
+        await client.models.retrieve("gpt-4o")
+
+
+async def test_the_clients_errors_are_the_ones_it_knows(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="There is no model 'gpt-4o'"):
+        await client.chat.completions.create(model="gpt-4o", messages=[user("Hi")])
+    with pytest.raises(openai.BadRequestError, match="too long for the model") as caught:
+        await client.chat.completions.create(model=MODEL, messages=[user("word " * 10_000)])
+    assert caught.value.code == "context_length_exceeded"
+
+
+async def test_leaving_a_stream_stops_the_reply(parley: Parley, client: AsyncOpenAI) -> None:
+    cancelled = await metric(parley, "parley_cancelled_total")
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=[user(STORY)], stream=True, max_tokens=4_000
+    )
+    async for _ in stream:
+        break
+    await stream.close()
+    await until_metric(parley, "parley_cancelled_total", lambda now: now == cancelled + 1)
+    await until_metric(parley, "parley_running_sequences", lambda running: running == 0)
+
+
+# Operators
+
+
+async def test_health_and_readiness_say_what_is_there(parley: Parley) -> None:
+    async with aiohttp.ClientSession(parley.url) as session:
+        async with session.get("/healthz") as response:
+            assert (response.status, await response.json()) == (200, {"status": "ok"})
+        async with session.get("/readyz") as response:
+            assert response.status == 200
+            assert await response.json() == {
+                "ready": True,
+                "model": {"name": MODEL, "status": "up"},
+                "adapters": {},
+            }
+
+
+async def test_the_metrics_count_what_was_answered(parley: Parley, client: AsyncOpenAI) -> None:
+    written = await metric(parley, "parley_completion_tokens_total")
+    answer = await client.chat.completions.create(model=MODEL, messages=[user(STORY)], max_tokens=5)
+    assert answer.usage is not None
+    assert await metric(parley, "parley_completion_tokens_total") == written + 5
+    assert await metric(parley, "parley_first_token_seconds_count") >= 1
+    assert await metric(parley, "parley_step_seconds_count") >= 5
