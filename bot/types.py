@@ -264,11 +264,16 @@ class Personality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What the engine is asked. ``person`` is who it is fair to; ``thread`` a reuse hint."""
+    """What the engine is asked. ``person`` is who it is fair to.
+
+    ``thread`` names the thread, so that it goes on from what is evaluated already; only
+    within ``scope`` (a workspace, a key) is anything evaluated for others used again.
+    """
 
     messages: tuple[ChatMessage, ...]
     person: str
     thread: str | None = None
+    scope: str = ""
     sampling: Sampling = Sampling()
     max_tokens: int = 512
     stop: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from bot.errors import ModelError
 from bot.inference import fit
 from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Chunk, Opening, Step
+from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.template import ChatTemplate, Special, SpecialTokens
 from bot.types import ChatMessage, Sampling
 
@@ -52,12 +52,14 @@ _ERROR_LEVEL = 4
 class LlamaOptions:
     """``num_cells``: KV pool. ``window``: tokens per sequence, 0 for the model's own.
 
-    ``num_threads`` of the CPU; ``gpu_layers`` -1: all that the build can offload.
+    ``num_slots``: running, idle and shared sequences. ``num_threads`` of the CPU.
+    ``gpu_layers`` -1: all that the build can offload.
     """
 
     num_cells: int = 16_384
     window: int = 0
     max_running: int = 16
+    num_slots: int = 128
     num_threads: int = 2
     gpu_layers: int = -1
 
@@ -158,6 +160,12 @@ def _facts(model: Any, path: Path) -> fit.ModelFacts:
             f"{path} is an embedding model and cannot write text: set PARLEY_MODEL to a chat model."
         )
     return facts
+
+
+def _can_reuse(model: Any) -> bool:
+    """Whether cells can be cut off at any token: not in recurrent or sliding-window models."""
+    is_stateful = llama.llama_model_is_recurrent(model) or llama.llama_model_is_hybrid(model)
+    return not is_stateful and llama.llama_model_n_swa(model) == 0
 
 
 class Vocabulary:
@@ -347,6 +355,7 @@ class LlamaModel:
         self._options = options
         self.num_cells = options.num_cells
         self.max_batch = _MAX_UBATCH + options.max_running
+        self.num_slots = min(_MAX_SLOTS, max(options.num_slots, options.max_running))
         self.window = min(options.window or self.facts.max_context, options.num_cells)
         if not self._offloads:
             fit.check_fit(
@@ -356,6 +365,7 @@ class LlamaModel:
                 available=fit.available_bytes(),
             )
         self._model = self._open_model(path, on_progress)
+        self.can_reuse = _can_reuse(self._model)
         self._vocabulary = Vocabulary(self._model)
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
@@ -376,10 +386,8 @@ class LlamaModel:
 
     def run(self, step: Step) -> dict[int, int]:
         """Sampling happens in here too: the next decode overwrites the logits."""
-        for slot in step.released:
-            self._release(slot)
-        for opening in step.opened:
-            self._open(opening)
+        for action in step.actions:
+            self._act(action)
         if not step.chunks:
             return {}
         outputs = self._batch.fill(step.chunks)
@@ -409,14 +417,29 @@ class LlamaModel:
         token: int = llama.llama_sampler_sample(self._chains[slot].native, self._context, index)
         return token
 
-    def _release(self, slot: int) -> None:
+    def _act(self, action: Action) -> None:
+        match action:
+            case Release(slot):
+                self._close_chain(slot)
+                self._remove_cells(slot, 0)
+            case Trim(slot, num_tokens):
+                self._remove_cells(slot, num_tokens)
+            case Share(source, target, num_tokens):
+                llama.llama_memory_seq_cp(self._memory, source, target, 0, num_tokens)
+            case Opening():
+                self._open(action)
+
+    def _remove_cells(self, slot: int, start: int) -> None:
+        if not llama.llama_memory_seq_rm(self._memory, slot, start, -1):
+            raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
+
+    def _close_chain(self, slot: int) -> None:
         chain = self._chains.pop(slot, None)
         if chain:
             chain.close()
-        if not llama.llama_memory_seq_rm(self._memory, slot, -1, -1):
-            raise StepFailed(f"the cells of slot {slot} could not be removed")
 
     def _open(self, opening: Opening) -> None:
+        self._close_chain(opening.slot)
         vocab = self._vocabulary
         chain = SamplerChain(vocab._vocab, vocab.num_tokens, opening.sampling)
         chain.accept(opening.generated)
@@ -440,7 +463,7 @@ class LlamaModel:
         params.n_ctx = self.num_cells
         params.n_batch = self.max_batch
         params.n_ubatch = min(self.max_batch, _MAX_UBATCH)
-        params.n_seq_max = min(self._options.max_running, _MAX_SLOTS)
+        params.n_seq_max = self.num_slots
         params.n_threads = params.n_threads_batch = self._options.num_threads
         params.kv_unified = True
         params.no_perf = True

@@ -34,6 +34,13 @@ class Model(Protocol):
     @property
     def num_cells(self) -> int: ...
     @property
+    def num_slots(self) -> int: ...
+    @property
+    def can_reuse(self) -> bool:
+        """Whether a slot's cells can be trimmed and shared; if not, nothing may be kept."""
+        ...
+
+    @property
     def max_batch(self) -> int:
         """Tokens that one step may carry."""
         ...

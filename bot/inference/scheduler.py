@@ -12,8 +12,8 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 
 from bot.errors import QueueFull
-from bot.inference.kv import KVPool
-from bot.inference.sequence import Chunk, Opening, Sequence, Status, Step
+from bot.inference.cells import Cells
+from bot.inference.sequence import Chunk, Sequence, Status, Step
 from bot.types import FinishReason
 
 _HEADROOM = 32
@@ -28,17 +28,26 @@ class Scheduler:
     """Owns every sequence from ``add`` until it is finished."""
 
     def __init__(
-        self, *, max_running: int, max_waiting: int, num_cells: int, max_batch: int
+        self,
+        *,
+        max_running: int,
+        max_waiting: int,
+        num_cells: int,
+        max_batch: int,
+        num_slots: int = 0,
+        reuse: bool = True,
     ) -> None:
+        """``num_slots``: running, idle and shared sequences together. ``reuse``: see Cells."""
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
         self.prefill_tokens = max_batch
         self.num_preempted = 0
-        self._pool = KVPool(num_cells, max_running)
+        self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
+        self._reuse = reuse
+        self._cells = self._new_cells()
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._released: list[int] = []
         self._round = 0
         self._last_ticket: dict[str, int] = {}
 
@@ -58,7 +67,12 @@ class Scheduler:
 
     @property
     def num_cells_used(self) -> int:
-        return self._pool.num_used
+        return self._cells.num_used
+
+    @property
+    def num_residents(self) -> int:
+        """Idle threads that would go on from where they were."""
+        return self._cells.num_residents
 
     def add(self, sequence: Sequence, *, retry_after: float = 5.0) -> None:
         """Queue a sequence; raises QueueFull."""
@@ -69,13 +83,14 @@ class Scheduler:
         insort(self._waiting, sequence, key=_rank)
 
     def finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        """End a sequence wherever it stands; its slot is free within one step."""
+        """End a sequence wherever it stands; its place is free within one step."""
         if sequence.is_finished:
             return
         if sequence.status is Status.WAITING:
             self._waiting.remove(sequence)
         else:
-            self._vacate(sequence)
+            self._running.remove(sequence)
+            self._cells.retire(sequence)
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
         self._forget_person(sequence.person)
@@ -84,12 +99,9 @@ class Scheduler:
         """The next step, or None when there is nothing to do."""
         self._make_room_to_decode()
         chunks = [self._chunk(s, 1) for s in self._running if s.status is Status.DECODE]
-        budget = min(self.prefill_tokens, self.max_batch - len(chunks))
-        opened = self._admit_and_prefill(chunks, budget)
-        released, self._released = self._released, []
-        if not (released or chunks):
-            return None
-        return Step(released, opened, chunks)
+        self._admit_and_prefill(chunks, min(self.prefill_tokens, self.max_batch - len(chunks)))
+        actions = self._cells.take_actions()
+        return Step(actions, chunks) if actions or chunks else None
 
     def apply(
         self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
@@ -99,34 +111,45 @@ class Scheduler:
         advanced = []
         for chunk in step.chunks:
             sequence = by_slot.get(chunk.slot)
-            if sequence is None:  # finished while the step ran; its slot is released next
+            if sequence is None:  # finished while the step ran
                 continue
             sequence.num_cached += len(chunk.tokens)
+            self._cells.promote(sequence)
             if chunk.wants_token:
                 self._accept(sequence, sampled[chunk.slot], is_end)
                 advanced.append(sequence)
         return advanced
 
     def undo(self, step: Step) -> list[Sequence]:
-        """The model had no room for ``step`` and did nothing but release and open slots.
+        """The model had no room for ``step`` and did nothing but its actions.
 
-        The prefill share shrinks; with nothing left to shrink the youngest goes back to the
+        Idle cells go, then the prefill share shrinks, then the youngest goes back to the
         queue; a sequence that has no room even alone is failed, and returned.
         """
         for chunk in step.chunks:
             sequence = next((s for s in self._running if s.slot == chunk.slot), None)
             if sequence is not None:
-                self._pool.grow(chunk.slot, -len(chunk.tokens))
+                self._cells.grow(sequence, -len(chunk.tokens))
+        if self._cells.evict():
+            return []
         if step.num_prefill > 1:
             self.prefill_tokens = max(1, step.num_prefill // 2)
         elif len(self._running) > 1:
             self._preempt(self._running[-1])
         else:
-            return self.fail_running()
+            return self._fail_running()
         return []
 
-    def fail_running(self) -> list[Sequence]:
-        """Every running sequence ends with ``error``; who they were."""
+    def lose_everything(self) -> list[Sequence]:
+        """The model's memory is lost: who was running ends with ``error``; who they were."""
+        failed = self._fail_running()
+        self._cells = self._new_cells()
+        return failed
+
+    def _new_cells(self) -> Cells:
+        return Cells(self._num_cells, self._num_slots, reuse=self._reuse)
+
+    def _fail_running(self) -> list[Sequence]:
         failed = list(self._running)
         for sequence in failed:
             self.finish(sequence, FinishReason.ERROR)
@@ -141,48 +164,46 @@ class Scheduler:
         if sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)
 
-    def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> list[Opening]:
-        opened: list[Opening] = []
+    def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> None:
         for sequence in self._running:
             if sequence.status is Status.PREFILL:
                 budget -= self._prefill(sequence, chunks, budget)
-        while budget > 0 and self._waiting and self._can_admit(self._waiting[0]):
+        while budget > 0 and self._waiting and self._admit(self._waiting[0]):
             sequence = self._waiting.pop(0)
-            opened.append(self._open(sequence))
             budget -= self._prefill(sequence, chunks, budget)
-        return opened
 
     def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
-        num_tokens = min(budget, sequence.num_pending, self._pool.num_free)
+        wanted = min(budget, sequence.num_pending)
+        self._cells.make_room(wanted)
+        num_tokens = min(wanted, self._cells.num_free)
         if num_tokens > 0:
             chunks.append(self._chunk(sequence, num_tokens))
         return max(0, num_tokens)
 
     def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
         start = sequence.num_cached
-        self._pool.grow(sequence.seat, num_tokens)
+        self._cells.grow(sequence, num_tokens)
         tokens = sequence.tokens[start : start + num_tokens]
         return Chunk(sequence.seat, start, tokens, start + num_tokens == len(sequence.tokens))
 
-    def _can_admit(self, sequence: Sequence) -> bool:
-        if not self._pool.has_slot:
+    def _admit(self, sequence: Sequence) -> bool:
+        """Seat the sequence if there is a place and room for it beside who is running."""
+        if len(self._running) >= self.max_running or self._cells.must_wait(sequence):
             return False
-        if not self._running:
-            return True
         promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
         headroom = _HEADROOM * (len(self._running) + 1)
-        return self._pool.num_free >= promised + sequence.num_pending + headroom
-
-    def _open(self, sequence: Sequence) -> Opening:
-        slot = sequence.slot = self._pool.take()
+        needed = promised + self._cells.num_needed(sequence) + headroom
+        if self._running and not self._cells.could_free(needed, sequence):
+            return False
+        self._cells.seat(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         self._round = max(self._round, sequence.ticket)
-        generated = sequence.tokens[sequence.num_prompt :]
-        return Opening(slot, sequence.sampling, generated)
+        return True
 
     def _make_room_to_decode(self) -> None:
-        while self._num_decoding() > self._pool.num_free and len(self._running) > 1:
+        self._cells.make_room(self._num_decoding())
+        while self._num_decoding() > self._cells.num_free and len(self._running) > 1:
             self._preempt(self._running[-1])
 
     def _num_decoding(self) -> int:
@@ -190,18 +211,13 @@ class Scheduler:
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the head of its round, to be evaluated again; what it said is kept."""
-        self._vacate(sequence)
+        self._running.remove(sequence)
+        self._cells.leave(sequence)
         sequence.status = Status.WAITING
         sequence.num_cached = 0
         sequence.ticket = min(sequence.ticket, self._round)
         insort(self._waiting, sequence, key=_rank)
         self.num_preempted += 1
-
-    def _vacate(self, sequence: Sequence) -> None:
-        self._running.remove(sequence)
-        self._pool.free(sequence.seat)
-        self._released.append(sequence.seat)
-        sequence.slot = None
 
     def _forget_person(self, person: str) -> None:
         if not any(s.person == person for s in self._everyone()):

@@ -22,7 +22,10 @@ class Sequence:
     """One request. ``tokens`` is the prompt followed by what was generated.
 
     ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
-    the last. ``ticket`` orders admission (see Scheduler).
+    the last. The first ``num_prefix`` are a system prompt that others may share. ``scope``
+    bounds who may reuse whose cells; ``thread`` is who speaks again. ``ticket`` orders
+    admission (see Scheduler). ``num_shared`` and ``num_resumed`` count the prompt tokens
+    that were found in a shared prefix and in the thread's own cells.
     """
 
     id: int
@@ -30,8 +33,13 @@ class Sequence:
     tokens: list[int]
     max_tokens: int
     sampling: Sampling
+    scope: str = ""
+    thread: str | None = None
+    num_prefix: int = 0
     num_prompt: int = field(init=False)
     num_cached: int = 0
+    num_shared: int = 0
+    num_resumed: int = 0
     slot: int | None = None
     status: Status = Status.WAITING
     ticket: int = 0
@@ -62,13 +70,27 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """``tokens`` of one slot from position ``start``; ``wants_token``: sample after the last."""
+class Release:
+    """Free all cells of the slot, and its sampler chain."""
 
     slot: int
-    start: int
-    tokens: list[int]
-    wants_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Keep the cells of the slot's first ``num_tokens`` positions."""
+
+    slot: int
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Let ``target`` hold the cells of the first ``num_tokens`` positions of ``source``, too."""
+
+    source: int
+    target: int
+    num_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +102,24 @@ class Opening:
     generated: list[int]
 
 
+Action = Release | Trim | Share | Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """``tokens`` of one slot from position ``start``; ``wants_token``: sample after the last."""
+
+    slot: int
+    start: int
+    tokens: list[int]
+    wants_token: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of the model: free cells, open chains, then decode all chunks at once."""
+    """One call of the model: the actions in their order, then decode all chunks at once."""
 
-    released: list[int]
-    opened: list[Opening]
+    actions: list[Action]
     chunks: list[Chunk]
 
     @property
@@ -95,3 +129,8 @@ class Step:
     @property
     def num_prefill(self) -> int:
         return sum(len(c.tokens) for c in self.chunks) - self.num_decode
+
+    @property
+    def opens(self) -> bool:
+        """Whether somebody was admitted."""
+        return any(isinstance(action, Opening) for action in self.actions)

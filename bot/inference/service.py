@@ -19,6 +19,7 @@ from typing import Self
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.model import Model, NoRoom
 from bot.inference.prefill import PrefillBudget
+from bot.inference.prompts import PromptEncoder
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
 from bot.inference.stream import GenerationStream
@@ -55,7 +56,9 @@ class _Reply:
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.sequence.num_prompt, 0, self.sequence.num_generated)
+        sequence = self.sequence
+        num_cached = min(sequence.num_shared + sequence.num_resumed, sequence.num_prompt)
+        return Usage(sequence.num_prompt, num_cached, sequence.num_generated)
 
 
 class InferenceService:
@@ -71,7 +74,10 @@ class InferenceService:
             max_waiting=max_waiting,
             num_cells=model.num_cells,
             max_batch=model.max_batch,
+            num_slots=model.num_slots,
+            reuse=model.can_reuse,
         )
+        self._prompts = PromptEncoder(model)
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._replies: dict[int, _Reply] = {}
         self._advanced: list[Sequence] = []
@@ -109,34 +115,43 @@ class InferenceService:
         return time.monotonic() - self._failures[0] > _FAILURE_SECONDS
 
     async def count(self, messages: Items[ChatMessage]) -> int:
-        return len(await self._encode(messages))
+        tokens, _ = await self._encode(messages)
+        return len(tokens)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""
         if self._scheduler.is_full:
             raise QueueFull(self._estimate(self.num_waiting))
-        tokens = await self._encode(request.messages)
-        room = self.window - len(tokens)
-        if room < 1:
+        tokens, num_prefix = await self._encode(request.messages)
+        if len(tokens) >= self.window:
             raise PromptTooLong(len(tokens), self.window - 1)
-        reply = self._new_reply(request, tokens, min(request.max_tokens, room))
+        reply = self._new_reply(request, tokens, num_prefix)
         self._scheduler.add(reply.sequence, retry_after=self._estimate(self.num_waiting))
         self._replies[reply.sequence.id] = reply
         self._tell_places()
         self._work.set()
         return reply.stream
 
-    def _new_reply(self, request: GenerationRequest, tokens: list[int], room: int) -> _Reply:
+    def _new_reply(self, request: GenerationRequest, tokens: list[int], num_prefix: int) -> _Reply:
         self._num_accepted += 1
-        sequence = Sequence(self._num_accepted, request.person, tokens, room, request.sampling)
+        sequence = Sequence(
+            id=self._num_accepted,
+            person=request.person,
+            tokens=tokens,
+            max_tokens=min(request.max_tokens, self.window - len(tokens)),
+            sampling=request.sampling,
+            scope=request.scope,
+            thread=request.thread,
+            num_prefix=num_prefix,
+        )
         stream = GenerationStream(lambda: self._cancel(sequence))
         return _Reply(sequence, stream, TextStream(request.stop), time.monotonic())
 
-    async def _encode(self, messages: Items[ChatMessage]) -> list[int]:
+    async def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
         if self._loop_task is None or self._loop_task.done():
             raise EngineFailed("The model is not running. Please ask again in a minute.")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tokenize, self._model.encode, messages)
+        return await loop.run_in_executor(self._tokenize, self._prompts.encode, messages)
 
     def _cancel(self, sequence: Sequence) -> None:
         self._metrics.cancelled.inc()
@@ -166,7 +181,7 @@ class InferenceService:
             await loop.run_in_executor(self._compute, self._model.reset)
             self._needs_reset = False
         computing = loop.run_in_executor(self._compute, self._timed_run, step)
-        if step.opened:
+        if step.opens:
             self._tell_places()
         self._publish()
         try:
@@ -217,6 +232,8 @@ class InferenceService:
         reason = reply.sequence.finish_reason or FinishReason.ERROR
         reply.stream.put(Finished(reason, reply.usage, detail))
         self._metrics.completion_tokens.inc(reply.sequence.num_generated)
+        self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
+        self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
         if reason is not FinishReason.CANCELLED:
             seconds = time.monotonic() - reply.accepted_at
             self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
@@ -230,6 +247,7 @@ class InferenceService:
         self._metrics.preempted.inc(preempted)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
+        self._metrics.resident_threads.set(self._scheduler.num_residents)
 
     def _tell_places(self) -> None:
         for place, sequence in enumerate(self._scheduler.waiting, 1):
@@ -250,7 +268,7 @@ class InferenceService:
         self._metrics.engine_restarts.inc()
         self._failures.append(time.monotonic())
         self._advanced.clear()
-        for sequence in self._scheduler.fail_running():
+        for sequence in self._scheduler.lose_everything():
             self._conclude(self._replies[sequence.id], _FAILED)
         self._needs_reset = True
 

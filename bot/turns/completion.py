@@ -87,6 +87,7 @@ class Completions:
             messages=messages,
             person=person.id,
             thread=thread,
+            scope=f"http:{request.account}",
             sampling=_sampling(request, personality),
             max_tokens=await self._max_tokens(request, messages),
             stop=request.stop,

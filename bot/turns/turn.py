@@ -118,6 +118,7 @@ class TurnRunner:
             messages=built.messages,
             person=turn.person.id,
             thread=str(turn.place),
+            scope=turn.place.workspace_form,
             sampling=personality.sampling,
             max_tokens=built.max_tokens,
         )

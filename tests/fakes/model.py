@@ -1,7 +1,8 @@
 """A model that knows letters: one token a character, and llama.cpp's own rules, enforced.
 
 Positions must be consecutive, a slot needs an open chain before it samples, cells are
-counted, and a step without room changes nothing. ``script(prompt)`` is what it answers.
+counted, and a step without room changes nothing. ``script(prompt)`` is what it answers; it
+reads the prompt from its cells, so cells of somebody else show in the reply.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ import threading
 from collections.abc import Callable, Sequence
 
 from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Chunk, Step
+from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.types import ChatMessage
 
 END = 0
+ANSWER = "\x01"
+"""Ends every prompt, as the template's opening of an answer does."""
 
 
 class RuleBroken(BaseException):
     """The engine did what llama.cpp would punish; never caught by the engine's own net."""
+
+
+class _Cell:
+    """One cell of the pool; slots that share it hold the same object."""
+
+    def __init__(self, token: int) -> None:
+        self.token = token
 
 
 class FakeModel:
@@ -29,7 +39,8 @@ class FakeModel:
         *,
         window: int = 1_000,
         num_cells: int = 1_000,
-        num_slots: int = 4,
+        num_slots: int = 16,
+        can_reuse: bool = True,
         max_batch: int = 64,
         stepwise: bool = False,
     ) -> None:
@@ -42,26 +53,24 @@ class FakeModel:
         self.num_resets = 0
         self.is_closed = False
         self._script = script
-        self._num_slots = num_slots
-        self._cells: dict[int, list[int]] = {}
-        self._chains: set[int] = set()
-        self._num_prompt: dict[int, int] = {}
+        self.num_slots = num_slots
+        self.can_reuse = can_reuse
+        self._cells: dict[int, list[_Cell]] = {}
+        self._chains: dict[int, int] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
 
     @property
     def num_used(self) -> int:
-        return sum(map(len, self._cells.values()))
-
-    @property
-    def slots_in_use(self) -> set[int]:
-        return {slot for slot, cells in self._cells.items() if cells}
+        """Cells; one that slots share counts once."""
+        return len({id(cell) for cells in self._cells.values() for cell in cells})
 
     def allow(self, num_steps: int = 1) -> None:
         if self._permits:
             self._permits.release(num_steps)
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
-        return [ord(c) for m in messages for c in m.content]
+        text = "".join(m.content for m in messages)
+        return [ord(c) for c in text + ANSWER]
 
     def piece(self, token: int) -> bytes:
         return bytes([token]) if token < 256 else chr(token).encode()
@@ -73,16 +82,13 @@ class FakeModel:
         if self._permits:
             self._permits.acquire()
         self.steps.append(step)
-        for slot in step.released:
-            self._cells.pop(slot, None)
-            self._chains.discard(slot)
-        for opening in step.opened:
-            self._open(opening.slot, len(opening.generated))
+        for action in step.actions:
+            self._act(action)
         if self.failures:
             raise self.failures.pop(0)
         self._check(step.chunks)
         for chunk in step.chunks:
-            self._cells[chunk.slot] += chunk.tokens
+            self._cells[chunk.slot] += [_Cell(token) for token in chunk.tokens]
         return {c.slot: self._sample(c.slot) for c in step.chunks if c.wants_token}
 
     def reset(self) -> None:
@@ -93,12 +99,22 @@ class FakeModel:
     def close(self) -> None:
         self.is_closed = True
 
-    def _open(self, slot: int, num_generated: int) -> None:
-        _require(slot not in self._cells, f"slot {slot} was taken twice")
-        _require(0 <= slot < self._num_slots, f"slot {slot} does not exist")
-        self._cells[slot] = []
-        self._chains.add(slot)
-        self._num_prompt[slot] = -num_generated
+    def _act(self, action: Action) -> None:
+        match action:
+            case Release(slot):
+                self._cells.pop(slot, None)
+                self._chains.pop(slot, None)
+            case Trim(slot, num_tokens):
+                _require(num_tokens <= len(self._cells.get(slot, [])), "trimmed beyond its end")
+                del self._cells[slot][num_tokens:]
+            case Share(source, target, num_tokens):
+                _require(not self._cells.get(target), f"slot {target} holds cells already")
+                _require(num_tokens <= len(self._cells[source]), "shared more than there is")
+                self._cells[target] = self._cells[source][:num_tokens]
+            case Opening(slot, _, generated):
+                _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
+                self._cells.setdefault(slot, [])
+                self._chains[slot] = len(generated)
 
     def _check(self, chunks: Sequence[Chunk]) -> None:
         num_tokens = sum(len(c.tokens) for c in chunks)
@@ -113,13 +129,16 @@ class FakeModel:
             raise NoRoom
 
     def _sample(self, slot: int) -> int:
-        cells = self._cells[slot]
-        if self._num_prompt[slot] <= 0:
-            self._num_prompt[slot] += len(cells)
-        text = "".join(map(chr, cells))
-        prompt, said = text[: self._num_prompt[slot]], text[self._num_prompt[slot] :]
+        """The script's next letter after what the sequence said; its cells are its memory."""
+        text = "".join(chr(cell.token) for cell in self._cells[slot])
+        prompt, said = self._split(text)
         reply = self._script(prompt)
+        _require(reply.startswith(said), f"{said!r} was never said")
         return ord(reply[len(said)]) if len(said) < len(reply) else END
+
+    def _split(self, text: str) -> tuple[str, str]:
+        prompt, _, said = text.rpartition(ANSWER)
+        return prompt, said
 
 
 def broken_step() -> StepFailed:

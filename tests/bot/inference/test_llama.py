@@ -12,7 +12,7 @@ from bot.errors import ModelError
 from bot.inference import models
 from bot.inference.llama import LlamaModel, LlamaOptions, read_facts
 from bot.inference.model import NoRoom
-from bot.inference.sequence import Chunk, Opening, Step
+from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
@@ -55,17 +55,16 @@ def test_two_sequences_in_one_batch_and_a_chunked_prompt_answer_as_one_alone(
     smollm2: LlamaModel,
 ) -> None:
     prompt = smollm2.encode([ChatMessage("user", "Hello!")])  # its best answer leads by 3.7
-    alone = smollm2.run(Step([], [Opening(0, GREEDY, [])], [Chunk(0, 0, prompt, True)]))
+    alone = smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, prompt, True)]))
     half = len(prompt) // 2
-    smollm2.run(Step([0], [Opening(1, GREEDY, [])], [Chunk(1, 0, prompt[:half], False)]))
+    smollm2.run(Step([Release(0), Opening(1, GREEDY, [])], [Chunk(1, 0, prompt[:half], False)]))
     both = smollm2.run(
         Step(
-            [],
             [Opening(2, GREEDY, [])],
             [Chunk(1, half, prompt[half:], True), Chunk(2, 0, prompt, True)],
         )
     )
-    smollm2.run(Step([1, 2], [], []))
+    smollm2.run(Step([Release(1), Release(2)], []))
     assert text_of(smollm2, [alone[0]]) == "Hello"
     assert both[1] == both[2] == alone[0]
 
@@ -75,18 +74,18 @@ def test_a_full_pool_is_told_as_no_room_and_leaves_everything_as_it_was(
 ) -> None:
     block = [100] * 500
     for slot in range(4):
-        smollm2.run(Step([], [Opening(slot, GREEDY, [])], [Chunk(slot, 0, block, False)]))
+        smollm2.run(Step([Opening(slot, GREEDY, [])], [Chunk(slot, 0, block, False)]))
     with pytest.raises(NoRoom):
-        smollm2.run(Step([], [], [Chunk(0, 500, [100] * 100, True)]))
-    smollm2.run(Step([1, 2, 3], [], [Chunk(0, 500, [100] * 100, True)]))
-    smollm2.run(Step([0], [], []))
+        smollm2.run(Step([], [Chunk(0, 500, [100] * 100, True)]))
+    smollm2.run(Step([Release(1), Release(2), Release(3)], [Chunk(0, 500, [100] * 100, True)]))
+    smollm2.run(Step([Release(0)], []))
 
 
 def test_seeds_and_penalties_reach_the_sampler(smollm2: LlamaModel) -> None:
     prompt = smollm2.encode([ChatMessage("user", "Say something.")])
 
     def first(sampling: Sampling) -> int:
-        step = Step([0], [Opening(0, sampling, [])], [Chunk(0, 0, prompt, True)])
+        step = Step([Release(0), Opening(0, sampling, [])], [Chunk(0, 0, prompt, True)])
         return smollm2.run(step)[0]
 
     hot = [first(Sampling(temperature=1.9, top_k=0, top_p=1, min_p=0, seed=n)) for n in range(6)]
@@ -95,16 +94,32 @@ def test_seeds_and_penalties_reach_the_sampler(smollm2: LlamaModel) -> None:
     assert len(set(hot)) > 1
     best = first(GREEDY)
     pushed = Sampling(temperature=0, presence_penalty=2, frequency_penalty=2, dry_multiplier=0.8)
-    step = Step([0], [Opening(0, pushed, [best] * 200)], [Chunk(0, 0, prompt, True)])
+    step = Step([Release(0), Opening(0, pushed, [best] * 200)], [Chunk(0, 0, prompt, True)])
     assert smollm2.run(step)[0] != best
-    smollm2.run(Step([0], [], []))
+    smollm2.run(Step([Release(0)], []))
+
+
+def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: LlamaModel) -> None:
+    system = ChatMessage("system", "You are a kind assistant and answer every greeting. " * 80)
+    prompt = smollm2.encode([system, ChatMessage("user", "Hello!")])
+    shared = len(prompt) - 8  # three copies would not fit into the pool
+    for start in range(0, shared, 400):
+        chunk = Chunk(0, start, prompt[start : min(start + 400, shared)], False)
+        smollm2.run(Step([Opening(0, GREEDY, [])], [chunk]))
+    copies: list[Action] = [Share(0, 1, shared), Share(0, 2, shared), Trim(0, shared)]
+    opened: list[Action] = [Opening(1, GREEDY, []), Opening(2, GREEDY, [])]
+    chunks = [Chunk(slot, shared, prompt[shared:], True) for slot in range(3)]
+    said = smollm2.run(Step([*copies, *opened], chunks))
+    assert len(prompt) > 700
+    assert {text_of(smollm2, [token]) for token in said.values()} == {"Hello"}
+    smollm2.run(Step([Release(0), Release(1), Release(2)], []))
 
 
 def test_a_reset_forgets_every_cell(smollm2: LlamaModel) -> None:
-    smollm2.run(Step([], [Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
+    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
     smollm2.reset()
-    smollm2.run(Step([], [Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
-    smollm2.run(Step([0], [], []))
+    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
+    smollm2.run(Step([Release(0)], []))
 
 
 async def test_the_real_model_answers_through_the_service() -> None:

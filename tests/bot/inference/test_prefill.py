@@ -8,7 +8,7 @@ def step(*, decode: int = 0, prefill: int = 0) -> Step:
     chunks = [Chunk(n, 5, [1], True) for n in range(decode)]
     if prefill:
         chunks.append(Chunk(99, 0, [1] * prefill, False))
-    return Step([], [], chunks)
+    return Step([], chunks)
 
 
 def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> None:

@@ -59,7 +59,7 @@ async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:
         text, finished = await read(await service.generate(request("hello")))
     assert text == "HELLO"
     assert finished.reason is FinishReason.STOP
-    assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (5, 5)
+    assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (6, 5)
 
 
 async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
@@ -106,7 +106,7 @@ async def test_a_question_longer_than_the_window_is_refused_with_both_numbers() 
     async with engine(FakeModel(window=10)) as service:
         with pytest.raises(PromptTooLong) as refusal:
             await service.generate(request("x" * 10))
-    assert (refusal.value.num_tokens, refusal.value.max_tokens) == (10, 9)
+    assert (refusal.value.num_tokens, refusal.value.max_tokens) == (11, 9)
 
 
 async def test_a_reply_never_outgrows_its_cap_nor_the_window() -> None:
@@ -114,7 +114,7 @@ async def test_a_reply_never_outgrows_its_cap_nor_the_window() -> None:
         capped, finished = await read(await service.generate(request("abc", limit=7)))
         assert (capped, finished.reason) == ("y" * 7, FinishReason.LENGTH)
         full, finished = await read(await service.generate(request("abc", limit=400)))
-        assert (full, finished.reason) == ("y" * 17, FinishReason.LENGTH)
+        assert (full, finished.reason) == ("y" * 16, FinishReason.LENGTH)
 
 
 async def test_a_stop_string_ends_the_reply_before_it() -> None:
@@ -199,6 +199,25 @@ async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_els
     assert metrics.registry.get_sample_value("parley_engine_restarts_total") == 1
 
 
+async def test_the_second_turn_of_a_thread_evaluates_only_what_is_new() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _p: "fine")
+    system = ChatMessage("system", "You are kind and brief, and you answer in one sentence.")
+    hello = ChatMessage("user", "hello")
+
+    def turn(*messages: ChatMessage, thread: str) -> GenerationRequest:
+        return GenerationRequest(messages=(system, *messages), person="ada", thread=thread)
+
+    async with engine(model, metrics) as service:
+        await read(await service.generate(turn(hello, thread="1")))
+        _, other = await read(await service.generate(turn(hello, thread="2")))
+        _, again = await read(await service.generate(turn(hello, hello, thread="1")))
+    assert other.usage.cached_tokens == len(system.content)
+    assert again.usage.cached_tokens == len(system.content + hello.content)
+    count = metrics.registry.get_sample_value
+    assert (count("parley_prompt_tokens_total", {"source": "shared"}) or 0) > 100
+    assert (count("parley_prompt_tokens_total", {"source": "resumed"}) or 0) > 0
+
+
 async def test_three_failures_within_a_minute_are_told() -> None:
     model = FakeModel()
     async with engine(model) as service:
@@ -230,4 +249,4 @@ async def test_closing_ends_every_stream_and_the_model() -> None:
 
 async def test_counting_tells_the_exact_number_of_prompt_tokens() -> None:
     async with engine(FakeModel()) as service:
-        assert await service.count([ChatMessage("user", "hello")]) == 5
+        assert await service.count([ChatMessage("user", "hello")]) == 6  # and the answer's opening

@@ -1,0 +1,191 @@
+"""Seats sequences in the KV pool on what is there already: their thread, a shared prompt.
+
+Decides whose cells stay and whose go, and says so to the model as actions in their order.
+Running sequences always come first; idle threads go before system prompts, least recently
+used first, and a shared prompt never before its users.
+"""
+
+from __future__ import annotations
+
+from bot.inference.kv import KVPool
+from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Residents
+from bot.inference.sequence import Action, Opening, Release, Sequence, Share, Trim
+
+
+class Cells:
+    """``reuse`` off: every sequence is evaluated from its first token, nothing stays."""
+
+    def __init__(self, num_cells: int, num_slots: int, *, reuse: bool = True) -> None:
+        self._pool = KVPool(num_cells, num_slots)
+        self._residents = Residents()
+        self._prefixes = Prefixes()
+        self._actions: list[Action] = []
+        self._reuse = reuse
+        self._found: tuple[tuple[int, int, int], tuple[Resident, int] | None] | None = None
+
+    @property
+    def num_used(self) -> int:
+        return self._pool.num_used
+
+    @property
+    def num_free(self) -> int:
+        return self._pool.num_free
+
+    @property
+    def num_residents(self) -> int:
+        return len(self._residents)
+
+    def take_actions(self) -> list[Action]:
+        """What the model must do before the next chunks, in this order."""
+        actions, self._actions = self._actions, []
+        return actions
+
+    def grow(self, sequence: Sequence, num_tokens: int) -> None:
+        self._pool.grow(sequence.seat, num_tokens)
+
+    def must_wait(self, sequence: Sequence) -> bool:
+        """Whether somebody evaluates this very system prompt just now."""
+        prompt = self._system_prompt(sequence)
+        return bool(prompt) and self._prefixes.is_pending(sequence.scope, prompt)
+
+    def num_needed(self, sequence: Sequence) -> int:
+        """Cells that the sequence takes beyond what it finds."""
+        found = self._find(sequence)
+        return sequence.num_pending - (found[1] if found else 0)
+
+    def could_free(self, num_cells: int, sequence: Sequence) -> bool:
+        """Whether there is a slot for the sequence, and room, once the idle ones have gone."""
+        spared = self._find(sequence)
+        kept = spared[0] if spared else None
+        idle = [r for r in self._idle() if r is not kept]
+        has_slot = self._pool.has_slot or bool(idle) or kept in self._residents
+        room = self._pool.num_free + sum(self._pool.num_own(r.slot) for r in idle)
+        return has_slot and room >= num_cells
+
+    def make_room(self, num_cells: int, keep: Resident | None = None) -> None:
+        """Let idle cells go until that many are free, or none are left."""
+        while self._pool.num_free < num_cells and self.evict(keep):
+            pass
+
+    def seat(self, sequence: Sequence, num_cells: int) -> None:
+        """Give it a slot with what can be found of it, and ``num_cells`` free if possible."""
+        found = self._find(sequence)
+        self.make_room(num_cells, keep=found[0] if found else None)
+        if found and found[0] in self._residents:
+            self._resume(sequence, *found)
+        else:
+            self._release_older(sequence)
+            self._begin(sequence, *(found or (None, 0)))
+        generated = sequence.tokens[sequence.num_prompt :]
+        self._actions.append(Opening(sequence.seat, sequence.sampling, generated))
+
+    def promote(self, sequence: Sequence) -> None:
+        """Its system prompt is evaluated: from now on others share it."""
+        prompt = self._system_prompt(sequence)
+        if not (prompt and self._prefixes.is_pending_by(sequence.id)):
+            return
+        if sequence.num_cached < len(prompt):
+            return
+        if not (self._pool.has_slot or self.evict()):
+            self._prefixes.give_up(sequence.id)
+            return
+        slot = self._pool.take()
+        self._pool.hand_over(sequence.seat, slot, len(prompt))
+        self._actions.append(Share(sequence.seat, slot, len(prompt)))
+        self._prefixes.add(Resident(slot, sequence.scope, None, prompt))
+
+    def leave(self, sequence: Sequence) -> None:
+        """It gives up its slot; its cells are gone."""
+        self._prefixes.give_up(sequence.id)
+        self._release(sequence.seat)
+        sequence.slot = None
+
+    def retire(self, sequence: Sequence) -> None:
+        """It is done; its cells stay for when its thread speaks again."""
+        if not self._reuse or sequence.num_cached < MIN_PREFIX:
+            self.leave(sequence)
+            return
+        self._prefixes.give_up(sequence.id)
+        slot, num_tokens = sequence.seat, sequence.num_cached
+        self._pool.trim(slot, num_tokens)  # a step under way may have added more
+        self._actions.append(Trim(slot, num_tokens))
+        tokens = sequence.tokens[:num_tokens]
+        older = self._residents.add(Resident(slot, sequence.scope, sequence.thread, tokens))
+        if older is not None:
+            self._release(older.slot)
+        sequence.slot = None
+
+    def _find(self, sequence: Sequence) -> tuple[Resident, int] | None:
+        """The resident thread or shared prompt that saves the most, and how many tokens.
+
+        Who is next in the queue is asked for in every step, and the answer kept meanwhile.
+        """
+        key = sequence.id, self._residents.num_changes, self._prefixes.num_changes
+        if self._found is None or self._found[0] != key:
+            self._found = key, self._search(sequence) if self._reuse else None
+        return self._found[1]
+
+    def _search(self, sequence: Sequence) -> tuple[Resident, int] | None:
+        """One token at least is left to evaluate: without it there is nothing to sample from."""
+        prompt = self._system_prompt(sequence)
+        prefix = self._prefixes.find(sequence.scope, prompt) if prompt else None
+        match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
+        best = max(
+            [m for m in (match, (prefix, len(prompt)) if prefix else None) if m],
+            key=lambda pair: pair[1],
+            default=None,
+        )
+        if best is None or best[1] < MIN_PREFIX:
+            return None
+        return best[0], min(best[1], len(sequence.tokens) - 1)
+
+    def _resume(self, sequence: Sequence, resident: Resident, num_tokens: int) -> None:
+        self._residents.remove(resident)
+        sequence.slot = resident.slot
+        sequence.num_shared = min(self._pool.num_shared(resident.slot), num_tokens)
+        sequence.num_resumed = num_tokens - sequence.num_shared
+        sequence.num_cached = num_tokens
+        self._pool.trim(resident.slot, num_tokens)
+        self._actions.append(Trim(resident.slot, num_tokens))
+
+    def _begin(self, sequence: Sequence, prefix: Resident | None, num_tokens: int) -> None:
+        if not self._pool.has_slot:
+            self.evict(prefix)
+        slot = sequence.slot = self._pool.take()
+        sequence.num_shared, sequence.num_resumed = num_tokens, 0
+        sequence.num_cached = num_tokens
+        prompt = self._system_prompt(sequence)
+        if prefix is not None:
+            self._pool.share(prefix.slot, slot, num_tokens)
+            self._actions.append(Share(prefix.slot, slot, num_tokens))
+        elif prompt and self._reuse:
+            self._prefixes.begin(sequence.scope, prompt, sequence.id)
+
+    def _release_older(self, sequence: Sequence) -> None:
+        """What its thread left behind is of no use any more."""
+        match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
+        if match and sequence.thread is not None:
+            self._residents.remove(match[0])
+            self._release(match[0].slot)
+
+    def _system_prompt(self, sequence: Sequence) -> list[int]:
+        long_enough = self._reuse and sequence.num_prefix >= MIN_PREFIX
+        return sequence.tokens[: sequence.num_prefix] if long_enough else []
+
+    def _idle(self) -> list[Resident]:
+        unused = [p for p in self._prefixes if not self._pool.num_users(p.slot)]
+        return [*self._residents, *unused]
+
+    def evict(self, keep: Resident | None = None) -> bool:
+        """Let the first idle one go; False if there is none."""
+        victim = next((r for r in self._idle() if r is not keep), None)
+        if victim is None:
+            return False
+        home = self._residents if victim in self._residents else self._prefixes
+        home.remove(victim)
+        self._release(victim.slot)
+        return True
+
+    def _release(self, slot: int) -> None:
+        self._pool.free(slot)
+        self._actions.append(Release(slot))

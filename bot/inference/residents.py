@@ -1,0 +1,137 @@
+"""Cells that wait to be used again: idle threads, and the system prompts that many share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MIN_PREFIX = 32
+"""Tokens; evaluating fewer again costs less than keeping them."""
+
+
+@dataclass(slots=True, eq=False)
+class Resident:
+    """The evaluated ``tokens`` of ``slot``, used last at ``tick`` (a count of admissions)."""
+
+    slot: int
+    scope: str
+    thread: str | None
+    tokens: list[int]
+    tick: int = 0
+
+
+def common_length(one: list[int], other: list[int]) -> int:
+    """How many first tokens are the same; halving, since slices compare at C speed."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class Residents:
+    """Idle threads by last use. A thread is found by its name first, by its text second."""
+
+    def __init__(self) -> None:
+        self.num_changes = 0
+        self._by_slot: dict[int, Resident] = {}
+        self._by_thread: dict[tuple[str, str], Resident] = {}
+        self._tick = 0
+
+    def __len__(self) -> int:
+        return len(self._by_slot)
+
+    def __iter__(self) -> Iterator[Resident]:
+        """Least recently used first."""
+        return iter(sorted(self._by_slot.values(), key=lambda r: r.tick))
+
+    def __contains__(self, resident: object) -> bool:
+        return isinstance(resident, Resident) and self._by_slot.get(resident.slot) is resident
+
+    def add(self, resident: Resident) -> Resident | None:
+        """Keep it; returns the thread's older resident that it replaces, if any."""
+        self.num_changes += 1
+        self._tick += 1
+        resident.tick = self._tick
+        self._by_slot[resident.slot] = resident
+        if resident.thread is None:
+            return None
+        key = resident.scope, resident.thread
+        older, self._by_thread[key] = self._by_thread.get(key), resident
+        if older is not None:
+            del self._by_slot[older.slot]
+        return older
+
+    def remove(self, resident: Resident) -> None:
+        self.num_changes += 1
+        del self._by_slot[resident.slot]
+        if resident.thread is not None:
+            del self._by_thread[resident.scope, resident.thread]
+
+    def match(
+        self, scope: str, thread: str | None, tokens: list[int]
+    ) -> tuple[Resident, int] | None:
+        """Whose cells to go on from, and how many tokens of them are the same.
+
+        A thread that is known by name goes on from its own. Text without a name goes on from
+        the resident of which it repeats the most, and more than half.
+        """
+        if thread is not None:
+            own = self._by_thread.get((scope, thread))
+            return (own, common_length(own.tokens, tokens)) if own else None
+        found = ((r, common_length(r.tokens, tokens)) for r in self._nameless(scope))
+        best = max(found, key=lambda pair: pair[1], default=None)
+        return best if best and 2 * best[1] > len(best[0].tokens) else None
+
+    def _nameless(self, scope: str) -> Iterator[Resident]:
+        return (r for r in self._by_slot.values() if r.thread is None and r.scope == scope)
+
+
+class Prefixes:
+    """Shared system prompts, each in a slot of its own; also those being evaluated just now."""
+
+    def __init__(self) -> None:
+        self.num_changes = 0
+        self._ready: dict[tuple[str, tuple[int, ...]], Resident] = {}
+        self._pending: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._tick = 0
+
+    def __iter__(self) -> Iterator[Resident]:
+        """Least recently used first."""
+        return iter(sorted(self._ready.values(), key=lambda r: r.tick))
+
+    def find(self, scope: str, tokens: list[int]) -> Resident | None:
+        found = self._ready.get((scope, tuple(tokens)))
+        if found:
+            self._tick += 1
+            found.tick = self._tick
+        return found
+
+    def add(self, resident: Resident) -> None:
+        self.num_changes += 1
+        self._tick += 1
+        resident.tick = self._tick
+        key = resident.scope, tuple(resident.tokens)
+        self._pending.pop(key, None)
+        self._ready[key] = resident
+
+    def remove(self, resident: Resident) -> None:
+        self.num_changes += 1
+        del self._ready[resident.scope, tuple(resident.tokens)]
+
+    def begin(self, scope: str, tokens: list[int], sequence_id: int) -> None:
+        """``sequence_id`` evaluates it; others had better wait than do it again."""
+        self._pending[scope, tuple(tokens)] = sequence_id
+
+    def give_up(self, sequence_id: int) -> None:
+        """That sequence ended or lost its slot before it got there."""
+        self._pending = {k: v for k, v in self._pending.items() if v != sequence_id}
+
+    def is_pending_by(self, sequence_id: int) -> bool:
+        return sequence_id in self._pending.values()
+
+    def is_pending(self, scope: str, tokens: list[int]) -> bool:
+        return (scope, tuple(tokens)) in self._pending

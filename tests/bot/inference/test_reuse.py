@@ -1,0 +1,247 @@
+"""Threads that go on from where they were, and system prompts that many share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.inference.residents import common_length
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Sequence
+from bot.types import FinishReason, Sampling
+from tests.fakes.model import ANSWER, FakeModel
+
+SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
+
+
+class Engine:
+    """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end."""
+
+    def __init__(self, *, cells: int = 2_000, slots: int = 16, reuse: bool = True) -> None:
+        self.model = FakeModel(script, num_cells=cells, num_slots=slots)
+        self.policy = Scheduler(
+            max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
+            reuse=reuse,
+        )  # fmt: skip
+        self._count = 0
+
+    def sequence(
+        self,
+        text: str,
+        *,
+        system: str = SYSTEM,
+        thread: str | None = None,
+        scope: str = "",
+        person: str = "ada",
+        limit: int = 20,
+    ) -> Sequence:
+        self._count += 1
+        tokens = [ord(c) for c in system + text + ANSWER]
+        return Sequence(
+            id=self._count, person=person, tokens=tokens, max_tokens=limit, sampling=Sampling(),
+            scope=scope, thread=thread, num_prefix=len(system),
+        )  # fmt: skip
+
+    def step(self) -> bool:
+        step = self.policy.plan()
+        if step is None:
+            return False
+        self.policy.apply(step, self.model.run(step), self.model.is_end)
+        return True
+
+    def ask(self, text: str, thread: str | None = None, scope: str = "") -> Sequence:
+        sequence = self.sequence(text, thread=thread, scope=scope)
+        self.policy.add(sequence)
+        while not sequence.is_finished:
+            assert self.step()
+        return sequence
+
+
+def script(prompt: str) -> str:
+    """What is said depends on all of the prompt, so that foreign cells would show."""
+    return f"{len(prompt)} {sum(map(ord, prompt))}."
+
+
+def said(sequence: Sequence) -> str:
+    return "".join(map(chr, sequence.tokens[sequence.num_prompt :]))
+
+
+def prompt_of(sequence: Sequence) -> str:
+    return "".join(map(chr, sequence.tokens[: sequence.num_prompt - 1]))
+
+
+def test_a_system_prompt_is_evaluated_once_and_shared() -> None:
+    engine = Engine()
+    first = engine.ask("Hello?", thread="1")
+    second = engine.ask("Goodbye?", thread="2")
+    assert (first.num_shared, first.num_resumed) == (0, 0)
+    assert (second.num_shared, second.num_resumed) == (len(SYSTEM), 0)
+    assert said(second) == script(prompt_of(second))
+
+
+def test_who_asks_at_the_same_time_waits_for_the_prompt_that_another_evaluates() -> None:
+    engine = Engine()
+    both = [engine.sequence(text, person=text) for text in ("Hello?", "Goodbye?")]
+    for sequence in both:
+        engine.policy.add(sequence)
+    while engine.step():
+        pass
+    assert sorted(s.num_shared for s in both) == [0, len(SYSTEM)]
+
+
+def test_a_thread_goes_on_from_its_own_cells() -> None:
+    engine = Engine()
+    first = engine.ask("Hello?", thread="1")
+    follow_up = f"Hello?{ANSWER}{said(first)}|More?"
+    second = engine.ask(follow_up, thread="1")
+    assert second.num_shared == len(SYSTEM)
+    assert second.num_shared + second.num_resumed == first.num_cached
+    assert said(second) == script(prompt_of(second))
+
+
+def test_an_edited_question_keeps_the_cells_up_to_the_fork() -> None:
+    engine = Engine()
+    engine.ask("Tell me of harbours and lanterns", thread="1")
+    edited = engine.ask("Tell me of harbours and bridges", thread="1")
+    assert edited.num_shared + edited.num_resumed == len(SYSTEM + "Tell me of harbours and ")
+    assert said(edited) == script(prompt_of(edited))
+
+
+def test_a_thread_without_a_name_is_known_by_its_text() -> None:
+    engine = Engine()
+    first = engine.ask("A question that is long enough to be told apart")
+    follow_up = engine.ask(
+        f"A question that is long enough to be told apart{ANSWER}{said(first)}|And?"
+    )
+    assert follow_up.num_shared + follow_up.num_resumed == first.num_cached
+
+
+def test_nothing_is_shared_between_workspaces() -> None:
+    engine = Engine()
+    engine.ask("A question that is long enough to be told apart", scope="slack:T01")
+    other = engine.ask("A question that is long enough to be told apart", scope="slack:T02")
+    assert (other.num_shared, other.num_resumed) == (0, 0)
+
+
+def test_a_model_whose_cells_cannot_be_cut_is_evaluated_from_the_first_token() -> None:
+    engine = Engine(reuse=False)
+    engine.ask("Hello?", thread="1")
+    again = engine.ask("Hello?", thread="1")
+    assert (again.num_shared, again.num_resumed) == (0, 0)
+    assert engine.policy.num_cells_used == 0
+
+
+def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_users() -> None:
+    engine = Engine(cells=400)
+    for number in range(12):
+        engine.ask(f"Question number {number} " + "x" * 60, thread=str(number))
+    assert 0 < engine.policy.num_residents < 12
+    late = engine.ask("And one more", thread="late")
+    assert late.num_shared == len(SYSTEM)
+
+
+def test_slots_run_out_gracefully() -> None:
+    engine = Engine(slots=6)
+    for number in range(20):
+        asked = engine.ask(f"Question number {number} " + "x" * 40, thread=str(number))
+        assert said(asked) == script(prompt_of(asked))
+
+
+def test_a_reply_cut_short_by_stop_leaves_cells_for_the_next_turn() -> None:
+    engine = Engine()
+    stopped = engine.sequence("Hello?", thread="1")
+    engine.policy.add(stopped)
+    for _ in range(4):
+        engine.step()
+    step = engine.policy.plan()  # a step is under way while the person stops it
+    assert step is not None
+    engine.policy.finish(stopped, FinishReason.CANCELLED)
+    engine.policy.apply(step, engine.model.run(step), engine.model.is_end)
+    again = engine.ask("Hello? More", thread="1")
+    assert again.num_resumed > 0
+    assert said(again) == script(prompt_of(again))
+    assert engine.policy.num_cells_used == engine.model.num_used
+
+
+def test_after_the_models_memory_was_lost_everything_is_evaluated_again() -> None:
+    engine = Engine()
+    engine.ask("Hello?", thread="1")
+    engine.policy.lose_everything()
+    engine.model.reset()
+    again = engine.ask("Hello?", thread="1")
+    assert (again.num_shared, again.num_resumed) == (0, 0)
+    assert engine.policy.num_cells_used == engine.model.num_used
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "length"), [("abc", "abd", 2), ("", "a", 0), ("ab", "abc", 2)]
+)
+def test_common_length(one: str, other: str, length: int) -> None:
+    assert common_length([*map(ord, one)], [*map(ord, other)]) == length
+
+
+@dataclass
+class _Ask:
+    at: int
+    text: str
+    system: str
+    thread: str | None
+    scope: str
+    limit: int
+    person: str
+    cancel_at: int | None
+
+
+ASKS = st.lists(
+    st.builds(
+        _Ask,
+        at=st.integers(0, 40),
+        text=st.text("ab", min_size=1, max_size=60),
+        system=st.sampled_from(["", SYSTEM[:33], SYSTEM]),
+        thread=st.none() | st.sampled_from("tuv"),
+        scope=st.sampled_from("xy"),
+        limit=st.integers(1, 15),
+        person=st.sampled_from("klm"),
+        cancel_at=st.none() | st.integers(0, 70),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(asks=ASKS, share=st.integers(1, 40), cells=st.integers(140, 500), slots=st.integers(4, 12))
+def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
+    asks: list[_Ask], share: int, cells: int, slots: int
+) -> None:
+    engine = Engine(cells=cells, slots=slots)
+    policy, model = engine.policy, engine.model
+    everyone = [
+        (ask, engine.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
+                              person=ask.person, limit=ask.limit))
+        for ask in asks
+    ]  # fmt: skip
+    for tick in range(20_000):
+        for ask, one in everyone:
+            if ask.at == tick:
+                policy.add(one)
+        policy.prefill_tokens = share
+        step = policy.plan()
+        for ask, one in everyone:  # people stop replies while a step is under way
+            if ask.cancel_at == tick and tick >= ask.at:
+                policy.finish(one, FinishReason.CANCELLED)
+        if step is not None:
+            policy.apply(step, model.run(step), model.is_end)
+        elif tick > 80:
+            break
+    while engine.step():
+        pass
+    assert policy.num_cells_used == model.num_used
+    for ask, one in everyone:
+        assert one.is_finished
+        assert script(prompt_of(one)).startswith(said(one))
+        if one.finish_reason is FinishReason.LENGTH:
+            assert one.num_generated == ask.limit
