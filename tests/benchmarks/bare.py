@@ -11,7 +11,7 @@ import llama_cpp as llama
 
 from bot.inference import models
 from bot.inference.llama import LlamaModel, LlamaOptions
-from bot.inference.sequence import Chunk, Opening, Step
+from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.types import Sampling
 
 
@@ -27,7 +27,7 @@ class BareLoop(LlamaModel):
         self._last: list[int] = []
         self._ends = [len(prompt) for prompt in prompts]
         for slot, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
-            step = Step([], [Opening(slot, sampling, [])], [Chunk(slot, 0, prompt, True)])
+            step = Step([Opening(slot, sampling, [])], [Chunk(slot, 0, prompt, True)])
             self._last.append(self.run(step)[slot])
         self._native = llama.llama_batch_init(self._num, 0, 1)
         for slot in range(self._num):
@@ -56,4 +56,4 @@ class BareLoop(LlamaModel):
 
     def end(self) -> None:
         llama.llama_batch_free(self._native)
-        self.run(Step(list(range(self._num)), [], []))
+        self.run(Step([Release(slot) for slot in range(self._num)], []))

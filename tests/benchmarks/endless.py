@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.inference import models
 from bot.inference.llama import LlamaModel, LlamaOptions
-from bot.inference.sequence import Step
+from bot.inference.sequence import Opening, Release, Step
 from bot.settings.tables import Settings
 
 _POLL_SECONDS = 0.005
@@ -30,6 +30,7 @@ class EndlessModel(LlamaModel):
 
     def __init__(self, options: LlamaOptions) -> None:
         super().__init__(models.locate(models.EMBEDDED), options)
+        self.can_reuse = False  # a place that is given up then shows as a release
         self.steps: list[StepNote] = []
 
     def is_end(self, token: int) -> bool:
@@ -43,8 +44,8 @@ class EndlessModel(LlamaModel):
                 time.perf_counter(),
                 step.num_decode + step.num_prefill,
                 len(sampled),
-                len(step.opened),
-                len(step.released),
+                sum(isinstance(action, Opening) for action in step.actions),
+                sum(isinstance(action, Release) for action in step.actions),
             )
         )
         return sampled
