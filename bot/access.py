@@ -16,6 +16,7 @@ import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from urllib.parse import quote
 
 from bot.errors import AccessDenied, OverLimit, SettingsError
@@ -225,4 +226,4 @@ def _busy_sentence(limit: int) -> str:
 
 def _pause_sentence(limit: int, retry_after: float) -> str:
     asked = "a question" if limit == 1 else f"{limit} questions"
-    return f"You may ask {asked} a minute; please try again in {max(1, round(retry_after))} s."
+    return f"You may ask {asked} a minute; please try again in {max(1, ceil(retry_after))} s."

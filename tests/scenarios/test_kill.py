@@ -113,7 +113,7 @@ async def test_a_post_that_was_made_but_not_noted_is_found_again(tmp_path: Path)
 
 
 async def test_a_reply_that_was_delivered_but_not_noted_stands_once(tmp_path: Path) -> None:
-    async with scene(tmp_path) as it:
+    async with scene(tmp_path, PARLEY_MAX_TOKENS="150") as it:
         is_written = asyncio.Event()
         first_edit = Fault(hangs=True, happens=True, until=is_written)
         it.slack.fail("chat.update", first_edit, HELD)

@@ -136,8 +136,7 @@ async def test_what_slack_asks_to_wait_is_waited_by_everybody(stage: Stage, meth
     for ts in questions:
         await has_one_whole_reply(stage, ts)
     refused, *others = [call.at for call in stage.slack.calls if call.method == method]
-    assert others
-    assert [at for at in others if refused < at < refused + RETRY_AFTER] == []
+    assert min(others) >= refused + RETRY_AFTER
 
 
 def mention(ts: str) -> Json:
