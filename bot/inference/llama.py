@@ -16,9 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Before llama.cpp loads OpenMP: its threads sleep at a barrier instead of spinning. On a
-# machine that does other work too, a spinning thread keeps the one it waits for from running.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Before llama.cpp loads OpenMP: its threads spin some 50 µs at a barrier and then sleep, where
+# 15 ms is its default. Beside other work on the machine a thread that spins keeps the one it
+# waits for from running.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import llama_cpp as llama
 import numpy as np

@@ -13,7 +13,7 @@ title: Rambler
 description: Goes on until the length limit, whatever it is asked.
 sampling:
   temperature: 2
-  top_k: 50
+  top_k: 1000
   min_p: 0
   top_p: 1
 ---
@@ -22,7 +22,7 @@ You tell stories that never end.
 
 
 def make_personalities(folder: Path) -> Path:
-    """The shipped ones and ``rambler``: so hot that the end of a text hardly ever comes."""
+    """The shipped ones and ``rambler``: so hot that it babbles, and never comes to an end."""
     shutil.copytree(ROOT / "personalities", folder)
     (folder / "rambler.md").write_text(_RAMBLER, "utf-8")
     return folder
