@@ -123,7 +123,8 @@ class App:
             self._metrics.platform_calls.labels(name, method, status).inc()
 
         module = importlib.import_module(f"adapters.{name}")
-        context = AdapterContext(self._settings.platform(name), observe, self._clock)
+        folder = self._settings.data_dir / name
+        context = AdapterContext(self._settings.platform(name), observe, self._clock, folder)
         adapter: Adapter = module.create(context)
         return adapter
 

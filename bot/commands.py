@@ -10,10 +10,16 @@ from bot.turns.message_locks import key_of
 from bot.turns.notices import Notices
 from bot.turns.parts import Parts
 from bot.turns.registry import Turns
-from bot.types import Command, Person, Question, Turn
+from bot.types import Choice, Command, Person, Question, Turn
 
 _PLAIN = ("stop", "retry", "forget", "status", "help")
 _PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
+
+_HELP_CHOICES = (
+    Choice("Personalities", "personality"),
+    Choice("Status", "status"),
+    Choice("Help", "help"),
+)
 
 NOT_YOURS = "Only the person who asked, or an admin, can do that."
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
@@ -57,6 +63,7 @@ class Commands:
             "status": self._status,
             "help": self._help,
             "personality": self._personality,
+            "greet": self._greet,
         }
 
     async def take(self, command: Command) -> None:
@@ -141,7 +148,20 @@ class Commands:
             "`forget` deletes what I remember of this thread",
             "`status` shows model, queue, context and what is left for you",
         )
-        self._notices.say(command, f"Ask me anything, or say one of:\n{_bullets(lines)}")
+        self._notices.say(
+            command, f"Ask me anything, or say one of:\n{_bullets(lines)}", _HELP_CHOICES
+        )
+
+    async def _greet(self, command: Command) -> None:
+        """What a platform says for somebody who has just added Parley to a place."""
+        personality = await self._parts.personality_of(command.place)
+        hello = personality.greeting or f"Hello, I am {personality.title}."
+        questions = [Choice(text, text) for text in personality.suggested_questions]
+        self._notices.say(
+            command,
+            f"{hello}\n\nAsk me anything; say `help` for what else I can do.",
+            (*questions, *_HELP_CHOICES),
+        )
 
     async def _personality(self, command: Command) -> None:
         name, _, scope = command.argument.strip().lower().partition(" ")
@@ -159,7 +179,12 @@ class Commands:
             for each in self._parts.personalities.all()
         ]
         self._notices.say(
-            command, f"`{current.name}` answers in this thread. There are:\n{_bullets(lines)}"
+            command,
+            f"`{current.name}` answers in this thread. There are:\n{_bullets(lines)}",
+            [
+                Choice(each.title, f"personality {each.name}")
+                for each in self._parts.personalities.all()
+            ],
         )
 
     async def _set_for_thread(self, command: Command, name: str) -> None:

@@ -20,6 +20,7 @@ ParleyError                   str(error) is one sentence a person can act on
     ├── MessageGone           the message or its channel no longer exists
     ├── NotPermitted          not a member, no permission, token revoked
     ├── MessageTooLong        the platform refuses the size
+    ├── ReplyStopped          the person pressed the platform's own stop
     ├── Unavailable           5xx, dropped, timed out; ``ambiguous`` if it may have happened
     └── PlatformRefused       any other refusal, with the platform's code
 """
@@ -137,6 +138,10 @@ class NotPermitted(PlatformError):
 
 class MessageTooLong(PlatformError):
     """The platform refuses the size of the message."""
+
+
+class ReplyStopped(PlatformError):
+    """The person pressed the platform's own stop: the reply is to end."""
 
 
 class Unavailable(PlatformError):

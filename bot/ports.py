@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from bot.types import (
     ChatMessage,
+    Choice,
     CompletionRequest,
     FinishReason,
     GenerationEvent,
@@ -113,6 +115,41 @@ class Reacts(Protocol):
 
 
 @runtime_checkable
+class GrowsReplies(Protocol):
+    """A platform on which a reply that still grows differs from one that has ended.
+
+    ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
+    ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
+    text, in a new message if ``message_id`` is None, and answers with its id. Rate rules
+    count them as the posts and edits that they are. ``begin`` and ``grow`` may also raise
+    ``ReplyStopped``.
+    """
+
+    def growth_interval(self, place: Place) -> float:
+        """Seconds below which more growth is not worth a call here."""
+        ...
+
+    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str: ...
+    async def grow(
+        self, place: Place, message_id: str, text: Rendered, *, is_text: bool
+    ) -> None: ...
+    async def finish(
+        self, place: Place, message_id: str | None, text: Rendered, label: Label
+    ) -> str: ...
+
+
+@runtime_checkable
+class OffersChoices(Protocol):
+    """A platform that can put buttons under a message."""
+
+    async def offer(
+        self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label
+    ) -> str:
+        """A ``post`` with buttons; the message id."""
+        ...
+
+
+@runtime_checkable
 class FindsPosts(Protocol):
     """A platform that can be asked which posts carry a turn's label."""
 
@@ -132,13 +169,15 @@ class HasRoutes(Protocol):
 class AdapterContext:
     """What an adapter is made of. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
 
-    ``observe(method, status)`` counts one call to the platform. Each adapter package has
-    ``create(context: AdapterContext) -> Adapter``.
+    ``observe(method, status)`` counts one call to the platform. ``folder`` is where an
+    adapter may keep what it must know after a restart; it need not exist yet. Each adapter
+    package has ``create(context: AdapterContext) -> Adapter``.
     """
 
     settings: Mapping[str, str]
     observe: Callable[[str, str], None]
     clock: Clock
+    folder: Path | None = None
 
 
 class Generation(Protocol):

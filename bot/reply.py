@@ -15,6 +15,7 @@ What happens when a call fails:
   run that may not be changed any more is replaced by another one.
 - ``MessageGone`` on an edit: somebody deleted the reply; nothing more is posted.
 - ``NotPermitted``: nothing more is tried.
+- ``ReplyStopped``: no more growth; ``on_stop`` is told, and the final text still comes.
 
 ``finish`` raises the last three, and ``Unavailable`` when patience is at its end.
 """
@@ -24,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -39,10 +40,11 @@ from bot.errors import (
     PlatformError,
     PlatformRefused,
     RateLimited,
+    ReplyStopped,
     Unavailable,
 )
 from bot.pacing import EditBudget, Ticket
-from bot.ports import Adapter, Clock
+from bot.ports import Adapter, Clock, GrowsReplies
 from bot.types import Place, Post, Rendered
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class ReplyEditor:
     ``posts`` are the turn's messages from an earlier run, which are edited first.
     ``question_id`` is the message that carries the 👀 while a post has to wait.
     ``patience``: seconds for which ``finish`` goes on while the platform is out of reach.
+    ``on_stop``: called when a person uses the platform's own stop. ``grows`` is False for
+    what is no reply.
     """
 
     def __init__(
@@ -73,15 +77,18 @@ class ReplyEditor:
         question_id: str | None = None,
         patience: float = 600.0,
         rng: random.Random | None = None,
+        on_stop: Callable[[], None] = lambda: None,
+        grows: bool = True,
     ) -> None:
         self._adapter = adapter
+        self._on_stop = on_stop
         self._budget = budget
         self._clock = clock
         self._place = place
         self._stand_in = StandIn(adapter, budget, place, question_id, may_be_left=search_first)
         self._backoff = Backoff(patience, rng or random.Random())  # noqa: S311
         self._messages = ReplyMessages(
-            adapter, clock, place, turn_id, record, posts, search=search_first
+            adapter, clock, place, turn_id, record, posts, search=search_first, grows=grows
         )
         self._layout = Layout(adapter.render, adapter.limits.max_size)
         self._placeholder = ""
@@ -162,7 +169,9 @@ class ReplyEditor:
         if not (self._is_final or self._may_grow):
             return None
         texts = self._texts()
-        step = self._messages.step_to_show(texts)
+        step = self._messages.step_to_show(
+            texts, is_final=self._is_final, is_text=not self._shows_placeholder
+        )
         if step is None and self._is_final:
             return self._messages.step_to_tidy(len(texts))
         return step
@@ -216,6 +225,9 @@ class ReplyEditor:
             self._cut_smaller(step, error)
         except PlatformRefused as error:
             self._do_without(step, error)
+        except ReplyStopped:
+            self._may_grow = False
+            self._on_stop()
         else:
             self._backoff.reset()
             self._has_text |= is_text
@@ -258,7 +270,13 @@ class ReplyEditor:
         message = self._messages.get(step.part)
         if self._is_final or step.method != "edit" or message is None:
             return self._backoff.retry_at
-        return max(self._backoff.retry_at, message.called_at + self._adapter.limits.edit_interval)
+        return max(self._backoff.retry_at, message.called_at + self._interval)
+
+    @property
+    def _interval(self) -> float:
+        if isinstance(self._adapter, GrowsReplies):
+            return self._adapter.growth_interval(self._place)
+        return self._adapter.limits.edit_interval
 
     async def _ticket_for(self, step: Step) -> Ticket | None:
         """Stand in line; None if what is wanted changed before it was our turn."""

@@ -185,6 +185,14 @@ class Feedback(Incoming):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A button under a message. Who presses it has said ``says``."""
+
+    title: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """What a post carries so that it can be found again: its turn, and which part of it."""
 

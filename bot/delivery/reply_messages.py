@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal
 
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageFull
-from bot.ports import Adapter, Clock, FindsPosts
+from bot.ports import Adapter, Clock, FindsPosts, GrowsReplies
 from bot.types import Label, Place, Post, Rendered
 
 logger = logging.getLogger(__name__)
@@ -23,10 +23,14 @@ _NO_TEXT = Rendered("")
 
 @dataclass(slots=True)
 class Message:
-    """``shown`` is None for a message of an earlier run; times are monotonic."""
+    """``shown`` is None for a message of an earlier run; times are monotonic.
+
+    ``is_finished``: the platform knows that this text is the last.
+    """
 
     id: str
     shown: Rendered | None = None
+    is_finished: bool = False
     posted_at: float = inf
     called_at: float = -inf
 
@@ -37,12 +41,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to the platform. ``message_id`` is None for a post and a search."""
+    """One call to the platform. ``message_id`` is None for a post and a search.
+
+    ``is_last``: no other text follows in this message. ``is_text``: it is no placeholder.
+    """
 
     method: Literal["find_posts", "post", "edit", "delete"]
     part: int
     message_id: str | None = None
     text: Rendered = _NO_TEXT
+    is_last: bool = False
+    is_text: bool = True
 
     @property
     def target(self) -> tuple[str, int, str | None]:
@@ -50,7 +59,10 @@ class Step:
 
 
 class ReplyMessages:
-    """``search`` asks the platform, if it can be asked, before the first post."""
+    """``search`` asks the platform, if it can be asked, before the first post.
+
+    ``grows`` is False for a notice, which no platform shall take for a reply.
+    """
 
     def __init__(
         self,
@@ -62,8 +74,10 @@ class ReplyMessages:
         posts: Iterable[Post],
         *,
         search: bool,
+        grows: bool = True,
     ) -> None:
         self._adapter = adapter
+        self._growing = adapter if grows and isinstance(adapter, GrowsReplies) else None
         self._clock = clock
         self._place = place
         self._turn_id = turn_id
@@ -89,17 +103,23 @@ class ReplyMessages:
         """The platform will not change this message: another one takes its place."""
         self._outdated.append(self._by_part.pop(part).id)
 
-    def step_to_show(self, texts: Sequence[Rendered]) -> Step | None:
+    def step_to_show(
+        self, texts: Sequence[Rendered], *, is_final: bool = False, is_text: bool = True
+    ) -> Step | None:
         """The next call on the way to show ``texts``, earlier parts first."""
         for part, text in enumerate(texts):
             message = self._by_part.get(part)
+            is_last = is_final or part < len(texts) - 1
             if message is None and self._is_searching:
                 return Step("find_posts", part)
             if message is None or (message.shown != text and self._is_too_old(message)):
-                return Step("post", part, None, text)
-            if message.shown != text:
-                return Step("edit", part, message.id, text)
+                return Step("post", part, None, text, is_last, is_text)
+            if message.shown != text or self._must_finish(message, is_last):
+                return Step("edit", part, message.id, text, is_last, is_text)
         return None
+
+    def _must_finish(self, message: Message, is_last: bool) -> bool:
+        return is_last and self._growing is not None and not message.is_finished
 
     def step_to_tidy(self, num_parts: int) -> Step | None:
         """The next call on the way to have ``num_parts`` messages and no other."""
@@ -133,17 +153,39 @@ class ReplyMessages:
 
     async def _post(self, step: Step) -> None:
         called_at = self._clock.monotonic()
-        label = Label(self._turn_id, step.part)
-        message_id = await self._adapter.post(self._place, step.text, label)
+        message_id = await self._send_post(step)
         if step.part in self._by_part:
             self.abandon(step.part)
-        await self._keep(step.part, Message(message_id, step.text, called_at, called_at))
+        message = Message(message_id, step.text, step.is_last, called_at, called_at)
+        await self._keep(step.part, message)
+
+    async def _send_post(self, step: Step) -> str:
+        label = Label(self._turn_id, step.part)
+        if self._growing is None:
+            return await self._adapter.post(self._place, step.text, label)
+        if step.is_last:
+            return await self._growing.finish(self._place, None, step.text, label)
+        return await self._growing.begin(self._place, step.text, label, is_text=step.is_text)
 
     async def _edit(self, step: Step) -> None:
         message = self._by_part[step.part]
         message.called_at = self._clock.monotonic()
-        await self._adapter.edit(self._place, message.id, step.text)
-        message.shown = step.text
+        message_id = await self._send_edit(step, message.id)
+        message.shown, message.is_finished = step.text, step.is_last
+        if message_id != message.id:
+            message.id = message_id
+            await self._persist(step.part, message_id)
+
+    async def _send_edit(self, step: Step, message_id: str) -> str:
+        """The message's id, which is another one where it had to be posted anew."""
+        if self._growing is None:
+            await self._adapter.edit(self._place, message_id, step.text)
+        elif step.is_last:
+            label = Label(self._turn_id, step.part)
+            return await self._growing.finish(self._place, message_id, step.text, label)
+        else:
+            await self._growing.grow(self._place, message_id, step.text, is_text=step.is_text)
+        return message_id
 
     async def _delete(self, step: Step) -> None:
         """A message that cannot be deleted is left: the reply itself stands above it."""

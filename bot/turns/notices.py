@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from bot.errors import PlatformError
-from bot.ports import Whispers
+from bot.errors import MessageTooLong, PlatformError, PlatformRefused, RateLimited
+from bot.ports import OffersChoices, Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
 from bot.turns.parts import Parts
-from bot.types import Incoming, Question
+from bot.types import Choice, Incoming, Label, Question
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,13 @@ class Notices:
         self._parts = parts
         self.tasks = TaskSet(parts.clock)
 
-    def say(self, incoming: Incoming, markdown: str) -> None:
-        """Post into the thread."""
-        self.tasks.spawn(self._post(incoming, markdown))
+    def say(self, incoming: Incoming, markdown: str, choices: Sequence[Choice] = ()) -> None:
+        """Post into the thread, with buttons where the platform has them."""
+        adapter = self._parts.adapters[incoming.place.adapter]
+        if choices and isinstance(adapter, OffersChoices):
+            self.tasks.spawn(self._offer(adapter, incoming, markdown, choices))
+        else:
+            self.tasks.spawn(self._post(incoming, markdown))
 
     def tell(self, incoming: Incoming, markdown: str) -> None:
         """To the person alone where the platform can do so and others may read along."""
@@ -46,12 +51,27 @@ class Notices:
             self._parts.budgets[place.adapter],
             self._parts.clock,
             place=place,
-            turn_id=f"command-{incoming.event_id}",
+            turn_id=_label(incoming).turn_id,
             record=_forget_post,
+            grows=False,
         )
         try:
             async with editor:
                 await editor.finish(markdown)
+        except PlatformError as error:
+            logger.warning("a notice could not be posted: %s", error)
+
+    async def _offer(
+        self, offers: OffersChoices, incoming: Incoming, markdown: str, choices: Sequence[Choice]
+    ) -> None:
+        """Without its buttons where it cannot be posted with them."""
+        place = incoming.place
+        text = self._parts.adapters[place.adapter].render(markdown)
+        try:
+            async with self._parts.budgets[place.adapter].call("post", place):
+                await offers.offer(place, text, choices, _label(incoming))
+        except (PlatformRefused, MessageTooLong, RateLimited):
+            await self._post(incoming, markdown)
         except PlatformError as error:
             logger.warning("a notice could not be posted: %s", error)
 
@@ -63,6 +83,10 @@ class Notices:
                 await whispers.whisper(place, incoming.person, text)
         except PlatformError as error:
             logger.warning("a notice could not be whispered: %s", error)
+
+
+def _label(incoming: Incoming) -> Label:
+    return Label(f"command-{incoming.event_id}", 0)
 
 
 async def _forget_post(part: int, message_id: str | None) -> None:

@@ -20,7 +20,7 @@ from bot.reply import ReplyEditor
 from bot.turns.closing import Closing
 from bot.turns.ending import RETRY, STOPPED, Ending, ending_of, failed
 from bot.turns.line import Line, in_line, in_thread
-from bot.turns.live import LiveTurn
+from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
 from bot.types import (
     Delta,
@@ -201,6 +201,7 @@ class TurnRunner:
             posts=turn.posts,
             search_first=live.search_first,
             question_id=turn.message_id,
+            on_stop=partial(live.halt, Wish.STOP),
         )
 
     async def _record(self, live: LiveTurn, part: int, message_id: str | None) -> None:
