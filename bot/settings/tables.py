@@ -83,7 +83,9 @@ class DiscordSettings(Table):
 
 class TeamsSettings(Table):
     app_id: str | None = Field(default=None, description="App id of the bot; switches Teams on.")
-    app_password: SecretStr | None = Field(default=None, description="Client secret of the app.")
+    app_password: SecretStr | None = Field(
+        default=None, description="Client secret of the app; without it a managed identity."
+    )
     tenant_id: str | None = Field(default=None, description="Tenant of a single-tenant bot.")
     openid_metadata_url: Endpoint | None = Field(
         default=None, description="Address of a test server's OpenID metadata."
@@ -93,6 +95,9 @@ class TeamsSettings(Table):
     )
     service_hosts: Words = Field(
         default=(), description="Further hosts that replies may be sent to."
+    )
+    tenants: Words = Field(
+        default=(), description="Tenants whose people may use it; that of the bot if not set."
     )
 
 

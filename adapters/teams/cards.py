@@ -1,0 +1,69 @@
+"""Adaptive Cards: buttons under a message, and what their presses say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.types import Choice
+
+Json = dict[str, Any]
+
+_KEY, _PICKED = "parley", "picked"
+_MAX_BUTTONS = 6
+_MAX_TITLE = 80
+_CARD = "application/vnd.microsoft.card.adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """``is_stop``: the reply under which the button stands is to end; else ``says`` is said."""
+
+    says: str = ""
+    is_stop: bool = False
+
+
+def pressed(value: object) -> Press | None:
+    """What a press of one of our buttons sent; None for anything else."""
+    if not isinstance(value, Mapping) or not isinstance(data := value.get(_KEY), Mapping):
+        return None
+    if data.get("stop") is True:
+        return Press(is_stop=True)
+    says = value.get(_PICKED) if data.get("picks") is True else data.get("says")
+    return Press(says) if isinstance(says, str) and says.strip() else None
+
+
+def stop_card() -> Json:
+    return _card([], [_button("Stop", {"stop": True})])
+
+
+def choices_card(choices: Sequence[Choice]) -> Json:
+    """Buttons while there are few, else a list to pick from."""
+    if len(choices) <= _MAX_BUTTONS:
+        buttons = [_button(each.title, {"says": each.says}) for each in choices]
+        return _card([], buttons)
+    entries = [{"title": each.title[:_MAX_TITLE], "value": each.says} for each in choices]
+    field = {
+        "type": "Input.ChoiceSet",
+        "id": _PICKED,
+        "label": "Choose one",
+        "value": entries[0]["value"],
+        "choices": entries,
+    }
+    return _card([field], [_button("OK", {"picks": True})])
+
+
+def _button(title: str, data: Json) -> Json:
+    return {"type": "Action.Submit", "title": title[:_MAX_TITLE], "data": {_KEY: data}}
+
+
+def _card(body: list[Json], actions: list[Json]) -> Json:
+    content = {
+        "type": "AdaptiveCard",
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "version": "1.4",
+        "body": body,
+        "actions": actions,
+    }
+    return {"contentType": _CARD, "content": content}

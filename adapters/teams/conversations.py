@@ -1,0 +1,126 @@
+"""Where a place is in Teams: conversation ids, and the service address of each tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.types import Place
+
+logger = logging.getLogger(__name__)
+
+_PUBLIC = "https://smba.trafficmanager.net/teams/"
+"""Microsoft's address for who has none of a conversation's own."""
+
+_MESSAGE_ID = ";messageid="
+_MAX_REMEMBERED = 10_000
+_FILE = "services.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What an activity tells of where it was said. ``root``: a channel thread's first message."""
+
+    tenant: str
+    id: str
+    root: str
+    kind: str
+    service_url: str
+
+    @property
+    def is_personal(self) -> bool:
+        return self.kind == "personal"
+
+    @property
+    def place(self) -> Place:
+        return Place("teams", self.tenant, self.id, self.root)
+
+
+def read_conversation(activity: Mapping[str, Any]) -> Conversation | None:
+    """None where the activity does not say. botbuilder's own ``tenant_id`` is always empty."""
+    table = _table(activity, "conversation")
+    channel, _, root = _text(table, "id").partition(_MESSAGE_ID)
+    data_tenant = _text(_table(_table(activity, "channelData"), "tenant"), "id")
+    tenant = _text(table, "tenantId") or data_tenant
+    kind = _text(table, "conversationType") or "personal"
+    if not channel or not tenant:
+        return None
+    return Conversation(tenant, channel, root, kind, _text(activity, "serviceUrl"))
+
+
+def id_of(place: Place) -> str:
+    """What the connector calls the place: a channel's thread is a conversation of its own."""
+    return f"{place.channel}{_MESSAGE_ID}{place.thread}" if place.thread else place.channel
+
+
+class Conversations:
+    """Remembers the service address of each tenant in a file, and which chats are personal."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._services: dict[str, str] = {}
+        self._personal: OrderedDict[str, None] = OrderedDict()
+        self._writing = asyncio.Lock()
+
+    async def load(self) -> None:
+        if self._folder is not None and not self._services:
+            self._services = await asyncio.to_thread(_read, self._folder / _FILE)
+
+    async def meet(self, conversation: Conversation) -> None:
+        """Returns once what a restart needs is on disk."""
+        if conversation.is_personal:
+            self._personal[conversation.id] = None
+            self._personal.move_to_end(conversation.id)
+            if len(self._personal) > _MAX_REMEMBERED:
+                self._personal.popitem(last=False)
+        if self._services.get(conversation.tenant) != conversation.service_url:
+            self._services[conversation.tenant] = conversation.service_url
+            await self._save()
+
+    def is_personal(self, place: Place) -> bool:
+        """False for a chat that has been silent since the start."""
+        return place.channel in self._personal
+
+    def service_url(self, place: Place) -> str:
+        return self._services.get(place.workspace, _PUBLIC)
+
+    async def _save(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            async with self._writing:
+                await asyncio.to_thread(_write, self._folder, dict(self._services))
+        except OSError as error:
+            logger.warning("a service address could not be kept: %s", error.strerror)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    items = found.items() if isinstance(found, dict) else ()
+    return {key: value for key, value in items if isinstance(value, str)}
+
+
+def _write(folder: Path, services: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{_FILE}.new"
+    fresh.write_text(json.dumps(services, indent=1), encoding="utf-8")
+    fresh.replace(folder / _FILE)
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,123 @@
+"""The one place where Teams', the SDK's and aiohttp's errors become ``PlatformError``.
+
+``from None`` throughout: an SDK error carries the whole exchange, and a log must not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import aiohttp
+
+from bot.errors import (
+    MessageGone,
+    MessageTooLong,
+    NotPermitted,
+    PlatformError,
+    PlatformRefused,
+    RateLimited,
+    Unavailable,
+)
+
+Observe = Callable[[str, str], None]
+
+_TOO_LONG = frozenset({"MessageSizeTooBig", "RequestEntityTooLarge"})
+_FAILED = frozenset({408, 500, 502, 503, 504})
+_CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
+_DEFAULT_RETRY_AFTER = 1.0
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+class Refusal(Exception):
+    """An answer of the service that is no success."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after: float) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+class BrokenAnswer(Exception):
+    """A success whose body cannot be read, or an SDK that stumbled over it."""
+
+
+class NoToken(Exception):
+    """The identity provider refuses the bot; the text is its word for why."""
+
+
+class StreamRefused(PlatformRefused):
+    """Teams takes no more of this stream; ``reason`` is its sentence."""
+
+    def __init__(self, method: str, code: str, reason: str) -> None:
+        super().__init__(method, code)
+        self.reason = reason
+
+
+def refusal_of(status: int, headers: Mapping[str, str], body: object) -> Refusal:
+    """``body``: the parsed JSON, which may be anything."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    table = error if isinstance(error, Mapping) else {}
+    code, message = table.get("code"), table.get("message")
+    return Refusal(
+        status,
+        code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}",
+        message if isinstance(message, str) else "",
+        _retry_after(headers),
+    )
+
+
+@contextmanager
+def translated(method: str, observe: Observe) -> Iterator[None]:
+    """Around one call of ``method``: count how it ended, raise only ``PlatformError``."""
+    try:
+        yield
+    except Refusal as error:
+        observe(method, error.code)
+        raise _platform_error(method, error) from None
+    except NoToken as error:
+        observe(method, "no_token")
+        raise NotPermitted(f"{method}: Microsoft gives the bot no token: {error}.") from None
+    except BrokenAnswer:
+        observe(method, "broken_answer")
+        raise Unavailable(f"{method}: the answer cannot be read.", ambiguous=True) from None
+    except _NEVER_SENT:
+        observe(method, "unreachable")
+        raise Unavailable(f"{method}: Teams cannot be reached.", ambiguous=False) from None
+    except TimeoutError:
+        observe(method, "timeout")
+        raise Unavailable(f"{method}: Teams did not answer in time.", ambiguous=True) from None
+    except (aiohttp.ClientError, OSError, UnicodeError):
+        observe(method, "dropped")
+        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
+    observe(method, "ok")
+
+
+def _platform_error(method: str, error: Refusal) -> PlatformError:
+    status, code = error.status, error.code
+    if status == 429:
+        return RateLimited(method, error.retry_after)
+    if status == 413 or code in _TOO_LONG:
+        return MessageTooLong(f"{method}: Teams refuses a message of this size ({code}).")
+    if code == "ContentStreamNotAllowed" or status == 405:
+        return StreamRefused(method, code, error.message)
+    if status in (404, 410):
+        return MessageGone(f"{method}: the message or its conversation is gone ({code}).")
+    if status in (401, 403):
+        return NotPermitted(f"{method} is not permitted: {code}.")
+    if status == 412:  # nothing happened: somebody else changed the message at this moment
+        return Unavailable(f"{method}: Teams was busy with this message.", ambiguous=False)
+    if status in _FAILED or status > 504:
+        return Unavailable(f"{method} failed at Teams: {code}.", ambiguous=True)
+    return PlatformRefused(method, code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    try:
+        seconds = float(headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
+    except ValueError:
+        return _DEFAULT_RETRY_AFTER
+    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER

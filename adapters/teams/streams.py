@@ -1,0 +1,165 @@
+"""Teams' own streaming of one reply, in personal chats, and when it must become plain edits.
+
+Teams' rules: the text only ever grows, one request a second, two minutes in all. Whatever does
+not keep to them (a text that changed, a stream that got old or is refused) ends the stream with
+what it shows; from then on the message is edited as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from adapters.teams import messages
+from adapters.teams.errors import StreamRefused
+from adapters.teams.markup import settled
+from adapters.teams.messages import Json
+from bot.errors import MessageGone, PlatformError, ReplyStopped, Unavailable
+from bot.ports import Clock
+from bot.types import Rendered
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 1.05
+"""Seconds between requests of one stream; Teams takes one a second."""
+
+MAX_AGE = 105.0
+"""Seconds after which a stream becomes an ordinary message; Teams ends it after 120."""
+
+_WAITING = "…"
+
+Send = Callable[[Json], Awaitable[str]]
+Update = Callable[[str, Json], Awaitable[None]]
+
+
+class ReplyStream:
+    """Begun by ``open``; every method raises ``PlatformError``, ``grow`` also ``ReplyStopped``.
+
+    Calls are made one after the other, whoever asks for them.
+    """
+
+    def __init__(self, send: Send, update: Update, clock: Clock) -> None:
+        self._send = send
+        self._update = update
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._sequence = 0
+        self._called_at = 0.0
+        self._shown = ""
+        self._line = ""
+        self._is_over = False
+        self._expiry: asyncio.Task[None] | None = None
+        self.id = ""
+
+    async def open(self, text: Rendered, *, is_text: bool) -> str:
+        """Raises ``StreamRefused`` where Teams takes no stream."""
+        async with self._lock:
+            stable = settled(text) if is_text else ""
+            self._line = _WAITING if is_text else text
+            self.id = await self._stream(stable or self._line, is_text=bool(stable))
+            if not self.id:
+                raise Unavailable("Teams names no stream.", ambiguous=True)
+            self._expiry = asyncio.create_task(self._expire())
+        return self.id
+
+    async def grow(self, text: Rendered, *, is_text: bool) -> None:
+        async with self._lock:
+            if self._is_over:
+                await self._edit(text)
+            elif not is_text:
+                self._line = text
+                await self._try_to_stream(text, text, is_text=False)
+            elif not (stable := settled(text)).startswith(self._shown):
+                await self._hand_over()
+                await self._edit(text)
+            elif stable != self._shown:
+                await self._try_to_stream(stable, text, is_text=True)
+
+    async def finish(self, text: Rendered) -> None:
+        """The reply's last text, labelled as such."""
+        async with self._lock:
+            self._stop_expiry()
+            if not self._is_over and not text.startswith(self._shown):
+                await self._hand_over()
+            if not self._is_over and await self._end(text, is_complete=True):
+                return
+            await self._update(self.id, messages.ended(text))
+
+    async def close(self) -> None:
+        self._stop_expiry()
+        if self._expiry is not None:
+            await asyncio.wait([self._expiry])
+
+    async def _try_to_stream(self, stable: str, text: Rendered, *, is_text: bool) -> None:
+        try:
+            await self._stream(stable, is_text=is_text)
+        except StreamRefused as error:
+            self._is_over = True
+            if "cancel" in error.reason.lower():
+                raise ReplyStopped("The person stopped the reply in Teams.") from None
+            await self._edit(text)
+
+    async def _stream(self, text: str, *, is_text: bool) -> str:
+        """What a failed call may have shown counts as shown: text must never shrink."""
+        await self._pause()
+        self._sequence += 1
+        body = messages.streaming(text, stream_id=self.id, sequence=self._sequence, is_text=is_text)
+        try:
+            stream_id = await self._send(body)
+        except Unavailable:
+            self._shown = text if is_text else self._shown
+            raise
+        self._shown = text if is_text else self._shown
+        return stream_id
+
+    async def _hand_over(self) -> None:
+        """End the stream with what people see; the message stays and can be edited."""
+        await self._end(self._shown or self._line, is_complete=False)
+
+    async def _end(self, text: str, *, is_complete: bool) -> bool:
+        """False if ``text`` may not have become the message's; the stream is over anyway.
+
+        An end that may have happened is not repeated: an edit of the message is as good.
+        """
+        await self._pause()
+        body = messages.stream_end(text, stream_id=self.id, is_complete=is_complete)
+        try:
+            await self._send(body)
+        except StreamRefused:
+            self._is_over = True
+        except Unavailable as error:
+            if not error.ambiguous:
+                raise
+            self._is_over = True
+        else:
+            self._is_over = True
+            return True
+        return False
+
+    async def _edit(self, text: Rendered) -> None:
+        """A stream that was refused before it had a text left no message to edit."""
+        try:
+            await self._update(self.id, messages.growing(text))
+        except MessageGone:
+            if self._shown:
+                raise
+
+    async def _pause(self) -> None:
+        seconds = self._called_at + INTERVAL - self._clock.monotonic()
+        if self._sequence and seconds > 0:
+            await self._clock.sleep(seconds)
+        self._called_at = self._clock.monotonic()
+
+    async def _expire(self) -> None:
+        await self._clock.sleep(MAX_AGE)
+        async with self._lock:
+            try:
+                if not self._is_over:
+                    await self._hand_over()
+            except PlatformError as error:
+                logger.info("a stream could not be ended before Teams does: %s", error)
+
+    def _stop_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()

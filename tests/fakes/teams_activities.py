@@ -1,0 +1,132 @@
+"""Activities as Teams delivers them, in its three scopes, after Microsoft's documentation."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Scope = Literal["personal", "groupChat", "channel"]
+
+APP, BOT, BOT_NAME = "00000000-0000-0000-0000-000000000a99", "28:parley", "Parley"
+TENANT, TEAM = "00000000-0000-0000-0000-0000000007e9", "19:team@thread.tacv2"
+ADA, ADA_ENTRA = "29:1ada", "00000000-0000-0000-0000-000000000ada"
+BOB, BOB_ENTRA = "29:1bob", "00000000-0000-0000-0000-000000000b0b"
+PERSONAL, GROUP, CHANNEL = "a:1ada-and-parley", "19:group@thread.v2", "19:general@thread.tacv2"
+ROOT = "1700000000001"
+CONVERSATIONS: dict[Scope, str] = {"personal": PERSONAL, "groupChat": GROUP, "channel": CHANNEL}
+SCOPES: tuple[Scope, ...] = ("personal", "groupChat", "channel")
+
+_PEOPLE = {ADA: ("Ada Lovelace", ADA_ENTRA), BOB: ("Bob", BOB_ENTRA)}
+_numbers = itertools.count(1_700_000_100_000)
+
+
+def next_id() -> str:
+    return str(next(_numbers))
+
+
+def sender(user: str) -> Json:
+    name, entra = _PEOPLE[user]
+    return {"id": user, "name": name, "aadObjectId": entra}
+
+
+def conversation(scope: Scope, root: str = ROOT, conversation_id: str = "") -> Json:
+    found: Json = {"conversationType": scope, "tenantId": TENANT}
+    base = conversation_id or CONVERSATIONS[scope]
+    if scope == "channel":
+        return {**found, "id": f"{base};messageid={root}", "isGroup": True}
+    return {**found, "id": base, **({"isGroup": True} if scope == "groupChat" else {})}
+
+
+def activity(
+    kind: str,
+    scope: Scope = "personal",
+    *,
+    service_url: str = "https://smba.trafficmanager.net/emea/",
+    user: str = ADA,
+    id: str = "",  # noqa: A002 - Teams' word
+    root: str = ROOT,
+    conversation_id: str = "",
+    **more: Any,
+) -> Json:
+    data: Json = {"tenant": {"id": TENANT}}
+    if scope == "channel":
+        data |= {"team": {"id": TEAM}, "channel": {"id": CHANNEL}, "teamsChannelId": CHANNEL}
+    return {
+        "type": kind,
+        "id": id or next_id(),
+        "timestamp": "2026-01-05T09:00:00.1234567Z",
+        "localTimestamp": "2026-01-05T10:00:00.1234567+01:00",
+        "serviceUrl": service_url,
+        "channelId": "msteams",
+        "from": sender(user),
+        "conversation": conversation(scope, root, conversation_id),
+        "recipient": {"id": BOT, "name": BOT_NAME},
+        "locale": "en-GB",
+        "channelData": data | more.pop("channelData", {}),
+        **more,
+    }
+
+
+def mention(user_id: str = BOT, name: str = BOT_NAME) -> Json:
+    return {
+        "type": "mention",
+        "mentioned": {"id": user_id, "name": name},
+        "text": f"<at>{name}</at>",
+    }
+
+
+def message(text: str, scope: Scope = "personal", **more: Any) -> Json:
+    """As somebody typed it; outside of personal chats after a mention of the bot."""
+    info = {"type": "clientInfo", "locale": "en-GB", "platform": "Web"}
+    html = {"contentType": "text/html", "content": f"<p>{text}</p>"}
+    is_personal = scope == "personal"
+    given: Json = {
+        "text": text if is_personal else f"<at>{BOT_NAME}</at> {text}",
+        "textFormat": "plain",
+        "attachments": [html],
+        "entities": [info] if is_personal else [mention(), info],
+    }
+    return activity("message", scope, **(given | more))
+
+
+def edit(of: Json, text: str) -> Json:
+    given = {"text": text, "timestamp": "2026-01-05T09:05:00.1Z"}
+    data = {**of["channelData"], "eventType": "editMessage"}
+    return {**of, "type": "messageUpdate", **given, "channelData": data}
+
+
+def deletion(of: Json) -> Json:
+    rest = {key: value for key, value in of.items() if key not in ("text", "entities")}
+    data = {**of["channelData"], "eventType": "softDeleteMessage"}
+    return {**rest, "type": "messageDelete", "channelData": data}
+
+
+def reaction(to: str, *names: str, scope: Scope = "personal", **more: Any) -> Json:
+    added = [{"type": name} for name in names]
+    return activity("messageReaction", scope, replyToId=to, reactionsAdded=added, **more)
+
+
+def installation(scope: Scope = "personal", action: str = "add", **more: Any) -> Json:
+    return activity("installationUpdate", scope, action=action, **more)
+
+
+def members_added(scope: Scope, *ids: str, **more: Any) -> Json:
+    return activity(
+        "conversationUpdate", scope, membersAdded=[{"id": each} for each in ids], **more
+    )
+
+
+def invoke(name: str, value: Json, scope: Scope = "personal", **more: Any) -> Json:
+    return activity("invoke", scope, name=name, value=value, **more)
+
+
+def feedback(to: str, reaction: str = "like", scope: Scope = "personal") -> Json:
+    said = {"reaction": reaction, "feedback": '{"feedbackText":"fine"}'}
+    value = {"actionName": "feedback", "actionValue": said}
+    return invoke("message/submitAction", value, scope, replyToId=to)
+
+
+def press(to: str, data: Json, scope: Scope = "personal", **more: Any) -> Json:
+    """A button of type Action.Submit: a message without text."""
+    return activity("message", scope, replyToId=to, value=data, **more)
