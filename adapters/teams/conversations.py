@@ -19,6 +19,7 @@ _PUBLIC = "https://smba.trafficmanager.net/teams/"
 """Microsoft's address for who has none of a conversation's own."""
 
 _MESSAGE_ID = ";messageid="
+_MESSAGES = ("message", "messageUpdate", "messageDelete")
 _MAX_REMEMBERED = 10_000
 _FILE = "services.json"
 
@@ -51,6 +52,8 @@ def read_conversation(activity: Mapping[str, Any]) -> Conversation | None:
     kind = _text(table, "conversationType") or "personal"
     if not channel or not tenant:
         return None
+    if kind == "channel" and not root and _text(activity, "type") in _MESSAGES:
+        root = _text(activity, "id")
     return Conversation(tenant, channel, root, kind, _text(activity, "serviceUrl"))
 
 

@@ -124,5 +124,9 @@ def _verified(token: str, key: SigningKey) -> Mapping[str, Any]:
 
 
 def _number(value: object) -> float | None:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_one else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

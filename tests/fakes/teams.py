@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -113,8 +115,11 @@ class FakeTeams(FakeTeamsApi):
 
     async def send(self, body: object, headers: Mapping[str, str]) -> tuple[int, str]:
         """Whatever one likes, as a stranger would."""
-        content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        async with self._session.post(self.bot_url, headers=headers, **content) as response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **headers}
+        async with self._session.post(
+            self.bot_url, headers=headers, data=io.BytesIO(content)
+        ) as response:
             return response.status, await response.text()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
