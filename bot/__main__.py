@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 slack = typer.Typer(help="What a Slack app for Parley needs.", no_args_is_help=True)
 app.add_typer(slack, name="slack")
+teams = typer.Typer(help="What a Teams app for Parley needs.", no_args_is_help=True)
+app.add_typer(teams, name="teams")
 
 
 def _show_version(wanted: bool) -> None:
@@ -106,6 +108,30 @@ def print_settings() -> None:
 def manifest() -> None:
     """Print the app manifest to paste at api.slack.com/apps."""
     typer.echo(_MANIFEST.read_text(encoding="utf-8"), nl=False)
+
+
+@teams.callback()
+def _teams() -> None:
+    """One command today, and named all the same."""
+
+
+@teams.command()
+def package(
+    domain: Annotated[str, typer.Option("--domain", help="Name under which Teams reaches Parley.")],
+    app_id: Annotated[
+        str, typer.Option("--app-id", help="App id of the bot; TEAMS_APP_ID if not given.")
+    ] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "parley-teams.zip"
+    ),
+) -> None:
+    """Write the app package to upload to Teams."""
+    from bot.cli.teams_package import write_package
+    from bot.config import load_settings
+
+    app_id = app_id or load_settings(os.environ, Path()).teams.app_id or ""
+    write_package(output, app_id=app_id, domain=domain)
+    typer.echo(f"Written: {output}. Upload it in Teams: Apps, Manage your apps, Upload an app.")
 
 
 def _settings() -> Settings:
