@@ -17,6 +17,7 @@ from adapters.teams.conversations import Conversations, id_of, read_conversation
 from adapters.teams.credentials import Credentials
 from adapters.teams.errors import Refusal, StreamRefused, translated
 from adapters.teams.events import read_activity
+from adapters.teams.files import Files
 from adapters.teams.hosts import is_trusted
 from adapters.teams.keys import SigningKeys
 from adapters.teams.proof import Proof
@@ -25,6 +26,7 @@ from adapters.teams.streams import INTERVAL, ReplyStream
 from adapters.teams.webhook import PATH, Webhook
 from bot.errors import (
     MessageGone,
+    MessageTooLong,
     NotPermitted,
     PlatformRefused,
     RateLimited,
@@ -32,7 +34,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Choice, Label, Limits, Place, RateRule, Rendered
+from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered
 
 T = TypeVar("T")
 
@@ -169,6 +171,14 @@ class TeamsAdapter:
     ) -> str:
         return await self._post(place, messages.offering(text, choices))
 
+    async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
+        """The file; ``PlatformError`` if it cannot be had or is larger than ``max_size``."""
+        settings = self._settings
+        token = None if settings.is_anonymous else self._credentials.token
+        files = Files(settings.service_hosts, token, self._limits.call_timeout)
+        with translated("fetch", self._observe):
+            return await files.fetch(attachment.url, max_size)
+
     def growth_interval(self, place: Place) -> float:
         return INTERVAL if self._can_stream(place) else self._limits.edit_interval
 
@@ -223,7 +233,7 @@ class TeamsAdapter:
         """A stream whose end may be tried again is kept until then."""
         try:
             await stream.finish(text)
-        except (RateLimited, Unavailable):
+        except (RateLimited, MessageTooLong, Unavailable):
             raise
         except BaseException:
             self._streams.pop(stream.id, None)

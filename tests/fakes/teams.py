@@ -65,6 +65,7 @@ class FakeTeams(FakeTeamsApi):
         self.takes_anonymous = False
         self.bot_url = ""
         self.calls: list[tuple[str, str, Json]] = []
+        self.files: dict[str, bytes] = {}
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._ambiguous: set[tuple[str, str]] = set()
 
@@ -74,6 +75,8 @@ class FakeTeams(FakeTeamsApi):
         path = "/v3/conversations/{conversation}/activities"
         application.router.add_post(path, self._serve)
         application.router.add_route("*", path + "/{message}", self._serve)
+        application.router.add_get("/v3/attachments/{name}", self._serve_file)
+        application.router.add_get("/files/{name}", self._serve_file)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -164,6 +167,16 @@ class FakeTeams(FakeTeamsApi):
         if answer[0] == 429:
             headers.setdefault("Retry-After", "1")
         return web.json_response(answer[1], status=answer[0], headers=headers)
+
+    async def _serve_file(self, request: web.Request) -> web.Response:
+        """What the connector keeps wants the token; what a store keeps must never get it."""
+        is_kept_here = request.path.startswith("/v3/")
+        if is_kept_here and not self._is_signed(request):
+            return web.Response(status=401)
+        if not is_kept_here and "Authorization" in request.headers:
+            self.violations.append("the token was sent to a store of files")
+        content = self.files.get(request.match_info["name"])
+        return web.Response(status=404) if content is None else web.Response(body=content)
 
     def _is_signed(self, request: web.Request) -> bool:
         header = request.headers.get("Authorization", "")

@@ -1,0 +1,235 @@
+"""People in Teams and all of Parley but its model: what they do, and what they see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapters.teams.adapter import TeamsAdapter
+from bot.access import Access
+from bot.conversation import ConversationRules, ConversationService
+from bot.history import SqlThreadStore
+from bot.metrics import Metrics
+from bot.types import TurnState
+from tests.adapters.teams.conftest import IN_CHANNEL, make_adapter, serving
+from tests.bot.talk import book, open_test_store
+from tests.contracts.adapter import listening
+from tests.fakes import teams as wire
+from tests.fakes.clock import FakeClock
+from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+from tests.fakes.teams import FakeTeams
+from tests.fakes.teams_activities import (
+    BOB,
+    CHANNEL,
+    PERSONAL,
+    Json,
+    deletion,
+    edit,
+    message,
+    press,
+    reaction,
+)
+
+
+class EagerClock(FakeClock):
+    """Whoever wants to sleep less than a minute has slept when the loop comes round."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds >= 60:
+            await super().sleep(seconds)
+        self._elapsed += max(0.0, seconds)
+        await asyncio.sleep(0.001)
+
+
+@dataclass
+class Talk:
+    teams: FakeTeams
+    generator: ScriptedGenerator
+    store: SqlThreadStore
+    adapter: TeamsAdapter
+
+    async def say(self, given: Json) -> None:
+        assert await self.teams.deliver({**given, "serviceUrl": self.teams.url}) in (200, 202)
+
+    async def asked(self, given: Json) -> ScriptedGeneration:
+        await self.say(given)
+        return await asyncio.wait_for(self.generator.started(), 5)
+
+    async def sees(self, conversation: str, *texts: str) -> None:
+        await until(lambda: self.teams.texts(conversation) == list(texts))
+        assert self.teams.texts(conversation) == list(texts)
+
+    async def state(self, asked: Json) -> TurnState:
+        """How the turn ended; it must end soon."""
+        for _ in range(1000):
+            turn = await self.store.turn_of_message(IN_CHANNEL, asked["id"])
+            if turn is not None and turn.state.is_finished:
+                return turn.state
+            await asyncio.sleep(0.002)
+        raise AssertionError("the turn does not end")
+
+    def reply_to(self, conversation: str) -> str:
+        kept = self.teams.messages.items()
+        return next(key for key, each in kept if each.conversation.startswith(conversation))
+
+
+async def until(is_seen: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if is_seen():
+            return
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def talking(teams: FakeTeams, folder: Path) -> AsyncIterator[Talk]:
+    clock = EagerClock()
+    teams.clock = teams.issuer.clock = clock
+    adapter, generator = make_adapter(teams, clock=clock), ScriptedGenerator()
+    store = await open_test_store(folder, clock)
+    service = ConversationService(
+        store=store,
+        generator=generator,
+        personalities=await asyncio.to_thread(book, folder / "personalities"),
+        access=Access(max_in_flight=0, per_minute=0, clock=clock),
+        adapters={"teams": adapter},
+        clock=clock,
+        metrics=Metrics(),
+        rules=ConversationRules(stop_reactions={"teams": ("angry", "*stop*")}),
+    )
+    await service.start()
+    async with serving(adapter, teams), adapter, listening(adapter, service.handle):
+        yield Talk(teams, generator, store, adapter)
+        await service.close()
+    await store.close()
+
+
+@pytest.fixture
+async def talk(teams: FakeTeams, tmp_path: Path) -> AsyncIterator[Talk]:
+    async with talking(teams, tmp_path) as talk:
+        yield talk
+
+
+async def test_a_question_in_a_channel_is_answered_in_its_thread(talk: Talk) -> None:
+    generation = await talk.asked(message("What is a turn?", "channel"))
+    generation.say("A turn is a question")
+    await talk.sees(CHANNEL, "A turn is a question")
+    generation.say(" and its reply.")
+    generation.finish()
+    await talk.sees(CHANNEL, "A turn is a question and its reply.")
+
+
+async def test_a_question_delivered_again_and_again_is_answered_once(talk: Talk) -> None:
+    """As Teams does when it had no answer within its fifteen seconds."""
+    asked = message("Once?", "channel")
+    talk.generator.replies.append("Once.")
+    await asyncio.gather(*(talk.say(asked) for _ in range(4)))
+    await talk.sees(CHANNEL, "Once.")
+    assert await talk.state(asked) is TurnState.DONE
+    await talk.say(asked)
+    assert len(talk.generator.generations) == 1
+    assert talk.teams.texts(CHANNEL) == ["Once."]
+
+
+async def test_teams_own_stop_ends_the_turn_and_frees_the_model(talk: Talk) -> None:
+    asked = message("Tell me everything.")
+    generation = await talk.asked(asked)
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(PERSONAL) == ["It began"])
+    talk.teams.cancel()
+    generation.say(" long ago")
+    await until(lambda: generation.is_cancelled)
+    assert generation.is_cancelled
+    await until(lambda: "stopped" in talk.teams.texts(PERSONAL)[0])
+    assert talk.teams.texts(PERSONAL) == ["It began long ago\n\n_(stopped)_"]
+
+
+@pytest.mark.parametrize("way", ["reaction", "button", "word", "deletion"])
+async def test_every_way_to_stop_ends_the_reply(talk: Talk, way: str) -> None:
+    asked = message("Tell me everything.", "channel")
+    generation = await talk.asked(asked)
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["It began"])
+    reply = talk.reply_to(CHANNEL)
+    await talk.say(
+        {
+            "reaction": reaction(reply, "1f6d1_stopsign", scope="channel"),
+            "button": press(reply, {"parley": {"stop": True}}, "channel"),
+            "word": message("stop", "channel"),
+            "deletion": deletion(asked),
+        }[way]
+    )
+    assert await talk.state(asked) is TurnState.STOPPED
+    assert talk.teams.text(reply) == "It began\n\n_(stopped)_"
+
+
+async def test_nobody_but_the_asker_stops_a_reply(talk: Talk) -> None:
+    asked = message("Tell me everything.", "channel")
+    generation = await talk.asked(asked)
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["It began"])
+    reply = talk.reply_to(CHANNEL)
+    await talk.say(reaction(reply, "angry", scope="channel", user=BOB))
+    await talk.say(press(reply, {"parley": {"stop": True}}, "channel", user=BOB))
+    assert not generation.is_cancelled
+    generation.finish()
+    assert await talk.state(asked) is TurnState.DONE
+
+
+async def test_an_edited_question_is_answered_again_in_its_place(talk: Talk) -> None:
+    talk.generator.replies.extend(["Trun?", "A turn."])
+    asked = message("What is a trun?", "channel")
+    await talk.say(asked)
+    await talk.sees(CHANNEL, "Trun?")
+    assert await talk.state(asked) is TurnState.DONE
+    await talk.say(edit(asked, "<at>Parley</at> What is a turn?"))
+    await talk.sees(CHANNEL, "A turn.")
+
+
+async def test_a_bot_that_was_removed_ends_the_turn_quietly(talk: Talk) -> None:
+    talk.teams.removed_from = {CHANNEL}
+    talk.generator.replies.append("Nobody reads this.")
+    asked = message("Are you there?", "channel")
+    await talk.say(asked)
+    assert (await talk.state(asked)).is_finished
+    assert talk.teams.texts(CHANNEL) == []
+
+
+@pytest.mark.parametrize(
+    "fault", [wire.rate_limited(2), wire.Fault(412), wire.FAILS, wire.FAILS_AFTER, wire.DROPS]
+)
+async def test_a_reply_is_complete_whatever_its_edits_meet(talk: Talk, fault: wire.Fault) -> None:
+    asked = message("And then?", "channel")
+    generation = await talk.asked(asked)
+    generation.say("One")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["One"])
+    talk.teams.fail("edit", fault, fault)
+    generation.say(" two")
+    generation.finish()
+    await talk.sees(CHANNEL, "One two")
+    assert await talk.state(asked) is TurnState.DONE
+
+
+@pytest.mark.parametrize("fault", [wire.FAILS_AFTER, wire.DROPS_AFTER])
+async def test_a_first_post_that_may_have_happened_is_never_made_again(
+    talk: Talk, fault: wire.Fault
+) -> None:
+    """One orphan may remain; the answer comes in a message of its own."""
+    talk.teams.fail("post", fault)
+    generation = await talk.asked(message("Hello?", "channel"))
+    generation.say("Hello")
+    generation.finish()
+    await until(lambda: "Hello" in talk.teams.texts(CHANNEL))
+    assert talk.teams.texts(CHANNEL).count("Hello") == 1
+
+
+async def test_a_text_too_large_for_teams_comes_in_parts(talk: Talk) -> None:
+    talk.generator.replies.append("word " * 30 + "end.")
+    talk.teams.fail("post", wire.Fault(413, "MessageSizeTooBig"))
+    await talk.say(message("Say much.", "channel"))
+    await until(lambda: " ".join(talk.teams.texts(CHANNEL)).endswith("end."))
+    assert " ".join(talk.teams.texts(CHANNEL)).split().count("word") == 30
