@@ -20,6 +20,9 @@ _PUBLIC = "https://smba.trafficmanager.net/teams/"
 
 _MESSAGE_ID = ";messageid="
 _MESSAGES = ("message", "messageUpdate", "messageDelete")
+_NO_TENANT = "none"
+"""Of tools on this machine; Teams always names one."""
+
 _MAX_REMEMBERED = 10_000
 _FILE = "services.json"
 
@@ -48,9 +51,9 @@ def read_conversation(activity: Mapping[str, Any]) -> Conversation | None:
     table = _table(activity, "conversation")
     channel, _, root = _text(table, "id").partition(_MESSAGE_ID)
     data_tenant = _text(_table(_table(activity, "channelData"), "tenant"), "id")
-    tenant = _text(table, "tenantId") or data_tenant
+    tenant = _text(table, "tenantId") or data_tenant or _NO_TENANT
     kind = _text(table, "conversationType") or "personal"
-    if not channel or not tenant:
+    if not channel:
         return None
     if kind == "channel" and not root and _text(activity, "type") in _MESSAGES:
         root = _text(activity, "id")

@@ -26,7 +26,7 @@ def next_id() -> str:
 
 
 def sender(user: str) -> Json:
-    name, entra = _PEOPLE[user]
+    name, entra = _PEOPLE.get(user, (user, f"entra-{user}"))
     return {"id": user, "name": name, "aadObjectId": entra}
 
 

@@ -240,8 +240,8 @@ async def test_an_issuer_out_of_reach_is_tried_again_later(teams: FakeTeams) -> 
 
 
 async def test_a_managed_identity_asks_the_machine_for_its_token(teams: FakeTeams) -> None:
-    settings = {"app_password": "", "token_url": f"{teams.url}identity"}
-    async with make_adapter(teams, **settings) as adapter:
+    identity = f"{teams.url}identity"
+    async with make_adapter(teams, app_password="", token_url=identity) as adapter:
         await introduce_here(adapter, teams)
         await adapter.post(HERE, adapter.render("hello"), REPLY)
     assert teams.issuer.num_tokens == 1

@@ -7,6 +7,7 @@ import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ class Seen:
 
 async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) -> None:
     seen = Seen(teams, parley)
-    here = {"service_url": teams.url}
+    here: dict[str, Any] = {"service_url": teams.url}
 
     greeting = await seen.new_reply(PERSONAL, installation(**here))
     assert teams.messages[greeting].body["attachments"][0]["content"]["actions"]

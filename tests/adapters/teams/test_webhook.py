@@ -46,9 +46,9 @@ async def heard(teams: FakeTeams, taken: Taken) -> AsyncIterator[TeamsAdapter]:
 
 @asynccontextmanager
 async def listening_bot(
-    teams: FakeTeams, taken: Taken, clock: FakeClock, **more: str
+    teams: FakeTeams, taken: Taken, clock: FakeClock, tenants: str = ""
 ) -> AsyncIterator[TeamsAdapter]:
-    adapter = make_adapter(teams, clock=clock, **more)
+    adapter = make_adapter(teams, clock=clock, tenants=tenants)
     async with serving(adapter, teams), adapter, listening(adapter, taken):
         yield adapter
 
