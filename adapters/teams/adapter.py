@@ -109,10 +109,9 @@ class TeamsAdapter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connector, self._connector, self._webhook.connector = self._connector, None, None
         streams, self._streams = self._streams, {}
-        for stream in streams.values():
-            await stream.close()
+        await asyncio.gather(*(stream.close() for stream in streams.values()))
+        connector, self._connector, self._webhook.connector = self._connector, None, None
         await self._credentials.close()
         if connector is not None:
             await connector.close()
@@ -158,7 +157,7 @@ class TeamsAdapter:
 
     async def delete(self, place: Place, message_id: str) -> None:
         if stream := self._streams.pop(message_id, None):
-            await stream.close()
+            await stream.close()  # what still streams cannot be deleted
         await self._call(
             "delete", lambda to: to.delete(self._service(place), id_of(place), message_id)
         )

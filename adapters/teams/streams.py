@@ -87,9 +87,9 @@ class ReplyStream:
             await self._update(self.id, messages.ended(text))
 
     async def close(self) -> None:
+        """Leave an ordinary message behind, which a later process can edit."""
         self._stop_expiry()
-        if self._expiry is not None:
-            await asyncio.wait([self._expiry])
+        await self._try_to_hand_over()
 
     async def _try_to_stream(self, stable: str, text: Rendered, *, is_text: bool) -> None:
         try:
@@ -153,6 +153,9 @@ class ReplyStream:
 
     async def _expire(self) -> None:
         await self._clock.sleep(MAX_AGE)
+        await self._try_to_hand_over()
+
+    async def _try_to_hand_over(self) -> None:
         async with self._lock:
             try:
                 if not self._is_over:

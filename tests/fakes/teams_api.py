@@ -44,6 +44,7 @@ class Stream:
     sequence: int = 1
     text: str = ""
     refusal: str = ""
+    is_orphan: bool = False
 
 
 @dataclass
@@ -88,6 +89,11 @@ class FakeTeamsApi:
         for stream in self.streams.values():
             stream.refusal = stream.refusal or CANCELLED
 
+    def orphan(self) -> None:
+        """The bot was killed: nobody knows any more which streams it had."""
+        for stream in self.streams.values():
+            stream.is_orphan = True
+
     def call(self, method: str, conversation: str, message_id: str, body: Json) -> Answer:
         self.num_calls += 1
         base = conversation.partition(";")[0]
@@ -129,7 +135,9 @@ class FakeTeamsApi:
         self._check_fields(body)
         stream = self.streams.get(message_id)
         if stream is not None and not self._refusal(stream):
-            self.violations.append("an edit of a stream that still runs")
+            if not stream.is_orphan:
+                self.violations.append("an edit of a stream that still runs")
+            return refused(403, "ContentStreamNotAllowed", "The message is being streamed.")
         if message_id not in self.messages:
             return refused(404, "ActivityNotFoundInConversation")
         if refusal := self._check_text(body):
@@ -158,7 +166,7 @@ class FakeTeamsApi:
 
     def _open_stream(self, conversation: str, body: Json, info: Json) -> Answer:
         running = [s for s in self.streams.values() if s.conversation == conversation]
-        if any(not self._refusal(stream) for stream in running):
+        if any(not (self._refusal(stream) or stream.is_orphan) for stream in running):
             self.violations.append("a second stream while the first still runs")
         if info.get("streamSequence") != 1:
             self.violations.append("a stream that does not begin with 1")

@@ -185,6 +185,34 @@ async def test_few_choices_are_buttons_and_many_are_a_list(
         assert "personality 2" in json.dumps(card)
 
 
+async def test_a_bot_that_stops_leaves_messages_that_can_be_edited(
+    quick: TeamsAdapter, teams: FakeTeams
+) -> None:
+    message_id = await quick.begin(HERE, quick.render("Hello"), REPLY, is_text=True)
+    await quick.__aexit__(None, None, None)
+    async with quick:
+        await quick.finish(HERE, message_id, quick.render("Another answer"), REPLY)
+    assert teams.text(message_id) == "Another answer"
+
+
+async def test_a_stream_of_a_bot_that_was_killed_is_refused_so_that_another_message_comes(
+    teams: FakeTeams, quick: TeamsAdapter
+) -> None:
+    message_id = await quick.begin(HERE, quick.render("Hello"), REPLY, is_text=True)
+    quick._streams.clear()
+    teams.orphan()
+    with pytest.raises(PlatformRefused):  # upon which the reply editor posts anew
+        await quick.grow(HERE, message_id, quick.render("Again"), is_text=True)
+
+
+async def test_a_reply_that_still_streams_can_be_deleted(
+    quick: TeamsAdapter, teams: FakeTeams
+) -> None:
+    message_id = await quick.begin(HERE, quick.render("Hello"), REPLY, is_text=True)
+    await quick.delete(HERE, message_id)
+    assert teams.text(message_id) is None
+
+
 # Tokens
 
 
