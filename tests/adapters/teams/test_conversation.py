@@ -13,11 +13,11 @@ import pytest
 from adapters.teams.adapter import TeamsAdapter
 from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
-from bot.history import SqlThreadStore
+from bot.history import SqlThreadStore, open_store
 from bot.metrics import Metrics
 from bot.types import TurnState
 from tests.adapters.teams.conftest import IN_CHANNEL, make_adapter, serving
-from tests.bot.talk import book, open_test_store
+from tests.bot.talk import book
 from tests.contracts.adapter import listening
 from tests.fakes import teams as wire
 from tests.fakes.clock import FakeClock
@@ -90,7 +90,7 @@ async def talking(teams: FakeTeams, folder: Path) -> AsyncIterator[Talk]:
     clock = EagerClock()
     teams.clock = teams.issuer.clock = clock
     adapter, generator = make_adapter(teams, clock=clock), ScriptedGenerator()
-    store = await open_test_store(folder, clock)
+    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
     service = ConversationService(
         store=store,
         generator=generator,
