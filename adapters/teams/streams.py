@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from adapters.teams import messages
 from adapters.teams.errors import StreamRefused
@@ -45,7 +46,7 @@ class ReplyStream:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._sequence = 0
-        self._called_at = 0.0
+        self._free_at = -inf
         self._shown = ""
         self._line = ""
         self._is_over = False
@@ -102,11 +103,10 @@ class ReplyStream:
 
     async def _stream(self, text: str, *, is_text: bool) -> str:
         """What a failed call may have shown counts as shown: text must never shrink."""
-        await self._pause()
         self._sequence += 1
         body = messages.streaming(text, stream_id=self.id, sequence=self._sequence, is_text=is_text)
         try:
-            stream_id = await self._send(body)
+            stream_id = await self._request(body)
         except Unavailable:
             self._shown = text if is_text else self._shown
             raise
@@ -122,10 +122,9 @@ class ReplyStream:
 
         An end that may have happened is not repeated: an edit of the message is as good.
         """
-        await self._pause()
         body = messages.stream_end(text, stream_id=self.id, is_complete=is_complete)
         try:
-            await self._send(body)
+            await self._request(body)
         except StreamRefused:
             self._is_over = True
         except Unavailable as error:
@@ -145,11 +144,15 @@ class ReplyStream:
             if self._shown:
                 raise
 
-    async def _pause(self) -> None:
-        seconds = self._called_at + INTERVAL - self._clock.monotonic()
-        if self._sequence and seconds > 0:
-            await self._clock.sleep(seconds)
-        self._called_at = self._clock.monotonic()
+    async def _request(self, body: Json) -> str:
+        """Teams counts a request at some moment until it has answered: so the pause is after."""
+        pause = self._free_at - self._clock.monotonic()
+        if pause > 0:
+            await self._clock.sleep(pause)
+        try:
+            return await self._send(body)
+        finally:
+            self._free_at = self._clock.monotonic() + INTERVAL
 
     async def _expire(self) -> None:
         await self._clock.sleep(MAX_AGE)

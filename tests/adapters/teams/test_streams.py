@@ -240,3 +240,23 @@ async def test_two_who_write_at_once_write_one_after_the_other(
     await settle()
     await take(clock, both)
     assert api.text(stream.id) == "One two three"
+
+
+async def test_a_request_that_travels_slowly_and_a_quick_one_are_still_a_second_apart(
+    line: Line, api: FakeTeamsApi, clock: FakeClock
+) -> None:
+    delays = [0.0, 0.9, 0.0]
+
+    async def send(body: Json) -> str:
+        await clock.sleep(delays.pop(0))
+        return await line.send(body)
+
+    stream = ReplyStream(send, line.update, clock)
+    await stream.open(r("Thinking…"), is_text=False)
+
+    async def grow_twice() -> None:
+        for text in ("One", "One two"):
+            await stream.grow(r(text), is_text=True)
+
+    await take(clock, grow_twice())
+    assert api.text(stream.id) == "One two"
