@@ -37,8 +37,9 @@ class TextStream:
         if self.is_stopped:
             return ""
         text = self._held + text
-        cut = min((at for s in self._stop if (at := text.find(s)) >= 0), default=-1)
-        if cut >= 0:
+        found = [(at + len(s), at) for s in self._stop if (at := text.find(s)) >= 0]
+        if found:
+            _, cut = min(found)  # the one that was complete first, however the text came
             self.is_stopped, self._held = True, ""
             return text[:cut]
         keep = max((_overlap(text, s) for s in self._stop), default=0)

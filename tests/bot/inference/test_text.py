@@ -35,6 +35,10 @@ def test_the_beginning_of_a_stop_string_that_goes_on_otherwise_is_shown() -> Non
     assert text.feed(b"glish") == "ENglish"
 
 
+def test_of_stop_strings_that_overlap_the_one_complete_first_counts() -> None:
+    assert TextStream(["a", "baa"]).feed(b"baa") == "b"
+
+
 def test_the_earliest_of_several_stop_strings_counts() -> None:
     text = TextStream(["bb", "aa"])
     assert text.feed(b"xaabb") == "x"
@@ -54,5 +58,5 @@ def test_however_the_bytes_are_cut_the_text_is_the_same(
     for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
         shown += text.feed(raw[start:end])
     shown += text.flush()
-    ends = [at for s in stops if (at := said.find(s)) >= 0]
-    assert shown == said[: min(ends, default=len(said))]
+    found = [(at + len(s), at) for s in stops if (at := said.find(s)) >= 0]
+    assert shown == said[: min(found)[1] if found else len(said)]
