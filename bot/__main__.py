@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -35,6 +36,8 @@ slack = typer.Typer(help="What a Slack app for Parley needs.", no_args_is_help=T
 app.add_typer(slack, name="slack")
 teams = typer.Typer(help="What a Teams app for Parley needs.", no_args_is_help=True)
 app.add_typer(teams, name="teams")
+discord = typer.Typer(help="What a Discord server needs for Parley.", no_args_is_help=True)
+app.add_typer(discord, name="discord")
 
 
 def _show_version(wanted: bool) -> None:
@@ -132,6 +135,27 @@ def package(
     app_id = app_id or load_settings(os.environ, Path()).teams.app_id or ""
     write_package(output, app_id=app_id, domain=domain)
     typer.echo(f"Written: {output}. Upload it in Teams: Apps, Manage your apps, Upload an app.")
+
+
+@discord.callback()
+def about_discord() -> None:
+    pass
+
+
+@discord.command()
+def invite(
+    application: Annotated[
+        str, typer.Option(help="The application's id; read from DISCORD_TOKEN if not given.")
+    ] = "",
+) -> None:
+    """Print the link with which Parley is added to a server."""
+    from bot.config import load_settings
+
+    adapter = importlib.import_module("adapters.discord.invite")
+    if not application:
+        token = load_settings(os.environ, Path()).discord.token
+        application = adapter.application_id(token.get_secret_value() if token else "")
+    typer.echo(adapter.invite_link(application))
 
 
 def _settings() -> Settings:

@@ -6,6 +6,8 @@ Rules are text forms, with ``*`` for any run of characters:
     slack:T01/C01     a channel           slack:*        everything of a platform
     discord:G1/@R1    a role              *              everything
 
+A quota is a rule and a number, as in ``discord:G1/@R1=60``: questions a minute.
+
 A rule with ``/@`` matches roles and nothing else, so that nobody can be named like one.
 Programs are people of the platform ``http``: ``http:ACCOUNT/USER``, ``http:ACCOUNT``, ``http:*``.
 """
@@ -29,6 +31,7 @@ MAX_PEOPLE = 10_000
 """People remembered at most, per purpose; beyond that the longest silent are forgotten."""
 
 _RULE = re.compile(r"\*|[a-z*]+:[^/]+(/[^/]+)?")
+_QUOTA = re.compile(r"(.+)=\s*([0-9]{1,6})")
 _IN_FLIGHT_RETRY = 10.0
 """Seconds: when a reply ends nobody knows; this is what a program is told to wait."""
 
@@ -57,11 +60,15 @@ class Access:
         direct_messages: bool = True,
         max_in_flight: int = 0,
         per_minute: int = 0,
+        quotas: Sequence[str] = (),
         clock: Clock,
     ) -> None:
         lists = {"PARLEY_ALLOW": allow, "PARLEY_DENY": deny, "PARLEY_ADMINS": admins}
-        if problems := [p for name, rules in lists.items() for p in _problems(name, rules)]:
+        problems = [p for name, rules in lists.items() for p in _problems(name, rules)]
+        problems += _quota_problems(quotas)
+        if problems:
             raise SettingsError(problems)
+        self._quotas = [_quota(each) for each in quotas if each.strip()]
         self._allow, self._deny, self._admins = map(_Rules, lists.values())
         self._direct_messages = direct_messages
         self._max_in_flight = max_in_flight
@@ -108,12 +115,12 @@ class Access:
         """Count one more question of this person; ``OverLimit`` if that is too many."""
         if self._max_in_flight and self._in_flight[person.id] >= self._max_in_flight:
             raise OverLimit(_busy_sentence(self._max_in_flight), _IN_FLIGHT_RETRY)
-        times = self._admitted.times(person.id)
-        if self._per_minute and len(times) >= self._per_minute:
-            retry_after = times[-self._per_minute] + MINUTE - self._clock.monotonic()
-            raise OverLimit(_pause_sentence(self._per_minute, retry_after), retry_after)
+        times, per_minute = self._admitted.times(person.id), self._quota_of(person)
+        if per_minute and len(times) >= per_minute:
+            retry_after = times[-per_minute] + MINUTE - self._clock.monotonic()
+            raise OverLimit(_pause_sentence(per_minute, retry_after), retry_after)
         self._in_flight[person.id] += 1
-        if self._per_minute:
+        if per_minute:
             self._admitted.add(person.id)
 
     def release(self, person: Person) -> None:
@@ -125,7 +132,15 @@ class Access:
     def remainder(self, person: Person) -> Remainder:
         in_flight = self._in_flight.get(person.id, 0)
         asked = len(self._admitted.times(person.id))
-        return Remainder(_left(self._max_in_flight, in_flight), _left(self._per_minute, asked))
+        return Remainder(
+            _left(self._max_in_flight, in_flight), _left(self._quota_of(person), asked)
+        )
+
+    def _quota_of(self, person: Person) -> int:
+        """The most generous that applies to them; 0 is any number."""
+        roles = _role_forms(person)
+        own = [number for rules, number in self._quotas if rules.match((person.id,), roles)]
+        return 0 if 0 in own else max(own, default=self._per_minute)
 
     def may_refuse_aloud(self, person: Person) -> bool:
         """True at most once per person and hour; asking counts as having refused."""
@@ -172,6 +187,20 @@ def _problems(name: str, rules: Iterable[str]) -> list[str]:
         for rule in rules
         if rule.strip() and not _RULE.fullmatch(rule.strip())
     ]
+
+
+def _quota_problems(quotas: Iterable[str]) -> list[str]:
+    return [
+        f"PARLEY_QUOTAS: {each!r} is no quota; write discord:G1/@R1=60 (questions a minute)."
+        for each in quotas
+        if each.strip()
+        and not ((found := _QUOTA.fullmatch(each.strip())) and _RULE.fullmatch(found[1].strip()))
+    ]
+
+
+def _quota(text: str) -> tuple[_Rules, int]:
+    rule, _, number = text.strip().rpartition("=")
+    return _Rules([rule]), int(number)
 
 
 def _role_forms(person: Person) -> list[str]:

@@ -123,8 +123,13 @@ class App:
             self._metrics.platform_calls.labels(name, method, status).inc()
 
         module = importlib.import_module(f"adapters.{name}")
-        folder = self._settings.data_dir / name
-        context = AdapterContext(self._settings.platform(name), observe, self._clock, folder)
+        context = AdapterContext(
+            self._settings.platform(name),
+            observe,
+            self._clock,
+            self._settings.data_dir / name,
+            self._conversations.personalities,
+        )
         adapter: Adapter = module.create(context)
         return adapter
 
@@ -164,6 +169,7 @@ class App:
             direct_messages=settings.direct_messages,
             max_in_flight=settings.max_in_flight,
             per_minute=settings.per_minute,
+            quotas=settings.quotas,
             clock=self._clock,
         )
         rules = ConversationRules(

@@ -16,6 +16,7 @@ from typing import Protocol, Self, runtime_checkable
 from aiohttp import web
 
 from bot.types import (
+    Attachment,
     ChatMessage,
     Choice,
     CompletionRequest,
@@ -159,6 +160,59 @@ class FindsPosts(Protocol):
 
 
 @runtime_checkable
+class HasEditDeadlines(Protocol):
+    """A platform on which some messages can be edited for a shorter time than others."""
+
+    def edit_deadline(self, message_id: str) -> float | None:
+        """Seconds after its post for which this message can be edited; 0: no more.
+
+        None: as ``limits`` say.
+        """
+        ...
+
+
+@runtime_checkable
+class OffersControls(Protocol):
+    """A platform with buttons under a reply: Stop while it grows, others once it has ended."""
+
+    async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
+        """The reply in these messages has ended: no more Stop."""
+        ...
+
+
+@runtime_checkable
+class EndsAsFile(Protocol):
+    """A platform on which a very long answer may end as an attached file."""
+
+    @property
+    def file_above(self) -> int:
+        """Messages of an answer above which it does; 0: never."""
+        ...
+
+    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
+        """Post into the thread; the message id."""
+        ...
+
+
+@runtime_checkable
+class HasEarlierMessages(Protocol):
+    """A platform that can be asked what was said in a thread before Parley came to it."""
+
+    async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
+        """``(name, text)`` of the messages before ``message_id``, oldest first; bounded."""
+        ...
+
+
+@runtime_checkable
+class FetchesFiles(Protocol):
+    """A platform whose attachments can be read."""
+
+    async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
+        """The file; ``PlatformError`` if it cannot be had or is larger than ``max_size``."""
+        ...
+
+
+@runtime_checkable
 class HasRoutes(Protocol):
     """An adapter that takes deliveries over HTTP and verifies them by itself."""
 
@@ -170,14 +224,16 @@ class AdapterContext:
     """What an adapter is made of. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
 
     ``observe(method, status)`` counts one call to the platform. ``folder`` is where an
-    adapter may keep what it must know after a restart; it need not exist yet. Each adapter
-    package has ``create(context: AdapterContext) -> Adapter``.
+    adapter may keep what it must know after a restart; it need not exist yet.
+    ``personalities`` are those that can be chosen now. Each adapter package has
+    ``create(context: AdapterContext) -> Adapter``.
     """
 
     settings: Mapping[str, str]
     observe: Callable[[str, str], None]
     clock: Clock
     folder: Path | None = None
+    personalities: Callable[[], tuple[Personality, ...]] = tuple
 
 
 class Generation(Protocol):

@@ -88,7 +88,15 @@ class ReplyEditor:
         self._stand_in = StandIn(adapter, budget, place, question_id, may_be_left=search_first)
         self._backoff = Backoff(patience, rng or random.Random())  # noqa: S311
         self._messages = ReplyMessages(
-            adapter, clock, place, turn_id, record, posts, search=search_first, grows=grows
+            adapter,
+            clock,
+            place,
+            turn_id,
+            record,
+            posts,
+            search=search_first,
+            grows=grows,
+            question_id=question_id,
         )
         self._layout = Layout(adapter.render, adapter.limits.max_size)
         self._placeholder = ""

@@ -18,6 +18,8 @@ Rendered = NewType("Rendered", str)
 Role = Literal["system", "user", "assistant"]
 Scope = Literal["workspace", "channel", "message"]
 
+NOTICE = "command-"
+
 
 class FinishReason(StrEnum):
     """Why the model's text ended."""
@@ -89,6 +91,8 @@ class Person:
     id: str
     name: str = ""
     role_ids: tuple[str, ...] = ()
+    is_moderator: bool = field(default=False, compare=False)
+    """The platform lets them delete other people's messages here."""
 
     def __str__(self) -> str:
         return self.id
@@ -130,6 +134,8 @@ class Question(Incoming):
 
     A message that neither mentions Parley nor is direct belongs to Parley only if its
     thread does already; if it mentions somebody else it is context, not a question.
+    ``personality`` is to answer in this thread from now on. ``earlier``: what was said in
+    the thread before Parley took part in it, as ``(name, text)``, oldest first.
     """
 
     text: str
@@ -139,6 +145,8 @@ class Question(Incoming):
     is_mention: bool = False
     mentions_others: bool = False
     attachments: tuple[Attachment, ...] = ()
+    personality: str | None = None
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,10 +202,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a post carries so that it can be found again: its turn, and which part of it."""
+    """What a post carries so that it can be found again: its turn, and which part of it.
+
+    ``question_id`` is the message that is answered, where it is known. A notice is no reply:
+    its ``turn_id`` is ``NOTICE`` and the event that it is about.
+    """
 
     turn_id: str
     part: int
+    question_id: str | None = field(default=None, compare=False)
+
+    @property
+    def is_notice(self) -> bool:
+        return self.turn_id.startswith(NOTICE)
 
 
 @dataclass(frozen=True, slots=True)

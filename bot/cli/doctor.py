@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
         return [Check("settings", "fail", problem) for problem in error.problems]
     checks = check_settings(settings)
     checks += [check(settings) for check in MACHINE_CHECKS]
-    return [*checks, check_keys(settings), *(check_platform(settings, p) for p in PLATFORMS)]
+    return [*checks, check_keys(settings), *check_platforms(settings)]
 
 
 def check_settings(settings: Settings) -> list[Check]:
@@ -63,6 +64,19 @@ def check_keys(settings: Settings) -> Check:
     if num_keys:
         return Check("keys", "ok", f"{num_keys} for the page and the HTTP APIs")
     return Check("keys", "ok", "none, which is fine: only this machine can reach the HTTP APIs")
+
+
+def check_platforms(settings: Settings) -> list[Check]:
+    """An adapter that can examine itself does; the others are looked at from here."""
+    checks = []
+    for platform in PLATFORMS:
+        is_on = has_adapter(platform) and platform in settings.platforms
+        module = importlib.import_module(f"adapters.{platform}") if is_on else None
+        if (examine := getattr(module, "examine", None)) is not None:
+            checks += [Check(platform, *found) for found in examine(settings.platform(platform))]
+        else:
+            checks.append(check_platform(settings, platform))
+    return checks
 
 
 def check_platform(settings: Settings, platform: str) -> Check:

@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal
 
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageFull
-from bot.ports import Adapter, Clock, FindsPosts, GrowsReplies
+from bot.ports import Adapter, Clock, FindsPosts, GrowsReplies, HasEditDeadlines
 from bot.types import Label, Place, Post, Rendered
 
 logger = logging.getLogger(__name__)
@@ -75,12 +75,14 @@ class ReplyMessages:
         *,
         search: bool,
         grows: bool = True,
+        question_id: str | None = None,
     ) -> None:
         self._adapter = adapter
         self._growing = adapter if grows and isinstance(adapter, GrowsReplies) else None
         self._clock = clock
         self._place = place
         self._turn_id = turn_id
+        self._question_id = question_id
         self._record = record
         self._by_part = {post.part: Message(post.message_id) for post in posts}
         self._outdated: list[str] = []
@@ -160,7 +162,7 @@ class ReplyMessages:
         await self._keep(step.part, message)
 
     async def _send_post(self, step: Step) -> str:
-        label = Label(self._turn_id, step.part)
+        label = Label(self._turn_id, step.part, self._question_id)
         if self._growing is None:
             return await self._adapter.post(self._place, step.text, label)
         if step.is_last:
@@ -181,7 +183,7 @@ class ReplyMessages:
         if self._growing is None:
             await self._adapter.edit(self._place, message_id, step.text)
         elif step.is_last:
-            label = Label(self._turn_id, step.part)
+            label = Label(self._turn_id, step.part, self._question_id)
             return await self._growing.finish(self._place, message_id, step.text, label)
         else:
             await self._growing.grow(self._place, message_id, step.text, is_text=step.is_text)
@@ -211,8 +213,16 @@ class ReplyMessages:
             logger.warning("the place of a reply was not stored: %s", error)
 
     def _is_too_old(self, message: Message) -> bool:
-        limits = self._adapter.limits
-        if limits.edit_deadline is None:
+        deadline = self._edit_deadline(message)
+        if deadline is None:
             return False
         age = self._clock.monotonic() - message.posted_at
-        return age > limits.edit_deadline - min(limits.call_timeout, limits.edit_deadline / 10)
+        return deadline <= 0 or age > deadline - min(
+            self._adapter.limits.call_timeout, deadline / 10
+        )
+
+    def _edit_deadline(self, message: Message) -> float | None:
+        own = None
+        if isinstance(self._adapter, HasEditDeadlines):
+            own = self._adapter.edit_deadline(message.id)
+        return self._adapter.limits.edit_deadline if own is None else own

@@ -27,6 +27,7 @@ def accept(connection: Connection, question: Question, now: datetime) -> Turn | 
     values = _new(question) | {"key": key, "thread_id": thread_id, "number": number}
     made = insert(table).values(**values, accepted_at=now).returning(table.c.seq, table.c.id)
     row = connection.execute(made).one()
+    threads.add_earlier(connection, thread_id, question, now)
     connection.execute(
         update(remarks)
         .where(remarks.c.thread_id == thread_id, remarks.c.turn_seq.is_(None))

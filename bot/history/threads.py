@@ -61,6 +61,16 @@ def speakers(connection: Connection, place: Place) -> set[str]:
     return set(connection.scalars(asked.union(remarked)))
 
 
+def add_earlier(connection: Connection, thread_id: int, question: Question, now: datetime) -> None:
+    """What was said before Parley took part, as remarks of the thread's first question.
+
+    They count as the asker's: nobody said them in Parley's presence, and the platform has them.
+    """
+    for name, text in question.earlier:
+        said = {"person_id": question.person.id, "name": name, "text": text, "said_at": now}
+        connection.execute(insert(remarks).values(thread_id=thread_id, **said))
+
+
 def _known_id(connection: Connection, place: Place) -> int | None:
     found: int | None = connection.scalar(
         select(threads.c.id).where(places.thread_is(place), HAS_TURNS)

@@ -61,7 +61,11 @@ def _a_thread_fits_the_pool(settings: Settings) -> list[str]:
 def _access_rules_can_match(settings: Settings) -> list[str]:
     try:
         Access(
-            allow=settings.allow, deny=settings.deny, admins=settings.admins, clock=SystemClock()
+            allow=settings.allow,
+            deny=settings.deny,
+            admins=settings.admins,
+            quotas=settings.quotas,
+            clock=SystemClock(),
         )
     except SettingsError as error:
         return error.problems
@@ -73,7 +77,7 @@ RULES = (
     Rule(("adapters", "slack", "discord", "teams", "host"), _named_platforms_have_tokens),
     Rule(("host", "api_keys", "basic_auth"), _strangers_need_a_key),
     Rule(("context", "kv_tokens"), _a_thread_fits_the_pool),
-    Rule(("allow", "deny", "admins"), _access_rules_can_match),
+    Rule(("allow", "deny", "admins", "quotas"), _access_rules_can_match),
 )
 
 

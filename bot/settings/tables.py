@@ -79,6 +79,15 @@ class DiscordSettings(Table):
         default=None, description="Address of a test server's gateway."
     )
     guild_ids: Words = Field(default=(), description="Servers whose commands are updated at once.")
+    threads: bool = Field(
+        default=True, description="Whether a question in a channel opens a thread."
+    )
+    age_restricted: bool = Field(
+        default=False, description="Whether Parley answers in age-restricted channels."
+    )
+    file_above: int = Field(
+        default=0, ge=0, description="Messages above which an answer ends as a file; 0: never."
+    )
 
 
 class TeamsSettings(Table):
@@ -205,6 +214,10 @@ class Settings(Table):
     )
     per_minute: int = Field(
         default=30, ge=0, description="Questions of one person in a minute; 0: any."
+    )
+    quotas: Words = Field(
+        default=(),
+        description="Other limits a minute for roles or people, each `discord:G1/@R1=60`.",
     )
     stop_reactions: StopReactions = Field(
         default=dict(DEFAULT_STOP_REACTIONS),

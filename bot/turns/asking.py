@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.commands import Commands, command_of
-from bot.errors import AccessDenied, OverLimit
+from bot.errors import AccessDenied, OverLimit, UnknownPersonality
 from bot.prompt import clean
 from bot.turns.message_locks import MessageLocks, key_of
 from bot.turns.notices import Notices
 from bot.turns.parts import Parts
+from bot.turns.preparing import Preparing
 from bot.turns.registry import Turns
-from bot.types import Incoming, Question
+from bot.types import Incoming, Question, Turn
 
 EMPTY = "I see no question in this; please write one after my name."
-ONLY_FILES = "I cannot read files yet; please write your question as text."
 
 
 class Asking:
@@ -33,6 +33,7 @@ class Asking:
         self._commands = commands
         self._notices = notices
         self._locks = locks
+        self._preparing = Preparing(parts)
 
     async def take(self, question: Question) -> None:
         """Returns once the question is on disk; nothing of a refused person is."""
@@ -63,14 +64,14 @@ class Asking:
         elif command := command_of(question):
             if await self._parts.store.accept_event(command):
                 await self._commands.run(command)
-        elif not question.text:
-            await self._answer_empty(question)
+        elif not (question.text or question.attachments):
+            await self._answer_empty(question, EMPTY)
         elif await self._parts.store.turn_of_message(question.place, question.message_id) is None:
             await self._accept(question)
 
-    async def _answer_empty(self, question: Question) -> None:
+    async def _answer_empty(self, question: Question, why: str) -> None:
         if _is_addressed(question):
-            await self._say_once(question, ONLY_FILES if question.attachments else EMPTY)
+            await self._say_once(question, why)
 
     async def _accept(self, question: Question) -> None:
         try:
@@ -80,12 +81,26 @@ class Asking:
             return
         turn = None
         try:
-            turn = await self._parts.store.accept(question)
+            turn = await self._store(question)
+        except UnknownPersonality as error:
+            await self._say_once(question, str(error))
         finally:
             if turn is None:
                 self._parts.access.release(question.person)
         if turn is not None:
             self._turns.begin(turn)
+
+    async def _store(self, question: Question) -> Turn | None:
+        """With all that belongs to it; None if there is nothing to answer."""
+        await self._preparing.choose_personality(question)
+        prepared = await self._preparing.prepare(question)
+        if not prepared.question.text:
+            await self._answer_empty(question, " ".join(prepared.notes))
+            return None
+        turn = await self._parts.store.accept(prepared.question)
+        if turn is not None and prepared.notes:
+            self._notices.tell(question, " ".join(prepared.notes))
+        return turn
 
     def _admit(self, question: Question) -> None:
         """Raises ``OverLimit``: what waits on disk is bounded per channel and per person."""

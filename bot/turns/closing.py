@@ -7,6 +7,7 @@ import logging
 from bot import prompt
 from bot.errors import ParleyError, StorageFull
 from bot.tasks import TaskSet
+from bot.turns.controls import conclude
 from bot.turns.ending import Ending
 from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts
@@ -47,6 +48,7 @@ class Closing:
         )
         live.is_concluded = True
         self._parts.metrics.turns.labels(live.place.adapter, ending.state.value).inc()
+        self.tasks.spawn(conclude(self._parts, live))
         if ending.reply:
             self.tasks.spawn(self._trim(live))
 

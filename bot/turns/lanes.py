@@ -44,6 +44,11 @@ class Lanes:
         live = (each for each in self._live.values() if each.place == place)
         return sorted(live, key=lambda each: each.turn.number)
 
+    def of_channel(self, place: Place) -> list[LiveTurn]:
+        """The unfinished turns of all threads of a channel, in the order of their acceptance."""
+        here = place.channel_form
+        return [each for each in self._live.values() if each.place.channel_form == here]
+
     def num_in_channel(self, place: Place) -> int:
         return self._per_channel[place.channel_form]
 

@@ -10,7 +10,7 @@ from bot.ports import OffersChoices, Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
 from bot.turns.parts import Parts
-from bot.types import Choice, Incoming, Label, Question
+from bot.types import NOTICE, Choice, Incoming, Label, Question
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Notices:
 
 
 def _label(incoming: Incoming) -> Label:
-    return Label(f"command-{incoming.event_id}", 0)
+    return Label(f"{NOTICE}{incoming.event_id}", 0)
 
 
 async def _forget_post(part: int, message_id: str | None) -> None:

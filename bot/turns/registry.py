@@ -24,21 +24,25 @@ class Turns:
         self.lanes.add(LiveTurn(turn, admitted=True))
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
-        """Only the asker or an admin may stop or retry."""
-        return turn.person.id == person.id or self._parts.access.is_admin(person)
+        """Only the asker, or who is in charge, may stop or retry."""
+        return turn.person.id == person.id or self._is_in_charge(person)
+
+    def _is_in_charge(self, person: Person) -> bool:
+        return person.is_moderator or self._parts.access.is_admin(person)
 
     def stop(self, live: LiveTurn) -> None:
         """At once, ahead of whatever the thread waits for."""
         self._give_up(live, Wish.STOP)
 
     def newest_of(self, place: Place, person: Person) -> LiveTurn | None:
-        """What the word ``stop`` means: the speaker's own; for an admin else anybody's.
+        """What the word ``stop`` means: the speaker's own; for who is in charge else anybody's.
 
-        One that is ending already is meant only if there is no other.
+        One that is ending already is meant only if there is no other. A place without a
+        thread is a whole channel, or a direct message.
         """
-        live = self.lanes.of_thread(place)
+        live = self.lanes.of_thread(place) if place.thread else self.lanes.of_channel(place)
         own = [each for each in live if each.turn.person.id == person.id]
-        if not own and self._parts.access.is_admin(person):
+        if not own and self._is_in_charge(person):
             own = live
         going_on = [each for each in own if not each.is_given_up]
         meant = going_on or own

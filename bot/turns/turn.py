@@ -17,15 +17,18 @@ from bot.errors import (
 )
 from bot.ports import Generation
 from bot.reply import ReplyEditor
+from bot.turns import as_file
 from bot.turns.closing import Closing
 from bot.turns.ending import RETRY, STOPPED, Ending, ending_of, failed
-from bot.turns.line import Line, in_line, in_thread
+from bot.turns.line import Line
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
+from bot.turns.waiting import Waiting
 from bot.types import (
     Delta,
     Finished,
     GenerationRequest,
+    Label,
     Queued,
     Turn,
     TurnState,
@@ -78,18 +81,27 @@ class TurnRunner:
         return False
 
     async def _answer(self, live: LiveTurn, editor: ReplyEditor) -> Ending:
-        await live.reach_the_front(lambda num_ahead: editor.wait(in_thread(num_ahead)))
+        waiting = Waiting(self._parts, editor, live.place)
+        try:
+            return await self._answer_in_line(live, editor, waiting)
+        finally:
+            waiting.end()
+
+    async def _answer_in_line(
+        self, live: LiveTurn, editor: ReplyEditor, waiting: Waiting
+    ) -> Ending:
+        await live.reach_the_front(waiting.behind)
         if live.is_given_up:
             return STOPPED
         try:
             await self._begin(live)
             editor.wait(THINKING)
-            generation = await self._submit(live, editor)
+            generation = await self._submit(live, waiting)
         except PromptTooLong as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
-        return await self._read(live, generation, editor) if generation else STOPPED
+        return await self._read(live, generation, editor, waiting) if generation else STOPPED
 
     async def _begin(self, live: LiveTurn) -> None:
         if live.is_anew:
@@ -97,11 +109,11 @@ class TurnRunner:
             live.is_anew = live.is_concluded = False
         live.refresh(await self._parts.store.begin(live.id))
 
-    async def _submit(self, live: LiveTurn, editor: ReplyEditor) -> Generation | None:
+    async def _submit(self, live: LiveTurn, waiting: Waiting) -> Generation | None:
         request = await self._request(live.turn)
 
         def show_place(place: int) -> None:
-            editor.wait(in_line(len(self._queued) + place))
+            waiting.in_line(len(self._queued) + place)
 
         return await self._line.submit(self._attempt(live, request), show_place, live.halted)
 
@@ -140,7 +152,9 @@ class TurnRunner:
 
         return attempt
 
-    async def _read(self, live: LiveTurn, generation: Generation, editor: ReplyEditor) -> Ending:
+    async def _read(
+        self, live: LiveTurn, generation: Generation, editor: ReplyEditor, waiting: Waiting
+    ) -> Ending:
         text = ""
         live.attach(generation)
         try:
@@ -148,8 +162,9 @@ class TurnRunner:
                 self._note_queued(live, is_queued=isinstance(event, Queued))
                 match event:
                     case Queued():
-                        editor.wait(in_line(event.place, event.wait))
+                        waiting.in_line(event.place, event.wait)
                     case Delta():
+                        waiting.end()
                         text += event.text
                         editor.show(text)
                     case Finished():
@@ -169,8 +184,15 @@ class TurnRunner:
             self._queued.discard(live.id)
 
     async def _deliver(self, live: LiveTurn, editor: ReplyEditor, ending: Ending) -> None:
+        adapter = self._parts.adapters[live.place.adapter]
+        first = as_file.beginning(adapter, ending.shown)
         try:
-            await editor.finish(ending.shown)
+            await editor.finish(first or ending.shown)
+            if first is not None:
+                label = Label(live.id, 1, live.turn.message_id)
+                message = await as_file.post_file(adapter, live.place, ending.shown, label)
+                if message is not None:
+                    await self._record(live, label.part, message)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", live.id, error)
         await self.closing.finish(live, ending)

@@ -278,7 +278,6 @@ def test_a_model_is_looked_for_in_this_folder_and_then_among_the_models(tmp_path
 @pytest.mark.parametrize(
     ("environ", "beginning"),
     [
-        ({"DISCORD_TOKEN": "t"}, "Discord is not in this version of Parley"),
         ({"PARLEY_ENGINE_URL": "http://127.0.0.1:8000"}, "A remote engine is not in this version"),
         ({"PARLEY_MODEL": "hf:a/b:*q4*"}, "Fetching models from Hugging Face is not in this"),
         ({"PARLEY_DATABASE_URL": "postgresql://db/p"}, "PARLEY_DATABASE_URL must begin with"),
@@ -318,7 +317,7 @@ def test_the_model_gets_no_more_threads_than_asked_for(tmp_path: Path) -> None:
 
 def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -> None:
     rows = settings_table().splitlines()[2:]
-    num_settings = len(Settings.model_fields) - 3 + 4 + 4 + 7
+    num_settings = len(Settings.model_fields) - 3 + 4 + 7 + 7
     assert len(rows) == num_settings
     assert all(row.split("|")[3].strip() for row in rows)
     assert "| `PARLEY_PORT` | `3978` | Port of the page, the APIs and webhooks. |" in rows

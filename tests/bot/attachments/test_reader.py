@@ -1,0 +1,81 @@
+"""Files are read in a process of their own, which may fail, hang or be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+import pytest
+
+from bot.attachments.kinds import Kind
+from bot.attachments.reader import FileReader, Unreadable
+
+
+def shown(text: str) -> bytes:
+    return f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
+
+
+def pdf(content: bytes, coding: bytes = b"") -> bytes:
+    """A page with this content."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< %s/Length %d >>\nstream\n%s\nendstream" % (coding, len(content), content),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    out, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    return out + b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % start
+
+
+async def test_text_is_read_in_any_usual_encoding() -> None:
+    reader = FileReader()
+    assert await reader.read("Grüße".encode(), Kind.TEXT, 100) == "Grüße"
+    assert await reader.read("Grüße".encode("utf-16"), Kind.TEXT, 100) == "Grüße"
+
+
+async def test_a_pdf_gives_the_text_of_its_pages() -> None:
+    file = pdf(shown("The budget is 42."))
+    assert await FileReader().read(file, Kind.PDF, 100) == "The budget is 42."
+
+
+async def test_no_more_than_was_asked_for_comes_back() -> None:
+    assert await FileReader().read(b"x" * 1000, Kind.TEXT, 10) == "x" * 10
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\x00\x01\x02", Kind.TEXT),
+        (b"no pdf at all", Kind.PDF),
+        (b"%PDF-1.4\ntrailer << /Root 1 0 R >>", Kind.PDF),
+        (b"", Kind.PDF),
+    ],
+)
+async def test_what_is_not_what_its_name_says_is_unreadable(data: bytes, kind: Kind) -> None:
+    with pytest.raises(Unreadable):
+        await FileReader().read(data, kind, 100)
+
+
+async def test_a_file_made_to_fill_the_memory_ends_its_own_process_only() -> None:
+    bomb = await asyncio.to_thread(zlib.compress, b"\x00" * (300 * 1024 * 1024), 1)
+    with pytest.raises(Unreadable):
+        await FileReader().read(pdf(bomb, b"/Filter /FlateDecode "), Kind.PDF, 100)
+
+
+async def test_a_file_that_takes_too_long_is_given_up() -> None:
+    with pytest.raises(Unreadable):
+        await FileReader(seconds=0.0).read(b"x", Kind.TEXT, 10)
+
+
+async def test_many_files_at_once_are_all_read() -> None:
+    reader = FileReader()
+    texts = await asyncio.gather(*(reader.read(b"%d" % n, Kind.TEXT, 9) for n in range(5)))
+    assert texts == ["0", "1", "2", "3", "4"]
