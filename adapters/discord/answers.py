@@ -1,0 +1,223 @@
+"""Answers to interactions: acknowledged in time, growing in place, handed over in time.
+
+An interaction must be acknowledged within 3 seconds, and its token is good for 15 minutes.
+Before that is over its messages count as too old to be edited, and the reply goes on in an
+ordinary one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any
+
+from adapters.discord.errors import ALREADY_ACKNOWLEDGED
+from adapters.discord.ids import InteractionRef, MessageRef, created_at
+from adapters.discord.rest import Json, Rest
+from bot.errors import MessageGone, NotPermitted, PlatformError, PlatformRefused, Unavailable
+from bot.ports import Clock
+
+logger = logging.getLogger(__name__)
+
+TOKEN_SECONDS = 14.5 * 60
+"""Of the 15 minutes that Discord gives."""
+
+DEFERRED, UPDATE_LATER, CHOICES, FORM, MESSAGE = 5, 6, 8, 9, 4
+EPHEMERAL = 64
+
+_MAX_ANSWERS = 2_000
+_WEBHOOK = "/webhooks/{webhook_id}/{webhook_token}"
+
+
+class Answer:
+    """``message``: our answer's id once it is known. ``is_lost``: it cannot be used."""
+
+    def __init__(self, ref: InteractionRef, person: str, channel: str, expires_at: float) -> None:
+        self.ref = ref
+        self.person = person
+        self.channel = channel
+        self.expires_at = expires_at
+        self.acknowledged = asyncio.Event()
+        self.is_lost = False
+        self.is_original_free = False
+        self.message = ""
+
+
+class Answers:
+    def __init__(self, rest: Rest, clock: Clock, token_seconds: float = TOKEN_SECONDS) -> None:
+        self._rest = rest
+        self._clock = clock
+        self._token_seconds = token_seconds
+        self._by_id: OrderedDict[str, Answer] = OrderedDict()
+        self._of_message: OrderedDict[str, tuple[Answer, str, float]] = OrderedDict()
+
+    def begin(self, ref: InteractionRef, person: str, channel: str) -> Answer:
+        answer = Answer(ref, person, channel, self._clock.monotonic() + self._token_seconds)
+        self._keep(answer)
+        return answer
+
+    def find(self, interaction: str) -> Answer | None:
+        answer = self._by_id.get(interaction)
+        return answer if answer and self._is_good(answer) else None
+
+    def resume(self, ref: InteractionRef, channel: str) -> Answer | None:
+        """The answer that this or an earlier process began, if it can still be used."""
+        if ref.id in self._by_id:
+            return self.find(ref.id)
+        age = self._clock.now() - created_at(ref.id)
+        left = self._token_seconds - age / timedelta(seconds=1)
+        answer = Answer(ref, "", channel, self._clock.monotonic() + left)
+        answer.acknowledged.set()
+        answer.is_original_free = True
+        self._keep(answer)
+        return self.find(ref.id)
+
+    def of_person(self, person: str, channel: str) -> Answer | None:
+        """The newest that this person waits for in a channel."""
+        for answer in reversed(self._by_id.values()):
+            if (answer.person, answer.channel) == (person, channel) and self._is_good(answer):
+                return answer
+        return None
+
+    async def acknowledge(self, answer: Answer, kind: int, data: Json | None = None) -> None:
+        """Never fails: what could not be acknowledged is answered by ordinary messages."""
+        try:
+            found = await self._callback(answer.ref, kind, data)
+            message = _message_id(found)
+            answer.message = message
+            answer.is_original_free = kind == DEFERRED
+        except PlatformError as error:
+            answer.is_lost = True
+            logger.warning("an interaction was not acknowledged: %s", error)
+        finally:
+            answer.acknowledged.set()
+
+    async def post(self, answer: Answer, body: Json, *, ephemeral: bool = False) -> str | None:
+        """The id of the message; None if an ordinary one must do."""
+        await answer.acknowledged.wait()
+        if answer.is_lost:
+            return None
+        wants_original = answer.is_original_free and not (ephemeral and not answer.ref.private)
+        try:
+            if wants_original:
+                message = await self._fill_original(answer, body)
+            else:
+                message = await self._follow_up(answer, body, ephemeral=ephemeral)
+        except (MessageGone, NotPermitted, PlatformRefused) as error:
+            logger.info("an interaction can no longer be answered: %s", error)
+            answer.is_lost = True
+            return None
+        self._note(answer, message, "@original" if wants_original else message)
+        return message
+
+    async def edit(self, message: MessageRef, body: Json) -> bool:
+        """False if the message is not, or no longer, ours to edit in this way."""
+        found = self._of_message.get(message.message)
+        if found is None or not self._is_good(found[0]):
+            return False
+        answer, name, _ = found
+        path = f"{_WEBHOOK}/messages/" + ("@original" if name == "@original" else "{message_id}")
+        ids: Json = {} if name == "@original" else {"message_id": name}
+        try:
+            await self._rest.answer("PATCH", path, body=body, **self._ids(answer.ref), **ids)
+        except (NotPermitted, PlatformRefused) as error:
+            logger.info("an interaction's message can no longer be edited: %s", error)
+            answer.is_lost = True
+            return False
+        return True
+
+    async def delete(self, message: MessageRef) -> bool:
+        found = self._of_message.pop(message.message, None)
+        if found is None or not self._is_good(found[0]):
+            return False
+        await self._delete(found[0], found[1])
+        return True
+
+    async def discard_original(self, answer: Answer) -> None:
+        """Take back the "thinking" that nothing will fill."""
+        if not answer.is_original_free:
+            return
+        answer.is_original_free = False
+        try:
+            await self._delete(answer, "@original")
+        except PlatformError as error:
+            logger.info("an answer could not be taken back: %s", error)
+
+    def edit_deadline(self, message: MessageRef) -> float | None:
+        """Seconds between the post of a message and the end of its token."""
+        found = self._of_message.get(message.message)
+        return max(0.0, found[0].expires_at - found[2]) if found else None
+
+    async def _callback(self, ref: InteractionRef, kind: int, data: Json | None) -> Any:
+        """Again if the connection was dropped: that it was acknowledged before is fine."""
+        body: Json = {"type": kind} | ({"data": data} if data else {})
+        for attempt in (1, 2):
+            try:
+                return await self._rest.answer(
+                    "POST",
+                    "/interactions/{webhook_id}/{webhook_token}/callback",
+                    body=body,
+                    query={"with_response": "true"},
+                    webhook_id=ref.id,
+                    webhook_token=ref.token,
+                )
+            except Unavailable:
+                if attempt == 2:
+                    raise
+            except PlatformRefused as error:
+                if error.code == str(ALREADY_ACKNOWLEDGED):
+                    return None
+                raise
+        return None
+
+    async def _fill_original(self, answer: Answer, body: Json) -> str:
+        path = f"{_WEBHOOK}/messages/@original"
+        found = await self._rest.answer("PATCH", path, body=body, **self._ids(answer.ref))
+        answer.is_original_free = False
+        return answer.message or _id_of(found)
+
+    async def _follow_up(self, answer: Answer, body: Json, *, ephemeral: bool) -> str:
+        """A follow-up fills a deferred answer; so that is taken back if it must not."""
+        await self.discard_original(answer)
+        hidden = EPHEMERAL if ephemeral or answer.ref.private else 0
+        body = {**body, "flags": body.get("flags", 0) | hidden}
+        found = await self._rest.answer(
+            "POST", _WEBHOOK, body=body, query={"wait": "true"}, **self._ids(answer.ref)
+        )
+        return _id_of(found)
+
+    async def _delete(self, answer: Answer, name: str) -> None:
+        path = f"{_WEBHOOK}/messages/" + ("@original" if name == "@original" else "{message_id}")
+        ids: Json = {} if name == "@original" else {"message_id": name}
+        await self._rest.answer("DELETE", path, **self._ids(answer.ref), **ids)
+
+    def _ids(self, ref: InteractionRef) -> Json:
+        return {"webhook_id": self._rest.application_id, "webhook_token": ref.token}
+
+    def _is_good(self, answer: Answer) -> bool:
+        return not answer.is_lost and self._clock.monotonic() < answer.expires_at
+
+    def _keep(self, answer: Answer) -> None:
+        self._by_id[answer.ref.id] = answer
+        if len(self._by_id) > _MAX_ANSWERS:
+            self._by_id.popitem(last=False)
+
+    def _note(self, answer: Answer, message: str, name: str) -> None:
+        self._of_message[message] = (answer, name, self._clock.monotonic())
+        if len(self._of_message) > _MAX_ANSWERS:
+            self._of_message.popitem(last=False)
+
+
+def _message_id(found: object) -> str:
+    """Of a callback's response; empty where Discord does not tell."""
+    resource = found.get("resource") if isinstance(found, dict) else None
+    message = resource.get("message") if isinstance(resource, dict) else None
+    return str(message.get("id", "")) if isinstance(message, dict) else ""
+
+
+def _id_of(found: object) -> str:
+    if isinstance(found, dict) and isinstance(found.get("id"), str):
+        return str(found["id"])
+    raise Unavailable("Discord's answer lacks the message.", ambiguous=True)

@@ -1,0 +1,131 @@
+"""The desk: takes interactions, acknowledges each in time, and shows what it must by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from adapters.discord.answers import (
+    CHOICES,
+    DEFERRED,
+    EPHEMERAL,
+    FORM,
+    MESSAGE,
+    UPDATE_LATER,
+    Answer,
+    Answers,
+)
+from adapters.discord.controls import Json, picker, question_form
+from adapters.discord.interactions import Invoked, read_interaction
+from adapters.discord.text import Identity, Payload
+from bot.errors import ParleyError, StorageFull
+from bot.ports import Clock, Handler
+from bot.types import Incoming, Personality
+
+logger = logging.getLogger(__name__)
+
+ACK_SECONDS = 1.5
+"""How long storing may take before Discord is told without waiting for it."""
+
+_SILENT_SECONDS = 3.0
+_MAX_CHOICES = 25
+_DONE = {"stop": "Stopped.", "retry": "I am answering again."}
+_SHOWN_TO_ALL = ("personality", "forget")
+NOT_HERE = "I do not answer in age-restricted channels."
+
+
+class Desk:
+    def __init__(
+        self,
+        answers: Answers,
+        personalities: Callable[[], tuple[Personality, ...]],
+        clock: Clock,
+        *,
+        age_restricted: bool,
+    ) -> None:
+        self._answers = answers
+        self._personalities = personalities
+        self._clock = clock
+        self._age_restricted = age_restricted
+
+    async def take(self, payload: Payload, me: Identity, handler: Handler) -> None:
+        invoked = read_interaction(payload, me)
+        if invoked is None:
+            logger.info("an interaction was not understood")
+            return
+        answer = self._answers.begin(invoked.ref, invoked.person.id, invoked.place.channel_form)
+        match invoked.verb:
+            case "complete":
+                await self._answers.acknowledge(answer, CHOICES, self._choices(invoked.name))
+            case "form":
+                form = question_form(invoked.personality, private=invoked.is_private)
+                await self._answers.acknowledge(answer, FORM, form)
+            case "pick":
+                await self._answers.acknowledge(answer, MESSAGE, self._picker(invoked))
+            case "ask" if invoked.spot.is_age_restricted and not self._age_restricted:
+                await self._answers.acknowledge(answer, MESSAGE, _whispered(NOT_HERE))
+            case _:
+                await self._carry_out(invoked, answer, handler)
+
+    async def _carry_out(self, invoked: Invoked, answer: Answer, handler: Handler) -> None:
+        kind, data = _acknowledgement(invoked)
+        taking = asyncio.ensure_future(handler(_incoming(invoked)))
+        await self._within_time(taking)
+        if taking.done() and (error := taking.exception()):
+            await self._refuse(answer, error)
+            return
+        await self._answers.acknowledge(answer, kind, data)
+        await taking
+        if invoked.verb == "command":
+            await self._clock.sleep(_SILENT_SECONDS)
+            await self._say_done(invoked, answer)
+
+    async def _within_time(self, taking: asyncio.Future[None]) -> None:
+        limit = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        await asyncio.wait((taking, limit), return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+
+    async def _refuse(self, answer: Answer, error: BaseException) -> None:
+        """Nothing was stored; that is said instead of "thinking"."""
+        why = str(error) if isinstance(error, ParleyError) else "Something went wrong inside me."
+        await self._answers.acknowledge(answer, MESSAGE, _whispered(why))
+        if not isinstance(error, StorageFull):
+            raise error
+
+    async def _say_done(self, invoked: Invoked, answer: Answer) -> None:
+        """Commands that succeed in silence leave their "thinking" otherwise."""
+        if answer.is_original_free:
+            text = _DONE.get(invoked.name, "Done.")
+            await self._answers.post(answer, {"content": text}, ephemeral=True)
+
+    def _choices(self, typed: str) -> Json:
+        wanted = typed.strip().lower()
+        found = [
+            {"name": f"{each.name}: {each.title}"[:100], "value": each.name[:100]}
+            for each in self._personalities()
+            if wanted in each.name.lower() or wanted in each.title.lower()
+        ]
+        return {"choices": found[:_MAX_CHOICES]}
+
+    def _picker(self, invoked: Invoked) -> Json:
+        menu = picker(invoked.pressed.thread, self._personalities())
+        return {**_whispered("Who is to answer in this thread?"), "components": menu}
+
+
+def _incoming(invoked: Invoked) -> Incoming:
+    if invoked.verb == "ask":
+        return invoked.as_question()
+    return invoked.as_stop() if invoked.verb == "stop" else invoked.as_command()
+
+
+def _acknowledgement(invoked: Invoked) -> tuple[int, Json | None]:
+    if invoked.verb not in ("ask", "command"):
+        return UPDATE_LATER, None
+    for_all = invoked.verb == "ask" or invoked.name in _SHOWN_TO_ALL
+    is_hidden = invoked.is_private or not for_all
+    return DEFERRED, {"flags": EPHEMERAL} if is_hidden else None
+
+
+def _whispered(text: str) -> Json:
+    return {"content": text, "flags": EPHEMERAL}

@@ -1,0 +1,116 @@
+"""The one place where Discord's, the SDK's and aiohttp's errors become ``PlatformError``.
+
+``from None`` throughout: an SDK error carries the whole exchange, and a log must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import discord
+
+from bot.errors import (
+    MessageGone,
+    MessageTooLong,
+    NotPermitted,
+    PlatformError,
+    PlatformRefused,
+    RateLimited,
+    SettingsError,
+    Unavailable,
+)
+
+Observe = Callable[[str, str], None]
+
+THREAD_EXISTS = 160004
+ARCHIVED = 50083
+ALREADY_ACKNOWLEDGED = 40060
+
+_GONE = frozenset({10003, 10004, 10008})
+_NOT_PERMITTED = frozenset({40001, 40002, 50001, 50003, 50005, 50007, 50013, 160005, 50278})
+_TOO_LARGE = 40005
+_INVALID_FORM = 50035
+_DEFAULT_RETRY_AFTER = 1.0
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+TOKEN_REFUSED = (
+    "DISCORD_TOKEN is refused by Discord; copy it again from Bot -> Reset Token "  # noqa: S105
+    "at discord.com/developers/applications."
+)
+INTENTS_REFUSED = (
+    "Discord does not grant the intents that Parley asked for (close code 4014); switch "
+    "Message Content Intent on under Bot at discord.com/developers/applications, or off and "
+    "on again if it is."
+)
+
+
+@contextmanager
+def translated(method: str, observe: Observe) -> Iterator[None]:
+    """Around one call: count how it ended, raise only ``PlatformError``."""
+    try:
+        yield
+    except discord.RateLimited as error:
+        observe(method, "429")
+        raise RateLimited(method, error.retry_after) from None
+    except discord.HTTPException as error:
+        observe(method, str(error.code or error.status))
+        raise _refusal(method, error) from None
+    except (discord.DiscordException, ValueError, KeyError, RuntimeError) as error:
+        observe(method, "client_error")
+        raise PlatformRefused(method, type(error).__name__) from None
+    except _NEVER_SENT:
+        observe(method, "unreachable")
+        raise Unavailable(f"{method}: Discord cannot be reached.", ambiguous=False) from None
+    except TimeoutError:
+        observe(method, "timeout")
+        raise Unavailable(f"{method}: Discord did not answer in time.", ambiguous=True) from None
+    except (aiohttp.ClientError, OSError):
+        observe(method, "dropped")
+        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
+    observe(method, "ok")
+
+
+def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
+    code, status = error.code, error.status
+    if status == 429:
+        return RateLimited(method, _retry_after(error))
+    if code in _GONE:
+        return MessageGone(f"{method}: the message or its channel is gone ({code}).")
+    if code == _TOO_LARGE or (code == _INVALID_FORM and "fewer in length" in error.text):
+        return MessageTooLong(f"{method}: Discord refuses a message of this size ({code}).")
+    if status == 401 and code in (0, 40001):
+        return NotPermitted(f"{method} is not permitted: the token is refused.")
+    if code in _NOT_PERMITTED:
+        return NotPermitted(f"{method} is not permitted ({code}).")
+    if status >= 500:
+        return Unavailable(f"{method} failed at Discord ({status}).", ambiguous=True)
+    return PlatformRefused(method, str(code or f"http_{status}"))
+
+
+def _retry_after(error: discord.HTTPException) -> float:
+    """Of a 429 that did not pass Discord's own gateway: those the library waits out itself."""
+    try:
+        seconds = float(error.response.headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
+    except ValueError:
+        return _DEFAULT_RETRY_AFTER
+    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER
+
+
+def line_error(error: BaseException | None) -> SettingsError | PlatformError:
+    """Why the gateway is closed, in one sentence."""
+    match error:
+        case SettingsError() | PlatformError():
+            return error
+        case discord.LoginFailure():
+            return SettingsError([TOKEN_REFUSED])
+        case discord.PrivilegedIntentsRequired():
+            return SettingsError([INTENTS_REFUSED])
+        case discord.ConnectionClosed(code=4004):
+            return SettingsError([TOKEN_REFUSED])
+        case discord.ConnectionClosed(code=code):
+            return Unavailable(f"Discord closed the gateway ({code}).", ambiguous=False)
+        case None:
+            return Unavailable("Discord closed the gateway.", ambiguous=False)
+    return Unavailable(f"Discord cannot be reached ({type(error).__name__}).", ambiguous=False)

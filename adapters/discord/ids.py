@@ -1,0 +1,69 @@
+"""The ids that Parley keeps of Discord's messages, and what they tell. Pure.
+
+A message is ``channel/message``: with its channel, so that it can be edited without asking
+where it is. A question asked by a command has no message; its id holds the interaction's
+token, which is good for fifteen minutes and lets a new process end what an old one began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bot.types import Place
+
+NAME = "discord"
+DIRECT = "@me"
+"""What stands for the workspace of direct messages, as in Discord's own addresses."""
+
+_EPOCH_MS = 1_420_070_400_000
+_PRIVATE = "private-"
+
+
+def created_at(snowflake: str) -> datetime:
+    """Every id of Discord's tells when it was made."""
+    return datetime.fromtimestamp(((int(snowflake) >> 22) + _EPOCH_MS) / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    channel: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.channel}/{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionRef:
+    """``user`` is who may see the answer, if it is ``private``."""
+
+    id: str
+    user: str
+    token: str = field(repr=False)
+    private: bool = False
+
+    def __str__(self) -> str:
+        kind = "private" if self.private else "open"
+        return f"interaction/{kind}/{self.user}/{self.id}/{self.token}"
+
+
+def parse_ref(message_id: str | None) -> MessageRef | InteractionRef | None:
+    """None for what is no id of ours."""
+    parts = (message_id or "").split("/", 4)
+    if len(parts) == 5 and parts[0] == "interaction":
+        _, kind, user, interaction, token = parts
+        return InteractionRef(interaction, user, token, kind == "private")
+    return MessageRef(*parts) if len(parts) == 2 and all(map(str.isdigit, parts)) else None
+
+
+def private_thread(user: str, interaction: str) -> str:
+    """A thread that only one person sees; who that is must be known after a restart, too."""
+    return f"{_PRIVATE}{user}-{interaction}"
+
+
+def private_reader(place: Place) -> str | None:
+    """The one person who may see this thread; None: everybody in the channel."""
+    if not place.thread.startswith(_PRIVATE):
+        return None
+    return place.thread.removeprefix(_PRIVATE).partition("-")[0]

@@ -1,0 +1,193 @@
+"""Where a post goes: into a thread, opened if need be, under a question, or to one person."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from typing import Any, TypeVar
+
+from adapters.discord.channels import Channels
+from adapters.discord.controls import Json, label_in, while_growing
+from adapters.discord.errors import THREAD_EXISTS
+from adapters.discord.ids import DIRECT, MessageRef, parse_ref, private_reader
+from adapters.discord.rest import Rest
+from bot.errors import MessageGone, NotPermitted, PlatformRefused, Unavailable
+from bot.types import Label, Place, Rendered
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SUPPRESS_EMBEDS = 4
+MESSAGES = "/channels/{channel_id}/messages"
+_DAY_MINUTES = 1440
+_MAX_NAME = 90
+_MAX_NAMES = 2_000
+_NUM_LATEST = 100
+_MAX_NONCE = 25
+
+
+def body_of(text: Rendered | None, components: list[Json] | None = None) -> Json:
+    """Nothing that the model wrote pings anybody or unfurls, neither at first nor by an edit."""
+    silent = {"allowed_mentions": {"parse": [], "replied_user": False}, "flags": SUPPRESS_EMBEDS}
+    body: Json = dict(silent) if text is None else {"content": text, **silent}
+    return body if components is None else {**body, "components": components}
+
+
+def controls_of(place: Place, label: Label) -> list[Json] | None:
+    """Only a reply can be stopped."""
+    return None if label.is_notice else while_growing(place.thread, label)
+
+
+class Posting:
+    """``opens_threads``: a question in a channel gets a thread, where that is permitted."""
+
+    def __init__(self, rest: Rest, channels: Channels, *, opens_threads: bool) -> None:
+        self._rest = rest
+        self._channels = channels
+        self._opens_threads = opens_threads
+        self._names: OrderedDict[str, str] = OrderedDict()
+        self._opened: OrderedDict[str, str] = OrderedDict()
+        self._num_posts: OrderedDict[str, int] = OrderedDict()
+
+    def name_thread(self, message: str, question: str) -> None:
+        """What the thread of this message is to be called, should one be opened."""
+        _put(self._names, message, " ".join(question.split()))
+
+    async def post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
+        """An ordinary message. Raises ``PlatformError``."""
+        channel, answered = await self._target(place, label)
+        body = body_of(text, controls_of(place, label)) | self._nonce(label)
+        if answered:
+            reference = {"message_id": answered, "fail_if_not_exists": False}
+            body["message_reference"] = reference
+        found = await self._rest.call("POST", MESSAGES, channel_id=channel, body=body)
+        self._count(label)
+        return MessageRef(channel, _id_of(found))
+
+    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> MessageRef:
+        channel, _ = await self._target(place, label)
+        payload = json.dumps({**body_of(None), "attachments": [{"id": "0", "filename": name}]})
+        file = {
+            "name": "files[0]",
+            "value": data,
+            "filename": name,
+            "content_type": "text/markdown",
+        }
+        form: list[Json] = [{"name": "payload_json", "value": payload}, file]
+        found = await self._rest.call("POST", MESSAGES, channel_id=channel, form=form)
+        return MessageRef(channel, _id_of(found))
+
+    async def find(self, place: Place, turn_id: str) -> dict[int, str]:
+        """The newest messages of the thread are looked at, and of its channel."""
+        channels = {place.channel, place.thread if place.thread.isdigit() else place.channel}
+        found: dict[int, str] = {}
+        for channel in sorted(channels):
+            for message in await self._latest(channel):
+                label = label_in(message) or _label_in_nonce(message)
+                if label and label.turn_id == turn_id and str(message.get("id", "")).isdigit():
+                    found.setdefault(label.part, str(MessageRef(channel, message["id"])))
+        return found
+
+    async def channel_of(self, place: Place) -> str:
+        """Where people of this thread look."""
+        if reader := private_reader(place):
+            return await self._direct_channel(reader)
+        opened = self._opened.get(place.thread)
+        return opened or (place.thread if self._channels.is_thread(place.thread) else place.channel)
+
+    async def _target(self, place: Place, label: Label) -> tuple[str, str]:
+        """A channel, and the message that is answered there if that is to be shown."""
+        question = parse_ref(label.question_id)
+        if private_reader(place) or not isinstance(question, MessageRef):
+            return await self.channel_of(place), ""
+        if place.workspace == DIRECT or question.channel != place.channel:
+            return question.channel, ""
+        if self._opens_threads and question.message == place.thread:
+            opened = await self._thread_of(question, place)
+            return opened, "" if opened != question.channel else question.message
+        return question.channel, question.message
+
+    async def _thread_of(self, question: MessageRef, place: Place) -> str:
+        """The thread of a question in a channel; the channel itself where there can be none."""
+        if opened := self._opened.get(question.message):
+            return opened
+        spot = self._channels.known(question.channel)
+        opened = question.channel
+        if spot is None or spot.can_thread:
+            opened = await self._open(question, place)
+        _put(self._opened, question.message, opened)
+        return opened
+
+    async def _open(self, question: MessageRef, place: Place) -> str:
+        name = self._names.pop(question.message, "")
+        body = {"name": _cut(name) or "Question", "auto_archive_duration": _DAY_MINUTES}
+        try:
+            await self._rest.call(
+                "POST",
+                "/channels/{channel_id}/messages/{message_id}/threads",
+                channel_id=question.channel,
+                message_id=question.message,
+                body=body,
+            )
+        except PlatformRefused as error:
+            if error.code != str(THREAD_EXISTS):
+                logger.info("a thread could not be opened: %s", error)
+                return question.channel
+        except (NotPermitted, MessageGone) as error:
+            logger.info("a thread could not be opened: %s", error)
+            return question.channel
+        self._channels.add_thread(question.message, question.channel, place.workspace)
+        return question.message
+
+    async def _direct_channel(self, user: str) -> str:
+        found = await self._rest.call("POST", "/users/@me/channels", body={"recipient_id": user})
+        return _id_of(found)
+
+    async def _latest(self, channel: str) -> list[Any]:
+        try:
+            found = await self._rest.call(
+                "GET", MESSAGES, channel_id=channel, query={"limit": _NUM_LATEST}
+            )
+        except (MessageGone, PlatformRefused, NotPermitted):
+            return []
+        return [each for each in found if isinstance(each, dict)] if found else []
+
+    def _nonce(self, label: Label) -> Json:
+        """Discord answers a post with the same nonce with the first one, for some minutes."""
+        count = self._num_posts.get(f"{label.turn_id}:{label.part}", 0)
+        nonce = f"{label.turn_id}:{label.part}" + (f":{count}" if count else "")
+        if len(nonce) > _MAX_NONCE or label.is_notice:
+            return {}
+        return {"nonce": nonce, "enforce_nonce": True}
+
+    def _count(self, label: Label) -> None:
+        """A part that is posted again on purpose is not the same post."""
+        key = f"{label.turn_id}:{label.part}"
+        _put(self._num_posts, key, self._num_posts.get(key, 0) + 1)
+
+
+def _label_in_nonce(message: Json) -> Label | None:
+    turn_id, _, rest = str(message.get("nonce") or "").partition(":")
+    part = rest.partition(":")[0]
+    return Label(turn_id, int(part)) if turn_id and part.isdigit() else None
+
+
+def _cut(name: str) -> str:
+    """At a word."""
+    if len(name) <= _MAX_NAME:
+        return name
+    return name[:_MAX_NAME].rpartition(" ")[0].rstrip(",.;:") + "…"
+
+
+def _id_of(found: object) -> str:
+    if isinstance(found, dict) and str(found.get("id", "")).isdigit():
+        return str(found["id"])
+    raise Unavailable("Discord's answer lacks an id.", ambiguous=True)
+
+
+def _put(store: OrderedDict[str, T], key: str, value: T) -> None:
+    store[key] = value
+    if len(store) > _MAX_NAMES:
+        store.popitem(last=False)

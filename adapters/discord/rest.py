@@ -1,0 +1,131 @@
+"""Calls to Discord: one in flight per channel, never cancelled, only ``PlatformError`` out.
+
+discord.py waits out rate limits and repeats after most 5xx by itself. A call that were
+cancelled while it does so would leave its locks held for good; so each runs in a task of its
+own, and whoever is cancelled only stops waiting for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from weakref import WeakValueDictionary
+
+import aiohttp
+from discord.http import Route
+from discord.webhook.async_ import async_context
+
+from adapters.discord.client import ParleyClient, no_redirects
+from adapters.discord.errors import Observe, translated
+from bot.errors import Unavailable
+
+Json = dict[str, Any]
+Request = Callable[[], Awaitable[Any]]
+
+_CLOSE_SECONDS = 2.0
+
+
+class Rest:
+    def __init__(self, client: ParleyClient, observe: Observe, call_timeout: float) -> None:
+        self._client = client
+        self._observe = observe
+        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=call_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[no_redirects()],
+        )
+
+    @property
+    def application_id(self) -> str:
+        return str(self._client.application_id or "")
+
+    async def call(
+        self,
+        verb: str,
+        path: str,
+        *,
+        body: Json | list[Json] | None = None,
+        form: list[Json] | None = None,
+        query: Json | None = None,
+        **ids: Any,
+    ) -> Any:
+        """``path`` as in Discord's reference; ``ids`` fill it in. Raises ``PlatformError``."""
+        route = Route(verb, path, **ids)
+        options = {"json": body, "form": form, "params": query}
+        given: Json = {key: value for key, value in options.items() if value is not None}
+
+        async def request() -> Any:
+            return await self._client.http.request(route, **given)
+
+        return await self._run(route, ids.get("channel_id"), request)
+
+    async def answer(
+        self,
+        verb: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        query: Json | None = None,
+        **ids: Any,
+    ) -> Any:
+        """A call that an interaction's token allows: it carries no other."""
+        route = Route(verb, path, **ids)
+
+        async def request() -> Any:
+            adapter = async_context.get()
+            return await adapter.request(route, session=self._session, payload=body, params=query)
+
+        return await self._run(route, ids.get("webhook_token"), request)
+
+    async def fetch(self, url: str, max_size: int) -> bytes:
+        """A file, without any token. Raises ``PlatformError``."""
+        data: bytes = await self._shielded(self._fetch(url, max_size))
+        return data
+
+    async def close(self) -> None:
+        """What is under way gets a moment to end."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_CLOSE_SECONDS)
+        for call in self._calls:
+            call.cancel()
+        await self._session.close()
+
+    async def _run(self, route: Route, lane: str | None, request: Request) -> Any:
+        name = f"{route.method} {route.path}"
+        return await self._shielded(self._in_lane(name, lane or name, request))
+
+    async def _in_lane(self, name: str, lane: str, request: Request) -> Any:
+        lock = self._lanes.setdefault(lane, asyncio.Lock())
+        async with lock:
+            with translated(name, self._observe):
+                found = await request()
+        if isinstance(found, str) and found:
+            raise Unavailable(f"{name}: Discord's answer is none.", ambiguous=True)
+        return found
+
+    async def _shielded(self, work: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.ensure_future(work)
+        self._calls.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        """A failure that nobody waits for any more is no news."""
+        self._calls.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _fetch(self, url: str, max_size: int) -> bytes:
+        with translated("GET attachment", self._observe):
+            async with self._session.get(url) as answer:
+                if answer.status != 200:
+                    raise Unavailable(f"The file answers {answer.status}.", ambiguous=False)
+                data = bytearray()
+                async for piece in answer.content.iter_chunked(65_536):
+                    data += piece
+                    if len(data) > max_size:
+                        raise Unavailable("The file is too large.", ambiguous=False)
+                return bytes(data)

@@ -1,0 +1,118 @@
+"""A Parley on the wire of the strict Discord: the real adapter, store and SDK, a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from adapters.discord.adapter import LIMITS, DiscordAdapter
+from adapters.discord.settings import DiscordSettings
+from bot.access import Access
+from bot.clock import SystemClock
+from bot.conversation import ConversationRules, ConversationService
+from bot.errors import PlatformError
+from bot.history import SqlThreadStore, open_store
+from bot.metrics import Metrics
+from bot.types import Turn, TurnState
+from tests.bot.talk import book
+from tests.fakes.discord import TOKEN, FakeDiscord
+from tests.fakes.discord_guild import ADA, BOT, CHANNEL
+from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+
+QUICK = replace(LIMITS, edit_interval=0.02, call_timeout=2.0)
+STOP = ("🛑", "✋")
+
+
+class Talk:
+    def __init__(
+        self,
+        discord: FakeDiscord,
+        adapter: DiscordAdapter,
+        service: ConversationService,
+        store: SqlThreadStore,
+        generator: ScriptedGenerator,
+    ) -> None:
+        self.discord = discord
+        self.adapter = adapter
+        self.service = service
+        self.store = store
+        self.generator = generator
+
+    async def generation(self) -> ScriptedGeneration:
+        async with asyncio.timeout(10):
+            return await self.generator.started()
+
+    async def asked(self, text: str, **where: str) -> tuple[str, ScriptedGeneration]:
+        """A question in a channel and the generation that the test leads."""
+        question = await self.discord.ask(text, **where)
+        return question, await self.generation()
+
+    async def answered(self, text: str, reply: str, **where: str) -> tuple[str, str]:
+        """Ask in a channel, be answered in its thread; the ids of both messages."""
+        self.generator.replies.append(reply)
+        question = await self.discord.ask(text, **where)
+        message = await self.discord.says(reply, question)
+        await self.ended(message)
+        return question, message
+
+    async def ended(self, message: str) -> None:
+        """Until the buttons of a finished reply are under it."""
+        await self.discord.until(lambda: "Retry" in self.discord.buttons(message))
+
+    async def quiet(self, seconds: float = 0.3) -> None:
+        await asyncio.sleep(seconds)
+
+    async def turns(self) -> list[Turn]:
+        found = await self.store.unfinished()
+        return sorted(found, key=lambda turn: turn.number)
+
+    async def state(self, question: str, channel: str = CHANNEL) -> TurnState | None:
+        from bot.types import Place
+
+        place = Place("discord", "800000000000000001", CHANNEL, "")
+        turn = await self.store.turn_of_message(place, f"{channel}/{question}")
+        return turn.state if turn else None
+
+
+@asynccontextmanager
+async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIterator[Talk]:
+    """``options``: of the adapter (``token_seconds``), of Discord's settings, ``deny``."""
+    clock = SystemClock()
+    token_seconds = options.pop("token_seconds", 870.0)
+    deny, max_in_flight = options.pop("deny", ()), options.pop("max_in_flight", 0)
+    limits = options.pop("limits", QUICK)
+    personalities = await asyncio.to_thread(book, folder / "personalities")
+    settings = DiscordSettings(TOKEN, discord.api_url, discord.gateway_url, **options)
+    adapter = DiscordAdapter(
+        settings, clock, lambda *_: None, lambda: tuple(personalities.all()), limits, token_seconds
+    )
+    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+    generator = ScriptedGenerator()
+    service = ConversationService(
+        store=store,
+        generator=generator,
+        personalities=personalities,
+        access=Access(deny=deny, max_in_flight=max_in_flight, clock=clock),
+        adapters={"discord": adapter},
+        clock=clock,
+        metrics=Metrics(),
+        rules=ConversationRules(max_tokens=100, stop_reactions={"discord": STOP}),
+    )
+    async with adapter:
+        await service.start()
+        listening = asyncio.create_task(adapter.listen(service.handle))
+        try:
+            yield Talk(discord, adapter, service, store, generator)
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError, PlatformError):
+                await listening
+            await service.close()
+            await store.close()
+
+
+__all__ = ["ADA", "BOT", "Talk", "talking"]

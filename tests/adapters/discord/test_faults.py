@@ -1,0 +1,329 @@
+"""Whatever Discord does to calls and lines, the final text is delivered, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.types import Label, Place
+from tests.adapters.discord.talk import Talk, talking
+from tests.fakes import discord as wire
+from tests.fakes.discord import (
+    CALLBACK,
+    EDIT,
+    EDIT_ORIGINAL,
+    SEND,
+    THREAD,
+    FakeDiscord,
+    Fault,
+)
+from tests.fakes.discord_guild import ADA, BOB, BOT, CHANNEL, DIRECT, GUILD
+
+FAULTS = {
+    "a rate limit": wire.rate_limited(0.3),
+    "a global rate limit": wire.rate_limited(0.3, is_global=True),
+    "a rate limit from in front of Discord": wire.banned(0.3),
+    "a 500": wire.FAILS,
+    "a 503": wire.OVERLOADED,
+    "a dropped connection": wire.DROPS,
+    "a dropped answer": wire.DROPS_AFTER,
+    "no answer": wire.HANGS,
+}
+
+
+@pytest.fixture
+async def talk(tmp_path: Path, discord: FakeDiscord) -> AsyncIterator[Talk]:
+    async with talking(tmp_path, discord) as talk:
+        yield talk
+
+
+@pytest.fixture(params=FAULTS.values(), ids=list(FAULTS))
+def fault(request: pytest.FixtureRequest) -> Fault:
+    found: Fault = request.param
+    return found
+
+
+async def test_on_the_post_the_reply_comes_once(
+    talk: Talk, discord: FakeDiscord, fault: Fault
+) -> None:
+    discord.fail(SEND, fault)
+    talk.generator.replies.append("The answer.")
+    question = await discord.ask("Why?")
+    await discord.says("The answer.", question)
+    assert discord.texts(question) == ["The answer."]
+
+
+async def test_on_opening_the_thread_the_reply_comes_once(
+    talk: Talk, discord: FakeDiscord, fault: Fault
+) -> None:
+    discord.fail(THREAD, fault)
+    talk.generator.replies.append("The answer.")
+    question = await discord.ask("Why?")
+    await discord.says("The answer.", question)
+    assert discord.texts(question) == ["The answer."]
+    assert discord.texts(CHANNEL) == []
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["while growing", "last"])
+async def test_on_an_edit_the_final_text_is_delivered(
+    talk: Talk, discord: FakeDiscord, fault: Fault, last: bool
+) -> None:
+    question, generation = await talk.asked("Why?")
+    await discord.says("Thinking…", question)
+    generation.say("The ")
+    if last:
+        await discord.says("The", question)
+    discord.fail(EDIT, fault)
+    generation.say("answer.")
+    if not last:
+        await discord.until(lambda: discord.num_calls(EDIT))
+    generation.finish()
+    await discord.says("The answer.", question)
+    assert discord.texts(question) == ["The answer."]
+
+
+async def test_on_an_interactions_answer_the_final_text_is_delivered(
+    talk: Talk, discord: FakeDiscord, fault: Fault
+) -> None:
+    discord.fail(EDIT_ORIGINAL, fault)
+    talk.generator.replies.append("The answer.")
+    asked = await discord.slash("ask", question="Why?")
+    await discord.until(
+        lambda: "The answer." in (discord.answer_to(asked), *discord.texts(CHANNEL))
+    )
+    assert discord.texts(CHANNEL).count("The answer.") == 1
+
+
+async def test_an_acknowledgement_that_is_dropped_is_sent_again(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    discord.fail(CALLBACK, wire.DROPS_AFTER)
+    talk.generator.replies.append("The answer.")
+    asked = await discord.slash("ask", question="Why?")
+    await discord.until(lambda: discord.answer_to(asked) == "The answer.")
+
+
+async def test_an_interaction_acknowledged_too_late_is_answered_by_a_message(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    unknown = {"code": 10062, "message": "Unknown interaction"}
+    discord.fail(CALLBACK, Fault(404, unknown))
+    talk.generator.replies.append("Late, but here.")
+    asking = asyncio.create_task(discord.slash("ask", question="Why?"))
+    await discord.says("Late, but here.", CHANNEL)
+    asking.cancel()
+
+
+async def test_an_answer_that_outlives_its_token_goes_on_in_an_ordinary_message(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    async with talking(tmp_path, discord, token_seconds=1.0) as talk:
+        asked = await discord.slash("ask", question="Why?")
+        generation = await talk.generation()
+        generation.say("For a long")
+        await discord.until(lambda: discord.answer_to(asked) == "For a long")
+        await talk.quiet(1.2)
+        generation.say(" time.")
+        generation.finish()
+        await discord.says("For a long time.", CHANNEL)
+        await discord.until(lambda: asked.original not in discord.messages)
+        assert discord.texts(CHANNEL) == ["For a long time."]
+
+
+async def test_a_private_answer_that_outlives_its_token_goes_to_its_asker_directly(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    async with talking(tmp_path, discord, token_seconds=1.0) as talk:
+        await discord.slash("ask", question="Secret?", private=True)
+        generation = await talk.generation()
+        generation.say("Between")
+        await discord.until(lambda: discord.whispers() == ["Between"])
+        await talk.quiet(1.2)
+        generation.say(" us.")
+        generation.finish()
+        await discord.says("Between us.", DIRECT)
+        assert discord.texts(CHANNEL) == []
+
+
+async def test_a_thread_that_was_archived_meanwhile_is_opened_again(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    question, generation = await talk.asked("Why?")
+    await discord.says("Thinking…", question)
+    discord.channels[question]["thread_metadata"]["archived"] = True
+    generation.say("Because.")
+    generation.finish()
+    await discord.says("Because.", question)
+
+
+async def test_a_reply_that_somebody_deletes_is_not_posted_again(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    question, generation = await talk.asked("Why?")
+    reply = await discord.says("Thinking…", question)
+    del discord.messages[reply]
+    generation.say("Because.")
+    generation.finish()
+    await talk.quiet(0.5)
+    assert discord.texts(question) == []
+    await talk.answered("Still there?", "Yes.")
+
+
+async def test_a_question_that_is_edited_is_answered_anew(talk: Talk, discord: FakeDiscord) -> None:
+    question, generation = await talk.asked("Wy?")
+    generation.say("What")
+    await discord.says("What", question)
+    talk.generator.replies.append("Because.")
+    await discord.change_text(question, f"<@{BOT}> Why?")
+    await discord.says("Because.", question)
+    assert discord.texts(question) == ["Because."]
+
+
+async def test_an_unfurled_link_in_a_question_changes_nothing(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    question, generation = await talk.asked("What is https://example.org ?")
+    await discord.touch(question)
+    await talk.quiet()
+    assert len(talk.generator.generations) == 1
+    assert not generation.is_cancelled
+    generation.finish()
+
+
+async def test_the_same_event_twice_is_answered_once(talk: Talk, discord: FakeDiscord) -> None:
+    question, generation = await talk.asked("Why?")
+    event = discord._event_of(discord.messages[question])
+    await asyncio.gather(
+        *(discord.gateway.dispatch("MESSAGE_CREATE", event, GUILD) for _ in range(3))
+    )
+    await talk.quiet()
+    assert len(talk.generator.generations) == 1
+    generation.finish()
+
+
+async def test_a_line_that_drops_in_the_middle_of_a_reply_changes_nothing_for_people(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    await discord.says("Because", question)
+    discord.gateway.replay_again = 5
+    await discord.gateway.drop()
+    generation.say(" of it.")
+    generation.finish()
+    await discord.says("Because of it.", question)
+    missed = await discord.ask("And while you were away?")
+    talk.generator.replies.append("I heard you.")
+    await discord.until(lambda: discord.gateway.num_resumes)
+    await discord.says("I heard you.", missed)
+    await talk.quiet()
+    assert len(talk.generator.generations) == 2
+
+
+@pytest.mark.parametrize("end", ["reconnect", "invalid", "invalid for good", "close 4000"])
+async def test_every_way_to_lose_the_line_ends_with_a_new_one(
+    talk: Talk, discord: FakeDiscord, end: str
+) -> None:
+    gateway = discord.gateway
+    before = gateway.num_resumes + len(gateway.identifies)
+    match end:
+        case "reconnect":
+            await gateway.ask_to_reconnect()
+        case "invalid":
+            await gateway.invalidate(resumable=True)
+        case "invalid for good":
+            await gateway.invalidate(resumable=False)
+        case _:
+            await gateway.close(4000)
+    await discord.until(lambda: gateway.num_resumes + len(gateway.identifies) > before)
+    await discord.until(lambda: gateway.is_connected)
+    await talk.answered("Back?", "Yes.")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"id": None, "channel_id": 7, "author": "me"},
+        {"id": "1", "channel_id": CHANNEL, "author": {"id": ADA}, "content": None},
+        {"id": "x", "channel_id": "y", "author": {"id": ADA}, "content": f"<@{BOT}> hi"},
+        {"message_id": "1", "channel_id": CHANNEL, "user_id": ADA, "emoji": None},
+        {"id": "1", "token": "t", "type": 2, "data": [], "channel": 5},
+    ],
+)
+async def test_one_odd_payload_ends_nothing(
+    talk: Talk, discord: FakeDiscord, payload: dict[str, object]
+) -> None:
+    for event in (
+        *("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"),
+        *("MESSAGE_REACTION_ADD", "INTERACTION_CREATE", "GUILD_CREATE", "THREAD_CREATE", "NEW"),
+    ):
+        await discord.gateway.dispatch(event, dict(payload), GUILD)
+    await talk.answered("Alive?", "Yes.")
+
+
+async def test_twenty_people_at_once_are_all_answered_with_one_call_per_channel_at_a_time(
+    tmp_path: Path,
+) -> None:
+    async with FakeDiscord(bucket=5, bucket_seconds=0.5) as discord:
+        discord.latency = 0.01
+        async with talking(tmp_path, discord, threads=False) as talk:
+            replies = [f"Answer {number}." for number in range(20)]
+            talk.generator.replies += replies
+            await asyncio.gather(*(discord.ask(f"{n}?", user=(ADA, BOB)[n % 2]) for n in range(20)))
+            await discord.until(lambda: sorted(discord.texts(CHANNEL)) == sorted(replies), 60)
+            assert discord.max_in_flight == 1
+            assert discord.num_rate_limited == 0
+
+
+async def test_fifty_interactions_in_one_second_are_all_acknowledged_in_time(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    talk.generator.replies += ["Yes."] * 50
+    asked = await asyncio.gather(*(discord.slash("ask", question=f"{n}?") for n in range(50)))
+    assert all(each.callback == 5 for each in asked)
+    await discord.until(lambda: all(discord.answer_to(each) == "Yes." for each in asked), 60)
+
+
+async def test_a_commands_file_that_did_not_change_is_not_written_again(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    put = "PUT /applications/{application_id}/commands"
+    for _ in range(3):
+        async with talking(tmp_path, discord):
+            await discord.until(lambda: discord.commands)
+    assert discord.num_calls(put) == 1
+    discord.commands[0]["description"] = "changed by somebody"
+    async with talking(tmp_path, discord):
+        await discord.until(lambda: discord.num_calls(put) == 2)
+
+
+async def test_a_message_older_than_an_hour_is_replaced_and_not_edited(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    from dataclasses import replace
+
+    from tests.adapters.discord.talk import QUICK
+
+    short = replace(QUICK, edit_deadline=0.5)
+    async with talking(tmp_path, discord, limits=short) as talk:
+        question, generation = await talk.asked("Why?")
+        first = await discord.says("Thinking…", question)
+        await talk.quiet(0.6)
+        generation.say("Because.")
+        generation.finish()
+        assert await discord.says("Because.", question) != first
+        await discord.until(lambda: discord.texts(question) == ["Because."])
+
+
+async def test_a_call_after_the_end_says_that_discord_is_not_connected(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    async with talking(tmp_path, discord) as talk:
+        adapter = talk.adapter
+    place = Place("discord", GUILD, CHANNEL, "1")
+    with pytest.raises(Exception, match="not connected"):
+        await adapter.post(place, adapter.render("x"), Label("t", 0))

@@ -1,0 +1,41 @@
+"""Markdown as Discord shows it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from adapters.discord.markup import render
+from tests.adapters.discord.conftest import pings
+from tests.contracts.adapter import MARKDOWN, quickly
+
+J = "\u2060"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("# Title\n**bold** `code`", "# Title\n**bold** `code`"),
+        ("#### Deep ####", "**Deep**"),
+        ("![cat](https://x.org/c.png)", "[cat](https://x.org/c.png)"),
+        ("| a | bb |\n|---|---|\n| 1 | 2 |", "```\na | bb\n--+---\n1 | 2\n```"),
+        ("a\n\n|a|b|\n|-|-|\n|1|2|\nend", "a\n\n```\na | b\n--+--\n1 | 2\n```\nend"),
+        ("```\n| a | b |\n|---|---|\n```", "```\n| a | b |\n|---|---|\n```"),
+        ("```py\n#### x\n```", "```py\n#### x\n```"),
+        ("hello @everyone", f"hello @{J}everyone"),
+        ("<@123> <@&5> <#7>", f"<{J}@123> <{J}@&5> <{J}#7>"),
+        ("mail me@here.org </div> a<b", f"mail me@{J}here.org </div> a<b"),
+        ("a\r\nb\x00c", "a\nbc"),
+        ("\ud800", "?"),
+    ],
+)
+def test_markdown_becomes_what_discord_renders(markdown: str, shown: str) -> None:
+    assert render(markdown) == shown
+
+
+@quickly
+@given(MARKDOWN)
+def test_nothing_pings_and_nothing_is_lost(markdown: str) -> None:
+    rendered = render(markdown)
+    assert not pings(rendered)
+    assert rendered.strip() or not any(map(str.isalnum, markdown))
