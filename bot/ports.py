@@ -198,6 +198,10 @@ class EndsAsFile(Protocol):
 class HasEarlierMessages(Protocol):
     """A platform that can be asked what was said in a thread before Parley came to it."""
 
+    def may_have_earlier(self, place: Place, message_id: str) -> bool:
+        """Whether asking is worth it: the message does not begin its thread itself."""
+        ...
+
     async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
         """``(name, text)`` of the messages before ``message_id``, oldest first; bounded."""
         ...

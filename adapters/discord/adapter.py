@@ -21,6 +21,7 @@ from adapters.discord.ids import (
     InteractionRef,
     MessageRef,
     created_at,
+    is_direct,
     parse_ref,
     private_reader,
 )
@@ -255,6 +256,11 @@ class DiscordAdapter:
 
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
         return await self._there.posting.find(place, turn_id)
+
+    def may_have_earlier(self, place: Place, message_id: str) -> bool:
+        message = parse_ref(message_id)
+        is_message = isinstance(message, MessageRef) and not is_direct(place)
+        return is_message and message != MessageRef(place.channel, place.thread)
 
     async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
         return await self._there.earlier(place, parse_ref(message_id))

@@ -18,7 +18,7 @@ from adapters.discord.commands import Registration
 from adapters.discord.deliveries import Deliveries
 from adapters.discord.desk import Desk
 from adapters.discord.errors import Observe, line_error, translated
-from adapters.discord.ids import DIRECT, InteractionRef, MessageRef
+from adapters.discord.ids import InteractionRef, MessageRef
 from adapters.discord.inbox import Apologise, Inbox
 from adapters.discord.posting import Posting
 from adapters.discord.rest import Rest
@@ -101,7 +101,7 @@ class Connection:
         self, place: Place, message: MessageRef | InteractionRef | None
     ) -> Sequence[tuple[str, str]]:
         """What was said before; a thread that takes too long to read begins without."""
-        if not isinstance(message, MessageRef) or place.workspace == DIRECT:
+        if not isinstance(message, MessageRef):
             return ()
         me = self._identity()
         with suppress(TimeoutError):
@@ -109,9 +109,7 @@ class Connection:
                 if message.channel != place.channel:
                     said = await self.chains.in_thread(message.channel, message.message, me)
                 else:
-                    question = (
-                        await self.chains.message(message) if _is_answer(place, message) else {}
-                    )
+                    question = await self.chains.message(message)
                     said = await self.chains.before(message.channel, question, me)
                 return earlier_text(said, _MAX_EARLIER)
         return ()
@@ -156,10 +154,6 @@ class Connection:
     def _identity(self) -> Identity:
         user = self._client.user
         return Identity(str(user.id), user.display_name) if user else Identity("0")
-
-
-def _is_answer(place: Place, message: MessageRef) -> bool:
-    return place.thread != message.message
 
 
 def _host(url: str) -> str:

@@ -57,6 +57,10 @@ def parse_ref(message_id: str | None) -> MessageRef | InteractionRef | None:
     return MessageRef(*parts) if len(parts) == 2 and all(map(str.isdigit, parts)) else None
 
 
+def is_direct(place: Place) -> bool:
+    return place.workspace == DIRECT
+
+
 def private_thread(user: str, interaction: str) -> str:
     """A thread that only one person sees; who that is must be known after a restart, too."""
     return f"{_PRIVATE}{user}-{interaction}"

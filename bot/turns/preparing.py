@@ -46,15 +46,16 @@ class Preparing:
     async def _earlier(self, question: Question) -> tuple[tuple[str, str], ...]:
         """Asked for once per thread, so that what was forgotten does not come back."""
         adapter, store = self._parts.adapters[question.place.adapter], self._parts.store
-        if not isinstance(adapter, HasEarlierMessages) or await store.knows(question.place):
+        if not isinstance(adapter, HasEarlierMessages):
             return ()
-        first = Incoming(
-            event_id=f"earlier {question.place}", place=question.place, person=question.person
-        )
+        place, message_id = question.place, question.message_id
+        if not adapter.may_have_earlier(place, message_id) or await store.knows(place):
+            return ()
+        first = Incoming(event_id=f"earlier {place}", place=place, person=question.person)
         if not await store.accept_event(first):
             return ()
         try:
-            return tuple(await adapter.earlier(question.place, question.message_id))
+            return tuple(await adapter.earlier(place, message_id))
         except PlatformError as error:
             logger.info("earlier messages could not be read: %s", error)
             return ()
