@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -38,13 +39,17 @@ from bot.types import (
     Personality,
     Place,
     Question,
+    RateRule,
     Rendered,
 )
 
 logger = logging.getLogger(__name__)
 
 LIMITS = Limits(max_size=2000, edit_interval=1.0, edit_deadline=3600.0, call_timeout=10.0)
-"""No rules: discord.py waits as Discord's headers say, and one call is in flight per channel."""
+"""discord.py waits as Discord's headers say; calls to one channel are made one by one."""
+
+ONE_AT_A_TIME = RateRule(frozenset({"post", "edit", "delete"}), "channel", 1, 0.0)
+"""For answers in place, which share a channel: the ends of replies go before their growth."""
 
 _EYES = "👀"
 _MESSAGE = MESSAGES + "/{message_id}"
@@ -68,7 +73,7 @@ class DiscordAdapter:
         self._clock = clock
         self._observe = observe
         self._personalities = personalities
-        self._limits = limits
+        self._limits = limits if settings.threads else replace(limits, rules=(ONE_AT_A_TIME,))
         self._token_seconds = token_seconds
         self._connection: Connection | None = None
         self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_EARLY)

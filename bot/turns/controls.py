@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from bot.delivery.rate_window import Urgency
 from bot.errors import PlatformError
 from bot.ports import OffersControls
 from bot.turns.live import LiveTurn
@@ -23,7 +24,7 @@ async def conclude(parts: Parts, live: LiveTurn) -> None:
         return
     ids = [post.message_id for post in turn.posts]
     try:
-        async with parts.budgets[place.adapter].call("edit", place, ids[-1]):
+        async with parts.budgets[place.adapter].call("edit", place, ids[-1], Urgency.SPARE):
             await adapter.conclude(place, turn.id, ids)
     except PlatformError as error:
         logger.info("the buttons of a reply stay as they were: %s", error)

@@ -80,7 +80,7 @@ async def test_one_walk_through_all_that_a_person_can_do(
     assert discord.channels[question]["name"] == "Name three colours."
     assert discord.text(reply) not in ("", None)
     growth = [text for _, message, text in discord.shown if message == reply]
-    assert len(growth) > 2, "the reply did not grow"
+    assert len(growth) > 1, "the reply did not grow"
 
     await discord.say("And one more?", channel=question)
     second = await reply_in(discord, question, 2)
