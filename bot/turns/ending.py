@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.markup import complete
 from bot.types import Finished, FinishReason, TurnState, Usage
 
 RETRY = "Say `retry` to try again."
@@ -73,15 +74,4 @@ def _noted(text: str, note: str) -> str:
     """A note stands in a paragraph of its own, outside of a code block left open."""
     if not (text.strip() and note):
         return text if text.strip() else note
-    return f"{text.rstrip()}{_open_fence(text)}\n\n{note}"
-
-
-def _open_fence(text: str) -> str:
-    fence = ""
-    for line in text.splitlines():
-        mark = line.lstrip()
-        if fence:
-            fence = "" if mark.startswith(fence) and not mark.strip(fence[0] + " ") else fence
-        elif mark.startswith(("```", "~~~")):
-            fence = mark[: len(mark) - len(mark.lstrip(mark[0]))]
-    return f"\n{fence}" if fence else ""
+    return f"{complete(text.rstrip())}\n\n{note}"

@@ -16,6 +16,12 @@ def test_a_note_stands_outside_of_a_code_block_left_open() -> None:
     assert ending.reply == "```python\nx = 1"
 
 
+@pytest.mark.parametrize("text", ["```x` = 1", "one\u2028```two"])
+def test_what_only_looks_like_a_code_block_is_not_closed(text: str) -> None:
+    ending = ending_of(text, Finished(FinishReason.CANCELLED), stopped=True)
+    assert ending.shown == f"{text}\n\n_(stopped)_"
+
+
 def test_a_code_block_that_was_closed_is_not_opened_again() -> None:
     ending = ending_of("```\nx\n```\nDone", Finished(FinishReason.LENGTH), stopped=False)
     assert ending.shown.startswith("```\nx\n```\nDone\n\n_(")

@@ -93,6 +93,10 @@ class FakeSlack(FakeWorkspace):
         """The next calls of ``method``, one fault each; then it works again."""
         self._faults[method].extend(faults)
 
+    def heal(self, method: str) -> None:
+        """It works again, whatever was arranged."""
+        self._faults[method].clear()
+
     def num_calls(self, method: str) -> int:
         return sum(call.method == method for call in self.calls)
 

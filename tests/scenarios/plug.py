@@ -25,6 +25,11 @@ class Scene:
         self.slack = slack
         self.parley = parley
 
+    def __str__(self) -> str:
+        """Everything that was seen, for a test that fails."""
+        rows = turn_rows(self.parley.database).values()
+        return "\n".join(map(str, [*self.slack.shown, *rows, self.parley.output]))
+
     async def ask(self, text: str, *, thread_ts: str | None = None) -> str:
         """Mention Parley; the question's ts, once it was acknowledged."""
         return await self.slack.say(f"<@{BOT}> {text}", thread_ts=thread_ts)
@@ -43,14 +48,14 @@ class Scene:
         """Until the thread's only reply begins with one of these."""
         await eventually(
             lambda: len(self.texts(ts)) == 1 and self.texts(ts)[0].startswith(beginnings),
-            what=self.parley.output,
+            what=self,
         )
 
     async def grows(self, ts: str) -> str:
         """Until the thread's only reply has text of the model; which."""
         return await eventually(
             lambda: next((t for t in self.texts(ts) if not t.startswith(PLACEHOLDERS)), ""),
-            what=self.parley.output,
+            what=self,
         )
 
     async def ends(self, ts: str) -> TurnRow:
@@ -60,12 +65,12 @@ class Scene:
             turn = self.turn(ts)
             return turn if turn.is_finished else None
 
-        return await eventually(finished, what=self.parley.output)
+        return await eventually(finished, what=self)
 
     async def ends_well(self, ts: str) -> TurnRow:
         """With one reply, whole, in the message that the disk knows."""
         turn = await self.ends(ts)
-        assert turn.state == "done", (turn, self.parley.output)
+        assert turn.state == "done", str(self)
         labelled = [m for m in self.slack.messages.values() if _turn_of(m) == turn.id]
         assert tuple(message["ts"] for message in labelled) == turn.posts
         assert len(turn.posts) == 1

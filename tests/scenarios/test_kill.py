@@ -16,7 +16,7 @@ from tests.scenarios.polling import eventually
 
 pytestmark = pytest.mark.model
 
-LONG_QUESTION = "Please sum up: " + "the tide comes and the tide goes. " * 80
+LONG_QUESTION = "Please sum up: " + "the tide comes and the tide goes. " * 160
 LAST_WORDS = "ask me to go on for more)_"
 HELD = Fault(hangs=True, happens=True)
 
@@ -73,7 +73,7 @@ async def test_a_question_killed_in_prefill_is_answered_in_the_same_message(
     async with scene(tmp_path) as it:
         ts = await it.ask(LONG_QUESTION)
         await it.sees(ts, *PLACEHOLDERS)
-        await eventually(lambda: metric(it.parley, "parley_prompt_tokens_total"))
+        await eventually(lambda: metric(it.parley, "parley_prompt_tokens_total"), what=it)
         assert not await metric(it.parley, "parley_first_token_seconds_count")
         await it.parley.kill()
         (placeholder,) = it.replies(ts)
@@ -102,7 +102,7 @@ async def test_a_post_that_was_made_but_not_noted_is_found_again(tmp_path: Path)
     async with scene(tmp_path) as it:
         it.slack.fail("chat.postMessage", HELD)
         ts = await it.ask("tell me a story")
-        await eventually(lambda: it.replies(ts), what=it.parley.output)
+        await eventually(lambda: it.replies(ts), what=it)
         await it.parley.kill()
         assert it.turn(ts).posts == ()
         (orphan,) = it.replies(ts)
@@ -113,18 +113,21 @@ async def test_a_post_that_was_made_but_not_noted_is_found_again(tmp_path: Path)
 
 
 async def test_a_reply_that_was_delivered_but_not_noted_stands_once(tmp_path: Path) -> None:
-    async with scene(tmp_path, PARLEY_MAX_TOKENS="150") as it:
+    async with scene(tmp_path) as it:
         is_written = asyncio.Event()
-        first_edit = Fault(hangs=True, happens=True, until=is_written)
-        it.slack.fail("chat.update", first_edit, HELD)
+        slow = Fault(hangs=True, happens=True, until=is_written)
+        it.slack.fail("chat.update", *[slow] * 9)
         ts = await it.ask("tell me a story")
-        await it.grows(ts)
-        await eventually(lambda: metric(it.parley, "parley_completion_tokens_total"))
+        await eventually(lambda: it.replies(ts), what=it)
+        await eventually(lambda: metric(it.parley, "parley_completion_tokens_total"), what=it)
+        it.slack.heal("chat.update")
+        it.slack.fail("chat.update", HELD)
         if not it.texts(ts)[0].endswith(LAST_WORDS):
             is_written.set()
-        await eventually(lambda: it.texts(ts)[0].endswith(LAST_WORDS), what=it.parley.output)
+        await eventually(lambda: it.texts(ts)[0].endswith(LAST_WORDS), what=it)
         await it.parley.kill()
         assert it.turn(ts).state == "running"
+        it.slack.heal("chat.update")
         await restart(it)
         await it.ends_well(ts)
         assert len(it.replies(ts)) == 1
@@ -138,16 +141,16 @@ async def test_a_question_that_killed_the_process_twice_is_not_run_a_third_time(
         first = await it.grows(ts)
         await it.parley.kill()
         await restart(it, LONG)
-        await eventually(lambda: not it.texts(ts)[0].startswith((first, *PLACEHOLDERS)))
+        await eventually(lambda: not it.texts(ts)[0].startswith((first, *PLACEHOLDERS)), what=it)
         await it.parley.kill()
         assert (it.turn(ts).state, it.turn(ts).attempts) == ("running", 2)
         await restart(it)
-        assert (await it.ends(ts)).state == "failed"
+        assert (await it.ends(ts)).state == "failed", str(it)
         (reply,) = it.texts(ts)
         assert reply.startswith("I was interrupted twice")
         assert "retry" in reply
         await it.ask("retry", thread_ts=ts)
-        await eventually(lambda: it.turn(ts).state == "done", what=it.parley.output)
+        await eventually(lambda: it.turn(ts).state == "done", what=it)
         await it.ends_well(ts)
 
 
@@ -161,12 +164,12 @@ async def test_an_old_question_is_not_answered_out_of_the_blue_but_offers_retry(
         (growing,) = it.replies(ts)
         let_pass(it.parley.database, 901)
         await restart(it)
-        assert (await it.ends(ts)).state == "interrupted"
+        assert (await it.ends(ts)).state == "interrupted", str(it)
         (reply,) = it.texts(ts)
         assert reply.startswith("I was interrupted")
         assert "retry" in reply
         await it.ask("retry", thread_ts=ts)
-        await eventually(lambda: it.turn(ts).state == "done", what=it.parley.output)
+        await eventually(lambda: it.turn(ts).state == "done", what=it)
         assert (await it.ends_well(ts)).posts == (growing["ts"],)
 
 
