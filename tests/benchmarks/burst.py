@@ -51,8 +51,8 @@ async def measure(quick: bool) -> list[Table]:
 
 
 async def _pairs(theirs: str, ours: str, concurrency: int, num_pairs: int | None) -> Pairs:
-    """Each pair has questions of its own, the same for both."""
-    seeds = range(1, 1 + (num_pairs or NUM_PAIRS))
+    """Each pair has questions of its own, the same for both, and never asked before."""
+    seeds = range(100 * concurrency, 100 * concurrency + (num_pairs or NUM_PAIRS))
     return [
         (await _load(theirs, concurrency, seed), await _load(ours, concurrency, seed))
         for seed in seeds

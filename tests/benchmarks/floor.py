@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ class Contest:
         self, bare: BareLoop, model: EndlessModel, engine: InferenceService, num_sequences: int
     ) -> None:
         self._bare, self._model, self._engine = bare, model, engine
+        self._worker = ThreadPoolExecutor(1, "bare-loop")
         self._num = num_sequences
         words = [filler(number, _PROMPT_WORDS) for number in range(num_sequences)]
         self._questions = [(ChatMessage("user", text),) for text in words]
@@ -84,13 +86,18 @@ class Contest:
         for number in range(num_pairs):
             if number % 2:
                 engine = await self._engine_slice(seconds)
-                pairs.append(Pair(self._bare_slice(seconds), engine))
+                pairs.append(Pair(await self._bare_slice(seconds), engine))
             else:
-                bare = self._bare_slice(seconds)
+                bare = await self._bare_slice(seconds)
                 pairs.append(Pair(bare, await self._engine_slice(seconds)))
         return pairs
 
-    def _bare_slice(self, seconds: float) -> Slice:
+    async def _bare_slice(self, seconds: float) -> Slice:
+        """In a worker of its own, as the engine has one."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, self._decode_bare, seconds)
+
+    def _decode_bare(self, seconds: float) -> Slice:
         bare, num_steps = self._bare, 0
         bare.begin(self._prompts, self._samplings)
         while bare.num_cells_used < self._num_cells:
