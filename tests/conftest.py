@@ -9,6 +9,10 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import blockbuster_ctx
 
+# Many models run beside each other here: a thread of llama.cpp's that spins at a barrier, as
+# it does on a machine of its own, would keep the one it waits for from running.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 _PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,17 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Before llama.cpp loads OpenMP: its threads spin some 100 µs at a barrier and then sleep, where
-# 15 ms is its default. Beside other work on the machine a thread that spins keeps the one it
-# waits for from running.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
 import llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
 from bot.errors import ModelError
-from bot.inference import fit, threads
+from bot.inference import fit
 from bot.inference.model import NoRoom, StepFailed
 from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.template import ChatTemplate, Special, SpecialTokens
@@ -370,7 +364,6 @@ class LlamaModel:
         self._vocabulary = Vocabulary(self._model)
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
-        self._is_pinned = False
         self._context = self._open_context()
 
     @property
@@ -393,11 +386,7 @@ class LlamaModel:
         if not step.chunks:
             return {}
         outputs = self._batch.fill(step.chunks)
-        before = None if self._is_pinned else threads.ids()
         code = llama.llama_decode(self._context, self._batch.native)
-        if before is not None:
-            self._is_pinned = True
-            threads.spread(threads.ids() - before)
         if code == 1:
             raise NoRoom
         if code:

@@ -33,6 +33,7 @@ async def begin(
 ) -> asyncio.subprocess.Process:
     """Started in ``folder`` with the settings of ``environ`` and no others."""
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "PARLEY_PORT": "0"}
+    settings["OMP_WAIT_POLICY"] = "passive"
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
         cwd=folder,

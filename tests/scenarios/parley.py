@@ -25,6 +25,7 @@ class Parley:
         self.output = ""
         self._settings = {
             "PATH": os.environ["PATH"],
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
             "HOME": str(folder),
             "PARLEY_DATA_DIR": str(folder / "data"),
             "PARLEY_PORT": str(port),

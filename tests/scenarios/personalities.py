@@ -12,17 +12,15 @@ _RAMBLER = """\
 title: Rambler
 description: Goes on until the length limit, whatever it is asked.
 sampling:
-  temperature: 2
-  top_k: 1000
-  min_p: 0
-  top_p: 1
+  temperature: 0
+  frequency_penalty: -2
 ---
 You tell stories that never end.
 """
 
 
 def make_personalities(folder: Path) -> Path:
-    """The shipped ones and ``rambler``: so hot that it babbles, and never comes to an end."""
+    """The shipped ones and ``rambler``, whose every word makes itself likelier: it never ends."""
     shutil.copytree(ROOT / "personalities", folder)
     (folder / "rambler.md").write_text(_RAMBLER, "utf-8")
     return folder

@@ -51,12 +51,16 @@ class Scene:
             what=self,
         )
 
-    async def grows(self, ts: str) -> str:
-        """Until the thread's only reply has text of the model; which."""
-        return await eventually(
-            lambda: next((t for t in self.texts(ts) if not t.startswith(PLACEHOLDERS)), ""),
-            what=self,
-        )
+    async def grows(self, ts: str, *, after: int = 0) -> None:
+        """Until the thread's only reply shows text, not counting the first ``after`` sights."""
+
+        def growth() -> list[str]:
+            own = {message["ts"] for message in self.replies(ts)}
+            shown = [text for _, seen, text in self.slack.shown[after:] if seen in own]
+            return [text for text in shown if not text.startswith(PLACEHOLDERS)]
+
+        await eventually(growth, what=self)
+        assert len(self.replies(ts)) == 1
 
     async def ends(self, ts: str) -> TurnRow:
         """Until the turn is finished on disk."""
