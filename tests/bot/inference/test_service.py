@@ -63,9 +63,10 @@ async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:
 
 
 async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
-    model = FakeModel(lambda prompt: prompt * 5)
+    model = FakeModel(lambda prompt: prompt * 5, stepwise=True)
     async with engine(model) as service:
         streams = [await service.generate(request(f"q{n}", person=f"p{n}")) for n in range(4)]
+        model.allow(100)
         replies = await asyncio.gather(*map(read, streams))
     assert [text for text, _ in replies] == [f"q{n}" * 5 for n in range(4)]
     assert max(step.num_decode for step in model.steps) == 4
