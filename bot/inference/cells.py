@@ -11,6 +11,9 @@ from bot.inference.kv import KVPool
 from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Residents
 from bot.inference.sequence import Action, Opening, Release, Sequence, Share, Trim
 
+_IDLE_SHARE = 4
+"""Idle threads keep a quarter of the pool; the one used last stays, however long."""
+
 
 class Cells:
     """``reuse`` off: every sequence is evaluated from its first token, nothing stays."""
@@ -114,6 +117,17 @@ class Cells:
         if older is not None:
             self._release(older.slot)
         sequence.slot = None
+        self._let_oldest_go()
+
+    def _let_oldest_go(self) -> None:
+        """Every step's attention runs over all cells in use: idle ones keep to their share."""
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
+        for resident in list(self._residents)[:-1]:
+            if num_idle <= self._pool.num_cells // _IDLE_SHARE:
+                return
+            num_idle -= self._pool.num_own(resident.slot)
+            self._residents.remove(resident)
+            self._release(resident.slot)
 
     def _find(self, sequence: Sequence) -> tuple[Resident, int] | None:
         """The resident thread or shared prompt that saves the most, and how many tokens.

@@ -143,6 +143,16 @@ def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_u
     assert late.num_shared == len(SYSTEM)
 
 
+def test_idle_threads_keep_to_a_quarter_of_the_pool() -> None:
+    engine = Engine(cells=2_000)
+    for number in range(12):
+        engine.ask(f"Question number {number} " + "x" * 100, thread=str(number))
+    engine.step()
+    assert len(SYSTEM) < engine.model.num_used <= 2_000 // 4 + len(SYSTEM)
+    last = engine.ask("Question number 11 " + "x" * 100, thread="11")
+    assert last.num_resumed > 0
+
+
 def test_slots_run_out_gracefully() -> None:
     engine = Engine(slots=6)
     for number in range(20):
