@@ -126,8 +126,7 @@ class Cells:
             if num_idle <= self._pool.num_cells // _IDLE_SHARE:
                 return
             num_idle -= self._pool.num_own(resident.slot)
-            self._residents.remove(resident)
-            self._release(resident.slot)
+            self._drop(resident)
 
     def _find(self, sequence: Sequence) -> tuple[Resident, int] | None:
         """The resident thread or shared prompt that saves the most, and how many tokens.
@@ -172,15 +171,16 @@ class Cells:
         if prefix is not None:
             self._pool.share(prefix.slot, slot, num_tokens)
             self._actions.append(Share(prefix.slot, slot, num_tokens))
-        elif prompt and self._reuse:
+        elif prompt:
             self._prefixes.begin(sequence.scope, prompt, sequence.id)
 
     def _release_older(self, sequence: Sequence) -> None:
         """What its thread left behind is of no use any more."""
+        if sequence.thread is None:
+            return
         match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
-        if match and sequence.thread is not None:
-            self._residents.remove(match[0])
-            self._release(match[0].slot)
+        if match:
+            self._drop(match[0])
 
     def _system_prompt(self, sequence: Sequence) -> list[int]:
         long_enough = self._reuse and sequence.num_prefix >= MIN_PREFIX
@@ -195,10 +195,13 @@ class Cells:
         victim = next((r for r in self._idle() if r is not keep), None)
         if victim is None:
             return False
-        home = self._residents if victim in self._residents else self._prefixes
-        home.remove(victim)
-        self._release(victim.slot)
+        self._drop(victim)
         return True
+
+    def _drop(self, idle: Resident) -> None:
+        home = self._residents if idle in self._residents else self._prefixes
+        home.remove(idle)
+        self._release(idle.slot)
 
     def _release(self, slot: int) -> None:
         self._pool.free(slot)
