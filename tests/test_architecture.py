@@ -67,7 +67,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 OWNERS = {
     "llama_cpp": "bot.inference.llama",
     "sqlalchemy": "bot.history",
-    "aiosqlite": "bot.history",
     "alembic": "bot.history",
     "jinja2": "bot.inference",
     "botbuilder": "adapters.teams.connector",

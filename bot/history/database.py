@@ -3,20 +3,25 @@
 Every write goes through one task, which commits all that wait in one short transaction:
 under load one commit carries many writes. A caller that is cancelled leaves only its own
 waiting behind; the write is done all the same, and the lock is never left held.
+
+A transaction is one visit to a worker thread. SQLAlchemy's asyncio engine makes one for
+every statement, nine to thirty for a turn, each of which waits for a core while the model
+has them all.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from bot.errors import DataError
-from bot.history.engines import Engines
+from bot.history.engines import NUM_READERS, Engines
 from bot.history.failures import translated
 from bot.history.upkeep import truncate_log
 
@@ -49,7 +54,8 @@ class Database:
         self._reading = engines.reading
         self._waiting: asyncio.Queue[_Write | None] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write_all(), name="history writer")
-        self._reads: set[asyncio.Task[Any]] = set()
+        self._write_worker = ThreadPoolExecutor(1, "parley-writer")
+        self._read_workers = ThreadPoolExecutor(NUM_READERS, "parley-reader")
         self._is_closing = False
         self._has_remains = False
 
@@ -68,19 +74,23 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a snapshot of what is committed, without waiting for the writer."""
         self._refuse_when_closed()
-        task = asyncio.create_task(self._read(work))
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
-        return await asyncio.shield(task)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._read_workers, self._run, self._reading, work)
 
     async def close(self) -> None:
         """Commit what waits, then let go of the file."""
         if not self._is_closing:
             self._is_closing = True
             self._waiting.put_nowait(None)
-        await asyncio.wait({self._writer, *self._reads})
-        await self._reading.dispose()
-        await self._writing.dispose()
+        await asyncio.wait({self._writer})
+        await asyncio.to_thread(self._let_go)
+
+    def _let_go(self) -> None:
+        """Blocking: what is being read is read to its end."""
+        self._read_workers.shutdown()
+        self._write_worker.shutdown()
+        self._reading.dispose()
+        self._writing.dispose()
 
     async def _submit(self, work: Callable[[Connection], T], *, erases: bool) -> T:
         self._refuse_when_closed()
@@ -92,10 +102,10 @@ class Database:
         if self._is_closing or self._writer.done():
             raise DataError(_CLOSED)
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        with translated(self._path):
-            async with self._reading.begin() as connection:
-                return await connection.run_sync(work)
+    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        """One transaction, for a worker thread."""
+        with translated(self._path), engine.begin() as connection:
+            return work(connection)
 
     async def _write_all(self) -> None:
         batch: list[_Write] = []
@@ -109,12 +119,16 @@ class Database:
             self._disappoint(batch)
 
     def _disappoint(self, batch: list[_Write]) -> None:
-        """The writer was cancelled from outside: nobody shall wait for it for ever."""
+        """The writer was cancelled from outside: nobody shall wait for it for ever.
+
+        The worker may be at work on ``batch`` still, and will commit it.
+        """
+        disappointed: list[_Write | None] = [*batch]
         while not self._waiting.empty():
-            if (write := self._waiting.get_nowait()) is not None:
-                batch.append(write)
-        for write in batch:
-            write.settle(DataError(_CLOSED))
+            disappointed.append(self._waiting.get_nowait())
+        for write in disappointed:
+            if write is not None:
+                write.settle(DataError(_CLOSED))
 
     async def _next_batch(self) -> list[_Write]:
         """All that wait, at least one; none when the last was taken and we are closing."""
@@ -140,12 +154,16 @@ class Database:
         return [outcome for write in batch for outcome in await self._commit([write])]
 
     async def _transact(self, batch: list[_Write]) -> list[Any]:
-        with translated(self._path):
-            async with self._writing.begin() as connection:
-                return await connection.run_sync(lambda sync: [write.work(sync) for write in batch])
+        return await self._in_writer(
+            self._run, self._writing, lambda connection: [w.work(connection) for w in batch]
+        )
 
     async def _clear_log(self, batch: list[_Write]) -> None:
         """Where a reader is in the way, it is tried again after the next batch."""
         self._has_remains |= any(write.erases for write in batch)
         if self._has_remains:
-            self._has_remains = not await asyncio.to_thread(truncate_log, self._path)
+            self._has_remains = not await self._in_writer(truncate_log, self._path)
+
+    async def _in_writer(self, function: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_worker, function, *arguments)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]
+NUM_READERS = 4
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock that another program holds."""
 
@@ -37,30 +37,29 @@ class Engines:
     """``writing`` has one connection; ``reading`` some that cannot write."""
 
     path: Path
-    writing: AsyncEngine
-    reading: AsyncEngine
+    writing: Engine
+    reading: Engine
 
 
 def running_engines(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> Engines:
     """Looks at the file system, as making an engine does: for a worker thread."""
     return Engines(
         path=path,
-        writing=_async_engine(path, busy_timeout, 1, "BEGIN IMMEDIATE", _PRAGMAS),
-        reading=_async_engine(path, busy_timeout, 4, "BEGIN", (*_PRAGMAS, "query_only=ON")),
+        writing=_engine(path, busy_timeout, 1, "BEGIN IMMEDIATE", _PRAGMAS),
+        reading=_engine(path, busy_timeout, NUM_READERS, "BEGIN", (*_PRAGMAS, "query_only=ON")),
     )
 
 
-def _async_engine(
+def _engine(
     path: Path, busy_timeout: float, size: int, begin: Begin, pragmas: tuple[str, ...]
-) -> AsyncEngine:
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
+) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
         pool_size=size,
         max_overflow=0,
         connect_args=_connect_args(busy_timeout),
     )
-    _prepare(engine.sync_engine, begin, pragmas)
-    return engine
+    return _prepare(engine, begin, pragmas)
 
 
 def _connect_args(busy_timeout: float) -> dict[str, Any]:

@@ -65,8 +65,10 @@ def workspace() -> FakeSlack:
 
 
 def settings(slack: FakeSlack) -> dict[str, str]:
-    """What Parley needs to serve this workspace."""
+    """What Parley needs to serve this workspace, where nobody has asked too much."""
     return {
+        "PARLEY_MAX_IN_FLIGHT": "100",
+        "PARLEY_PER_MINUTE": "1000",
         "SLACK_BOT_TOKEN": TOKEN,
         "SLACK_SIGNING_SECRET": SECRET,
         "SLACK_API_URL": slack.api_url,

@@ -84,7 +84,7 @@ async def _pause_next_statement(
     await store.database.write(install)
 
 
-async def test_a_writer_that_was_killed_leaves_the_file_to_the_next(
+async def test_a_writer_that_was_killed_writes_what_it_had_begun_and_frees_the_file(
     sql_store: SqlThreadStore, path: Path
 ) -> None:
     started, may_go_on = threading.Event(), threading.Event()
@@ -102,7 +102,8 @@ async def test_a_writer_that_was_killed_leaves_the_file_to_the_next(
             await question
 
     store = await open_store(f"sqlite:///{path}", FakeClock())
-    assert (await accepted(store, ask("3"))).number == 1
+    assert (await accepted(store, ask("3"))).number == 2
+    assert await store.accept(ask("1")) is None
     await store.close()
 
 
