@@ -8,9 +8,13 @@ used first, and a shared prompt never before its users.
 from __future__ import annotations
 
 from bot.inference.kv import KVPool
-from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Residents
+from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Residents, common_length
 from bot.inference.sequence import Action, Opening, Release, Sequence, Share, Trim
 
+_MIN_COMMON = 16
+"""Tokens that two questions must begin with alike for the second to share them."""
+_MAX_COMMON = 16
+"""Beginnings that were once alike, kept while nobody uses them."""
 _IDLE_SHARE = 4
 """Idle threads keep a quarter of the pool; the one used last stays, however long."""
 
@@ -22,6 +26,7 @@ class Cells:
         self._pool = KVPool(num_cells, num_slots)
         self._residents = Residents()
         self._prefixes = Prefixes()
+        self._seated: dict[int, Sequence] = {}
         self._actions: list[Action] = []
         self._reuse = reuse
         self._found: tuple[tuple[int, int, int], tuple[Resident, int] | None] | None = None
@@ -47,9 +52,11 @@ class Cells:
         self._pool.grow(sequence.seat, num_tokens)
 
     def must_wait(self, sequence: Sequence) -> bool:
-        """Whether somebody evaluates this very system prompt just now."""
+        """Whether somebody evaluates just now what this one begins with, too."""
         prompt = self._system_prompt(sequence)
-        return bool(prompt) and self._prefixes.is_pending(sequence.scope, prompt)
+        if prompt:
+            return self._prefixes.is_pending(sequence.scope, prompt)
+        return any(s.num_cached < common for s, common in self._twins(sequence))
 
     def num_needed(self, sequence: Sequence) -> int:
         """Cells that the sequence takes beyond what it finds."""
@@ -72,6 +79,7 @@ class Cells:
 
     def seat(self, sequence: Sequence, num_cells: int) -> None:
         """Give it a slot with what can be found of it, and ``num_cells`` free if possible."""
+        self._share_beginning(sequence)
         found = self._find(sequence)
         self.make_room(num_cells, keep=found[0] if found else None)
         if found and found[0] in self._residents:
@@ -79,6 +87,7 @@ class Cells:
         else:
             self._release_older(sequence)
             self._begin(sequence, *(found or (None, 0)))
+        self._seated[sequence.id] = sequence
         generated = sequence.tokens[sequence.num_prompt :]
         self._actions.append(Opening(sequence.seat, sequence.sampling, generated))
 
@@ -92,13 +101,11 @@ class Cells:
         if not (self._pool.has_slot or self.evict()):
             self._prefixes.give_up(sequence.id)
             return
-        slot = self._pool.take()
-        self._pool.hand_over(sequence.seat, slot, len(prompt))
-        self._actions.append(Share(sequence.seat, slot, len(prompt)))
-        self._prefixes.add(Resident(slot, sequence.scope, None, prompt))
+        self._hand_over(sequence, prompt)
 
     def leave(self, sequence: Sequence) -> None:
         """It gives up its slot; its cells are gone."""
+        del self._seated[sequence.id]
         self._prefixes.give_up(sequence.id)
         self._release(sequence.seat)
         sequence.slot = None
@@ -108,6 +115,7 @@ class Cells:
         if not self._reuse or sequence.num_cached < MIN_PREFIX:
             self.leave(sequence)
             return
+        del self._seated[sequence.id]
         self._prefixes.give_up(sequence.id)
         slot, num_tokens = sequence.seat, sequence.num_cached
         self._pool.trim(slot, num_tokens)  # a step under way may have added more
@@ -140,17 +148,61 @@ class Cells:
 
     def _search(self, sequence: Sequence) -> tuple[Resident, int] | None:
         """One token at least is left to evaluate: without it there is nothing to sample from."""
-        prompt = self._system_prompt(sequence)
-        prefix = self._prefixes.find(sequence.scope, prompt) if prompt else None
+        prefix = self._shared(sequence)
         match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
         best = max(
-            [m for m in (match, (prefix, len(prompt)) if prefix else None) if m],
+            [m for m in (match, (prefix, len(prefix.tokens)) if prefix else None) if m],
             key=lambda pair: pair[1],
             default=None,
         )
-        if best is None or best[1] < MIN_PREFIX:
+        if best is None or best[1] < _MIN_COMMON:
             return None
         return best[0], min(best[1], len(sequence.tokens) - 1)
+
+    def _shared(self, sequence: Sequence) -> Resident | None:
+        prompt = self._system_prompt(sequence)
+        if prompt:
+            return self._prefixes.find(sequence.scope, prompt)
+        return self._prefixes.find_longest(sequence.scope, sequence.tokens)
+
+    def _twins(self, sequence: Sequence) -> list[tuple[Sequence, int]]:
+        """Who has a seat, shares nothing, and begins alike; with the number of tokens."""
+        if not self._reuse:
+            return []
+        alone = (
+            s
+            for s in self._seated.values()
+            if s.scope == sequence.scope
+            and not self._system_prompt(s)
+            and not self._pool.num_shared(s.seat)
+        )
+        pairs = ((s, common_length(s.tokens[: s.num_prompt], sequence.tokens)) for s in alone)
+        return [(twin, common) for twin, common in pairs if common >= _MIN_COMMON]
+
+    def _share_beginning(self, sequence: Sequence) -> None:
+        """What the sequence begins with is evaluated in another's seat: give it to both."""
+        found = self._find(sequence)
+        least = found[1] + _MIN_COMMON if found else _MIN_COMMON
+        if self._system_prompt(sequence):
+            return
+        twins = [pair for pair in self._twins(sequence) if least <= pair[1] <= pair[0].num_cached]
+        if twins and self._pool.has_slot:
+            twin, common = max(twins, key=lambda pair: pair[1])
+            common = min(common, len(sequence.tokens) - 1)
+            self._hand_over(twin, sequence.tokens[:common], is_common=True)
+            self._let_old_beginnings_go()
+
+    def _hand_over(self, sequence: Sequence, tokens: list[int], *, is_common: bool = False) -> None:
+        """Its first cells become a shared prefix, in a slot of their own."""
+        slot = self._pool.take()
+        self._pool.hand_over(sequence.seat, slot, len(tokens))
+        self._actions.append(Share(sequence.seat, slot, len(tokens)))
+        self._prefixes.add(Resident(slot, sequence.scope, None, tokens, is_common=is_common))
+
+    def _let_old_beginnings_go(self) -> None:
+        unused = [p for p in self._prefixes if p.is_common and not self._pool.num_users(p.slot)]
+        for prefix in unused[:-_MAX_COMMON]:
+            self._drop(prefix)
 
     def _resume(self, sequence: Sequence, resident: Resident, num_tokens: int) -> None:
         self._residents.remove(resident)

@@ -11,13 +11,17 @@ MIN_PREFIX = 32
 
 @dataclass(slots=True, eq=False)
 class Resident:
-    """The evaluated ``tokens`` of ``slot``, used last at ``tick`` (a count of admissions)."""
+    """The evaluated ``tokens`` of ``slot``, used last at ``tick`` (a count of admissions).
+
+    ``is_common``: not a system prompt, only what two questions happened to begin with.
+    """
 
     slot: int
     scope: str
     thread: str | None
     tokens: list[int]
     tick: int = 0
+    is_common: bool = False
 
 
 def common_length(one: list[int], other: list[int]) -> int:
@@ -109,6 +113,16 @@ class Prefixes:
             self._tick += 1
             found.tick = self._tick
         return found
+
+    def find_longest(self, scope: str, tokens: list[int]) -> Resident | None:
+        """The longest that ``tokens`` begin with."""
+        fitting = (
+            prefix.tokens
+            for prefix in self._ready.values()
+            if prefix.scope == scope and prefix.tokens == tokens[: len(prefix.tokens)]
+        )
+        longest = max(fitting, key=len, default=None)
+        return None if longest is None else self.find(scope, longest)
 
     def add(self, resident: Resident) -> None:
         self.num_changes += 1

@@ -52,8 +52,10 @@ class Engine:
         self.policy.apply(step, self.model.run(step), self.model.is_end)
         return True
 
-    def ask(self, text: str, thread: str | None = None, scope: str = "") -> Sequence:
-        sequence = self.sequence(text, thread=thread, scope=scope)
+    def ask(
+        self, text: str, thread: str | None = None, scope: str = "", system: str = SYSTEM
+    ) -> Sequence:
+        sequence = self.sequence(text, system=system, thread=thread, scope=scope)
         self.policy.add(sequence)
         while not sequence.is_finished:
             assert self.step()
@@ -100,6 +102,38 @@ def test_a_thread_goes_on_from_its_own_cells() -> None:
     assert second.num_shared == len(SYSTEM)
     assert second.num_shared + second.num_resumed == first.num_cached
     assert said(second) == script(prompt_of(second))
+
+
+def test_questions_that_begin_alike_share_their_beginning_at_once_and_later() -> None:
+    engine = Engine()
+    asked = [
+        engine.sequence(f"Write a story with these words: {words}", system="", person=words)
+        for words in ("harbour and lantern", "copper", "meadow")
+    ]
+    for sequence in asked:
+        engine.policy.add(sequence)
+    while engine.step():
+        pass
+    later = engine.ask("Write a story with these words: orchard", thread="later", system="")
+    common = len("Write a story with these words: ")
+    assert [s.num_shared for s in asked] == [0, common, common]
+    assert later.num_shared == common
+    assert all(said(s) == script(prompt_of(s)) for s in (*asked, later))
+
+
+def test_only_the_last_common_beginnings_are_kept() -> None:
+    engine = Engine(slots=64)
+    for number in range(40):
+        beginning = f"{number:02} {'x' * 17}"
+        both = [engine.sequence(beginning + ending, system="") for ending in "?!"]
+        for sequence in both:
+            engine.policy.add(sequence)
+        while both[1].num_generated < 1:
+            engine.step()
+        for sequence in both:
+            engine.policy.finish(sequence, FinishReason.CANCELLED)
+    engine.step()
+    assert engine.policy.num_cells_used == engine.model.num_used == 17 * len(beginning)
 
 
 def test_an_edited_question_keeps_the_cells_up_to_the_fork() -> None:
@@ -205,11 +239,14 @@ class _Ask:
     cancel_at: int | None
 
 
+BEGINNINGS = st.sampled_from(["", "c" * 20, "c" * 20 + "d" * 20])
 ASKS = st.lists(
     st.builds(
         _Ask,
         at=st.integers(0, 40),
-        text=st.text("ab", min_size=1, max_size=60),
+        text=BEGINNINGS.flatmap(
+            lambda first: st.text("ab", min_size=1, max_size=60).map(first.__add__)
+        ),
         system=st.sampled_from(["", SYSTEM[:33], SYSTEM]),
         thread=st.none() | st.sampled_from("tuv"),
         scope=st.sampled_from("xy"),
