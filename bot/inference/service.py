@@ -39,19 +39,23 @@ logger = logging.getLogger(__name__)
 
 _MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
 _SMOOTHING = 0.2
+_DELTA_SECONDS = 0.05
+"""A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
+reads each delta does so on the cores that the model computes on."""
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
 
 @dataclass(slots=True)
 class _Reply:
-    """A sequence with the text that came of it. ``accepted_at`` in monotonic seconds."""
+    """A sequence with the text that came of it; times in monotonic seconds."""
 
     sequence: Sequence
     stream: GenerationStream
     text: TextStream
     accepted_at: float
     num_shown: int = 0
+    shown_at: float = 0.0
     queued: Queued | None = field(default=None)
 
     @property
@@ -203,15 +207,19 @@ class InferenceService:
     def _publish(self) -> None:
         """Pass on what the last step said; one callback for the whole step."""
         advanced, self._advanced = self._advanced, []
+        now = time.monotonic()
         for sequence in advanced:
             reply = self._replies.get(sequence.id)
-            if reply is not None:
-                self._show(reply)
+            if reply is None:
+                continue
+            if sequence.is_finished or now >= reply.shown_at + _DELTA_SECONDS:
+                self._show(reply, now)
 
-    def _show(self, reply: _Reply) -> None:
+    def _show(self, reply: _Reply, now: float) -> None:
         sequence = reply.sequence
         if reply.num_shown == 0:
-            self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
+            self._metrics.first_token.observe(now - reply.accepted_at)
+        reply.shown_at = now
         said = sequence.tokens[sequence.num_prompt + reply.num_shown :]
         reply.num_shown += len(said)
         text = "".join([reply.text.feed(self._model.piece(token)) for token in said])

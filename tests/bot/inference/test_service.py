@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -235,6 +237,25 @@ async def test_a_slow_reader_gets_what_was_missed_in_one_piece() -> None:
         stream = await service.generate(request())
         await until(lambda: stream.is_finished)
         assert [event async for event in stream][:1] == [Delta("a long reply")]
+
+
+async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = SimpleNamespace(monotonic=lambda: 100.0, perf_counter=time.perf_counter)
+    monkeypatch.setattr("bot.inference.service.time", stopped)
+    model = FakeModel(lambda _: "Hello", stepwise=True)
+    async with engine(model) as service:
+        stream = await service.generate(request())
+        reading = asyncio.create_task(_pieces(stream))
+        for num_steps in range(1, 8):
+            model.allow(1)
+            await until(lambda done=num_steps: len(model.steps) >= done)  # type: ignore[misc]
+        assert await reading == ["H", "ello"]
+
+
+async def _pieces(stream: GenerationStream) -> list[str]:
+    return [event.text async for event in stream if isinstance(event, Delta)]
 
 
 async def test_closing_ends_every_stream_and_the_model() -> None:
