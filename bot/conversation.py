@@ -99,6 +99,7 @@ class ConversationService:
             self._turns.lanes.tasks,
             self._notices.tasks,
             self._runner.closing.tasks,
+            self._runner.closing.warming,
         ):
             await tasks.cancel()
 

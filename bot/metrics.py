@@ -36,6 +36,12 @@ class Metrics:
         self.preempted = Counter(
             "parley_preempted", "Sequences sent back to the queue for room.", registry=r
         )
+        self.overtaken = Counter(
+            "parley_overtaken", "Waiting sequences passed by one that needs less.", registry=r
+        )
+        self.warmed = Counter(
+            "parley_warmed", "Prompts evaluated before they are asked for.", registry=r
+        )
         self.cancelled = Counter("parley_cancelled", "Generations cancelled.", registry=r)
         self.engine_restarts = Counter(
             "parley_engine_restarts", "Times the engine loop was restarted.", registry=r

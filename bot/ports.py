@@ -269,6 +269,16 @@ class TextGenerator(Protocol):
         ...
 
 
+@runtime_checkable
+class Warming(Protocol):
+    """A ``TextGenerator`` that can read ahead."""
+
+    async def warm(self, request: GenerationRequest) -> None:
+        """Evaluate the prompt when nobody waits, so that its thread's next question starts at
+        once; returns when that is done or was given up. Raises ``EngineFailed``."""
+        ...
+
+
 class ThreadStore(Protocol):
     """Threads and turns on disk. Every write is committed when its method returns.
 

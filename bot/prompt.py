@@ -91,6 +91,12 @@ async def trim(
     return thread.number(min(start, thread.num_turns - 1))
 
 
+def told(personality: Personality, turns: Sequence[Turn]) -> tuple[ChatMessage, ...]:
+    """What the next prompt of a thread begins with, whatever is asked."""
+    exchanges = _exchanges(turns, None)
+    return (_system(personality), *(m for each in exchanges for m in each.messages()))
+
+
 async def check_prompts(
     generator: TextGenerator,
     personalities: Sequence[Personality],

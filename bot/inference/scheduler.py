@@ -3,13 +3,16 @@
 Decode tokens come first, then prefill chunks up to ``prefill_tokens``, so that a long
 prompt never freezes running replies. Admission is fair to people, not to requests: a
 person's n-th waiting request stands in the n-th round (start-time fair queueing), and
-rounds are served in order of arrival.
+rounds are served in order of arrival. Prompts are read one after another, so that first
+answers start early; one that is less than half as long overtakes, and what is read longest
+keeps a share of every step. Background work comes last in everything.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
@@ -18,10 +21,19 @@ from bot.types import FinishReason
 
 _HEADROOM = 32
 """Cells kept free per running sequence when another is admitted: room to grow a while."""
+_ELDEST_SHARE = 4
+"""Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""
+_MAX_OVERTAKEN = 16
+"""So many may pass somebody for whom there is no room yet; then everybody waits."""
+_NUM_CANDIDATES = 8
 
 
-def _rank(sequence: Sequence) -> tuple[int, int]:
-    return sequence.ticket, sequence.id
+def _rank(sequence: Sequence) -> tuple[bool, int, int]:
+    return sequence.is_background, sequence.ticket, sequence.id
+
+
+def _by_length(sequence: Sequence) -> tuple[bool, int]:
+    return sequence.is_background, sequence.num_pending
 
 
 class Scheduler:
@@ -42,7 +54,7 @@ class Scheduler:
         self.max_waiting = max_waiting
         self.max_batch = max_batch
         self.prefill_tokens = max_batch
-        self.num_preempted = 0
+        self.num_preempted = self.num_overtaken = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse = reuse
         self._cells = self._new_cells()
@@ -97,6 +109,7 @@ class Scheduler:
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""
+        self._make_place_for_people()
         self._make_room_to_decode()
         chunks = [self._chunk(s, 1) for s in self._running if s.status is Status.DECODE]
         self._admit_and_prefill(chunks, min(self.prefill_tokens, self.max_batch - len(chunks)))
@@ -160,17 +173,63 @@ class Scheduler:
         if is_end(token):
             self.finish(sequence, FinishReason.STOP)
             return
+        if sequence.max_tokens == 0:  # only to be evaluated
+            self.finish(sequence, FinishReason.LENGTH)
+            return
         sequence.tokens.append(token)
         if sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)
 
     def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> None:
-        for sequence in self._running:
-            if sequence.status is Status.PREFILL:
-                budget -= self._prefill(sequence, chunks, budget)
-        while budget > 0 and self._waiting and self._admit(self._waiting[0]):
-            sequence = self._waiting.pop(0)
-            budget -= self._prefill(sequence, chunks, budget)
+        eldest = next(iter(self._reading()), None)
+        spared = budget // _ELDEST_SHARE if eldest else 0
+        for sequence in self._readers() if budget > 0 else ():
+            if sequence is eldest:
+                spared = 0
+            budget -= self._prefill(sequence, chunks, budget - spared)
+            if budget <= spared:
+                break
+        if eldest and spared:
+            self._prefill(eldest, chunks, budget)
+
+    def _readers(self) -> Iterator[Sequence]:
+        """Who reads, the shortest first; whoever waits is admitted when their turn comes."""
+        reading = sorted(self._reading(), key=_by_length)
+        while True:
+            admitted = self._admit_next(shorter_than=reading[0] if reading else None)
+            if admitted is None and not reading:
+                return
+            yield admitted or reading.pop(0)
+
+    def _reading(self) -> list[Sequence]:
+        """Oldest first, background last."""
+        reading = [s for s in self._running if s.status is Status.PREFILL]
+        return sorted(reading, key=lambda s: s.is_background)
+
+    def _admit_next(self, shorter_than: Sequence | None) -> Sequence | None:
+        """Where there is no room for the first in line, some may pass that need less."""
+        passed: list[Sequence] = []
+        for sequence in islice(self._waiting, _NUM_CANDIDATES):
+            if shorter_than is not None and not self._overtakes(sequence, shorter_than):
+                return None
+            if self._admit(sequence):
+                self._pass(sequence, passed)
+                return sequence
+            if sequence.num_overtaken >= _MAX_OVERTAKEN:
+                return None
+            passed.append(sequence)
+        return None
+
+    def _pass(self, sequence: Sequence, passed: list[Sequence]) -> None:
+        self._waiting.remove(sequence)
+        for other in passed:
+            other.num_overtaken += 1
+        self.num_overtaken += len(passed)
+
+    def _overtakes(self, sequence: Sequence, other: Sequence) -> bool:
+        if sequence.is_background != other.is_background:
+            return other.is_background
+        return 2 * self._cells.num_needed(sequence) < other.num_pending
 
     def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
         wanted = min(budget, sequence.num_pending)
@@ -200,6 +259,14 @@ class Scheduler:
         self._running.append(sequence)
         self._round = max(self._round, sequence.ticket)
         return True
+
+    def _make_place_for_people(self) -> None:
+        """Background work gives its place to them, before the step takes it in."""
+        is_full = len(self._running) >= self.max_running
+        if is_full and self._waiting and not self._waiting[0].is_background:
+            background = [s for s in self._running if s.is_background]
+            if background:
+                self._preempt(background[-1])
 
     def _make_room_to_decode(self) -> None:
         self._cells.make_room(self._num_decoding())

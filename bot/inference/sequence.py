@@ -24,8 +24,9 @@ class Sequence:
     ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
     the last. The first ``num_prefix`` are a system prompt that others may share. ``scope``
     bounds who may reuse whose cells; ``thread`` is who speaks again. ``ticket`` orders
-    admission (see Scheduler). ``num_shared`` and ``num_resumed`` count the prompt tokens
-    that were found in a shared prefix and in the thread's own cells.
+    admission (see Scheduler), and ``num_overtaken`` others were admitted before it. ``num_shared``
+    and ``num_resumed`` count the prompt tokens that were found in a shared prefix and in the
+    thread's own cells. With ``max_tokens`` 0 the prompt is only evaluated, for later.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Sequence:
     scope: str = ""
     thread: str | None = None
     num_prefix: int = 0
+    is_background: bool = False
     num_prompt: int = field(init=False)
     num_cached: int = 0
     num_shared: int = 0
@@ -43,6 +45,7 @@ class Sequence:
     slot: int | None = None
     status: Status = Status.WAITING
     ticket: int = 0
+    num_overtaken: int = 0
     finish_reason: FinishReason | None = None
 
     def __post_init__(self) -> None:

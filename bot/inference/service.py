@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -86,7 +86,7 @@ class InferenceService:
         self._replies: dict[int, _Reply] = {}
         self._advanced: list[Sequence] = []
         self._num_accepted = 0
-        self._num_preempted = 0
+        self._num_preempted = self._num_overtaken = 0
         self._mean_seconds = 2.0
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
         self._needs_reset = False
@@ -129,12 +129,39 @@ class InferenceService:
         tokens, num_prefix = await self._encode(request.messages)
         if len(tokens) >= self.window:
             raise PromptTooLong(len(tokens), self.window - 1)
-        reply = self._new_reply(request, tokens, num_prefix)
+        self._end_warming(request)
+        return self._queue(self._new_reply(request, tokens, num_prefix))
+
+    async def warm(self, request: GenerationRequest) -> None:
+        """See ``bot.ports.Warming``; does nothing where there is no room in the queue."""
+        tokens, num_prefix = await self._encode(request.messages)
+        if len(tokens) >= self.window or self._scheduler.is_full:
+            return
+        reply = self._new_reply(replace(request, max_tokens=0), tokens, num_prefix)
+        reply.sequence.is_background = True
+        self._metrics.warmed.inc()
+        stream = self._queue(reply)
+        try:
+            async for _ in stream:
+                pass
+        finally:
+            stream.cancel()
+
+    def _queue(self, reply: _Reply) -> GenerationStream:
         self._scheduler.add(reply.sequence, retry_after=self._estimate(self.num_waiting))
         self._replies[reply.sequence.id] = reply
         self._tell_places()
         self._work.set()
         return reply.stream
+
+    def _end_warming(self, request: GenerationRequest) -> None:
+        """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""
+        for reply in list(self._replies.values()):
+            sequence = reply.sequence
+            is_same = (sequence.scope, sequence.thread) == (request.scope, request.thread)
+            if sequence.is_background and is_same:
+                self._scheduler.finish(sequence, FinishReason.CANCELLED)
+                self._conclude(reply)
 
     def _new_reply(self, request: GenerationRequest, tokens: list[int], num_prefix: int) -> _Reply:
         self._num_accepted += 1
@@ -217,10 +244,10 @@ class InferenceService:
 
     def _show(self, reply: _Reply, now: float) -> None:
         sequence = reply.sequence
-        if reply.num_shown == 0:
+        said = sequence.tokens[sequence.num_prompt + reply.num_shown :]
+        if said and reply.num_shown == 0:
             self._metrics.first_token.observe(now - reply.accepted_at)
         reply.shown_at = now
-        said = sequence.tokens[sequence.num_prompt + reply.num_shown :]
         reply.num_shown += len(said)
         text = "".join([reply.text.feed(self._model.piece(token)) for token in said])
         if text:
@@ -242,7 +269,7 @@ class InferenceService:
         self._metrics.completion_tokens.inc(reply.sequence.num_generated)
         self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
         self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
-        if reason is not FinishReason.CANCELLED:
+        if reason is not FinishReason.CANCELLED and not reply.sequence.is_background:
             seconds = time.monotonic() - reply.accepted_at
             self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
 
@@ -253,6 +280,9 @@ class InferenceService:
         preempted = self._scheduler.num_preempted - self._num_preempted
         self._num_preempted += preempted
         self._metrics.preempted.inc(preempted)
+        overtaken = self._scheduler.num_overtaken - self._num_overtaken
+        self._num_overtaken += overtaken
+        self._metrics.overtaken.inc(overtaken)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
         self._metrics.resident_threads.set(self._scheduler.num_residents)

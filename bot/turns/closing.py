@@ -6,11 +6,13 @@ import logging
 
 from bot import prompt
 from bot.errors import ParleyError, StorageFull
+from bot.ports import Warming
 from bot.tasks import TaskSet
 from bot.turns.controls import conclude
 from bot.turns.ending import Ending
 from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts
+from bot.types import GenerationRequest, Personality, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ class Closing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.tasks = TaskSet(parts.clock)
+        self.warming = TaskSet(parts.clock)
 
     async def finish(self, live: LiveTurn, ending: Ending) -> None:
         """Nothing of a forgotten turn is kept."""
@@ -56,14 +59,30 @@ class Closing:
         """Drop old turns in one big step now, so that the next question finds room."""
         parts = self._parts
         turns = [turn for turn in await parts.store.turns(live.place) if turn.state.is_finished]
+        personality = await parts.personality_of(live.place)
         try:
             number = await prompt.trim(
-                parts.generator,
-                await parts.personality_of(live.place),
-                turns,
-                max_tokens=parts.rules.max_tokens,
+                parts.generator, personality, turns, max_tokens=parts.rules.max_tokens
             )
-            if number is not None:
-                await parts.store.keep_from(live.place, number)
+            if number is None:
+                return
+            await parts.store.keep_from(live.place, number)
+            kept = [turn for turn in turns if turn.number >= number]
+            self.warming.spawn(self._warm(live, personality, kept))
         except ParleyError as error:
             logger.warning("a thread could not be trimmed: %s", error)
+
+    async def _warm(self, live: LiveTurn, personality: Personality, kept: list[Turn]) -> None:
+        """What is kept stands at other positions now: evaluate it before it is asked for."""
+        generator = self._parts.generator
+        if isinstance(generator, Warming):
+            request = GenerationRequest(
+                messages=prompt.told(personality, kept),
+                person=live.turn.person.id,
+                thread=str(live.place),
+                scope=live.place.workspace_form,
+            )
+            try:
+                await generator.warm(request)
+            except ParleyError as error:
+                logger.warning("a thread could not be read ahead: %s", error)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed, NotPermitted, QueueFull, StorageFull
-from bot.types import FinishReason, Limits, RateRule, TurnState
+from bot.types import ChatMessage, FinishReason, GenerationRequest, Limits, RateRule, TurnState
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform
@@ -233,6 +233,30 @@ async def test_a_thread_that_outgrows_the_window_keeps_being_answered(tmp_path: 
         kept = await talk.store.turns(place())
         assert len(kept) < 12
         assert len(talk.visible()) == 12
+
+
+class ReadingAhead(ScriptedGenerator):
+    """``read_ahead``: the messages of every call of ``warm``."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__(window)
+        self.read_ahead: list[tuple[ChatMessage, ...]] = []
+
+    async def warm(self, request: GenerationRequest) -> None:
+        self.read_ahead.append(request.messages)
+
+
+async def test_a_thread_cut_to_the_window_is_read_again_before_its_next_question(
+    tmp_path: Path,
+) -> None:
+    generator = ReadingAhead(window=400)
+    async with talking(tmp_path, generator=generator) as talk:
+        while not generator.read_ahead:
+            await talk.answered("Question " + "word " * 40, "word " * 20)
+            await talk.quiet()
+        [read_ahead] = generator.read_ahead
+        await talk.answered("And now?", "Well.")
+        assert generator.generations[-1].request.messages[:-1] == read_ahead
 
 
 async def test_describe_and_threads_tell_of_a_thread(talk: Talk) -> None:

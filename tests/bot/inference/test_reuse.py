@@ -235,6 +235,7 @@ class _Ask:
     thread: str | None
     scope: str
     limit: int
+    is_background: bool
     person: str
     cancel_at: int | None
 
@@ -250,7 +251,8 @@ ASKS = st.lists(
         system=st.sampled_from(["", SYSTEM[:33], SYSTEM]),
         thread=st.none() | st.sampled_from("tuv"),
         scope=st.sampled_from("xy"),
-        limit=st.integers(1, 15),
+        limit=st.integers(0, 15),
+        is_background=st.booleans(),
         person=st.sampled_from("klm"),
         cancel_at=st.none() | st.integers(0, 70),
     ),
@@ -274,6 +276,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     for tick in range(20_000):
         for ask, one in everyone:
             if ask.at == tick:
+                one.is_background = ask.is_background
                 policy.add(one)
         policy.prefill_tokens = share
         step = policy.plan()

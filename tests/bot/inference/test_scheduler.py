@@ -52,6 +52,86 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
     assert short.num_generated == 16
 
 
+def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
+    policy = scheduler(batch=200)
+    policy.prefill_tokens = 20
+    long, short = sequence(1, "z" * 400), sequence(2, "a" * 30)
+    policy.add(long)
+    advance(policy)
+    policy.add(short)
+    advance(policy)
+    assert (short.num_cached, long.num_cached) == (15, 25)
+    advance(policy)
+    assert short.status is Status.DECODE
+    assert long.num_cached == 30
+
+
+def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
+    policy = scheduler()
+    policy.prefill_tokens = 10
+    first, second = sequence(1, "z" * 40), sequence(2, "a" * 25)
+    policy.add(first)
+    policy.add(second)
+    for _ in range(4):
+        advance(policy)
+    assert (first.status, second.status) == (Status.DECODE, Status.WAITING)
+
+
+def test_a_long_prompt_is_read_to_its_end_however_many_short_ones_come() -> None:
+    policy = scheduler(batch=200)
+    policy.prefill_tokens = 20
+    long = sequence(0, "z" * 200)
+    policy.add(long)
+    for number in range(1, 100):
+        policy.add(sequence(number, "a" * 20, limit=1))
+        advance(policy)
+        if long.status is not Status.PREFILL:
+            break
+    assert number <= 40
+
+
+def test_who_needs_less_passes_somebody_for_whom_there_is_no_room_but_not_for_ever() -> None:
+    policy = scheduler(running=2, cells=300)
+    holder, big = sequence(0, "h" * 100, limit=150), sequence(1, "z" * 150)
+    policy.add(holder)
+    advance(policy)
+    policy.add(big)
+    for number in range(2, 40):
+        policy.add(sequence(number, "a", limit=1))
+    for _ in range(60):
+        advance(policy)
+    assert big.status is Status.WAITING
+    assert policy.num_overtaken == big.num_overtaken == 16
+    while not holder.is_finished:
+        advance(policy)
+    advance(policy)
+    assert big.status is not Status.WAITING
+
+
+def test_background_work_waits_for_people_and_gives_its_place_to_them() -> None:
+    policy = scheduler(running=1)
+    background = sequence(1, "b" * 10, limit=50)
+    background.is_background = True
+    policy.add(background)
+    advance(policy)
+    policy.add(sequence(2, person="ada"))
+    assert advance(policy).opens
+    assert background.status is Status.WAITING
+    policy.add(sequence(3, person="bob"))
+    assert [s.id for s in policy.waiting] == [3, 1]
+
+
+def test_a_prompt_that_is_only_evaluated_stays_for_its_thread() -> None:
+    policy = scheduler()
+    warming = sequence(1, "w" * 50, limit=0)
+    warming.thread = "t"
+    policy.add(warming)
+    advance(policy)
+    assert warming.finish_reason is FinishReason.LENGTH
+    assert warming.num_generated == 0
+    assert policy.num_residents == 1
+
+
 def test_decode_tokens_come_first_and_the_batch_is_never_exceeded() -> None:
     policy = scheduler(batch=8)
     for number in range(3):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -200,6 +201,43 @@ async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_els
         assert service.is_healthy
     assert model.num_resets == 1
     assert metrics.registry.get_sample_value("parley_engine_restarts_total") == 1
+
+
+def of_thread(text: str, thread: str = "t", person: str = "ada") -> GenerationRequest:
+    return replace(request(text, person=person), thread=thread)
+
+
+async def test_a_thread_that_was_read_ahead_starts_at_its_question() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _p: "fine")
+    async with engine(model, metrics) as service:
+        await service.warm(of_thread("x" * 50))
+        _, asked = await read(await service.generate(of_thread("x" * 50 + "y")))
+    assert asked.usage.cached_tokens == 50
+    assert metrics.registry.get_sample_value("parley_warmed_total") == 1
+    assert metrics.registry.get_sample_value("parley_first_token_seconds_count") == 1
+
+
+async def test_a_question_ends_the_reading_ahead_of_its_thread_and_goes_on_from_there() -> None:
+    model = FakeModel(lambda _p: "fine", stepwise=True)
+    async with engine(model) as service:
+        reading = asyncio.create_task(service.warm(of_thread("x" * 500)))
+        await until(lambda: service.num_running == 1)
+        model.allow(2)
+        await until(lambda: len(model.steps) == 2)
+        stream = await service.generate(of_thread("x" * 500 + "y"))
+        await reading
+        model.allow(100)
+        _, asked = await read(stream)
+    assert 0 < asked.usage.cached_tokens < 500
+
+
+async def test_reading_ahead_that_nobody_waits_for_any_more_ends() -> None:
+    model = FakeModel(stepwise=True)
+    async with engine(model) as service:
+        reading = asyncio.create_task(service.warm(of_thread("x" * 500)))
+        await until(lambda: service.num_running == 1)
+        reading.cancel()
+        await until(lambda: service.num_running == 0)
 
 
 async def test_the_second_turn_of_a_thread_evaluates_only_what_is_new() -> None:
