@@ -5,6 +5,11 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+_LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
+_CONTROLS = dict.fromkeys([*range(0x09), 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
+_PLAIN = {**_CONTROLS, **_LINE_ENDS}
+"""Lines end in one way only, whatever reads them, and nothing is invisible."""
+
 
 class TextStream:
     """Turns token bytes into text that may be shown.
@@ -22,7 +27,7 @@ class TextStream:
 
     def feed(self, piece: bytes) -> str:
         """Text that became certain with this token's bytes; often empty."""
-        text = self._decoder.decode(piece)
+        text = self._decoder.decode(piece).translate(_PLAIN)
         return self._release(text) if self._stop else text
 
     def flush(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import psutil
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from bot.settings.cores import usable_cores
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
@@ -30,7 +30,6 @@ from bot.web.gate import is_loopback
 
 SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
 DEFAULT_KV_TOKENS = 16_384
-_HAS_AFFINITY = hasattr(psutil.Process, "cpu_affinity")
 
 
 def _plain(value: object) -> str:
@@ -258,10 +257,7 @@ class Settings(Table):
     @property
     def num_threads(self) -> int:
         """CPU threads for the model: never more than this process may run on."""
-        if self.cpu_threads:
-            return self.cpu_threads
-        usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count()
-        return min(psutil.cpu_count(logical=False) or 1, usable or 1)
+        return self.cpu_threads or usable_cores()
 
     @property
     def is_on_loopback(self) -> bool:

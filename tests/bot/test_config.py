@@ -13,6 +13,7 @@ from bot.config import (
     without_effect,
 )
 from bot.errors import SettingsError
+from bot.settings.cores import usable_cores
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-2", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99yyyzzz85a5"}
 
@@ -313,6 +314,18 @@ def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
 def test_the_model_gets_no_more_threads_than_asked_for(tmp_path: Path) -> None:
     assert load_settings({"PARLEY_CPU_THREADS": "3"}, tmp_path).num_threads == 3
     assert load_settings({}, tmp_path).num_threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_most"),
+    [("100000 100000", 1), ("50000 100000", 1), ("max 100000", 10_000), ("nonsense", 10_000)],
+)
+def test_a_container_gets_threads_for_its_share_of_the_machine(
+    tmp_path: Path, limit: str, at_most: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(limit)
+    unlimited = usable_cores(tmp_path / "no such file")
+    assert usable_cores(tmp_path / "cpu.max") == min(unlimited, at_most)
 
 
 def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -> None:

@@ -60,3 +60,9 @@ def test_however_the_bytes_are_cut_the_text_is_the_same(
     shown += text.flush()
     found = [(at + len(s), at) for s in stops if (at := said.find(s)) >= 0]
     assert shown == said[: min(found)[1] if found else len(said)]
+
+
+def test_control_characters_do_not_reach_anybody_and_every_line_ends_alike() -> None:
+    stream = TextStream()
+    said = "".join(map(stream.feed, (b"a\r\nb\x1b[31mc", "\td\u2028e\x0bf\x00".encode())))
+    assert said == "a\nb[31mc\td\ne\nf"
