@@ -48,8 +48,9 @@ class Supervisor:
 
     async def _serve(self) -> None:
         async with self.adapter:
+            if self.state.status == "down":  # the first time the banner says so
+                logger.info("%s is connected again", self.adapter.name)
             self.state = AdapterState(self.adapter.name, "up")
-            logger.info("%s is connected", self.adapter.name)
             self.settled.set()
             await self.go.wait()
             began_at = self._clock.monotonic()
