@@ -43,11 +43,14 @@ _CONNECT_SECONDS = 15.0
 
 
 async def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT, drain, and return the exit code."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Serve until SIGTERM or SIGINT, drain until a second one, and return the exit code."""
+    stopping, hurrying = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (hurrying if stopping.is_set() else stopping).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     async with AsyncExitStack() as stack:
         app = App(settings, stack)
         starting = asyncio.create_task(app.start())
@@ -59,7 +62,7 @@ async def run(settings: Settings) -> int:
             return 0
         await starting
         await waiting
-        await app.drain()
+        await app.drain(hurrying)
     app.banner.stopped()
     return 0
 
@@ -113,10 +116,11 @@ class App:
         gc.collect()
         gc.freeze()  # what is here stays: a full collection over it took 100 ms of the event loop
 
-    async def drain(self) -> None:
+    async def drain(self, hurrying: asyncio.Event) -> None:
+        """Let replies come to their end, for a while; ``hurrying`` cuts that short."""
         self.banner.stopping(self._settings.drain_seconds)
         if self._service:
-            await self._service.drain(self._settings.drain_seconds)
+            await self._service.drain(self._settings.drain_seconds, hurrying)
 
     def _make_adapter(self, name: str) -> Adapter:
         def observe(method: str, status: str) -> None:

@@ -78,8 +78,8 @@ class ConversationService:
         """Take up what the last process left; returns once new questions line up behind."""
         await self._recovery.start()
 
-    async def drain(self, seconds: float) -> None:
-        """No turn begins any more; those under way get ``seconds`` to end.
+    async def drain(self, seconds: float, hurrying: asyncio.Event) -> None:
+        """No turn begins any more; those under way get ``seconds`` to end, or until ``hurrying``.
 
         What has not ended then is queued on disk again, its message left as it is.
         """
@@ -87,6 +87,8 @@ class ConversationService:
         self._completions.close()
         deadline = self._parts.clock.monotonic() + seconds
         while self._is_busy() and self._parts.clock.monotonic() < deadline:
+            if hurrying.is_set():
+                break
             await self._parts.clock.sleep(_DRAIN_CHECK)
         await self._turns.put_back()
 

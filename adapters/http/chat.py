@@ -124,6 +124,8 @@ def _finished(events: Sequence[GenerationEvent]) -> Finished | None:
 def _raise_failure(finished: Finished) -> None:
     if finished.reason is FinishReason.ERROR:
         raise EngineFailed(finished.detail or "The engine failed under this reply.")
+    if finished.reason is FinishReason.CANCELLED:  # not by the client, who would be gone
+        raise EngineFailed("Parley is stopping; please ask again in a moment.")
 
 
 async def _json_bytes(request: web.Request) -> bytes:

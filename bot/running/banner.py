@@ -50,7 +50,7 @@ class Banner:
 
     def stopping(self, seconds: float) -> None:
         self._console.print(
-            f"Stopping: replies under way get up to {seconds:.0f} s; "
+            f"Stopping: replies under way get up to {seconds:.0f} s (Ctrl-C again: none); "
             "what is left is finished at the next start."
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +182,7 @@ async def test_names_of_threads_live_under_the_key(talk: Talk) -> None:
 
 async def test_draining_lets_answers_end_and_begins_no_more(talk: Talk) -> None:
     generation = await talk.service.complete(HELLO)
-    await talk.service.drain(0)
+    await talk.service.drain(0, asyncio.Event())
     with pytest.raises(EngineFailed):
         await talk.service.complete(HELLO)
     scripted = talk.generator.generations[0]

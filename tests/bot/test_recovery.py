@@ -356,7 +356,7 @@ async def test_draining_lets_replies_end_and_begins_no_more(machine: Machine) ->
     question = await first.ask("One?")
     waiting = await first.ask("Two?")
     generation = await first.generation()
-    drain = asyncio.ensure_future(first.service.drain(15))
+    drain = asyncio.ensure_future(first.service.drain(15, asyncio.Event()))
     await first.quiet()
     late = await first.ask("Three?", thread="t2")
     generation.say("First.")
@@ -380,7 +380,7 @@ async def test_what_a_drain_cuts_off_is_queued_as_if_never_tried(machine: Machin
     await first.sees("Fir")
     waiting = await first.ask("Two?")
     await first.sees("Fir", "Next in this thread…")
-    drain = asyncio.ensure_future(first.service.drain(2))
+    drain = asyncio.ensure_future(first.service.drain(2, asyncio.Event()))
     await first.until(drain.done)
     await first.close()
     assert generation.is_cancelled
@@ -399,7 +399,7 @@ async def test_a_drain_does_not_wait_for_a_platform_that_is_out_of_reach(
     first.platform.fail("post", *[Unavailable("down", ambiguous=False)] * 1000)
     question = await first.ask("How are you?")
     began = machine.clock.monotonic()
-    drain = asyncio.ensure_future(first.service.drain(2))
+    drain = asyncio.ensure_future(first.service.drain(2, asyncio.Event()))
     await first.until(drain.done)
     await first.close()
     assert machine.clock.monotonic() - began < 15

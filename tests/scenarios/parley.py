@@ -70,11 +70,15 @@ class Parley:
         """SIGTERM; the exit code."""
         return await self._end(signal.SIGTERM)
 
-    async def _end(self, number: signal.Signals) -> int:
+    async def ended(self) -> int:
+        """Waits until it ends by itself; the exit code."""
+        return await self._end(None)
+
+    async def _end(self, number: signal.Signals | None) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        if process.returncode is None:
+        if number and process.returncode is None:
             process.send_signal(number)
         code = await process.wait()
         if self._reading:

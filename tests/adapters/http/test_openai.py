@@ -111,7 +111,6 @@ async def test_an_empty_answer_is_still_an_answer(serve: Serve, connect: Connect
         (FinishReason.STOP, "stop"),
         (FinishReason.LENGTH, "length"),
         (FinishReason.LOOPED, "length"),
-        (FinishReason.CANCELLED, "stop"),
     ],
 )
 async def test_the_end_of_the_text_is_explained(
@@ -121,6 +120,17 @@ async def test_the_end_of_the_text_is_explained(
     whole = await client.chat.completions.create(model=MODEL, messages=HI)
     assert whole.choices[0].finish_reason == told
     assert (await stream_all(client))[-1].choices[0].finish_reason == told
+
+
+async def test_a_reply_that_parley_itself_breaks_off_is_no_finished_one(
+    serve: Serve, connect: Connect
+) -> None:
+    broken_off = [Delta("x"), Finished(FinishReason.CANCELLED)]
+    client = connect(await serve(FakeConversations(broken_off)))
+    with pytest.raises(openai.InternalServerError, match="Parley is stopping"):
+        await client.chat.completions.create(model=MODEL, messages=HI)
+    with pytest.raises(openai.APIError, match="Parley is stopping"):
+        await stream_all(client)
 
 
 async def test_everything_the_program_set_reaches_the_engine(
