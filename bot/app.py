@@ -8,6 +8,7 @@ import importlib
 import signal
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 
 from adapters.http import openai
 from bot import __version__
@@ -22,7 +23,7 @@ from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
 from bot.inference.service import InferenceService
 from bot.lock import DataLock
 from bot.metrics import Metrics
-from bot.personality import PersonalityBook
+from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
@@ -96,9 +97,13 @@ class App:
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         server = await enter(self._make_server(adapters))
         self._engine = await enter(await self._load_engine())
-        await check_prompts(
-            self._engine, book.all(), folder=settings.personalities, max_tokens=settings.max_tokens
+        fits = partial(
+            check_prompts,
+            self._engine,
+            folder=settings.personalities,
+            max_tokens=settings.max_tokens,
         )
+        await fits(book.all())
         self._service = self._make_service(store, book, adapters)
         self._stack.push_async_callback(self._service.close)
         self._conversations.arrive(self._service)
@@ -107,7 +112,7 @@ class App:
         for supervisor in self._supervisors:
             supervisor.go.set()
         self._is_open = True
-        self._watch(store, book)
+        self._watch(store, book, fits)
         await asyncio.to_thread(lock.announce, server.url)
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(server.url)
@@ -205,8 +210,8 @@ class App:
             for task in late:
                 task.cancel()
 
-    def _watch(self, store: SqlThreadStore, book: PersonalityBook) -> None:
-        self._spawn(reread_personalities(book, self._clock), "parley-personalities")
+    def _watch(self, store: SqlThreadStore, book: PersonalityBook, fits: Check) -> None:
+        self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
         self._spawn(prune(store, self._settings.retention_days, self._clock), "parley-prune")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
 

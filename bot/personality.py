@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 from bot import front_matter
@@ -21,6 +21,9 @@ _FENCE = "---"
 
 _Stamps = dict[Path, tuple[int, int, int]]
 """What differs when a file was written, replaced, added or removed."""
+
+
+Check = Callable[[tuple[Personality, ...]], Awaitable[None]]
 
 
 class PersonalityBook:
@@ -55,21 +58,25 @@ class PersonalityBook:
             raise UnknownPersonality(name, self.names)
         return found
 
-    async def refresh(self) -> str | None:
+    async def refresh(self, check: Check | None = None) -> str | None:
         """Read the folder again if it changed; what to log if it is wrong now.
 
-        The set in use stays until the folder is right again. Said once per change.
+        ``check`` raises PersonalityError, too. The set in use stays until the folder is right
+        again. Said once per change.
         """
+        stamps = self._stamps
         try:
             stamps = await asyncio.to_thread(_stamps, self._folder)
             if stamps == self._stamps:
                 return None
-            self._stamps = stamps
-            self._personalities = await asyncio.to_thread(
-                _load, self._folder, stamps, self._default
-            )
+            read = await asyncio.to_thread(_load, self._folder, stamps, self._default)
+            if check:
+                await check(tuple(read.values()))
+            self._personalities = read
         except PersonalityError as error:
+            self._stamps = stamps
             return str(error)
+        self._stamps = stamps
         return None
 
 

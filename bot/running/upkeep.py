@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.errors import ParleyError
 from bot.metrics import Metrics
-from bot.personality import PersonalityBook
+from bot.personality import Check, PersonalityBook
 from bot.ports import Clock, ThreadStore
 
 logger = logging.getLogger(__name__)
@@ -17,11 +17,15 @@ _PRUNE_SECONDS = 3600.0
 _LAG_SECONDS = 0.25
 
 
-async def reread_personalities(book: PersonalityBook, clock: Clock) -> None:
+async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock) -> None:
     """A changed file counts from the next question on; a broken one leaves the old set."""
     while True:
         await clock.sleep(_REREAD_SECONDS)
-        problem = await book.refresh()
+        try:
+            problem = await book.refresh(check)
+        except ParleyError as error:  # the engine is away and cannot count: the next time
+            logger.debug("the personalities could not be checked: %s", error)
+            continue
         if problem:
             logger.warning("the personalities stay as they were: %s", problem)
 

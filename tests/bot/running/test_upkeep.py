@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +17,13 @@ from bot.errors import DataError
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.ports import ThreadStore
+from bot.prompt import check_prompts
 from bot.running.upkeep import measure_lag, prune, reread_personalities
-from bot.types import Place
+from bot.types import Personality, Place
 from tests.bot.talk import TalkClock, book, open_test_store
 from tests.contracts.store import accepted, answered, ask
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.generator import ScriptedGenerator
 
 HERE = Place("slack", "T1", "C1", "1700.1")
 DAY = 86_400.0
@@ -118,11 +121,15 @@ async def eventually(clock: FakeClock, text: str, caplog: pytest.LogCaptureFixtu
     raise AssertionError(caplog.text)
 
 
+async def all_fit(_: tuple[Personality, ...]) -> None:
+    """As with a model whose window holds any prompt."""
+
+
 async def test_a_changed_personality_counts_without_a_restart(
     folder: Path, personalities: PersonalityBook
 ) -> None:
     clock = FakeClock()
-    async with running(reread_personalities(personalities, clock)):
+    async with running(reread_personalities(personalities, all_fit, clock)):
         (folder / "poet.md").write_text("---\ntitle: Poet\n---\nYou rhyme.\n")
         for _ in range(1000):
             await asyncio.sleep(0.01)
@@ -132,11 +139,23 @@ async def test_a_changed_personality_counts_without_a_restart(
         assert personalities.get("poet").prompt == "You rhyme."
 
 
+async def test_a_prompt_that_outgrew_the_model_is_logged_and_the_old_one_stays(
+    folder: Path, personalities: PersonalityBook, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = ScriptedGenerator(window=200)
+    fits = partial(check_prompts, small, folder=folder, max_tokens=50)
+    clock = FakeClock()
+    async with running(reread_personalities(personalities, fits, clock)):
+        (folder / "assistant.md").write_text(f"---\ntitle: A\n---\n{'word ' * 500}\n")
+        await eventually(clock, "leave room to talk", caplog)
+    assert personalities.get("assistant").prompt == "You are Parley."
+
+
 async def test_a_broken_personality_is_logged_once_and_the_old_ones_stay(
     folder: Path, personalities: PersonalityBook, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FakeClock()
-    async with running(reread_personalities(personalities, clock)):
+    async with running(reread_personalities(personalities, all_fit, clock)):
         (folder / "assistant.md").write_text("no front matter at all")
         await eventually(clock, "the personalities stay as they were", caplog)
         for _ in range(5):
