@@ -20,6 +20,7 @@ from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference import models
 from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
+from bot.inference.parking import ParkingOptions
 from bot.inference.service import InferenceService
 from bot.lock import DataLock
 from bot.metrics import Metrics
@@ -162,7 +163,13 @@ class App:
             device=describe_device(settings),
         )
         return InferenceService(
-            model, self._metrics, max_running=settings.running, max_waiting=settings.queue
+            model,
+            self._metrics,
+            max_running=settings.running,
+            max_waiting=settings.queue,
+            parking=ParkingOptions(
+                settings.parked_memory, settings.parked_disk, settings.data_dir / "parked"
+            ),
         )
 
     def _make_service(

@@ -24,6 +24,16 @@ class Metrics:
             "parley_resident_threads", "Threads whose cells are in the KV pool.", registry=r
         )
         self.parked_bytes = Gauge("parley_parked_bytes", "Parked state.", ["tier"], registry=r)
+        self.parked = Counter("parley_parked", "Idle threads whose state was saved.", registry=r)
+        self.restored = Counter(
+            "parley_restored", "Threads that went on from their parked state.", ["tier"], registry=r
+        )
+        self.parked_ignored = Counter(
+            "parley_parked_ignored", "Parked states that were not usable.", registry=r
+        )
+        self.parked_dropped = Counter(
+            "parley_parked_dropped", "Parked states given up for want of room.", registry=r
+        )
         self.prompt_tokens = Counter(
             "parley_prompt_tokens",
             "Prompt tokens, by where they came from.",

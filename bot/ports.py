@@ -268,6 +268,10 @@ class TextGenerator(Protocol):
         """Queue a request. Raises ``QueueFull``, ``PromptTooLong`` or ``EngineFailed``."""
         ...
 
+    async def forget(self, thread: str, scope: str) -> None:
+        """Keep nothing of what was evaluated for ``GenerationRequest.thread`` in that scope."""
+        ...
+
 
 @runtime_checkable
 class Warming(Protocol):

@@ -7,12 +7,23 @@ used first, and a shared prompt never before its users.
 
 from __future__ import annotations
 
+from bot.inference.finding import MIN_COMMON, Find, Finder, system_prompt
 from bot.inference.kv import KVPool
-from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Residents, common_length
-from bot.inference.sequence import Action, Opening, Release, Sequence, Share, Trim
+from bot.inference.lot import Lot
+from bot.inference.parked import Parked
+from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
+from bot.inference.seated import Seated
+from bot.inference.sequence import (
+    Action,
+    Opening,
+    Park,
+    Release,
+    Restore,
+    Sequence,
+    Share,
+    Trim,
+)
 
-_MIN_COMMON = 16
-"""Tokens that two questions must begin with alike for the second to share them."""
 _MAX_COMMON = 16
 """Beginnings that were once alike, kept while nobody uses them."""
 _IDLE_SHARE = 4
@@ -20,16 +31,22 @@ _IDLE_SHARE = 4
 
 
 class Cells:
-    """``reuse`` off: every sequence is evaluated from its first token, nothing stays."""
+    """``reuse`` off: every sequence is evaluated from its first token, nothing stays.
 
-    def __init__(self, num_cells: int, num_slots: int, *, reuse: bool = True) -> None:
+    ``lot`` is where threads go that leave the pool; it outlives the pool.
+    """
+
+    def __init__(
+        self, num_cells: int, num_slots: int, *, reuse: bool = True, lot: Lot | None = None
+    ) -> None:
         self._pool = KVPool(num_cells, num_slots)
-        self._residents = Residents()
+        self._residents: Threads[Resident] = Threads()
         self._prefixes = Prefixes()
-        self._seated: dict[int, Sequence] = {}
+        self._lot = lot if lot is not None else Lot()
+        self._finder = Finder(self._residents, self._prefixes, self._lot)
+        self._seated = Seated(self._pool)
         self._actions: list[Action] = []
         self._reuse = reuse
-        self._found: tuple[tuple[int, int, int], tuple[Resident, int] | None] | None = None
 
     @property
     def num_used(self) -> int:
@@ -45,6 +62,7 @@ class Cells:
 
     def take_actions(self) -> list[Action]:
         """What the model must do before the next chunks, in this order."""
+        self._let_oldest_go()
         actions, self._actions = self._actions, []
         return actions
 
@@ -52,21 +70,31 @@ class Cells:
         self._pool.grow(sequence.seat, num_tokens)
 
     def must_wait(self, sequence: Sequence) -> bool:
-        """Whether somebody evaluates just now what this one begins with, too."""
-        prompt = self._system_prompt(sequence)
-        if prompt:
-            return self._prefixes.is_pending(sequence.scope, prompt)
-        return any(s.num_cached < common for s, common in self._twins(sequence))
+        """Whether somebody evaluates just now what it begins with, or its state is being read."""
+        if not self._reuse:
+            return False
+        if prompt := self._system_prompt(sequence):
+            if self._prefixes.is_pending(sequence.scope, prompt):
+                return True
+        elif any(s.num_cached < common for s, common in self._seated.twins(sequence)):
+            return True
+        parked = self._find(sequence).parked
+        return parked is not None and not self._lot.is_ready(parked)
 
     def num_needed(self, sequence: Sequence) -> int:
-        """Cells that the sequence takes beyond what it finds."""
+        """Cells that the sequence takes beyond what it finds in the pool."""
         found = self._find(sequence)
-        return sequence.num_pending - (found[1] if found else 0)
+        if found.parked is None:
+            return sequence.num_pending - found.num_tokens
+        shared = len(found.source.tokens) if found.source else 0
+        return max(sequence.num_pending - shared, len(found.parked.tokens))
+
+    def num_to_evaluate(self, sequence: Sequence) -> int:
+        return sequence.num_pending - self._find(sequence).num_tokens
 
     def could_free(self, num_cells: int, sequence: Sequence) -> bool:
         """Whether there is a slot for the sequence, and room, once the idle ones have gone."""
-        spared = self._find(sequence)
-        kept = spared[0] if spared else None
+        kept = self._find(sequence).source
         idle = [r for r in self._idle() if r is not kept]
         has_slot = self._pool.has_slot or bool(idle) or kept in self._residents
         room = self._pool.num_free + sum(self._pool.num_own(r.slot) for r in idle)
@@ -81,13 +109,16 @@ class Cells:
         """Give it a slot with what can be found of it, and ``num_cells`` free if possible."""
         self._share_beginning(sequence)
         found = self._find(sequence)
-        self.make_room(num_cells, keep=found[0] if found else None)
-        if found and found[0] in self._residents:
-            self._resume(sequence, *found)
+        parked, source = found.parked, found.source
+        self.make_room(num_cells, keep=source)
+        sequence.num_shared = sequence.num_resumed = sequence.num_restored = 0
+        if parked and parked.state and len(parked.tokens) <= self._pool.num_free:
+            self._restore(sequence, parked, found.num_tokens, source)
+        elif source is not None and source in self._residents:
+            self._resume(sequence, source, found.num_tokens)
         else:
-            self._release_older(sequence)
-            self._begin(sequence, *(found or (None, 0)))
-        self._seated[sequence.id] = sequence
+            self._begin(sequence, source)
+        self._seated.add(sequence)
         generated = sequence.tokens[sequence.num_prompt :]
         self._actions.append(Opening(sequence.seat, sequence.sampling, generated))
 
@@ -105,17 +136,25 @@ class Cells:
 
     def leave(self, sequence: Sequence) -> None:
         """It gives up its slot; its cells are gone."""
-        del self._seated[sequence.id]
+        self._seated.remove(sequence)
         self._prefixes.give_up(sequence.id)
         self._release(sequence.seat)
         sequence.slot = None
 
+    def set_aside(self, sequence: Sequence) -> None:
+        """It gives up its slot until there is room again; its state is parked, if worth it."""
+        if self._reuse and not sequence.is_forgotten:
+            tokens = sequence.tokens[: sequence.num_cached]
+            self._park(sequence.seat, sequence.scope, sequence.thread, tokens)
+        self.leave(sequence)
+
     def retire(self, sequence: Sequence) -> None:
         """It is done; its cells stay for when its thread speaks again."""
-        if not self._reuse or sequence.num_cached < MIN_PREFIX:
+        too_short = sequence.num_cached < MIN_PREFIX
+        if not self._reuse or too_short or sequence.is_forgotten:
             self.leave(sequence)
             return
-        del self._seated[sequence.id]
+        self._seated.remove(sequence)
         self._prefixes.give_up(sequence.id)
         slot, num_tokens = sequence.seat, sequence.num_cached
         self._pool.trim(slot, num_tokens)  # a step under way may have added more
@@ -124,70 +163,50 @@ class Cells:
         older = self._residents.add(Resident(slot, sequence.scope, sequence.thread, tokens))
         if older is not None:
             self._release(older.slot)
+        self._lot.forget(sequence.scope, sequence.thread)
         sequence.slot = None
-        self._let_oldest_go()
 
-    def _let_oldest_go(self) -> None:
-        """Every step's attention runs over all cells in use: idle ones keep to their share."""
-        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        for resident in list(self._residents)[:-1]:
-            if num_idle <= self._pool.num_cells // _IDLE_SHARE:
-                return
-            num_idle -= self._pool.num_own(resident.slot)
+    def lose(self, slot: int) -> None:
+        """Nothing was restored into the slot, and its sequence has retired meanwhile."""
+        resident = next((r for r in self._residents if r.slot == slot), None)
+        if resident is not None:
+            self._actions = [a for a in self._actions if a != Trim(slot, len(resident.tokens))]
             self._drop(resident)
 
-    def _find(self, sequence: Sequence) -> tuple[Resident, int] | None:
-        """The resident thread or shared prompt that saves the most, and how many tokens.
+    def forget(self, scope: str, thread: str) -> Parked | None:
+        """Nothing of the idle thread stays; what of it was parked."""
+        resident = self._residents.named(scope, thread)
+        if resident is not None:
+            self._drop(resident)
+        return self._lot.forget(scope, thread)
 
-        Who is next in the queue is asked for in every step, and the answer kept meanwhile.
+    def park_idle(self) -> None:
+        """Park every idle thread: the pool is about to go."""
+        for resident in self._residents:
+            self._put_away(resident)
+
+    def _let_oldest_go(self) -> None:
+        """Every step's attention runs over all cells in use: idle ones keep to their share.
+
+        One goes with each step, so that saving its state makes none of them long.
         """
-        key = sequence.id, self._residents.num_changes, self._prefixes.num_changes
-        if self._found is None or self._found[0] != key:
-            self._found = key, self._search(sequence) if self._reuse else None
-        return self._found[1]
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
+        if num_idle > self._pool.num_cells // _IDLE_SHARE and len(self._residents) > 1:
+            self._put_away(next(iter(self._residents)))
 
-    def _search(self, sequence: Sequence) -> tuple[Resident, int] | None:
-        """One token at least is left to evaluate: without it there is nothing to sample from."""
-        prefix = self._shared(sequence)
-        match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
-        best = max(
-            [m for m in (match, (prefix, len(prefix.tokens)) if prefix else None) if m],
-            key=lambda pair: pair[1],
-            default=None,
-        )
-        if best is None or best[1] < _MIN_COMMON:
-            return None
-        return best[0], min(best[1], len(sequence.tokens) - 1)
-
-    def _shared(self, sequence: Sequence) -> Resident | None:
-        prompt = self._system_prompt(sequence)
-        if prompt:
-            return self._prefixes.find(sequence.scope, prompt)
-        return self._prefixes.find_longest(sequence.scope, sequence.tokens)
-
-    def _twins(self, sequence: Sequence) -> list[tuple[Sequence, int]]:
-        """Who has a seat, shares nothing, and begins alike; with the number of tokens."""
-        if not self._reuse:
-            return []
-        alone = (
-            s
-            for s in self._seated.values()
-            if s.scope == sequence.scope
-            and not self._system_prompt(s)
-            and not self._pool.num_shared(s.seat)
-        )
-        pairs = ((s, common_length(s.tokens[: s.num_prompt], sequence.tokens)) for s in alone)
-        return [(twin, common) for twin, common in pairs if common >= _MIN_COMMON]
+    def _find(self, sequence: Sequence) -> Find:
+        return self._finder.find(sequence) if self._reuse else Find()
 
     def _share_beginning(self, sequence: Sequence) -> None:
         """What the sequence begins with is evaluated in another's seat: give it to both."""
-        found = self._find(sequence)
-        least = found[1] + _MIN_COMMON if found else _MIN_COMMON
-        if self._system_prompt(sequence):
+        if not self._reuse or self._system_prompt(sequence) or not self._pool.has_slot:
             return
-        twins = [pair for pair in self._twins(sequence) if least <= pair[1] <= pair[0].num_cached]
-        if twins and self._pool.has_slot:
-            twin, common = max(twins, key=lambda pair: pair[1])
+        least = self._find(sequence).num_tokens + MIN_COMMON
+        restored = {action.slot for action in self._actions if isinstance(action, Restore)}
+        twins = self._seated.twins(sequence, but=restored)  # those may still be refused
+        found = [(twin, common) for twin, common in twins if least <= common <= twin.num_cached]
+        if found:
+            twin, common = max(found, key=lambda pair: pair[1])
             common = min(common, len(sequence.tokens) - 1)
             self._hand_over(twin, sequence.tokens[:common], is_common=True)
             self._let_old_beginnings_go()
@@ -213,42 +232,79 @@ class Cells:
         self._pool.trim(resident.slot, num_tokens)
         self._actions.append(Trim(resident.slot, num_tokens))
 
-    def _begin(self, sequence: Sequence, prefix: Resident | None, num_tokens: int) -> None:
-        if not self._pool.has_slot:
-            self.evict(prefix)
-        slot = sequence.slot = self._pool.take()
-        sequence.num_shared, sequence.num_resumed = num_tokens, 0
-        sequence.num_cached = num_tokens
-        prompt = self._system_prompt(sequence)
+    def _restore(
+        self, sequence: Sequence, parked: Parked, num_tokens: int, prefix: Resident | None
+    ) -> None:
+        """The whole state for a moment; then the cells of the shared prompt are given back."""
+        self._lot.remove(parked)
+        self._release_older(sequence)
+        slot = self._take_slot(sequence, prefix)
+        self._pool.grow(slot, len(parked.tokens))
+        num_shared = len(prefix.tokens) if prefix else 0
         if prefix is not None:
+            self._pool.share_again(prefix.slot, slot, num_shared)
+        self._pool.trim(slot, num_tokens)
+        sequence.num_shared, sequence.num_restored = num_shared, num_tokens - num_shared
+        sequence.num_cached = num_tokens
+        source = prefix.slot if prefix else None
+        self._actions.append(Restore(slot, parked, num_tokens, source, num_shared))
+        self._expect_prompt(sequence, prefix)
+
+    def _begin(self, sequence: Sequence, prefix: Resident | None) -> None:
+        """With a shared prompt, or with nothing."""
+        self._release_older(sequence)
+        self._lot.forget(sequence.scope, sequence.thread)
+        slot = self._take_slot(sequence, prefix)
+        sequence.num_cached = 0
+        if prefix is not None:
+            num_tokens = min(len(prefix.tokens), len(sequence.tokens) - 1)
+            sequence.num_shared = sequence.num_cached = num_tokens
             self._pool.share(prefix.slot, slot, num_tokens)
             self._actions.append(Share(prefix.slot, slot, num_tokens))
-        elif prompt:
+        self._expect_prompt(sequence, prefix)
+
+    def _take_slot(self, sequence: Sequence, keep: Resident | None) -> int:
+        if not self._pool.has_slot:
+            self.evict(keep)
+        sequence.slot = self._pool.take()
+        return sequence.slot
+
+    def _expect_prompt(self, sequence: Sequence, prefix: Resident | None) -> None:
+        """Without a shared one, it will share its system prompt once that is in its cells."""
+        prompt = self._system_prompt(sequence)
+        if prefix is None and prompt:
             self._prefixes.begin(sequence.scope, prompt, sequence.id)
 
     def _release_older(self, sequence: Sequence) -> None:
-        """What its thread left behind is of no use any more."""
-        if sequence.thread is None:
-            return
-        match = self._residents.match(sequence.scope, sequence.thread, sequence.tokens)
-        if match:
-            self._drop(match[0])
+        """What its thread left behind in the pool is of no use any more."""
+        resident = self._residents.named(sequence.scope, sequence.thread)
+        if resident is not None:
+            self._drop(resident)
 
     def _system_prompt(self, sequence: Sequence) -> list[int]:
-        long_enough = self._reuse and sequence.num_prefix >= MIN_PREFIX
-        return sequence.tokens[: sequence.num_prefix] if long_enough else []
+        return system_prompt(sequence) if self._reuse else []
 
     def _idle(self) -> list[Resident]:
         unused = [p for p in self._prefixes if not self._pool.num_users(p.slot)]
         return [*self._residents, *unused]
 
     def evict(self, keep: Resident | None = None) -> bool:
-        """Let the first idle one go; False if there is none."""
+        """Let the first idle one go, parked if it is worth it; False if there is none."""
         victim = next((r for r in self._idle() if r is not keep), None)
         if victim is None:
             return False
-        self._drop(victim)
+        self._put_away(victim)
         return True
+
+    def _put_away(self, idle: Resident) -> None:
+        if idle in self._residents:
+            self._park(idle.slot, idle.scope, idle.thread, idle.tokens)
+        self._drop(idle)
+
+    def _park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> None:
+        parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
+        if parked is not None:
+            self._actions.append(Park(slot, parked))
 
     def _drop(self, idle: Resident) -> None:
         home = self._residents if idle in self._residents else self._prefixes

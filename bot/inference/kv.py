@@ -69,7 +69,7 @@ class KVPool:
         self._free_slots.append(slot)
 
     def share(self, prefix: int, slot: int, num_tokens: int) -> None:
-        """``slot``, empty so far, uses the first ``num_tokens`` cells of ``prefix``."""
+        """``slot`` uses the first ``num_tokens`` cells of ``prefix`` instead of own ones."""
         seat = self._seats[slot]
         seat.prefix, seat.num_shared = prefix, num_tokens
         self._seats[prefix].num_users += 1
@@ -78,6 +78,11 @@ class KVPool:
         """The first ``num_tokens`` cells of ``slot`` belong to ``prefix`` from now on."""
         self._own(slot, self._seats[slot].num_own - num_tokens)
         self._own(prefix, num_tokens)
+        self.share(prefix, slot, num_tokens)
+
+    def share_again(self, prefix: int, slot: int, num_tokens: int) -> None:
+        """``slot`` gives its first ``num_tokens`` cells back and uses those of ``prefix``."""
+        self._own(slot, self._seats[slot].num_own - num_tokens)
         self.share(prefix, slot, num_tokens)
 
     def num_users(self, prefix: int) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import mmap
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,9 +22,20 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import ModelError
-from bot.inference import fit
-from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
+from bot.inference import fingerprint, fit, states
+from bot.inference.model import NoRoom, NotRestored, StepFailed
+from bot.inference.parked import Parked
+from bot.inference.sequence import (
+    Action,
+    Chunk,
+    Opening,
+    Park,
+    Release,
+    Restore,
+    Share,
+    Step,
+    Trim,
+)
 from bot.inference.template import ChatTemplate, Special, SpecialTokens
 from bot.types import ChatMessage, Sampling
 
@@ -34,13 +47,21 @@ _USED_FIELDS = {
     "llama_model_params": ("n_gpu_layers", "vocab_only", "progress_callback"),
     "llama_batch": ("n_tokens", "token", "pos", "n_seq_id", "seq_id", "logits"),
 }
-_USED_FUNCTIONS = ("llama_decode", "llama_memory_seq_rm", "llama_sampler_sample", "llama_tokenize")
+_USED_FUNCTIONS = (
+    "llama_decode",
+    "llama_memory_seq_rm",
+    "llama_sampler_sample",
+    "llama_state_seq_get_data",
+    "llama_state_seq_set_data",
+    "llama_tokenize",
+)
 _MAX_UBATCH = 512
 _PENALTY_WINDOW = 256
 _DRY_BASE, _DRY_ALLOWED_LENGTH, _DRY_BREAKERS = 1.75, 2, (b"\n", b":", b'"', b"*")
 _MAX_SLOTS = 256
 """llama.cpp refuses more sequence ids."""
 _ERROR_LEVEL = 4
+_Bytes = ctypes.POINTER(ctypes.c_uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +369,7 @@ class LlamaModel:
         self.facts = read_facts(path)
         self.name = name or self.facts.name
         self._options = options
+        self._path = path
         self.num_cells = options.num_cells
         self.max_batch = _MAX_UBATCH + options.max_running
         self.num_slots = min(_MAX_SLOTS, max(options.num_slots, options.max_running))
@@ -364,6 +386,7 @@ class LlamaModel:
         self._vocabulary = Vocabulary(self._model)
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
+        self._refused: list[int] = []
         self._context = self._open_context()
 
     @property
@@ -379,19 +402,60 @@ class LlamaModel:
     def is_end(self, token: int) -> bool:
         return self._vocabulary.is_end(token)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides how a state is laid out: file, context parameters, build."""
+        build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
+        context = self.num_cells, self._options.gpu_layers, supports_gpu()
+        return fingerprint.of(self._path, *build, *context)
+
     def run(self, step: Step) -> dict[int, int]:
         """Sampling happens in here too: the next decode overwrites the logits."""
+        self._refused.clear()
         for action in step.actions:
             self._act(action)
+        if self._refused:
+            raise NotRestored(self._refused)
         if not step.chunks:
             return {}
-        outputs = self._batch.fill(step.chunks)
+        outputs = self._decode(step.chunks)
+        return {slot: self._sample(slot, index) for slot, index in outputs}
+
+    def _decode(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
+        outputs = self._batch.fill(chunks)
         code = llama.llama_decode(self._context, self._batch.native)
         if code == 1:
             raise NoRoom
         if code:
             raise StepFailed(f"llama_decode returned {code}")
-        return {slot: self._sample(slot, index) for slot, index in outputs}
+        return outputs
+
+    def keeps_states(self) -> bool:
+        return self.can_reuse and states.are_kept(self)
+
+    def logits(self, chunk: Chunk) -> npt.NDArray[np.float32]:
+        """Of the token after the chunk."""
+        ((_, index),) = self._decode([chunk])
+        native = llama.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(native, (self._vocabulary.num_tokens,)).copy()
+
+    def save(self, slot: int) -> memoryview:
+        """The slot's state, in pages of its own: they go back to the system with it."""
+        size = llama.llama_state_seq_get_size(self._context, slot)
+        state = memoryview(mmap.mmap(-1, size))
+        native = (ctypes.c_uint8 * size).from_buffer(state)
+        if llama.llama_state_seq_get_data(self._context, native, size, slot) != size:
+            raise StepFailed(f"the state of slot {slot} could not be saved")
+        return state
+
+    def load(self, slot: int, state: memoryview) -> bool:
+        """False if llama.cpp refuses it, or has no room; the slot is empty then."""
+        size = len(state)
+        native = ctypes.cast(np.frombuffer(state, np.uint8).ctypes.data, _Bytes)
+        return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)
+
+    def clear(self, slot: int) -> None:
+        self._remove_cells(slot, 0)
 
     def reset(self) -> None:
         """A new context: whatever state a failed step left is gone with the old one."""
@@ -419,13 +483,35 @@ class LlamaModel:
                 self._remove_cells(slot, 0)
             case Trim(slot, num_tokens):
                 self._remove_cells(slot, num_tokens)
+            case Park(slot, parked):
+                self._park(slot, parked)
+            case Restore():
+                self._restore(action)
             case Share(source, target, num_tokens):
                 llama.llama_memory_seq_cp(self._memory, source, target, 0, num_tokens)
             case Opening():
                 self._open(action)
 
-    def _remove_cells(self, slot: int, start: int) -> None:
-        if not llama.llama_memory_seq_rm(self._memory, slot, start, -1):
+    def _park(self, slot: int, parked: Parked) -> None:
+        started = time.perf_counter()
+        parked.state = self.save(slot)
+        parked.num_bytes = len(parked.state)
+        parked.seconds = time.perf_counter() - started
+
+    def _restore(self, action: Restore) -> None:
+        started, slot, parked = time.perf_counter(), action.slot, action.parked
+        if parked.state is None or not self.load(slot, parked.state):
+            self._refused.append(slot)
+            return
+        self._remove_cells(slot, action.num_tokens)
+        if action.prefix is not None:
+            self._remove_cells(slot, 0, action.num_shared)
+            shared = self._memory, action.prefix, slot, 0, action.num_shared
+            llama.llama_memory_seq_cp(*shared)
+        parked.seconds = time.perf_counter() - started
+
+    def _remove_cells(self, slot: int, start: int, end: int = -1) -> None:
+        if not llama.llama_memory_seq_rm(self._memory, slot, start, end):
             raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
 
     def _close_chain(self, slot: int) -> None:

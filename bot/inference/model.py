@@ -13,6 +13,14 @@ class NoRoom(Exception):
     """llama_decode returned 1: the step's chunks found no room; nothing was evaluated."""
 
 
+class NotRestored(Exception):
+    """These ``slots`` stayed empty; all other actions are done, nothing was evaluated."""
+
+    def __init__(self, slots: Sequence[int]) -> None:
+        super().__init__(f"the states for slots {', '.join(map(str, slots))} were refused")
+        self.slots = tuple(slots)
+
+
 class StepFailed(Exception):
     """The step failed and left partial state; the model must be ``reset``."""
 
@@ -20,8 +28,8 @@ class StepFailed(Exception):
 class Model(Protocol):
     """A loaded model with one KV pool.
 
-    ``run`` and ``reset`` are called from one worker only, one at a time. ``encode``,
-    ``piece`` and ``is_end`` only read and may be called from any thread.
+    ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
+    ``encode``, ``piece`` and ``is_end`` only read and may be called from any thread.
     """
 
     @property
@@ -38,6 +46,11 @@ class Model(Protocol):
     @property
     def can_reuse(self) -> bool:
         """Whether a slot's cells can be trimmed and shared; if not, nothing may be kept."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two models only if one can read the states that the other saved."""
         ...
 
     @property
@@ -58,7 +71,11 @@ class Model(Protocol):
         ...
 
     def run(self, step: Step) -> dict[int, int]:
-        """Do a step; slot -> sampled token. Raises NoRoom (nothing evaluated) or StepFailed."""
+        """Do a step; slot -> sampled token. Raises NoRoom, NotRestored or StepFailed."""
+        ...
+
+    def keeps_states(self) -> bool:
+        """Whether a state is the same after saving and restoring; tried on an empty pool."""
         ...
 
     def reset(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 MIN_PREFIX = 32
 """Tokens; evaluating fewer again costs less than keeping them."""
@@ -11,7 +12,7 @@ MIN_PREFIX = 32
 
 @dataclass(slots=True, eq=False)
 class Resident:
-    """The evaluated ``tokens`` of ``slot``, used last at ``tick`` (a count of admissions).
+    """The evaluated ``tokens`` of ``slot``; a shared prompt was used last at ``tick``.
 
     ``is_common``: not a system prompt, only what two questions happened to begin with.
     """
@@ -36,62 +37,70 @@ def common_length(one: list[int], other: list[int]) -> int:
     return low
 
 
-class Residents:
+class Kept(Protocol):
+    """Evaluated tokens that a thread may go on from."""
+
+    scope: str
+    thread: str | None
+    tokens: list[int]
+
+
+K = TypeVar("K", bound=Kept)
+
+
+class Threads(Generic[K]):
     """Idle threads by last use. A thread is found by its name first, by its text second."""
 
     def __init__(self) -> None:
         self.num_changes = 0
-        self._by_slot: dict[int, Resident] = {}
-        self._by_thread: dict[tuple[str, str], Resident] = {}
-        self._tick = 0
+        self._all: dict[int, K] = {}
+        self._by_name: dict[tuple[str, str], K] = {}
 
     def __len__(self) -> int:
-        return len(self._by_slot)
+        return len(self._all)
 
-    def __iter__(self) -> Iterator[Resident]:
-        """Least recently used first."""
-        return iter(sorted(self._by_slot.values(), key=lambda r: r.tick))
+    def __iter__(self) -> Iterator[K]:
+        """Least recently used first; they may be removed meanwhile."""
+        return iter(list(self._all.values()))
 
-    def __contains__(self, resident: object) -> bool:
-        return isinstance(resident, Resident) and self._by_slot.get(resident.slot) is resident
+    def __contains__(self, kept: object) -> bool:
+        return id(kept) in self._all
 
-    def add(self, resident: Resident) -> Resident | None:
-        """Keep it; returns the thread's older resident that it replaces, if any."""
+    def add(self, kept: K) -> K | None:
+        """Keep it; returns the thread's older one that it replaces, if any."""
         self.num_changes += 1
-        self._tick += 1
-        resident.tick = self._tick
-        self._by_slot[resident.slot] = resident
-        if resident.thread is None:
-            return None
-        key = resident.scope, resident.thread
-        older, self._by_thread[key] = self._by_thread.get(key), resident
+        older = self.named(kept.scope, kept.thread)
         if older is not None:
-            del self._by_slot[older.slot]
+            self.remove(older)
+        self._all[id(kept)] = kept
+        if kept.thread is not None:
+            self._by_name[kept.scope, kept.thread] = kept
         return older
 
-    def remove(self, resident: Resident) -> None:
+    def remove(self, kept: K) -> None:
         self.num_changes += 1
-        del self._by_slot[resident.slot]
-        if resident.thread is not None:
-            del self._by_thread[resident.scope, resident.thread]
+        del self._all[id(kept)]
+        if kept.thread is not None:
+            del self._by_name[kept.scope, kept.thread]
 
-    def match(
-        self, scope: str, thread: str | None, tokens: list[int]
-    ) -> tuple[Resident, int] | None:
-        """Whose cells to go on from, and how many tokens of them are the same.
+    def named(self, scope: str, thread: str | None) -> K | None:
+        return self._by_name.get((scope, thread)) if thread is not None else None
+
+    def match(self, scope: str, thread: str | None, tokens: list[int]) -> tuple[K, int] | None:
+        """Whose tokens to go on from, and how many of them are the same.
 
         A thread that is known by name goes on from its own. Text without a name goes on from
-        the resident of which it repeats the most, and more than half.
+        the one of which it repeats the most, and more than half.
         """
         if thread is not None:
-            own = self._by_thread.get((scope, thread))
+            own = self.named(scope, thread)
             return (own, common_length(own.tokens, tokens)) if own else None
-        found = ((r, common_length(r.tokens, tokens)) for r in self._nameless(scope))
+        found = ((kept, common_length(kept.tokens, tokens)) for kept in self._nameless(scope))
         best = max(found, key=lambda pair: pair[1], default=None)
         return best if best and 2 * best[1] > len(best[0].tokens) else None
 
-    def _nameless(self, scope: str) -> Iterator[Resident]:
-        return (r for r in self._by_slot.values() if r.thread is None and r.scope == scope)
+    def _nameless(self, scope: str) -> Iterator[K]:
+        return (k for k in self._all.values() if k.thread is None and k.scope == scope)
 
 
 class Prefixes:

@@ -16,6 +16,8 @@ from itertools import islice
 
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
+from bot.inference.lot import Lot
+from bot.inference.parked import Parked
 from bot.inference.sequence import Chunk, Sequence, Status, Step
 from bot.types import FinishReason
 
@@ -48,15 +50,16 @@ class Scheduler:
         max_batch: int,
         num_slots: int = 0,
         reuse: bool = True,
+        lot: Lot | None = None,
     ) -> None:
-        """``num_slots``: running, idle and shared sequences together. ``reuse``: see Cells."""
+        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``lot``: see Cells."""
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
         self.prefill_tokens = max_batch
         self.num_preempted = self.num_overtaken = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
-        self._reuse = reuse
+        self._reuse, self._lot = reuse, lot
         self._cells = self._new_cells()
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
@@ -139,10 +142,7 @@ class Scheduler:
         Idle cells go, then the prefill share shrinks, then the youngest goes back to the
         queue; a sequence that has no room even alone is failed, and returned.
         """
-        for chunk in step.chunks:
-            sequence = next((s for s in self._running if s.slot == chunk.slot), None)
-            if sequence is not None:
-                self._cells.grow(sequence, -len(chunk.tokens))
+        self._take_back(step)
         if self._cells.evict():
             return []
         if step.num_prefill > 1:
@@ -153,6 +153,28 @@ class Scheduler:
             return self._fail_running()
         return []
 
+    def begin_again(self, step: Step, slots: Iterable[int]) -> None:
+        """The model did the actions of ``step``, but the states for ``slots`` were refused."""
+        self._take_back(step)
+        for sequence in [s for s in self._running if s.seat in slots]:
+            self._cells.leave(sequence)
+            self._requeue(sequence)
+        for slot in slots:
+            self._cells.lose(slot)
+
+    def forget(self, scope: str, thread: str) -> Parked | None:
+        """Nothing that was evaluated of the thread is kept; the state that was parked."""
+        for sequence in self._everyone():
+            if (sequence.scope, sequence.thread) == (scope, thread):
+                sequence.is_forgotten = True
+        return self._cells.forget(scope, thread)
+
+    def park_idle(self) -> Step | None:
+        """All idle threads leave the pool; the step that saves them."""
+        self._cells.park_idle()
+        actions = self._cells.take_actions()
+        return Step(actions, []) if actions else None
+
     def lose_everything(self) -> list[Sequence]:
         """The model's memory is lost: who was running ends with ``error``; who they were."""
         failed = self._fail_running()
@@ -160,7 +182,7 @@ class Scheduler:
         return failed
 
     def _new_cells(self) -> Cells:
-        return Cells(self._num_cells, self._num_slots, reuse=self._reuse)
+        return Cells(self._num_cells, self._num_slots, reuse=self._reuse, lot=self._lot)
 
     def _fail_running(self) -> list[Sequence]:
         failed = list(self._running)
@@ -229,7 +251,7 @@ class Scheduler:
     def _overtakes(self, sequence: Sequence, other: Sequence) -> bool:
         if sequence.is_background != other.is_background:
             return other.is_background
-        return 2 * self._cells.num_needed(sequence) < other.num_pending
+        return 2 * self._cells.num_to_evaluate(sequence) < other.num_pending
 
     def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
         wanted = min(budget, sequence.num_pending)
@@ -277,14 +299,24 @@ class Scheduler:
         return sum(1 for s in self._running if s.status is Status.DECODE)
 
     def _preempt(self, sequence: Sequence) -> None:
-        """Back to the head of its round, to be evaluated again; what it said is kept."""
+        """Back to the head of its round; its state is parked or evaluated again."""
+        self._cells.set_aside(sequence)
+        self._requeue(sequence)
+        self.num_preempted += 1
+
+    def _requeue(self, sequence: Sequence) -> None:
         self._running.remove(sequence)
-        self._cells.leave(sequence)
         sequence.status = Status.WAITING
         sequence.num_cached = 0
         sequence.ticket = min(sequence.ticket, self._round)
         insort(self._waiting, sequence, key=_rank)
-        self.num_preempted += 1
+
+    def _take_back(self, step: Step) -> None:
+        """Its chunks were not evaluated."""
+        for chunk in step.chunks:
+            sequence = next((s for s in self._running if s.slot == chunk.slot), None)
+            if sequence is not None:
+                self._cells.grow(sequence, -len(chunk.tokens))
 
     def _forget_person(self, person: str) -> None:
         if not any(s.person == person for s in self._everyone()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from bot.inference.parked import Parked
 from bot.types import FinishReason, Sampling
 
 
@@ -24,9 +25,10 @@ class Sequence:
     ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
     the last. The first ``num_prefix`` are a system prompt that others may share. ``scope``
     bounds who may reuse whose cells; ``thread`` is who speaks again. ``ticket`` orders
-    admission (see Scheduler), and ``num_overtaken`` others were admitted before it. ``num_shared``
-    and ``num_resumed`` count the prompt tokens that were found in a shared prefix and in the
-    thread's own cells. With ``max_tokens`` 0 the prompt is only evaluated, for later.
+    admission (see Scheduler), and ``num_overtaken`` others were admitted before it.
+    ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens that were found in a
+    shared prefix, in the thread's own cells and in its parked state. ``is_forgotten``: nothing
+    of it is to be kept. With ``max_tokens`` 0 the prompt is only evaluated, for later.
     """
 
     id: int
@@ -42,6 +44,8 @@ class Sequence:
     num_cached: int = 0
     num_shared: int = 0
     num_resumed: int = 0
+    num_restored: int = 0
+    is_forgotten: bool = False
     slot: int | None = None
     status: Status = Status.WAITING
     ticket: int = 0
@@ -105,7 +109,29 @@ class Opening:
     generated: list[int]
 
 
-Action = Release | Trim | Share | Opening
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Copy the state of the slot, whose cells hold just the tokens of ``parked``, into it."""
+
+    slot: int
+    parked: Parked
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Put a parked state into the slot, empty so far, and keep its first ``num_tokens``.
+
+    The first ``num_shared`` of them, if any, are given back for the cells of ``prefix``.
+    """
+
+    slot: int
+    parked: Parked
+    num_tokens: int
+    prefix: int | None = None
+    num_shared: int = 0
+
+
+Action = Release | Trim | Share | Opening | Park | Restore
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,15 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
-from bot.inference.model import Model, NoRoom
+from bot.inference.model import Model, NoRoom, NotRestored
+from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
 from bot.inference.prompts import PromptEncoder
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
 from bot.inference.stream import GenerationStream
 from bot.inference.text import TextStream
+from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,
@@ -42,6 +44,7 @@ _SMOOTHING = 0.2
 _DELTA_SECONDS = 0.05
 """A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
 reads each delta does so on the cores that the model computes on."""
+NO_PARKING = ParkingOptions()
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
@@ -61,7 +64,8 @@ class _Reply:
     @property
     def usage(self) -> Usage:
         sequence = self.sequence
-        num_cached = min(sequence.num_shared + sequence.num_resumed, sequence.num_prompt)
+        num_found = sequence.num_shared + sequence.num_resumed + sequence.num_restored
+        num_cached = min(num_found, sequence.num_prompt)
         return Usage(sequence.num_prompt, num_cached, sequence.num_generated)
 
 
@@ -69,10 +73,18 @@ class InferenceService:
     """``bot.ports.TextGenerator`` over one model. Enter it before use; it closes the model."""
 
     def __init__(
-        self, model: Model, metrics: Metrics, *, max_running: int, max_waiting: int
+        self,
+        model: Model,
+        metrics: Metrics,
+        *,
+        max_running: int,
+        max_waiting: int,
+        parking: ParkingOptions = NO_PARKING,
     ) -> None:
         self._model = model
         self._metrics = metrics
+        self._work = asyncio.Event()
+        self._parking = Parking(parking, metrics, self._work.set)
         self._scheduler = Scheduler(
             max_running=max_running,
             max_waiting=max_waiting,
@@ -80,6 +92,7 @@ class InferenceService:
             max_batch=model.max_batch,
             num_slots=model.num_slots,
             reuse=model.can_reuse,
+            lot=self._parking.lot,
         )
         self._prompts = PromptEncoder(model)
         self._prefill = PrefillBudget(model.max_batch - max_running)
@@ -89,9 +102,7 @@ class InferenceService:
         self._num_preempted = self._num_overtaken = 0
         self._mean_seconds = 2.0
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
-        self._needs_reset = False
-        self._work = asyncio.Event()
-        self._compute = ThreadPoolExecutor(1, "parley-model")
+        self._worker = ModelWorker(model)
         self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -154,6 +165,11 @@ class InferenceService:
         self._work.set()
         return reply.stream
 
+    async def forget(self, thread: str, scope: str) -> None:
+        parked = self._scheduler.forget(scope, thread)
+        self._work.set()
+        await self._parking.forget(parked)
+
     def _end_warming(self, request: GenerationRequest) -> None:
         """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""
         for reply in list(self._replies.values()):
@@ -202,30 +218,29 @@ class InferenceService:
     async def _step(self) -> None:
         self._scheduler.prefill_tokens = self._prefill.tokens(self._num_decoding())
         step = self._scheduler.plan()
+        self._parking.fetch()
         if step is None:
             self._publish()
             await self._work.wait()
             self._work.clear()
             return
-        loop = asyncio.get_running_loop()
-        if self._needs_reset:
-            await loop.run_in_executor(self._compute, self._model.reset)
-            self._needs_reset = False
-        computing = loop.run_in_executor(self._compute, self._timed_run, step)
+        computing = self._worker.begin(step)
         if step.opens:
             self._tell_places()
         self._publish()
         try:
             sampled, seconds = await computing
         except NoRoom:
+            self._parking.settle(step)
             self._undo(step)
             return
+        except NotRestored as refusal:
+            self._parking.settle(step, refusal.slots)
+            self._scheduler.begin_again(step, refusal.slots)
+            return
+        seconds -= self._parking.settle(step)
         self._advanced += self._scheduler.apply(step, sampled, self._model.is_end)
         self._observe(step, seconds)
-
-    def _timed_run(self, step: Step) -> tuple[dict[int, int], float]:
-        started = time.perf_counter()
-        return self._model.run(step), time.perf_counter() - started
 
     def _undo(self, step: Step) -> None:
         for sequence in self._scheduler.undo(step):
@@ -269,12 +284,14 @@ class InferenceService:
         self._metrics.completion_tokens.inc(reply.sequence.num_generated)
         self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
         self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
+        self._metrics.prompt_tokens.labels("restored").inc(reply.sequence.num_restored)
         if reason is not FinishReason.CANCELLED and not reply.sequence.is_background:
             seconds = time.monotonic() - reply.accepted_at
             self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._prefill.observe(step, seconds)
+        self._parking.lot.pace.evaluated(step, seconds)
         self._metrics.step.observe(seconds)
         self._metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
         preempted = self._scheduler.num_preempted - self._num_preempted
@@ -308,9 +325,11 @@ class InferenceService:
         self._advanced.clear()
         for sequence in self._scheduler.lose_everything():
             self._conclude(self._replies[sequence.id], _FAILED)
-        self._needs_reset = True
+        self._parking.lose_unsaved()
+        self._worker.is_sound = False
 
     async def __aenter__(self) -> Self:
+        await self._parking.open(self._model, self._worker)
         self._loop_task = asyncio.create_task(self._run(), name="parley-engine")
         return self
 
@@ -326,9 +345,10 @@ class InferenceService:
         for reply in list(self._replies.values()):
             self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
             self._conclude(reply)
+        await self._parking.close(self._scheduler, self._worker)
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
         self._tokenize.shutdown()
-        self._compute.shutdown()
+        self._worker.shutdown()
         self._model.close()

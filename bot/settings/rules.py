@@ -146,11 +146,6 @@ def without_effect(settings: Settings) -> list[str]:
         )
     if settings.optimize == "auto" and "optimize" in given:
         notes.append("PARLEY_OPTIMIZE has no effect: the model file is used as it is.")
-    if given & {"parked_memory", "parked_disk"}:
-        notes.append(
-            "PARLEY_PARKED_MEMORY and PARLEY_PARKED_DISK have no effect: idle threads are not "
-            "parked in this version of Parley."
-        )
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes

@@ -146,16 +146,16 @@ class Settings(Table):
     max_tokens: int = Field(default=512, ge=1, description="Longest reply, in tokens.")
     queue: int = Field(default=256, ge=1, description="Questions that may wait for the model.")
     parked_memory: Size = Field(
-        default=1 << 30,
+        default=512 << 20,
         ge=0,
-        json_schema_extra={"shown": "1G"},
-        description="Memory for the state of idle threads.",
+        json_schema_extra={"shown": "512M"},
+        description="Memory for the state of idle threads, beside the model's.",
     )
     parked_disk: Size = Field(
         default=4 << 30,
         ge=0,
         json_schema_extra={"shown": "4G"},
-        description="Disk space for the state of idle threads.",
+        description="Disk space for it, in the data folder; after a restart, too.",
     )
     engine_url: Endpoint | None = Field(
         default=None, description="OpenAI-compatible server that runs the model instead of Parley."

@@ -93,7 +93,9 @@ class Turns:
         """Delete the thread with what is under way in it; how many turns it had."""
         for live in self.lanes.of_thread(place):
             self._give_up(live, Wish.FORGET)
-        return len(await self._parts.store.forget(place))
+        forgotten = await self._parts.store.forget(place)
+        await self._parts.generator.forget(str(place), place.workspace_form)
+        return len(forgotten)
 
     async def put_back(self) -> None:
         """End what runs without an ending: the next start finds it queued, never tried."""

@@ -96,6 +96,13 @@ async def test_forget_deletes_the_thread_and_begins_anew(talk: Talk) -> None:
     assert len(await talk.store.turns(place())) == 1
 
 
+async def test_forget_reaches_what_the_engine_keeps_of_the_thread_too(talk: Talk) -> None:
+    await talk.answered("I am Ada.", "Hello Ada.")
+    request = talk.generator.generations[-1].request
+    await talk.ask("forget")
+    assert talk.generator.forgotten == [(request.thread, request.scope)]
+
+
 async def test_forgetting_a_thread_in_which_others_spoke_needs_an_admin(talk: Talk) -> None:
     await talk.answered("One?", "First.")
     await talk.answered("Two?", "Second.", person=BOB)

@@ -297,7 +297,6 @@ def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
         **SLACK,
         "SLACK_APP_TOKEN": "xapp-1",
         "PARLEY_OPTIMIZE": "auto",
-        "PARLEY_PARKED_DISK": "1G",
         "PARLEY_FETCH_ALLOW": "wiki:80",
     }
     settings = load_settings(environ, tmp_path)
@@ -305,7 +304,6 @@ def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     assert [note.split(" has")[0].split(" have")[0] for note in without_effect(settings)] == [
         "SLACK_APP_TOKEN",
         "PARLEY_OPTIMIZE",
-        "PARLEY_PARKED_MEMORY and PARLEY_PARKED_DISK",
         "PARLEY_FETCH_ALLOW",
     ]
     assert without_effect(load_settings({"PARLEY_OPTIMIZE": "off"}, tmp_path)) == []

@@ -107,6 +107,7 @@ class ScriptedGenerator:
     """The engine's port. ``generations`` holds every one ever begun, in order.
 
     ``replies``: texts that the next generations play by themselves, word by word.
+    ``forgotten``: thread and scope of each ``forget``.
     ``failures``: what the next calls of ``generate`` raise, before any reply is taken.
     """
 
@@ -116,6 +117,7 @@ class ScriptedGenerator:
         self.replies: deque[str] = deque()
         self.failures: deque[ParleyError] = deque()
         self.generations: list[ScriptedGeneration] = []
+        self.forgotten: list[tuple[str, str]] = []
         self.num_counts = 0
         self._led: asyncio.Queue[ScriptedGeneration] = asyncio.Queue()
 
@@ -127,6 +129,10 @@ class ScriptedGenerator:
         self.num_counts += 1
         await asyncio.sleep(0)
         return num_tokens(messages)
+
+    async def forget(self, thread: str, scope: str) -> None:
+        await asyncio.sleep(0)
+        self.forgotten.append((thread, scope))
 
     async def generate(self, request: GenerationRequest) -> ScriptedGeneration:
         await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 """A model that knows letters: one token a character, and llama.cpp's own rules, enforced.
 
 Positions must be consecutive, a slot needs an open chain before it samples, cells are
-counted, and a step without room changes nothing. ``script(prompt)`` is what it answers; it
+counted, a state goes into an empty slot with room for all of it, and a step without room
+changes nothing. ``script(prompt)`` is what it answers; it
 reads the prompt from its cells, so cells of somebody else show in the reply.
 """
 
@@ -10,8 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
+from bot.inference.model import NoRoom, NotRestored, StepFailed
+from bot.inference.parked import Parked
+from bot.inference.sequence import (
+    Action,
+    Chunk,
+    Opening,
+    Park,
+    Release,
+    Restore,
+    Share,
+    Step,
+    Trim,
+)
 from bot.types import ChatMessage
 
 END = 0
@@ -31,7 +43,10 @@ class _Cell:
 
 
 class FakeModel:
-    """``stepwise``: each step waits until the test allows it with ``allow``."""
+    """``stepwise``: each step waits until the test allows it with ``allow``.
+
+    ``refuses``: as many of the next states are not accepted. ``state_bytes``: of each token.
+    """
 
     def __init__(
         self,
@@ -43,6 +58,9 @@ class FakeModel:
         can_reuse: bool = True,
         max_batch: int = 64,
         stepwise: bool = False,
+        keeps: bool = True,
+        fingerprint: str = "letters",
+        state_bytes: int = 4,
     ) -> None:
         self.name = "letters"
         self.window = window
@@ -50,6 +68,10 @@ class FakeModel:
         self.max_batch = max_batch
         self.steps: list[Step] = []
         self.failures: list[Exception] = []
+        self.refuses = 0
+        self.fingerprint = fingerprint
+        self._keeps = keeps
+        self._state_bytes = state_bytes
         self.num_resets = 0
         self.is_closed = False
         self._script = script
@@ -63,6 +85,10 @@ class FakeModel:
     def num_used(self) -> int:
         """Cells; one that slots share counts once."""
         return len({id(cell) for cells in self._cells.values() for cell in cells})
+
+    def answers(self, script: Callable[[str], str]) -> None:
+        """From now on."""
+        self._script = script
 
     def allow(self, num_steps: int = 1) -> None:
         if self._permits:
@@ -82,10 +108,11 @@ class FakeModel:
         if self._permits:
             self._permits.acquire()
         self.steps.append(step)
-        for action in step.actions:
-            self._act(action)
+        refused = [s for action in step.actions if (s := self._act(action)) is not None]
         if self.failures:
             raise self.failures.pop(0)
+        if refused:
+            raise NotRestored(refused)
         self._check(step.chunks)
         for chunk in step.chunks:
             self._cells[chunk.slot] += [_Cell(token) for token in chunk.tokens]
@@ -99,8 +126,48 @@ class FakeModel:
     def close(self) -> None:
         self.is_closed = True
 
-    def _act(self, action: Action) -> None:
+    def keeps_states(self) -> bool:
+        _require(not self._cells, "the check needs an empty pool")
+        return self._keeps
+
+    def _park(self, slot: int, parked: Parked) -> None:
+        tokens = [cell.token for cell in self._cells[slot]]
+        _require(tokens == parked.tokens, "the cells are not those that are to be parked")
+        state = b"".join(token.to_bytes(self._state_bytes, "big") for token in tokens)
+        parked.state, parked.num_bytes = memoryview(state), len(state)
+
+    def _restore(self, action: Restore) -> int | None:
+        """The slot, if its state is refused."""
+        slot, parked = action.slot, action.parked
+        _require(not self._cells.get(slot), f"slot {slot} holds cells already")
+        _require(parked.state is not None, "restored from a state that is not in memory")
+        if self.refuses:
+            self.refuses -= 1
+            return slot
+        room = self.num_cells - self.num_used
+        _require(len(parked.tokens) <= room, "no room for a state in the pool")
+        self._cells[slot] = [_Cell(token) for token in self._tokens_of(parked)]
+        _require(action.num_tokens <= len(parked.tokens), "kept more than was restored")
+        del self._cells[slot][action.num_tokens :]
+        if action.prefix is not None:
+            shared = self._cells[action.prefix][: action.num_shared]
+            own = self._cells[slot][: action.num_shared]
+            _require([c.token for c in shared] == [c.token for c in own], "not its prefix")
+            self._cells[slot][: action.num_shared] = shared
+        return None
+
+    def _tokens_of(self, parked: Parked) -> list[int]:
+        data, size = bytes(parked.state or b""), self._state_bytes
+        parts = (data[i : i + size] for i in range(0, len(data), size))
+        return [int.from_bytes(part, "big") for part in parts]
+
+    def _act(self, action: Action) -> int | None:
+        """The slot of a state that was refused."""
         match action:
+            case Park(slot, parked):
+                self._park(slot, parked)
+            case Restore():
+                return self._restore(action)
             case Release(slot):
                 self._cells.pop(slot, None)
                 self._chains.pop(slot, None)
@@ -115,6 +182,7 @@ class FakeModel:
                 _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
                 self._cells.setdefault(slot, [])
                 self._chains[slot] = len(generated)
+        return None
 
     def _check(self, chunks: Sequence[Chunk]) -> None:
         num_tokens = sum(len(c.tokens) for c in chunks)

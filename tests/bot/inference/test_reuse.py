@@ -8,71 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.inference.lot import Lot
 from bot.inference.residents import common_length
-from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Sequence
-from bot.types import FinishReason, Sampling
-from tests.fakes.model import ANSWER, FakeModel
-
-SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
-
-
-class Engine:
-    """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end."""
-
-    def __init__(self, *, cells: int = 2_000, slots: int = 16, reuse: bool = True) -> None:
-        self.model = FakeModel(script, num_cells=cells, num_slots=slots)
-        self.policy = Scheduler(
-            max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
-            reuse=reuse,
-        )  # fmt: skip
-        self._count = 0
-
-    def sequence(
-        self,
-        text: str,
-        *,
-        system: str = SYSTEM,
-        thread: str | None = None,
-        scope: str = "",
-        person: str = "ada",
-        limit: int = 20,
-    ) -> Sequence:
-        self._count += 1
-        tokens = [ord(c) for c in system + text + ANSWER]
-        return Sequence(
-            id=self._count, person=person, tokens=tokens, max_tokens=limit, sampling=Sampling(),
-            scope=scope, thread=thread, num_prefix=len(system),
-        )  # fmt: skip
-
-    def step(self) -> bool:
-        step = self.policy.plan()
-        if step is None:
-            return False
-        self.policy.apply(step, self.model.run(step), self.model.is_end)
-        return True
-
-    def ask(
-        self, text: str, thread: str | None = None, scope: str = "", system: str = SYSTEM
-    ) -> Sequence:
-        sequence = self.sequence(text, system=system, thread=thread, scope=scope)
-        self.policy.add(sequence)
-        while not sequence.is_finished:
-            assert self.step()
-        return sequence
-
-
-def script(prompt: str) -> str:
-    """What is said depends on all of the prompt, so that foreign cells would show."""
-    return f"{len(prompt)} {sum(map(ord, prompt))}."
-
-
-def said(sequence: Sequence) -> str:
-    return "".join(map(chr, sequence.tokens[sequence.num_prompt :]))
-
-
-def prompt_of(sequence: Sequence) -> str:
-    return "".join(map(chr, sequence.tokens[: sequence.num_prompt - 1]))
+from bot.types import FinishReason
+from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
+from tests.fakes.model import ANSWER
 
 
 def test_a_system_prompt_is_evaluated_once_and_shared() -> None:
@@ -240,21 +180,23 @@ class _Ask:
     cancel_at: int | None
 
 
+LONG = ["a" * 50, "a" * 80, "ab" * 35, "a" * 40 + "b" * 40]
 BEGINNINGS = st.sampled_from(["", "c" * 20, "c" * 20 + "d" * 20])
 ASKS = st.lists(
     st.builds(
         _Ask,
-        at=st.integers(0, 40),
+        at=st.integers(0, 100),
         text=BEGINNINGS.flatmap(
             lambda first: st.text("ab", min_size=1, max_size=60).map(first.__add__)
-        ),
+        )
+        | st.sampled_from(LONG),
         system=st.sampled_from(["", SYSTEM[:33], SYSTEM]),
         thread=st.none() | st.sampled_from("tuv"),
         scope=st.sampled_from("xy"),
         limit=st.integers(0, 15),
         is_background=st.booleans(),
         person=st.sampled_from("klm"),
-        cancel_at=st.none() | st.integers(0, 70),
+        cancel_at=st.none() | st.integers(0, 130),
     ),
     min_size=1,
     max_size=25,
@@ -262,12 +204,34 @@ ASKS = st.lists(
 
 
 @settings(deadline=None)
-@given(asks=ASKS, share=st.integers(1, 40), cells=st.integers(140, 500), slots=st.integers(4, 12))
+@given(
+    asks=ASKS,
+    share=st.integers(1, 40),
+    cells=st.integers(180, 400),
+    slots=st.integers(4, 12),
+    delay=st.none() | st.integers(0, 5),
+    damages=st.sampled_from([0, 0, 2]),
+    refuses=st.sampled_from([0, 0, 0, 1]),
+    forgets=st.lists(st.tuples(st.integers(0, 70), st.sampled_from("tuv")), max_size=3),
+    parks=st.booleans(),
+)
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
-    asks: list[_Ask], share: int, cells: int, slots: int
+    asks: list[_Ask],
+    share: int,
+    cells: int,
+    slots: int,
+    delay: int | None,
+    damages: int,
+    refuses: int,
+    forgets: list[tuple[int, str]],
+    parks: bool,
 ) -> None:
-    engine = Engine(cells=cells, slots=slots)
+    lot = Lot(max_memory=1 << 20)
+    lot.is_open = parks
+    disk = Disk(lot, delay=delay, damages=damages) if delay is not None else None
+    engine = Engine(cells=cells, slots=slots, lot=lot)
     policy, model = engine.policy, engine.model
+    model.refuses = refuses
     everyone = [
         (ask, engine.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
                               person=ask.person, limit=ask.limit))
@@ -283,10 +247,15 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
         for ask, one in everyone:  # people stop replies while a step is under way
             if ask.cancel_at == tick and tick >= ask.at:
                 policy.finish(one, FinishReason.CANCELLED)
+        for at, thread in forgets:
+            if at == tick:
+                policy.forget("x", thread)
         if step is not None:
-            policy.apply(step, model.run(step), model.is_end)
-        elif tick > 80:
+            engine.run(step)
+        elif tick > 130 and all(one.is_finished for _, one in everyone):
             break
+        if disk:
+            disk.settle(step)
     while engine.step():
         pass
     assert policy.num_cells_used == model.num_used

@@ -1,0 +1,74 @@
+"""What is there already of a sequence: its thread's cells, its parked state, a shared prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.inference.lot import Lot
+from bot.inference.parked import Parked
+from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
+from bot.inference.sequence import Sequence
+
+MIN_COMMON = 16
+"""Tokens that two questions must begin with alike for the second to share them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """What saves a sequence its first ``num_tokens``.
+
+    A resident thread or a shared prompt in ``source``; or ``parked``, with the shared prompt
+    that it begins with in ``source``, if there is one.
+    """
+
+    num_tokens: int = 0
+    source: Resident | None = None
+    parked: Parked | None = None
+
+
+def system_prompt(sequence: Sequence) -> list[int]:
+    """Empty if it is too short to be worth sharing."""
+    return sequence.tokens[: sequence.num_prefix] if sequence.num_prefix >= MIN_PREFIX else []
+
+
+class Finder:
+    """Who is next in the queue is asked for in every step, so the last answer is kept."""
+
+    def __init__(self, residents: Threads[Resident], prefixes: Prefixes, lot: Lot) -> None:
+        self._residents = residents
+        self._prefixes = prefixes
+        self._lot = lot
+        self._last: tuple[tuple[int, ...], Find] | None = None
+
+    def find(self, sequence: Sequence) -> Find:
+        """What saves the most."""
+        homes = (self._residents, self._prefixes, self._lot)
+        key = (sequence.id, len(sequence.tokens), *(home.num_changes for home in homes))
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._search(sequence)
+        return self._last[1]
+
+    def _search(self, sequence: Sequence) -> Find:
+        """One token at least is left to evaluate: without it there is nothing to sample from."""
+        scope, thread, tokens = sequence.scope, sequence.thread, sequence.tokens
+        prefix = self._shared(sequence)
+        best = Find(len(prefix.tokens), prefix) if prefix else Find()
+        if own := self._residents.match(scope, thread, tokens):
+            best = max(Find(own[1], own[0]), best, key=lambda find: find.num_tokens)
+        if parked := self._lot.find(scope, thread, tokens):
+            best = self._better(best, *parked, prefix)
+        if best.num_tokens < MIN_COMMON:
+            return Find()
+        return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
+
+    def _shared(self, sequence: Sequence) -> Resident | None:
+        if prompt := system_prompt(sequence):
+            return self._prefixes.find(sequence.scope, prompt)
+        return self._prefixes.find_longest(sequence.scope, sequence.tokens)
+
+    def _better(self, best: Find, parked: Parked, num_tokens: int, prefix: Resident | None) -> Find:
+        """The parked state, where that is faster than evaluating what it has beyond ``best``."""
+        gained = num_tokens - best.num_tokens
+        if gained < MIN_PREFIX or not self._lot.pace.is_worth_restoring(parked, gained):
+            return best
+        return Find(num_tokens, prefix, parked)

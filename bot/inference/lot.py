@@ -1,0 +1,168 @@
+"""Which threads are parked, and within how many bytes; ``Parking`` does what follows from it.
+
+The least recently used go from memory to disk, and from the disk for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.inference.pace import MIN_GAIN, Pace
+from bot.inference.parked import Parked
+from bot.inference.residents import MIN_PREFIX, Threads
+
+_SPILL_SHARE = 0.875
+"""Of the memory; what is above it is written to disk. The rest is room for it meanwhile."""
+
+
+class Lot:
+    """Bookkeeping only. ``wanted`` are to be read from disk, files in ``discarded`` deleted."""
+
+    def __init__(
+        self, max_memory: int = 0, max_disk: int = 0, *, min_gain: float = MIN_GAIN
+    ) -> None:
+        self.max_memory, self.max_disk = max_memory, max_disk
+        self.is_open = False
+        self.pace = Pace(min_gain)
+        self.wanted: list[Parked] = []
+        self.discarded: list[str] = []
+        self.writing: Parked | None = None
+        self.num_dropped = 0
+        self._threads: Threads[Parked] = Threads()
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def __iter__(self) -> Iterator[Parked]:
+        return iter(self._threads)
+
+    def __contains__(self, parked: object) -> bool:
+        return parked in self._threads
+
+    @property
+    def num_changes(self) -> int:
+        return self._threads.num_changes
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(p.num_bytes for p in self._threads if p.state is not None)
+
+    @property
+    def disk_bytes(self) -> int:
+        return sum(p.num_bytes for p in self._threads if p.file)
+
+    def park(
+        self, scope: str, thread: str | None, tokens: list[int], num_own: int
+    ) -> Parked | None:
+        """A place for tokens of which ``num_own`` are in nobody else's cells, if it is worth it."""
+        if not self.is_open or num_own < MIN_PREFIX:
+            return None
+        if not self.pace.is_worth_parking(len(tokens), num_own):
+            return None
+        parked = Parked(scope, thread, tokens)
+        self.add(parked)
+        return parked
+
+    def add(self, parked: Parked) -> None:
+        """As the one used last; an older state of the same thread goes."""
+        older = self._threads.add(parked)
+        if older is not None:
+            self._discard_file(older)
+
+    def find(self, scope: str, thread: str | None, tokens: list[int]) -> tuple[Parked, int] | None:
+        return self._threads.match(scope, thread, tokens)
+
+    def is_ready(self, parked: Parked) -> bool:
+        """Whether it is in memory; if not, it will be read as soon as there is room for it."""
+        if parked.state is None and not parked.is_wanted and self._has_room_to_read(parked):
+            parked.is_wanted = True
+            self.wanted.append(parked)
+        return parked.state is not None
+
+    def _has_room_to_read(self, parked: Parked) -> bool:
+        """One at a time if memory is full."""
+        reading = sum(p.num_bytes for p in self._threads if p.is_wanted)
+        return not reading or self.memory_bytes + reading + parked.num_bytes <= self.max_memory
+
+    def remove(self, parked: Parked) -> None:
+        """It is restored, lost or of no use any more."""
+        self._threads.remove(parked)
+        self._discard_file(parked)
+
+    def forget(self, scope: str, thread: str | None) -> Parked | None:
+        """Remove what the thread of that name left, and say what it was."""
+        parked = self._threads.named(scope, thread)
+        if parked is not None:
+            self.remove(parked)
+        return parked
+
+    def touch(self, parked: Parked) -> None:
+        """It counts as used last."""
+        self._threads.remove(parked)
+        self._threads.add(parked)
+
+    def drop(self, parked: Parked) -> None:
+        """There is no room for it."""
+        self.remove(parked)
+        self.num_dropped += 1
+
+    def drop_unsaved(self) -> None:
+        """The step that should have saved them failed."""
+        for parked in self._threads:
+            if parked.state is None and not parked.file:
+                self.remove(parked)
+
+    def drop_excess(self) -> None:
+        """Keep to the memory, where writing to disk does not keep up; the newest one stays."""
+        excess = self.memory_bytes - self.max_memory
+        for parked in list(self._in_memory())[:-1]:
+            if excess <= 0:
+                return
+            if parked is self.writing:
+                continue
+            excess -= parked.num_bytes
+            if parked.file:
+                parked.state = None
+            else:
+                self.drop(parked)
+
+    def next_to_spill(self) -> Parked | None:
+        """Who is to be written to disk now; what is there already only leaves the memory."""
+        excess = self.memory_bytes - int(self.max_memory * _SPILL_SHARE)
+        for parked in self._in_memory():
+            if excess <= 0:
+                return None
+            if not parked.file:
+                return parked
+            parked.state = None
+            excess -= parked.num_bytes
+        return None
+
+    def unwritten(self) -> list[Parked]:
+        """Only in memory; used last comes first."""
+        return [p for p in self._in_memory() if not p.file][::-1]
+
+    def make_room_on_disk(self, parked: Parked) -> bool:
+        """Discard files used before ``parked`` until there is room for it; False: there is none."""
+        excess = self.disk_bytes + parked.num_bytes - self.max_disk
+        for other in self._threads:
+            if excess <= 0 or other is parked:
+                break
+            if other.file:
+                excess -= other.num_bytes
+                self._leave_disk(other)
+        return excess <= 0
+
+    def _leave_disk(self, parked: Parked) -> None:
+        if parked.state is None:
+            self.remove(parked)
+        else:
+            self._discard_file(parked)
+
+    def _in_memory(self) -> Iterator[Parked]:
+        return (p for p in self._threads if p.state is not None)
+
+    def _discard_file(self, parked: Parked) -> None:
+        if parked.file:
+            self.discarded.append(parked.file)
+            parked.file = ""

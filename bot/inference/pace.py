@@ -1,0 +1,80 @@
+"""What evaluating, saving, restoring and reading cost here, learnt as it happens."""
+
+from __future__ import annotations
+
+from bot.inference.parked import Parked
+from bot.inference.sequence import Step
+
+_SMOOTHING = 0.3
+_MIN_PREFILL = 16
+MIN_GAIN = 2.0
+_TRY_AGAIN = 32
+"""Every so manieth refusal is overruled, so that one slow moment does not decide for ever."""
+
+
+class _Mean:
+    """Seconds for one of something; None until it was measured."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+
+    def take(self, seconds: float, number: int) -> None:
+        if number <= 0:
+            return
+        each = seconds / number
+        known = self._value if self._value is not None else each
+        self._value = known + _SMOOTHING * (each - known)
+
+    def of(self, number: int) -> float | None:
+        return self._value * number if self._value is not None else None
+
+
+class Pace:
+    """What was never measured is taken for worth it: so it gets measured.
+
+    ``min_gain``: a detour over a parked state must be that many times as fast as evaluating.
+    """
+
+    def __init__(self, min_gain: float = MIN_GAIN) -> None:
+        self._min_gain = min_gain
+        self._evaluated, self._saved = _Mean(), _Mean()
+        self._restored, self._read = _Mean(), _Mean()
+        self._bytes_per_token = _Mean()
+        self._num_refused = 0
+
+    def evaluated(self, step: Step, seconds: float) -> None:
+        """Only steps that mostly evaluated prompts tell what a prompt's token costs."""
+        num_prefill = step.num_prefill
+        if num_prefill >= max(_MIN_PREFILL, 3 * step.num_decode):
+            self._evaluated.take(max(0.0, seconds), num_prefill)
+
+    def saved(self, parked: Parked) -> None:
+        self._saved.take(parked.seconds, parked.num_bytes)
+        self._bytes_per_token.take(parked.num_bytes, len(parked.tokens))
+
+    def restored(self, parked: Parked) -> None:
+        self._restored.take(parked.seconds, parked.num_bytes)
+
+    def was_read(self, parked: Parked, seconds: float) -> None:
+        self._read.take(seconds, parked.num_bytes)
+
+    def is_worth_parking(self, num_tokens: int, num_own: int) -> bool:
+        """``num_own`` of ``num_tokens`` would have to be evaluated again."""
+        num_bytes = int(self._bytes_per_token.of(num_tokens) or 0)
+        detour = [self._saved.of(num_bytes), self._restored.of(num_bytes)]
+        return self._is_worth(num_own, detour)
+
+    def is_worth_restoring(self, parked: Parked, num_gained: int) -> bool:
+        detour = [self._restored.of(parked.num_bytes)]
+        if parked.state is None:
+            detour.append(self._read.of(parked.num_bytes))
+        return self._is_worth(num_gained, detour)
+
+    def _is_worth(self, num_tokens: int, detour: list[float | None]) -> bool:
+        evaluating = self._evaluated.of(num_tokens)
+        if evaluating is None:
+            return num_tokens > 0
+        if num_tokens > 0 and self._min_gain * sum(s or 0.0 for s in detour) <= evaluating:
+            return True
+        self._num_refused += 1
+        return num_tokens > 0 and self._num_refused % _TRY_AGAIN == 0

@@ -1,0 +1,104 @@
+"""How a parked state lies on disk: a head, llama.cpp's state, and a MAC over both.
+
+The head is the magic, its length, JSON, and the tokens as 32-bit integers.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import struct
+import sys
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from bot.inference.parked import Parked
+
+MAC_BYTES = 32
+_MAGIC = b"PARLEY\x00\x01"
+_START = struct.Struct("<8sI")
+_MAX_JSON = 65_536
+_TOKEN_BYTES = 4
+
+
+class BadFile(Exception):
+    """The file is not one of ours, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """``num_bytes`` of the state; ``num_bytes_before`` it in the file."""
+
+    fingerprint: str
+    scope: str
+    thread: str | None
+    tokens: list[int]
+    num_bytes: int
+    parked_at: float
+    num_bytes_before: int = 0
+
+    @classmethod
+    def of(cls, parked: Parked, fingerprint: str) -> Head:
+        return cls(
+            fingerprint,
+            parked.scope,
+            parked.thread,
+            parked.tokens,
+            parked.num_bytes,
+            parked.parked_at,
+        )
+
+    def pack(self) -> bytes:
+        text = json.dumps(
+            [
+                self.fingerprint,
+                self.scope,
+                self.thread,
+                len(self.tokens),
+                self.num_bytes,
+                self.parked_at,
+            ]
+        ).encode()
+        return _START.pack(_MAGIC, len(text)) + text + _pack_tokens(self.tokens)
+
+    def parked(self, file: str) -> Parked:
+        return Parked(
+            self.scope,
+            self.thread,
+            self.tokens,
+            file=file,
+            num_bytes=self.num_bytes,
+            parked_at=self.parked_at,
+        )
+
+
+def read_head(file: BinaryIO, size: int) -> Head:
+    """From the beginning of a file of ``size`` bytes; BadFile unless all of it is there."""
+    try:
+        magic, length = _START.unpack(file.read(_START.size))
+        if magic != _MAGIC or length > _MAX_JSON:
+            raise BadFile("it is not a parked state")
+        fingerprint, scope, thread, num_tokens, num_bytes, at = json.loads(file.read(length))
+        start = _START.size + length + _TOKEN_BYTES * int(num_tokens)
+        if start + int(num_bytes) + MAC_BYTES != size:
+            raise BadFile("it is not complete")
+        tokens = _unpack_tokens(file.read(_TOKEN_BYTES * int(num_tokens)))
+        name = None if thread is None else str(thread)
+        return Head(str(fingerprint), str(scope), name, tokens, int(num_bytes), float(at), start)
+    except (struct.error, ValueError, TypeError) as error:
+        raise BadFile("its head cannot be read") from error
+
+
+def _pack_tokens(tokens: list[int]) -> bytes:
+    packed = array.array("i", tokens)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _unpack_tokens(data: bytes) -> list[int]:
+    tokens = array.array("i")
+    tokens.frombytes(data)
+    if sys.byteorder == "big":
+        tokens.byteswap()
+    return tokens.tolist()

@@ -1,0 +1,235 @@
+"""Takes threads out of the KV pool's way and brings them back: memory first, then disk.
+
+Runs on the event loop; reading and writing files is left to workers of its own, never to the
+one that decodes. Whatever goes wrong here costs evaluating a thread again, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bot.inference.lot import Lot
+from bot.inference.model import Model, StepFailed
+from bot.inference.pace import MIN_GAIN
+from bot.inference.parked import Parked
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Park, Restore, Step
+from bot.inference.shelf import Shelf
+from bot.inference.worker import ModelWorker
+from bot.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 10.0
+T = TypeVar("T")
+_MEMORY, _DISK = "memory", "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class ParkingOptions:
+    """Bytes for states in memory and in ``folder``; none at all by default. See ``Pace``."""
+
+    max_memory: int = 0
+    max_disk: int = 0
+    folder: Path | None = None
+    min_gain: float = MIN_GAIN
+
+
+class Parking:
+    """``lot`` says who is parked; ``wake`` is called when a state that was waited for is there."""
+
+    def __init__(self, options: ParkingOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
+        self._folder = options.folder
+        max_disk = options.max_disk if options.folder else 0
+        self.lot = Lot(options.max_memory, max_disk, min_gain=options.min_gain)
+        self._metrics = metrics
+        self._wake = wake
+        self._shelf: Shelf | None = None
+        self._workers = ThreadPoolExecutor(2, "parley-parked")
+        self._reading: set[asyncio.Task[None]] = set()
+        self._spilling: asyncio.Task[None] | None = None
+        self._num_dropped = 0
+
+    async def open(self, model: Model, worker: ModelWorker) -> None:
+        """Threads may be parked from now on, and those on disk are found; if the model can."""
+        if self.lot.max_memory + self.lot.max_disk == 0:
+            return
+        if not await worker.call(model.keeps_states):
+            logger.warning("%s: no thread is parked, its state cannot be restored", model.name)
+            return
+        if self._folder is not None and self.lot.max_disk:
+            await self._open_shelf(self._folder, model)
+        self.lot.is_open = True
+        self._go_on()
+
+    async def _open_shelf(self, folder: Path, model: Model) -> None:
+        shelf = Shelf(folder, await self._work(lambda: model.fingerprint))
+        try:
+            found, num_ignored = await self._work(shelf.open)
+        except OSError as error:
+            logger.warning("idle threads are not kept on disk: %s", error)
+            self.lot.max_disk = 0
+            return
+        self._shelf = shelf
+        self._metrics.parked_ignored.inc(num_ignored)
+        for parked in found:
+            self.lot.add(parked)
+
+    def fetch(self) -> None:
+        """Begin to read what the plan asked for, and delete what it has no use for."""
+        wanted, self.lot.wanted = self.lot.wanted, []
+        for parked in wanted:
+            task = asyncio.create_task(self._read(parked, parked.file))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+        if self.lot.discarded:
+            self._go_on()
+
+    def settle(self, step: Step, refused: Sequence[int] = ()) -> float:
+        """Take in what a step saved and restored, all but ``refused`` slots; its seconds."""
+        copied = [a for a in step.actions if isinstance(a, Park | Restore)]
+        for action in copied:
+            if isinstance(action, Park):
+                self._saved(action.parked)
+            else:
+                self._restored(action.parked, is_refused=action.slot in refused)
+        if copied:
+            self.lot.drop_excess()
+            self._go_on()
+        return sum(action.parked.seconds for action in copied)
+
+    def lose_unsaved(self) -> None:
+        """The step that should have saved them failed."""
+        self.lot.drop_unsaved()
+        self._go_on()
+
+    async def forget(self, parked: Parked | None) -> None:
+        """Returns once no file of it is left."""
+        if parked is not None and parked is self.lot.writing and self._spilling:
+            await asyncio.wait([self._spilling])
+        await self._delete_discarded()
+        self._show()
+
+    async def close(self, scheduler: Scheduler, worker: ModelWorker) -> None:
+        """Idle threads go to disk for the next start, used last first, as time allows."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        if tasks := [*self._reading, *([self._spilling] if self._spilling else [])]:
+            await asyncio.wait(tasks)
+        if self._shelf is not None:
+            await self._save_idle(scheduler, worker)
+            for parked in self.lot.unwritten():
+                if time.monotonic() < deadline:
+                    await self._write(self._shelf, parked)
+        await self._delete_discarded()
+        await asyncio.to_thread(self._workers.shutdown)
+
+    async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
+        """Not after a step that failed: nobody knows what it left."""
+        await worker.call(_nothing)  # what is under way ends before it
+        step = scheduler.park_idle() if worker.is_sound else None
+        if step is None:
+            return
+        try:
+            await worker.begin(step)
+        except StepFailed as error:
+            logger.warning("idle threads are not kept: %s", error)
+        else:
+            self.settle(step)
+
+    def _saved(self, parked: Parked) -> None:
+        if parked not in self.lot:  # forgotten, or its thread has spoken, while it was saved
+            parked.state = None
+            return
+        if parked.state is None:
+            self.lot.remove(parked)
+            return
+        parked.parked_at = time.time()
+        self.lot.pace.saved(parked)
+        self._metrics.parked.inc()
+
+    def _restored(self, parked: Parked, *, is_refused: bool) -> None:
+        parked.state = None
+        if is_refused:
+            self._metrics.parked_ignored.inc()
+            return
+        self.lot.pace.restored(parked)
+        self._metrics.restored.labels(_DISK if parked.was_read else _MEMORY).inc()
+
+    async def _read(self, parked: Parked, file: str) -> None:
+        started = time.monotonic()
+        state = await self._work(self._shelf.read, parked, file) if self._shelf else None
+        parked.is_wanted = False
+        if parked in self.lot:
+            if state is None:
+                parked.file = ""
+                self.lot.remove(parked)
+                self._metrics.parked_ignored.inc()
+            else:
+                parked.state, parked.was_read = state, True
+                self.lot.pace.was_read(parked, time.monotonic() - started)
+                self.lot.touch(parked)
+        self._show()
+        self._wake()
+
+    def _go_on(self) -> None:
+        """Write what is too much for the memory, one after the other."""
+        if self._spilling is None or self._spilling.done():
+            self._spilling = asyncio.create_task(self._spill())
+        self._show()
+
+    async def _work(self, do: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, do, *arguments)
+
+    async def _spill(self) -> None:
+        while (parked := self.lot.next_to_spill()) is not None:
+            if self._shelf is None:
+                self.lot.drop(parked)
+            else:
+                await self._write(self._shelf, parked)
+        await self._delete_discarded()
+        self._show()
+
+    async def _write(self, shelf: Shelf, parked: Parked) -> None:
+        if not self.lot.make_room_on_disk(parked):
+            self.lot.drop(parked)
+            return
+        await self._delete_discarded()
+        self.lot.writing = parked
+        try:
+            file = await self._work(shelf.write, parked)
+        except OSError as error:
+            logger.warning("a parked thread is given up, it could not be written: %s", error)
+            if parked in self.lot:
+                self.lot.drop(parked)
+        else:
+            self._written(parked, file)
+        finally:
+            self.lot.writing = None
+
+    def _written(self, parked: Parked, file: str) -> None:
+        if parked in self.lot:
+            parked.file, parked.state = file, None
+        else:
+            self.lot.discarded.append(file)
+
+    async def _delete_discarded(self) -> None:
+        names, self.lot.discarded = self.lot.discarded, []
+        if names and self._shelf:
+            await self._work(self._shelf.delete, names)
+
+    def _show(self) -> None:
+        self._metrics.parked_bytes.labels(_MEMORY).set(self.lot.memory_bytes)
+        self._metrics.parked_bytes.labels(_DISK).set(self.lot.disk_bytes)
+        self._metrics.parked_dropped.inc(self.lot.num_dropped - self._num_dropped)
+        self._num_dropped = self.lot.num_dropped
+
+
+def _nothing() -> None:
+    pass

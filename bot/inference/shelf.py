@@ -1,0 +1,152 @@
+"""Parked states as files: a cache that nobody else can have written, or it is not used.
+
+llama.cpp parses a state in C, so each file carries a MAC of a key that lies in the same
+folder; it is checked over the whole file before anything of it is used. Everything here
+blocks and is called from workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import logging
+import mmap
+import os
+import secrets
+from io import FileIO
+from pathlib import Path
+
+from bot.inference.parked import Parked
+from bot.inference.parked_file import MAC_BYTES, BadFile, Head, read_head
+
+logger = logging.getLogger(__name__)
+
+_SUFFIX, _TEMPORARY, _KEY = ".state", ".tmp", "key"
+_KEY_BYTES = 32
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class Shelf:
+    """One folder (mode 0700) of files (0600) whose random names say nothing.
+
+    Only states of a model with this ``fingerprint`` are used.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._folder = folder
+        self._fingerprint = fingerprint
+        self._key = b""
+
+    def open(self) -> tuple[list[Parked], int]:
+        """What lies there, used last at the end, and how many files were not usable.
+
+        Raises OSError if there can be no such folder.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        self._key = self._read_key() or self._make_key()
+        for path in self._folder.glob(f"*{_TEMPORARY}"):
+            path.unlink(missing_ok=True)
+        return self._index()
+
+    def write(self, parked: Parked) -> str:
+        """The file's name. Raises OSError, and has left nothing behind then."""
+        name = secrets.token_hex(16)
+        temporary = self._folder / f"{name}{_TEMPORARY}"
+        head = Head.of(parked, self._fingerprint).pack()
+        state = parked.state or memoryview(b"")
+        try:
+            with os.fdopen(os.open(temporary, _NEW, 0o600), "wb", buffering=0) as file:
+                for part in (head, state, self._mac(head, state)):
+                    _write(file, memoryview(part))
+            temporary.replace(self._folder / f"{name}{_SUFFIX}")
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        return name
+
+    def read(self, parked: Parked, name: str) -> memoryview | None:
+        """The state; None if the file is not what was written for ``parked``: it is gone then."""
+        path = self._folder / f"{name}{_SUFFIX}"
+        try:
+            return self._read(path, parked)
+        except (OSError, BadFile) as error:
+            logger.warning("a parked state is not used: %s", error)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+
+    def delete(self, names: list[str]) -> None:
+        for name in names:
+            with contextlib.suppress(OSError):
+                (self._folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
+
+    def _read(self, path: Path, parked: Parked) -> memoryview:
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            head = read_head(file, size)
+            content = memoryview(mmap.mmap(-1, size))
+            file.seek(0)
+            _fill(file, content)
+        start, end = head.num_bytes_before, size - MAC_BYTES
+        mac = self._mac(content[:start], content[start:end])
+        if not hmac.compare_digest(mac, content[end:]):
+            raise BadFile("it was changed after it was written")
+        if (head.scope, head.thread, head.tokens) != (parked.scope, parked.thread, parked.tokens):
+            raise BadFile("it belongs to another thread")
+        return content[start:end].toreadonly()
+
+    def _mac(self, head: bytes | memoryview, state: memoryview) -> bytes:
+        mac = hmac.new(self._key, head, "sha256")
+        mac.update(state)
+        return mac.digest()
+
+    def _index(self) -> tuple[list[Parked], int]:
+        """By the heads alone; of two states of one thread the later one stays."""
+        paths = list(self._folder.glob(f"*{_SUFFIX}"))
+        found = [parked for path in paths if (parked := self._look_at(path))]
+        found.sort(key=lambda parked: parked.parked_at)
+        newest = {(p.scope, p.thread or p.file): p for p in found}
+        self.delete([p.file for p in found if newest[p.scope, p.thread or p.file] is not p])
+        return list(newest.values()), len(paths) - len(newest)
+
+    def _look_at(self, path: Path) -> Parked | None:
+        try:
+            with path.open("rb") as file:
+                head = read_head(file, os.fstat(file.fileno()).st_size)
+            if head.fingerprint != self._fingerprint:
+                raise BadFile("it is of another model, setting or version")
+            return head.parked(path.stem)
+        except (OSError, BadFile) as error:
+            logger.info("a parked state is not used: %s", error)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+
+    def _read_key(self) -> bytes:
+        with contextlib.suppress(OSError):
+            key = (self._folder / _KEY).read_bytes()
+            return key if len(key) == _KEY_BYTES else b""
+        return b""
+
+    def _make_key(self) -> bytes:
+        """What was written with another key is of no use from now on."""
+        key, path = secrets.token_bytes(_KEY_BYTES), self._folder / _KEY
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, _NEW, 0o600), "wb") as file:
+            file.write(key)
+        return key
+
+
+def _write(file: FileIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _fill(file: FileIO, buffer: memoryview) -> None:
+    while buffer:
+        count = file.readinto(buffer)
+        if not count:
+            raise BadFile("it ends too early")
+        buffer = buffer[count:]

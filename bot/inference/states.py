@@ -1,0 +1,46 @@
+"""The check of rule 4: whether a model goes on the same from a state that was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.inference.model import NoRoom, StepFailed
+from bot.inference.sequence import Chunk
+from bot.types import ChatMessage
+
+_TOLERANCE = 0.05
+"""Of a logit; saved and restored alone they are equal to the bit on a CPU."""
+_TEXT = ChatMessage("user", "Which of the seven bridges did you like most, and why?")
+
+
+class HasStates(Protocol):
+    """What the check needs of a model with an empty pool."""
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
+    def logits(self, chunk: Chunk) -> npt.NDArray[np.float32]: ...
+    def save(self, slot: int) -> memoryview: ...
+    def load(self, slot: int, state: memoryview) -> bool: ...
+    def clear(self, slot: int) -> None: ...
+
+
+def are_kept(model: HasStates) -> bool:
+    """Whether the next token is as likely after restoring as before saving."""
+    tokens = model.encode([_TEXT])
+    last = len(tokens) - 1
+    try:
+        model.logits(Chunk(0, 0, tokens[:last], True))
+        state = model.save(0)
+        before = model.logits(Chunk(0, last, tokens[last:], True))
+        model.clear(0)
+        if not model.load(0, state):
+            return False
+        after = model.logits(Chunk(0, last, tokens[last:], True))
+        return bool(np.abs(after - before).max() <= _TOLERANCE)
+    except (NoRoom, StepFailed):
+        return False
+    finally:
+        model.clear(0)

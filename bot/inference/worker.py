@@ -1,0 +1,47 @@
+"""The one thread that computes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from bot.inference.model import Model, NoRoom, NotRestored
+from bot.inference.sequence import Step
+
+T = TypeVar("T")
+
+
+class ModelWorker:
+    """``is_sound``: the model's memory is what the plan says; if not, it starts afresh."""
+
+    def __init__(self, model: Model) -> None:
+        self.is_sound = True
+        self._model = model
+        self._thread = ThreadPoolExecutor(1, "parley-model")
+
+    def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
+        """What ``Model.run`` gives and raises, and the seconds it took."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._run, step)
+
+    async def call(self, do: Callable[[], T]) -> T:
+        """Behind what is under way."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+    def shutdown(self) -> None:
+        self._thread.shutdown()
+
+    def _run(self, step: Step) -> tuple[dict[int, int], float]:
+        if not self.is_sound:
+            self._model.reset()
+        self.is_sound = False  # until it ends well
+        started = time.perf_counter()
+        try:
+            sampled = self._model.run(step)
+        except (NoRoom, NotRestored):
+            self.is_sound = True
+            raise
+        self.is_sound = True
+        return sampled, time.perf_counter() - started

@@ -1,0 +1,119 @@
+"""A scheduler with the strict model of letters, for tests of the policy."""
+
+from __future__ import annotations
+
+from bot.inference.lot import Lot
+from bot.inference.model import NotRestored
+from bot.inference.parked import Parked
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Park, Sequence, Step
+from bot.types import Sampling
+from tests.fakes.model import ANSWER, FakeModel
+
+SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
+
+
+class Engine:
+    """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end.
+
+    ``lot``: where idle threads are parked, if at all.
+    """
+
+    def __init__(
+        self, *, cells: int = 2_000, slots: int = 16, reuse: bool = True, lot: Lot | None = None
+    ) -> None:
+        self.model = FakeModel(script, num_cells=cells, num_slots=slots)
+        self.policy = Scheduler(
+            max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
+            reuse=reuse, lot=lot,
+        )  # fmt: skip
+        self._count = 0
+
+    def sequence(
+        self,
+        text: str,
+        *,
+        system: str = SYSTEM,
+        thread: str | None = None,
+        scope: str = "",
+        person: str = "ada",
+        limit: int = 20,
+    ) -> Sequence:
+        self._count += 1
+        tokens = [ord(c) for c in system + text + ANSWER]
+        return Sequence(
+            id=self._count, person=person, tokens=tokens, max_tokens=limit, sampling=Sampling(),
+            scope=scope, thread=thread, num_prefix=len(system),
+        )  # fmt: skip
+
+    def step(self) -> bool:
+        step = self.policy.plan()
+        if step is None:
+            return False
+        self.run(step)
+        return True
+
+    def run(self, step: Step) -> None:
+        try:
+            self.policy.apply(step, self.model.run(step), self.model.is_end)
+        except NotRestored as refusal:
+            self.policy.begin_again(step, refusal.slots)
+
+    def ask(
+        self, text: str, thread: str | None = None, scope: str = "", system: str = SYSTEM
+    ) -> Sequence:
+        sequence = self.sequence(text, system=system, thread=thread, scope=scope)
+        self.policy.add(sequence)
+        while not sequence.is_finished:
+            assert self.step()
+        return sequence
+
+
+def script(prompt: str) -> str:
+    """What is said depends on all of the prompt, so that foreign cells would show."""
+    return f"{len(prompt)} {sum(map(ord, prompt))}."
+
+
+def said(sequence: Sequence) -> str:
+    return "".join(map(chr, sequence.tokens[sequence.num_prompt :]))
+
+
+def prompt_of(sequence: Sequence) -> str:
+    return "".join(map(chr, sequence.tokens[: sequence.num_prompt - 1]))
+
+
+class Disk:
+    """Takes every state out of memory; reading one back takes ``delay`` steps, and may fail."""
+
+    def __init__(self, lot: Lot, *, delay: int, damages: int) -> None:
+        self._lot = lot
+        self._delay, self._damages = delay, damages
+        self._files: dict[str, memoryview] = {}
+        self._reading: list[tuple[int, Parked]] = []
+        self._num_read = 0
+
+    def settle(self, step: Step | None) -> None:
+        for action in step.actions if step else []:
+            if isinstance(action, Park) and action.parked in self._lot:
+                self._write(action.parked)
+        self._reading += [(self._delay, parked) for parked in self._lot.wanted]
+        self._lot.wanted.clear()
+        due = [parked for left, parked in self._reading if left <= 0]
+        self._reading = [(left - 1, parked) for left, parked in self._reading if left > 0]
+        for parked in due:
+            self._read(parked)
+
+    def _write(self, parked: Parked) -> None:
+        assert parked.state is not None
+        parked.file = str(len(self._files))
+        self._files[parked.file], parked.state = parked.state, None
+
+    def _read(self, parked: Parked) -> None:
+        parked.is_wanted = False
+        if parked not in self._lot:
+            return
+        self._num_read += 1
+        if self._damages and self._num_read % self._damages == 0:
+            self._lot.remove(parked)
+        else:
+            parked.state = self._files[parked.file]

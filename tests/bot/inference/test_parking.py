@@ -1,0 +1,285 @@
+"""Threads that leave the pool and come back: the policy, over the strict model of letters."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bot.inference.lot import Lot
+from bot.inference.pace import Pace
+from bot.inference.parked import Parked
+from bot.inference.sequence import Chunk, Park, Restore, Sequence, Step
+from bot.types import FinishReason
+from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
+from tests.fakes.model import ANSWER
+
+LONG = "x" * 60
+
+
+def open_lot(max_memory: int = 1 << 20, max_disk: int = 0) -> Lot:
+    lot = Lot(max_memory, max_disk)
+    lot.is_open = True
+    return lot
+
+
+def crowded(lot: Lot, *, cells: int = 600, num_threads: int = 12) -> Engine:
+    """An engine in which threads 0, 1, ... have spoken once, more than fit into the pool."""
+    engine = Engine(cells=cells, lot=lot)
+    for number in range(num_threads):
+        engine.ask(f"Question {number} {LONG}", thread=str(number))
+    engine.step()
+    return engine
+
+
+def num_actions(engine: Engine, kind: type[Park] | type[Restore]) -> int:
+    return sum(isinstance(action, kind) for step in engine.model.steps for action in step.actions)
+
+
+def test_a_thread_that_left_the_pool_goes_on_from_its_parked_state() -> None:
+    engine = crowded(open_lot())
+    again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
+    assert again.num_shared == len(SYSTEM)
+    assert again.num_restored == len(f"Question 0 {LONG}{ANSWER}")
+    assert said(again) == script(prompt_of(again))
+
+
+def test_without_parking_it_is_evaluated_again_behind_the_shared_prompt() -> None:
+    engine = crowded(Lot())
+    again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
+    assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
+    assert num_actions(engine, Park) == 0
+
+
+def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
+    engine = crowded(open_lot())
+    before = engine.model.num_used
+    own = len(engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0").tokens) - len(SYSTEM)
+    assert engine.model.num_used <= before + own
+    assert engine.policy.num_cells_used == engine.model.num_used
+
+
+def test_where_the_shared_prompt_is_gone_the_restored_thread_brings_it_back() -> None:
+    lot = open_lot()
+    engine = crowded(lot)
+    engine.policy.lose_everything()
+    engine.model.reset()
+    again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
+    assert (again.num_shared, again.num_restored) == (0, len(f"{SYSTEM}Question 0 {LONG}{ANSWER}"))
+    other = engine.ask("Something else", thread="new")
+    assert other.num_shared == len(SYSTEM)
+
+
+def test_an_edited_question_is_restored_up_to_the_fork() -> None:
+    engine = crowded(open_lot())
+    edited = engine.ask(f"Question 0 {LONG[:40]} no", thread="0")
+    assert edited.num_restored == len(f"Question 0 {LONG[:40]}")
+    assert said(edited) == script(prompt_of(edited))
+
+
+def test_a_thread_without_a_name_is_found_among_the_parked_by_its_text() -> None:
+    engine = Engine(cells=600, lot=open_lot())
+    for number in range(12):
+        engine.ask(f"{number} asks {LONG}")
+    again = engine.ask(f"0 asks {LONG}{ANSWER}And?")
+    assert again.num_restored > len(LONG)
+
+
+def test_nothing_parked_crosses_from_one_workspace_to_another() -> None:
+    engine = Engine(cells=600, lot=open_lot())
+    for number in range(12):
+        engine.ask(f"{number} {LONG}", thread=str(number), scope="slack:T01")
+    other = engine.ask(f"0 {LONG}", thread="0", scope="slack:T02")
+    assert (other.num_shared, other.num_restored) == (0, 0)
+
+
+def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
+    engine = Engine(cells=2_000, lot=open_lot())
+    many = [engine.sequence(f"{n} {LONG * 3}", thread=str(n), person=str(n)) for n in range(8)]
+    for sequence in many:
+        engine.policy.add(sequence)
+    while engine.step():
+        pass
+    parks = [sum(isinstance(a, Park) for a in step.actions) for step in engine.model.steps]
+    assert max(parks) == 1
+    assert sum(parks) > 1
+
+
+def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
+    engine = Engine(cells=360, lot=open_lot())
+    texts = ["a" * 60, "b" * 60, "c" * 60]
+    asked = [engine.sequence(t, system="", person=t[:1], limit=100) for t in texts]
+    engine.model.answers(lambda prompt: prompt * 2)
+    for sequence in asked:
+        engine.policy.add(sequence)
+    while engine.step():
+        pass
+    assert engine.policy.num_preempted > 0
+    assert num_actions(engine, Restore) > 0
+    assert [said(s) for s in asked] == [(text * 2)[:100] for text in texts]
+
+
+def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else() -> None:
+    lot = open_lot()
+    engine = crowded(lot)
+    engine.model.refuses = 1
+    again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
+    assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
+    assert said(again) == script(prompt_of(again))
+    assert engine.policy.num_cells_used == engine.model.num_used
+
+
+def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
+    lot = open_lot()
+    engine = crowded(lot)
+    for number in ("0", "11"):
+        engine.policy.forget("", number)
+        again = engine.ask(f"Question {number} {LONG}{ANSWER}And?", thread=number)
+        assert (again.num_resumed, again.num_restored) == (0, 0)
+
+
+def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
+    engine = Engine(lot=open_lot())
+    asked = engine.sequence(f"Hello {LONG}", thread="1")
+    engine.policy.add(asked)
+    engine.step()
+    engine.policy.forget("", "1")
+    engine.policy.finish(asked, FinishReason.CANCELLED)
+    while engine.step():
+        pass
+    assert engine.policy.num_residents == 0
+
+
+def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() -> None:
+    lot = open_lot()
+    engine = Engine(cells=600, lot=lot)
+    disk = Disk(lot, delay=5, damages=0)
+
+    def step() -> Step | None:
+        step = engine.policy.plan()
+        if step:
+            engine.run(step)
+        disk.settle(step)
+        return step
+
+    for number in range(8):
+        engine.policy.add(engine.sequence(f"Question {number} {LONG}", thread=str(number)))
+    while step():
+        pass
+    running = engine.sequence(f"Other {LONG}", thread="other", person="bob")
+    engine.policy.add(running)
+    step()
+    again = engine.sequence(f"Question 0 {LONG}{ANSWER}And?", thread="0")
+    engine.policy.add(again)
+    step()
+    assert again.slot is None
+    while not (running.is_finished and again.is_finished):
+        step()
+    assert again.num_restored > len(LONG)
+    assert said(again) == script(prompt_of(again))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> None:
+    """Each goes on where it was, most often from disk; every reply is what its text demands."""
+    choose, lot = random.Random(seed), open_lot()
+    engine = Engine(cells=420, lot=lot)
+    disk = Disk(lot, delay=2, damages=7)
+    texts = {name: f"Thread {name}: {LONG[:20]}" for name in "abcdefgh"}
+    running: dict[str, Sequence] = {}
+    for _ in range(1_500):
+        name = choose.choice("abcdefgh")
+        if name not in running and len(texts[name]) < 220:
+            running[name] = engine.sequence(texts[name], thread=name, person=name)
+            engine.policy.add(running[name])
+        step = engine.policy.plan()
+        if step:
+            engine.run(step)
+        disk.settle(step)
+        for name in [n for n, s in running.items() if s.is_finished]:
+            done = running.pop(name)
+            assert script(prompt_of(done)).startswith(said(done))
+            texts[name] += f"{ANSWER}{said(done)}|more {choose.randrange(100)}"
+            if len(texts[name]) > 200:
+                texts[name] = f"Thread {name}: again {choose.randrange(100)}"
+    assert num_actions(engine, Restore) > 20
+    while engine.step() or lot.wanted:
+        disk.settle(None)
+    assert engine.policy.num_cells_used == engine.model.num_used
+
+
+def test_the_least_recently_used_leave_the_memory_first_and_the_bytes_are_bounded() -> None:
+    lot = open_lot(max_memory=1_000)
+    kept = [in_memory(str(n), 300) for n in range(5)]
+    for parked in kept:
+        lot.add(parked)
+        lot.drop_excess()
+    assert [p.thread for p in lot] == ["2", "3", "4"]
+    assert (lot.memory_bytes, lot.num_dropped) == (900, 2)
+
+
+def test_what_goes_to_disk_goes_oldest_first_and_the_oldest_file_makes_room() -> None:
+    lot = open_lot(max_memory=700, max_disk=600)
+    for number in range(4):
+        lot.add(in_memory(str(number), 300))
+    written = []
+    while parked := lot.next_to_spill():
+        assert lot.make_room_on_disk(parked)
+        parked.file, parked.state = f"file {parked.thread}", None
+        written.append(parked.thread)
+    assert written == ["0", "1"]
+    lot.add(in_memory("4", 300))
+    lot.add(in_memory("5", 300))
+    third = lot.next_to_spill()
+    assert third is not None
+    assert lot.make_room_on_disk(third)
+    assert lot.discarded == ["file 0"]
+    assert lot.disk_bytes + third.num_bytes == 600
+
+
+def test_a_state_larger_than_the_disk_may_hold_finds_no_room() -> None:
+    lot = open_lot(max_memory=0, max_disk=100)
+    parked = in_memory("1", 300)
+    lot.add(parked)
+    assert not lot.make_room_on_disk(parked)
+
+
+def in_memory(thread: str, num_bytes: int) -> Parked:
+    return Parked("", thread, [1, 2, 3], memoryview(bytes(num_bytes)), num_bytes=num_bytes)
+
+
+def prefill(num_tokens: int) -> Step:
+    return Step([], [Chunk(0, 0, [1] * num_tokens, False)])
+
+
+def copied(num_bytes: int, seconds: float) -> Parked:
+    return Parked("", "1", [1] * 100, None, "f", num_bytes, seconds=seconds)
+
+
+@pytest.mark.parametrize(("copy_seconds", "is_worth"), [(0.02, True), (0.06, False)])
+def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluated(
+    copy_seconds: float, is_worth: bool
+) -> None:
+    pace = Pace()
+    pace.evaluated(prefill(100), 0.1)
+    pace.saved(copied(1_000, copy_seconds))
+    pace.restored(copied(1_000, copy_seconds))
+    assert pace.is_worth_parking(100, 100) is is_worth
+
+
+def test_of_a_state_only_what_nobody_shares_counts_as_gained() -> None:
+    pace = Pace()
+    pace.evaluated(prefill(100), 0.1)
+    pace.saved(copied(1_000, 0.01))
+    pace.restored(copied(1_000, 0.01))
+    assert pace.is_worth_parking(100, 90)
+    assert not pace.is_worth_parking(100, 30)
+
+
+def test_a_slow_disk_is_left_alone_but_tried_again_now_and_then() -> None:
+    pace = Pace()
+    pace.evaluated(prefill(100), 0.1)
+    slow = copied(1_000, 0.001)
+    pace.was_read(slow, 5.0)
+    tried = [pace.is_worth_restoring(slow, 100) for _ in range(64)]
+    assert tried.count(True) == 2
