@@ -494,6 +494,7 @@ class LlamaModel:
 
     def _park(self, slot: int, parked: Parked) -> None:
         started = time.perf_counter()
+        self._check_length(slot, parked)
         parked.state = self.save(slot)
         parked.num_bytes = len(parked.state)
         parked.seconds = time.perf_counter() - started
@@ -503,12 +504,18 @@ class LlamaModel:
         if parked.state is None or not self.load(slot, parked.state):
             self._refused.append(slot)
             return
+        self._check_length(slot, parked)
         self._remove_cells(slot, action.num_tokens)
         if action.prefix is not None:
             self._remove_cells(slot, 0, action.num_shared)
             shared = self._memory, action.prefix, slot, 0, action.num_shared
             llama.llama_memory_seq_cp(*shared)
         parked.seconds = time.perf_counter() - started
+
+    def _check_length(self, slot: int, parked: Parked) -> None:
+        num_tokens = llama.llama_memory_seq_pos_max(self._memory, slot) + 1
+        if num_tokens != len(parked.tokens):
+            raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(parked.tokens)}")
 
     def _remove_cells(self, slot: int, start: int, end: int = -1) -> None:
         if not llama.llama_memory_seq_rm(self._memory, slot, start, end):

@@ -101,6 +101,11 @@ class Lot:
         self._threads.remove(parked)
         self._threads.add(parked)
 
+    def stamp(self, now: float) -> None:
+        """Those whose state has come since the last time."""
+        for parked in self._in_memory():
+            parked.parked_at = parked.parked_at or now
+
     def drop(self, parked: Parked) -> None:
         """There is no room for it."""
         self.remove(parked)

@@ -55,6 +55,7 @@ class Parking:
         self._workers = ThreadPoolExecutor(2, "parley-parked")
         self._reading: set[asyncio.Task[None]] = set()
         self._spilling: asyncio.Task[None] | None = None
+        self._deleting = asyncio.Lock()
         self._num_dropped = 0
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
@@ -133,6 +134,7 @@ class Parking:
     async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Not after a step that failed: nobody knows what it left."""
         await worker.call(_nothing)  # what is under way ends before it
+        self.lot.stamp(time.time())
         step = scheduler.park_idle() if worker.is_sound else None
         if step is None:
             return
@@ -150,7 +152,7 @@ class Parking:
         if parked.state is None:
             self.lot.remove(parked)
             return
-        parked.parked_at = time.time()
+        self.lot.stamp(time.time())
         self.lot.pace.saved(parked)
         self._metrics.parked.inc()
 
@@ -220,9 +222,11 @@ class Parking:
             self.lot.discarded.append(file)
 
     async def _delete_discarded(self) -> None:
-        names, self.lot.discarded = self.lot.discarded, []
-        if names and self._shelf:
-            await self._work(self._shelf.delete, names)
+        """Returns once nothing is left of them, whoever began to delete them."""
+        async with self._deleting:
+            names, self.lot.discarded = self.lot.discarded, []
+            if names and self._shelf:
+                await self._work(self._shelf.delete, names)
 
     def _show(self) -> None:
         self._metrics.parked_bytes.labels(_MEMORY).set(self.lot.memory_bytes)

@@ -23,8 +23,12 @@ class ModelWorker:
         self._thread = ThreadPoolExecutor(1, "parley-model")
 
     def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
-        """What ``Model.run`` gives and raises, and the seconds it took."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._run, step)
+        """What ``Model.run`` gives and raises, and the seconds it took.
+
+        The step is done whether or not somebody still waits for it: the plan counts on it.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, step)
+        return asyncio.shield(running)
 
     async def call(self, do: Callable[[], T]) -> T:
         """Behind what is under way."""

@@ -182,7 +182,7 @@ def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() ->
 @pytest.mark.parametrize("seed", range(3))
 def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> None:
     """Each goes on where it was, most often from disk; every reply is what its text demands."""
-    choose, lot = random.Random(seed), open_lot()
+    choose, lot = random.Random(seed), open_lot()  # noqa: S311
     engine = Engine(cells=420, lot=lot)
     disk = Disk(lot, delay=2, damages=7)
     texts = {name: f"Thread {name}: {LONG[:20]}" for name in "abcdefgh"}

@@ -1,0 +1,302 @@
+"""Parking as a person notices it: through the engine's front, with real files."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.inference.parking import ParkingOptions
+from bot.inference.service import InferenceService
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
+from tests.fakes.model import FakeModel, broken_step
+
+SCOPE = "slack:T01"
+STATE = 4 * 1_000
+"""Bytes of a state in these tests, at the most."""
+
+
+class Watched:
+    """An engine with its metrics. ``ask`` is one turn of a thread; its text tells the thread."""
+
+    def __init__(self, service: InferenceService, model: FakeModel, metrics: Metrics) -> None:
+        self.service, self.model, self.metrics = service, model, metrics
+
+    async def begin(self, thread: int, more: str = "") -> GenerationStream:
+        text = f"thread {thread}: {'x' * 150}{more}"
+        message = ChatMessage("user", text)
+        request = GenerationRequest(
+            messages=(message,), person="ada", thread=str(thread), scope=SCOPE
+        )
+        return await self.service.generate(request)
+
+    async def ask(self, thread: int, more: str = "") -> Finished:
+        text, finished = await read(await self.begin(thread, more))
+        assert text == f"about {thread}" or finished.reason is not FinishReason.STOP
+        return finished
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0.0
+
+    @property
+    def num_restored(self) -> dict[str, float]:
+        return {tier: self.count("restored_total", tier=tier) for tier in ("memory", "disk")}
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110 - workers are what is waited for
+                await asyncio.sleep(0.001)
+
+    async def until_on_disk(self) -> None:
+        await self.until(lambda: self.count("parked_bytes", tier="memory") == 0)
+
+
+async def read(stream: GenerationStream) -> tuple[str, Finished]:
+    text = ""
+    async for event in stream:
+        if isinstance(event, Delta):
+            text += event.text
+        elif isinstance(event, Finished):
+            return text, event
+    raise AssertionError("the stream ended without Finished")
+
+
+def about(prompt: str) -> str:
+    return f"about {prompt.partition(':')[0].removeprefix('thread ')}"
+
+
+@asynccontextmanager
+async def engine(
+    folder: Path | None = None, *, memory: int = 100_000, disk: int = 100_000, **options: object
+) -> AsyncIterator[Watched]:
+    """A pool of 800 cells: two idle threads stay in it, the others are parked."""
+    model, metrics = FakeModel(about, num_cells=800, **options), Metrics()  # type: ignore[arg-type]
+    parking = ParkingOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
+    service = InferenceService(model, metrics, max_running=4, max_waiting=50, parking=parking)
+    async with service:
+        yield Watched(service, model, metrics)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder / "parked").glob("*.state"))
+
+
+async def test_a_thread_that_speaks_again_after_many_others_goes_on_from_memory() -> None:
+    async with engine() as parley:
+        for thread in range(10):
+            await parley.ask(thread)
+        finished = await parley.ask(0, "?")
+        assert finished.usage.cached_tokens > 150
+        assert parley.num_restored == {"memory": 1, "disk": 0}
+        assert parley.count("prompt_tokens_total", source="restored") > 150
+        assert parley.count("parked_total") >= 7
+        assert parley.count("parked_bytes", tier="memory") > 0
+
+
+async def test_what_does_not_fit_into_memory_goes_on_from_disk(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        for thread in range(10):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        assert parley.count("parked_bytes", tier="disk") > 0
+        finished = await parley.ask(0, "?")
+        assert finished.usage.cached_tokens > 150
+        assert parley.num_restored == {"memory": 0, "disk": 1}
+
+
+async def test_everybody_who_comes_back_from_disk_at_once_is_answered(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        for thread in range(20):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        await asyncio.gather(*(parley.ask(thread, "?") for thread in range(18)))
+        assert parley.num_restored["disk"] >= 10
+
+
+async def test_threads_go_on_after_a_restart_also_those_that_had_never_left_the_pool(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path) as parley:
+        for thread in range(6):
+            await parley.ask(thread)
+    async with engine(tmp_path) as again:
+        for thread in range(6):
+            finished = await again.ask(thread, "?")
+            assert finished.usage.cached_tokens > 150
+        assert again.num_restored == {"memory": 0, "disk": 6}
+
+
+async def test_with_another_model_everything_on_disk_is_ignored_and_counted(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path) as parley:
+        await parley.ask(1)
+    async with engine(tmp_path, fingerprint="words") as again:
+        assert again.count("parked_ignored_total") == 1
+        finished = await again.ask(1, "?")
+        assert finished.usage.cached_tokens == 0
+
+
+async def test_a_damaged_file_costs_evaluating_again_and_is_gone(tmp_path: Path) -> None:
+    async with engine(tmp_path) as parley:
+        await parley.ask(1)
+    (path,) = files(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    async with engine(tmp_path) as again:
+        finished = await again.ask(1, "?")
+        assert (finished.reason, finished.usage.cached_tokens) == (FinishReason.STOP, 0)
+        assert again.count("parked_ignored_total") == 1
+        assert files(tmp_path) == []
+
+
+async def test_a_file_that_vanished_costs_evaluating_again(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        for path in files(tmp_path):
+            path.unlink()
+        assert (await parley.ask(0, "?")).reason is FinishReason.STOP
+        assert parley.count("parked_ignored_total") == 1
+
+
+async def test_forget_deletes_what_lies_on_disk_before_it_returns(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        num_files = len(files(tmp_path))
+        await parley.service.forget("0", SCOPE)
+        assert len(files(tmp_path)) == num_files - 1
+        assert (await parley.ask(0, "?")).usage.cached_tokens == 0
+
+
+async def test_a_forgotten_thread_does_not_come_back_with_a_restart(tmp_path: Path) -> None:
+    async with engine(tmp_path) as parley:
+        for thread in range(4):
+            await parley.ask(thread)
+        for thread in range(4):
+            await parley.service.forget(str(thread), SCOPE)
+    assert files(tmp_path) == []
+
+
+async def test_bytes_on_disk_and_in_memory_keep_to_their_budgets(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=3_000, disk=5_000) as parley:
+        for thread in range(30):
+            await parley.ask(thread)
+            assert parley.count("parked_bytes", tier="memory") <= 3_000
+            assert parley.count("parked_bytes", tier="disk") <= 5_000
+        await parley.until(lambda: parley.count("parked_bytes", tier="memory") <= 2_625)
+        on_disk = sum(path.stat().st_size for path in files(tmp_path))
+        assert 0 < on_disk <= 5_000 + 2_000 * len(files(tmp_path))
+        assert (await parley.ask(29, "?")).usage.cached_tokens > 150
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond a few bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_is_counted_and_nobody_sees_an_error(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        with full_disk():
+            for thread in range(8):
+                assert (await parley.ask(thread)).reason is FinishReason.STOP
+            await parley.until(lambda: parley.count("parked_dropped_total") > 0)
+            await parley.until_on_disk()
+        assert files(tmp_path) == []
+        assert list((tmp_path / "parked").glob("*.tmp")) == []
+        assert (await parley.ask(0, "?")).usage.cached_tokens == 0
+
+
+async def test_a_folder_that_cannot_be_made_leaves_parking_to_memory(tmp_path: Path) -> None:
+    (tmp_path / "parked").write_text("a file is in its place")
+    async with engine(tmp_path) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        await parley.ask(0, "?")
+        assert parley.num_restored == {"memory": 1, "disk": 0}
+
+
+async def test_a_model_that_does_not_go_on_the_same_is_not_parked_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with engine(keeps=False) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        assert (await parley.ask(0, "?")).usage.cached_tokens == 0
+        assert parley.count("parked_total") == 0
+    assert "letters: no thread is parked" in caplog.text
+
+
+async def test_with_both_budgets_at_zero_nothing_is_parked(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0, disk=0) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        assert parley.count("parked_total") == 0
+    assert not (tmp_path / "parked").exists()
+
+
+async def test_after_a_failure_of_the_engine_what_was_parked_is_there_still(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        parley.model.failures = [broken_step()]
+        failed = await parley.ask(99)
+        assert failed.reason is FinishReason.ERROR
+        assert "ask again" in failed.detail
+        finished = await parley.ask(0, "?")
+        assert (finished.reason, finished.usage.cached_tokens > 150) == (FinishReason.STOP, True)
+        assert (await parley.ask(7, "?")).usage.cached_tokens == 0  # it was in the pool
+        assert (parley.model.num_resets, parley.count("engine_restarts_total")) == (1, 1)
+        assert parley.service.is_healthy
+
+
+async def test_a_failure_while_a_thread_is_restored_does_not_come_back_with_it() -> None:
+    async with engine() as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        parley.model.failures = [broken_step()]
+        assert (await parley.ask(0, "?")).reason is FinishReason.ERROR
+        again = await parley.ask(0, "?")
+        assert (again.reason, again.usage.cached_tokens) == (FinishReason.STOP, 0)
+
+
+async def test_a_refused_state_is_counted_and_the_thread_evaluated_again() -> None:
+    async with engine() as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        parley.model.refuses = 1
+        finished = await parley.ask(0, "?")
+        assert (finished.reason, finished.usage.cached_tokens) == (FinishReason.STOP, 0)
+        assert parley.count("parked_ignored_total") == 1
+        assert parley.num_restored == {"memory": 0, "disk": 0}
+
+
+async def test_a_restart_in_the_middle_of_a_reply_keeps_what_was_said_so_far(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path, stepwise=True) as parley:
+        stream = await parley.begin(1)
+        parley.model.allow(5)
+        await parley.until(lambda: len(parley.model.steps) == 5)
+        parley.model.allow(100)
+    assert (await read(stream))[1].reason in (FinishReason.CANCELLED, FinishReason.STOP)
+    async with engine(tmp_path) as again:
+        assert (await again.ask(1, "?")).usage.cached_tokens > 150
