@@ -12,7 +12,7 @@ from bot.inference.parked import Parked
 from bot.inference.residents import MIN_PREFIX, Threads
 
 _SPILL_SHARE = 0.875
-"""Of the memory; what is above it is written to disk. The rest is room for it meanwhile."""
+"""Of the memory; what is above it is written to disk, so that there is room for the next."""
 
 
 class Lot:
@@ -118,8 +118,8 @@ class Lot:
                 self.remove(parked)
 
     def drop_excess(self) -> None:
-        """Keep to the memory, where writing to disk does not keep up; the newest one stays."""
-        excess = self.memory_bytes - self.max_memory
+        """Keep to the memory and one state more, where writing to disk does not keep up."""
+        excess = self.memory_bytes - self.max_memory - self._largest
         for parked in list(self._in_memory())[:-1]:
             if excess <= 0:
                 return
@@ -133,7 +133,8 @@ class Lot:
 
     def next_to_spill(self) -> Parked | None:
         """Who is to be written to disk now; what is there already only leaves the memory."""
-        excess = self.memory_bytes - int(self.max_memory * _SPILL_SHARE)
+        share = int(self.max_memory * _SPILL_SHARE)
+        excess = self.memory_bytes - max(0, min(share, self.max_memory - self._largest))
         for parked in self._in_memory():
             if excess <= 0:
                 return None
@@ -163,6 +164,10 @@ class Lot:
             self.remove(parked)
         else:
             self._discard_file(parked)
+
+    @property
+    def _largest(self) -> int:
+        return max((p.num_bytes for p in self._in_memory()), default=0)
 
     def _in_memory(self) -> Iterator[Parked]:
         return (p for p in self._threads if p.state is not None)

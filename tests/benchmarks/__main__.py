@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import acks, burst, command, floor, lag, stop
+from tests.benchmarks import acks, burst, cold_return, command, floor, lag, stop
 
 if __name__ == "__main__":
-    command.run(burst.measure, floor.measure, acks.measure, lag.measure, stop.measure)
+    command.run(
+        burst.measure,
+        floor.measure,
+        acks.measure,
+        lag.measure,
+        stop.measure,
+        cold_return.measure,
+    )

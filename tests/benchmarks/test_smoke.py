@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.inference.llama import LlamaOptions
-from tests.benchmarks import acks, burst, chat_load, floor, lag, slack_traffic, stop
+from tests.benchmarks import acks, burst, chat_load, cold_return, floor, lag, slack_traffic, stop
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.endless import StepNote
 from tests.benchmarks.figures import Table, at_least, at_most, percentile
@@ -67,9 +67,9 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     own_commands = {name for name in benchmarks if name.startswith(("discord_", "teams_"))}
     benchmarks -= own_commands  # of one platform: run by themselves
-    assert benchmarks == {"acks", "burst", "floor", "lag", "stop"}
+    assert benchmarks == {"acks", "burst", "cold_return", "floor", "lag", "stop"}
     assert all(f"{name}.measure" in sources["__main__"] for name in benchmarks)
-    assert all(module.measure for module in (acks, burst, floor, lag, stop))
+    assert all(module.measure for module in (acks, burst, cold_return, floor, lag, stop))
 
 
 def test_the_load_sums_up_what_its_users_saw() -> None:
@@ -136,3 +136,19 @@ async def test_engine_and_bare_loop_decode_the_same_prompts_side_by_side() -> No
         assert pair.bare.num_steps > 0
         assert pair.engine.num_steps > 0
         assert pair.ratio > 0
+
+
+@pytest.mark.model
+async def test_threads_come_back_from_memory_from_disk_and_after_a_restart(tmp_path: Path) -> None:
+    tiny = cold_return.Size(
+        num_threads=6, num_words=30, max_memory=5 << 20, num_cells=256, num_anew=1
+    )
+    found = await cold_return.compare(tiny, LlamaOptions(num_cells=256, max_running=4), tmp_path)
+    cold_return.check(found)
+    assert all(0 < seconds for times in found.seconds.values() for seconds in times)
+
+
+def test_a_cold_return_that_restored_nothing_is_no_result() -> None:
+    found = cold_return.Found(seconds={cold_return.ANEW: [1.0], cold_return.MEMORY: [0.1]})
+    with pytest.raises(RuntimeError, match="nothing was restored from disk, restart"):
+        cold_return.check(found)

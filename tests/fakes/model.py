@@ -109,7 +109,7 @@ class FakeModel:
             self._permits.acquire()
         self.steps.append(step)
         refused = [s for action in step.actions if (s := self._act(action)) is not None]
-        if self.failures:
+        if self.failures and step.chunks:
             raise self.failures.pop(0)
         if refused:
             raise NotRestored(refused)
