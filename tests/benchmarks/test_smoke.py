@@ -145,7 +145,7 @@ async def test_threads_come_back_from_memory_from_disk_and_after_a_restart(tmp_p
     )
     found = await cold_return.compare(tiny, LlamaOptions(num_cells=256, max_running=4), tmp_path)
     cold_return.check(found)
-    assert all(0 < seconds for times in found.seconds.values() for seconds in times)
+    assert all(seconds > 0 for times in found.seconds.values() for seconds in times)
 
 
 def test_a_cold_return_that_restored_nothing_is_no_result() -> None:
