@@ -26,8 +26,11 @@ from bot.inference.sequence import (
 
 _MAX_COMMON = 16
 """Beginnings that were once alike, kept while nobody uses them."""
-_IDLE_SHARE = 4
-"""Idle threads keep a quarter of the pool; the one used last stays, however long."""
+_IDLE_SHARE, _IDLE_SHARE_PARKING = 4, 64
+"""Idle threads keep a quarter of the pool; a 64th where they can be parked: every step's
+attention runs over them, and one that is parked is back within a millisecond or two. The one
+used last stays, however long.
+"""
 
 
 class Cells:
@@ -190,8 +193,9 @@ class Cells:
 
         One goes with each step, so that saving its state makes none of them long.
         """
+        share = _IDLE_SHARE_PARKING if self._lot.is_open else _IDLE_SHARE
         num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        if num_idle > self._pool.num_cells // _IDLE_SHARE and len(self._residents) > 1:
+        if num_idle > self._pool.num_cells // share and len(self._residents) > 1:
             self._put_away(next(iter(self._residents)))
 
     def _find(self, sequence: Sequence) -> Find:
