@@ -11,7 +11,7 @@ READY_TO_TEST := .venv/.ready-to-test
 LOCAL_SLACK := $(if $(filter Linux,$(shell uname -s)),local-slack)
 SOURCES := bot adapters tests deploy
 
-.PHONY: help run test lint format bench try-slack local-slack clean
+.PHONY: help run test lint format bench try-slack local-slack vocabularies clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,7 +20,7 @@ help:
 run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
-test: $(READY_TO_TEST) lint $(LOCAL_SLACK)
+test: $(READY_TO_TEST) lint $(LOCAL_SLACK) vocabularies
 	$(BIN)/pytest -rs --durations=5
 	@echo "Format, lint, types and tests are all right."
 
@@ -41,6 +41,9 @@ try-slack: $(READY_TO_RUN)
 
 local-slack: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.local_slack
+
+vocabularies: $(READY_TO_TEST)
+	@$(BIN)/python -m tests.vocabularies
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

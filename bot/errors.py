@@ -9,6 +9,7 @@ ParleyError                   str(error) is one sentence a person can act on
 ├── RequestError              a question or request is refused; nothing was done
 │   ├── EmptyQuestion
 │   ├── PromptTooLong         does not fit the window
+│   ├── ConversationRefused   the model's chat template does not take it
 │   ├── QueueFull             try again after ``retry_after`` seconds
 │   ├── AccessDenied
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
@@ -76,6 +77,10 @@ class PromptTooLong(RequestError):
         )
         self.num_tokens = num_tokens
         self.max_tokens = max_tokens
+
+
+class ConversationRefused(RequestError):
+    """The model's chat template does not take a conversation of this form."""
 
 
 class QueueFull(RequestError):

@@ -41,18 +41,21 @@ def check_model(settings: Settings) -> Check:
 
     try:
         path = models.locate(settings.model_source)
-        facts = llama.read_facts(path)
+        facts, kind = llama.read_facts(path), llama.read_kind(path)
         if not is_held(settings.data_dir):
             fit.check_fit(
                 facts,
                 num_cells=settings.kv_tokens,
                 max_batch=settings.running,
+                num_running=settings.running,
                 available=fit.available_bytes(),
             )
     except ModelError as error:
         return Check("model", "fail", str(error))
     quantisation = _QUANTISATION.findall(path.stem)
     shown = [facts.name, *quantisation[-1:], f"{path.stat().st_size / _MIB:.0f} MiB"]
+    if not kind.can_reuse:
+        shown.append(f"{kind}: every turn is evaluated from its beginning")
     return Check("model", "ok", f"{', '.join(shown)}, up to {facts.max_context:,} tokens ({path})")
 
 

@@ -10,7 +10,7 @@ import psutil
 
 from bot.errors import ModelError
 
-_F16 = 2
+_F16, _F32 = 2, 4
 _MAX_OUTPUTS = 512
 _GIB = 1024**3
 _OVERHEAD = 64 * 1024**2
@@ -19,12 +19,16 @@ _OVERHEAD = 64 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """From a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16."""
+    """From a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16.
+
+    ``bytes_per_sequence``: what a recurrent or hybrid model remembers, however long the text.
+    """
 
     architecture: str
     name: str
     num_bytes: int
     bytes_per_cell: int
+    bytes_per_sequence: int
     num_vocab: int
     max_context: int
     is_causal: bool
@@ -41,6 +45,7 @@ class ModelFacts:
                 name=metadata.get("general.name", "") or architecture,
                 num_bytes=num_bytes,
                 bytes_per_cell=_bytes_per_cell(metadata, architecture),
+                bytes_per_sequence=_bytes_per_sequence(metadata, architecture),
                 num_vocab=num_vocab,
                 max_context=int(metadata[f"{architecture}.context_length"]),
                 is_causal=causal and not pooled,
@@ -50,25 +55,57 @@ class ModelFacts:
                 f"The model file lacks metadata ({error}); it is not usable."
             ) from error
 
-    def needed_bytes(self, num_cells: int, max_batch: int) -> int:
-        """Weights, KV pool and buffers."""
+    def needed_bytes(self, num_cells: int, max_batch: int, num_running: int = 0) -> int:
+        """Weights, KV pool, states and buffers."""
         logits = 4 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
-        return self.num_bytes + self.bytes_per_cell * num_cells + logits + _OVERHEAD
+        memory = self.bytes_per_cell * num_cells + self.bytes_per_sequence * num_running
+        return self.num_bytes + memory + logits + _OVERHEAD
 
 
 def _bytes_per_cell(metadata: Mapping[str, str], architecture: str) -> int:
-    def number(key: str, default: int | None = None) -> int:
-        text = metadata.get(f"{architecture}.{key}")
-        if text is None and default is not None:
-            return default
-        return int(metadata[f"{architecture}.{key}"])
-
+    number = _Numbers(metadata, architecture)
     num_layers = number("block_count")
-    num_heads = max(1, _total(metadata.get(f"{architecture}.attention.head_count", "1"), 1))
+    num_heads = _total(number.text("attention.head_count", "1"), 1)
+    if not num_heads:
+        return 0
     size = number("embedding_length") // num_heads
     per_head = number("attention.key_length", size) + number("attention.value_length", size)
-    kv_heads = metadata.get(f"{architecture}.attention.head_count_kv", str(num_heads))
+    kv_heads = number.text("attention.head_count_kv", str(num_heads))
     return _F16 * per_head * _total(kv_heads, num_layers)
+
+
+def _bytes_per_sequence(metadata: Mapping[str, str], architecture: str) -> int:
+    """llama.cpp's ``n_embd_r`` and ``n_embd_s``, as if every layer of a hybrid had a state."""
+    number = _Numbers(metadata, architecture)
+    width, inner, state = (
+        number(key, 0) for key in ("embedding_length", "ssm.inner_size", "ssm.state_size")
+    )
+    convolved = inner + 2 * number("ssm.group_count", 0) * state
+    per_layer = (
+        max(0, number("ssm.conv_kernel", 0) - 1) * convolved
+        + state * inner
+        + max(0, number("shortconv.l_cache", 0) - 1) * width
+        + width * number("wkv.head_size", 0)
+        + (2 * width if number("wkv.head_size", 0) else 0)
+    )
+    return _F32 * per_layer * number("block_count")
+
+
+class _Numbers:
+    """An architecture's own metadata; KeyError where one without a default is missing."""
+
+    def __init__(self, metadata: Mapping[str, str], architecture: str) -> None:
+        self._metadata = metadata
+        self._architecture = architecture
+
+    def __call__(self, key: str, default: int | None = None) -> int:
+        name = f"{self._architecture}.{key}"
+        if default is not None and name not in self._metadata:
+            return default
+        return int(self._metadata[name])
+
+    def text(self, key: str, default: str) -> str:
+        return self._metadata.get(f"{self._architecture}.{key}", default)
 
 
 def _total(text: str, num_layers: int) -> int:
@@ -89,13 +126,15 @@ def available_bytes() -> int:
     return free if limit == "max" else min(free, int(limit) - used)
 
 
-def check_fit(facts: ModelFacts, *, num_cells: int, max_batch: int, available: int) -> None:
+def check_fit(
+    facts: ModelFacts, *, num_cells: int, max_batch: int, num_running: int = 0, available: int
+) -> None:
     """Raises ModelError with what to do if the model cannot run in ``available`` bytes."""
-    needed = facts.needed_bytes(num_cells, max_batch)
+    needed = facts.needed_bytes(num_cells, max_batch, num_running)
     if needed <= available:
         return
-    rest = available - facts.needed_bytes(0, max_batch)
-    fitting = rest // facts.bytes_per_cell if rest > 0 else 0
+    rest = available - facts.needed_bytes(0, max_batch, num_running)
+    fitting = rest // facts.bytes_per_cell if rest > 0 and facts.bytes_per_cell else 0
     advice = (
         f"set PARLEY_KV_TOKENS to {fitting // 256 * 256} or less"
         if fitting >= 1024

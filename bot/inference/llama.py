@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from bot.errors import ModelError
 from bot.inference import fingerprint, fit, states
+from bot.inference.kinds import Kind
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
 from bot.inference.sequence import (
@@ -36,7 +37,8 @@ from bot.inference.sequence import (
     Step,
     Trim,
 )
-from bot.inference.template import ChatTemplate, Special, SpecialTokens
+from bot.inference.specials import Special, SpecialTokens
+from bot.inference.template import ChatTemplate
 from bot.types import ChatMessage, Sampling
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 _TESTED = "0.3.36"
 _USED_FIELDS = {
     "llama_context_params": ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "kv_unified", "no_perf"),
-    "llama_model_params": ("n_gpu_layers", "vocab_only", "progress_callback"),
+    "llama_model_params": ("n_gpu_layers", "vocab_only", "no_alloc", "progress_callback"),
     "llama_batch": ("n_tokens", "token", "pos", "n_seq_id", "seq_id", "logits"),
 }
 _USED_FUNCTIONS = (
@@ -178,10 +180,24 @@ def _facts(model: Any, path: Path) -> fit.ModelFacts:
     return facts
 
 
-def _can_reuse(model: Any) -> bool:
-    """Whether cells can be cut off at any token: not in recurrent or sliding-window models."""
-    is_stateful = llama.llama_model_is_recurrent(model) or llama.llama_model_is_hybrid(model)
-    return not is_stateful and llama.llama_model_n_swa(model) == 0
+def read_kind(path: Path) -> Kind:
+    """A model file's kind, asked of llama.cpp without reading a weight; ModelError."""
+    _start_backend()
+    params = llama.llama_model_default_params()
+    params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
+    model = _load(path, params)
+    try:
+        return _kind(model)
+    finally:
+        llama.llama_model_free(model)
+
+
+def _kind(model: Any) -> Kind:
+    if llama.llama_model_is_recurrent(model):
+        return Kind.RECURRENT
+    if llama.llama_model_is_hybrid(model):
+        return Kind.HYBRID
+    return Kind.SLIDING_WINDOW if llama.llama_model_n_swa(model) else Kind.ATTENTION
 
 
 class Vocabulary:
@@ -199,7 +215,8 @@ class Vocabulary:
             bos=self._text(self._bos),
             eos=self._text(llama.llama_vocab_eos(self._vocab)),
         )
-        self._specials = SpecialTokens(self._find_specials(source or b""))
+        written = (source or b"").decode("utf-8", "replace") + self.template.shown()
+        self._specials = SpecialTokens(self._find_specials(written))
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         """The prompt's tokens; text from people never becomes a special token."""
@@ -244,20 +261,23 @@ class Vocabulary:
         text: bytes = llama.llama_vocab_get_text(self._vocab, token)
         return text.decode("utf-8", "replace")
 
-    def _find_specials(self, template: bytes) -> list[Special]:
+    def _find_specials(self, written: str) -> list[Special]:
         named = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
         found = []
         for token in range(self.num_tokens):
             attributes = llama.llama_vocab_get_attr(self._vocab, token)
             if attributes & named:
-                found.append(self._special(token, attributes, template))
+                found.append(self._special(token, attributes, written))
         return found
 
-    def _special(self, token: int, attributes: int, template: bytes) -> Special:
-        """User-defined tokens are parsed in any text: those with a role must be defused."""
+    def _special(self, token: int, attributes: int, written: str) -> Special:
+        """User-defined tokens are parsed in any text: those with a role must be defused.
+
+        ``written``: the template's source, and what it puts together from pieces.
+        """
         text = self._text(token)
         is_user_defined = bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED)
-        has_role = text.encode() in template or self.is_end(token)
+        has_role = text in written or self.is_end(token)
         return Special(
             id=token,
             text=text,
@@ -372,22 +392,25 @@ class LlamaModel:
         self._path = path
         self.num_cells = options.num_cells
         self.max_batch = _MAX_UBATCH + options.max_running
-        self.num_slots = min(_MAX_SLOTS, max(options.num_slots, options.max_running))
         self.window = min(options.window or self.facts.max_context, options.num_cells)
         if not self._offloads:
             fit.check_fit(
                 self.facts,
                 num_cells=self.num_cells,
                 max_batch=self.max_batch,
+                num_running=options.max_running,
                 available=fit.available_bytes(),
             )
         self._model = self._open_model(path, on_progress)
-        self.can_reuse = _can_reuse(self._model)
+        self.kind = _kind(self._model)
+        idle = options.num_slots if self.kind.can_reuse else 0  # a state each, used or not
+        self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
         self._vocabulary = Vocabulary(self._model)
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
         self._refused: list[int] = []
         self._context = self._open_context()
+        self.can_reuse = self.kind.can_reuse and self._can_trim()
 
     @property
     def _offloads(self) -> bool:
@@ -520,6 +543,14 @@ class LlamaModel:
     def _remove_cells(self, slot: int, start: int, end: int = -1) -> None:
         if not llama.llama_memory_seq_rm(self._memory, slot, start, end):
             raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
+
+    def _can_trim(self) -> bool:
+        """Compressed caches cannot, though their models count as attention: try it once."""
+        self._batch.fill([Chunk(0, 0, [0, 0], False)])
+        llama.llama_decode(self._context, self._batch.native)
+        can_trim = bool(llama.llama_memory_seq_rm(self._memory, 0, 1, -1))
+        self._remove_cells(0, 0)
+        return can_trim
 
     def _close_chain(self, slot: int) -> None:
         chain = self._chains.pop(slot, None)

@@ -22,12 +22,16 @@ class PromptEncoder:
     def encode(self, messages: Sequence[ChatMessage]) -> tuple[list[int], int]:
         """All tokens, and the number that every prompt with this system prompt begins with."""
         tokens = self._model.encode(messages)
-        return tokens, common_length(self._beginning(messages), tokens)
+        beginning = self._beginning(messages)
+        num_same = common_length(beginning, tokens)
+        if num_same < len(beginning):
+            del self._known[_system(messages)]  # a template may write the date: a new day
+        return tokens, num_same
 
     def _beginning(self, messages: Sequence[ChatMessage]) -> list[int]:
         """What two prompts with nothing else in common have in common."""
-        system = [m for m in messages[:1] if m.role == "system"]
-        key = system[0].content if system else None
+        key = _system(messages)
+        system = messages[:1] if key is not None else ()
         if key not in self._known:
             one, other = (self._model.encode([*system, ChatMessage("user", t)]) for t in "1?")
             self._known[key] = one[: common_length(one, other)]
@@ -35,3 +39,7 @@ class PromptEncoder:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+
+def _system(messages: Sequence[ChatMessage]) -> str | None:
+    return messages[0].content if messages and messages[0].role == "system" else None

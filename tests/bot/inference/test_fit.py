@@ -57,3 +57,24 @@ def test_a_model_larger_than_memory_asks_for_a_smaller_one() -> None:
 def test_a_file_without_metadata_is_refused_in_one_sentence() -> None:
     with pytest.raises(ModelError, match="lacks metadata"):
         ModelFacts.read({"general.architecture": "llama"}, num_bytes=1, num_vocab=1)
+
+
+MAMBA = {
+    "general.architecture": "mamba",
+    "mamba.block_count": "64",
+    "mamba.embedding_length": "2560",
+    "mamba.attention.head_count": "0",
+    "mamba.ssm.conv_kernel": "4",
+    "mamba.ssm.inner_size": "5120",
+    "mamba.ssm.state_size": "16",
+    "mamba.context_length": "1048576",
+}
+
+
+def test_a_recurrent_model_takes_a_state_for_each_reply_and_nothing_for_a_token() -> None:
+    mamba = ModelFacts.read(MAMBA, num_bytes=1, num_vocab=1)
+    state = 64 * 4 * (3 * 5120 + 16 * 5120)
+    assert (mamba.bytes_per_cell, mamba.bytes_per_sequence) == (0, state)
+    assert mamba.needed_bytes(16_384, 512, 16) - mamba.needed_bytes(0, 512) == 16 * state
+    with pytest.raises(ModelError, match="smaller model"):
+        check_fit(mamba, num_cells=4096, max_batch=512, num_running=16, available=10 * state)

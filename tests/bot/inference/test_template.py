@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.errors import ModelError
-from bot.inference.template import ChatTemplate, Special, SpecialTokens
+from bot.errors import ConversationRefused, ModelError
+from bot.inference.specials import Special, SpecialTokens
+from bot.inference.template import ChatTemplate
 from bot.types import ChatMessage
 
 NO_SYSTEM = (
@@ -26,7 +27,6 @@ def test_a_model_without_a_template_gets_chatml() -> None:
 
 def test_a_template_without_a_system_role_gets_it_in_the_first_question() -> None:
     template = ChatTemplate(NO_SYSTEM)
-    assert not template.takes_system
     assert rendered(template, HELLO) == "[user]Be kind.\n\nHello[assistant]"
 
 
@@ -36,6 +36,48 @@ def test_a_template_that_silently_drops_the_system_prompt_gets_it_in_the_first_q
         "{% endif %}{% endfor %}"
     )
     assert rendered(ChatTemplate(drops), HELLO) == "Be kind.\n\nHello;"
+
+
+def test_messages_of_one_role_are_merged_where_a_template_wants_turns() -> None:
+    strict = (
+        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m['content'] }}>{% endfor %}"
+    )
+    said = [*HELLO, ChatMessage("user", "again"), ChatMessage("assistant", "Hi")]
+    template = ChatTemplate(strict)
+    assert rendered(template, said) == "<Be kind.\n\nHello\n\nagain><Hi>"
+    assert rendered(template, said[3:]) == "<><Hi>", "a user has the first word"
+
+
+def test_a_template_that_takes_messages_of_one_role_gets_them_as_they_are() -> None:
+    assert "Hello<|im_end|>\n<|im_start|>user\nagain" in rendered(
+        ChatTemplate(None), [*HELLO, ChatMessage("user", "again")]
+    )
+
+
+def test_old_thoughts_are_dropped_where_the_template_drops_them() -> None:
+    drops = (
+        "{% for m in messages %}{% if m['role'] == 'assistant' %}"
+        "{{ m['content'].split('</think>')[-1] }}{% else %}{{ m['content'] }}{% endif %};"
+        "{% endfor %}"
+    )
+    said = [
+        ChatMessage("user", "2+2?"),
+        ChatMessage("assistant", "<think>Well.</think>\n4"),
+        ChatMessage("user", "Is </think> a tag?"),
+    ]
+    assert rendered(ChatTemplate(drops), said) == "2+2?;4;Is </think> a tag?;"
+    assert "<think>Well.</think>" in rendered(ChatTemplate(None), said)
+
+
+def test_a_conversation_that_a_template_does_not_take_is_refused_in_one_sentence() -> None:
+    shy = (
+        "{% if messages | length > 4 %}{{ raise_exception('That is enough.') }}{% endif %}"
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    )
+    turns = [ChatMessage("user", "Hi"), ChatMessage("assistant", "Hi")] * 3
+    with pytest.raises(ConversationRefused, match=r"conversation: That is enough\.$"):
+        ChatTemplate(shy).segments(turns)
 
 
 def test_text_from_people_is_told_apart_from_the_templates_own() -> None:
@@ -54,8 +96,13 @@ def test_people_may_write_the_placeholders_themselves() -> None:
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "loop"),
         ("{% for a in range(9000) %}{{ 'x' * 1000 }}{% endfor %}", "without end"),
         ("{% if %}", "cannot be read"),
-        ("hello", "leaves out"),
-        ("{{ ''.__class__.__mro__ }}", "leaves out"),
+        ("hello", "leaves out what the user says"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ 'x' * 10000000000 }}", "too large"),
+        ("{{ 9 ** 9 ** 9 }}", "too large"),
+        ("{{ 1 // 0 }}", "division"),
+        ("{{ messages[7].content }}", "no element 7"),
+        ("{{ raise_exception('Not\\nfor you.') }}", "(Not for you)"),
     ],
 )
 def test_a_hostile_or_broken_template_is_refused_in_one_sentence(source: str, word: str) -> None:
