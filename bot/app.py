@@ -19,7 +19,6 @@ from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
 from bot.inference.parking import ParkingOptions
 from bot.inference.service import InferenceService
 from bot.lock import DataLock
@@ -29,6 +28,7 @@ from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.late import LateConversations
+from bot.running.loading import describe_device, load_model
 from bot.running.supervision import Supervisor
 from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.server import Readiness, Server, ServerSettings
@@ -40,7 +40,6 @@ from bot.types import (
     GenerationRequest,
 )
 
-_DEFAULT_WINDOW = 8_192
 _CONNECT_SECONDS = 15.0
 
 
@@ -155,13 +154,14 @@ class App:
 
     async def _load_engine(self) -> InferenceService:
         settings = self._settings
-        model = await load_model(settings)
+        model = await load_model(settings, self._metrics, self.banner.model_note)
         self.banner.model(
             model.name,
             window=model.window,
             running=settings.running,
             device=describe_device(settings),
         )
+        self.banner.file(model.path, model.facts.num_bytes)
         return InferenceService(
             model,
             self._metrics,
@@ -254,31 +254,6 @@ def _server_settings(settings: Settings) -> ServerSettings:
     )
 
 
-async def load_model(settings: Settings) -> LlamaModel:
-    """The model that the settings name, loaded off the event loop. Raises ``ModelError``."""
-    options = LlamaOptions(
-        num_cells=settings.kv_tokens,
-        window=settings.context or _DEFAULT_WINDOW,
-        max_running=settings.running,
-        num_threads=settings.num_threads,
-        gpu_layers=settings.gpu_layers,
-    )
-    name = models.name_of(settings.model)
-
-    def load() -> LlamaModel:
-        return LlamaModel(models.locate(settings.model_source), options, name=name)
-
-    return await asyncio.to_thread(load)
-
-
-def describe_device(settings: Settings) -> str:
-    """Where the model runs: the GPU if this build has one and layers may go there."""
-    if settings.gpu_layers != 0 and supports_gpu():
-        layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
-        return f"GPU ({layers} layers)"
-    return f"CPU ({settings.num_threads} threads)"
-
-
 async def ask_alone(
     settings: Settings, question: str, personality: str
 ) -> AsyncGenerator[str, None]:
@@ -294,8 +269,9 @@ async def ask_alone(
         sampling=chosen.sampling,
         max_tokens=settings.max_tokens,
     )
-    model = await load_model(settings)
-    async with InferenceService(model, Metrics(), max_running=1, max_waiting=1) as engine:
+    metrics = Metrics()
+    model = await load_model(settings, metrics)
+    async with InferenceService(model, metrics, max_running=1, max_waiting=1) as engine:
         async for event in await engine.generate(request):
             if isinstance(event, Delta):
                 yield event.text

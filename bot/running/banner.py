@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,7 @@ from bot.config import PLATFORMS, Settings, has_adapter, how_to_switch_on
 from bot.types import AdapterState
 
 _LABEL = 10
+_MIB = 1 << 20
 
 
 class Banner:
@@ -26,10 +28,18 @@ class Banner:
         """Before anything slow, such as a large model."""
         self._console.print(f"[bold]Parley {version}[/bold] loads {escape(model)} ...")
 
+    def model_note(self, text: str) -> None:
+        """While the model is loaded, in a thread of its own."""
+        self.say("model", text)
+
     def model(self, name: str, *, window: int, running: int, device: str) -> None:
         self.say(
             "model", f"{name}: {window:,} tokens a thread, {running} replies at once, {device}"
         )
+
+    def file(self, path: Path, num_bytes: int) -> None:
+        """The one that the model was loaded from: yours, or a copy of it."""
+        self.say("file", f"{path} ({num_bytes / _MIB:.0f} MiB)")
 
     def platforms(self, settings: Settings, states: Sequence[AdapterState]) -> None:
         by_name = {state.name: state for state in states}

@@ -138,14 +138,12 @@ def _needs_socket_mode(settings: Settings) -> bool:
 
 def without_effect(settings: Settings) -> list[str]:
     """One sentence for each setting somebody gave that this version runs without."""
-    given, notes = settings.model_fields_set, []
+    notes = []
     if _needs_socket_mode(settings) and settings.slack.signing_secret:
         notes.append(
             "SLACK_APP_TOKEN has no effect: Socket Mode is not in this version of Parley, Slack "
             "must deliver to /slack/events."
         )
-    if settings.optimize == "auto" and "optimize" in given:
-        notes.append("PARLEY_OPTIMIZE has no effect: the model file is used as it is.")
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes

@@ -123,7 +123,7 @@ class Settings(Table):
     )
     optimize: Literal["auto", "off"] = Field(
         default="auto",
-        description="`off` never replaces the embedded model by a faster copy of itself.",
+        description="`auto`: without a GPU the embedded model runs as a faster copy of itself.",
     )
     context: int = Field(
         default=0,
@@ -253,6 +253,12 @@ class Settings(Table):
         in_folder = self.model_dir / Path(self.model).name
         is_there = Path(self.model).suffix and not Path(self.model).exists() and in_folder.is_file()
         return str(in_folder) if is_there else self.model
+
+    @property
+    def copies_dir(self) -> Path:
+        """Where faster copies of a model lie: ``model_dir`` if somebody set it."""
+        given = "model_dir" in self.model_fields_set
+        return self.model_dir if given else self.data_dir / "models"
 
     @property
     def num_threads(self) -> int:

@@ -13,6 +13,9 @@ from bot.cli.checks import Check
 from bot.cli.doctor import examine, report
 from bot.clock import SystemClock
 from bot.history import open_store
+from bot.inference import models
+from bot.inference.copies import Copies, Quantisation
+from bot.inference.llama import supports_gpu
 from bot.lock import DataLock
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -88,9 +91,31 @@ def test_a_pool_that_does_not_fit_the_memory_fails(tmp_path: Path) -> None:
     assert "PARLEY_KV_TOKENS" in model.detail
 
 
-def test_gpu_layers_on_a_build_without_gpu_are_pointed_out(tmp_path: Path) -> None:
-    from bot.inference.llama import supports_gpu
+@pytest.mark.skipif(supports_gpu(), reason="a GPU has no use for it")
+def test_a_faster_copy_is_proposed_where_it_helps(tmp_path: Path) -> None:
+    original = models.locate("smollm2")
+    (tmp_path / "mine.Q4_1.gguf").symlink_to(original)
+    (tmp_path / "mine.Q8_0.gguf").symlink_to(original)
+    assert "next start makes a copy" in checks(tmp_path)["model"].advice
+    assert "PARLEY_OPTIMIZE=auto" in checks(tmp_path, PARLEY_OPTIMIZE="off")["model"].advice
+    mine = [checks(tmp_path, PARLEY_MODEL=f"mine.{q}.gguf")["model"] for q in ("Q4_1", "Q8_0")]
+    assert "`python -m bot models optimize`" in mine[0].advice
+    assert mine[1].advice == ""
 
+
+@pytest.mark.skipif(supports_gpu(), reason="a GPU has no use for it")
+def test_the_copy_that_is_there_is_shown(tmp_path: Path) -> None:
+    original = models.locate("smollm2")
+    folder = tmp_path / "data" / "models"
+    made = Copies(folder, "smollm2", original, models.EMBEDDED_SHA256).make(Quantisation.Q8_0, 1)
+    model = checks(tmp_path)["model"]
+    assert str(made) in model.detail
+    assert "Q8_0" in model.detail
+    assert model.advice == ""
+    assert str(original) in checks(tmp_path, PARLEY_OPTIMIZE="off")["model"].detail
+
+
+def test_gpu_layers_on_a_build_without_gpu_are_pointed_out(tmp_path: Path) -> None:
     engine = checks(tmp_path, PARLEY_GPU_LAYERS="10")["engine"]
     assert engine.status == ("ok" if supports_gpu() else "warn")
 

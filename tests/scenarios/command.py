@@ -34,6 +34,7 @@ async def begin(
     """Started in ``folder`` with the settings of ``environ`` and no others."""
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "PARLEY_PORT": "0"}
     settings["OMP_WAIT_POLICY"] = "passive"
+    settings["PARLEY_OPTIMIZE"] = "off"  # a first start would make a copy each time
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
         cwd=folder,

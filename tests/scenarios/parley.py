@@ -32,6 +32,7 @@ class Parley:
             "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
             "PARLEY_RUNNING": "8",
             "PARLEY_KV_TOKENS": "8192",
+            "PARLEY_OPTIMIZE": "off",  # a first start would make a copy each time
             **settings,
         }
         self._process: asyncio.subprocess.Process | None = None

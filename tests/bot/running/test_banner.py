@@ -19,9 +19,12 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_the_model_with_what_it_can_do_and_where_it_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Banner().model("smollm2", window=8192, running=16, device="CPU (8 threads)")
+    banner = Banner()
+    banner.model("smollm2", window=8192, running=16, device="CPU (8 threads)")
+    banner.file(Path("data/models/smollm2-Q8_0.gguf"), 144_811_072)
     assert lines(capsys) == [
-        "model smollm2: 8,192 tokens a thread, 16 replies at once, CPU (8 threads)"
+        "model smollm2: 8,192 tokens a thread, 16 replies at once, CPU (8 threads)",
+        "file data/models/smollm2-Q8_0.gguf (138 MiB)",
     ]
 
 

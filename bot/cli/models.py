@@ -1,0 +1,86 @@
+"""``models optimize``: a copy of the model that a CPU runs faster, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.config import Settings
+from bot.errors import ModelError
+from bot.inference import models
+from bot.inference.comparison import Likeness, Speed, likeness, rounding, speeds
+from bot.inference.copies import CopyFailed, Quantisation
+from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.running.loading import copies_of, offloads
+
+_MIB = 1 << 20
+_NUM_CELLS = 2_048
+"""The passage twice, in any vocabulary."""
+
+
+def optimize(settings: Settings, quantisation: Quantisation, say: Callable[[str], None]) -> None:
+    """Make it and say what it is like. Raises ModelError."""
+    source = models.locate(settings.model_source)
+    copies = copies_of(settings, source)
+    say(f"Making a {quantisation} copy of {copies.name} ...")
+    try:
+        copy = copies.make(quantisation, settings.num_threads)
+    except CopyFailed as why:
+        raise ModelError(f"No copy of {copies.name} could be made: {why}.") from why
+    say("Comparing it with the original on a text of our own ...")
+    for line in _compared(source, copy, settings.num_threads):
+        say(line)
+    say(_what_now(settings, copy))
+
+
+def _compared(source: Path, copy: Path, num_threads: int) -> list[str]:
+    options = LlamaOptions(
+        num_cells=_NUM_CELLS, max_running=2, num_slots=2, num_threads=num_threads, gpu_layers=0
+    )
+    original = LlamaModel(source, options)
+    try:
+        other = LlamaModel(copy, options)
+        try:
+            likes = likeness(original, other), rounding(original)
+            return [_size(source, copy), _answers(*likes), *_speeds(*speeds([original, other]))]
+        finally:
+            other.close()
+    finally:
+        original.close()
+
+
+def _size(source: Path, copy: Path) -> str:
+    before, after = (path.stat().st_size / _MIB for path in (source, copy))
+    return f"  size     {after:.0f} MiB, the original {before:.0f} MiB"
+
+
+def _answers(copy: Likeness, itself: Likeness) -> str:
+    return (
+        f"  answers  KL divergence {copy.divergence:.4f} nats a token, "
+        f"the same favourite after {copy.agreement:.0%} of them; the original read in other "
+        f"pieces differs from itself by {itself.divergence:.4f} and {itself.agreement:.0%}"
+    )
+
+
+def _speeds(before: Speed, after: Speed) -> list[str]:
+    return [
+        f"  prompts  {_ratio(before.prefill, after.prefill)}",
+        f"  replies  {_ratio(before.decode, after.decode)}",
+    ]
+
+
+def _ratio(before: float, after: float) -> str:
+    return f"{after:,.0f} tokens a second, {after / before:.1f} times the original's {before:,.0f}"
+
+
+def _what_now(settings: Settings, copy: Path) -> str:
+    if settings.model_source != models.EMBEDDED:
+        return (
+            "A model given by path is never replaced: to run on the copy, set "
+            f"PARLEY_MODEL={copy.absolute()}"
+        )
+    if settings.optimize == "off":
+        return f"It is {copy}; PARLEY_OPTIMIZE is off, so it is not used before that is auto."
+    if offloads(settings):
+        return f"It is {copy}; as long as there is a GPU, Parley runs on the original."
+    return f"It is {copy}; Parley runs on it from the next start on."

@@ -1,0 +1,99 @@
+"""Faster copies of a model file: where they lie, which one is good, how one is made.
+
+One copy a model: making another takes away the one before. Its name carries what it was made
+of, so that a copy of another file is never taken for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from filelock import FileLock
+
+from bot.errors import ModelError
+from bot.inference import llama
+
+_LOCK = ".copies.lock"
+_KEY_LENGTH = 12
+_FULL = 16 << 20
+"""Bytes left on a disk that count as none."""
+
+
+class Quantisation(StrEnum):
+    """As llama.cpp calls them: nearly the original's answers, or the fastest."""
+
+    Q8_0 = "Q8_0"
+    Q4_0 = "Q4_0"
+
+
+class CopyFailed(Exception):
+    """The text says why, as part of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Of the file ``source`` with that ``sha256``, called ``name``, in ``folder``."""
+
+    folder: Path
+    name: str
+    source: Path
+    sha256: str
+
+    def path(self, quantisation: Quantisation) -> Path:
+        return self.folder / f"{self.name}-{self.sha256[:_KEY_LENGTH]}-{quantisation}.gguf"
+
+    def find(self) -> Path | None:
+        """The copy that is there and whole, if any."""
+        there = [path for q in Quantisation if (path := self.path(q)).is_file()]
+        return next((path for path in there if _is_whole(path)), None)
+
+    def make(self, quantisation: Quantisation, num_threads: int) -> Path:
+        """Write it beside and put it in place in one go. Raises CopyFailed."""
+        path = self.path(quantisation)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / _LOCK, thread_local=False):
+                self._write(path, quantisation, num_threads)
+                for other in self._others(path):
+                    other.unlink(missing_ok=True)
+        except OSError as error:
+            raise CopyFailed(f"{self.folder} cannot be written: {error.strerror}") from error
+        return path
+
+    def _write(self, path: Path, quantisation: Quantisation, num_threads: int) -> None:
+        part = path.with_suffix(".part")  # what an interrupted one left is written over
+        try:
+            part.touch()
+            llama.quantize(self.source, part, quantisation, num_threads)
+            _sync(part)
+            part.replace(path)
+        except ModelError as error:
+            is_full = shutil.disk_usage(self.folder).free < _FULL
+            raise CopyFailed("the disk is full" if is_full else str(error)) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _others(self, path: Path) -> Iterator[Path]:
+        """Copies of other kinds, or of another file of this name."""
+        key = "[0-9a-f]" * _KEY_LENGTH
+        for quantisation in Quantisation:
+            found = self.folder.glob(f"{self.name}-{key}-{quantisation}.gguf")
+            yield from (other for other in found if other != path)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        llama.read_kind(path)
+    except ModelError:
+        return False
+    return True
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,98 @@
+"""Which model file Parley runs on, and how it is loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.config import Settings
+from bot.errors import ModelError
+from bot.inference import models
+from bot.inference.copies import Copies, CopyFailed, Quantisation
+from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
+from bot.metrics import Metrics
+
+_DEFAULT_WINDOW = 8_192
+
+Say = Callable[[str], None]
+"""Takes a sentence for whoever looks at the terminal."""
+
+
+async def load_model(settings: Settings, metrics: Metrics, say: Say | None = None) -> LlamaModel:
+    """The model that the settings name, loaded off the event loop. Raises ``ModelError``.
+
+    Only where there is somebody to ``say`` it to, a faster copy is made that is not there yet.
+    """
+    return await asyncio.to_thread(_load, settings, metrics, say)
+
+
+def _load(settings: Settings, metrics: Metrics, say: Say | None) -> LlamaModel:
+    source = models.locate(settings.model_source)
+    copy = _copy(settings, source, metrics, say) if runs_as_copy(settings) else None
+    if copy is None:
+        return _open(source, settings)
+    try:
+        model = _open(copy, settings)
+    except ModelError as error:
+        metrics.model_copies.labels("failed").inc()
+        if say:
+            say(f"the copy {copy} cannot be used, so the original is: {error}")
+        return _open(source, settings)
+    metrics.model_copies.labels("used").inc()
+    return model
+
+
+def runs_as_copy(settings: Settings) -> bool:
+    """Only the embedded model, only on a CPU, and only if nobody said off."""
+    is_embedded = settings.model_source == models.EMBEDDED
+    return settings.optimize == "auto" and is_embedded and not offloads(settings)
+
+
+def copies_of(settings: Settings, source: Path) -> Copies:
+    name = models.name_of(settings.model)
+    is_embedded = settings.model_source == models.EMBEDDED
+    sha256 = models.EMBEDDED_SHA256 if is_embedded else models.sha256_of(source)
+    return Copies(settings.copies_dir, name, source, sha256)
+
+
+def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -> Path | None:
+    copies = copies_of(settings, source)
+    if (found := copies.find()) is not None or say is None:
+        return found
+    say(f"making a copy of {copies.name} that a CPU runs faster, once ...")
+    try:
+        made = copies.make(Quantisation.Q8_0, settings.num_threads)
+    except CopyFailed as why:
+        metrics.model_copies.labels("failed").inc()
+        say(
+            f"the original is used, since no copy could be made ({why}); PARLEY_OPTIMIZE=off "
+            "ends the attempts"
+        )
+        return None
+    metrics.model_copies.labels("made").inc()
+    return made
+
+
+def _open(path: Path, settings: Settings) -> LlamaModel:
+    options = LlamaOptions(
+        num_cells=settings.kv_tokens,
+        window=settings.context or _DEFAULT_WINDOW,
+        max_running=settings.running,
+        num_threads=settings.num_threads,
+        gpu_layers=settings.gpu_layers,
+    )
+    return LlamaModel(path, options, name=models.name_of(settings.model))
+
+
+def offloads(settings: Settings) -> bool:
+    """Whether layers go to a GPU."""
+    return settings.gpu_layers != 0 and supports_gpu()
+
+
+def describe_device(settings: Settings) -> str:
+    """Where the model runs: the GPU if this build has one and layers may go there."""
+    if offloads(settings):
+        layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
+        return f"GPU ({layers} layers)"
+    return f"CPU ({settings.num_threads} threads)"

@@ -1,0 +1,88 @@
+"""Which file a start runs on: the real embedded model, or the copy that a CPU runs faster."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.config import Settings, load_settings
+from bot.inference import fit, models
+from bot.inference.llama import read_facts, supports_gpu
+from bot.metrics import Metrics
+from bot.running.loading import load_model
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used"),
+]
+
+
+def settings(folder: Path, **environ: str) -> Settings:
+    return load_settings({"PARLEY_KV_TOKENS": "256", "PARLEY_RUNNING": "2", **environ}, folder)
+
+
+def start(ours: Settings, metrics: Metrics) -> tuple[Path, list[str]]:
+    """The file that is run on, and what a person read meanwhile."""
+    said: list[str] = []
+    model = asyncio.run(load_model(ours, metrics, said.append))
+    path = model.path
+    model.close()
+    return path, said
+
+
+def count(metrics: Metrics, outcome: str) -> float | None:
+    return metrics.registry.get_sample_value("parley_model_copies_total", {"outcome": outcome})
+
+
+def test_the_first_start_makes_a_copy_and_the_next_one_finds_it(tmp_path: Path) -> None:
+    first, second = Metrics(), Metrics()
+    path, said = start(settings(tmp_path), first)
+    assert path.parent == tmp_path / "data" / "models"
+    assert path.name.endswith("-Q8_0.gguf")
+    assert [text.split(" copy")[0] for text in said] == ["making a"]
+    assert (count(first, "made"), count(first, "used")) == (1, 1)
+    assert start(settings(tmp_path), second) == (path, [])
+    assert (count(second, "made"), count(second, "used")) == (None, 1)
+
+
+def test_a_question_on_its_own_makes_no_copy(tmp_path: Path) -> None:
+    model = asyncio.run(load_model(settings(tmp_path), Metrics()))
+    assert model.path == models.locate("smollm2")
+    model.close()
+
+
+@pytest.mark.parametrize("change", ["off", "path"])
+def test_off_and_a_path_mean_the_original(tmp_path: Path, change: str) -> None:
+    original, metrics = models.locate("smollm2"), Metrics()
+    environ = {"off": {"PARLEY_OPTIMIZE": "off"}, "path": {"PARLEY_MODEL": str(original)}}[change]
+    assert start(settings(tmp_path, **environ), metrics) == (original, [])
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_original_used(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine").touch()
+    metrics = Metrics()
+    path, (_, sentence) = start(settings(tmp_path, PARLEY_MODEL_DIR="mine"), metrics)
+    assert path == models.locate("smollm2")
+    assert sentence == (
+        f"the original is used, since no copy could be made ({tmp_path}/mine cannot be written: "
+        "File exists); PARLEY_OPTIMIZE=off ends the attempts"
+    )
+    assert count(metrics, "failed") == 1
+
+
+def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, metrics = settings(tmp_path), Metrics()
+    original = models.locate("smollm2")
+    enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2)
+    monkeypatch.setattr(fit, "available_bytes", lambda: enough)
+    path, (_, sentence) = start(ours, metrics)
+    assert path == original
+    assert "cannot be used, so the original is" in sentence
+    assert (count(metrics, "failed"), count(metrics, "used")) == (1, None)

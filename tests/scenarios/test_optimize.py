@@ -1,0 +1,67 @@
+"""Faster copies as an operator meets them: at a first start, and by ``models optimize``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.inference.llama import supports_gpu
+from tests.fakes.tiny_models import LLAMA, write_tiny_model
+from tests.local_slack import free_port
+from tests.scenarios.command import bound_by_file_modes, command, full_disk
+from tests.scenarios.parley import running_parley
+from tests.vocabularies import vocabularies_or_skip
+
+pytestmark = pytest.mark.model
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
+async def test_a_first_start_says_that_it_makes_a_copy_and_runs_on_it(tmp_path: Path) -> None:
+    settings = {"PARLEY_OPTIMIZE": "auto", "PARLEY_KV_TOKENS": "1024"}
+    async with running_parley(tmp_path, free_port(), settings) as parley:
+        assert "making a copy of smollm2 that a CPU runs faster, once ..." in parley.output
+        assert re.search(r"file +\S+/data/models/smollm2-\w+-Q8_0\.gguf \(138 MiB\)", parley.output)
+        async with aiohttp.ClientSession() as session, session.get(f"{parley.url}/metrics") as page:
+            assert 'parley_model_copies_total{outcome="used"} 1.0' in await page.text()
+
+
+async def test_models_optimize_says_what_a_copy_of_ones_own_model_costs(tmp_path: Path) -> None:
+    vocabulary = vocabularies_or_skip() / "ggml-vocab-llama-spm.gguf"
+    mine = await asyncio.to_thread(write_tiny_model, tmp_path / "mine.gguf", LLAMA, vocabulary)
+    before = mine.read_bytes()
+    environ = {"PARLEY_MODEL": "mine.gguf", "PARLEY_CPU_THREADS": "1"}
+    result = await command(tmp_path, "models", "optimize", "--to", "q4_0", environ=environ)
+    assert result.code == 0, result
+    (copy,) = (tmp_path / "data" / "models").glob("mine-*-Q4_0.gguf")
+    text = " ".join(result.out.split())
+    size = r"size \d+ MiB, the original \d+ MiB"
+    answers = r"answers KL divergence 0\.\d{4} nats a token, the same favourite after \d+% of them"
+    speed = r"[\d,]+ tokens a second, \d+\.\d times the original's [\d,]+"
+    assert re.search(f"{size} {answers}.* prompts {speed} replies {speed} A model given", text)
+    assert text.endswith(f"set PARLEY_MODEL={copy}")
+    assert mine.read_bytes() == before
+
+
+async def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    result = await command(tmp_path, "models", "optimize", before=full_disk(50 * MEGABYTE))
+    assert result.code == 2
+    assert result.err.startswith("No copy of smollm2 could be made: ")
+    assert result.err.count("\n") == 1
+    assert [path.suffix for path in (tmp_path / "data" / "models").iterdir()] == [".lock"]
+
+
+async def test_a_folder_without_permission_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir(mode=0o500)
+    environ = {"PARLEY_MODEL_DIR": "models"}
+    result = await command(
+        tmp_path, "models", "optimize", environ=environ, before=bound_by_file_modes
+    )
+    assert result.code == 2
+    assert result.err == (
+        "No copy of smollm2 could be made: models cannot be written: Permission denied.\n"
+    )
