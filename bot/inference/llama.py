@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from bot.errors import ModelError
 from bot.inference import fingerprint, fit, states
+from bot.inference.gguf import read_lists
 from bot.inference.kinds import Kind
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
@@ -172,9 +173,8 @@ def _metadata(model: Any) -> dict[str, str]:
 
 def _facts(model: Any, path: Path) -> fit.ModelFacts:
     num_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
-    facts = fit.ModelFacts.read(
-        _metadata(model), num_bytes=path.stat().st_size, num_vocab=num_vocab
-    )
+    metadata = _metadata(model) | read_lists(path)
+    facts = fit.ModelFacts.read(metadata, num_bytes=path.stat().st_size, num_vocab=num_vocab)
     if not facts.is_causal:
         raise ModelError(
             f"{path} is an embedding model and cannot write text: set PARLEY_MODEL to a chat model."

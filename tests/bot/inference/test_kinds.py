@@ -11,17 +11,23 @@ import pytest
 
 from bot.cli.doctor import examine
 from bot.inference.kinds import Kind
-from bot.inference.llama import LlamaModel, LlamaOptions, read_kind
+from bot.inference.llama import LlamaModel, LlamaOptions, read_facts, read_kind
 from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest, Sampling
 from tests.fakes.tiny_models import (
+    CONVOLUTION,
     GEMMA3,
+    HEAD,
+    KV_HEADS,
     LFM2,
     LLAMA,
     MAMBA,
+    NUM_LAYERS,
     SLIDING_WINDOW,
+    STATE,
+    WIDTH,
     Architecture,
     write_tiny_model,
 )
@@ -89,6 +95,19 @@ def sample(metrics: Metrics, name: str, **labels: str) -> float:
 
 def test_llama_cpp_is_asked_what_kind_a_model_is(files: dict[str, Path]) -> None:
     assert [read_kind(files[name]) for name in MODELS] == KINDS
+
+
+def test_memory_is_counted_as_each_kind_takes_it(files: dict[str, Path]) -> None:
+    """Bytes of a token at f16, and of a reply's state at f32."""
+    taken = {
+        name: (facts.bytes_per_cell, facts.bytes_per_sequence)
+        for name, facts in ((name, read_facts(path)) for name, path in files.items())
+    }
+    of_a_layer = 2 * KV_HEADS * 2 * HEAD
+    assert taken["llama with SPM"] == (NUM_LAYERS * of_a_layer, 0)
+    assert taken["hybrid"] == (of_a_layer, 4 * NUM_LAYERS * (CONVOLUTION - 1) * WIDTH)
+    state = 2 * WIDTH * (CONVOLUTION - 1 + STATE)
+    assert taken["recurrent"] == (0, 4 * NUM_LAYERS * state)
 
 
 @pytest.mark.parametrize("name", FULLY_EVALUATED)

@@ -1,0 +1,67 @@
+"""Lists of numbers in a GGUF file's metadata: llama.cpp's API leaves them out."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_NUMBERS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+_STRING, _LIST = 8, 9
+_BEFORE_COUNT = 16
+"""Bytes: magic, version, number of tensors."""
+_LAST = "tokenizer."
+"""What is known of the architecture stands before the vocabulary, which is long."""
+
+
+def read_lists(path: Path) -> dict[str, str]:
+    """By key, in the form ``[8, 0, 8]``; of a file that llama.cpp could read."""
+    found = {}
+    with path.open("rb") as file:
+        file.seek(_BEFORE_COUNT)
+        for _ in range(_number(file, "Q")):
+            key, kind = _text(file), _number(file, "I")
+            if key.startswith(_LAST):
+                break
+            if kind != _LIST:
+                _skip(file, kind)
+            elif (numbers := _list(file)) is not None:
+                found[key] = str(numbers)
+    return found
+
+
+def _list(file: BinaryIO) -> list[int] | None:
+    kind, size = _number(file, "I"), _number(file, "Q")
+    if kind in _NUMBERS:
+        return [_number(file, _NUMBERS[kind]) for _ in range(size)]
+    for _ in range(size):
+        _skip(file, kind)
+    return None
+
+
+def _skip(file: BinaryIO, kind: int) -> None:
+    if kind == _LIST:
+        _list(file)
+    else:
+        file.seek(_number(file, "Q") if kind == _STRING else struct.calcsize(_NUMBERS[kind]), 1)
+
+
+def _text(file: BinaryIO) -> str:
+    return file.read(_number(file, "Q")).decode("utf-8", "replace")
+
+
+def _number(file: BinaryIO, form: str) -> int:
+    number: int = struct.unpack(f"<{form}", file.read(struct.calcsize(form)))[0]
+    return number
