@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 
 from filelock import FileLock
@@ -82,7 +83,7 @@ class Copies:
         """Copies of other kinds, or of another file of this name."""
         key = "[0-9a-f]" * _KEY_LENGTH
         for quantisation in Quantisation:
-            found = self.folder.glob(f"{self.name}-{key}-{quantisation}.gguf")
+            found = self.folder.glob(f"{escape(self.name)}-{key}-{quantisation}.gguf")
             yield from (other for other in found if other != path)
 
 
