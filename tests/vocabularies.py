@@ -49,7 +49,7 @@ def vocabularies_or_skip() -> Path:
 def _download(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     only_source = ["--no-deps", "--no-binary", "llama-cpp-python"]
-    command = [*pip, "download", "--quiet", *only_source, "--dest", str(folder)]
+    command = [*pip, "download", "--quiet", "--retries", "1", *only_source, "--dest", str(folder)]
     done = subprocess.run(
         [*command, f"llama-cpp-python=={VERSION}"], capture_output=True, text=True, check=False
     )

@@ -29,7 +29,7 @@ def test_a_copy_is_found_again_and_says_nearly_the_same(tmp_path: Path, source: 
     assert ours.find() is None
     made = ours.make(Quantisation.Q8_0, 2)
     assert ours.find() == made
-    options = LlamaOptions(num_cells=1_024, max_running=2, num_slots=2)
+    options = LlamaOptions(num_cells=1_024, max_running=2, num_slots=2, num_threads=1)
     original, copy = LlamaModel(source, options), LlamaModel(made, options)
     alike = likeness(original, copy)
     assert 0 < alike.divergence < 0.02
