@@ -54,9 +54,8 @@ def _download(folder: Path) -> Path:
         [*command, f"llama-cpp-python=={VERSION}"], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise VocabulariesMissing(
-            f"pip could not download llama-cpp-python's sources: {done.stderr.strip()[-300:]}"
-        )
+        (*_, why) = done.stderr.splitlines() or ["it gave no reason"]
+        raise VocabulariesMissing(f"pip could not download llama-cpp-python's sources: {why}")
     (archive,) = folder.glob("*.tar.gz")
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
