@@ -18,7 +18,7 @@ from bot.errors import (
     QueueFull,
     UnknownPersonality,
 )
-from bot.types import ChatMessage, Delta, Finished, FinishReason, Queued
+from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationEvent, Queued
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import USAGE, FakeConversations
@@ -125,7 +125,7 @@ async def test_the_end_of_the_text_is_explained(
 async def test_a_reply_that_parley_itself_breaks_off_is_no_finished_one(
     serve: Serve, connect: Connect
 ) -> None:
-    broken_off = [Delta("x"), Finished(FinishReason.CANCELLED)]
+    broken_off: list[GenerationEvent] = [Delta("x"), Finished(FinishReason.CANCELLED)]
     client = connect(await serve(FakeConversations(broken_off)))
     with pytest.raises(openai.InternalServerError, match="Parley is stopping"):
         await client.chat.completions.create(model=MODEL, messages=HI)
