@@ -52,12 +52,19 @@ def read_conversation(activity: Mapping[str, Any]) -> Conversation | None:
     channel, _, root = _text(table, "id").partition(_MESSAGE_ID)
     data_tenant = _text(_table(_table(activity, "channelData"), "tenant"), "id")
     tenant = _text(table, "tenantId") or data_tenant or _NO_TENANT
-    kind = _text(table, "conversationType") or "personal"
+    kind = _text(table, "conversationType") or _likely_kind(table, root)
     if not channel:
         return None
     if kind == "channel" and not root and _text(activity, "type") in _MESSAGES:
         root = _text(activity, "id")
     return Conversation(tenant, channel, root, kind, _text(activity, "serviceUrl"))
+
+
+def _likely_kind(table: Mapping[str, Any], root: str) -> str:
+    """Some activities do not name it: never personal then if others may read along."""
+    if root:
+        return "channel"
+    return "groupChat" if table.get("isGroup") else "personal"
 
 
 def id_of(place: Place) -> str:

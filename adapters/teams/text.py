@@ -44,11 +44,18 @@ def _mentions(entities: object, bot_id: str) -> tuple[list[str], bool]:
             continue
         mentioned = entity.get("mentioned")
         if isinstance(mentioned, Mapping) and mentioned.get("id") == bot_id:
-            tag = entity.get("text")
-            own.append(tag if isinstance(tag, str) else "")
+            own.append(_tag(entity, mentioned))
         else:
             others = True
     return own, others
+
+
+def _tag(entity: Mapping[str, Any], mentioned: Mapping[str, Any]) -> str:
+    """How the mention stands in the text; some clients leave that out of the entity."""
+    tag, name = entity.get("text"), mentioned.get("name")
+    if isinstance(tag, str) and tag:
+        return tag
+    return f"<at>{name}</at>" if isinstance(name, str) else ""
 
 
 def _tidy(text: str) -> str:
