@@ -18,6 +18,7 @@ from adapters.teams.credentials import Credentials
 from adapters.teams.errors import Refusal, StreamRefused, translated
 from adapters.teams.events import read_activity
 from adapters.teams.files import Files
+from adapters.teams.grants import Grant
 from adapters.teams.hosts import is_trusted
 from adapters.teams.keys import SigningKeys
 from adapters.teams.proof import Proof
@@ -62,6 +63,7 @@ class TeamsAdapter:
     def __init__(
         self,
         settings: TeamsSettings,
+        grant: Grant,
         clock: Clock,
         observe: Callable[[str, str], None],
         limits: Limits = LIMITS,
@@ -71,7 +73,7 @@ class TeamsAdapter:
         self._clock = clock
         self._observe = observe
         self._limits = limits
-        self._credentials = Credentials(settings, clock)
+        self._credentials = Credentials(grant, clock)
         self._conversations = Conversations(folder)
         keys = SigningKeys(settings.openid_metadata_url, clock)
         self._webhook = Webhook(settings, Proof(settings.app_id, keys, clock))

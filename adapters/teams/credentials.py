@@ -10,13 +10,11 @@ from typing import Any
 import aiohttp
 
 from adapters.teams.errors import NoToken
-from adapters.teams.settings import TeamsSettings
+from adapters.teams.grants import Grant, TokenRequest
 from bot.ports import Clock
 
 logger = logging.getLogger(__name__)
 
-_SCOPE = "https://api.botframework.com/.default"
-_RESOURCE = "https://api.botframework.com"
 _AHEAD = 300.0
 _RETRY_SECONDS = 30.0
 _REFUSALS = (400, 401, 403)
@@ -24,14 +22,12 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class Credentials:
-    """Of a single-tenant app (its secret) or of a managed identity (asked of the machine).
-
-    One fetch serves all who wait. Within five minutes of its end a token is renewed beside
+    """One fetch serves all who wait. Within five minutes of its end a token is renewed beside
     the calls, which go on with the old one.
     """
 
-    def __init__(self, settings: TeamsSettings, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, grant: Grant, clock: Clock) -> None:
+        self._grant = grant
         self._clock = clock
         self._token = ""
         self._ends_at = 0.0
@@ -65,36 +61,31 @@ class Credentials:
 
     async def _fetch(self) -> None:
         asked_at = self._clock.monotonic()
+        request = await asyncio.to_thread(self._grant.request)
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
-            request = self._ask_machine if self._settings.is_managed_identity else self._ask_entra
-            answer = await request(session)
-        token, seconds = answer.get("access_token"), answer.get("expires_in")
+            answer = await _ask(session, request)
+        token = answer.get("access_token")
         if not isinstance(token, str) or not token:
             raise aiohttp.ClientPayloadError("the answer holds no token")
-        self._token, self._ends_at = token, asked_at + _seconds(seconds)
+        self._token, self._ends_at = token, asked_at + self._lifetime(answer)
 
-    async def _ask_entra(self, session: aiohttp.ClientSession) -> Mapping[str, Any]:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._settings.app_id,
-            "client_secret": self._settings.app_password,
-            "scope": _SCOPE,
-        }
-        url = self._settings.token_url
-        async with session.post(url, data=form, allow_redirects=False) as response:
-            return await _answer(response)
+    def _lifetime(self, answer: Mapping[str, Any]) -> float:
+        """App Service says only until when a token is good."""
+        if "expires_in" in answer:
+            return _seconds(answer["expires_in"])
+        return _seconds(answer.get("expires_on")) - self._clock.now().timestamp()
 
-    async def _ask_machine(self, session: aiohttp.ClientSession) -> Mapping[str, Any]:
-        query = {
-            "api-version": "2018-02-01",
-            "resource": _RESOURCE,
-            "client_id": self._settings.app_id,
-        }
-        url, headers = self._settings.token_url, {"Metadata": "true"}
-        async with session.get(
-            url, params=query, headers=headers, allow_redirects=False
-        ) as response:
-            return await _answer(response)
+
+async def _ask(session: aiohttp.ClientSession, request: TokenRequest) -> Mapping[str, Any]:
+    async with session.request(
+        "POST" if request.form else "GET",
+        request.url,
+        params=request.query,
+        data=request.form or None,
+        headers=request.headers,
+        allow_redirects=False,
+    ) as response:
+        return await _answer(response)
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Mapping[str, Any]:
@@ -111,9 +102,9 @@ async def _answer(response: aiohttp.ClientResponse) -> Mapping[str, Any]:
 
 
 def _seconds(value: object) -> float:
-    """Entra writes a number, the machine's own service a text."""
+    """Entra writes a number, the services of machines a text."""
     try:
-        return max(0.0, float(str(value)))
+        return float(str(value))
     except ValueError:
         return 0.0
 

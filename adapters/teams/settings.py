@@ -9,16 +9,15 @@ from adapters.teams.hosts import is_loopback_url, is_web_address
 from bot.errors import SettingsError
 
 _OPENID_METADATA = "https://login.botframework.com/v1/.well-known/openidconfiguration"
-_TOKEN = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"  # noqa: S105
-_MANAGED_IDENTITY = "http://169.254.169.254/metadata/identity/oauth2/token"
 
 
 @dataclass(frozen=True, slots=True)
 class TeamsSettings:
     """``app_id`` empty: nobody is verified, and only this machine may talk to the bot.
 
-    Without ``app_password`` the bot is a user-assigned managed identity. ``tenants``: whose
-    people may use the bot; ``*`` is everybody's.
+    Without ``app_password`` the bot is a user-assigned managed identity. ``token_url`` is
+    empty where Microsoft's own is meant. ``tenants``: whose people may use the bot; ``*`` is
+    everybody's.
     """
 
     app_id: str = ""
@@ -41,7 +40,7 @@ class TeamsSettings:
             app_password=values.get("app_password", ""),
             tenant_id=tenant_id,
             openid_metadata_url=values.get("openid_metadata_url") or _OPENID_METADATA,
-            token_url=values.get("token_url") or _default_token_url(values),
+            token_url=values.get("token_url", ""),
             service_hosts=_words(values.get("service_hosts", "")),
             tenants=_words(values.get("tenants", "")) or ((tenant_id,) if tenant_id else ("*",)),
         )
@@ -75,12 +74,6 @@ def _wrong_addresses(values: Mapping[str, str]) -> list[str]:
             name = f"TEAMS_{key.upper()}"
             problems.append(f"{name} must begin with https://, or be on this machine.")
     return problems
-
-
-def _default_token_url(values: Mapping[str, str]) -> str:
-    if values.get("app_id") and not values.get("app_password"):
-        return _MANAGED_IDENTITY
-    return _TOKEN.format(tenant=values.get("tenant_id", ""))
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 ISSUER = "https://api.botframework.com"
 SECRET = "the-app-password"
+IDENTITY_HEADER = "what-the-local-service-wants"
 TOKEN_SECONDS = 3600
 
 
@@ -31,13 +32,17 @@ def private_key(name: str) -> RSAPrivateKey:
 
 @dataclass
 class FakeIssuer:
-    """``keys``: those published now, by their id. ``is_down``: nothing is answered."""
+    """``keys``: those published now, by their id. ``is_down``: nothing is answered.
+
+    ``cluster_token``: what a cluster vouches for the bot with at this moment.
+    """
 
     clock: Clock
     keys: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"key-1": ("msteams",)})
     is_down: bool = False
     refuses: bool = False
     token_seconds: float = TOKEN_SECONDS
+    cluster_token: str = "the-cluster-vouches"
     num_key_fetches: int = 0
     num_tokens: int = 0
     issued: dict[str, float] = field(default_factory=dict)
@@ -49,6 +54,8 @@ class FakeIssuer:
             web.get("/keys", self._keys),
             web.post("/token", self._token),
             web.get("/identity", self._identity),
+            web.get("/app-service", self._app_service),
+            web.post("/{tenant}/oauth2/v2.0/token", self._federated),
         ]
 
     def sign(
@@ -115,11 +122,33 @@ class FakeIssuer:
             return web.json_response({"error": "invalid_request"}, status=400)
         return self._issue()
 
-    def _issue(self) -> web.Response:
+    async def _app_service(self, request: web.Request) -> web.Response:
+        """It names the second at which a token ends, as a text, and not for how long it is good."""
+        expected = {"api-version": "2019-08-01", "resource": ISSUER, "client_id": APP}
+        is_right = dict(request.query) == expected and "Metadata" not in request.headers
+        if request.headers.get("X-IDENTITY-HEADER") != IDENTITY_HEADER or not is_right:
+            return web.json_response({"statusCode": 400, "message": "no"}, status=400)
+        ends_at = int(self.clock.now().timestamp() + self.token_seconds)
+        return self._issue(expires_on=str(ends_at))
+
+    async def _federated(self, request: web.Request) -> web.Response:
+        form = dict(await request.post())
+        expected = {
+            "grant_type": "client_credentials",
+            "client_id": APP,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": self.cluster_token,
+            "scope": f"{ISSUER}/.default",
+        }
+        if form != expected or request.match_info["tenant"] != TENANT:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        return self._issue(expires_in=self.token_seconds)
+
+    def _issue(self, **good: Any) -> web.Response:
         if self.is_down:
             return web.Response(status=503)
         self.num_tokens += 1
         token = f"token-{next(self._serial)}-of-{TENANT}"
         self.issued[token] = self.clock.monotonic() + self.token_seconds
-        answer = {"token_type": "Bearer", "expires_in": self.token_seconds, "access_token": token}
-        return web.json_response(answer)
+        good = good or {"expires_in": self.token_seconds}
+        return web.json_response({"token_type": "Bearer", "access_token": token, **good})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
 from adapters.teams.adapter import LIMITS, TeamsAdapter
+from adapters.teams.grants import grant_of
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.webhook import MAX_BODY, PATH
 from bot.clock import SystemClock
@@ -41,11 +42,13 @@ def make_adapter(
     clock: Clock | None = None,
     observed: Observed | None = None,
     folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
     **more: str,
 ) -> TeamsAdapter:
     settings = TeamsSettings.read(teams.settings(**more))
     observe = observed if observed is not None else Observed()
-    return TeamsAdapter(settings, clock or SystemClock(), observe, SHORT, folder)
+    grant = grant_of(settings, environ or {})
+    return TeamsAdapter(settings, grant, clock or SystemClock(), observe, SHORT, folder)
 
 
 @web.middleware

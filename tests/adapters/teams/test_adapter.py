@@ -16,7 +16,6 @@ from bot.errors import (
     PlatformRefused,
     RateLimited,
     ReplyStopped,
-    SettingsError,
     Unavailable,
 )
 from bot.ports import GrowsReplies, OffersChoices
@@ -213,86 +212,12 @@ async def test_a_reply_that_still_streams_can_be_deleted(
     assert teams.text(message_id) is None
 
 
-# Tokens
+# Restarts
 
 
-async def test_the_token_is_fetched_once_for_many_calls(
-    adapter: TeamsAdapter, teams: FakeTeams
-) -> None:
-    await asyncio.gather(*(adapter.typing(IN_CHANNEL) for _ in range(5)))
-    assert teams.issuer.num_tokens == 1
-
-
-async def test_a_token_near_its_end_is_renewed_beside_the_calls(teams: FakeTeams) -> None:
-    clock = FakeClock()
-    teams.clock = teams.issuer.clock = clock
-    async with make_adapter(teams, clock=clock) as adapter:
-        teams.takes_anonymous = False
-        await introduce_here(adapter, teams)
-        await clock.advance(3600 - 200)
-        await adapter.typing(HERE)
-        for _ in range(100):
-            await asyncio.sleep(0.001)
-        assert teams.issuer.num_tokens == 2
-        await clock.advance(300)
-        await adapter.typing(HERE)
-        assert teams.issuer.num_tokens == 2
-
-
-async def introduce_here(adapter: TeamsAdapter, teams: FakeTeams) -> None:
+async def _introduce(adapter: TeamsAdapter, teams: FakeTeams) -> None:
     async with serving(adapter, teams):
         await introduce(adapter, teams)
-
-
-async def test_a_token_that_is_not_taken_any_more_is_replaced_at_once(
-    adapter: TeamsAdapter, teams: FakeTeams
-) -> None:
-    teams.issuer.issued.clear()
-    await adapter.post(IN_CHANNEL, adapter.render("still here"), REPLY)
-    assert teams.texts(CHANNEL) == ["still here"]
-    assert teams.issuer.num_tokens == 2
-
-
-async def test_a_wrong_secret_is_said_in_one_sentence_without_the_secret(teams: FakeTeams) -> None:
-    with pytest.raises(SettingsError, match="TEAMS_APP_PASSWORD") as caught:
-        async with make_adapter(teams, app_password="hush-hush"):
-            pass
-    assert "hush-hush" not in str(caught.value)
-
-
-async def test_an_issuer_out_of_reach_is_tried_again_later(teams: FakeTeams) -> None:
-    teams.issuer.is_down = True
-    with pytest.raises(Unavailable):
-        async with make_adapter(teams):
-            pass
-
-
-async def test_a_managed_identity_asks_the_machine_for_its_token(teams: FakeTeams) -> None:
-    identity = f"{teams.url}identity"
-    async with make_adapter(teams, app_password="", token_url=identity) as adapter:
-        await introduce_here(adapter, teams)
-        await adapter.post(HERE, adapter.render("hello"), REPLY)
-    assert teams.issuer.num_tokens == 1
-
-
-async def test_the_token_never_goes_to_a_host_that_is_not_trusted(
-    teams: FakeTeams, tmp_path: Path
-) -> None:
-    (tmp_path / "services.json").write_text(json.dumps({HERE.workspace: "http://evil.example/"}))
-    async with make_adapter(teams, folder=tmp_path) as adapter:
-        with pytest.raises(Unavailable):
-            await adapter.post(HERE, adapter.render("hello"), REPLY)
-
-
-async def test_the_token_does_not_follow_a_redirect(
-    adapter: TeamsAdapter, teams: FakeTeams
-) -> None:
-    teams.fail("post", wire.Fault(307, headers={"Location": "http://127.0.0.1:9/"}))
-    with pytest.raises(PlatformRefused):
-        await adapter.post(IN_CHANNEL, adapter.render("hello"), REPLY)
-
-
-# Restarts
 
 
 async def test_after_a_restart_replies_still_find_their_conversation(
@@ -300,7 +225,7 @@ async def test_after_a_restart_replies_still_find_their_conversation(
 ) -> None:
     first = make_adapter(teams, folder=tmp_path / "teams")
     async with first:
-        await introduce_here(first, teams)
+        await _introduce(first, teams)
         message_id = await first.post(IN_CHANNEL, first.render("one"), REPLY)
     second = make_adapter(teams, folder=tmp_path / "teams")
     async with second:
@@ -314,7 +239,7 @@ async def test_a_broken_file_of_addresses_is_as_good_as_none(
 ) -> None:
     (tmp_path / "services.json").write_text(content)
     async with make_adapter(teams, folder=tmp_path) as adapter:
-        await introduce_here(adapter, teams)
+        await _introduce(adapter, teams)
         await adapter.post(IN_CHANNEL, adapter.render("hello"), REPLY)
 
 

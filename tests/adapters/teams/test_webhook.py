@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from adapters.teams.adapter import TeamsAdapter
+from adapters.teams.grants import grant_of
 from adapters.teams.settings import TeamsSettings
 from bot.errors import StorageFull
 from bot.types import Feedback, Incoming, Question
@@ -368,7 +369,9 @@ async def test_what_concerns_nobody_is_acknowledged(
 @pytest.fixture
 async def anonymous(taken: Taken) -> AsyncIterator[FakeTeams]:
     async with FakeTeams() as teams:
-        adapter = TeamsAdapter(TeamsSettings.read({}), FakeClock(), Observed(), SHORT)
+        settings = TeamsSettings.read({})
+        grant = grant_of(settings, {})
+        adapter = TeamsAdapter(settings, grant, FakeClock(), Observed(), SHORT)
         async with serving(adapter, teams), adapter, listening(adapter, taken):
             yield teams
 
