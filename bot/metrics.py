@@ -62,6 +62,9 @@ class Metrics:
             ["outcome"],
             registry=r,
         )
+        self.sources = Counter(
+            "parley_sources", "Files that replies were made from.", ["adapter"], registry=r
+        )
         self.first_token = Histogram(
             "parley_first_token_seconds",
             "From accepted to first token.",

@@ -31,6 +31,7 @@ from bot.types import (
     Place,
     Question,
     Rendered,
+    Source,
     ThreadSummary,
     Turn,
     TurnState,
@@ -137,6 +138,22 @@ class GrowsReplies(Protocol):
     async def finish(
         self, place: Place, message_id: str | None, text: Rendered, label: Label
     ) -> str: ...
+
+
+@runtime_checkable
+class CitesSources(Protocol):
+    """A platform that grows replies, and can show at their end what they were made from."""
+
+    async def finish_citing(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        sources: Sequence[Source],
+    ) -> str:
+        """``finish`` of the reply's last message."""
+        ...
 
 
 @runtime_checkable

@@ -45,7 +45,7 @@ from bot.errors import (
 )
 from bot.pacing import EditBudget, Ticket
 from bot.ports import Adapter, Clock, GrowsReplies
-from bot.types import Place, Post, Rendered
+from bot.types import Place, Post, Rendered, Source
 
 logger = logging.getLogger(__name__)
 
@@ -148,8 +148,9 @@ class ReplyEditor:
         if self._is_idle or is_first:
             self._wake.set()
 
-    async def finish(self, markdown: str) -> None:
+    async def finish(self, markdown: str, sources: Sequence[Source] = ()) -> None:
         """The final text; returns when it is delivered, raises ``PlatformError`` if never."""
+        self._messages.cite(sources)
         if not self._adapter.render(markdown).strip():
             raise ValueError("A reply must end with a visible text.")
         self._markdown = markdown

@@ -218,6 +218,14 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file that a reply was made from; ``excerpt``: what the model saw of its text."""
+
+    name: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
 class RateRule:
     """At most ``max_calls`` of ``methods`` (names of Adapter methods) in ``seconds``, per scope."""
 

@@ -35,7 +35,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered
+from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered, Source
 
 T = TypeVar("T")
 
@@ -200,23 +200,36 @@ class TeamsAdapter:
     async def finish(
         self, place: Place, message_id: str | None, text: Rendered, label: Label
     ) -> str:
+        return await self._finish(place, message_id, messages.ended(text))
+
+    async def finish_citing(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        sources: Sequence[Source],
+    ) -> str:
+        return await self._finish(place, message_id, messages.ended(text, sources))
+
+    async def _finish(self, place: Place, message_id: str | None, body: Json) -> str:
         if message_id is None:
-            return await self._post_once(place, text)
+            return await self._post_once(place, body)
         try:
             if stream := self._streams.get(message_id):
-                await self._finish_stream(stream, text)
+                await self._finish_stream(stream, body)
             else:
-                await self._edit(place, message_id, messages.ended(text))
+                await self._edit(place, message_id, body)
         except MessageGone:
             if not self._conversations.is_personal(place):
                 raise
-            return await self._post_once(place, text)  # a stream that never had a text
+            return await self._post_once(place, body)  # a stream that never had a text
         return message_id
 
-    async def _post_once(self, place: Place, text: Rendered) -> str:
+    async def _post_once(self, place: Place, body: Json) -> str:
         """Nobody can ask Teams whether a post arrived, so it is not made a second time."""
         try:
-            return await self._post(place, messages.ended(text))
+            return await self._post(place, body)
         except Unavailable as error:
             if error.ambiguous:
                 raise PlatformRefused("post", "no_answer") from None
@@ -230,10 +243,10 @@ class TeamsAdapter:
         self._streams[message_id] = stream
         return message_id
 
-    async def _finish_stream(self, stream: ReplyStream, text: Rendered) -> None:
+    async def _finish_stream(self, stream: ReplyStream, body: Json) -> None:
         """A stream whose end may be tried again is kept until then."""
         try:
-            await stream.finish(text)
+            await stream.finish(body)
         except (RateLimited, MessageTooLong, Unavailable):
             raise
         except BaseException:

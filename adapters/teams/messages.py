@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.teams.cards import choices_card, stop_card
-from bot.types import Choice, Rendered
+from adapters.teams.citations import claims, marked
+from bot.types import Choice, Rendered, Source
 
 Json = dict[str, Any]
 
@@ -28,9 +29,10 @@ def growing(text: Rendered) -> Json:
     return {**message(text), "attachments": [stop_card()]}
 
 
-def ended(text: Rendered | str) -> Json:
-    """The whole reply: labelled as made by AI, and open to judgement."""
-    return {**message(text), "entities": [_AI_LABEL], "channelData": _FEEDBACK}
+def ended(text: Rendered | str, sources: Sequence[Source] = ()) -> Json:
+    """The whole reply: labelled as made by AI, open to judgement, and with its sources."""
+    label = {**_AI_LABEL, "citation": claims(sources)} if sources else _AI_LABEL
+    return {**message(marked(text, sources)), "entities": [label], "channelData": _FEEDBACK}
 
 
 def offering(text: Rendered, choices: Sequence[Choice]) -> Json:
@@ -53,8 +55,7 @@ def streaming(text: str, *, stream_id: str, sequence: int, is_text: bool) -> Jso
     return {"type": "typing", "text": text, "entities": [info]}
 
 
-def stream_end(text: str, *, stream_id: str, is_complete: bool) -> Json:
-    """What ends a stream; one that is not complete goes on as an ordinary message."""
+def stream_end(body: Json, *, stream_id: str) -> Json:
+    """What ends a stream: the message that it becomes."""
     info: Json = {"type": "streaminfo", "streamType": "final", "streamId": stream_id}
-    body = ended(text) if is_complete else message(text)
     return {**body, "entities": [info, *body.get("entities", [])]}

@@ -77,15 +77,15 @@ class ReplyStream:
             elif stable != self._shown:
                 await self._try_to_stream(stable, text, is_text=True)
 
-    async def finish(self, text: Rendered) -> None:
-        """The reply's last text, labelled as such."""
+    async def finish(self, body: Json) -> None:
+        """The message that the reply ends as."""
         async with self._lock:
             self._stop_expiry()
-            if not self._is_over and not text.startswith(self._shown):
+            if not self._is_over and not body["text"].startswith(self._shown):
                 await self._hand_over()
-            if not self._is_over and await self._end(text, is_complete=True):
+            if not self._is_over and await self._end(body):
                 return
-            await self._update(self.id, messages.ended(text))
+            await self._update(self.id, body)
 
     async def close(self) -> None:
         """Leave an ordinary message behind, which a later process can edit."""
@@ -115,16 +115,15 @@ class ReplyStream:
 
     async def _hand_over(self) -> None:
         """End the stream with what people see; the message stays and can be edited."""
-        await self._end(self._shown or self._line, is_complete=False)
+        await self._end(messages.message(self._shown or self._line))
 
-    async def _end(self, text: str, *, is_complete: bool) -> bool:
-        """False if ``text`` may not have become the message's; the stream is over anyway.
+    async def _end(self, body: Json) -> bool:
+        """False if this may not have become the message; the stream is over anyway.
 
         An end that may have happened is not repeated: an edit of the message is as good.
         """
-        body = messages.stream_end(text, stream_id=self.id, is_complete=is_complete)
         try:
-            await self._request(body)
+            await self._request(messages.stream_end(body, stream_id=self.id))
         except StreamRefused:
             self._is_over = True
         except Unavailable as error:

@@ -5,12 +5,15 @@ The files of a question never change, what was written may: so the two can be to
 
 from __future__ import annotations
 
+from bot.types import Source
+
 _HEAD = "\n\n[Attached file: "
+_CUT = "[The rest of the file is left out.]"
 
 
 def with_file(said: str, name: str, text: str, *, is_cut: bool) -> str:
     name = " ".join(name.replace("]", ")").split())
-    end = "\n[The rest of the file is left out.]" if is_cut else ""
+    end = f"\n{_CUT}" if is_cut else ""
     return f"{said}{_HEAD}{name}]\n{text.strip()}{end}"
 
 
@@ -23,3 +26,10 @@ def with_said(text: str, said: str) -> str:
     """The same files below other words."""
     _, head, files = text.partition(_HEAD)
     return f"{said}{head}{files}"
+
+
+def sources_in(text: str) -> tuple[Source, ...]:
+    """The files of which anything was read."""
+    files = [each.partition("]\n") for each in f"\n\n{text}".split(_HEAD)[1:]]
+    sources = [Source(name, content.removesuffix(_CUT).strip()) for name, _, content in files]
+    return tuple(each for each in sources if each.excerpt)

@@ -9,8 +9,8 @@ from math import inf
 from typing import Literal
 
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageFull
-from bot.ports import Adapter, Clock, FindsPosts, GrowsReplies, HasEditDeadlines
-from bot.types import Label, Place, Post, Rendered
+from bot.ports import Adapter, CitesSources, Clock, FindsPosts, GrowsReplies, HasEditDeadlines
+from bot.types import Label, Place, Post, Rendered, Source
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Step:
     """One call to the platform. ``message_id`` is None for a post and a search.
 
     ``is_last``: no other text follows in this message. ``is_text``: it is no placeholder.
+    ``sources``: what the reply that ends with this text was made from.
     """
 
     method: Literal["find_posts", "post", "edit", "delete"]
@@ -52,6 +53,7 @@ class Step:
     text: Rendered = _NO_TEXT
     is_last: bool = False
     is_text: bool = True
+    sources: tuple[Source, ...] = ()
 
     @property
     def target(self) -> tuple[str, int, str | None]:
@@ -86,6 +88,7 @@ class ReplyMessages:
         self._record = record
         self._by_part = {post.part: Message(post.message_id) for post in posts}
         self._outdated: list[str] = []
+        self._sources: tuple[Source, ...] = ()
         self._is_searching = False
         if search:
             self.search()
@@ -105,19 +108,25 @@ class ReplyMessages:
         """The platform will not change this message: another one takes its place."""
         self._outdated.append(self._by_part.pop(part).id)
 
+    def cite(self, sources: Sequence[Source]) -> None:
+        """What the reply was made from, for a platform that shows it."""
+        self._sources = tuple(sources)
+
     def step_to_show(
         self, texts: Sequence[Rendered], *, is_final: bool = False, is_text: bool = True
     ) -> Step | None:
         """The next call on the way to show ``texts``, earlier parts first."""
         for part, text in enumerate(texts):
             message = self._by_part.get(part)
-            is_last = is_final or part < len(texts) - 1
+            is_end = part == len(texts) - 1
+            is_last = is_final or not is_end
+            sources = self._sources if is_final and is_end else ()
             if message is None and self._is_searching:
                 return Step("find_posts", part)
             if message is None or (message.shown != text and self._is_too_old(message)):
-                return Step("post", part, None, text, is_last, is_text)
+                return Step("post", part, None, text, is_last, is_text, sources)
             if message.shown != text or self._must_finish(message, is_last):
-                return Step("edit", part, message.id, text, is_last, is_text)
+                return Step("edit", part, message.id, text, is_last, is_text, sources)
         return None
 
     def _must_finish(self, message: Message, is_last: bool) -> bool:
@@ -166,8 +175,16 @@ class ReplyMessages:
         if self._growing is None:
             return await self._adapter.post(self._place, step.text, label)
         if step.is_last:
-            return await self._growing.finish(self._place, None, step.text, label)
+            return await self._finish(self._growing, step, None)
         return await self._growing.begin(self._place, step.text, label, is_text=step.is_text)
+
+    async def _finish(self, grows: GrowsReplies, step: Step, message_id: str | None) -> str:
+        label = Label(self._turn_id, step.part, self._question_id)
+        if step.sources and isinstance(grows, CitesSources):
+            return await grows.finish_citing(
+                self._place, message_id, step.text, label, step.sources
+            )
+        return await grows.finish(self._place, message_id, step.text, label)
 
     async def _edit(self, step: Step) -> None:
         message = self._by_part[step.part]
@@ -183,8 +200,7 @@ class ReplyMessages:
         if self._growing is None:
             await self._adapter.edit(self._place, message_id, step.text)
         elif step.is_last:
-            label = Label(self._turn_id, step.part, self._question_id)
-            return await self._growing.finish(self._place, message_id, step.text, label)
+            return await self._finish(self._growing, step, message_id)
         else:
             await self._growing.grow(self._place, message_id, step.text, is_text=step.is_text)
         return message_id

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot import prompt
+from bot.attachments.text import sources_in
 from bot.errors import (
     EngineFailed,
     ParleyError,
@@ -185,9 +186,11 @@ class TurnRunner:
 
     async def _deliver(self, live: LiveTurn, editor: ReplyEditor, ending: Ending) -> None:
         adapter = self._parts.adapters[live.place.adapter]
+        sources = sources_in(live.turn.text) if ending.reply else ()
+        self._parts.metrics.sources.labels(live.place.adapter).inc(len(sources))
         first = as_file.beginning(adapter, ending.shown)
         try:
-            await editor.finish(first or ending.shown)
+            await editor.finish(first or ending.shown, sources)
             if first is not None:
                 label = Label(live.id, 1, live.turn.message_id)
                 message = await as_file.post_file(adapter, live.place, ending.shown, label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.markup import open_fence
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.types import Limits, Place, Post, RateRule
+from bot.types import Limits, Place, Post, RateRule, Source
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.platform import FakePlatform, FindingFakePlatform, RichFakePlatform
 
@@ -68,8 +68,14 @@ class Scene:
             rng=random.Random(1),  # noqa: S311
         )
 
-    async def finish(self, editor: ReplyEditor, markdown: str, within: float = 5.0) -> None:
-        finishing = asyncio.create_task(editor.finish(markdown))
+    async def finish(
+        self,
+        editor: ReplyEditor,
+        markdown: str,
+        within: float = 5.0,
+        sources: Sequence[Source] = (),
+    ) -> None:
+        finishing = asyncio.create_task(editor.finish(markdown, sources))
         await self.clock.advance(within)
         assert finishing.done(), "the final text was not delivered in time"
         await finishing

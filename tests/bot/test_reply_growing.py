@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bot.errors import PlatformRefused, ReplyStopped, Unavailable
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.types import Label, Limits, Place, Post, Rendered
+from bot.types import Label, Limits, Place, Post, Rendered, Source
 from tests.bot.test_reply import PLACE, Scene
 from tests.fakes.platform import Call, FakePlatform
 
@@ -149,3 +151,42 @@ async def test_a_message_of_an_earlier_run_is_grown_and_finished() -> None:
         await shown.finish(editor, "Again.")
     assert shown.visible == ["Again."]
     assert shown.methods[-2:] == ["grow", "finish"]
+
+
+class CitingFakePlatform(GrowingFakePlatform):
+    """``cited``: by message, what it says its reply was made from."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.cited: dict[str, tuple[str, ...]] = {}
+
+    async def finish_citing(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        sources: Sequence[Source],
+    ) -> str:
+        message_id = await self.finish(place, message_id, text, label)
+        self.cited[message_id] = tuple(each.name for each in sources)
+        return message_id
+
+
+SOURCES = (Source("a.txt", "one"), Source("b.pdf", "two"))
+
+
+async def test_only_the_last_message_of_a_reply_says_what_it_was_made_from() -> None:
+    shown = Scene(CitingFakePlatform, Limits(max_size=30))
+    async with shown.reply("A first sentence is here.") as editor:
+        await shown.finish(editor, "A first sentence is here. And another one.", sources=SOURCES)
+    assert isinstance(shown.platform, CitingFakePlatform)
+    assert shown.platform.cited == {"m2": ("a.txt", "b.pdf")}
+    assert len(shown.platform.made("finish")) == 2
+
+
+async def test_where_the_platform_cannot_show_it_the_reply_is_finished_as_ever() -> None:
+    shown = scene()
+    async with shown.editor() as editor:
+        await shown.finish(editor, "Yes.", sources=SOURCES)
+    assert shown.methods == ["finish"]

@@ -55,7 +55,8 @@ HANGS = Fault(hangs=True)
 class FakeTeams(FakeTeamsApi):
     """Faults are put before calls with ``fail``; ``deliver`` sends what people do.
 
-    ``is_strict``: a text posted again after an ambiguous answer is a violation.
+    ``files`` are served by their names, ``moved`` ones lead elsewhere. ``is_strict``: a text
+    posted again after an ambiguous answer is a violation.
     """
 
     def __init__(self, clock: Clock | None = None, *, is_strict: bool = True) -> None:
@@ -66,6 +67,8 @@ class FakeTeams(FakeTeamsApi):
         self.bot_url = ""
         self.calls: list[tuple[str, str, Json]] = []
         self.files: dict[str, bytes] = {}
+        self.moved: dict[str, str] = {}
+        self.num_fetched = 0
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._ambiguous: set[tuple[str, str]] = set()
 
@@ -170,12 +173,16 @@ class FakeTeams(FakeTeamsApi):
 
     async def _serve_file(self, request: web.Request) -> web.Response:
         """What the connector keeps wants the token; what a store keeps must never get it."""
+        self.num_fetched += 1
         is_kept_here = request.path.startswith("/v3/")
         if is_kept_here and not self._is_signed(request):
             return web.Response(status=401)
         if not is_kept_here and "Authorization" in request.headers:
             self.violations.append("the token was sent to a store of files")
-        content = self.files.get(request.match_info["name"])
+        name = request.match_info["name"]
+        if name in self.moved:
+            return web.Response(status=302, headers={"Location": self.moved[name]})
+        content = self.files.get(name)
         return web.Response(status=404) if content is None else web.Response(body=content)
 
     def _is_signed(self, request: web.Request) -> bool:

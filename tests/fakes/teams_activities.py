@@ -90,6 +90,18 @@ def message(text: str, scope: Scope = "personal", **more: Any) -> Json:
     return activity("message", scope, **(given | more))
 
 
+def attached(url: str, name: str) -> Json:
+    """A file that somebody sent, as a personal chat tells of it."""
+    kind = name.rpartition(".")[2]
+    content = {"downloadUrl": url, "uniqueId": "1150D938", "fileType": kind, "etag": "123"}
+    return {
+        "contentType": "application/vnd.microsoft.teams.file.download.info",
+        "contentUrl": f"https://contoso.sharepoint.com/personal/ada/Documents/{name}",
+        "name": name,
+        "content": content,
+    }
+
+
 def edit(of: Json, text: str) -> Json:
     given = {"text": text, "timestamp": "2026-01-05T09:05:00.1Z"}
     data = {**of["channelData"], "eventType": "editMessage"}

@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.ports import Clock
 from tests.fakes.teams_activities import PERSONAL
+from tests.fakes.teams_entities import wrong_entities
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
@@ -232,8 +233,7 @@ class FakeTeamsApi:
     def _check_fields(self, body: Json) -> None:
         if unknown := set(body) - _FIELDS:
             self.violations.append(f"unknown fields {sorted(unknown)}")
-        if any(entity.get("type") == "mention" for entity in body.get("entities", ())):
-            self.violations.append("a mention")
+        self.violations += wrong_entities(body)
 
     def _check_text(self, body: Json) -> Answer | None:
         if not str(body.get("text", "")).strip():

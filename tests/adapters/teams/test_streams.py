@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from adapters.teams.errors import StreamRefused, refusal_of, translated
+from adapters.teams.messages import ended
 from adapters.teams.streams import ReplyStream
 from bot.errors import MessageGone, RateLimited, ReplyStopped, Unavailable
 from bot.types import Rendered
@@ -89,7 +90,7 @@ async def test_a_reply_is_announced_grows_and_ends_labelled(
     stream: ReplyStream, api: FakeTeamsApi, clock: FakeClock
 ) -> None:
     await begin(stream, clock, "One", "One two")
-    await take(clock, stream.finish(r("One two **three**")))
+    await take(clock, stream.finish(ended("One two **three**")))
     assert [text for _, text in api.lines] == ["Thinking…"]
     assert [text for _, _, text in api.shown] == ["One", "One two", "One two **three**"]
     last = api.messages[stream.id].body
@@ -102,7 +103,7 @@ async def test_what_is_begun_on_the_last_line_is_held_back_until_it_is_clear(
 ) -> None:
     await begin(stream, clock, "It is \\*\\*bo", "It is **bold** now")
     assert api.text(stream.id) == "It is"
-    await take(clock, stream.finish(r("It is **bold** now.")))
+    await take(clock, stream.finish(ended("It is **bold** now.")))
     assert api.text(stream.id) == "It is **bold** now."
 
 
@@ -110,7 +111,7 @@ async def test_a_reply_that_is_complete_before_it_was_streamed_ends_with_its_tex
     stream: ReplyStream, api: FakeTeamsApi, clock: FakeClock
 ) -> None:
     await begin(stream, clock)
-    await take(clock, stream.finish(r("**Yes**")))
+    await take(clock, stream.finish(ended("**Yes**")))
     assert api.text(stream.id) == "**Yes**"
 
 
@@ -123,7 +124,7 @@ async def test_a_stream_that_gets_old_goes_on_as_plain_edits(
     await take(clock, stream.grow(r("One two"), is_text=True))
     assert api.text(stream.id) == "One two"
     await clock.advance(60)
-    await take(clock, stream.finish(r("One two three")))
+    await take(clock, stream.finish(ended("One two three")))
     assert api.text(stream.id) == "One two three"
 
 
@@ -133,7 +134,7 @@ async def test_a_reply_that_waits_for_two_minutes_keeps_its_message(
     await begin(stream, clock)
     await clock.advance(150)
     assert api.text(stream.id) == "Thinking…"
-    await take(clock, stream.finish(r("At last")))
+    await take(clock, stream.finish(ended("At last")))
     assert api.text(stream.id) == "At last"
 
 
@@ -143,7 +144,7 @@ async def test_where_teams_ends_the_stream_first_plain_edits_follow(
     await begin(stream, clock, "One")
     api.streams[stream.id].refusal = "Content stream finished due to exceeded streaming time."
     await take(clock, stream.grow(r("One two"), is_text=True))
-    await take(clock, stream.finish(r("One two three")))
+    await take(clock, stream.finish(ended("One two three")))
     assert [text for _, _, text in api.shown] == ["One", "One two", "One two three"]
 
 
@@ -152,7 +153,7 @@ async def test_a_text_that_changed_ends_the_stream_and_is_edited(
 ) -> None:
     await begin(stream, clock, "One", "Another")
     assert api.text(stream.id) == "Another"
-    await take(clock, stream.finish(r("Another one")))
+    await take(clock, stream.finish(ended("Another one")))
     assert api.text(stream.id) == "Another one"
 
 
@@ -160,7 +161,7 @@ async def test_a_last_text_that_differs_from_the_streamed_one_wins(
     stream: ReplyStream, api: FakeTeamsApi, clock: FakeClock
 ) -> None:
     await begin(stream, clock, "One")
-    await take(clock, stream.finish(r("Something else")))
+    await take(clock, stream.finish(ended("Something else")))
     assert api.text(stream.id) == "Something else"
 
 
@@ -171,7 +172,7 @@ async def test_teams_own_stop_ends_the_reply_and_its_last_text_is_shown(
     api.cancel()
     with pytest.raises(ReplyStopped):
         await take(clock, stream.grow(r("One two"), is_text=True))
-    await take(clock, stream.finish(r("One _(stopped)_")))
+    await take(clock, stream.finish(ended("One _(stopped)_")))
     assert api.text(stream.id) == "One _(stopped)_"
 
 
@@ -184,7 +185,7 @@ async def test_a_lost_answer_never_makes_the_text_shrink_or_the_sequence_fall(
         with pytest.raises(Unavailable):
             await take(clock, stream.grow(r(text), is_text=True))
     await take(clock, stream.grow(r("One two three four"), is_text=True))
-    await take(clock, stream.finish(r("One two three four.")))
+    await take(clock, stream.finish(ended("One two three four.")))
     assert api.text(stream.id) == "One two three four."
 
 
@@ -196,7 +197,7 @@ async def test_an_end_whose_answer_is_lost_is_made_good_by_an_edit(
     line.fails = [(502, happened)]
     if not happened:
         api.streams[stream.id].refusal = "it ended in another way"
-    await take(clock, stream.finish(r("One two")))
+    await take(clock, stream.finish(ended("One two")))
     assert api.text(stream.id) == "One two"
 
 
@@ -206,8 +207,8 @@ async def test_an_end_that_came_too_soon_is_tried_again(
     await begin(stream, clock, "One")
     line.fails = [(429, False)]
     with pytest.raises(RateLimited):
-        await take(clock, stream.finish(r("One two")))
-    await take(clock, stream.finish(r("One two")))
+        await take(clock, stream.finish(ended("One two")))
+    await take(clock, stream.finish(ended("One two")))
     assert api.text(stream.id) == "One two"
 
 
@@ -227,7 +228,7 @@ async def test_a_stream_refused_before_it_had_a_text_leaves_no_message(
     api.streams[stream.id].refusal = "Content stream is not allowed."
     await take(clock, stream.grow(r("One"), is_text=True))
     with pytest.raises(MessageGone):
-        await take(clock, stream.finish(r("One two")))
+        await take(clock, stream.finish(ended("One two")))
 
 
 async def test_two_who_write_at_once_write_one_after_the_other(
@@ -235,7 +236,7 @@ async def test_two_who_write_at_once_write_one_after_the_other(
 ) -> None:
     await begin(stream, clock, "One")
     both = asyncio.gather(
-        stream.grow(r("One two"), is_text=True), stream.finish(r("One two three"))
+        stream.grow(r("One two"), is_text=True), stream.finish(ended("One two three"))
     )
     await settle()
     await take(clock, both)

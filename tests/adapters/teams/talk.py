@@ -1,0 +1,99 @@
+"""People in Teams and all of Parley but its model, to talk to in a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.teams.adapter import TeamsAdapter
+from adapters.teams.conversations import read_conversation
+from bot.access import Access
+from bot.conversation import ConversationRules, ConversationService
+from bot.history import SqlThreadStore, open_store
+from bot.metrics import Metrics
+from bot.types import TurnState
+from tests.adapters.teams.conftest import make_adapter, serving
+from tests.bot.talk import book
+from tests.contracts.adapter import listening
+from tests.fakes.clock import FakeClock
+from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+from tests.fakes.teams import FakeTeams
+from tests.fakes.teams_activities import Json
+
+
+class EagerClock(FakeClock):
+    """Whoever wants to sleep less than a minute has slept when the loop comes round."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds >= 60:
+            await super().sleep(seconds)
+        self._elapsed += max(0.0, seconds)
+        await asyncio.sleep(0.001)
+
+
+@dataclass
+class Talk:
+    teams: FakeTeams
+    generator: ScriptedGenerator
+    store: SqlThreadStore
+    adapter: TeamsAdapter
+    metrics: Metrics
+
+    async def say(self, given: Json) -> None:
+        assert await self.teams.deliver({**given, "serviceUrl": self.teams.url}) in (200, 202)
+
+    async def asked(self, given: Json) -> ScriptedGeneration:
+        await self.say(given)
+        return await asyncio.wait_for(self.generator.started(), 5)
+
+    async def sees(self, conversation: str, *texts: str) -> None:
+        await until(lambda: self.teams.texts(conversation) == list(texts))
+        assert self.teams.texts(conversation) == list(texts)
+
+    async def state(self, asked: Json) -> TurnState:
+        """How the turn ended; it must end soon."""
+        conversation = read_conversation(asked)
+        assert conversation is not None
+        for _ in range(1000):
+            turn = await self.store.turn_of_message(conversation.place, asked["id"])
+            if turn is not None and turn.state.is_finished:
+                return turn.state
+            await asyncio.sleep(0.002)
+        raise AssertionError("the turn does not end")
+
+    def reply_to(self, conversation: str) -> str:
+        kept = self.teams.messages.items()
+        return next(key for key, each in kept if each.conversation.startswith(conversation))
+
+
+async def until(is_seen: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if is_seen():
+            return
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def talking(teams: FakeTeams, folder: Path) -> AsyncIterator[Talk]:
+    clock, metrics = EagerClock(), Metrics()
+    teams.clock = teams.issuer.clock = clock
+    adapter, generator = make_adapter(teams, clock=clock), ScriptedGenerator()
+    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+    service = ConversationService(
+        store=store,
+        generator=generator,
+        personalities=await asyncio.to_thread(book, folder / "personalities"),
+        access=Access(max_in_flight=0, per_minute=0, clock=clock),
+        adapters={"teams": adapter},
+        clock=clock,
+        metrics=metrics,
+        rules=ConversationRules(stop_reactions={"teams": ("angry", "*stop*")}),
+    )
+    await service.start()
+    async with serving(adapter, teams), adapter, listening(adapter, service.handle):
+        yield Talk(teams, generator, store, adapter, metrics)
+        await service.close()
+    await store.close()
