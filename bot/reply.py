@@ -250,7 +250,7 @@ class ReplyEditor:
             self._may_grow = False
 
     def _cut_smaller(self, step: Step, error: MessageTooLong) -> None:
-        if self._shows_placeholder:
+        if not step.is_text:
             self._placeholder = ""
         elif len(step.text) < _MIN_SIZE:
             raise error

@@ -21,7 +21,7 @@ def marked(text: str, sources: Sequence[Source]) -> str:
     """With a number for each source at its end; nothing follows the fence of a code block."""
     numbers = "".join(f"[{number}]" for number in range(1, len(sources[:MAX_CITATIONS]) + 1))
     space = "\n\n" if text.endswith(FENCE) else " "
-    return f"{text}{space}{numbers}" if numbers else text
+    return f"{text.rstrip()}{space}{numbers}" if numbers else text
 
 
 def claims(sources: Sequence[Source]) -> list[Json]:

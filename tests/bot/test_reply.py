@@ -385,6 +385,21 @@ async def test_what_the_platform_finds_too_long_is_cut_smaller() -> None:
     assert " ".join(scene.visible).split() == ["word"] * 100
 
 
+async def test_a_placeholder_that_is_refused_while_the_text_arrives_does_not_end_the_reply() -> (
+    None
+):
+    scene = Scene()
+    scene.platform = RichFakePlatform(scene.clock, scene.limits, latency=lambda: 1.0)
+    scene.platform.fail("post", MessageTooLong("Too long."))
+    async with scene.editor() as editor:
+        editor.wait("Thinking…")
+        await scene.clock.advance(0.5)
+        editor.show("A whole sentence")
+        await scene.clock.advance(1)
+        await scene.finish(editor, "A whole sentence.")
+    assert scene.visible == ["A whole sentence."]
+
+
 async def test_a_message_too_old_to_be_edited_is_replaced_by_a_new_one() -> None:
     scene = Scene(limits=Limits(max_size=4000, edit_deadline=60.0))
     async with scene.reply("One") as editor:

@@ -55,8 +55,9 @@ HANGS = Fault(hangs=True)
 class FakeTeams(FakeTeamsApi):
     """Faults are put before calls with ``fail``; ``deliver`` sends what people do.
 
-    ``files`` are served by their names, ``moved`` ones lead elsewhere. ``is_strict``: a text
-    posted again after an ambiguous answer is a violation.
+    ``files`` are served by their names, ``moved`` ones lead elsewhere; while ``may_serve`` is
+    not set nobody gets any. ``is_strict``: a text posted again after an ambiguous answer is a
+    violation.
     """
 
     def __init__(self, clock: Clock | None = None, *, is_strict: bool = True) -> None:
@@ -69,6 +70,8 @@ class FakeTeams(FakeTeamsApi):
         self.files: dict[str, bytes] = {}
         self.moved: dict[str, str] = {}
         self.num_fetched = 0
+        self.may_serve = asyncio.Event()
+        self.may_serve.set()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._ambiguous: set[tuple[str, str]] = set()
 
@@ -113,6 +116,17 @@ class FakeTeams(FakeTeamsApi):
     async def deliver(self, activity: Json, **token: Any) -> int:
         """Deliver as Teams does; the bot's status."""
         return (await self.request(activity, **token))[0]
+
+    async def deliver_until_answered(self, activity: Json, deadline: float) -> list[int | None]:
+        """Hang up after ``deadline`` seconds and deliver again, as Teams does; each status."""
+        statuses: list[int | None] = []
+        while None in statuses[-1:] or not statuses:
+            try:
+                async with asyncio.timeout(deadline):
+                    statuses.append(await self.deliver(activity))
+            except TimeoutError:
+                statuses.append(None)
+        return statuses
 
     async def request(self, activity: Json, **token: Any) -> tuple[int, str]:
         """Status and body. ``token`` as in ``FakeIssuer.sign``."""
@@ -174,6 +188,7 @@ class FakeTeams(FakeTeamsApi):
     async def _serve_file(self, request: web.Request) -> web.Response:
         """What the connector keeps wants the token; what a store keeps must never get it."""
         self.num_fetched += 1
+        await self.may_serve.wait()
         is_kept_here = request.path.startswith("/v3/")
         if is_kept_here and not self._is_signed(request):
             return web.Response(status=401)

@@ -128,7 +128,7 @@ class FakeTeamsApi:
             return 202, {}
         if refusal := self._check_text(body):
             return refusal
-        message_id = f"17000001{next(self._ids):05}"
+        message_id = f"17100001{next(self._ids):05}"
         self._show(message_id, conversation, body)
         return 201, {"id": message_id}
 

@@ -65,7 +65,7 @@ async def serving(adapter: TeamsAdapter, teams: FakeTeams) -> AsyncIterator[None
     teams.bot_url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
     application = web.Application(middlewares=[_read_first], client_max_size=4 * MAX_BODY)
     application.router.add_routes(adapter.routes())
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     try:
