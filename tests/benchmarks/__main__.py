@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import acks, burst, cold_return, command, floor, lag, stop
+from tests.benchmarks import (
+    acks,
+    burst,
+    cold_return,
+    command,
+    floor,
+    lag,
+    stop,
+    teams_visible,
+    teams_webhook,
+)
 
 if __name__ == "__main__":
     command.run(
@@ -12,4 +22,6 @@ if __name__ == "__main__":
         lag.measure,
         stop.measure,
         cold_return.measure,
+        teams_webhook.measure,
+        teams_visible.measure,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +27,33 @@ from tests.benchmarks.figures import Row, Table, at_most, percentile
 from tests.contracts.adapter import listening
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.teams import FakeTeams
-from tests.fakes.teams_activities import Scope, message
+from tests.fakes.teams_activities import Json, message
 
-WORD_SECONDS, NUM_WORDS = 0.05, 300
-_COLUMNS = ("conversations", "scope", "token to visible p50 s", "p99 s", "calls a reply", "429s")
+WORD_SECONDS, NUM_WORDS = 0.05, 200
+SHARED = "19:shared@thread.tacv2"
+_COLUMNS = ("replies", "where", "token to visible p50 s", "p99 s", "calls a reply")
+_LIMITS = ("most in 1 s", "most in 30 s", "429s caused")
+
+
+def _in_chat(number: int) -> Json:
+    return message(f"Question {number}", "personal", conversation_id=f"a:bench{number}")
+
+
+def _in_channel(number: int) -> Json:
+    place = f"19:bench{number}@thread.tacv2"
+    return message(f"Question {number}", "channel", conversation_id=place)
+
+
+def _in_one_channel(number: int) -> Json:
+    root = str(1_700_000_000_000 + number)
+    return message(f"Question {number}", "channel", conversation_id=SHARED, root=root)
+
+
+PLACES: dict[str, Callable[[int], Json]] = {
+    "chats of their own": _in_chat,
+    "channels of their own": _in_channel,
+    "threads of one channel": _in_one_channel,
+}
 
 
 @dataclass
@@ -44,23 +67,22 @@ class _Run:
 
 async def measure(quick: bool) -> list[Table]:
     num_words = 60 if quick else NUM_WORDS
-    scopes: tuple[Scope, ...] = ("personal", "channel")
-    rows = [await _row(n, scope, num_words) for scope in scopes for n in (1, 8, 20)]
+    rows = [await _row(n, where, num_words) for where in PLACES for n in (1, 8, 20)]
     seconds = num_words * WORD_SECONDS
-    return [Table(f"Replies of {seconds:g} s in Teams, all at once", _COLUMNS, rows)]
+    title = f"Replies of {seconds:g} s in Teams, all at once"
+    return [Table(title, (*_COLUMNS, *_LIMITS), rows)]
 
 
-async def _row(num_conversations: int, scope: Scope, num_words: int) -> Row:
+async def _row(num_replies: int, where: str, num_words: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         async with _running(Path(folder)) as run:
-            before = run.teams.num_calls
-            await _ask(run, num_conversations, scope, num_words)
-            lags = _lags(run)
-            calls = (run.teams.num_calls - before) / num_conversations
-            refused = run.teams.num_rate_limited
-            assert run.teams.violations == [], run.teams.violations
+            await _ask(run, num_replies, where, num_words)
+            lags, teams = _lags(run), run.teams
+            assert teams.violations == [], teams.violations
     shown = (f"{percentile(lags, 0.5):.2f}", f"{percentile(lags, 0.99):.2f}")
-    return (str(num_conversations), scope, *shown, f"{calls:.1f}", at_most(refused, 0))
+    calls = f"{teams.num_calls / num_replies:.1f}"
+    limits = (at_most(teams.most_calls(1.0), 7), at_most(teams.most_calls(30.0), 60))
+    return (str(num_replies), where, *shown, calls, *limits, at_most(teams.num_rate_limited, 0))
 
 
 @asynccontextmanager
@@ -87,16 +109,15 @@ async def _running(folder: Path) -> AsyncIterator[_Run]:
     await store.close()
 
 
-async def _ask(run: _Run, num_conversations: int, scope: Scope, num_words: int) -> None:
-    for number in range(num_conversations):
-        place = f"a:bench{number}" if scope == "personal" else f"19:bench{number}@thread.tacv2"
-        run.teams.personal.add(place)
-        given = message(f"Question {number}", scope, conversation_id=place)
+async def _ask(run: _Run, num_replies: int, where: str, num_words: int) -> None:
+    for number in range(num_replies):
+        given = PLACES[where](number)
+        if where == "chats of their own":
+            run.teams.personal.add(given["conversation"]["id"])
         assert await run.teams.deliver({**given, "serviceUrl": run.teams.url}) == 202
-    replies = [_say(run, num_words) for _ in range(num_conversations)]
-    await asyncio.gather(*replies)
-    async with asyncio.timeout(60):
-        while not all(_is_complete(run, n, num_words) for n in range(num_conversations)):  # noqa: ASYNC110
+    await asyncio.gather(*(_say(run, num_words) for _ in range(num_replies)))
+    async with asyncio.timeout(90):
+        while not all(_is_complete(run, n, num_words) for n in range(num_replies)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

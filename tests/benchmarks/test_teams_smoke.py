@@ -19,6 +19,6 @@ def test_the_lag_of_a_word_is_from_when_it_was_there_to_when_it_was_seen() -> No
 
 async def test_every_word_of_every_reply_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teams_visible, "WORD_SECONDS", 0.001)
-    row = await teams_visible._row(2, "channel", 5)
-    assert row[:2] == ("2", "channel")
-    assert row[-1].endswith("met")
+    row = await teams_visible._row(2, "threads of one channel", 5)
+    assert row[:2] == ("2", "threads of one channel")
+    assert all(cell.endswith("met") for cell in row[-3:])

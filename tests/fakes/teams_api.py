@@ -85,6 +85,14 @@ class FakeTeamsApi:
         here = self.messages.values()
         return [each.text for each in here if each.conversation.startswith(conversation)]
 
+    def most_calls(self, seconds: float) -> int:
+        """The most that were made in any conversation within this time."""
+        return max(
+            sum(since < at < since + seconds for at in calls) + 1
+            for calls in self._calls.values()
+            for since in calls
+        )
+
     def cancel(self) -> None:
         """The person presses Teams' own Stop."""
         for stream in self.streams.values():
