@@ -88,7 +88,7 @@ class FakeTeamsApi:
     def most_calls(self, seconds: float) -> int:
         """The most that were made in any conversation within this time."""
         return max(
-            sum(since < at < since + seconds for at in calls) + 1
+            sum(since <= at < since + seconds for at in calls)
             for calls in self._calls.values()
             for since in calls
         )

@@ -77,8 +77,11 @@ async def until(is_seen: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def talking(teams: FakeTeams, folder: Path) -> AsyncIterator[Talk]:
-    clock, metrics = EagerClock(), Metrics()
+async def talking(
+    teams: FakeTeams, folder: Path, clock: FakeClock | None = None
+) -> AsyncIterator[Talk]:
+    """Time passes as soon as somebody waits, unless the clock is the test's own."""
+    clock, metrics = clock or EagerClock(), Metrics()
     teams.clock = teams.issuer.clock = clock
     adapter, generator = make_adapter(teams, clock=clock), ScriptedGenerator()
     store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)

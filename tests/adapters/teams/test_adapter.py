@@ -13,6 +13,7 @@ from adapters.teams.adapter import TeamsAdapter
 from bot.errors import (
     MessageTooLong,
     NotPermitted,
+    PlatformError,
     PlatformRefused,
     RateLimited,
     ReplyStopped,
@@ -147,6 +148,23 @@ async def test_a_precondition_that_failed_is_not_ambiguous(
     with pytest.raises(Unavailable) as caught:
         await adapter.post(IN_CHANNEL, adapter.render("one"), REPLY)
     assert not caught.value.ambiguous
+
+
+@pytest.mark.parametrize("fault", [wire.rate_limited(0), wire.FAILS, wire.DROPS])
+async def test_no_call_is_made_twice_by_anybody_below(
+    adapter: TeamsAdapter, teams: FakeTeams, fault: wire.Fault
+) -> None:
+    message_id = await adapter.post(IN_CHANNEL, adapter.render("one"), REPLY)
+    for method, call in (
+        ("post", adapter.post(IN_CHANNEL, adapter.render("two"), REPLY)),
+        ("edit", adapter.edit(IN_CHANNEL, message_id, adapter.render("two"))),
+        ("delete", adapter.delete(IN_CHANNEL, message_id)),
+    ):
+        before = teams.num_made(method)
+        teams.fail(method, fault)
+        with pytest.raises(PlatformError):
+            await call
+        assert teams.num_made(method) == before + 1
 
 
 async def test_teams_says_how_long_to_wait(adapter: TeamsAdapter, teams: FakeTeams) -> None:

@@ -116,7 +116,12 @@ async def test_a_bot_that_was_removed_ends_the_turn_quietly(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [wire.rate_limited(2), wire.Fault(412), wire.FAILS, wire.FAILS_AFTER, wire.DROPS]
+    "fault",
+    [
+        wire.rate_limited(2),
+        *(wire.Fault(status) for status in (412, 502, 503, 504)),
+        *(wire.FAILS_AFTER, wire.DROPS),
+    ],
 )
 async def test_a_reply_is_complete_whatever_its_edits_meet(talk: Talk, fault: wire.Fault) -> None:
     asked = message("And then?", "channel")
