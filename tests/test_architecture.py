@@ -26,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
     "access": ("bot.access",),
+    "adapting": ("bot.adapting",),
     "attachments": ("bot.attachments",),
     "prompt": ("bot.prompt",),
     "conversation": ("bot.conversation", "bot.commands", "bot.turns"),
@@ -52,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},
     "access": PORTS,
+    "adapting": PORTS,
     "attachments": PORTS,
     "prompt": PORTS,
     "conversation": PORTS
@@ -60,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": PORTS | {"access", "clock", "server"},
     "app": set(GROUPS) - {"command line"},
     "command line": set(GROUPS),
-    "adapters": PORTS,
+    "adapters": PORTS | {"adapting"},
 }
 
 # Packages that only one place may know.
@@ -69,6 +71,7 @@ OWNERS = {
     "sqlalchemy": "bot.history",
     "alembic": "bot.history",
     "jinja2": "bot.inference",
+    "markdown_it": "bot.adapting",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",

@@ -16,7 +16,7 @@ from adapters.discord.answers import TOKEN_SECONDS
 from adapters.discord.buttons import Buttons
 from adapters.discord.client import ParleyClient, point_at
 from adapters.discord.connection import Connection
-from adapters.discord.errors import ARCHIVED, Observe, line_error
+from adapters.discord.errors import ARCHIVED, line_error
 from adapters.discord.ids import (
     NAME,
     InteractionRef,
@@ -28,6 +28,7 @@ from adapters.discord.ids import (
 )
 from adapters.discord.posting import MESSAGES, body_of, controls_of
 from adapters.discord.settings import DiscordSettings
+from bot.adapting.calls import Observe
 from bot.errors import MessageGone, PlatformError, PlatformRefused, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import (

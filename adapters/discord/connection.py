@@ -17,13 +17,14 @@ from adapters.discord.client import ParleyClient
 from adapters.discord.commands import Registration
 from adapters.discord.deliveries import Deliveries
 from adapters.discord.desk import Desk
-from adapters.discord.errors import Observe, line_error, translated
+from adapters.discord.errors import line_error, translated
 from adapters.discord.ids import InteractionRef, MessageRef
 from adapters.discord.inbox import Apologise, Inbox
 from adapters.discord.posting import Posting
 from adapters.discord.rest import Rest
 from adapters.discord.settings import DiscordSettings
 from adapters.discord.text import Identity
+from bot.adapting.calls import Observe
 from bot.errors import SettingsError, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import Personality, Place

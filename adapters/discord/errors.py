@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import aiohttp
 import discord
 
+from bot.adapting.calls import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -22,8 +22,6 @@ from bot.errors import (
     Unavailable,
 )
 
-Observe = Callable[[str, str], None]
-
 THREAD_EXISTS = 160004
 ARCHIVED = 50083
 ALREADY_ACKNOWLEDGED = 40060
@@ -32,8 +30,6 @@ _GONE = frozenset({10003, 10004, 10008})
 _NOT_PERMITTED = frozenset({40001, 40002, 50001, 50003, 50005, 50007, 50013, 160005, 50278})
 _TOO_LARGE = 40005
 _INVALID_FORM = 50035
-_DEFAULT_RETRY_AFTER = 1.0
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 TOKEN_REFUSED = (
     "DISCORD_TOKEN is refused by Discord; copy it again from Bot -> Reset Token "  # noqa: S105
@@ -49,33 +45,25 @@ INTENTS_REFUSED = (
 @contextmanager
 def translated(method: str, observe: Observe) -> Iterator[None]:
     """Around one call: count how it ended, raise only ``PlatformError``."""
-    try:
-        yield
-    except discord.RateLimited as error:
-        observe(method, "429")
-        raise RateLimited(method, error.retry_after) from None
-    except discord.HTTPException as error:
-        observe(method, str(error.code or error.status))
-        raise _refusal(method, error) from None
-    except (discord.DiscordException, ValueError, KeyError, RuntimeError) as error:
-        observe(method, "client_error")
-        raise PlatformRefused(method, type(error).__name__) from None
-    except _NEVER_SENT:
-        observe(method, "unreachable")
-        raise Unavailable(f"{method}: Discord cannot be reached.", ambiguous=False) from None
-    except TimeoutError:
-        observe(method, "timeout")
-        raise Unavailable(f"{method}: Discord did not answer in time.", ambiguous=True) from None
-    except (aiohttp.ClientError, OSError):
-        observe(method, "dropped")
-        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
-    observe(method, "ok")
+    with counted("Discord", method, observe):
+        try:
+            yield
+        except discord.RateLimited as error:
+            observe(method, "429")
+            raise RateLimited(method, error.retry_after) from None
+        except discord.HTTPException as error:
+            observe(method, str(error.code or error.status))
+            raise _refusal(method, error) from None
+        except (discord.DiscordException, ValueError, KeyError, RuntimeError) as error:
+            observe(method, "client_error")
+            raise PlatformRefused(method, type(error).__name__) from None
 
 
 def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
     code, status = error.code, error.status
     if status == 429:
-        return RateLimited(method, _retry_after(error))
+        # Of a 429 that did not pass Discord's own gateway: the library waits the others out.
+        return RateLimited(method, retry_after(error.response.headers.get("Retry-After")))
     if code in _GONE:
         return MessageGone(f"{method}: the message or its channel is gone ({code}).")
     if code == _TOO_LARGE or (code == _INVALID_FORM and "fewer in length" in error.text):
@@ -87,15 +75,6 @@ def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
     if status >= 500:
         return Unavailable(f"{method} failed at Discord ({status}).", ambiguous=True)
     return PlatformRefused(method, str(code or f"http_{status}"))
-
-
-def _retry_after(error: discord.HTTPException) -> float:
-    """Of a 429 that did not pass Discord's own gateway: those the library waits out itself."""
-    try:
-        seconds = float(error.response.headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
-    except ValueError:
-        return _DEFAULT_RETRY_AFTER
-    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER
 
 
 def line_error(error: BaseException | None) -> SettingsError | PlatformError:

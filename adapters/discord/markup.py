@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
+from bot.adapting.blocks import FENCE, aligned, printable
 from bot.types import Rendered
 
 _JOINER = "\u2060"
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _PING = re.compile(r"@(?=everyone|here)|<(?=@[!&]?\d|#\d|/[^<>\n]*:\d)", re.IGNORECASE)
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\(([^()\s]+)\)")
 _ROW = re.compile(r"\s*\|?.*\|.*")
@@ -22,7 +22,7 @@ _HEADING = re.compile(r"(\s{0,3})#{4,6}[ \t]+(.*?)[ \t#]*$")
 
 
 def render(markdown: str) -> Rendered:
-    text = _printable(markdown)
+    text = printable(markdown)
     lines, fence = [], ""
     table: list[str] = []
     source = text.split("\n")
@@ -40,11 +40,6 @@ def render(markdown: str) -> Rendered:
         lines.append(line if was_code or fence else _prose(line))
     lines += _code_table(table) if table else []
     return Rendered(_PING.sub(lambda match: match[0] + _JOINER, "\n".join(lines)).strip("\n"))
-
-
-def _printable(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub("", text).encode("utf-8", "replace").decode()
 
 
 def _fence_after(line: str, fence: str) -> str:
@@ -74,13 +69,7 @@ def _code_table(rows: list[str]) -> list[str]:
     cells = [_cells(row) for row in rows if not _RULE.fullmatch(row)] or [_cells(rows[0])]
     num_columns = max(map(len, cells))
     padded = [row + [""] * (num_columns - len(row)) for row in cells]
-    widths = [max(map(len, column)) for column in zip(*padded, strict=True)]
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in padded
-    ]
-    rule = "-+-".join("-" * width for width in widths)
-    return ["```", lines[0], rule, *lines[1:], "```"]
+    return [FENCE, *aligned(padded), FENCE]
 
 
 def _cells(row: str) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.errors import Observe, translated
+from adapters.slack.errors import translated
 from adapters.slack.settings import SlackSettings
+from bot.adapting.calls import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import aiohttp
 from slack_bolt.error import BoltError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.adapting.calls import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -22,8 +22,6 @@ from bot.errors import (
     RateLimited,
     Unavailable,
 )
-
-Observe = Callable[[str, str], None]
 
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
 _GONE = frozenset({"message_not_found", "channel_not_found", "thread_not_found", "is_archived"})
@@ -56,32 +54,21 @@ _NOT_PERMITTED = frozenset(
     }
 )
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
-_DEFAULT_RETRY_AFTER = 1.0
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 @contextmanager
 def translated(method: str, observe: Observe) -> Iterator[None]:
     """Around one call of Slack's ``method``: count how it ended, raise only ``PlatformError``."""
-    try:
-        yield
-    except SlackApiError as error:
-        code = _code(error.response)
-        observe(method, code)
-        raise _refusal(method, code, error.response) from None
-    except (SlackClientError, BoltError) as error:
-        observe(method, "client_error")
-        raise PlatformRefused(method, type(error).__name__) from None
-    except _NEVER_SENT:
-        observe(method, "unreachable")
-        raise Unavailable(f"{method}: Slack cannot be reached.", ambiguous=False) from None
-    except TimeoutError:
-        observe(method, "timeout")
-        raise Unavailable(f"{method}: Slack did not answer in time.", ambiguous=True) from None
-    except (aiohttp.ClientError, OSError, UnicodeError):
-        observe(method, "dropped")
-        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
-    observe(method, "ok")
+    with counted("Slack", method, observe):
+        try:
+            yield
+        except SlackApiError as error:
+            code = _code(error.response)
+            observe(method, code)
+            raise _refusal(method, code, error.response) from None
+        except (SlackClientError, BoltError) as error:
+            observe(method, "client_error")
+            raise PlatformRefused(method, type(error).__name__) from None
 
 
 def _refusal(method: str, code: str, response: object) -> PlatformError:
@@ -119,8 +106,4 @@ def _code(response: object) -> str:
 
 def _retry_after(response: object) -> float:
     headers = getattr(response, "headers", None) or {}
-    try:
-        seconds = float(headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
-    except ValueError:
-        return _DEFAULT_RETRY_AFTER
-    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER
+    return retry_after(headers.get("Retry-After"))

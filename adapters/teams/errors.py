@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import aiohttp
-
+from bot.adapting.calls import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -21,13 +20,9 @@ from bot.errors import (
     Unavailable,
 )
 
-Observe = Callable[[str, str], None]
-
 _TOO_LONG = frozenset({"MessageSizeTooBig", "RequestEntityTooLarge"})
 _FAILED = frozenset({408, 500, 502, 503, 504})
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
-_DEFAULT_RETRY_AFTER = 1.0
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 class Refusal(Exception):
@@ -66,34 +61,25 @@ def refusal_of(status: int, headers: Mapping[str, str], body: object) -> Refusal
         status,
         code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}",
         message if isinstance(message, str) else "",
-        _retry_after(headers),
+        retry_after(headers.get("Retry-After")),
     )
 
 
 @contextmanager
 def translated(method: str, observe: Observe) -> Iterator[None]:
     """Around one call of ``method``: count how it ended, raise only ``PlatformError``."""
-    try:
-        yield
-    except Refusal as error:
-        observe(method, error.code)
-        raise _platform_error(method, error) from None
-    except NoToken as error:
-        observe(method, "no_token")
-        raise NotPermitted(f"{method}: Microsoft gives the bot no token: {error}.") from None
-    except BrokenAnswer:
-        observe(method, "broken_answer")
-        raise Unavailable(f"{method}: the answer cannot be read.", ambiguous=True) from None
-    except _NEVER_SENT:
-        observe(method, "unreachable")
-        raise Unavailable(f"{method}: Teams cannot be reached.", ambiguous=False) from None
-    except TimeoutError:
-        observe(method, "timeout")
-        raise Unavailable(f"{method}: Teams did not answer in time.", ambiguous=True) from None
-    except (aiohttp.ClientError, OSError, UnicodeError):
-        observe(method, "dropped")
-        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
-    observe(method, "ok")
+    with counted("Teams", method, observe):
+        try:
+            yield
+        except Refusal as error:
+            observe(method, error.code)
+            raise _platform_error(method, error) from None
+        except NoToken as error:
+            observe(method, "no_token")
+            raise NotPermitted(f"{method}: Microsoft gives the bot no token: {error}.") from None
+        except BrokenAnswer:
+            observe(method, "broken_answer")
+            raise Unavailable(f"{method}: the answer cannot be read.", ambiguous=True) from None
 
 
 def _platform_error(method: str, error: Refusal) -> PlatformError:
@@ -113,11 +99,3 @@ def _platform_error(method: str, error: Refusal) -> PlatformError:
     if status in _FAILED or status > 504:
         return Unavailable(f"{method} failed at Teams: {code}.", ambiguous=True)
     return PlatformRefused(method, code)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    try:
-        seconds = float(headers.get("Retry-After", _DEFAULT_RETRY_AFTER))
-    except ValueError:
-        return _DEFAULT_RETRY_AFTER
-    return seconds if 0 <= seconds < 86_400 else _DEFAULT_RETRY_AFTER
