@@ -31,7 +31,7 @@ class Files:
 
     async def fetch(self, address: str, max_size: int) -> bytes:
         """Raises ``PlatformRefused`` and what ``adapters.teams.errors`` maps."""
-        headers = await self._headers(address)
+        headers = await self.headers_for(address)
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,
             session.get(address, headers=headers, allow_redirects=False) as response,
@@ -40,7 +40,8 @@ class Files:
                 raise refusal_of(response.status, response.headers, None)
             return await _read(response, max_size)
 
-    async def _headers(self, address: str) -> dict[str, str]:
+    async def headers_for(self, address: str) -> dict[str, str]:
+        """Raises ``PlatformRefused`` for a host that is not Microsoft's."""
         is_ours = is_trusted(address.partition("?")[0], self._own_hosts)
         if not (is_ours or _is_store(address)):
             raise PlatformRefused("fetch", "foreign_host")

@@ -154,3 +154,41 @@ async def test_a_text_too_large_for_teams_comes_in_parts(talk: Talk) -> None:
     await talk.say(message("Say much.", "channel"))
     await until(lambda: " ".join(talk.teams.texts(CHANNEL)).endswith("end."))
     assert " ".join(talk.teams.texts(CHANNEL)).split().count("word") == 30
+
+
+async def test_a_streamed_text_too_large_for_teams_comes_in_parts(talk: Talk) -> None:
+    text = " ".join(f"word{number}" for number in range(60))
+    generation = await talk.asked(asked := message("Say much."))
+    generation.say(text)
+    await until(lambda: talk.teams.texts(PERSONAL) == [text])
+    talk.teams.fail("post", wire.Fault(413, "MessageSizeTooBig"))
+    generation.say(" end.")
+    generation.finish()
+    assert await talk.state(asked) is TurnState.DONE
+    texts = talk.teams.texts(PERSONAL)
+    assert len(texts) > 1
+    assert " ".join(texts).split() == [*text.split(), "end."]
+
+
+async def test_teams_own_stop_before_a_word_was_said_ends_the_turn_all_the_same(talk: Talk) -> None:
+    generation = await talk.asked(asked := message("Tell me everything."))
+    await until(lambda: bool(talk.teams.lines))
+    talk.teams.cancel()
+    generation.say("It began")
+    assert await talk.state(asked) is TurnState.STOPPED
+    assert generation.is_cancelled
+    assert len(talk.teams.texts(PERSONAL)) == 1
+    assert "_(stopped)_" in talk.teams.texts(PERSONAL)[0]
+
+
+async def test_a_bot_that_is_removed_while_it_answers_says_nothing_more(talk: Talk) -> None:
+    generation = await talk.asked(asked := message("Are you there?", "channel"))
+    generation.say("Here I am")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["Here I am"])
+    talk.teams.removed_from = {CHANNEL}
+    before = talk.teams.num_calls
+    generation.say(" and now I am gone")
+    generation.finish()
+    assert (await talk.state(asked)).is_finished
+    assert talk.teams.texts(CHANNEL) == ["Here I am"]
+    assert talk.teams.num_calls - before <= 2, "it is not tried again and again"

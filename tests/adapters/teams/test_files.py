@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.teams.adapter import TeamsAdapter
+from adapters.teams.files import Files
 from bot.errors import MessageGone, PlatformError, PlatformRefused
 from bot.types import Attachment
 from tests.fakes.teams import FakeTeams
@@ -55,3 +56,23 @@ async def test_a_file_that_is_gone_is_a_platform_error(
 async def test_nothing_is_fetched_from_anywhere_else(adapter: TeamsAdapter, url: str) -> None:
     with pytest.raises(PlatformError, match="foreign_host"):
         await adapter.fetch(attached(url), 100)
+
+
+@pytest.mark.parametrize(
+    ("url", "gets_token"),
+    [
+        ("https://smba.trafficmanager.net/emea/t/v3/attachments/0-weu-d1/views/original", True),
+        ("https://smba.infra.gcc.teams.microsoft.com/v3/attachments/1/views/original", True),
+        ("https://smba.trafficmanager.net/emea/another/path", False),
+        ("https://team.sharepoint.com/v3/attachments/1/views/original", False),
+        ("https://team-my.sharepoint.com/personal/a/download.aspx?tempauth=x", False),
+    ],
+)
+async def test_the_token_goes_only_to_the_connector_for_what_it_keeps(
+    url: str, gets_token: bool
+) -> None:
+    async def token() -> str:
+        return "secret"
+
+    headers = await Files((), token, 1.0).headers_for(url)
+    assert headers == ({"Authorization": "Bearer secret"} if gets_token else {})
