@@ -21,6 +21,7 @@ from adapters.teams.files import Files
 from adapters.teams.grants import Grant
 from adapters.teams.hosts import is_trusted
 from adapters.teams.keys import SigningKeys
+from adapters.teams.limits import LIMITS
 from adapters.teams.proof import Proof
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.streams import INTERVAL, ReplyStream
@@ -35,24 +36,9 @@ from bot.errors import (
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered, Source
+from bot.types import Attachment, Choice, Label, Limits, Place, Rendered, Source
 
 T = TypeVar("T")
-
-_CALLS = frozenset({"post", "edit", "delete", "typing"})
-LIMITS = Limits(
-    max_size=20_000,
-    rules=(
-        RateRule(_CALLS, "channel", 7, 1.0),
-        RateRule(_CALLS, "channel", 8, 2.0),
-        RateRule(_CALLS, "channel", 60, 30.0),
-        RateRule(_CALLS, "channel", 1800, 3600.0),
-        RateRule(_CALLS, "workspace", 50, 1.0),
-    ),
-    edit_interval=2.0,
-    ack_deadline=15.0,
-)
-"""Teams counts a channel, with all of its threads, as one conversation."""
 
 _MAX_REFUSING = 1000
 

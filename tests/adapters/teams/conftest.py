@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
-from adapters.teams.adapter import LIMITS, TeamsAdapter
+from adapters.teams.adapter import TeamsAdapter
 from adapters.teams.grants import grant_of
+from adapters.teams.limits import LIMITS
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.webhook import MAX_BODY, PATH
 from bot.clock import SystemClock

@@ -51,13 +51,19 @@ async def test_an_acceptance_without_an_id_is_a_message_named_none(teams: FakeTe
 
 
 @pytest.mark.parametrize("fault", [wire.FAILS, wire.rate_limited(0)])
-async def test_an_edit_is_made_four_times_in_secret(teams: FakeTeams, fault: wire.Fault) -> None:
+async def test_an_edit_and_a_deletion_are_made_four_times_in_secret(
+    teams: FakeTeams, fault: wire.Fault
+) -> None:
     calls = client(teams.url).conversations
     message = await calls.send_to_conversation(CHANNEL, TEXT)
-    teams.fail("edit", *[fault] * 9)
-    with pytest.raises((ClientRequestError, ErrorResponseException)):
-        await calls.update_activity(CHANNEL, message.id, TEXT)
-    assert teams.num_made("edit") == 4
+    for method, call in (
+        ("edit", calls.update_activity(CHANNEL, message.id, TEXT)),
+        ("delete", calls.delete_activity(CHANNEL, message.id)),
+    ):
+        teams.fail(method, *[fault] * 9)
+        with pytest.raises((ClientRequestError, ErrorResponseException)):
+            await call
+        assert teams.num_made(method) == 4
 
 
 async def test_a_call_may_take_a_hundred_seconds(teams: FakeTeams) -> None:
@@ -91,7 +97,7 @@ async def test_a_call_goes_on_in_its_thread_after_its_task_was_cancelled() -> No
 
     application = web.Application()
     application.router.add_post("/{path:.*}", serve)
-    runner = web.AppRunner(application, shutdown_timeout=1, handler_cancellation=True)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     calls = client(f"http://127.0.0.1:{runner.addresses[0][1]}/").conversations

@@ -11,6 +11,7 @@ import pytest
 from bot.types import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
 from tests.fakes import teams as wire
+from tests.fakes.clock import FakeClock
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import (
     BOB,
@@ -154,6 +155,24 @@ async def test_a_text_too_large_for_teams_comes_in_parts(talk: Talk) -> None:
     await talk.say(message("Say much.", "channel"))
     await until(lambda: " ".join(talk.teams.texts(CHANNEL)).endswith("end."))
     assert " ".join(talk.teams.texts(CHANNEL)).split().count("word") == 30
+
+
+async def test_a_reply_of_more_than_two_minutes_goes_on_in_its_message_by_edits(
+    talk: Talk,
+) -> None:
+    generation = await talk.asked(asked := message("Tell me everything."))
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(PERSONAL) == ["It began"])
+    assert isinstance(talk.teams.clock, FakeClock)
+    await talk.teams.clock.advance(110)
+    await until(lambda: all(stream.refusal for stream in talk.teams.streams.values()))
+    await talk.teams.clock.advance(30)
+    generation.say(" long ago.")
+    await talk.sees(PERSONAL, "It began long ago.")
+    generation.finish()
+    assert await talk.state(asked) is TurnState.DONE
+    assert talk.teams.num_made("edit") >= 1
+    assert len(talk.teams.messages) == 1
 
 
 async def test_a_streamed_text_too_large_for_teams_comes_in_parts(talk: Talk) -> None:

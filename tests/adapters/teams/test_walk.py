@@ -18,6 +18,7 @@ from tests.fakes.teams_activities import (
     CHANNEL,
     PERSONAL,
     Json,
+    attached,
     edit,
     feedback,
     installation,
@@ -110,6 +111,12 @@ async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) 
     )
     card = teams.messages[listed].body["attachments"][0]["content"]
     assert "personality coder" in str(card)
+
+    teams.files["budget.txt"] = b"The budget of the picnic is 42 pounds."
+    file = attached(f"{teams.url}files/budget.txt", "budget.txt")
+    read = await seen.new_reply(PERSONAL, message("Repeat this.", attachments=[file], **here))
+    assert (await seen.ended(read)).endswith("[1]")
+    assert "budget.txt" in str(teams.messages[read].body["entities"])
 
     told = await seen.new_reply(CHANNEL, message(STORY, "channel", **here))
     await until(lambda: len(seen.texts(told)) > 1, parley)
