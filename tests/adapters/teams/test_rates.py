@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from adapters.teams.limits import LIMITS
 from tests.adapters.teams.talk import Talk, talking
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import CHANNEL, message
+from tests.fakes.teams_api import RATES
 
 STEP = 0.1
 
@@ -56,6 +58,15 @@ async def begun(talk: Talk, clock: FakeClock, num_replies: int) -> list[Scripted
     while not all(each.done() for each in started):
         await let_pass(clock, STEP)
     return [each.result() for each in started]
+
+
+@pytest.mark.parametrize("method", ["post", "edit", "delete", "typing"])
+def test_every_call_counts_against_what_the_conversation_and_the_tenant_may(method: str) -> None:
+    rules = [rule for rule in LIMITS.rules if method in rule.methods]
+    channel = {(rule.max_calls, rule.seconds) for rule in rules if rule.scope == "channel"}
+    tenant = {(rule.max_calls, rule.seconds) for rule in rules if rule.scope == "workspace"}
+    assert channel == set(RATES), "as the connector counts"
+    assert tenant == {(50, 1.0)}
 
 
 async def test_alone_in_its_channel_a_reply_grows_every_two_to_three_seconds(
