@@ -74,7 +74,7 @@ class Metrics:
         self.step = Histogram("parley_step_seconds", "One engine step.", buckets=_STEP, registry=r)
         self.platform_calls = Counter(
             "parley_platform_calls",
-            "Calls to platforms.",
+            "Calls to platforms, and deliveries by them.",
             ["adapter", "method", "status"],
             registry=r,
         )

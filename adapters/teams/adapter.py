@@ -26,6 +26,7 @@ from adapters.teams.proof import Proof
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.streams import INTERVAL, ReplyStream
 from adapters.teams.webhook import PATH, Webhook
+from bot.adapting.calls import Observe
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -51,7 +52,7 @@ class TeamsAdapter:
         settings: TeamsSettings,
         grant: Grant,
         clock: Clock,
-        observe: Callable[[str, str], None],
+        observe: Observe,
         limits: Limits = LIMITS,
         folder: Path | None = None,
     ) -> None:
@@ -62,7 +63,7 @@ class TeamsAdapter:
         self._credentials = Credentials(grant, clock)
         self._conversations = Conversations(folder)
         keys = SigningKeys(settings.openid_metadata_url, clock)
-        self._webhook = Webhook(settings, Proof(settings.app_id, keys, clock))
+        self._webhook = Webhook(settings, Proof(settings.app_id, keys, clock), observe)
         self._connector: Connector | None = None
         self._streams: dict[str, ReplyStream] = {}
         self._refusing: set[str] = set()

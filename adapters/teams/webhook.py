@@ -19,6 +19,7 @@ from adapters.teams.conversations import read_conversation
 from adapters.teams.hosts import is_loopback, is_trusted
 from adapters.teams.proof import NotProven, Proof, Vouched
 from adapters.teams.settings import TeamsSettings
+from bot.adapting.calls import Observe
 from bot.errors import ParleyError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -41,15 +42,24 @@ _INVOKE_ANSWERS: Mapping[str, Json] = {
 
 
 class Webhook:
-    """``deliver`` is called once per proven activity; while it is None the answer is 503."""
+    """``deliver`` is called once per proven activity; while it is None the answer is 503.
 
-    def __init__(self, settings: TeamsSettings, proof: Proof) -> None:
+    ``observe`` counts each delivery by the status of its answer.
+    """
+
+    def __init__(self, settings: TeamsSettings, proof: Proof, observe: Observe) -> None:
         self.deliver: Deliver | None = None
         self.connector: Connector | None = None
         self._settings = settings
         self._proof = proof
+        self._observe = observe
 
     async def handle(self, request: web.Request) -> web.Response:
+        response = await self._respond(request)
+        self._observe("deliver", str(response.status))
+        return response
+
+    async def _respond(self, request: web.Request) -> web.Response:
         if (request.content_length or 0) > MAX_BODY or len(body := await request.read()) > MAX_BODY:
             return web.Response(status=413, text="The body is too large.")
         try:

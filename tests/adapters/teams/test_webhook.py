@@ -315,6 +315,18 @@ async def test_a_body_that_is_too_large_is_refused(teams: FakeTeams, heard: Team
     assert await teams.deliver({**asked(teams), "text": "x" * 1_100_000}) == 413
 
 
+async def test_each_delivery_is_counted_by_how_it_was_answered(teams: FakeTeams) -> None:
+    observed = Observed()
+    adapter = make_adapter(teams, observed=observed)
+    async with serving(adapter, teams), adapter, listening(adapter, Taken()):
+        await teams.deliver(asked(teams))
+        await teams.deliver(asked(teams), iss="somebody")
+        await teams.deliver(asked(teams), aud="another-app")
+        await teams.request({**feedback("m-1"), "serviceUrl": teams.url})
+    answered = [status for method, status in observed if method == "deliver"]
+    assert answered == ["202", "401", "403", "200"]
+
+
 async def test_before_the_bot_listens_teams_is_asked_to_come_again(teams: FakeTeams) -> None:
     adapter = make_adapter(teams)
     async with serving(adapter, teams), adapter:
