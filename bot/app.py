@@ -219,7 +219,9 @@ class App:
 
     def _watch(self, store: SqlThreadStore, book: PersonalityBook, fits: Check) -> None:
         self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
-        self._spawn(prune(store, self._settings.retention_days, self._clock), "parley-prune")
+        forget = self._engine.forget_parked if self._engine else None
+        days = self._settings.retention_days
+        self._spawn(prune(store, days, self._clock, forget_parked=forget), "parley-prune")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:

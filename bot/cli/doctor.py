@@ -13,6 +13,7 @@ from bot.cli.checks import (
     check_database,
     check_engine,
     check_model,
+    check_parked,
     check_personalities,
     check_port,
 )
@@ -32,6 +33,7 @@ MACHINE_CHECKS = (
     check_model,
     check_engine,
     check_data,
+    check_parked,
     check_database,
     check_personalities,
     check_port,

@@ -96,6 +96,12 @@ class Lot:
             self.remove(parked)
         return parked
 
+    def forget_before(self, time: float) -> None:
+        """Remove what was parked before that time and not used since."""
+        for parked in self._threads:
+            if 0 < parked.parked_at < time:
+                self.remove(parked)
+
     def touch(self, parked: Parked) -> None:
         """It counts as used last."""
         self._threads.remove(parked)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -117,6 +118,10 @@ class Parking:
             await asyncio.wait([self._spilling])
         await self._delete_discarded()
         self._show()
+
+    async def forget_before(self, moment: datetime) -> None:
+        self.lot.forget_before(moment.timestamp())
+        await self.forget(None)
 
     async def close(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Idle threads go to disk for the next start, used last first, as time allows."""

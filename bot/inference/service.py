@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -169,6 +170,10 @@ class InferenceService:
         parked = self._scheduler.forget(scope, thread)
         self._work.set()
         await self._parking.forget(parked)
+
+    async def forget_parked(self, before: datetime) -> None:
+        """States that were parked earlier and not used since are deleted."""
+        await self._parking.forget_before(before)
 
     def _end_warming(self, request: GenerationRequest) -> None:
         """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""

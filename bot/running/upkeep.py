@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from bot.errors import ParleyError
 from bot.metrics import Metrics
@@ -30,10 +31,17 @@ async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock
             logger.warning("the personalities stay as they were: %s", problem)
 
 
-async def prune(store: ThreadStore, retention_days: float, clock: Clock) -> None:
+async def prune(
+    store: ThreadStore,
+    retention_days: float,
+    clock: Clock,
+    *,
+    forget_parked: Callable[[datetime], Awaitable[None]] | None = None,
+) -> None:
     """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
 
-    Keys of what is gone are dropped in any case.
+    Keys of what is gone are dropped in any case. ``forget_parked``: the same for the states
+    of idle threads.
     """
     while True:
         before = clock.now() - timedelta(days=retention_days) if retention_days else None
@@ -41,6 +49,8 @@ async def prune(store: ThreadStore, retention_days: float, clock: Clock) -> None
             num_pruned = await store.prune(before)
             if num_pruned:
                 logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
+            if before and forget_parked:
+                await forget_parked(before)
         except ParleyError as error:
             logger.warning("old turns could not be deleted: %s", error)
         await clock.sleep(_PRUNE_SECONDS)

@@ -114,8 +114,10 @@ class Asker:
 
 @asynccontextmanager
 async def engine(chosen: LlamaOptions, parking: ParkingOptions) -> AsyncIterator[Asker]:
-    path, metrics = models.locate(models.EMBEDDED), Metrics()
-    model = await asyncio.to_thread(LlamaModel, path, chosen)
+    def load() -> LlamaModel:
+        return LlamaModel(models.locate(models.EMBEDDED), chosen)
+
+    model, metrics = await asyncio.to_thread(load), Metrics()
     service = InferenceService(model, metrics, max_running=4, max_waiting=4, parking=parking)
     async with service:
         yield Asker(service, metrics)

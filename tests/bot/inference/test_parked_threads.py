@@ -6,6 +6,7 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,18 @@ async def test_a_forgotten_thread_does_not_come_back_with_a_restart(tmp_path: Pa
         for thread in range(4):
             await parley.service.forget(str(thread), SCOPE)
     assert files(tmp_path) == []
+
+
+async def test_what_was_parked_before_the_retention_is_deleted(tmp_path: Path) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        for thread in range(8):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        await parley.service.forget_parked(datetime.now(UTC) - timedelta(days=1))
+        assert len(files(tmp_path)) > 0
+        await parley.service.forget_parked(datetime.now(UTC) + timedelta(days=1))
+        assert files(tmp_path) == []
+        assert parley.count("parked_bytes", tier="disk") == 0
 
 
 async def test_bytes_on_disk_and_in_memory_keep_to_their_budgets(tmp_path: Path) -> None:

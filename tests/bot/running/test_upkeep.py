@@ -63,6 +63,21 @@ async def test_turns_older_than_the_retention_go_and_younger_ones_stay(
         assert [turn.id for turn in await store.turns(HERE)] == [young.id]
 
 
+async def test_states_of_threads_older_than_the_retention_go_too(
+    store: ThreadStore, clock: TalkClock
+) -> None:
+    asked: list[datetime] = []
+
+    async def forget(before: datetime) -> None:
+        asked.append(before)
+
+    async with running(prune(store, 2.0, clock, forget_parked=forget)):
+        await clock.advance(10.0)
+    async with running(prune(store, 0, clock, forget_parked=forget)):
+        await clock.advance(10.0)
+    assert asked == [START - timedelta(days=2)]
+
+
 async def test_without_retention_turns_stay_for_ever_and_keys_of_forgotten_ones_go(
     store: ThreadStore, clock: TalkClock
 ) -> None:
