@@ -142,7 +142,7 @@ async def test_engine_and_bare_loop_decode_the_same_prompts_side_by_side() -> No
 @pytest.mark.model
 async def test_threads_come_back_from_memory_from_disk_and_after_a_restart(tmp_path: Path) -> None:
     tiny = cold_return.Size(
-        num_threads=6, num_words=30, max_memory=5 << 20, num_cells=256, num_anew=1
+        num_threads=5, num_words=30, max_memory=5 << 20, num_cells=256, num_anew=1
     )
     found = await cold_return.compare(tiny, LlamaOptions(num_cells=256, max_running=4), tmp_path)
     cold_return.check(found)
