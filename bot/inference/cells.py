@@ -50,6 +50,7 @@ class Cells:
         self._seated = Seated(self._pool)
         self._actions: list[Action] = []
         self._reuse = reuse
+        self._not_worth_parking: Resident | None = None
 
     @property
     def num_used(self) -> int:
@@ -193,10 +194,17 @@ class Cells:
 
         One goes with each step, so that saving its state makes none of them long.
         """
-        share = _IDLE_SHARE_PARKING if self._lot.is_open else _IDLE_SHARE
         num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        if num_idle > self._pool.num_cells // share and len(self._residents) > 1:
-            self._put_away(next(iter(self._residents)))
+        if len(self._residents) < 2 or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING:
+            return
+        oldest = next(iter(self._residents))
+        if num_idle > self._pool.num_cells // _IDLE_SHARE:
+            self._put_away(oldest)
+        elif oldest is not self._not_worth_parking:
+            if self._park(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
+                self._drop(oldest)
+            else:
+                self._not_worth_parking = oldest
 
     def _find(self, sequence: Sequence) -> Find:
         return self._finder.find(sequence) if self._reuse else Find()
@@ -305,10 +313,11 @@ class Cells:
             self._park(idle.slot, idle.scope, idle.thread, idle.tokens)
         self._drop(idle)
 
-    def _park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> None:
+    def _park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
         parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
         if parked is not None:
             self._actions.append(Park(slot, parked))
+        return parked is not None
 
     def _drop(self, idle: Resident) -> None:
         home = self._residents if idle in self._residents else self._prefixes

@@ -42,7 +42,7 @@ class Size:
     """``num_words`` of each thread's first question; ``max_memory`` for states, in bytes."""
 
     num_threads: int = 60
-    num_words: int = 750
+    num_words: int = 900
     max_memory: int = 512 << 20
     num_cells: int = 16_384
     num_anew: int = 12

@@ -105,6 +105,16 @@ def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
     assert sum(parks) > 1
 
 
+def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_the_pool() -> None:
+    lot = open_lot()
+    lot.pace.evaluated(prefill(100), 0.001)
+    lot.pace.saved(copied(1_000, 5.0))
+    engine = crowded(lot, cells=2_000, num_threads=20)
+    kept = engine.policy.num_cells_used - len(SYSTEM)
+    assert num_actions(engine, Park) < 3
+    assert 2_000 // 8 < kept <= 2_000 // 4
+
+
 def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
     engine = Engine(cells=360, lot=open_lot())
     texts = ["a" * 60, "b" * 60, "c" * 60]
