@@ -8,6 +8,7 @@ used first, and a shared prompt never before its users.
 from __future__ import annotations
 
 from bot.inference.finding import MIN_COMMON, Find, Finder, system_prompt
+from bot.inference.idle import IdleCells
 from bot.inference.kv import KVPool
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
@@ -16,8 +17,6 @@ from bot.inference.seated import Seated
 from bot.inference.sequence import (
     Action,
     Opening,
-    Park,
-    Release,
     Restore,
     Sequence,
     Share,
@@ -26,11 +25,6 @@ from bot.inference.sequence import (
 
 _MAX_COMMON = 16
 """Beginnings that were once alike, kept while nobody uses them."""
-_IDLE_SHARE, _IDLE_SHARE_PARKING = 4, 64
-"""Idle threads keep a quarter of the pool; a 64th where they can be parked: every step's
-attention runs over them, and one that is parked is back within a millisecond or two. The one
-used last stays, however long.
-"""
 
 
 class Cells:
@@ -50,7 +44,8 @@ class Cells:
         self._seated = Seated(self._pool)
         self._actions: list[Action] = []
         self._reuse = reuse
-        self._not_worth_parking: Resident | None = None
+        homes = self._residents, self._prefixes, self._lot
+        self.idle = IdleCells(self._pool, *homes, self._actions)
 
     @property
     def num_used(self) -> int:
@@ -66,8 +61,9 @@ class Cells:
 
     def take_actions(self) -> list[Action]:
         """What the model must do before the next chunks, in this order."""
-        self._let_oldest_go()
-        actions, self._actions = self._actions, []
+        self.idle.let_oldest_go()
+        actions = list(self._actions)
+        self._actions.clear()
         return actions
 
     def grow(self, sequence: Sequence, num_tokens: int) -> None:
@@ -99,14 +95,14 @@ class Cells:
     def could_free(self, num_cells: int, sequence: Sequence) -> bool:
         """Whether there is a slot for the sequence, and room, once the idle ones have gone."""
         kept = self._find(sequence).source
-        idle = [r for r in self._idle() if r is not kept]
+        idle = [r for r in self.idle.all() if r is not kept]
         has_slot = self._pool.has_slot or bool(idle) or kept in self._residents
         room = self._pool.num_free + sum(self._pool.num_own(r.slot) for r in idle)
         return has_slot and room >= num_cells
 
     def make_room(self, num_cells: int, keep: Resident | None = None) -> None:
         """Let idle cells go until that many are free, or none are left."""
-        while self._pool.num_free < num_cells and self.evict(keep):
+        while self._pool.num_free < num_cells and self.idle.evict(keep):
             pass
 
     def seat(self, sequence: Sequence, num_cells: int) -> None:
@@ -133,7 +129,7 @@ class Cells:
             return
         if sequence.num_cached < len(prompt):
             return
-        if not (self._pool.has_slot or self.evict()):
+        if not (self._pool.has_slot or self.idle.evict()):
             self._prefixes.give_up(sequence.id)
             return
         self._hand_over(sequence, prompt)
@@ -142,14 +138,14 @@ class Cells:
         """It gives up its slot; its cells are gone."""
         self._seated.remove(sequence)
         self._prefixes.give_up(sequence.id)
-        self._release(sequence.seat)
+        self.idle.release(sequence.seat)
         sequence.slot = None
 
     def set_aside(self, sequence: Sequence) -> None:
         """It gives up its slot until there is room again; its state is parked, if worth it."""
         if self._reuse and not sequence.is_forgotten:
             tokens = sequence.tokens[: sequence.num_cached]
-            self._park(sequence.seat, sequence.scope, sequence.thread, tokens)
+            self.idle.park(sequence.seat, sequence.scope, sequence.thread, tokens)
         self.leave(sequence)
 
     def retire(self, sequence: Sequence) -> None:
@@ -166,45 +162,9 @@ class Cells:
         tokens = sequence.tokens[:num_tokens]
         older = self._residents.add(Resident(slot, sequence.scope, sequence.thread, tokens))
         if older is not None:
-            self._release(older.slot)
+            self.idle.release(older.slot)
         self._lot.forget(sequence.scope, sequence.thread)
         sequence.slot = None
-
-    def lose(self, slot: int) -> None:
-        """Nothing was restored into the slot, and its sequence has retired meanwhile."""
-        resident = next((r for r in self._residents if r.slot == slot), None)
-        if resident is not None:
-            self._actions = [a for a in self._actions if a != Trim(slot, len(resident.tokens))]
-            self._drop(resident)
-
-    def forget(self, scope: str, thread: str) -> Parked | None:
-        """Nothing of the idle thread stays; what of it was parked."""
-        resident = self._residents.named(scope, thread)
-        if resident is not None:
-            self._drop(resident)
-        return self._lot.forget(scope, thread)
-
-    def park_idle(self) -> None:
-        """Park every idle thread: the pool is about to go."""
-        for resident in self._residents:
-            self._put_away(resident)
-
-    def _let_oldest_go(self) -> None:
-        """Every step's attention runs over all cells in use: idle ones keep to their share.
-
-        One goes with each step, so that saving its state makes none of them long.
-        """
-        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        if len(self._residents) < 2 or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING:
-            return
-        oldest = next(iter(self._residents))
-        if num_idle > self._pool.num_cells // _IDLE_SHARE:
-            self._put_away(oldest)
-        elif oldest is not self._not_worth_parking:
-            if self._park(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
-                self._drop(oldest)
-            else:
-                self._not_worth_parking = oldest
 
     def _find(self, sequence: Sequence) -> Find:
         return self._finder.find(sequence) if self._reuse else Find()
@@ -233,7 +193,7 @@ class Cells:
     def _let_old_beginnings_go(self) -> None:
         unused = [p for p in self._prefixes if p.is_common and not self._pool.num_users(p.slot)]
         for prefix in unused[:-_MAX_COMMON]:
-            self._drop(prefix)
+            self.idle.drop(prefix)
 
     def _resume(self, sequence: Sequence, resident: Resident, num_tokens: int) -> None:
         self._residents.remove(resident)
@@ -277,7 +237,7 @@ class Cells:
 
     def _take_slot(self, sequence: Sequence, keep: Resident | None) -> int:
         if not self._pool.has_slot:
-            self.evict(keep)
+            self.idle.evict(keep)
         sequence.slot = self._pool.take()
         return sequence.slot
 
@@ -291,39 +251,7 @@ class Cells:
         """What its thread left behind in the pool is of no use any more."""
         resident = self._residents.named(sequence.scope, sequence.thread)
         if resident is not None:
-            self._drop(resident)
+            self.idle.drop(resident)
 
     def _system_prompt(self, sequence: Sequence) -> list[int]:
         return system_prompt(sequence) if self._reuse else []
-
-    def _idle(self) -> list[Resident]:
-        unused = [p for p in self._prefixes if not self._pool.num_users(p.slot)]
-        return [*self._residents, *unused]
-
-    def evict(self, keep: Resident | None = None) -> bool:
-        """Let the first idle one go, parked if it is worth it; False if there is none."""
-        victim = next((r for r in self._idle() if r is not keep), None)
-        if victim is None:
-            return False
-        self._put_away(victim)
-        return True
-
-    def _put_away(self, idle: Resident) -> None:
-        if idle in self._residents:
-            self._park(idle.slot, idle.scope, idle.thread, idle.tokens)
-        self._drop(idle)
-
-    def _park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
-        parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
-        if parked is not None:
-            self._actions.append(Park(slot, parked))
-        return parked is not None
-
-    def _drop(self, idle: Resident) -> None:
-        home = self._residents if idle in self._residents else self._prefixes
-        home.remove(idle)
-        self._release(idle.slot)
-
-    def _release(self, slot: int) -> None:
-        self._pool.free(slot)
-        self._actions.append(Release(slot))

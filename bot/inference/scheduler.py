@@ -143,7 +143,7 @@ class Scheduler:
         queue; a sequence that has no room even alone is failed, and returned.
         """
         self._take_back(step)
-        if self._cells.evict():
+        if self._cells.idle.evict():
             return []
         if step.num_prefill > 1:
             self.prefill_tokens = max(1, step.num_prefill // 2)
@@ -160,18 +160,18 @@ class Scheduler:
             self._cells.leave(sequence)
             self._requeue(sequence)
         for slot in slots:
-            self._cells.lose(slot)
+            self._cells.idle.lose(slot)
 
     def forget(self, scope: str, thread: str) -> Parked | None:
         """Nothing that was evaluated of the thread is kept; the state that was parked."""
         for sequence in self._everyone():
             if (sequence.scope, sequence.thread) == (scope, thread):
                 sequence.is_forgotten = True
-        return self._cells.forget(scope, thread)
+        return self._cells.idle.forget(scope, thread)
 
     def park_idle(self) -> Step | None:
         """All idle threads leave the pool; the step that saves them."""
-        self._cells.park_idle()
+        self._cells.idle.park_all()
         actions = self._cells.take_actions()
         return Step(actions, []) if actions else None
 

@@ -1,0 +1,104 @@
+"""Cells in which nobody runs: idle threads and unused shared prompts, until they must go."""
+
+from __future__ import annotations
+
+from bot.inference.kv import KVPool
+from bot.inference.lot import Lot
+from bot.inference.parked import Parked
+from bot.inference.residents import Prefixes, Resident, Threads
+from bot.inference.sequence import Action, Park, Release, Trim
+
+_IDLE_SHARE, _IDLE_SHARE_PARKING = 4, 64
+"""Idle threads keep a quarter of the pool; a 64th where they can be parked: every step's
+attention runs over them, and one that is parked is back within a millisecond or two. The one
+used last stays, however long.
+"""
+
+
+class IdleCells:
+    """Idle threads go before shared prompts, least recently used first, and are parked.
+
+    What the model must do for it goes to ``actions``.
+    """
+
+    def __init__(
+        self,
+        pool: KVPool,
+        residents: Threads[Resident],
+        prefixes: Prefixes,
+        lot: Lot,
+        actions: list[Action],
+    ) -> None:
+        self._pool, self._actions = pool, actions
+        self._residents, self._prefixes, self._lot = residents, prefixes, lot
+        self._not_worth_parking: Resident | None = None
+
+    def all(self) -> list[Resident]:
+        """Who goes first comes first."""
+        unused = [p for p in self._prefixes if not self._pool.num_users(p.slot)]
+        return [*self._residents, *unused]
+
+    def evict(self, keep: Resident | None = None) -> bool:
+        """Let the first idle one go, parked if it is worth it; False if there is none."""
+        victim = next((r for r in self.all() if r is not keep), None)
+        if victim is None:
+            return False
+        self._put_away(victim)
+        return True
+
+    def _put_away(self, idle: Resident) -> None:
+        if idle in self._residents:
+            self.park(idle.slot, idle.scope, idle.thread, idle.tokens)
+        self.drop(idle)
+
+    def park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
+        parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
+        if parked is not None:
+            self._actions.append(Park(slot, parked))
+        return parked is not None
+
+    def drop(self, idle: Resident) -> None:
+        home = self._residents if idle in self._residents else self._prefixes
+        home.remove(idle)
+        self.release(idle.slot)
+
+    def release(self, slot: int) -> None:
+        self._pool.free(slot)
+        self._actions.append(Release(slot))
+
+    def lose(self, slot: int) -> None:
+        """Nothing was restored into the slot, and its sequence has retired meanwhile."""
+        resident = next((r for r in self._residents if r.slot == slot), None)
+        if resident is not None:
+            trim = Trim(slot, len(resident.tokens))
+            self._actions[:] = [action for action in self._actions if action != trim]
+            self.drop(resident)
+
+    def forget(self, scope: str, thread: str) -> Parked | None:
+        """Nothing of the idle thread stays; what of it was parked."""
+        resident = self._residents.named(scope, thread)
+        if resident is not None:
+            self.drop(resident)
+        return self._lot.forget(scope, thread)
+
+    def park_all(self) -> None:
+        """Park every idle thread: the pool is about to go."""
+        for resident in self._residents:
+            self._put_away(resident)
+
+    def let_oldest_go(self) -> None:
+        """Every step's attention runs over all cells in use: idle ones keep to their share.
+
+        One goes with each step, so that saving its state makes none of them long.
+        """
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
+        if len(self._residents) < 2 or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING:
+            return
+        oldest = next(iter(self._residents))
+        if num_idle > self._pool.num_cells // _IDLE_SHARE:
+            self._put_away(oldest)
+        elif oldest is not self._not_worth_parking:
+            if self.park(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
+                self.drop(oldest)
+            else:
+                self._not_worth_parking = oldest
