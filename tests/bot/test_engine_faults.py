@@ -43,7 +43,7 @@ class Faulty(LlamaModel):
 @pytest.fixture
 async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """Parley with its HTTP server, its database, and a model that can be made to fail."""
-    monkeypatch.setattr("bot.app.LlamaModel", Faulty)
+    monkeypatch.setattr("bot.running.loading.LlamaModel", Faulty)
     Faulty.num_faults = 0
     async with AsyncExitStack() as stack:
         settings = load_settings({**SMALL, "PARLEY_DATA_DIR": str(tmp_path / "data")}, tmp_path)
