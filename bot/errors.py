@@ -13,7 +13,8 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── QueueFull             try again after ``retry_after`` seconds
 │   ├── AccessDenied
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
-│   └── UnknownPersonality
+│   ├── UnknownPersonality
+│   └── UnsupportedFormat     no grammar holds an answer to this format
 ├── EngineFailed              the engine failed under a generation
 ├── StorageFull               the disk (or its quota) is full; nothing was stored
 └── PlatformError             raised by adapters, never an SDK's own exception
@@ -110,6 +111,10 @@ class UnknownPersonality(RequestError):
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"There is no personality {name!r}; known are {', '.join(known)}.")
         self.name = name
+
+
+class UnsupportedFormat(RequestError):
+    """The answer format is too large, endlessly recursive, or says what no grammar can."""
 
 
 class EngineFailed(ParleyError):

@@ -52,6 +52,11 @@ class Metrics:
         self.warmed = Counter(
             "parley_warmed", "Prompts evaluated before they are asked for.", registry=r
         )
+        self.grammar_resampled = Counter(
+            "parley_grammar_resampled",
+            "Tokens chosen again, since the answer's format refused the first choice.",
+            registry=r,
+        )
         self.cancelled = Counter("parley_cancelled", "Generations cancelled.", registry=r)
         self.engine_restarts = Counter(
             "parley_engine_restarts", "Times the engine loop was restarted.", registry=r

@@ -295,12 +295,36 @@ class Personality:
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
 
 
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """The answer is a JSON object, whatever is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """The answer is JSON, valid under ``schema``, which is JSON text itself."""
+
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The answer is exactly one of ``options``."""
+
+    options: tuple[str, ...]
+
+
+AnswerFormat = JsonObject | JsonSchema | OneOf
+YES_OR_NO = OneOf(("yes", "no"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """What the engine is asked. ``person`` is who it is fair to.
 
     ``thread`` names the thread, so that it goes on from what is evaluated already; only
     within ``scope`` (a workspace, a key) is anything evaluated for others used again.
+    ``answer_format`` None: free text.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -310,6 +334,7 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+    answer_format: AnswerFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +394,7 @@ class CompletionRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     thread: str | None = None
+    answer_format: AnswerFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)

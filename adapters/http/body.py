@@ -16,8 +16,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from adapters.http.errors import InvalidBody
+from adapters.http.response_format import ResponseFormat
 from adapters.http.unsupported import refuse_in_body, refuse_in_message
-from bot.types import ChatMessage, Role
+from bot.types import AnswerFormat, ChatMessage, Role
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_MESSAGES = 4096
@@ -94,11 +95,16 @@ class ChatBody(_Strict):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    response_format: ResponseFormat | None = None
     stop: Annotated[list[StopText], Field(max_length=4), BeforeValidator(_as_list)] | None = None
 
     @property
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def answer_format(self) -> AnswerFormat | None:
+        return self.response_format.as_answer_format() if self.response_format else None
 
     @property
     def engine_seed(self) -> int | None:
@@ -136,5 +142,7 @@ def _reason(problem: ErrorDetails) -> str:
 
 def _path(location: tuple[int | str, ...]) -> str:
     """OpenAI's way to write it: ``messages[0].content``."""
+    if location[:1] == ("response_format",):
+        location = (location[0], *location[2:])  # pydantic's own step: which of the formats
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return "".join(steps).removeprefix(".")

@@ -154,6 +154,7 @@ def _completion_request(
         max_tokens=body.token_limit,
         stop=tuple(body.stop or ()),
         thread=_thread(request),
+        answer_format=body.answer_format,
     )
 
 

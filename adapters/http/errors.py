@@ -15,6 +15,7 @@ from bot.errors import (
     QueueFull,
     RequestError,
     UnknownPersonality,
+    UnsupportedFormat,
 )
 
 
@@ -56,6 +57,8 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
             return "invalid_request_error", "messages", "context_length_exceeded"
         case UnknownPersonality():
             return "invalid_request_error", "model", "model_not_found"
+        case UnsupportedFormat():
+            return "invalid_request_error", "response_format", "unsupported_response_format"
         case QueueFull() | OverLimit():
             return "rate_limit_error", None, "rate_limit_exceeded"
         case AccessDenied():

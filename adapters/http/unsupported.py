@@ -21,7 +21,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
     "prediction": (),
     "reasoning_effort": ("none",),
-    "response_format": ({"type": "text"},),
     "tool_choice": ("none", "auto"),
     "tools": ([],),
     "top_logprobs": (0,),

@@ -120,7 +120,7 @@ class Cells:
             self._begin(sequence, source)
         self._seated.add(sequence)
         generated = sequence.tokens[sequence.num_prompt :]
-        self._actions.append(Opening(sequence.seat, sequence.sampling, generated))
+        self._actions.append(Opening(sequence.seat, sequence.sampling, generated, sequence.grammar))
 
     def promote(self, sequence: Sequence) -> None:
         """Its system prompt is evaluated: from now on others share it."""

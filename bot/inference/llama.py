@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ import numpy.typing as npt
 from bot.errors import ModelError
 from bot.inference import fingerprint, fit, states
 from bot.inference.gguf import read_lists
+from bot.inference.grammar.beginnings import Beginnings, Ids, Mask
+from bot.inference.grammar.held import HeldReply, Logits
 from bot.inference.kinds import Kind
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
@@ -219,16 +221,16 @@ class Vocabulary:
     """Text to tokens and back; reads only, so any thread may ask."""
 
     def __init__(self, model: Any) -> None:
-        self._vocab = llama.llama_model_get_vocab(model)
-        self.num_tokens: int = llama.llama_vocab_n_tokens(self._vocab)
+        self.native = llama.llama_model_get_vocab(model)
+        self.num_tokens: int = llama.llama_vocab_n_tokens(self.native)
         self._pieces: dict[int, bytes] = {}
         source = llama.llama_model_chat_template(model, None)
-        self._bos: int = llama.llama_vocab_bos(self._vocab)
-        self._adds_bos = bool(llama.llama_vocab_get_add_bos(self._vocab))
+        self._bos: int = llama.llama_vocab_bos(self.native)
+        self._adds_bos = bool(llama.llama_vocab_get_add_bos(self.native))
         self.template = ChatTemplate(
             source.decode() if source else None,
             bos=self._text(self._bos),
-            eos=self._text(llama.llama_vocab_eos(self._vocab)),
+            eos=self._text(llama.llama_vocab_eos(self.native)),
         )
         written = (source or b"").decode("utf-8", "replace") + self.template.shown()
         self._specials = SpecialTokens(self._find_specials(written))
@@ -247,10 +249,10 @@ class Vocabulary:
         data = text.encode("utf-8", "replace")
         size = len(data) + 2
         buffer = (llama.llama_token * size)()
-        count = llama.llama_tokenize(self._vocab, data, len(data), buffer, size, False, False)
+        count = llama.llama_tokenize(self.native, data, len(data), buffer, size, False, False)
         if count < 0:
             buffer = (llama.llama_token * -count)()
-            count = llama.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, False)
+            count = llama.llama_tokenize(self.native, data, len(data), buffer, -count, False, False)
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
@@ -259,28 +261,34 @@ class Vocabulary:
             piece = self._pieces[token] = self._read_piece(token)
         return piece
 
+    @cached_property
+    def beginnings(self) -> Beginnings:
+        """Takes a tenth of a second and more; ``can_follow`` does it before it is needed."""
+        tokens = range(self.num_tokens)
+        return Beginnings(map(self._read_piece, tokens), filter(self.is_end, tokens))
+
     def is_end(self, token: int) -> bool:
-        return bool(llama.llama_vocab_is_eog(self._vocab, token))
+        return bool(llama.llama_vocab_is_eog(self.native, token))
 
     def _read_piece(self, token: int) -> bytes:
         buffer = ctypes.create_string_buffer(64)
-        size = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
-            size = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+            size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
         return buffer.raw[:size]
 
     def _text(self, token: int) -> str:
         if token < 0:
             return ""
-        text: bytes = llama.llama_vocab_get_text(self._vocab, token)
+        text: bytes = llama.llama_vocab_get_text(self.native, token)
         return text.decode("utf-8", "replace")
 
     def _find_specials(self, written: str) -> list[Special]:
         named = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
         found = []
         for token in range(self.num_tokens):
-            attributes = llama.llama_vocab_get_attr(self._vocab, token)
+            attributes = llama.llama_vocab_get_attr(self.native, token)
             if attributes & named:
                 found.append(self._special(token, attributes, written))
         return found
@@ -347,6 +355,54 @@ def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
 
 
+class _Candidates:
+    """A llama_token_data_array over an array of ours."""
+
+    _DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+    def __init__(self, ids: Ids, logits: Logits) -> None:
+        self._data = np.zeros(len(ids), self._DATA)
+        self._data["id"], self._data["logit"] = ids, logits
+        self._array = llama.llama_token_data_array()
+        self._array.data = _pointer(self._data, llama.llama_token_data)
+        self._array.size, self._array.selected = len(ids), -1
+
+    def apply(self, sampler: Any) -> None:
+        llama.llama_sampler_apply(sampler, ctypes.byref(self._array))
+
+    @property
+    def selected(self) -> int:
+        return int(self._data["id"][self._array.selected])
+
+    @property
+    def are_left(self) -> Mask:
+        """Which ones no sampler ruled out, in the order in which they came."""
+        left: Mask = np.isfinite(self._data["logit"])
+        return left
+
+
+class NativeGrammar:
+    """A grammar in llama.cpp, and where a reply stands in it."""
+
+    def __init__(self, vocabulary: Any, text: str) -> None:
+        """Raises ValueError where llama.cpp cannot follow it."""
+        self._native = llama.llama_sampler_init_grammar(vocabulary, text.encode(), b"root")
+        if not self._native:
+            raise ValueError("llama.cpp cannot follow this grammar")
+
+    def allowed(self, ids: Ids) -> Mask:
+        candidates = _Candidates(ids, np.zeros(len(ids), np.float32))
+        candidates.apply(self._native)
+        return candidates.are_left
+
+    def accept(self, token: int) -> None:
+        """llama.cpp ends the process at a token that is not allowed."""
+        llama.llama_sampler_accept(self._native, token)
+
+    def close(self) -> None:
+        llama.llama_sampler_free(self._native)
+
+
 class SamplerChain:
     """llama.cpp's samplers in its usual order; remembers what it sampled."""
 
@@ -363,6 +419,12 @@ class SamplerChain:
     def accept(self, tokens: Sequence[int]) -> None:
         for token in tokens:
             llama.llama_sampler_accept(self.native, token)
+
+    def choose(self, ids: Ids, logits: Logits) -> int:
+        """One of these tokens; it is not remembered yet."""
+        candidates = _Candidates(ids, logits)
+        candidates.apply(self.native)
+        return candidates.selected
 
     def close(self) -> None:
         llama.llama_sampler_free(self.native)
@@ -428,8 +490,14 @@ class LlamaModel:
         self._batch = _Batch(self.max_batch)
         self._chains: dict[int, SamplerChain] = {}
         self._refused: list[int] = []
+        self._held: dict[int, HeldReply] = {}
+        self.num_resampled = 0
         self._context = self._open_context()
         self.can_reuse = self.kind.can_reuse and self._can_trim()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
 
     @property
     def _offloads(self) -> bool:
@@ -450,6 +518,14 @@ class LlamaModel:
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
         context = self.num_cells, self._options.gpu_layers, supports_gpu()
         return fingerprint.of(self.path, *build, *context)
+
+    def can_follow(self, grammar: str) -> bool:
+        try:
+            NativeGrammar(self._vocabulary.native, grammar).close()
+        except ValueError:
+            return False
+        self._vocabulary.beginnings  # noqa: B018 - read here, not in the first step that needs it
+        return True
 
     def run(self, step: Step) -> dict[int, int]:
         """Sampling happens in here too: the next decode overwrites the logits."""
@@ -510,21 +586,28 @@ class LlamaModel:
 
     def reset(self) -> None:
         """A new context: whatever state a failed step left is gone with the old one."""
-        for chain in self._chains.values():
-            chain.close()
-        self._chains.clear()
+        for slot in list(self._chains):
+            self._close_chain(slot)
         llama.llama_free(self._context)
         self._context = self._open_context()
 
     def close(self) -> None:
-        for chain in self._chains.values():
-            chain.close()
-        self._chains.clear()
+        for slot in list(self._chains):
+            self._close_chain(slot)
         llama.llama_free(self._context)
         llama.llama_model_free(self._model)
 
     def _sample(self, slot: int, index: int) -> int:
+        held = self._held.get(slot)
+        if held is not None:
+            return self._sample_held(held, index)
         token: int = llama.llama_sampler_sample(self._chains[slot].native, self._context, index)
+        return token
+
+    def _sample_held(self, held: HeldReply, index: int) -> int:
+        logits = llama.llama_get_logits_ith(self._context, index)
+        token = held.sample(np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,)))
+        self.num_resampled += held.was_refused
         return token
 
     def _act(self, action: Action) -> None:
@@ -581,16 +664,20 @@ class LlamaModel:
         return can_trim
 
     def _close_chain(self, slot: int) -> None:
-        chain = self._chains.pop(slot, None)
-        if chain:
-            chain.close()
+        for owned in (self._held.pop(slot, None), self._chains.pop(slot, None)):
+            if owned:
+                owned.close()
 
     def _open(self, opening: Opening) -> None:
         self._close_chain(opening.slot)
         vocab = self._vocabulary
-        chain = SamplerChain(vocab._vocab, vocab.num_tokens, opening.sampling)
+        chain = SamplerChain(vocab.native, vocab.num_tokens, opening.sampling)
         chain.accept(opening.generated)
         self._chains[opening.slot] = chain
+        if opening.grammar is not None:
+            held = HeldReply(NativeGrammar(vocab.native, opening.grammar), chain, vocab)
+            held.resume(opening.generated)
+            self._held[opening.slot] = held
 
     def _open_model(self, path: Path, on_progress: Callable[[float], None] | None) -> Any:
         params = llama.llama_model_default_params()

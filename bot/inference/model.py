@@ -29,7 +29,7 @@ class Model(Protocol):
     """A loaded model with one KV pool.
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
-    ``encode``, ``piece`` and ``is_end`` only read and may be called from any thread.
+    ``encode``, ``can_follow``, ``piece`` and ``is_end`` only read and may be called from any thread.
     """
 
     @property
@@ -58,6 +58,15 @@ class Model(Protocol):
         """Tokens that one step may carry."""
         ...
 
+    @property
+    def num_resampled(self) -> int:
+        """Tokens chosen a second time, since their reply's grammar refused the first choice."""
+        ...
+
+    def can_follow(self, grammar: str) -> bool:
+        """Whether replies can be held to this grammar (GBNF)."""
+        ...
+
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Prompt tokens in the model's own chat template, ready for an answer."""
         ...
@@ -71,7 +80,10 @@ class Model(Protocol):
         ...
 
     def run(self, step: Step) -> dict[int, int]:
-        """Do a step; slot -> sampled token. Raises NoRoom, NotRestored or StepFailed."""
+        """Do a step; slot -> sampled token, NO_TOKEN where a grammar cannot go on.
+
+        Raises NoRoom, NotRestored or StepFailed.
+        """
         ...
 
     def keeps_states(self) -> bool:

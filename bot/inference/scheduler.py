@@ -18,7 +18,7 @@ from bot.errors import QueueFull
 from bot.inference.cells import Cells
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
-from bot.inference.sequence import Chunk, Sequence, Status, Step
+from bot.inference.sequence import NO_TOKEN, Chunk, Sequence, Status, Step
 from bot.types import FinishReason
 
 _HEADROOM = 32
@@ -192,6 +192,9 @@ class Scheduler:
 
     def _accept(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
         sequence.status = Status.DECODE
+        if token == NO_TOKEN:
+            self.finish(sequence, FinishReason.ERROR)
+            return
         if is_end(token):
             self.finish(sequence, FinishReason.STOP)
             return

@@ -8,6 +8,9 @@ from enum import Enum, auto
 from bot.inference.parked import Parked
 from bot.types import FinishReason, Sampling
 
+NO_TOKEN = -1
+"""Stands for a token that a grammar did not find, or not in time; no token has this id."""
+
 
 class Status(Enum):
     """Where a sequence stands; a pre-empted one is waiting again."""
@@ -40,6 +43,7 @@ class Sequence:
     thread: str | None = None
     num_prefix: int = 0
     is_background: bool = False
+    grammar: str | None = None
     num_prompt: int = field(init=False)
     num_cached: int = 0
     num_shared: int = 0
@@ -102,11 +106,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A slot taken by a sequence: a fresh sampler chain that has seen ``generated``."""
+    """A slot taken by a sequence: a fresh sampler chain that has seen ``generated``.
+
+    ``grammar`` (GBNF): every token is held to it, from the first one of ``generated`` on.
+    """
 
     slot: int
     sampling: Sampling
     generated: list[int]
+    grammar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

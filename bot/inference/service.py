@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.grammar.formats import followed
 from bot.inference.model import Model, NoRoom, NotRestored
 from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
@@ -29,6 +30,7 @@ from bot.inference.text import TextStream
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics
 from bot.types import (
+    AnswerFormat,
     ChatMessage,
     Delta,
     Finished,
@@ -47,6 +49,7 @@ _DELTA_SECONDS = 0.05
 reads each delta does so on the cores that the model computes on."""
 NO_PARKING = ParkingOptions()
 _FAILED = "The model failed while it worked on this answer. Please ask again."
+_LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
 
@@ -101,6 +104,7 @@ class InferenceService:
         self._advanced: list[Sequence] = []
         self._num_accepted = 0
         self._num_preempted = self._num_overtaken = 0
+        self._num_resampled = model.num_resampled
         self._mean_seconds = 2.0
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
         self._worker = ModelWorker(model)
@@ -139,17 +143,18 @@ class InferenceService:
         if self._scheduler.is_full:
             raise QueueFull(self._estimate(self.num_waiting))
         tokens, num_prefix = await self._encode(request.messages)
+        grammar = await self._grammar(request.answer_format)
         if len(tokens) >= self.window:
             raise PromptTooLong(len(tokens), self.window - 1)
         self._end_warming(request)
-        return self._queue(self._new_reply(request, tokens, num_prefix))
+        return self._queue(self._new_reply(request, tokens, num_prefix, grammar))
 
     async def warm(self, request: GenerationRequest) -> None:
         """See ``bot.ports.Warming``; does nothing where there is no room in the queue."""
         tokens, num_prefix = await self._encode(request.messages)
         if len(tokens) >= self.window or self._scheduler.is_full:
             return
-        reply = self._new_reply(replace(request, max_tokens=0), tokens, num_prefix)
+        reply = self._new_reply(replace(request, max_tokens=0), tokens, num_prefix, None)
         reply.sequence.is_background = True
         self._metrics.warmed.inc()
         stream = self._queue(reply)
@@ -184,7 +189,9 @@ class InferenceService:
                 self._scheduler.finish(sequence, FinishReason.CANCELLED)
                 self._conclude(reply)
 
-    def _new_reply(self, request: GenerationRequest, tokens: list[int], num_prefix: int) -> _Reply:
+    def _new_reply(
+        self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
+    ) -> _Reply:
         self._num_accepted += 1
         sequence = Sequence(
             id=self._num_accepted,
@@ -195,6 +202,7 @@ class InferenceService:
             scope=request.scope,
             thread=request.thread,
             num_prefix=num_prefix,
+            grammar=grammar,
         )
         stream = GenerationStream(lambda: self._cancel(sequence))
         return _Reply(sequence, stream, TextStream(request.stop), time.monotonic())
@@ -204,6 +212,15 @@ class InferenceService:
             raise EngineFailed("The model is not running. Please ask again in a minute.")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._tokenize, self._prompts.encode, messages)
+
+    async def _grammar(self, answer_format: AnswerFormat | None) -> str | None:
+        """Written and tried beside the event loop: a large schema takes a while."""
+        if answer_format is None:
+            return None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._tokenize, followed, answer_format, self._model.can_follow
+        )
 
     def _cancel(self, sequence: Sequence) -> None:
         self._metrics.cancelled.inc()
@@ -276,7 +293,8 @@ class InferenceService:
             self._scheduler.finish(sequence, FinishReason.STOP)
             self._work.set()
         if sequence.is_finished:
-            self._conclude(reply)
+            is_lost = sequence.finish_reason is FinishReason.ERROR
+            self._conclude(reply, _LOST if is_lost else "")
 
     def _conclude(self, reply: _Reply, detail: str = "") -> None:
         """The last event of a reply, after the text that was still held back."""
@@ -305,6 +323,9 @@ class InferenceService:
         overtaken = self._scheduler.num_overtaken - self._num_overtaken
         self._num_overtaken += overtaken
         self._metrics.overtaken.inc(overtaken)
+        resampled = self._model.num_resampled - self._num_resampled
+        self._num_resampled += resampled
+        self._metrics.grammar_resampled.inc(resampled)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
         self._metrics.resident_threads.set(self._scheduler.num_residents)

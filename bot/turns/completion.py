@@ -91,6 +91,7 @@ class Completions:
             sampling=_sampling(request, personality),
             max_tokens=await self._max_tokens(request, messages),
             stop=request.stop,
+            answer_format=request.answer_format,
         )
 
     async def _max_tokens(

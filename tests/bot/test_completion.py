@@ -19,6 +19,7 @@ from bot.errors import (
 )
 from bot.ports import Generation
 from bot.types import (
+    YES_OR_NO,
     ChatMessage,
     CompletionRequest,
     Delta,
@@ -69,6 +70,12 @@ async def test_a_system_message_of_the_request_takes_the_personalitys_place(talk
 async def test_an_unknown_personality_is_refused(talk: Talk) -> None:
     with pytest.raises(UnknownPersonality):
         await talk.service.complete(replace(HELLO, personality="ninja"))
+
+
+async def test_the_format_asked_for_reaches_the_model(talk: Talk) -> None:
+    request = await asked(talk, replace(HELLO, answer_format=YES_OR_NO))
+    assert request.answer_format == YES_OR_NO
+    assert (await asked(talk, HELLO)).answer_format is None
 
 
 async def test_what_the_request_leaves_open_is_the_default(talk: Talk) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
 from bot.inference.sequence import (
+    NO_TOKEN,
     Action,
     Chunk,
     Opening,
@@ -27,6 +28,8 @@ from bot.inference.sequence import (
 from bot.types import ChatMessage
 
 END = 0
+LOST = "\x02"
+"""In a script: here the reply's grammar cannot go on."""
 ANSWER = "\x01"
 """Ends every prompt, as the template's opening of an answer does."""
 
@@ -57,6 +60,7 @@ class FakeModel:
         num_slots: int = 16,
         can_reuse: bool = True,
         max_batch: int = 64,
+        can_follow: bool = True,
         stepwise: bool = False,
         keeps: bool = True,
         fingerprint: str = "letters",
@@ -73,10 +77,12 @@ class FakeModel:
         self._keeps = keeps
         self._state_bytes = state_bytes
         self.num_resets = 0
+        self.num_resampled = 0
         self.is_closed = False
         self._script = script
         self.num_slots = num_slots
         self.can_reuse = can_reuse
+        self._can_follow = can_follow
         self._cells: dict[int, list[_Cell]] = {}
         self._chains: dict[int, int] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
@@ -103,6 +109,10 @@ class FakeModel:
 
     def is_end(self, token: int) -> bool:
         return token == END
+
+    def can_follow(self, grammar: str) -> bool:
+        """The script is what follows a grammar, or does not."""
+        return self._can_follow
 
     def run(self, step: Step) -> dict[int, int]:
         if self._permits:
@@ -202,7 +212,8 @@ class FakeModel:
         prompt, said = self._split(text)
         reply = self._script(prompt)
         _require(reply.startswith(said), f"{said!r} was never said")
-        return ord(reply[len(said)]) if len(said) < len(reply) else END
+        letter = reply[len(said)] if len(said) < len(reply) else chr(END)
+        return NO_TOKEN if letter == LOST else ord(letter)
 
     def _split(self, text: str) -> tuple[str, str]:
         prompt, _, said = text.rpartition(ANSWER)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 
 import aiohttp
 import openai
@@ -11,6 +13,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionSystemMessageParam, ChatCompletionUserMessageParam
+from pydantic import BaseModel, Field
 
 from bot.personality import PersonalityBook
 from tests.local_slack import free_port
@@ -203,6 +206,68 @@ async def test_leaving_a_stream_stops_the_reply(parley: Parley, client: AsyncOpe
     await stream.close()
     await until_metric(parley, "parley_cancelled_total", lambda now: now == cancelled + 1)
     await until_metric(parley, "parley_running_sequences", lambda running: running == 0)
+
+
+# Answers in a format
+
+
+class City(BaseModel):
+    name: Annotated[str, Field(max_length=20)]
+    kind: Literal["capital", "village"]
+    founded: Annotated[int, Field(ge=-3000, le=2026)] | None
+    sights: Annotated[list[Annotated[str, Field(max_length=15)]], Field(min_length=1, max_length=2)]
+
+
+async def test_a_class_of_the_program_is_what_the_answer_is_read_into(
+    parley: Parley, client: AsyncOpenAI
+) -> None:
+    answer = await client.chat.completions.parse(
+        model=MODEL, messages=[user("Describe Paris.")], response_format=City, max_tokens=400
+    )
+    (choice,) = answer.choices
+    assert choice.finish_reason == "stop"
+    assert isinstance(choice.message.parsed, City)
+    assert await metric(parley, "parley_grammar_resampled_total") > 0
+
+
+async def test_an_answer_in_a_format_grows_like_any_other(client: AsyncOpenAI) -> None:
+    async with client.chat.completions.stream(
+        model=MODEL, messages=[user("Describe Paris.")], response_format=City, max_tokens=400
+    ) as stream:
+        growing = [event.delta async for event in stream if event.type == "content.delta"]
+        answer = await stream.get_final_completion()
+    assert len(growing) > 3
+    assert isinstance(answer.choices[0].message.parsed, City)
+
+
+async def test_any_json_object_is_read_as_one(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user('Answer with exactly {"hello": "world"} and nothing else.')],
+        response_format={"type": "json_object"},
+        temperature=0,
+        max_tokens=400,
+    )
+    assert answer.choices[0].finish_reason == "stop"
+    assert isinstance(json.loads(answer.choices[0].message.content or ""), dict)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_format_that_cannot_be_followed_is_the_clients_mistake(
+    client: AsyncOpenAI, stream: bool
+) -> None:
+    schema: dict[str, object] = {"type": "string", "format": "iban"}
+    with pytest.raises(openai.BadRequestError, match="format 'iban'") as caught:
+        await client.chat.completions.create(
+            model=MODEL,
+            messages=[user("Hi")],
+            stream=stream,
+            response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": schema}},
+        )
+    assert (caught.value.param, caught.value.code) == (
+        "response_format",
+        "unsupported_response_format",
+    )
 
 
 # Operators

@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import QueueFull
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Opening, Release, Sequence, Status, Step
+from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.types import FinishReason, Sampling
 from tests.fakes.model import END
 
@@ -168,6 +168,34 @@ def test_the_queue_is_bounded() -> None:
     with pytest.raises(QueueFull) as refusal:
         policy.add(sequence(3), retry_after=7.0)
     assert refusal.value.retry_after == 7.0
+
+
+def test_a_grammar_is_opened_again_with_what_was_said_when_its_sequence_gave_way() -> None:
+    policy = scheduler(cells=100)
+    held = sequence(2, "b" * 10, limit=48)
+    held.grammar = "root ::= [a-z]*"
+    policy.add(sequence(1, "a" * 10, limit=48))
+    policy.add(held)
+    steps = []
+    while policy.running or policy.waiting:
+        steps.append(advance(policy))
+    opened = [a for s in steps for a in s.actions if isinstance(a, Opening) and a.grammar]
+    assert policy.num_preempted == 1
+    assert [opening.grammar for opening in opened] == ["root ::= [a-z]*"] * 2
+    assert opened[0].generated == []
+    assert len(opened[1].generated) > 5
+
+
+def test_a_reply_whose_grammar_cannot_go_on_ends_with_an_error() -> None:
+    policy = scheduler()
+    lost, other = sequence(1), sequence(2)
+    policy.add(lost)
+    policy.add(other)
+    step = policy.plan()
+    assert step is not None
+    policy.apply(step, {lost.seat: NO_TOKEN, other.seat: ord("x")}, lambda token: token == END)
+    assert lost.finish_reason is FinishReason.ERROR
+    assert (lost.num_generated, other.num_generated) == (0, 1)
 
 
 @pytest.mark.parametrize("steps_before", [0, 1, 3])

@@ -11,13 +11,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.inference.model import NoRoom
 from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Queued
-from tests.fakes.model import FakeModel, broken_step
+from bot.types import (
+    YES_OR_NO,
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Queued,
+)
+from tests.fakes.model import LOST, FakeModel, broken_step
 
 
 @asynccontextmanager
@@ -294,6 +302,22 @@ async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_
 
 async def _pieces(stream: GenerationStream) -> list[str]:
     return [event.text async for event in stream if isinstance(event, Delta)]
+
+
+async def test_a_reply_that_cannot_go_on_in_its_format_is_told_in_a_sentence() -> None:
+    async with engine(FakeModel(lambda _p: f"half{LOST}")) as service:
+        text, finished = await read(await service.generate(request()))
+    assert text == "half"
+    assert finished.reason is FinishReason.ERROR
+    assert finished.detail.startswith("The answer could not go on in the format asked for.")
+
+
+async def test_a_grammar_that_the_model_cannot_follow_is_refused() -> None:
+    model = FakeModel(can_follow=False)
+    async with engine(model) as service:
+        with pytest.raises(UnsupportedFormat, match="cannot keep to this answer format"):
+            await service.generate(replace(request(), answer_format=YES_OR_NO))
+    assert model.steps == []
 
 
 async def test_closing_ends_every_stream_and_the_model() -> None:

@@ -1,0 +1,1 @@
+"""What an answer must look like, as a grammar in llama.cpp's notation (GBNF). Pure."""

@@ -1,0 +1,84 @@
+"""``response_format``: what Parley is asked for, and what is refused before it is asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.errors import UnsupportedFormat
+from bot.types import AnswerFormat, JsonObject, JsonSchema
+from tests.adapters.http.conftest import Serve
+from tests.adapters.http.test_bad_input import HI, ask, post
+from tests.fakes.conversations import FakeConversations
+
+SCHEMA = {"type": "object", "properties": {"größe": {"type": "number"}}}
+NAMED = {"name": "size", "schema": SCHEMA}
+
+
+async def asked_for(serve: Serve, response_format: object) -> AnswerFormat | None:
+    conversations = FakeConversations()
+    body = json.dumps({"messages": [HI], "response_format": response_format}).encode()
+    assert (await post(serve, body, conversations=conversations)).status == 200
+    return conversations.requests[0].answer_format
+
+
+@pytest.mark.parametrize("response_format", [None, {"type": "text"}])
+async def test_free_text_is_the_default(serve: Serve, response_format: object) -> None:
+    assert await asked_for(serve, response_format) is None
+
+
+async def test_any_object_can_be_asked_for(serve: Serve) -> None:
+    assert await asked_for(serve, {"type": "json_object"}) == JsonObject()
+
+
+@pytest.mark.parametrize(
+    "response_format",
+    [
+        {"type": "json_schema", "json_schema": NAMED},
+        {"type": "json_schema", "json_schema": {**NAMED, "strict": True, "description": "Size."}},
+        {"type": "json_object", "schema": SCHEMA},
+    ],
+)
+async def test_a_schema_reaches_the_engine_as_it_is(serve: Serve, response_format: object) -> None:
+    answer_format = await asked_for(serve, response_format)
+    assert isinstance(answer_format, JsonSchema)
+    assert json.loads(answer_format.schema) == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("response_format", "param"),
+    [
+        ("json", "response_format"),
+        ({}, "response_format"),
+        ({"type": "xml"}, "response_format"),
+        ({"type": "text", "schema": {}}, "response_format.schema"),
+        ({"type": "json_schema"}, "response_format.json_schema"),
+        ({"type": "json_schema", "json_schema": {}}, "response_format.json_schema.name"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}},
+            "response_format.json_schema.name",
+        ),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a"}},
+            "response_format.json_schema.schema",
+        ),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": [], "strict": 1}},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+async def test_a_wrong_format_is_named(serve: Serve, response_format: object, param: str) -> None:
+    answer = await ask(serve, response_format=response_format)
+    assert (answer.status, answer.param) == (400, param)
+    assert answer.message.startswith(param)
+
+
+async def test_a_format_that_the_engine_cannot_follow_is_refused(serve: Serve) -> None:
+    conversations = FakeConversations(refusal=UnsupportedFormat("That is too large."))
+    body = json.dumps({"messages": [HI], "response_format": {"type": "json_object"}}).encode()
+    answer = await post(serve, body, conversations=conversations)
+    assert (answer.status, answer.param) == (400, "response_format")
+    assert answer.code == "unsupported_response_format"
+    assert answer.message == "That is too large."

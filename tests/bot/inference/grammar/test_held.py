@@ -1,0 +1,169 @@
+"""Replies held to a grammar by the real llama.cpp, over the real vocabulary, without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.inference.grammar.check import checked
+from bot.inference.grammar.formats import grammar_of
+from bot.inference.grammar.gbnf import render
+from bot.inference.grammar.held import HeldReply, Logits
+from bot.inference.grammar.schema import rules_of
+from bot.inference.llama import LlamaModel, NativeGrammar, SamplerChain, Vocabulary
+from bot.inference.sequence import NO_TOKEN
+from bot.types import JsonSchema, OneOf, Sampling
+from tests.bot.inference.grammar.schemas import Schema, schemas
+from tests.bot.inference.grammar.test_schema import validate
+from tests.bot.inference.grammar.texts import Writer
+
+pytestmark = pytest.mark.model
+
+END = 2
+"""SmolLM2's token that ends a reply."""
+WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
+Hold = Callable[[str], HeldReply]
+
+
+@pytest.fixture
+def vocabulary(smollm2: LlamaModel) -> Vocabulary:
+    return smollm2.vocabulary
+
+
+@pytest.fixture
+def hold(vocabulary: Vocabulary) -> Iterator[Hold]:
+    opened: list[SamplerChain | HeldReply] = []
+
+    def make(grammar: str) -> HeldReply:
+        chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, WILD)
+        held = HeldReply(NativeGrammar(vocabulary.native, grammar), chain, vocabulary)
+        opened.extend((chain, held))
+        return held
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+def preferring(vocabulary: Vocabulary, *tokens: int) -> Logits:
+    """Logits of a model that wants these tokens, the first one most."""
+    logits = np.zeros(vocabulary.num_tokens, np.float32)
+    for rank, token in enumerate(tokens):
+        logits[token] = 100 - 20 * rank
+    return logits
+
+
+def whims(vocabulary: Vocabulary, seed: int) -> Iterator[Logits]:
+    """A model that wants anything, bytes rather than words, and seldom an end."""
+    chance = np.random.default_rng(seed)
+    favours = np.zeros(vocabulary.num_tokens, np.float32)
+    favours[[t for t in range(vocabulary.num_tokens) if len(vocabulary.piece(t)) <= 1]] = 8
+    while True:
+        yield chance.normal(size=vocabulary.num_tokens).astype(np.float32) + favours
+
+
+def said(held: HeldReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> str:
+    text = b""
+    for _ in range(3_000):
+        token = held.sample(next(wishes))
+        assert token != NO_TOKEN
+        if vocabulary.is_end(token):
+            return text.decode()
+        text += vocabulary.piece(token)
+    raise AssertionError(f"never ended: {text[:200]!r}")
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(schema=schemas, seed=st.integers(0, 2**32))
+def test_whatever_a_model_wants_its_reply_is_valid(
+    hold: Hold, vocabulary: Vocabulary, schema: Schema, seed: int
+) -> None:
+    held = hold(grammar_of(JsonSchema(json.dumps(schema))))
+    validate(schema, said(held, vocabulary, whims(vocabulary, seed)))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(schema=schemas, seed=st.integers(0, 2**32))
+def test_llama_cpp_allows_every_text_that_fits_the_rules(
+    vocabulary: Vocabulary, schema: Schema, seed: int
+) -> None:
+    rules = checked(rules_of(schema))
+    grammar = NativeGrammar(vocabulary.native, render(rules))
+    text = Writer(rules, seed).write()
+    for token in vocabulary.tokenize(text):
+        assert grammar.allowed(np.array([token], np.int32))[0], text
+        grammar.accept(token)
+    assert grammar.allowed(np.array([END], np.int32))[0]
+    grammar.close()
+
+
+def test_a_first_choice_that_fits_is_taken_as_it_is(hold: Hold, vocabulary: Vocabulary) -> None:
+    (yes,) = vocabulary.tokenize("yes")
+    held = hold(grammar_of(OneOf(("yes", "no"))))
+    assert held.sample(preferring(vocabulary, yes)) == yes
+    assert not held.was_refused
+
+
+def test_a_first_choice_that_does_not_fit_is_made_again(hold: Hold, vocabulary: Vocabulary) -> None:
+    (maybe,), (no,) = vocabulary.tokenize("maybe"), vocabulary.tokenize("no")
+    held = hold(grammar_of(OneOf(("yes", "no"))))
+    assert held.sample(preferring(vocabulary, maybe, no)) == no
+    assert held.was_refused
+    assert vocabulary.is_end(held.sample(preferring(vocabulary, maybe, no)))
+
+
+def test_the_only_way_on_is_found_among_all_tokens(hold: Hold, vocabulary: Vocabulary) -> None:
+    """The 256 likeliest tokens are all refused."""
+    words = [t for t in range(vocabulary.num_tokens) if vocabulary.piece(t)[:1].isalpha()]
+    held = hold(grammar_of(OneOf(("§ 7",))))
+    wishes = np.zeros(vocabulary.num_tokens, np.float32)
+    wishes[words] = 5
+    assert said(held, vocabulary, repeat(wishes)) == "§ 7"
+
+
+def test_special_tokens_are_no_characters(hold: Hold, vocabulary: Vocabulary) -> None:
+    """For llama.cpp's grammars <|im_start|> is the text that it is named."""
+    (quote,), (letter,) = vocabulary.tokenize('"'), vocabulary.tokenize("x")
+    held = hold(grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}')))
+    held.sample(preferring(vocabulary, quote))
+    assert held.sample(preferring(vocabulary, 1, letter)) == letter
+
+
+def test_bytes_that_are_no_utf_8_are_refused(hold: Hold, vocabulary: Vocabulary) -> None:
+    """For llama.cpp's grammars E0 82 is the beginning of a character."""
+    bare = {vocabulary.piece(t): t for t in range(1_000) if len(vocabulary.piece(t)) == 1}
+    held = hold(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
+    held.sample(preferring(vocabulary, bare[b'"']))
+    assert held.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
+    assert held.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
+
+
+def test_a_reply_goes_on_where_it_was(hold: Hold, vocabulary: Vocabulary) -> None:
+    grammar = grammar_of(JsonSchema('{"type": "array", "items": {"const": "ü"}, "maxItems": 2}'))
+    before = vocabulary.tokenize('["ü","ü"')
+    (comma,), (bracket,) = vocabulary.tokenize(","), vocabulary.tokenize("]")
+    held = hold(grammar)
+    held.resume(before)
+    assert held.sample(preferring(vocabulary, comma, bracket)) == bracket
+    assert vocabulary.is_end(held.sample(preferring(vocabulary, comma)))
+
+
+def test_a_grammar_that_explodes_ends_its_reply(hold: Hold, vocabulary: Vocabulary) -> None:
+    """Each bracket may belong to either option, so there are ever more ways to read them."""
+    nested = {"type": "array", "items": {"$ref": "#"}}
+    schema = {"anyOf": [{**nested, "minItems": 1}, {**nested, "maxItems": 5}]}
+    held = hold(grammar_of(JsonSchema(json.dumps(schema))))
+    (bracket,) = vocabulary.tokenize("[")
+    tokens = [held.sample(preferring(vocabulary, bracket)) for _ in range(20)]
+    assert tokens[:5] == [bracket] * 5
+    assert tokens[-1] == NO_TOKEN
