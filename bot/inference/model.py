@@ -29,7 +29,7 @@ class Model(Protocol):
     """A loaded model with one KV pool.
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
-    ``encode``, ``can_follow``, ``piece`` and ``is_end`` only read and may be called from any thread.
+    ``encode``, ``can_follow``, ``piece`` and ``is_end`` only read; any thread may call them.
     """
 
     @property

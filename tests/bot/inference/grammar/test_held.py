@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -28,7 +29,10 @@ pytestmark = pytest.mark.model
 END = 2
 """SmolLM2's token that ends a reply."""
 WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
-Hold = Callable[[str], HeldReply]
+
+
+class Hold(Protocol):
+    def __call__(self, grammar: str, sampling: Sampling = WILD) -> HeldReply: ...
 
 
 @pytest.fixture
@@ -40,8 +44,8 @@ def vocabulary(smollm2: LlamaModel) -> Vocabulary:
 def hold(vocabulary: Vocabulary) -> Iterator[Hold]:
     opened: list[SamplerChain | HeldReply] = []
 
-    def make(grammar: str) -> HeldReply:
-        chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, WILD)
+    def make(grammar: str, sampling: Sampling = WILD) -> HeldReply:
+        chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, sampling)
         held = HeldReply(NativeGrammar(vocabulary.native, grammar), chain, vocabulary)
         opened.extend((chain, held))
         return held
@@ -146,6 +150,16 @@ def test_bytes_that_are_no_utf_8_are_refused(hold: Hold, vocabulary: Vocabulary)
     held.sample(preferring(vocabulary, bare[b'"']))
     assert held.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
     assert held.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
+
+
+def test_penalties_count_what_was_said(hold: Hold, vocabulary: Vocabulary) -> None:
+    (quote,), (a,), (b,) = map(vocabulary.tokenize, '"ab')
+    grammar = grammar_of(JsonSchema('{"type": "string", "pattern": "^[ab]{2}$"}'))
+    held = hold(grammar, Sampling(temperature=0, presence_penalty=2))
+    held.sample(preferring(vocabulary, quote))
+    wish = np.zeros(vocabulary.num_tokens, np.float32)
+    wish[[a, b]] = 10, 9
+    assert [held.sample(wish), held.sample(wish)] == [a, b]
 
 
 def test_a_reply_goes_on_where_it_was(hold: Hold, vocabulary: Vocabulary) -> None:

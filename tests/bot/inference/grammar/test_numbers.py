@@ -56,7 +56,7 @@ def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "00", "01", "1.", ".5", "-0.", "1e5", "+1", "--1", "1.2.3"]
+    "text", ["", "-", "-0", "00", "01", "1.", ".5", "-0.", "1e5", "+1", "--1", "1.2.3"]
 )
 def test_what_is_no_plain_number_is_never_written(text: str) -> None:
     for bounds in (Bounds(Decimal(-5), Decimal(5)), Bounds(low=Decimal("-0.25"))):

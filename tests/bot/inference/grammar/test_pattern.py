@@ -35,6 +35,14 @@ def test_quotes_line_breaks_and_backslashes_are_written_as_json_does() -> None:
     assert not expr.fullmatch('"\n\\')
 
 
+def test_what_python_and_javascript_read_differently_is_left_out() -> None:
+    """A digit of another script, and a space that only one of them takes for one."""
+    for pattern in (r"[^\d]", r"[^\s]", r"\D", r"\S", r"\w", r"\W"):
+        expr = re.compile(as_regex(read(pattern, is_anchored=True).expr))
+        assert not [c for c in "\u0663\u180e" if expr.fullmatch(c)], pattern
+    assert re.fullmatch(as_regex(read("[^a]", is_anchored=True).expr), "\u0663")
+
+
 @pytest.mark.parametrize(
     ("pattern", "length"),
     [("a{2,4}b?", (2, 5)), ("(ab|c)+", (1, None)), (r"\d{3}", (3, 3)), ("é|zzz", (1, 3))],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import uuid
 from collections import Counter
 from datetime import date, datetime, time
@@ -14,12 +15,13 @@ import pytest
 from hypothesis import event, given, settings
 
 from bot.errors import UnsupportedFormat
+from bot.inference.grammar.characters import ANY
 from bot.inference.grammar.check import checked
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.schema import rules_of
 from bot.types import YES_OR_NO, JsonObject, JsonSchema, OneOf
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
-from tests.bot.inference.grammar.texts import Writer
+from tests.bot.inference.grammar.texts import Writer, as_regex
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
@@ -129,6 +131,26 @@ def test_formats_are_what_python_reads() -> None:
     for name, reader in readers.items():
         for answer in answers({"type": "string", "format": name}, 100):
             assert reader(answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("é", True),
+        (r"\u00e9", True),
+        (r"\uD7FF", True),
+        (r"\ue000", True),
+        (r"\n", True),
+        (r"\ud83d", False),
+        (r"\uDE00", False),
+        ("\n", False),
+        ('"', False),
+        (r"\x", False),
+    ],
+)
+def test_a_character_of_a_string_is_whole_and_escaped(text: str, is_one: bool) -> None:
+    """Half a surrogate pair would make two characters of the one that a validator counts."""
+    assert (re.fullmatch(as_regex(ANY), text) is not None) == is_one
 
 
 def test_white_space_is_bounded() -> None:
