@@ -8,6 +8,7 @@ from tests.benchmarks import (
     cold_return,
     command,
     floor,
+    grammar,
     lag,
     stop,
     teams_visible,
@@ -18,6 +19,7 @@ if __name__ == "__main__":
     command.run(
         burst.measure,
         floor.measure,
+        grammar.measure,
         acks.measure,
         lag.measure,
         stop.measure,

@@ -33,7 +33,7 @@ _COLUMNS = ("sequences", "format", "ms a step", "to free text", "chosen again")
 
 async def measure(quick: bool) -> list[Table]:
     num_rounds, num_tokens = (1, 8) if quick else (NUM_ROUNDS, NUM_TOKENS)
-    model = await asyncio.to_thread(EndlessModel, options(max_running=max(NUM_SEQUENCES)))
+    model = await asyncio.to_thread(_model)
     service = InferenceService(
         model, Metrics(), max_running=max(NUM_SEQUENCES), max_waiting=max(NUM_SEQUENCES)
     )
@@ -42,6 +42,10 @@ async def measure(quick: bool) -> list[Table]:
         for num_sequences in NUM_SEQUENCES:
             rows += await _compare(model, engine, num_sequences, num_rounds, num_tokens)
     return [Table("Answers held to a format", _COLUMNS, rows, ["the median of decoding steps"])]
+
+
+def _model() -> EndlessModel:
+    return EndlessModel(options(max_running=max(NUM_SEQUENCES)))
 
 
 async def _compare(

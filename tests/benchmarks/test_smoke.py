@@ -67,7 +67,7 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     own_commands = {name for name in benchmarks if name.startswith("discord_")}
     benchmarks -= own_commands  # of one platform: run by themselves
-    general = {"acks", "burst", "cold_return", "floor", "lag", "stop"}
+    general = {"acks", "burst", "cold_return", "floor", "grammar", "lag", "stop"}
     assert benchmarks == general | {"teams_visible", "teams_webhook"}
     assert all(f"{name}.measure" in sources["__main__"] for name in benchmarks)
     assert all(module.measure for module in (acks, burst, cold_return, floor, lag, stop))
