@@ -18,17 +18,14 @@ from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, open_store
-from bot.inference import models
-from bot.inference.parking import ParkingOptions
-from bot.inference.service import InferenceService
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
+from bot.running.engines import Engine, describe_device, name_of_model, open_engine
 from bot.running.late import LateConversations
-from bot.running.loading import describe_device, load_model
 from bot.running.supervision import Supervisor
 from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.server import Readiness, Server, ServerSettings
@@ -79,14 +76,14 @@ class App:
         self.banner = Banner()
         self._conversations = LateConversations()
         self._service: ConversationService | None = None
-        self._engine: InferenceService | None = None
+        self._engine: Engine | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
         started_at = self._clock.monotonic()
-        self.banner.opening(__version__, models.name_of(self._settings.model))
+        self.banner.opening(__version__, name_of_model(self._settings))
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
         book = await asyncio.to_thread(
@@ -96,7 +93,13 @@ class App:
         self._stack.push_async_callback(store.close)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         server = await enter(self._make_server(adapters))
-        self._engine = await enter(await self._load_engine())
+        self._engine = await enter(await open_engine(settings, self._metrics, self.banner))
+        self.banner.model(
+            self._engine.name,
+            window=self._engine.window,
+            running=settings.running,
+            device=await asyncio.to_thread(describe_device, settings),
+        )
         fits = partial(
             check_prompts,
             self._engine,
@@ -143,34 +146,15 @@ class App:
         return adapter
 
     def _make_server(self, adapters: dict[str, Adapter]) -> Server:
-        settings = self._settings
-        server = Server(_server_settings(settings), self._metrics, self._readiness)
-        name = models.name_of(settings.model)
-        server.mount(openai.routes(self._conversations, model_name=name, clock=self._clock))
+        server = Server(_server_settings(self._settings), self._metrics, self._readiness)
+        routes = openai.routes(
+            self._conversations, model_names=self._model_names, clock=self._clock
+        )
+        server.mount(routes)
         for adapter in adapters.values():
             if isinstance(adapter, HasRoutes):
                 server.mount(adapter.routes(), verified=True)
         return server
-
-    async def _load_engine(self) -> InferenceService:
-        settings = self._settings
-        model = await load_model(settings, self._metrics, self.banner.model_note)
-        self.banner.model(
-            model.name,
-            window=model.window,
-            running=settings.running,
-            device=describe_device(settings),
-        )
-        self.banner.file(model.path, model.facts.num_bytes)
-        return InferenceService(
-            model,
-            self._metrics,
-            max_running=settings.running,
-            max_waiting=settings.queue,
-            parking=ParkingOptions(
-                settings.parked_memory, settings.parked_disk, settings.data_dir / "parked"
-            ),
-        )
 
     def _make_service(
         self, store: SqlThreadStore, book: PersonalityBook, adapters: dict[str, Adapter]
@@ -228,6 +212,9 @@ class App:
         task = asyncio.create_task(work, name=name)
         self._stack.push_async_callback(_end, task)
 
+    def _model_names(self) -> tuple[str, ...]:
+        return (self._engine.name if self._engine else name_of_model(self._settings),)
+
     def _readiness(self) -> Readiness:
         engine = self._engine
         is_up = engine is not None and engine.is_healthy
@@ -235,7 +222,7 @@ class App:
         states = [s.state for s in self._supervisors]
         body = {
             "ready": is_up and self._is_open,
-            "model": {"name": models.name_of(self._settings.model), "status": status},
+            "model": {"name": self._model_names()[0], "status": status},
             "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
         }
         return Readiness(bool(body["ready"]), body)
@@ -271,9 +258,8 @@ async def ask_alone(
         sampling=chosen.sampling,
         max_tokens=settings.max_tokens,
     )
-    metrics = Metrics()
-    model = await load_model(settings, metrics)
-    async with InferenceService(model, metrics, max_running=1, max_waiting=1) as engine:
+    alone = settings.model_copy(update={"running": 1, "parked_memory": 0, "parked_disk": 0})
+    async with await open_engine(alone, Metrics()) as engine:
         async for event in await engine.generate(request):
             if isinstance(event, Delta):
                 yield event.text

@@ -83,6 +83,12 @@ class Metrics:
             ["adapter", "method", "status"],
             registry=r,
         )
+        self.engine_calls = Counter(
+            "parley_engine_calls", "Questions sent to model servers.", ["status"], registry=r
+        )
+        self.engine_retries = Counter(
+            "parley_engine_retries", "Questions sent again before their first token.", registry=r
+        )
         self.loop_lag = Histogram(
             "parley_loop_lag_seconds", "How late the event loop wakes.", buckets=_LAG, registry=r
         )

@@ -261,6 +261,8 @@ class Generation(Protocol):
     """A reply in the making: ``Queued`` as the place changes, ``Delta``, ``Finished`` last.
 
     ``cancel`` takes effect at the next step; the iterator then still ends with ``Finished``.
+    Reading raises ``PromptTooLong``, before any ``Delta``, where only a server far away could
+    tell: the engine has learnt from it, and the same thread may be asked about again.
     Who stops reading must call it. Harmless when finished.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
@@ -9,11 +10,14 @@ from aiohttp import web
 from adapters.http.errors import InvalidBody, to_response
 from bot.ports import Conversations
 
+ModelNames = Callable[[], Sequence[str]]
+"""The models that can be asked, the default first; it may change."""
+
 
 class Models:
-    def __init__(self, conversations: Conversations, model_name: str, created: int) -> None:
+    def __init__(self, conversations: Conversations, names: ModelNames, created: int) -> None:
         self._conversations = conversations
-        self._model_name = model_name
+        self._model_names = names
         self._created = created
 
     async def list(self, request: web.Request) -> web.Response:
@@ -29,8 +33,9 @@ class Models:
 
     def resolve(self, asked: str | None) -> tuple[str, str | None]:
         """The name to answer under, and the personality it means, if any."""
-        if not asked or asked == self._model_name:
-            return self._model_name, None
+        default = self._model_names()[0]
+        if not asked or asked == default:
+            return default, None
         if asked not in self._names():
             raise InvalidBody(
                 f"There is no model {asked!r}; known are {', '.join(self._names())}.",
@@ -42,7 +47,7 @@ class Models:
 
     def _names(self) -> tuple[str, ...]:
         personalities = (p.name for p in self._conversations.personalities())
-        return tuple(dict.fromkeys((self._model_name, *personalities)))
+        return tuple(dict.fromkeys((self._model_names()[0], *personalities)))
 
     def _object(self, name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "parley"}

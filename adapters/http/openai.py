@@ -5,15 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from adapters.http.chat import ChatCompletions
-from adapters.http.models import Models
+from adapters.http.models import ModelNames, Models
 from bot.ports import Clock, Conversations
 
 
 def routes(
-    conversations: Conversations, *, model_name: str, clock: Clock, patience: float = 30.0
+    conversations: Conversations, *, model_names: ModelNames, clock: Clock, patience: float = 30.0
 ) -> list[web.RouteDef]:
     """A client that takes nothing of its stream for ``patience`` seconds is hung up on."""
-    models = Models(conversations, model_name, created=int(clock.now().timestamp()))
+    models = Models(conversations, model_names, created=int(clock.now().timestamp()))
     chat = ChatCompletions(conversations, models, clock, patience)
     return [
         web.post("/v1/chat/completions", chat.create),

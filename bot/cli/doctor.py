@@ -17,6 +17,7 @@ from bot.cli.checks import (
     check_personalities,
     check_port,
 )
+from bot.cli.server_checks import check_servers
 from bot.config import (
     PLATFORMS,
     Settings,
@@ -29,9 +30,8 @@ from bot.config import (
 )
 from bot.errors import SettingsError
 
+OWN_MODEL_CHECKS = (check_model, check_engine)
 MACHINE_CHECKS = (
-    check_model,
-    check_engine,
     check_data,
     check_parked,
     check_database,
@@ -48,8 +48,13 @@ def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
     except SettingsError as error:
         return [Check("settings", "fail", problem) for problem in error.problems]
     checks = check_settings(settings)
+    checks += check_servers(settings) if settings.is_remote else _own_model(settings)
     checks += [check(settings) for check in MACHINE_CHECKS]
     return [*checks, check_keys(settings), *check_platforms(settings)]
+
+
+def _own_model(settings: Settings) -> list[Check]:
+    return [check(settings) for check in OWN_MODEL_CHECKS]
 
 
 def check_settings(settings: Settings) -> list[Check]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
+from bot.errors import ParleyError
 from bot.types import Delta, Finished, GenerationEvent, Queued
 
 
@@ -20,12 +21,13 @@ class GenerationStream:
         self._queued: Queued | None = None
         self._text: list[str] = []
         self._finished: Finished | None = None
+        self._error: ParleyError | None = None
         self._is_read = False
         self._news = asyncio.Event()
 
     @property
     def is_finished(self) -> bool:
-        return self._finished is not None
+        return self._finished is not None or self._error is not None
 
     def put(self, event: GenerationEvent) -> None:
         """Take an event from the engine; nothing may follow ``Finished``."""
@@ -39,6 +41,11 @@ class GenerationStream:
             self._finished = event
         self._news.set()
 
+    def fail(self, error: ParleyError) -> None:
+        """In place of ``Finished``: whoever reads on gets ``error`` raised."""
+        self._error = error
+        self._news.set()
+
     def cancel(self) -> None:
         if not self.is_finished:
             self._on_cancel()
@@ -50,6 +57,9 @@ class GenerationStream:
         while (event := self._next()) is None:
             if self._is_read:
                 raise StopAsyncIteration
+            if self._error:
+                self._is_read = True
+                raise self._error
             self._news.clear()
             await self._news.wait()
         return event

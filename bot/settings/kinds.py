@@ -75,6 +75,23 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _model_servers(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Unlike platforms they often stand in a network of one's own, without encryption."""
+    for value in values:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(f"{value!r} is no address such as http://127.0.0.1:8080/v1")
+        if url.username or url.password or url.query or url.fragment:
+            raise ValueError("an address must hold no user name, password, ? or #")
+    return tuple(dict.fromkeys(values))
+
+
+def _header(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        raise ValueError("a key holds no blanks, line ends or letters beyond ASCII")
+    return value
+
+
 def _api_keys(value: object) -> object:
     """``"ci:s3cret, other"`` as ``{"ci": "s3cret", "key-1a2b3c": "other"}``."""
     words = _words(value)
@@ -135,6 +152,8 @@ Origins = Annotated[Words, AfterValidator(_origins)]
 StopReactions = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_reactions)]
 Size = Annotated[int, BeforeValidator(_size)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+ModelServers = Annotated[Words, AfterValidator(_model_servers)]
+HeaderKey = Annotated[SecretStr, AfterValidator(_header)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Folder = Annotated[Path, AfterValidator(_anchored)]
 AnyCase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)

@@ -13,6 +13,14 @@ from bot.settings.tables import Settings
 
 TOKENS = {"slack": "SLACK_BOT_TOKEN", "discord": "DISCORD_TOKEN", "teams": "TEAMS_APP_ID"}
 
+LOCAL_ENGINE = frozenset(
+    {
+        *("model", "model_dir", "kv_tokens", "cpu_threads", "gpu_layers"),
+        *("parked_memory", "parked_disk"),
+    }
+)
+"""Settings of the model that Parley runs itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -110,11 +118,6 @@ def _missing_platforms(settings: Settings) -> list[str]:
 def not_in_this_version(settings: Settings) -> list[str]:
     """One sentence for each setting that asks for something Parley cannot do: start is refused."""
     problems = _missing_platforms(settings)
-    if settings.engine_url or settings.engine_key or settings.engine_model:
-        problems.append(
-            "A remote engine is not in this version of Parley; unset PARLEY_ENGINE_URL, "
-            "PARLEY_ENGINE_KEY and PARLEY_ENGINE_MODEL."
-        )
     if settings.model.startswith("hf:"):
         problems.append(
             "Fetching models from Hugging Face is not in this version of Parley; download the "
@@ -144,6 +147,18 @@ def without_effect(settings: Settings) -> list[str]:
             "SLACK_APP_TOKEN has no effect: Socket Mode is not in this version of Parley, Slack "
             "must deliver to /slack/events."
         )
+    notes += _without_effect_on_the_engine(settings)
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes
+
+
+def _without_effect_on_the_engine(settings: Settings) -> list[str]:
+    """What is for servers without servers, and for a model of Parley's own beside them."""
+    given = settings.model_fields_set
+    names = given & (LOCAL_ENGINE if settings.is_remote else {"engine_key", "engine_model"})
+    if not names:
+        return []
+    why = "servers run the model" if settings.is_remote else "PARLEY_ENGINE_URL is not set"
+    shown = ", ".join(f"PARLEY_{name.upper()}" for name in sorted(names))
+    return [f"{shown} {'has' if len(names) == 1 else 'have'} no effect: {why}."]

@@ -16,7 +16,9 @@ from bot.settings.kinds import (
     BotToken,
     Endpoint,
     Folder,
+    HeaderKey,
     ModelName,
+    ModelServers,
     NamedKeys,
     Origins,
     Passwords,
@@ -157,11 +159,14 @@ class Settings(Table):
         json_schema_extra={"shown": "4G"},
         description="Disk space for it, in the data folder; after a restart, too.",
     )
-    engine_url: Endpoint | None = Field(
-        default=None, description="OpenAI-compatible server that runs the model instead of Parley."
+    engine_url: ModelServers = Field(
+        default=(),
+        description="OpenAI-compatible servers that run the model instead of Parley.",
     )
-    engine_key: SecretStr | None = Field(default=None, description="Key for that server.")
-    engine_model: str | None = Field(default=None, description="The model's name on that server.")
+    engine_key: HeaderKey | None = Field(default=None, description="Key for those servers.")
+    engine_model: str | None = Field(
+        default=None, min_length=1, description="The model's name there; the first if not set."
+    )
     data_dir: Folder = Field(
         default=Path("data"), description="Folder for the database and the lock."
     )
@@ -246,6 +251,11 @@ class Settings(Table):
     def platforms(self) -> tuple[str, ...]:
         """The chat platforms to start: those named, or those whose token is set."""
         return self.adapters or tuple(name for name in PLATFORMS if self.has_token(name))
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether servers run the model, and not Parley itself."""
+        return bool(self.engine_url)
 
     @property
     def model_source(self) -> str:

@@ -38,6 +38,7 @@ from bot.types import (
 logger = logging.getLogger(__name__)
 
 THINKING = "Thinking…"
+_MAX_FITTINGS = 4
 
 
 class TurnRunner:
@@ -97,12 +98,24 @@ class TurnRunner:
         try:
             await self._begin(live)
             editor.wait(THINKING)
-            generation = await self._submit(live, waiting)
+            return await self._generate(live, editor, waiting)
         except PromptTooLong as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
-        return await self._read(live, generation, editor, waiting) if generation else STOPPED
+
+    async def _generate(self, live: LiveTurn, editor: ReplyEditor, waiting: Waiting) -> Ending:
+        """An engine far away may say only now that the prompt is too long: then with less."""
+        for fittings_left in reversed(range(_MAX_FITTINGS)):
+            generation = await self._submit(live, waiting)
+            if generation is None:
+                break
+            try:
+                return await self._read(live, generation, editor, waiting)
+            except PromptTooLong:
+                if not fittings_left:
+                    raise
+        return STOPPED
 
     async def _begin(self, live: LiveTurn) -> None:
         if live.is_anew:

@@ -59,7 +59,9 @@ async def running(
     """A Parley that owns the data of ``folder``, with a scripted model."""
     (folder / "data").mkdir()
     server = Server(ServerSettings(port=0, api_keys=keys), Metrics(), lambda: Readiness(True, {}))
-    server.mount(openai.routes(conversations, model_name="smollm2", clock=SystemClock()))
+    server.mount(
+        openai.routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock())
+    )
     async with DataLock(folder / "data") as lock, server:
         await asyncio.to_thread(lock.announce, server.url)
         yield
@@ -87,9 +89,9 @@ async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> N
 
 
 async def test_a_setting_for_something_not_there_yet_refuses_to_start(tmp_path: Path) -> None:
-    result = await parley(tmp_path, "run", PARLEY_ENGINE_URL="http://127.0.0.1:1/v1")
+    result = await parley(tmp_path, "run", PARLEY_MODEL="hf:a/b:*q4*")
     assert result.code == 2
-    assert result.err.startswith("A remote engine is not in this version of Parley")
+    assert result.err.startswith("Fetching models from Hugging Face is not in this version")
 
 
 async def test_ask_prints_what_the_running_parley_answers(tmp_path: Path) -> None:

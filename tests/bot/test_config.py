@@ -244,6 +244,41 @@ def test_a_test_server_on_this_machine_needs_no_encryption(tmp_path: Path) -> No
     assert settings.discord.gateway_url == "ws://127.0.0.1:9100/"
 
 
+def test_several_model_servers_may_stand_in_a_network_of_ones_own(tmp_path: Path) -> None:
+    given = {"PARLEY_ENGINE_URL": "http://gpu1:8080, https://gpu2/v1", "PARLEY_ENGINE_KEY": "sk-1"}
+    settings = load_settings(given, tmp_path)
+    assert settings.engine_url == ("http://gpu1:8080", "https://gpu2/v1")
+    assert settings.is_remote
+    assert not load_settings({}, tmp_path).is_remote
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("PARLEY_ENGINE_URL", "gpu1:8080", "is no address such as http://127.0.0.1:8080/v1"),
+        ("PARLEY_ENGINE_URL", "http://me:hunter2@gpu1", "must hold no user name"),
+        ("PARLEY_ENGINE_URL", "http://gpu1/?api=1", "must hold no user name, password, ? or #"),
+        ("PARLEY_ENGINE_KEY", "two words", "a key holds no blanks"),
+    ],
+)
+def test_a_model_server_that_cannot_be_asked_is_a_mistake(
+    tmp_path: Path, name: str, value: str, advice: str
+) -> None:
+    (problem,) = problems({name: value}, tmp_path)
+    assert advice in problem
+    assert "two words" not in problem
+
+
+def test_what_a_setting_of_the_engine_is_without_effect_for_is_said(tmp_path: Path) -> None:
+    alone = load_settings({"PARLEY_ENGINE_KEY": "k"}, tmp_path)
+    assert "PARLEY_ENGINE_KEY has no effect: PARLEY_ENGINE_URL is not set." in without_effect(alone)
+    both = {"PARLEY_ENGINE_URL": "http://gpu1", "PARLEY_MODEL": "a.gguf", "PARLEY_GPU_LAYERS": "0"}
+    assert (
+        "PARLEY_GPU_LAYERS, PARLEY_MODEL have no effect: servers run the model."
+        in without_effect(load_settings(both, tmp_path))
+    )
+
+
 def test_an_access_rule_that_cannot_match_is_a_mistake(tmp_path: Path) -> None:
     (problem,) = problems({"PARLEY_DENY": "U01"}, tmp_path)
     assert problem.startswith("PARLEY_DENY: 'U01' is no rule;")
@@ -279,7 +314,6 @@ def test_a_model_is_looked_for_in_this_folder_and_then_among_the_models(tmp_path
 @pytest.mark.parametrize(
     ("environ", "beginning"),
     [
-        ({"PARLEY_ENGINE_URL": "http://127.0.0.1:8000"}, "A remote engine is not in this version"),
         ({"PARLEY_MODEL": "hf:a/b:*q4*"}, "Fetching models from Hugging Face is not in this"),
         ({"PARLEY_DATABASE_URL": "postgresql://db/p"}, "PARLEY_DATABASE_URL must begin with"),
         ({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}, "SLACK_APP_TOKEN asks for"),

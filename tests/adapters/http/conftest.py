@@ -31,7 +31,7 @@ async def serve(clock: FakeClock) -> AsyncIterator[Serve]:
         async def start(conversations: Conversations) -> Server:
             settings = ServerSettings(port=0, drain_seconds=0.2)
             server = Server(settings, Metrics(), lambda: Readiness(True, {}))
-            server.mount(routes(conversations, model_name=MODEL, clock=clock))
+            server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock))
             return await stack.enter_async_context(server)
 
         yield start

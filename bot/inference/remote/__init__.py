@@ -1,0 +1,1 @@
+"""The model on other machines: any server that speaks OpenAI's chat API."""

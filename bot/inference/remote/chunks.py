@@ -1,0 +1,106 @@
+"""What is asked of a server, and the pieces in which it answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bot.inference.remote.faults import ErrorBody, Fault, refusal
+from bot.types import FinishReason, GenerationRequest, Sampling, Usage
+
+DONE = b"[DONE]"
+_SERVER_ERROR = 500
+
+
+class _Delta(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Cached(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+    prompt_tokens_details: _Cached | None = None
+
+
+class _Event(BaseModel):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of the reply; most carry text only."""
+
+    text: str = ""
+    reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+def read_chunk(data: bytes) -> Chunk:
+    """Raises ``Fault`` or ``ContextExceeded``: an error may come in the middle of a stream."""
+    try:
+        event = _Event.model_validate_json(data)
+    except ValidationError:
+        raise Fault("malformed") from None
+    if event.error:
+        raise refusal(_SERVER_ERROR, ErrorBody.of(event.error))
+    usage = _usage(event.usage) if event.usage else None
+    if not event.choices:
+        return Chunk(usage=usage)
+    choice = event.choices[0]
+    text = (choice.delta.content if choice.delta else None) or ""
+    return Chunk(text, _reason(choice.finish_reason), usage)
+
+
+def _reason(name: str | None) -> FinishReason | None:
+    if not name:
+        return None
+    return FinishReason.LENGTH if name == "length" else FinishReason.STOP
+
+
+def _usage(usage: _Usage) -> Usage:
+    details = usage.prompt_tokens_details
+    cached = min((details and details.cached_tokens) or 0, usage.prompt_tokens)
+    return Usage(usage.prompt_tokens, max(0, cached), usage.completion_tokens)
+
+
+def body_of(
+    request: GenerationRequest, model: str, own_samplers: Mapping[str, str]
+) -> dict[str, Any]:
+    """``own_samplers``: field of ``Sampling`` -> what this server calls it beyond OpenAI's API."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": request.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        **{name: getattr(sampling, field) for field, name in own_samplers.items()},
+        **_unless_neutral(sampling),
+    }
+    return body | ({"stop": list(request.stop)} if request.stop else {})
+
+
+def _unless_neutral(sampling: Sampling) -> dict[str, Any]:
+    """Some servers refuse a key, whatever its value, so what changes nothing is not sent."""
+    optional = {
+        "seed": sampling.seed,
+        "frequency_penalty": sampling.frequency_penalty or None,
+        "presence_penalty": sampling.presence_penalty or None,
+    }
+    return {name: value for name, value in optional.items() if value is not None}

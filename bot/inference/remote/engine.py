@@ -1,0 +1,222 @@
+"""The text generator over servers that run the model: our queue and fairness, their tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.remote.chunks import body_of
+from bot.inference.remote.counting import TokenCounter
+from bot.inference.remote.dialects import PLAIN
+from bot.inference.remote.faults import ContextExceeded, Fault
+from bot.inference.remote.line import FairLine
+from bot.inference.remote.patience import Patience
+from bot.inference.remote.reply import Reply
+from bot.inference.remote.sender import Sender
+from bot.inference.remote.server import Server
+from bot.inference.remote.servers import Servers
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest, Queued
+
+logger = logging.getLogger(__name__)
+
+ASSUMED_WINDOW = 4_096
+"""Tokens of a thread while no server says, and nobody has set, how many there are."""
+
+_MAX_DEFAULT_WINDOW = 8_192
+_SMOOTHING = 0.2
+_NOT_RUNNING = "The model is not running. Please ask again in a minute."
+_UNEXPECTED = "The answer failed inside Parley. Please ask again."
+
+
+class RemoteEngine:
+    """``bot.ports.TextGenerator``. Enter it before use; leaving it ends every reply.
+
+    ``window``: what a person set, 0 for what the servers say.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        metrics: Metrics,
+        *,
+        key: str = "",
+        model: str | None = None,
+        window: int = 0,
+        max_running: int = 16,
+        max_waiting: int = 256,
+        patience: Patience | None = None,
+    ) -> None:
+        patience = patience or Patience()
+        self.servers = Servers(urls, key=key, model=model, patience=patience)
+        self._sender = Sender(self.servers, self._body, metrics, patience)
+        self._counter = TokenCounter(self.servers.num_tokens)
+        self._asked_window = window
+        self._learned_window: int | None = None
+        self._max_running = max_running
+        self._max_waiting = max_waiting
+        self._metrics = metrics
+        self._line: FairLine[Reply] = FairLine()
+        self._tasks: dict[asyncio.Task[None], Reply] = {}
+        self._mean_seconds = 2.0
+        self._is_open = False
+
+    @property
+    def name(self) -> str:
+        return self.servers.model
+
+    @property
+    def window(self) -> int:
+        known = self.known_window
+        if self._asked_window:
+            return min(self._asked_window, known or self._asked_window)
+        return min(known or ASSUMED_WINDOW, _MAX_DEFAULT_WINDOW)
+
+    @property
+    def known_window(self) -> int | None:
+        """What the servers said, when asked or when they refused a prompt."""
+        return min((n for n in (self.servers.window, self._learned_window) if n), default=None)
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.servers.num_up > 0
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._line)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._tasks)
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        return await self._counter.count(messages)
+
+    async def generate(self, request: GenerationRequest) -> GenerationStream:
+        """Queue a request. Reading may still raise ``PromptTooLong``, before the first token."""
+        if not self._is_open:
+            raise EngineFailed(_NOT_RUNNING)
+        self._check_room()
+        num_tokens = await self.count(request.messages)
+        if num_tokens >= self.window:
+            raise PromptTooLong(num_tokens, self.window - 1)
+        self._check_room()
+        reply: Reply
+        stream = GenerationStream(lambda: self._cancel(reply))
+        reply = Reply(request, stream, time.monotonic(), num_tokens)
+        self._line.add(request.person, reply)
+        self._admit()
+        return stream
+
+    async def forget(self, thread: str, scope: str) -> None:
+        """Nothing is kept here, and what a server remembers by itself is its own affair."""
+
+    def _check_room(self) -> None:
+        if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
+            raise QueueFull(self._estimate(self.num_waiting))
+
+    def _admit(self) -> None:
+        while len(self._line) and self.num_running < self._max_running and self._is_open:
+            reply = self._line.pop()
+            task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
+            self._tasks[task] = reply
+            task.add_done_callback(self._end)
+        self._tell_places()
+        self._metrics.queue_length.set(self.num_waiting)
+        self._metrics.running_sequences.set(self.num_running)
+
+    async def _answer(self, reply: Reply) -> None:
+        try:
+            await self._sender.send(reply)
+            self._conclude(reply, Finished(reply.reason or FinishReason.STOP, reply.usage))
+        except Fault as fault:
+            self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, str(fault)))
+        except ContextExceeded as exceeded:
+            await self._learn(reply, exceeded)
+            num_tokens = max(exceeded.num_tokens or reply.num_tokens, self.window)
+            reply.stream.fail(PromptTooLong(num_tokens, self.window - 1))
+        await self._compare(reply)
+
+    async def _learn(self, reply: Reply, exceeded: ContextExceeded) -> None:
+        """What fits now is less each time, so whoever asks again comes to an end."""
+        known = self.known_window
+        if exceeded.window and (known is None or exceeded.window < known):
+            self._learned_window = exceeded.window
+            logger.warning("the model's window is %s tokens, as its server says", exceeded.window)
+        else:
+            await self._counter.learn(reply.request.messages, exceeded.num_tokens)
+
+    async def _compare(self, reply: Reply) -> None:
+        """The server's count of the prompt tells whether ours was on the safe side."""
+        if reply.told and reply.told.prompt_tokens > reply.num_tokens:
+            await self._counter.learn(reply.request.messages, reply.told.prompt_tokens)
+
+    def _conclude(self, reply: Reply, finished: Finished) -> None:
+        if reply.stream.is_finished:
+            return
+        reply.stream.put(finished)
+        usage = finished.usage
+        self._metrics.completion_tokens.inc(usage.completion_tokens)
+        self._metrics.prompt_tokens.labels("shared").inc(usage.cached_tokens)
+        evaluated = usage.prompt_tokens - usage.cached_tokens
+        self._metrics.prompt_tokens.labels("evaluated").inc(evaluated)
+        if finished.reason is not FinishReason.CANCELLED:
+            seconds = time.monotonic() - reply.accepted_at
+            self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        reply = self._tasks.pop(task)
+        self._line.leave(reply.request.person, reply)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a reply failed", exc_info=error)
+        self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, _UNEXPECTED))
+        self._admit()
+
+    def _cancel(self, reply: Reply) -> None:
+        self._metrics.cancelled.inc()
+        self._conclude(reply, Finished(FinishReason.CANCELLED, reply.usage))
+        task = next((task for task, each in self._tasks.items() if each is reply), None)
+        if task:
+            task.cancel()  # hangs up; the place is free once the connection is closed
+        else:
+            self._line.leave(reply.request.person, reply)
+            self._admit()
+
+    def _tell_places(self) -> None:
+        for place, reply in enumerate(self._line, 1):
+            if reply.queued is None or reply.queued.place != place:
+                reply.queued = Queued(place, self._estimate(place))
+                reply.stream.put(reply.queued)
+
+    def _estimate(self, place: int) -> float:
+        """Seconds until the request at ``place`` is sent, as replies have been taking."""
+        return self._mean_seconds * place / self._max_running
+
+    def _body(self, request: GenerationRequest, server: Server) -> dict[str, Any]:
+        return body_of(request, self.name, (server.dialect or PLAIN).samplers)
+
+    async def __aenter__(self) -> Self:
+        await self.servers.__aenter__()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        for reply in (*self._tasks.values(), *self._line):
+            self._conclude(reply, Finished(FinishReason.CANCELLED, reply.usage))
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.servers.__aexit__(kind, error, traceback)

@@ -1,0 +1,49 @@
+"""One question on its way to a server and back, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.inference.remote.chunks import Chunk
+from bot.inference.stream import GenerationStream
+from bot.types import Delta, FinishReason, GenerationRequest, Queued, Usage
+
+_MAX_CHARACTERS_PER_TOKEN = 64
+"""A server that sends more than its tokens can hold does not heed the limit of the reply."""
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """``accepted_at`` in monotonic seconds; ``num_tokens``: of the prompt, as we count."""
+
+    request: GenerationRequest
+    stream: GenerationStream
+    accepted_at: float
+    num_tokens: int
+    num_chunks: int = 0
+    num_characters: int = 0
+    has_asked_why: bool = False
+    reason: FinishReason | None = None
+    told: Usage | None = None
+    queued: Queued | None = field(default=None)
+
+    @property
+    def has_begun(self) -> bool:
+        return self.num_chunks > 0
+
+    @property
+    def usage(self) -> Usage:
+        """What the server told, or what we can count: a piece is mostly one token."""
+        return self.told or Usage(self.num_tokens, 0, self.num_chunks)
+
+    def take(self, chunk: Chunk) -> None:
+        self.reason = chunk.reason or self.reason
+        self.told = chunk.usage or self.told
+        if chunk.text:
+            self.num_chunks += 1
+            self.num_characters += len(chunk.text)
+            self.stream.put(Delta(chunk.text))
+
+    @property
+    def is_flooding(self) -> bool:
+        return self.num_characters > self.request.max_tokens * _MAX_CHARACTERS_PER_TOKEN

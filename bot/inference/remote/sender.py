@@ -1,0 +1,94 @@
+"""Where a question is sent, and what is done when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from bot.inference.remote.chunks import Chunk
+from bot.inference.remote.faults import ContextExceeded, Fault
+from bot.inference.remote.patience import Patience
+from bot.inference.remote.reply import Reply
+from bot.inference.remote.server import Server
+from bot.inference.remote.servers import Servers
+from bot.metrics import Metrics
+from bot.types import FinishReason, GenerationRequest
+
+
+class Sender:
+    """The least loaded server first; another one, or the same again, before the first token."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        body_of: Callable[[GenerationRequest, Server], dict[str, Any]],
+        metrics: Metrics,
+        patience: Patience,
+    ) -> None:
+        self._servers = servers
+        self._body_of = body_of
+        self._metrics = metrics
+        self._patience = patience
+
+    async def send(self, reply: Reply) -> None:
+        """Raises ``Fault``, or ``ContextExceeded`` before the first token."""
+        avoided: set[Server] = set()
+        for attempts_left in reversed(range(self._patience.max_attempts)):
+            server = self._servers.least_loaded(avoided)
+            await asyncio.sleep(max(0.0, server.rests_until - time.monotonic()))
+            try:
+                await self._receive(reply, server)
+                return
+            except Fault as fault:
+                self._note(server, fault)
+                if fault.retry == "elsewhere":
+                    avoided.add(server)
+                is_hopeless = fault.retry == "never" or len(avoided) == len(self._servers)
+                if reply.has_begun or is_hopeless or not attempts_left:
+                    raise
+                self._metrics.engine_retries.inc()
+
+    async def _receive(self, reply: Reply, server: Server) -> None:
+        body = self._body_of(reply.request, server)
+        with server.busy():
+            try:
+                await self._read(reply, server, body)
+            except ContextExceeded:
+                self._count("context")
+                raise
+            except asyncio.CancelledError:
+                self._count("cancelled")
+                raise
+        self._count("ok")
+        server.note_success()
+
+    async def _read(self, reply: Reply, server: Server, body: dict[str, Any]) -> None:
+        try:
+            async with aclosing(server.stream(body)) as chunks:
+                async for chunk in chunks:
+                    self._take(reply, chunk)
+                    if reply.is_flooding:
+                        reply.reason = FinishReason.LENGTH
+                        return
+            if reply.reason is None:
+                raise Fault("broken")
+        except Fault as fault:
+            if reply.has_begun or reply.has_asked_why or fault.kind != "broken":
+                raise
+            reply.has_asked_why = True
+            raise await server.why(body) or fault from None
+
+    def _take(self, reply: Reply, chunk: Chunk) -> None:
+        if chunk.text and not reply.has_begun:
+            self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
+        reply.take(chunk)
+
+    def _note(self, server: Server, fault: Fault) -> None:
+        self._count(fault.kind)
+        server.note_fault(fault, time.monotonic())
+
+    def _count(self, status: str) -> None:
+        self._metrics.engine_calls.labels(status).inc()

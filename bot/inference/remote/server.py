@@ -1,0 +1,246 @@
+"""One server: what it says of itself, and a reply from it, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from bot.inference.remote.chunks import DONE, Chunk, read_chunk
+from bot.inference.remote.dialects import (
+    DIALECTS,
+    PLAIN,
+    Dialect,
+    Tokenizer,
+    window_of_props,
+    windows_of,
+)
+from bot.inference.remote.faults import ErrorBody, Fault, mapped, refusal
+from bot.inference.remote.patience import Patience
+from bot.inference.remote.sse import EventParser
+
+logger = logging.getLogger(__name__)
+
+_MAX_ERROR_BYTES = 16 * 1024
+_MAX_ANSWER_BYTES = 4 << 20
+_NOT_THERE = (404, 405, 501)
+
+
+def with_path(url: str) -> str:
+    """OpenAI's API is under ``/v1`` where the address names no path of its own."""
+    parsed = URL(url)
+    return str(parsed.with_path("/v1")) if parsed.path in ("", "/") else url.rstrip("/")
+
+
+class Server:
+    """``num_running`` replies come from it now; ``problem`` is empty while it is well.
+
+    ``is_wrong``: it answers, and only an admin can help.
+    ``windows``: the models that it has, and the tokens of one thread if it says so.
+    """
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, patience: Patience) -> None:
+        self.url = with_path(url)
+        self.num_running = 0
+        self.problem = "not asked yet"
+        self.is_wrong = False
+        self.windows: Mapping[str, int | None] = {}
+        self.dialect: Dialect | None = None
+        self.rests_until = 0.0
+        self._num_faults = 0
+        self._session = session
+        self._patience = patience
+
+    @property
+    def is_up(self) -> bool:
+        return not self.problem
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        self.num_running += 1
+        try:
+            yield
+        finally:
+            self.num_running -= 1
+
+    def note_success(self) -> None:
+        self._num_faults, self.rests_until, self.problem = 0, 0.0, ""
+
+    def note_fault(self, fault: Fault, now: float) -> None:
+        """It is left alone for a while, so that it does not win by failing fast."""
+        rest = min(self._patience.max_rest, self._patience.rest * 2**self._num_faults)
+        wanted = min(fault.retry_after, self._patience.max_retry_after)
+        self.rests_until = now + max(rest, wanted)
+        self._num_faults += 1
+        if fault.kind == "unreachable":
+            self.problem = str(fault)
+
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Raises ``Fault`` or ``ContextExceeded``; closing it hangs up, which stops the reply."""
+        with mapped():
+            async with asyncio.timeout(self._patience.first_token):
+                response = await self._post(body)
+            try:
+                await self._check(response)
+                async for chunk in self._chunks(response):
+                    yield chunk
+            finally:
+                response.close()
+
+    async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """Once more where the connection was kept from an earlier call, and is closed by now."""
+        url = self.url + "/chat/completions"
+        try:
+            return await self._session.post(url, json=body, allow_redirects=False)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            return await self._session.post(url, json=body, allow_redirects=False)
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != 200:
+            raise await self._refusal(response)
+        if response.content_type != "text/event-stream":
+            raise Fault("malformed")
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> Exception:
+        async with asyncio.timeout(self._patience.probe):
+            raw = await _at_most(response, _MAX_ERROR_BYTES)
+        error = ErrorBody.read(raw)
+        logger.warning("%s answered with status %s", self.url, response.status)
+        logger.debug("%s said: %s", self.url, error.message)
+        return refusal(response.status, error, response.headers.get("Retry-After", ""))
+
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
+        """A line that is only kept open is silent, too."""
+        events, limit, is_complete = _events(response), self._patience.first_token, False
+        while (data := await self._next(events, limit, is_complete)) not in (None, DONE):
+            chunk = read_chunk(data)
+            if chunk.reason:
+                limit, is_complete = self._patience.tail, True
+            elif chunk.text:
+                limit = self._patience.silence
+            yield chunk
+
+    async def _next(
+        self, events: AsyncIterator[bytes], limit: float, is_complete: bool
+    ) -> bytes | None:
+        """None at the end; who has said everything and does not end is no fault."""
+        try:
+            async with asyncio.timeout(limit):
+                return await anext(events, None)
+        except TimeoutError:
+            if is_complete:
+                return None
+            raise
+
+    async def why(self, body: Mapping[str, Any]) -> Exception | None:
+        """Ask again for one token, not streamed: some servers give reasons only then."""
+        asked = {**body, "stream": False, "max_tokens": 1}
+        asked.pop("stream_options", None)
+        with mapped():
+            async with (
+                asyncio.timeout(self._patience.first_token),
+                await self._post(asked) as response,
+            ):
+                return None if response.status == 200 else await self._refusal(response)
+
+    async def probe(self, model: str | None) -> None:
+        """Look at its models and, once, at what it can do; sets ``problem``, raises nothing."""
+        try:
+            self.windows = await self._models()
+            if self.dialect is None:
+                self.dialect = await self._find_dialect(model or next(iter(self.windows), ""))
+        except Fault as fault:
+            self.problem, self.is_wrong = str(fault), fault.kind == "refused"
+            return
+        self.problem = self._missing(model)
+        self.is_wrong = bool(self.problem)
+        if self.is_up and self._num_faults:
+            self.note_success()
+
+    async def _models(self) -> dict[str, int | None]:
+        windows = windows_of(await self._ask("GET", self.url + "/models"))
+        if list(windows.values()) == [None]:
+            props = await self._ask("GET", self._beside("/props"), is_optional=True)
+            return dict.fromkeys(windows, window_of_props(props))
+        return windows
+
+    def _missing(self, model: str | None) -> str:
+        if model is None and not self.windows:
+            return "it does not say which models it has; set PARLEY_ENGINE_MODEL"
+        if model and self.windows and model not in self.windows:
+            known = ", ".join(self.windows)
+            return f"it has no model {model!r}, but {known}; set PARLEY_ENGINE_MODEL to one of them"
+        return ""
+
+    async def _find_dialect(self, model: str) -> Dialect:
+        for dialect in DIALECTS:
+            if dialect.tokenizer and await self._tokens(dialect.tokenizer, model, "a") is not None:
+                return dialect
+        return PLAIN
+
+    async def num_tokens(self, model: str, text: str) -> int | None:
+        """None where it cannot count, or not now."""
+        if self.dialect is None or self.dialect.tokenizer is None:
+            return None
+        try:
+            return await self._tokens(self.dialect.tokenizer, model, text)
+        except Fault:
+            return None
+
+    async def _tokens(self, tokenizer: Tokenizer, model: str, text: str) -> int | None:
+        url, body = self._beside(tokenizer.path), tokenizer.ask(model, text)
+        return tokenizer.num_tokens(await self._ask("POST", url, body, is_optional=True))
+
+    def _beside(self, path: str) -> str:
+        return self.url.removesuffix("/v1") + path
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        is_optional: bool = False,
+    ) -> object:
+        """A small question; None where the server has no answer to it."""
+        with mapped():
+            async with (
+                asyncio.timeout(self._patience.probe),
+                self._session.request(method, url, json=body, allow_redirects=False) as response,
+            ):
+                if response.status == 200:
+                    return _json(await _at_most(response, _MAX_ANSWER_BYTES))
+                if is_optional or response.status in _NOT_THERE:
+                    return None
+                raise refusal(response.status, ErrorBody(""))
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    parser = EventParser()
+    async for received in response.content.iter_any():
+        for data in parser.feed(received):
+            yield data
+
+
+async def _at_most(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    received = b""
+    async for data in response.content.iter_any():
+        received += data
+        if len(received) > max_bytes:
+            break
+    return received[:max_bytes]
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None

@@ -1,0 +1,273 @@
+"""The engine over model servers: what people are told, and whom it is fair to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull
+from bot.metrics import Metrics
+from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
+from tests.bot.inference.remote.asking import answer, count, engine_over, question, read, until
+from tests.fakes.model_server import MODEL, FakeModelServer, says, status, waits_for
+
+
+async def test_a_reply_grows_and_its_tokens_are_those_that_the_server_counts(
+    server: FakeModelServer,
+) -> None:
+    metrics = Metrics()
+    server.script.append(says("Hel", "lo", usage=(12, 5)))
+    async with engine_over(server, metrics=metrics) as engine:
+        text, finished = await answer(engine, question())
+    assert (text, finished.reason) == ("Hello", FinishReason.STOP)
+    assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (12, 5)
+    assert count(metrics, "engine_calls_total", status="ok") == 1
+    assert count(metrics, "completion_tokens_total") == 5
+    assert count(metrics, "prompt_tokens_total", source="evaluated") == 12
+    assert count(metrics, "first_token_seconds_count") == 1
+
+
+async def test_a_server_that_counts_nothing_is_counted_for(server: FakeModelServer) -> None:
+    server.script.append(says("Hel", "lo"))
+    async with engine_over(server) as engine:
+        _, finished = await answer(engine, question())
+        assert finished.usage.prompt_tokens == await engine.count(question().messages)
+    assert finished.usage.completion_tokens == 2
+
+
+async def test_the_question_is_sent_as_it_is_with_what_the_personality_wants(
+    server: FakeModelServer,
+) -> None:
+    request = GenerationRequest(
+        messages=(ChatMessage("system", "Be kind."), ChatMessage("user", "hi")),
+        person="ada",
+        sampling=Sampling(temperature=0.2, top_p=0.9, presence_penalty=0.5, seed=7, top_k=3),
+        max_tokens=9,
+        stop=("END",),
+    )
+    async with engine_over(server) as engine:
+        await answer(engine, request)
+    (asked,) = server.asked
+    assert asked == {
+        "model": MODEL,
+        "messages": [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "hi"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 9,
+        "temperature": 0.2,
+        "top_p": 0.9,
+        "seed": 7,
+        "presence_penalty": 0.5,
+        "stop": ["END"],
+    }
+
+
+async def test_a_server_with_a_tokenizer_counts_and_takes_its_own_samplers() -> None:
+    async with FakeModelServer(counts=True) as server, engine_over(server) as engine:
+        assert await engine.count((ChatMessage("user", "one two three"),)) == 3 + 8 + 32
+        sampling = Sampling(top_k=3, repeat_penalty=1.3)
+        messages = (ChatMessage("user", "hi"),)
+        await answer(engine, GenerationRequest(messages=messages, person="a", sampling=sampling))
+    (asked,) = server.asked
+    assert (asked["top_k"], asked["repetition_penalty"]) == (3, 1.3)
+    assert server.num_counted > 0
+
+
+async def test_the_reply_that_hits_its_cap_says_so(server: FakeModelServer) -> None:
+    server.script.append(says("Hel", reason="length"))
+    async with engine_over(server) as engine:
+        assert (await answer(engine, question()))[1].reason is FinishReason.LENGTH
+
+
+async def test_a_server_that_heeds_no_cap_is_cut_off(server: FakeModelServer) -> None:
+    server.script.append(says(*["x" * 100] * 200))
+    async with engine_over(server) as engine:
+        text, finished = await answer(engine, question(limit=10))
+    assert finished.reason is FinishReason.LENGTH
+    assert len(text) < 1_000
+
+
+# The window
+
+
+async def test_the_window_is_what_the_server_says_up_to_what_a_person_set() -> None:
+    async with FakeModelServer(window=2_000) as server:
+        async with engine_over(server) as engine:
+            assert engine.window == 2_000
+        async with engine_over(server, window=1_000) as engine:
+            assert engine.window == 1_000
+        async with engine_over(server, window=9_000) as engine:
+            assert engine.window == 2_000
+
+
+async def test_a_question_that_cannot_fit_is_refused_before_it_is_sent() -> None:
+    async with FakeModelServer(window=100) as server, engine_over(server) as engine:
+        with pytest.raises(PromptTooLong, match="99 fit"):
+            await engine.generate(question("word " * 100))
+    assert server.asked == []
+
+
+async def test_a_window_that_only_the_refusal_tells_is_learnt(server: FakeModelServer) -> None:
+    metrics = Metrics()
+    message = "This model's maximum context length is 300 tokens. However, you requested 400 "
+    said = {"error": {"message": message + "tokens (350 in the messages, 50 in the completion)."}}
+    server.script.append(status(400, said))
+    async with engine_over(server, metrics=metrics) as engine:
+        stream = await engine.generate(question("word " * 100))
+        with pytest.raises(PromptTooLong, match="350 tokens, and 299 fit"):
+            await read(stream)
+        assert engine.window == 300
+    assert count(metrics, "engine_calls_total", status="context") == 1
+
+
+async def test_a_refusal_without_numbers_makes_the_same_question_count_more(
+    server: FakeModelServer,
+) -> None:
+    server.otherwise = status(400, {"error": {"message": "The context window is exceeded."}})
+    async with engine_over(server) as engine:
+        before = await engine.count(question().messages)
+        with pytest.raises(PromptTooLong):
+            await answer(engine, question())
+        assert await engine.count(question().messages) > before
+
+
+# Waiting and stopping
+
+
+async def test_no_more_than_the_bound_are_asked_at_once_and_the_rest_know_their_place(
+    server: FakeModelServer,
+) -> None:
+    gate, metrics = asyncio.Event(), Metrics()
+    server.otherwise = waits_for(gate, "x")
+    async with engine_over(server, metrics=metrics, max_running=2) as engine:
+        streams = [await engine.generate(question(person=f"p{n}")) for n in range(4)]
+        queued = [await anext(stream) for stream in streams[2:]]
+        assert [event.place for event in queued if isinstance(event, Queued)] == [1, 2]
+        assert count(metrics, "queue_length") == 2
+        await until(lambda: server.num_running == 2)
+        gate.set()
+        replies = await asyncio.gather(*map(read, streams))
+    assert [text for text, _ in replies] == ["x end"] * 4
+    assert server.most_running == 2
+
+
+async def test_who_asks_much_does_not_keep_others_waiting(server: FakeModelServer) -> None:
+    gate = asyncio.Event()
+    server.script.append(waits_for(gate))
+    async with engine_over(server, max_running=1) as engine:
+        flood = [await engine.generate(question(f"flood {n}")) for n in range(4)]
+        single = await engine.generate(question("mine", person="bob"))
+        gate.set()
+        await asyncio.gather(*map(read, [*flood, single]))
+    asked = [body["messages"][-1]["content"] for body in server.asked]
+    assert asked.index("mine") == 1
+
+
+async def test_the_queue_is_bounded_and_says_when_to_come_back(server: FakeModelServer) -> None:
+    server.otherwise = waits_for(asyncio.Event())
+    async with engine_over(server, max_running=1, max_waiting=1) as engine:
+        for _ in range(2):
+            await engine.generate(question())
+        with pytest.raises(QueueFull) as refusal:
+            await engine.generate(question())
+        assert refusal.value.retry_after > 0
+
+
+async def test_stopping_hangs_up_and_frees_the_place(server: FakeModelServer) -> None:
+    metrics = Metrics()
+    server.script.append(waits_for(asyncio.Event(), "some"))
+    async with engine_over(server, metrics=metrics, max_running=1) as engine:
+        stream = await engine.generate(question())
+        await anext(stream)
+        waiting = await engine.generate(question(person="bob"))
+        stream.cancel()
+        _, finished = await read(stream)
+        assert finished.reason is FinishReason.CANCELLED
+        assert (await read(waiting))[0] == "ok"
+        await until(lambda: server.num_hung_up == 1)
+    assert count(metrics, "cancelled_total") == 1
+    assert count(metrics, "engine_calls_total", status="cancelled") == 1
+
+
+async def test_stopping_in_the_queue_asks_the_server_nothing(server: FakeModelServer) -> None:
+    gate = asyncio.Event()
+    server.script.append(waits_for(gate))
+    async with engine_over(server, max_running=1) as engine:
+        first = await engine.generate(question())
+        waiting = await engine.generate(question(person="bob"))
+        waiting.cancel()
+        assert (await read(waiting))[1].reason is FinishReason.CANCELLED
+        assert engine.num_waiting == 0
+        gate.set()
+        await read(first)
+    assert len(server.asked) == 1
+
+
+async def test_leaving_ends_every_reply(server: FakeModelServer) -> None:
+    server.otherwise = waits_for(asyncio.Event(), "x")
+    async with engine_over(server, max_running=1) as engine:
+        streams = [await engine.generate(question()) for _ in range(2)]
+    assert [(await read(stream))[1].reason for stream in streams] == [FinishReason.CANCELLED] * 2
+    with pytest.raises(EngineFailed):
+        await engine.generate(question())
+
+
+# Several servers, and how they are
+
+
+async def test_the_least_loaded_server_is_asked(
+    server: FakeModelServer, other: FakeModelServer
+) -> None:
+    gate = asyncio.Event()
+    server.otherwise = other.otherwise = waits_for(gate)
+    async with engine_over(server, other) as engine:
+        streams = [await engine.generate(question(person=f"p{n}")) for n in range(6)]
+        await until(lambda: server.num_running + other.num_running == 6)
+        gate.set()
+        await asyncio.gather(*map(read, streams))
+    assert (server.most_running, other.most_running) == (3, 3)
+
+
+async def test_the_smallest_window_of_all_servers_counts() -> None:
+    async with (
+        FakeModelServer(window=900) as small,
+        FakeModelServer(window=2_000) as large,
+        engine_over(small, large) as engine,
+    ):
+        assert engine.window == 900
+
+
+async def test_servers_of_which_one_is_well_are_healthy_and_one_that_comes_back_is_used(
+    server: FakeModelServer, other: FakeModelServer
+) -> None:
+    other.key = "not ours"
+    async with engine_over(server, other) as engine:
+        assert engine.is_healthy
+        assert [each.is_up for each in engine.servers] == [True, False]
+        other.key = None
+        await until(lambda: all(each.is_up for each in engine.servers))
+
+
+async def test_servers_that_all_refuse_are_a_wrong_setting() -> None:
+    async with FakeModelServer(key="theirs") as server:
+        with pytest.raises(ModelError, match="PARLEY_ENGINE_KEY"):
+            await engine_over(server, key="wrong").__aenter__()
+
+
+async def test_a_model_that_no_server_has_is_a_wrong_setting(server: FakeModelServer) -> None:
+    with pytest.raises(ModelError, match=f"no model 'gpt', but {MODEL}; set PARLEY_ENGINE_MODEL"):
+        await engine_over(server, model="gpt").__aenter__()
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+    async with FakeModelServer() as server:
+        pass
+    async with engine_over(server) as engine:
+        assert not engine.is_healthy
+        text, finished = await answer(engine, question())
+    assert text == ""
+    assert finished.detail.startswith("The model's server cannot be reached.")
