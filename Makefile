@@ -11,7 +11,7 @@ READY_TO_TEST := .venv/.ready-to-test
 LOCAL_SLACK := $(if $(filter Linux,$(shell uname -s)),local-slack)
 SOURCES := bot adapters tests deploy
 
-.PHONY: help run test lint format bench try-slack local-slack vocabularies clean
+.PHONY: help run test lint format bench try-slack local-slack model-server vocabularies clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,7 +20,7 @@ help:
 run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
-test: $(READY_TO_TEST) lint $(LOCAL_SLACK) vocabularies
+test: $(READY_TO_TEST) lint $(LOCAL_SLACK) model-server vocabularies
 	$(BIN)/pytest -rs --durations=5
 	@echo "Format, lint, types and tests are all right."
 
@@ -44,6 +44,9 @@ local-slack: $(READY_TO_TEST)
 
 vocabularies: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.vocabularies
+
+model-server: $(READY_TO_TEST)
+	@$(BIN)/python -m tests.benchmarks.peer
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
-from bot.running.engines import Engine, describe_device, name_of_model, open_engine
+from bot.running.engines import Engine, describe_device, name_of_model, open_engine, servers_of
 from bot.running.late import LateConversations
 from bot.running.supervision import Supervisor
 from bot.running.upkeep import measure_lag, prune, reread_personalities
@@ -222,7 +222,7 @@ class App:
         states = [s.state for s in self._supervisors]
         body = {
             "ready": is_up and self._is_open,
-            "model": {"name": self._model_names()[0], "status": status},
+            "model": {"name": self._model_names()[0], "status": status, **servers_of(engine)},
             "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
         }
         return Readiness(bool(body["ready"]), body)

@@ -69,6 +69,13 @@ def name_of_model(settings: Settings) -> str:
     return models.name_of(settings.model)
 
 
+def servers_of(engine: Engine | None) -> dict[str, object]:
+    """For ``/readyz``, which everybody may read: how many, and not where."""
+    if not isinstance(engine, RemoteEngine):
+        return {}
+    return {"servers": {"up": engine.servers.num_up, "all": len(engine.servers)}}
+
+
 def describe_device(settings: Settings) -> str:
     """Where the model runs: elsewhere, or on the GPU if there is one and layers may go there."""
     if settings.is_remote:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sysconfig
 import venv
@@ -15,9 +16,14 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _INSTALL_SECONDS = 300.0
 
 
-def server(folder: Path, *, num_threads: int) -> Server:
+class PeerMissing(Exception):
+    """Why the server cannot run here, in one sentence."""
+
+
+def server(folder: Path, *, num_threads: int, **changed: str) -> Server:
     """Its default settings, but for the CPU threads, which are Parley's, and one more: by
     default it ends a running reply when the next request comes, which would not be compared.
+    ``changed``: further options, such as ``n_ctx``.
     """
     port = free_port()
     options = {
@@ -28,14 +34,30 @@ def server(folder: Path, *, num_threads: int) -> Server:
         "--n_threads_batch": str(num_threads),
         "--interrupt_requests": "false",
         "--verbose": "false",
+        **{f"--{name}": value for name, value in changed.items()},
     }
     words = [word for option in options.items() for word in option]
-    command = (str(_python()), "-m", "llama_cpp.server", *words)
+    command = (str(ensure_python()), "-m", "llama_cpp.server", *words)
     return Server(command, folder, f"http://127.0.0.1:{port}", "/v1/models", {})
 
 
-def _python() -> Path:
-    """A virtual environment with what the server needs, which sees llama-cpp-python in ours."""
+def is_there_or_skip() -> None:
+    """For fixtures: skips on a laptop without a package index, fails where CI is set."""
+    import pytest  # `make bench` needs no pytest
+
+    try:
+        ensure_python()
+    except PeerMissing as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+
+
+def ensure_python() -> Path:
+    """A virtual environment with what the server needs, which sees llama-cpp-python in ours.
+
+    Raises ``PeerMissing``.
+    """
     python, installed = VENV / "bin" / "python", VENV / "installed.txt"
     wanted = REQUIREMENTS.read_text()
     if not installed.exists() or installed.read_text() != wanted:
@@ -49,7 +71,12 @@ def _python() -> Path:
 
 def _install(python: Path) -> None:
     command = [str(python), "-m", "pip", "install", "-qq", "-r", str(REQUIREMENTS)]
-    subprocess.run(command, check=True, timeout=_INSTALL_SECONDS)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+    )
+    if done.returncode:
+        reason = done.stderr.strip()[-300:]
+        raise PeerMissing(f"pip could not install what llama_cpp.server needs: {reason}")
 
 
 def _link(python: Path) -> None:
@@ -59,3 +86,15 @@ def _link(python: Path) -> None:
         [str(python), "-c", code], check=True, capture_output=True, text=True
     ).stdout.strip()
     (Path(theirs) / "parley.pth").write_text(sysconfig.get_path("purelib"))
+
+
+def main() -> None:
+    """``make model-server``: install it now, so that no test has to wait for it."""
+    try:
+        ensure_python()
+    except PeerMissing as reason:
+        raise SystemExit(f"llama_cpp.server: {reason}") from None
+
+
+if __name__ == "__main__":
+    main()

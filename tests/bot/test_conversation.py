@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import EngineFailed, NotPermitted, QueueFull, StorageFull
+from bot.errors import EngineFailed, NotPermitted, PromptTooLong, QueueFull, StorageFull
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Limits, RateRule, TurnState
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.generator import ScriptedGenerator
@@ -131,6 +131,34 @@ async def test_a_question_that_does_not_fit_gets_a_clear_answer(tmp_path: Path) 
         turn = await talk.ended(question)
         assert turn.state is TurnState.FAILED
         assert "shorten" in talk.visible()[0]
+
+
+async def test_a_thread_that_only_the_engine_knows_to_be_too_long_goes_on_with_less(
+    talk: Talk,
+) -> None:
+    for number in range(3):
+        await talk.answered(f"Question {number}?", "word " * 20)
+    question = await talk.ask("And now?")
+    refused = await talk.generation()
+    talk.generator.window = 180
+    refused.refuse(PromptTooLong(200, 179))
+    generation = await talk.generation()
+    assert len(generation.request.messages) < len(refused.request.messages)
+    assert generation.question == refused.question
+    generation.say("Fine.")
+    generation.finish()
+    assert (await talk.ended(question)).state is TurnState.DONE
+    assert talk.visible()[-1] == "Fine."
+
+
+async def test_a_question_that_stays_too_long_for_the_engine_gets_a_clear_answer(
+    talk: Talk,
+) -> None:
+    question = await talk.ask("How are you?")
+    for _ in range(4):
+        (await talk.generation()).refuse(PromptTooLong(200, 110))
+    assert (await talk.ended(question)).state is TurnState.FAILED
+    assert "too long for the model" in talk.visible()[0]
 
 
 @pytest.mark.parametrize(

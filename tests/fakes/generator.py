@@ -54,6 +54,7 @@ class ScriptedGeneration:
         self.finished: Finished | None = None
         self.is_read = False
         self._events: deque[GenerationEvent] = deque()
+        self._refusal: PromptTooLong | None = None
         self._news = asyncio.Event()
 
     @property
@@ -79,6 +80,12 @@ class ScriptedGeneration:
         self._emit(end)
         self.finished = end
 
+    def refuse(self, error: PromptTooLong) -> None:
+        """As an engine far away that learns only now how long the prompt is."""
+        assert not self.text, "a reply that has begun was not too long to begin"
+        self._refusal = error
+        self._news.set()
+
     def cancel(self) -> None:
         if self.finished is None:
             self.is_cancelled = True
@@ -91,6 +98,8 @@ class ScriptedGeneration:
         if self.is_read:
             raise StopAsyncIteration
         while not self._events:
+            if self._refusal:
+                raise self._refusal
             self._news.clear()
             await self._news.wait()
         event = self._events.popleft()

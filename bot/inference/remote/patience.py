@@ -24,4 +24,4 @@ class Patience:
     max_rest: float = 5.0
     max_retry_after: float = 30.0
     watch: float = 5.0
-    max_attempts: int = 4
+    max_attempts: int = 3

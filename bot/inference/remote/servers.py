@@ -84,6 +84,7 @@ class Servers:
         try:
             await self._probe()
             self._refuse_if_all_are_wrong()
+            self._report([""] * len(self))
         except BaseException:
             await self._stack.aclose()
             raise
@@ -107,11 +108,14 @@ class Servers:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._patience.watch)
+            before = [server.problem for server in self]
             await self._probe()
+            self._report(before)
 
     async def _probe(self) -> None:
-        before = [server.problem for server in self]
         await asyncio.gather(*(server.probe(self._model) for server in self))
+
+    def _report(self, before: Sequence[str]) -> None:
         for server, problem in zip(self, before, strict=True):
             if server.problem != problem:
                 level = logging.WARNING if server.problem else logging.INFO
