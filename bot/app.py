@@ -24,7 +24,16 @@ from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
-from bot.running.engines import Engine, describe_device, name_of_model, open_engine, servers_of
+from bot.running.engines import (
+    Engine,
+    describe_device,
+    known_models,
+    make_catalogue,
+    make_engine,
+    name_of_model,
+    names_of,
+    servers_of,
+)
 from bot.running.late import LateConversations
 from bot.running.supervision import Supervisor
 from bot.running.upkeep import measure_lag, prune, reread_personalities
@@ -86,14 +95,19 @@ class App:
         self.banner.opening(__version__, name_of_model(self._settings))
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
+        catalogue = make_catalogue(settings)
         book = await asyncio.to_thread(
-            PersonalityBook.load, settings.personalities, settings.personality
+            PersonalityBook.load,
+            settings.personalities,
+            settings.personality,
+            known_models(settings, catalogue),
         )
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         server = await enter(self._make_server(adapters))
-        self._engine = await enter(await open_engine(settings, self._metrics, self.banner))
+        make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
+        self._engine = await enter(await asyncio.to_thread(make))
         self.banner.model(
             self._engine.name,
             window=self._engine.window,
@@ -213,7 +227,7 @@ class App:
         self._stack.push_async_callback(_end, task)
 
     def _model_names(self) -> tuple[str, ...]:
-        return (self._engine.name if self._engine else name_of_model(self._settings),)
+        return names_of(self._engine, self._settings)
 
     def _readiness(self) -> Readiness:
         engine = self._engine
@@ -247,8 +261,12 @@ async def ask_alone(
     settings: Settings, question: str, personality: str
 ) -> AsyncGenerator[str, None]:
     """Load the model for one question; the reply as it grows. Leaving early ends it."""
+    catalogue = make_catalogue(settings)
     book = await asyncio.to_thread(
-        PersonalityBook.load, settings.personalities, settings.personality
+        PersonalityBook.load,
+        settings.personalities,
+        settings.personality,
+        known_models(settings, catalogue),
     )
     chosen = book.get(personality)
     messages = (ChatMessage("system", chosen.prompt), ChatMessage("user", question))
@@ -257,9 +275,11 @@ async def ask_alone(
         person="local",
         sampling=chosen.sampling,
         max_tokens=settings.max_tokens,
+        model=chosen.model,
     )
     alone = settings.model_copy(update={"running": 1, "parked_memory": 0, "parked_disk": 0})
-    async with await open_engine(alone, Metrics()) as engine:
+    make = partial(make_engine, alone, Metrics(), catalogue, default=chosen.model)
+    async with await asyncio.to_thread(make) as engine:
         async for event in await engine.generate(request):
             if isinstance(event, Delta):
                 yield event.text

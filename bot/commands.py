@@ -121,7 +121,7 @@ class Commands:
         personality = await self._parts.personality_of(place)
         turns = await self._parts.store.turns(place)
         lines = (
-            f"Model: {self._parts.generator.name}",
+            f"Model: {personality.model or self._parts.generator.name}",
             f"Questions: {lanes.num_begun} under way, {lanes.num_waiting} waiting",
             f"Personality of this thread: {personality.name}",
             f"Context: {_count(len(turns), 'turn')} of this thread",

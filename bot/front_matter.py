@@ -6,6 +6,7 @@ Problems carry the line in the file, whose first line is the ``---`` above the f
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Annotated, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import ErrorDetails
 
@@ -46,6 +48,13 @@ def _language(tag: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
         raise ValueError("should be a language tag such as en or pt-BR")
     return tag
+
+
+def _model(name: str, info: ValidationInfo) -> str:
+    models: Collection[str] | None = (info.context or {}).get("models")
+    if models is not None and name not in models:
+        raise ValueError(f"should be one of {', '.join(models)}")
+    return name
 
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -79,16 +88,23 @@ class FrontMatter(_Strict):
     suggested_questions: tuple[_Some, ...] = ()
     sampling: SamplingFields = SamplingFields()
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
+    model: Annotated[_Some, AfterValidator(_model)] | None = None
 
 
-def parse(text: str) -> tuple[FrontMatter | None, list[Problem]]:
-    """The fields and no problem, or every problem; duplicate keys come with the fields."""
+def parse(
+    text: str, models: Collection[str] | None = None
+) -> tuple[FrontMatter | None, list[Problem]]:
+    """The fields and no problem, or every problem; duplicate keys come with the fields.
+
+    ``models``: the names that ``model`` may have; None: any.
+    """
     try:
         source = _Source(text)
     except yaml.YAMLError as error:
         return None, [_explain_yaml(error, text)]
     try:
-        return FrontMatter.model_validate(source.values), source.duplicates
+        fields = FrontMatter.model_validate(source.values, context={"models": models})
+        return fields, source.duplicates
     except ValidationError as error:
         found = [
             Problem(source.line(details["loc"]), _explain(details)) for details in error.errors()

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _FIRST_TOKEN = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 180)
 _STEP = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class GaugeShare:
+    """What one of several adds to a gauge that shows the sum of all."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value = 0.0
+
+    def set(self, value: float) -> None:
+        self._gauge.inc(value - self._value)
+        self._value = value
 
 
 class Metrics:
@@ -16,11 +30,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         r = self.registry
         self.turns = Counter("parley_turns", "Turns that ended.", ["adapter", "state"], registry=r)
-        self.queue_length = Gauge("parley_queue_length", "Generations waiting.", registry=r)
-        self.running_sequences = Gauge(
+        self.queue_length: Gauge | GaugeShare = Gauge(
+            "parley_queue_length", "Generations waiting.", registry=r
+        )
+        self.running_sequences: Gauge | GaugeShare = Gauge(
             "parley_running_sequences", "Sequences decoded at once.", registry=r
         )
-        self.resident_threads = Gauge(
+        self.resident_threads: Gauge | GaugeShare = Gauge(
             "parley_resident_threads", "Threads whose cells are in the KV pool.", registry=r
         )
         self.parked_bytes = Gauge("parley_parked_bytes", "Parked state.", ["tier"], registry=r)
@@ -83,6 +99,11 @@ class Metrics:
             ["adapter", "method", "status"],
             registry=r,
         )
+        self.models_loaded = Gauge("parley_models_loaded", "Models in memory.", registry=r)
+        self.model_loads = Counter("parley_model_loads", "Models loaded.", registry=r)
+        self.model_unloads = Counter(
+            "parley_model_unloads", "Models unloaded to make room for others.", registry=r
+        )
         self.engine_calls = Counter(
             "parley_engine_calls", "Questions sent to model servers.", ["status"], registry=r
         )
@@ -92,6 +113,13 @@ class Metrics:
         self.loop_lag = Histogram(
             "parley_loop_lag_seconds", "How late the event loop wakes.", buckets=_LAG, registry=r
         )
+
+    def share(self) -> Metrics:
+        """The same metrics for one of several models: its gauges add up with the others'."""
+        shared = copy(self)
+        for name in ("queue_length", "running_sequences", "resident_threads"):
+            setattr(shared, name, GaugeShare(getattr(self, name)))
+        return shared
 
     def expose(self) -> bytes:
         """The text format that Prometheus scrapes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from bot import front_matter
@@ -18,6 +18,9 @@ from bot.types import Personality, Sampling
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"
+
+KnownModels = Callable[[], Collection[str]]
+"""The names of the models that there are."""
 
 _Stamps = dict[Path, tuple[int, int, int]]
 """What differs when a file was written, replaced, added or removed."""
@@ -29,16 +32,20 @@ Check = Callable[[tuple[Personality, ...]], Awaitable[None]]
 class PersonalityBook:
     """The personalities of a folder, in the order of their names, which ignore case."""
 
-    def __init__(self, folder: Path, default: str) -> None:
+    def __init__(self, folder: Path, default: str, models: KnownModels | None = None) -> None:
         self._folder = folder
+        self._models = models
         self._default = default.strip().casefold()
         self._stamps = _stamps(folder)
-        self._personalities = _load(folder, self._stamps, self._default)
+        self._personalities = _load(folder, self._stamps, self._default, models)
 
     @classmethod
-    def load(cls, folder: Path, default: str) -> PersonalityBook:
-        """Raises ``PersonalityError``, all problems of the folder at once."""
-        return cls(folder, default)
+    def load(cls, folder: Path, default: str, models: KnownModels | None = None) -> PersonalityBook:
+        """Raises ``PersonalityError``, all problems of the folder at once. Blocks.
+
+        ``models`` may block, too; without it a personality may name any model.
+        """
+        return cls(folder, default, models)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +76,7 @@ class PersonalityBook:
             stamps = await asyncio.to_thread(_stamps, self._folder)
             if stamps == self._stamps:
                 return None
-            read = await asyncio.to_thread(_load, self._folder, stamps, self._default)
+            read = await asyncio.to_thread(_load, self._folder, stamps, self._default, self._models)
             if check:
                 await check(tuple(read.values()))
             self._personalities = read
@@ -97,13 +104,16 @@ def _is_personality(path: Path) -> bool:
     return path.suffix.lower() == ".md" and not path.name.startswith(".") and path.is_file()
 
 
-def _load(folder: Path, paths: Iterable[Path], default: str) -> dict[str, Personality]:
+def _load(
+    folder: Path, paths: Iterable[Path], default: str, models: KnownModels | None
+) -> dict[str, Personality]:
     """Every personality by name, or every problem of the folder."""
     found: list[Personality] = []
     problems: list[str] = []
+    names = models() if models else None
     for path in paths:
         try:
-            found.append(_read(path))
+            found.append(_read(path, names))
         except PersonalityError as error:
             problems.append(str(error))
     problems += _twins(folder, found)
@@ -126,10 +136,10 @@ def _twins(folder: Path, found: list[Personality]) -> Iterator[str]:
             yield f"{path}:1: the title {personality.title!r} is the one of {other}.md, too."
 
 
-def _read(path: Path) -> Personality:
+def _read(path: Path, models: Collection[str] | None) -> Personality:
     """One file, or all that is wrong with it."""
     front, prompt = _split(path, _decode(path))
-    fields, problems = front_matter.parse(front)
+    fields, problems = front_matter.parse(front, models)
     if not _NAME.fullmatch(path.stem) or path.suffix != ".md":
         problems.append(Problem(1, "the name of the file may hold a-z, 0-9 and - before .md only"))
     if not prompt:
@@ -154,6 +164,7 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         suggested_questions=fields.suggested_questions,
         sampling=Sampling(**fields.sampling.model_dump(exclude_unset=True)),
         reasoning=fields.reasoning,
+        model=fields.model,
     )
 
 

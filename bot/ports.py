@@ -302,6 +302,15 @@ class Warming(Protocol):
         ...
 
 
+@runtime_checkable
+class HasModels(Protocol):
+    """A ``TextGenerator`` with several models; by itself it is the default one."""
+
+    async def model(self, name: str) -> TextGenerator:
+        """One of them. Raises ``EngineFailed`` where it is gone or broken."""
+        ...
+
+
 class ThreadStore(Protocol):
     """Threads and turns on disk. Every write is committed when its method returns.
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import PersonalityError, PromptTooLong
-from bot.ports import TextGenerator
+from bot.errors import EngineFailed, PersonalityError, PromptTooLong
+from bot.ports import HasModels, TextGenerator
 from bot.types import ChatMessage, Personality, Turn, TurnState
 
 MIN_REPLY_TOKENS = 64
@@ -105,16 +105,36 @@ async def check_prompts(
     max_tokens: int,
 ) -> None:
     """Raise ``PersonalityError`` for system prompts that leave no room to talk, all at once."""
-    room = generator.window - _least_reply(generator.window, max_tokens) - _LEAST_QUESTION_TOKENS
-    problems = [
-        f"{folder / each.name}.md: the prompt takes {num_tokens:,} of the model's "
-        f"{generator.window:,} tokens, and at most {max(0, room):,} leave room to talk; "
-        "shorten it, or raise PARLEY_CONTEXT."
-        for each in personalities
-        if (num_tokens := await _fixed_tokens(generator, each)) > room
-    ]
+    problems = []
+    for each in personalities:
+        try:
+            own = await _model_of(generator, each)
+        except EngineFailed as error:
+            problems.append(f"{folder / each.name}.md: {error}")
+            continue
+        problems += await _too_long_to_talk(own, each, folder / f"{each.name}.md", max_tokens)
     if problems:
         raise PersonalityError("\n".join(problems))
+
+
+async def _model_of(generator: TextGenerator, personality: Personality) -> TextGenerator:
+    if personality.model is None or not isinstance(generator, HasModels):
+        return generator
+    return await generator.model(personality.model)
+
+
+async def _too_long_to_talk(
+    generator: TextGenerator, personality: Personality, path: Path, max_tokens: int
+) -> list[str]:
+    window = generator.window
+    room = window - _least_reply(window, max_tokens) - _LEAST_QUESTION_TOKENS
+    num_tokens = await _fixed_tokens(generator, personality)
+    if num_tokens <= room:
+        return []
+    return [
+        f"{path}: the prompt takes {num_tokens:,} of the model's {window:,} tokens, and at most "
+        f"{max(0, room):,} leave room to talk; shorten it, or raise PARLEY_CONTEXT."
+    ]
 
 
 def _reply_share(window: int, max_tokens: int) -> int:

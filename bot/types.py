@@ -293,6 +293,8 @@ class Personality:
     suggested_questions: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
+    model: str | None = None
+    """Its name; None: the default one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,7 @@ class GenerationRequest:
 
     ``thread`` names the thread, so that it goes on from what is evaluated already; only
     within ``scope`` (a workspace, a key) is anything evaluated for others used again.
-    ``answer_format`` None: free text.
+    ``answer_format`` None: free text. ``model`` None: the default one.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -335,6 +337,7 @@ class GenerationRequest:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,10 +351,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Waiting: ``place`` 1 is next; ``wait`` an estimate in seconds, None while unknown."""
+    """Waiting: ``place`` 1 is next; ``wait`` an estimate in seconds, None while unknown.
+
+    ``loading``: the model that has to be loaded before the answer begins, if any.
+    """
 
     place: int
     wait: float | None = None
+    loading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,14 +385,15 @@ class CompletionRequest:
     """What a program asks: stateless, nothing of its text is kept.
 
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
-    are the person. ``personality`` None: none. Sampling fields left None take the
-    personality's, or the default.
+    are the person. ``personality`` None: none; ``model`` None: that of the personality, or
+    the default. Sampling fields left None take the personality's, or the default.
     """
 
     account: str
     messages: tuple[ChatMessage, ...]
     user: str | None = None
     personality: str | None = None
+    model: str | None = None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None

@@ -12,7 +12,7 @@ from aiohttp import web
 from adapters.http.batches import batches
 from adapters.http.body import ChatBody, parse
 from adapters.http.errors import InvalidBody, to_body, to_response
-from adapters.http.models import Models
+from adapters.http.models import Models, Resolved
 from adapters.http.shapes import DONE, Chunks, Envelope, comment, completion, event
 from adapters.http.sse import EventStream
 from bot.errors import EngineFailed, ParleyError
@@ -49,11 +49,11 @@ class ChatCompletions:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         """A client that hangs up cancels this task, and with it the generation."""
         body = parse(await _json_bytes(request))
-        name, personality = self._models.resolve(body.model)
-        asked = _completion_request(request, body, personality)
+        model = self._models.resolve(body.model)
+        asked = _completion_request(request, body, model)
         generation = await self._conversations.complete(asked)
         try:
-            envelope = self._envelope(name)
+            envelope = self._envelope(model.name)
             if not body.stream:
                 return await _whole(generation, envelope)
             chunks = Chunks(envelope, include_usage=body.include_usage)
@@ -107,6 +107,8 @@ def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
     match batch:
         case []:
             return comment("working")
+        case [*_, Queued(loading=model)] if model:
+            return comment(f"loading {model}")
         case [*_, Queued(place)]:
             return comment(f"queued {place}")
     return b""
@@ -138,14 +140,13 @@ async def _json_bytes(request: web.Request) -> bytes:
     return await request.read()
 
 
-def _completion_request(
-    request: web.Request, body: ChatBody, personality: str | None
-) -> CompletionRequest:
+def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
     return CompletionRequest(
         account=request[ACCOUNT],
         messages=tuple(message.as_chat_message() for message in body.messages),
         user=body.user,
-        personality=personality,
+        personality=model.personality,
+        model=model.model,
         temperature=body.temperature,
         top_p=body.top_p,
         seed=body.engine_seed,

@@ -1,8 +1,9 @@
-"""The model without a personality, and each personality as a model of its own."""
+"""The models without a personality, and each personality as a model of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,6 +13,15 @@ from bot.ports import Conversations
 
 ModelNames = Callable[[], Sequence[str]]
 """The models that can be asked, the default first; it may change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """``name`` to answer under, and what it means: neither is the default model."""
+
+    name: str
+    personality: str | None = None
+    model: str | None = None
 
 
 class Models:
@@ -26,16 +36,16 @@ class Models:
 
     async def retrieve(self, request: web.Request) -> web.Response:
         try:
-            name, _ = self.resolve(request.match_info["model"])
+            name = self.resolve(request.match_info["model"]).name
         except InvalidBody as error:
             return to_response(error)
         return web.json_response(self._object(name))
 
-    def resolve(self, asked: str | None) -> tuple[str, str | None]:
-        """The name to answer under, and the personality it means, if any."""
-        default = self._model_names()[0]
+    def resolve(self, asked: str | None) -> Resolved:
+        """A personality hides a model of its name, but not the default one."""
+        default, *others = self._model_names()
         if not asked or asked == default:
-            return default, None
+            return Resolved(default)
         if asked not in self._names():
             raise InvalidBody(
                 f"There is no model {asked!r}; known are {', '.join(self._names())}.",
@@ -43,11 +53,15 @@ class Models:
                 code="model_not_found",
                 status=HTTPStatus.NOT_FOUND,
             )
-        return asked, asked
+        if asked in others and asked not in self._personalities():
+            return Resolved(asked, model=asked)
+        return Resolved(asked, personality=asked)
 
     def _names(self) -> tuple[str, ...]:
-        personalities = (p.name for p in self._conversations.personalities())
-        return tuple(dict.fromkeys((self._model_names()[0], *personalities)))
+        return tuple(dict.fromkeys((*self._model_names(), *self._personalities())))
+
+    def _personalities(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self._conversations.personalities())
 
     def _object(self, name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "parley"}

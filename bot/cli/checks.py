@@ -159,9 +159,11 @@ def _database(path: Path, connection: sqlite3.Connection) -> Check:
 
 def check_personalities(settings: Settings) -> Check:
     from bot.personality import PersonalityBook
+    from bot.running.engines import known_models, make_catalogue
 
+    models = known_models(settings, make_catalogue(settings))
     try:
-        book = PersonalityBook.load(settings.personalities, settings.personality)
+        book = PersonalityBook.load(settings.personalities, settings.personality, models)
     except PersonalityError as error:
         return Check("personalities", "fail", str(error))
     return Check("personalities", "ok", ", ".join(book.names))

@@ -455,6 +455,32 @@ class SamplerChain:
         self._add(llama.llama_sampler_init_dist(seed & 0xFFFFFFFF))
 
 
+class LlamaOutline:
+    """A model's file without its weights: enough to count tokens, and to know what it takes."""
+
+    def __init__(self, path: Path, options: LlamaOptions) -> None:
+        """Raises ModelError."""
+        _start_backend()
+        params = llama.llama_model_default_params()
+        params.vocab_only = True
+        self._model = _load(path, params)
+        self.facts = _facts(self._model, path)
+        self.window = min(options.window or self.facts.max_context, options.num_cells)
+        self.needed_bytes = needed_bytes(self.facts, options)
+        self._vocabulary = Vocabulary(self._model)
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        return self._vocabulary.encode(messages)
+
+    def close(self) -> None:
+        llama.llama_model_free(self._model)
+
+
+def needed_bytes(facts: fit.ModelFacts, options: LlamaOptions) -> int:
+    max_batch = _MAX_UBATCH + options.max_running
+    return facts.needed_bytes(options.num_cells, max_batch, options.max_running)
+
+
 class LlamaModel:
     """``bot.inference.model.Model`` over llama.cpp."""
 

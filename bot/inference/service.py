@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
@@ -84,7 +85,9 @@ class InferenceService:
         max_running: int,
         max_waiting: int,
         parking: ParkingOptions = NO_PARKING,
+        gate: AbstractContextManager[object] | None = None,
     ) -> None:
+        """``gate`` is entered for each step: what lets several models compute in turn."""
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
@@ -107,7 +110,7 @@ class InferenceService:
         self._num_resampled = model.num_resampled
         self._mean_seconds = 2.0
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
-        self._worker = ModelWorker(model)
+        self._worker = ModelWorker(model, gate)
         self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -372,6 +375,7 @@ class InferenceService:
             self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
             self._conclude(reply)
         await self._parking.close(self._scheduler, self._worker)
+        self._metrics.resident_threads.set(0)
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:

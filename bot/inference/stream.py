@@ -23,6 +23,7 @@ class GenerationStream:
         self._finished: Finished | None = None
         self._error: ParleyError | None = None
         self._is_read = False
+        self._on_finished: list[Callable[[], None]] = []
         self._news = asyncio.Event()
 
     @property
@@ -38,13 +39,28 @@ class GenerationStream:
             self._text.append(event.text)
         else:
             self._queued = None
-            self._finished = event
+            self._finish(event)
         self._news.set()
+
+    def when_finished(self, do: Callable[[], None]) -> None:
+        """Once the engine has said its last word, read or not."""
+        if self.is_finished:
+            do()
+        else:
+            self._on_finished.append(do)
 
     def fail(self, error: ParleyError) -> None:
         """In place of ``Finished``: whoever reads on gets ``error`` raised."""
-        self._error = error
+        self._finish(error)
         self._news.set()
+
+    def _finish(self, last: Finished | ParleyError) -> None:
+        if isinstance(last, Finished):
+            self._finished = last
+        else:
+            self._error = last
+        for do in self._on_finished:
+            do()
 
     def cancel(self) -> None:
         if not self.is_finished:

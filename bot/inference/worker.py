@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from bot.inference.model import Model, NoRoom, NotRestored
@@ -17,9 +18,11 @@ T = TypeVar("T")
 class ModelWorker:
     """``is_sound``: the model's memory is what the plan says; if not, it starts afresh."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, gate: AbstractContextManager[object] | None = None) -> None:
+        """``gate`` is entered for whatever is done: waiting for it is no part of a step."""
         self.is_sound = True
         self._model = model
+        self._gate = gate or nullcontext()
         self._thread = ThreadPoolExecutor(1, "parley-model")
 
     def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
@@ -27,15 +30,21 @@ class ModelWorker:
 
         The step is done whether or not somebody still waits for it: the plan counts on it.
         """
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, step)
+        running = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._gated, self._run, step
+        )
         return asyncio.shield(running)
 
     async def call(self, do: Callable[[], T]) -> T:
         """Behind what is under way."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._gated, do)
 
     def shutdown(self) -> None:
         self._thread.shutdown()
+
+    def _gated(self, do: Callable[..., T], *arguments: object) -> T:
+        with self._gate:
+            return do(*arguments)
 
     def _run(self, step: Step) -> tuple[dict[int, int], float]:
         if not self.is_sound:

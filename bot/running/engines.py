@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
 from bot.config import Settings
 from bot.inference import models
+from bot.inference.fit import available_bytes
+from bot.inference.fleet.catalogue import Catalogue
+from bot.inference.fleet.fleet import Fleet
+from bot.inference.gate import Gate
+from bot.inference.llama import LlamaModel, LlamaOutline, needed_bytes
+from bot.inference.model import Model
 from bot.inference.parking import ParkingOptions
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
+from bot.personality import KnownModels
 from bot.ports import TextGenerator
 from bot.running import loading
 from bot.running.banner import Banner
-from bot.running.loading import load_model
 
 
 class Engine(TextGenerator, Protocol):
@@ -31,22 +38,20 @@ class Engine(TextGenerator, Protocol):
     ) -> None: ...
 
 
-async def open_engine(settings: Settings, metrics: Metrics, banner: Banner | None = None) -> Engine:
-    """Not entered yet. Raises ``ModelError``, as entering it does."""
+def make_engine(
+    settings: Settings,
+    metrics: Metrics,
+    catalogue: Catalogue,
+    *,
+    default: str | None = None,
+    banner: Banner | None = None,
+) -> Engine:
+    """Entering it raises ``ModelError``. ``default``: the model that is loaded at once."""
     if settings.is_remote:
         return remote_engine(settings, metrics)
-    model = await load_model(settings, metrics, banner.model_note if banner else None)
-    if banner:
-        banner.file(model.path, model.facts.num_bytes)
-    return InferenceService(
-        model,
-        metrics,
-        max_running=settings.running,
-        max_waiting=settings.queue,
-        parking=ParkingOptions(
-            settings.parked_memory, settings.parked_disk, settings.data_dir / "parked"
-        ),
-    )
+    default = default or name_of_model(settings)
+    loader = LocalLoader(settings, metrics, catalogue, default, banner)
+    return Fleet(default, loader, metrics, budget=available_bytes())
 
 
 def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:
@@ -62,11 +67,84 @@ def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:
     )
 
 
+def make_catalogue(settings: Settings) -> Catalogue:
+    return Catalogue(name_of_model(settings), settings.model_source, settings.model_dir)
+
+
+def known_models(settings: Settings, catalogue: Catalogue) -> KnownModels | None:
+    """What a personality may name; of servers that are not asked yet nobody knows."""
+    return None if settings.is_remote else catalogue.read
+
+
+class LocalLoader:
+    """``bot.inference.fleet.fleet.Loader`` with llama.cpp. All models compute in turn."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        catalogue: Catalogue,
+        default: str,
+        banner: Banner | None = None,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._catalogue = catalogue
+        self._default = default
+        self._banner = banner
+        self._gate = Gate()
+        self._options = loading.options_of(settings)
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        return self._catalogue.sources
+
+    def outline(self, source: str) -> LlamaOutline:
+        return LlamaOutline(models.locate(source), self._options)
+
+    def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
+        model = self._load(source, name)
+        if self._banner:
+            self._banner.file(model.path, model.facts.num_bytes)
+            self._banner = None  # it tells of the start only
+        return model, needed_bytes(model.facts, self._options)
+
+    def _load(self, source: str, name: str) -> LlamaModel:
+        if name != name_of_model(self._settings):
+            return LlamaModel(models.locate(source), self._options, name=name)
+        say = self._banner.model_note if self._banner else None
+        return loading.load(self._settings, self._metrics, say)
+
+    def serve(self, model: Model) -> InferenceService:
+        settings = self._settings
+        return InferenceService(
+            model,
+            self._metrics.share(),
+            max_running=settings.running,
+            max_waiting=settings.queue,
+            parking=self._parking(model.name),
+            gate=self._gate,
+        )
+
+    def _parking(self, name: str) -> ParkingOptions:
+        """On disk for one model only: a thread that is forgotten must be gone from every disk."""
+        settings = self._settings
+        folder = settings.data_dir / "parked" if name == self._default else None
+        return ParkingOptions(settings.parked_memory, settings.parked_disk, folder)
+
+
 def name_of_model(settings: Settings) -> str:
     """Before the engine is there to say it."""
     if settings.is_remote:
         return settings.engine_model or "remote"
     return models.name_of(settings.model)
+
+
+def names_of(engine: Engine | None, settings: Settings) -> tuple[str, ...]:
+    """The models that can be asked, the default first."""
+    if engine is None:
+        return (name_of_model(settings),)
+    return engine.names if isinstance(engine, Fleet) else (engine.name,)
 
 
 def servers_of(engine: Engine | None) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,15 +18,11 @@ Say = Callable[[str], None]
 """Takes a sentence for whoever looks at the terminal."""
 
 
-async def load_model(settings: Settings, metrics: Metrics, say: Say | None = None) -> LlamaModel:
-    """The model that the settings name, loaded off the event loop. Raises ``ModelError``.
+def load(settings: Settings, metrics: Metrics, say: Say | None = None) -> LlamaModel:
+    """The model that the settings name. Raises ``ModelError``.
 
     Only where there is somebody to ``say`` it to, a faster copy is made that is not there yet.
     """
-    return await asyncio.to_thread(_load, settings, metrics, say)
-
-
-def _load(settings: Settings, metrics: Metrics, say: Say | None) -> LlamaModel:
     source = models.locate(settings.model_source)
     copy = _copy(settings, source, metrics, say) if runs_as_copy(settings) else None
     if copy is None:
@@ -75,14 +70,17 @@ def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -
 
 
 def _open(path: Path, settings: Settings) -> LlamaModel:
-    options = LlamaOptions(
+    return LlamaModel(path, options_of(settings), name=models.name_of(settings.model))
+
+
+def options_of(settings: Settings) -> LlamaOptions:
+    return LlamaOptions(
         num_cells=settings.kv_tokens,
         window=settings.context or _DEFAULT_WINDOW,
         max_running=settings.running,
         num_threads=settings.num_threads,
         gpu_layers=settings.gpu_layers,
     )
-    return LlamaModel(path, options, name=models.name_of(settings.model))
 
 
 def offloads(settings: Settings) -> bool:

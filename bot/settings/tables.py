@@ -121,7 +121,7 @@ class Settings(Table):
     )
     model_dir: Folder = Field(
         default=Path("models"),
-        description="Folder in which a model file is looked for by its name.",
+        description="Folder of GGUF files; each is a model that a personality may name.",
     )
     optimize: Literal["auto", "off"] = Field(
         default="auto",

@@ -61,8 +61,9 @@ class Closing:
         turns = [turn for turn in await parts.store.turns(live.place) if turn.state.is_finished]
         personality = await parts.personality_of(live.place)
         try:
+            generator = await parts.generator_for(personality.model)
             number = await prompt.trim(
-                parts.generator, personality, turns, max_tokens=parts.rules.max_tokens
+                generator, personality, turns, max_tokens=parts.rules.max_tokens
             )
             if number is None:
                 return
@@ -81,6 +82,7 @@ class Closing:
                 person=live.turn.person.id,
                 thread=str(live.place),
                 scope=live.place.workspace_form,
+                model=personality.model,
             )
             try:
                 await generator.warm(request)

@@ -82,6 +82,7 @@ class Completions:
         self, request: CompletionRequest, personality: Personality | None, person: Person
     ) -> GenerationRequest:
         messages = _messages(request, personality)
+        model = request.model or (personality.model if personality else None)
         thread = request.thread and f"http:{_part(request.account)}/{_part(request.thread)}"
         return GenerationRequest(
             messages=messages,
@@ -89,16 +90,17 @@ class Completions:
             thread=thread,
             scope=f"http:{request.account}",
             sampling=_sampling(request, personality),
-            max_tokens=await self._max_tokens(request, messages),
+            max_tokens=await self._max_tokens(request, messages, model),
             stop=request.stop,
             answer_format=request.answer_format,
+            model=model,
         )
 
     async def _max_tokens(
-        self, request: CompletionRequest, messages: tuple[ChatMessage, ...]
+        self, request: CompletionRequest, messages: tuple[ChatMessage, ...], model: str | None
     ) -> int:
         """What was asked for, or the usual cap; never more than fits beside the prompt."""
-        generator = self._parts.generator
+        generator = await self._parts.generator_for(model)
         num_tokens = await generator.count(messages)
         if num_tokens >= generator.window:
             raise PromptTooLong(num_tokens, generator.window - 1)

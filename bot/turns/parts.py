@@ -10,7 +10,7 @@ from bot.errors import UnknownPersonality
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import Adapter, Clock, TextGenerator, ThreadStore
+from bot.ports import Adapter, Clock, HasModels, TextGenerator, ThreadStore
 from bot.types import Personality, Place
 
 
@@ -36,6 +36,12 @@ class Parts:
     clock: Clock
     metrics: Metrics
     rules: ConversationRules
+
+    async def generator_for(self, model: str | None) -> TextGenerator:
+        """The engine's model of that name, or its default one. Raises ``EngineFailed``."""
+        if model is None or not isinstance(self.generator, HasModels):
+            return self.generator
+        return await self.generator.model(model)
 
     async def personality_of(self, place: Place) -> Personality:
         """The thread's, its channel's, or the default; also if the chosen one is gone."""

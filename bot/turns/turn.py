@@ -134,7 +134,7 @@ class TurnRunner:
     async def _request(self, turn: Turn) -> GenerationRequest:
         personality = await self._parts.personality_of(turn.place)
         built = await prompt.build(
-            self._parts.generator,
+            await self._parts.generator_for(personality.model),
             personality,
             await self._parts.store.turns(turn.place),
             turn,
@@ -147,6 +147,7 @@ class TurnRunner:
             scope=turn.place.workspace_form,
             sampling=personality.sampling,
             max_tokens=built.max_tokens,
+            model=personality.model,
         )
 
     def _attempt(
@@ -175,6 +176,8 @@ class TurnRunner:
             async for event in generation:
                 self._note_queued(live, is_queued=isinstance(event, Queued))
                 match event:
+                    case Queued(loading=model) if model:
+                        waiting.loading(model)
                     case Queued():
                         waiting.in_line(event.place, event.wait)
                     case Delta():

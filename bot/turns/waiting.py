@@ -28,6 +28,9 @@ class Waiting:
     def in_line(self, number: int, wait: float | None = None) -> None:
         self._show(in_line(number, wait))
 
+    def loading(self, model: str) -> None:
+        self._show(f"Loading {model}…")
+
     def _show(self, text: str) -> None:
         self._editor.wait(text)
         if self._typing is None:

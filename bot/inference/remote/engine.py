@@ -199,7 +199,7 @@ class RemoteEngine:
         return self._mean_seconds * place / self._max_running
 
     def _body(self, request: GenerationRequest, server: Server) -> dict[str, Any]:
-        return body_of(request, self.name, (server.dialect or PLAIN).samplers)
+        return body_of(request, request.model or self.name, (server.dialect or PLAIN).samplers)
 
     async def __aenter__(self) -> Self:
         await self.servers.__aenter__()

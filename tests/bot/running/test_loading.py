@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from bot.config import Settings, load_settings
 from bot.inference import fit, models
 from bot.inference.llama import read_facts, supports_gpu
 from bot.metrics import Metrics
-from bot.running.loading import load_model
+from bot.running.loading import load
 
 pytestmark = [
     pytest.mark.model,
@@ -26,7 +25,7 @@ def settings(folder: Path, **environ: str) -> Settings:
 def start(ours: Settings, metrics: Metrics) -> tuple[Path, list[str]]:
     """The file that is run on, and what a person read meanwhile."""
     said: list[str] = []
-    model = asyncio.run(load_model(ours, metrics, said.append))
+    model = load(ours, metrics, said.append)
     path = model.path
     model.close()
     return path, said
@@ -48,7 +47,7 @@ def test_the_first_start_makes_a_copy_and_the_next_one_finds_it(tmp_path: Path) 
 
 
 def test_a_question_on_its_own_makes_no_copy(tmp_path: Path) -> None:
-    model = asyncio.run(load_model(settings(tmp_path), Metrics()))
+    model = load(settings(tmp_path), Metrics())
     assert model.path == models.locate("smollm2")
     model.close()
 

@@ -1,0 +1,1 @@
+"""Several models, of which as many are loaded as memory holds."""

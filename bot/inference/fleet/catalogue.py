@@ -1,0 +1,37 @@
+"""The models that can be named: the default one, and the files of a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
+_COPY = re.compile(r"-[0-9a-f]{12}-[A-Z][A-Z0-9_]+$")
+"""A faster copy of another model; see ``bot.inference.copies``."""
+
+_PICTURES = "mmproj"
+"""Files that belong to a model which sees; they are no model by themselves."""
+
+
+class Catalogue:
+    """``sources``: name -> path, or whatever ``bot.inference.models.locate`` takes."""
+
+    def __init__(self, name: str, source: str, folder: Path) -> None:
+        self._default = {name: source}
+        self._folder = folder
+        self.sources: Mapping[str, str] = self._default
+
+    def read(self) -> tuple[str, ...]:
+        """Look at the folder again; the names there are now. Blocks."""
+        paths = sorted(self._folder.glob("*.gguf")) if self._folder.is_dir() else []
+        found = {path.stem: str(path) for path in paths if _is_model(path.stem)}
+        self.sources = {
+            **self._default,
+            **{k: v for k, v in found.items() if k not in self._default},
+        }
+        return tuple(self.sources)
+
+
+def _is_model(stem: str) -> bool:
+    return not (_LATER_PART.search(stem) or _COPY.search(stem) or stem.startswith(_PICTURES))

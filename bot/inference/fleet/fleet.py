@@ -1,0 +1,257 @@
+"""The text generator over several models: each in its own context, scheduler and worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from bot.errors import EngineFailed, ModelError, ParleyError
+from bot.inference.fleet.memory import fits, next_to_leave
+from bot.inference.fleet.outlines import Outline, Outlines
+from bot.inference.fleet.relay import Relay
+from bot.inference.fleet.stay import Stay
+from bot.inference.model import Model
+from bot.inference.service import InferenceService
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import ChatMessage, GenerationRequest
+
+logger = logging.getLogger(__name__)
+
+_NOT_RUNNING = "The model is not running. Please ask again in a minute."
+
+
+class Loader(Protocol):
+    """How models come into memory. ``outline`` and ``load`` block, and raise ``ModelError``."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Name -> where the model is; it may change while Parley runs."""
+        ...
+
+    def outline(self, source: str) -> Outline: ...
+    def load(self, source: str, name: str) -> tuple[Model, int]:
+        """The model, and the bytes of memory that it takes."""
+        ...
+
+    def serve(self, model: Model) -> InferenceService: ...
+
+
+class Fleet:
+    """``bot.ports.TextGenerator`` and ``HasModels``. Entering loads the ``default`` model.
+
+    A model is loaded when somebody asks for it. Loads go one after the other in the order in
+    which they were wanted, so who waits for a model is served though another is always busy:
+    the one that has to leave takes no new questions, ends those that it has, and goes.
+    """
+
+    def __init__(self, default: str, loader: Loader, metrics: Metrics, *, budget: int) -> None:
+        self._default = default
+        self._loader = loader
+        self._metrics = metrics
+        self._budget = budget
+        self._outlines = Outlines(lambda: loader.sources, loader.outline)
+        self._stays: dict[str, Stay] = {}
+        self._loaded: list[Stay] = []
+        self._num_uses = 0
+        self._one_by_one = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_open = False
+        self._window = 0
+
+    @property
+    def name(self) -> str:
+        return self._default
+
+    @property
+    def window(self) -> int:
+        return self._window
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The default first."""
+        return tuple(dict.fromkeys((self._default, *self._outlines.names)))
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(stay.name for stay in self._loaded)
+
+    @property
+    def is_healthy(self) -> bool:
+        return self._is_open and all(stay.service.is_healthy for stay in self._loaded)
+
+    async def model(self, name: str) -> FleetModel:
+        """One of the models. Raises ``EngineFailed`` where it is gone or broken."""
+        if name == self._default:
+            return FleetModel(self, name, self.window)
+        try:
+            return FleetModel(self, name, (await self._outlines.get(name)).window)
+        except ModelError as error:
+            raise EngineFailed(str(error)) from error
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        return await self.count_for(self._default, messages)
+
+    async def count_for(self, name: str, messages: Sequence[ChatMessage]) -> int:
+        stay = self._stays.get(name)
+        if stay is None or not stay.is_open:
+            return await self._outlines.count(name, messages)
+        with stay.used():
+            return await stay.service.count(messages)
+
+    async def generate(self, request: GenerationRequest) -> GenerationStream:
+        """By ``request.model``; the stream says ``Queued`` while that one is being loaded."""
+        stay = self._stay(request.model or self._default)
+        if not stay.is_open:
+            return self._generate_later(stay, request)
+        with stay.used():
+            return stay.follow(await stay.service.generate(request))
+
+    async def forget(self, thread: str, scope: str) -> None:
+        """By every model; the default one keeps threads on disk, too, so it is loaded for it."""
+        for stay in tuple(self._loaded):
+            with stay.used():
+                await stay.service.forget(thread, scope)
+        if self._default not in self.loaded and self._is_open:
+            self._spawn(self._forget_later(thread, scope))
+
+    async def _forget_later(self, thread: str, scope: str) -> None:
+        try:
+            stay = self._stay(self._default)
+            with stay.used():
+                await (await asyncio.shield(stay.opened)).forget(thread, scope)
+        except ParleyError as error:
+            logger.warning("%s could not be made to forget a thread: %s", self._default, error)
+
+    async def warm(self, request: GenerationRequest) -> None:
+        """Only where the model is loaded: it is not worth a load."""
+        stay = self._stays.get(request.model or self._default)
+        if stay and stay.is_open:
+            with stay.used():
+                await stay.service.warm(request)
+
+    def _stay(self, name: str) -> Stay:
+        """The model's stay in memory, wished for if there is none."""
+        if not self._is_open:
+            raise EngineFailed(_NOT_RUNNING)
+        if name not in self._stays:
+            self._stays[name] = Stay(name)
+            self._spawn(self._open(self._stays[name]))
+        self._num_uses += 1
+        self._stays[name].used_at = self._num_uses
+        return self._stays[name]
+
+    def _generate_later(self, stay: Stay, request: GenerationRequest) -> GenerationStream:
+        relay = Relay(stay, request, self._metrics)
+        relay.start(self._spawn(relay.run()))
+        return relay.stream
+
+    async def _open(self, stay: Stay) -> None:
+        try:
+            async with self._one_by_one:
+                if not stay.num_users:
+                    raise EngineFailed(f"Nobody waits for the model {stay.name} any more.")
+                service = await self._load(stay)
+                self._loaded.append(stay)
+                self._metrics.models_loaded.set(len(self._loaded))
+            stay.opened.set_result(service)
+        except ParleyError as error:
+            del self._stays[stay.name]
+            stay.opened.set_exception(error)
+            stay.opened.exception()  # told to whoever waits, if anybody still does
+        finally:
+            stay.opened.cancel()  # nothing, unless it is not done yet
+
+    async def _load(self, stay: Stay) -> InferenceService:
+        """Others leave until there is room; loading itself runs beside what they compute."""
+        source = self._outlines.source(stay.name)
+        if self._loaded:
+            needed = (await self._outlines.get(stay.name)).needed_bytes
+            while not fits(self._loaded, needed, self._budget):
+                if not await self._unload_one():
+                    break
+        model, stay.num_bytes = await self._load_with_room(source, stay.name)
+        logger.info("the model %s is loaded", stay.name)
+        self._metrics.model_loads.inc()
+        return await self._loader.serve(model).__aenter__()
+
+    async def _load_with_room(self, source: str, name: str) -> tuple[Model, int]:
+        """What is free, above all on a GPU, is known in the end by trying."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._loader.load, source, name)
+            except ModelError:
+                if not await self._unload_one():
+                    raise
+
+    async def _unload_one(self) -> bool:
+        """False if nobody is left. Who asks for that model from now on waits for a new stay."""
+        stay = next_to_leave(self._loaded)
+        if stay is None:
+            return False
+        self._stays.pop(stay.name, None)
+        await stay.until_idle()
+        self._loaded.remove(stay)
+        await stay.service.__aexit__(None, None, None)
+        logger.info("the model %s is unloaded", stay.name)
+        self._metrics.model_unloads.inc()
+        self._metrics.models_loaded.set(len(self._loaded))
+        return True
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="parley-fleet")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def __aenter__(self) -> Self:
+        self._is_open = True
+        try:
+            stay = self._stay(self._default)
+            with stay.used():
+                self._window = (await asyncio.shield(stay.opened)).window
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for stay in self._loaded:
+            await stay.service.__aexit__(kind, error, traceback)
+        self._loaded.clear()
+        self._outlines.close()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetModel:
+    """``bot.ports.TextGenerator``: one model of a fleet, loaded or not."""
+
+    fleet: Fleet
+    name: str
+    window: int
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        return await self.fleet.count_for(self.name, messages)
+
+    async def generate(self, request: GenerationRequest) -> GenerationStream:
+        return await self.fleet.generate(replace(request, model=self.name))
+
+    async def forget(self, thread: str, scope: str) -> None:
+        await self.fleet.forget(thread, scope)
+
+    async def warm(self, request: GenerationRequest) -> None:
+        await self.fleet.warm(replace(request, model=self.name))

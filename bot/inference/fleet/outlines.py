@@ -1,0 +1,63 @@
+"""What is known of models that are not loaded: their names, and enough to count tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from bot.errors import EngineFailed
+from bot.types import ChatMessage
+
+
+class Outline(Protocol):
+    """A model without its weights. ``encode`` may be called from any thread."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def needed_bytes(self) -> int:
+        """Memory that the whole model would take."""
+        ...
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
+    def close(self) -> None: ...
+
+
+class Outlines:
+    """Opened when they are first asked for, and kept: a vocabulary is small."""
+
+    def __init__(
+        self, sources: Callable[[], Mapping[str, str]], open_outline: Callable[[str], Outline]
+    ) -> None:
+        self._sources = sources
+        self._open_outline = open_outline
+        self._opened: dict[str, Outline] = {}
+        self._lock = asyncio.Lock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._sources())
+
+    def source(self, name: str) -> str:
+        try:
+            return self._sources()[name]
+        except KeyError:
+            raise EngineFailed(f"There is no model {name} any more.") from None
+
+    async def get(self, name: str) -> Outline:
+        """Raises ``EngineFailed`` for a model that is gone, ``ModelError`` for a broken one."""
+        async with self._lock:
+            if name not in self._opened:
+                source = self.source(name)
+                self._opened[name] = await asyncio.to_thread(self._open_outline, source)
+            return self._opened[name]
+
+    async def count(self, name: str, messages: Sequence[ChatMessage]) -> int:
+        outline = await self.get(name)
+        return len(await asyncio.to_thread(outline.encode, messages))
+
+    def close(self) -> None:
+        for outline in self._opened.values():
+            outline.close()
+        self._opened.clear()

@@ -1,0 +1,48 @@
+"""A reply of a model that has to be loaded first."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.errors import ParleyError
+from bot.inference.fleet.stay import Stay
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import Finished, FinishReason, GenerationRequest, Queued
+
+
+class Relay:
+    """``stream`` says what is being loaded, and then what the model says."""
+
+    def __init__(self, stay: Stay, request: GenerationRequest, metrics: Metrics) -> None:
+        self._stay = stay
+        self._request = request
+        self._metrics = metrics
+        self._task: asyncio.Task[None] | None = None
+        self._inner: GenerationStream | None = None
+        self.stream = stay.follow(GenerationStream(self._cancel))
+        self.stream.put(Queued(1, loading=stay.name))
+
+    def start(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        task.add_done_callback(self._end)
+
+    async def run(self) -> None:
+        try:
+            service = await asyncio.shield(self._stay.opened)
+            self._inner = await service.generate(self._request)
+            async for event in self._inner:
+                self.stream.put(event)
+        except ParleyError as error:
+            self.stream.put(Finished(FinishReason.ERROR, detail=str(error)))
+
+    def _cancel(self) -> None:
+        if self._inner:
+            self._inner.cancel()  # what it has said so far is still passed on
+        elif self._task:
+            self._metrics.cancelled.inc()
+            self._task.cancel()
+
+    def _end(self, _task: asyncio.Task[None]) -> None:
+        if not self.stream.is_finished:
+            self.stream.put(Finished(FinishReason.CANCELLED))

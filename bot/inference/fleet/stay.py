@@ -1,0 +1,64 @@
+"""One time that a model is in memory, from the wish for it until it is unloaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bot.errors import EngineFailed
+from bot.inference.service import InferenceService
+from bot.inference.stream import GenerationStream
+
+
+class Stay:
+    """``num_users``: replies that are written or wait for it. ``used_at``: a count of uses.
+
+    ``opened`` is done once the model is loaded, or cannot be.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.num_users = 0
+        self.used_at = 0
+        self.num_bytes = 0
+        self.opened: asyncio.Future[InferenceService] = asyncio.get_running_loop().create_future()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def service(self) -> InferenceService:
+        if not self.is_open:
+            raise EngineFailed(f"The model {self.name} is not loaded. Please ask again.")
+        return self.opened.result()
+
+    @property
+    def is_open(self) -> bool:
+        done = self.opened.done() and not self.opened.cancelled()
+        return done and self.opened.exception() is None
+
+    def enter(self) -> None:
+        self.num_users += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self.num_users -= 1
+        if not self.num_users:
+            self._idle.set()
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def follow(self, stream: GenerationStream) -> GenerationStream:
+        """It is used until the stream's last word."""
+        self.enter()
+        stream.when_finished(self.leave)
+        return stream
+
+    async def until_idle(self) -> None:
+        await self._idle.wait()

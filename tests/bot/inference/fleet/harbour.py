@@ -1,0 +1,139 @@
+"""Models that know letters, loaded and unloaded as a fleet wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bot.errors import ModelError
+from bot.inference.fleet.fleet import Fleet
+from bot.inference.gate import Gate
+from bot.inference.model import Model
+from bot.inference.sequence import Step
+from bot.inference.service import InferenceService
+from bot.inference.stream import GenerationStream
+from bot.metrics import Metrics
+from bot.types import ChatMessage, Delta, Finished, GenerationRequest
+from tests.fakes.model import FakeModel
+
+SIZE = 100
+
+
+class CountedModel(FakeModel):
+    """Tells how many models computed at once."""
+
+    def __init__(self, harbour: Harbour, name: str, **options: Any) -> None:
+        super().__init__(lambda prompt: f"{name} heard {prompt}", **options)
+        self._harbour = harbour
+        self.name = name
+
+    def run(self, step: Step) -> dict[int, int]:
+        with self._harbour.computing():
+            return super().run(step)
+
+
+class FakeOutline:
+    """``window`` of the model ``wide`` is twice that of others."""
+
+    def __init__(self, name: str) -> None:
+        self.window = 2_000 if name == "wide" else 1_000
+        self.needed_bytes = SIZE
+        self.is_closed = False
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        return [ord(c) for m in messages for c in m.content]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Harbour:
+    """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared."""
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.sources = {name: f"/models/{name}.gguf" for name in names}
+        self.loads: list[str] = []
+        self.models: dict[str, CountedModel] = {}
+        self.outlines: dict[str, FakeOutline] = {}
+        self.most_computing = 0
+        self.may_load = threading.Event()
+        self.may_load.set()
+        self.refuse: Callable[[str], bool] = lambda _name: False
+        self.metrics = Metrics()
+        self._options = options
+        self._gate = None if options.get("stepwise") else Gate()  # who stands still holds it
+        self._computing = 0
+        self._lock = threading.Lock()
+
+    @asynccontextmanager
+    async def fleet(self, *, budget: int = 10 * SIZE) -> AsyncIterator[Fleet]:
+        async with Fleet(next(iter(self.sources)), self, self.metrics, budget=budget) as fleet:
+            try:
+                yield fleet
+            finally:
+                self.may_load.set()
+                self.allow()
+
+    def allow(self) -> None:
+        """Nobody stands still any more, of those that are loaded by now."""
+        for model in self.models.values():
+            model.allow(10_000)
+
+    def outline(self, source: str) -> FakeOutline:
+        name = source.removeprefix("/models/").removesuffix(".gguf")
+        self.outlines[name] = FakeOutline(name)
+        return self.outlines[name]
+
+    def load(self, source: str, name: str) -> tuple[Model, int]:
+        assert source == self.sources[name]
+        assert self.may_load.wait(10)
+        if self.refuse(name):
+            raise ModelError(f"There is no memory for {name}.")
+        self.loads.append(name)
+        self.models[name] = CountedModel(self, name, **self._options)
+        return self.models[name], SIZE
+
+    def serve(self, model: Model) -> InferenceService:
+        return InferenceService(
+            model, self.metrics.share(), max_running=4, max_waiting=50, gate=self._gate
+        )
+
+    def computing(self) -> Computing:
+        return Computing(self)
+
+    def change(self, number: int) -> None:
+        with self._lock:
+            self._computing += number
+            self.most_computing = max(self.most_computing, self._computing)
+
+
+class Computing:
+    def __init__(self, harbour: Harbour) -> None:
+        self._harbour = harbour
+
+    def __enter__(self) -> None:
+        self._harbour.change(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._harbour.change(-1)
+
+
+def ask(text: str, model: str | None = None, *, person: str = "ada") -> GenerationRequest:
+    messages = (ChatMessage("user", text),)
+    return GenerationRequest(messages=messages, person=person, model=model)
+
+
+async def read(stream: GenerationStream) -> tuple[str, Finished]:
+    text = ""
+    async for event in stream:
+        if isinstance(event, Delta):
+            text += event.text
+        elif isinstance(event, Finished):
+            return text, event
+    raise AssertionError("the stream ended without Finished")
+
+
+async def answer(fleet: Fleet, text: str, model: str | None = None) -> str:
+    return (await read(await fleet.generate(ask(text, model))))[0]

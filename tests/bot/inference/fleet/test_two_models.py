@@ -1,0 +1,97 @@
+"""The real model under two names: loaded, unloaded, never computing at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from bot.config import Settings, load_settings
+from bot.inference import models
+from bot.inference.fleet.fleet import Fleet
+from bot.inference.llama import LlamaModel
+from bot.inference.sequence import Step
+from bot.metrics import Metrics
+from bot.running.engines import LocalLoader, make_catalogue
+from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
+from tests.bot.inference.fleet.harbour import read
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "twin.gguf").symlink_to(models.locate(models.EMBEDDED))
+    small = {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "4", "PARLEY_CPU_THREADS": "1"}
+    return load_settings(small, tmp_path)
+
+
+@pytest.fixture
+def most_computing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many models computed at each step, itself counted."""
+    seen, now, lock, run = list[int](), [0], threading.Lock(), LlamaModel.run
+
+    def counted(model: LlamaModel, step: Step) -> dict[int, int]:
+        with lock:
+            now[0] += 1
+            seen.append(now[0])
+        try:
+            return run(model, step)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(LlamaModel, "run", counted)
+    return seen
+
+
+def make_fleet(settings: Settings, metrics: Metrics, budget: int) -> Fleet:
+    catalogue = make_catalogue(settings)
+    assert catalogue.read() == ("smollm2", "twin")
+    return Fleet(
+        "smollm2", LocalLoader(settings, metrics, catalogue, "smollm2"), metrics, budget=budget
+    )
+
+
+def capital(model: str | None = None) -> GenerationRequest:
+    message = ChatMessage("user", "What is the capital of France?")
+    return GenerationRequest(
+        messages=(message,),
+        person="ada",
+        model=model,
+        max_tokens=12,
+        sampling=Sampling(temperature=0),
+    )
+
+
+async def test_two_models_answer_side_by_side_and_compute_in_turn(
+    settings: Settings, most_computing: list[int]
+) -> None:
+    metrics = Metrics()
+    fleet = await asyncio.to_thread(make_fleet, settings, metrics, 1 << 40)
+    async with fleet:
+        twin = await fleet.model("twin")
+        assert await twin.count(capital().messages) == await fleet.count(capital().messages)
+        streams = [await fleet.generate(capital(name)) for name in (None, "twin", None, "twin")]
+        replies = await asyncio.gather(*map(read, streams))
+    assert all(text for text, _ in replies)
+    assert {finished.reason for _, finished in replies} <= {FinishReason.STOP, FinishReason.LENGTH}
+    assert max(most_computing) == 1
+    assert metrics.registry.get_sample_value("parley_model_loads_total") == 2
+
+
+async def test_a_budget_for_one_loads_them_by_turns(settings: Settings) -> None:
+    metrics = Metrics()
+    fleet = await asyncio.to_thread(make_fleet, settings, metrics, 250 << 20)
+    async with fleet:
+        for name in ("smollm2", "twin", "smollm2"):
+            stream = await fleet.generate(capital(name))
+            if fleet.loaded != (name,):
+                assert await anext(stream) == Queued(1, loading=name)
+            assert (await read(stream))[0]
+            assert fleet.loaded == (name,)
+    assert metrics.registry.get_sample_value("parley_model_loads_total") == 3
+    assert metrics.registry.get_sample_value("parley_model_unloads_total") == 2
