@@ -154,6 +154,27 @@ def test_a_mistake_is_one_sentence_with_file_and_line(
     assert problem(folder, front) == f"pirate.md:{sentence}"
 
 
+def test_a_personality_may_name_a_model_that_there_is(folder: Path) -> None:
+    write(folder / "pirate.md", "title: P\nmodel: big")
+    assert PersonalityBook.load(folder, "assistant").get("pirate").model == "big"
+    book = PersonalityBook.load(folder, "assistant", lambda: ["small", "big"])
+    assert book.get("pirate").model == "big"
+    assert book.default.model is None
+    with pytest.raises(PersonalityError, match=r"pirate.md:3: model should be one of a, b, and"):
+        PersonalityBook.load(folder, "assistant", lambda: ["a", "b"])
+
+
+def test_a_model_that_comes_later_is_known_when_the_file_is_read_again(folder: Path) -> None:
+    models = ["small"]
+    book = PersonalityBook.load(folder, "assistant", lambda: models)
+    write(folder / "pirate.md", "title: P\nmodel: big")
+    assert "model should be one of small" in (refresh(book) or "")
+    models.append("big")
+    touch(folder / "pirate.md")
+    assert refresh(book) is None
+    assert book.get("pirate").model == "big"
+
+
 def test_an_unrelated_key_is_answered_with_all_that_are_known(folder: Path) -> None:
     found = problem(folder, "title: P\nzzz: 1")
     assert found.startswith("pirate.md:3: there is no key zzz; known are description, greeting,")

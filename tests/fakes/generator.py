@@ -62,9 +62,9 @@ class ScriptedGeneration:
         """The newest message of the prompt."""
         return self.request.messages[-1].content
 
-    def queue(self, place: int, wait: float | None = None) -> None:
+    def queue(self, place: int, wait: float | None = None, *, loading: str = "") -> None:
         assert not self.text, "a generation that has begun does not queue again"
-        self._emit(Queued(place, wait))
+        self._emit(Queued(place, wait, loading))
 
     def say(self, text: str) -> None:
         assert text, "an engine sends no empty delta"

@@ -1,0 +1,36 @@
+"""Which models have a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.inference.fleet.catalogue import Catalogue
+
+
+def test_the_default_comes_first_and_then_the_files_of_the_folder(tmp_path: Path) -> None:
+    for name in ("zeta.gguf", "alpha-Q4_K_M.gguf", "notes.txt"):
+        (tmp_path / name).touch()
+    catalogue = Catalogue("smollm2", "smollm2", tmp_path)
+    assert catalogue.read() == ("smollm2", "alpha-Q4_K_M", "zeta")
+    assert catalogue.sources["zeta"] == str(tmp_path / "zeta.gguf")
+
+
+def test_a_file_that_is_put_there_later_is_found(tmp_path: Path) -> None:
+    catalogue = Catalogue("smollm2", "smollm2", tmp_path / "models")
+    assert catalogue.read() == ("smollm2",)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "new.gguf").touch()
+    assert catalogue.read() == ("smollm2", "new")
+
+
+def test_parts_of_a_model_are_no_models(tmp_path: Path) -> None:
+    for name in ("big-00001-of-00002", "big-00002-of-00002", "mmproj-big"):
+        (tmp_path / f"{name}.gguf").touch()
+    assert Catalogue("a", "a", tmp_path).read() == ("a", "big-00001-of-00002")
+
+
+def test_the_default_keeps_its_file_where_the_folder_has_one_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").touch()
+    catalogue = Catalogue("mine", "/elsewhere/mine.gguf", tmp_path)
+    assert catalogue.read() == ("mine",)
+    assert catalogue.sources["mine"] == "/elsewhere/mine.gguf"
