@@ -17,6 +17,10 @@ class GaugeShare:
     def __init__(self, gauge: Gauge) -> None:
         self._gauge = gauge
         self._value = 0.0
+        self._labelled: dict[tuple[str, ...], GaugeShare] = {}
+
+    def labels(self, *values: str) -> GaugeShare:
+        return self._labelled.setdefault(values, GaugeShare(self._gauge.labels(*values)))
 
     def set(self, value: float) -> None:
         self._gauge.inc(value - self._value)
@@ -39,7 +43,9 @@ class Metrics:
         self.resident_threads: Gauge | GaugeShare = Gauge(
             "parley_resident_threads", "Threads whose cells are in the KV pool.", registry=r
         )
-        self.parked_bytes = Gauge("parley_parked_bytes", "Parked state.", ["tier"], registry=r)
+        self.parked_bytes: Gauge | GaugeShare = Gauge(
+            "parley_parked_bytes", "Parked state.", ["tier"], registry=r
+        )
         self.parked = Counter("parley_parked", "Idle threads whose state was saved.", registry=r)
         self.restored = Counter(
             "parley_restored", "Threads that went on from their parked state.", ["tier"], registry=r
@@ -117,7 +123,7 @@ class Metrics:
     def share(self) -> Metrics:
         """The same metrics for one of several models: its gauges add up with the others'."""
         shared = copy(self)
-        for name in ("queue_length", "running_sequences", "resident_threads"):
+        for name in ("queue_length", "running_sequences", "resident_threads", "parked_bytes"):
             setattr(shared, name, GaugeShare(getattr(self, name)))
         return shared
 

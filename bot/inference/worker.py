@@ -30,9 +30,8 @@ class ModelWorker:
 
         The step is done whether or not somebody still waits for it: the plan counts on it.
         """
-        running = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._gated, self._run, step
-        )
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._thread, self._gated, self._run, step)
         return asyncio.shield(running)
 
     async def call(self, do: Callable[[], T]) -> T:

@@ -50,8 +50,9 @@ def make_engine(
     if settings.is_remote:
         return remote_engine(settings, metrics)
     default = default or name_of_model(settings)
+    budget = max(0, available_bytes() - settings.parked_memory)
     loader = LocalLoader(settings, metrics, catalogue, default, banner)
-    return Fleet(default, loader, metrics, budget=available_bytes())
+    return Fleet(default, loader, metrics, budget=budget)
 
 
 def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:

@@ -23,8 +23,9 @@ def test_a_file_that_is_put_there_later_is_found(tmp_path: Path) -> None:
     assert catalogue.read() == ("smollm2", "new")
 
 
-def test_parts_of_a_model_are_no_models(tmp_path: Path) -> None:
-    for name in ("big-00001-of-00002", "big-00002-of-00002", "mmproj-big"):
+def test_parts_and_copies_of_a_model_are_no_models(tmp_path: Path) -> None:
+    copy = "smollm2-b179c9523d0e-Q8_0"
+    for name in ("big-00001-of-00002", "big-00002-of-00002", "mmproj-big", copy):
         (tmp_path / f"{name}.gguf").touch()
     assert Catalogue("a", "a", tmp_path).read() == ("a", "big-00001-of-00002")
 

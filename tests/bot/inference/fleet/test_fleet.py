@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -228,3 +229,22 @@ async def test_closing_ends_what_is_under_way() -> None:
 async def enter(harbour: Harbour) -> None:
     async with harbour.fleet():
         raise AssertionError("it started")
+
+
+async def test_a_thread_is_forgotten_by_the_model_that_has_it() -> None:
+    harbour = Harbour("a", "b")
+    async with harbour.fleet() as fleet:
+        thread = replace(ask("a secret " * 20, "b"), thread="t1", scope="s")
+        await read(await fleet.generate(thread))
+        assert harbour.models["b"].num_used > 0
+        await fleet.forget("t1", "s")
+        await until(lambda: harbour.models["b"].num_used == 0)
+
+
+async def test_a_default_model_that_has_left_is_loaded_to_forget_a_thread() -> None:
+    harbour = Harbour("a", "b")
+    async with harbour.fleet(budget=SIZE) as fleet:
+        await answer(fleet, "hi", "b")
+        await fleet.forget("t1", "s")
+        await until(lambda: fleet.loaded == ("a",))
+        assert harbour.loads == ["a", "b", "a"], "it may keep the thread on disk"

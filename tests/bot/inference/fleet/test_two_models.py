@@ -51,9 +51,8 @@ def most_computing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def make_fleet(settings: Settings, metrics: Metrics, budget: int) -> Fleet:
     catalogue = make_catalogue(settings)
     assert catalogue.read() == ("smollm2", "twin")
-    return Fleet(
-        "smollm2", LocalLoader(settings, metrics, catalogue, "smollm2"), metrics, budget=budget
-    )
+    loader = LocalLoader(settings, metrics, catalogue, "smollm2")
+    return Fleet("smollm2", loader, metrics, budget=budget)
 
 
 def capital(model: str | None = None) -> GenerationRequest:
@@ -62,7 +61,7 @@ def capital(model: str | None = None) -> GenerationRequest:
         messages=(message,),
         person="ada",
         model=model,
-        max_tokens=12,
+        max_tokens=5,
         sampling=Sampling(temperature=0),
     )
 
