@@ -91,8 +91,8 @@ class Harbour:
         assert self.may_load.wait(10)
         if self.refuse(name):
             raise ModelError(f"There is no memory for {name}.")
-        self.loads.append(name)
         self.models[name] = CountedModel(self, name, **self._options)
+        self.loads.append(name)
         return self.models[name], SIZE
 
     def serve(self, model: Model) -> InferenceService:

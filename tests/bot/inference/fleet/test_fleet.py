@@ -83,19 +83,23 @@ async def test_a_model_is_never_unloaded_amid_a_reply() -> None:
 
 async def test_a_model_that_is_always_busy_makes_room_all_the_same() -> None:
     """Who asks for it after somebody wanted another one waits for its next stay."""
-    harbour = Harbour("a", "b")
+    harbour = Harbour("a", "b", stepwise=True)
     async with harbour.fleet(budget=SIZE) as fleet:
         streams = [await fleet.generate(ask(f"{n}", "a")) for n in range(3)]
         streams.append(await fleet.generate(ask("mine", "b", person="bob")))
-        await asyncio.sleep(0)
+        await until(lambda: "a" not in fleet._stays)
         streams += [await fleet.generate(ask(f"late {n}", "a")) for n in range(3)]
+        harbour.allow()
+        await until(lambda: harbour.loads == ["a", "b"])
+        harbour.allow()
+        await until(lambda: harbour.loads == ["a", "b", "a"])
+        harbour.allow()
         replies = [text for text, _ in await asyncio.gather(*map(read, streams))]
     assert replies[3] == "b heard mine"
     assert [*replies[:3], *replies[4:]] == [
         *(f"a heard {n}" for n in range(3)),
         *(f"a heard late {n}" for n in range(3)),
     ]
-    assert harbour.loads == ["a", "b", "a"]
 
 
 async def test_an_idle_model_leaves_before_a_busy_one_that_was_used_earlier() -> None:
