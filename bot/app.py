@@ -24,7 +24,7 @@ from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
-from bot.running.engines import (
+from bot.running.engines import ParksThreads, (
     Engine,
     describe_device,
     known_models,
@@ -217,7 +217,8 @@ class App:
 
     def _watch(self, store: SqlThreadStore, book: PersonalityBook, fits: Check) -> None:
         self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
-        forget = self._engine.forget_parked if self._engine else None
+        engine = self._engine
+        forget = engine.forget_parked if isinstance(engine, ParksThreads) else None
         days = self._settings.retention_days
         self._spawn(prune(store, days, self._clock, forget_parked=forget), "parley-prune")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from bot.config import Settings
 from bot.inference import models
@@ -36,6 +37,13 @@ class Engine(TextGenerator, Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class ParksThreads(Protocol):
+    """An ``Engine`` that keeps idle threads' states, in memory and on disk."""
+
+    async def forget_parked(self, before: datetime) -> None: ...
 
 
 def make_engine(

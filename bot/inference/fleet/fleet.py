@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -118,6 +119,12 @@ class Fleet:
                 await stay.service.forget(thread, scope)
         if self._default not in self.loaded and self._is_open:
             self._spawn(self._forget_later(thread, scope))
+
+    async def forget_parked(self, before: datetime) -> None:
+        """States that were parked earlier and not used since are deleted."""
+        for stay in tuple(self._loaded):
+            with stay.used():
+                await stay.service.forget_parked(before)
 
     async def _forget_later(self, thread: str, scope: str) -> None:
         try:
