@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
+from bot.inference.remote.formats import response_format
 from bot.types import FinishReason, GenerationRequest, Sampling, Usage
 
 DONE = b"[DONE]"
@@ -92,6 +93,7 @@ def body_of(
         "top_p": sampling.top_p,
         **{name: getattr(sampling, field) for field, name in own_samplers.items()},
         **_unless_neutral(sampling),
+        **response_format(request.answer_format),
     }
     return body | ({"stop": list(request.stop)} if request.stop else {})
 

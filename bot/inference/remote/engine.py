@@ -14,6 +14,7 @@ from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN
 from bot.inference.remote.faults import ContextExceeded, Fault
+from bot.inference.remote.formats import response_format
 from bot.inference.remote.line import FairLine
 from bot.inference.remote.patience import Patience
 from bot.inference.remote.reply import Reply
@@ -102,6 +103,7 @@ class RemoteEngine:
         """Queue a request. Reading may still raise ``PromptTooLong``, before the first token."""
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
+        response_format(request.answer_format)  # refused now, not when its turn comes
         self._check_room()
         num_tokens = await self.count(request.messages)
         if num_tokens >= self.window:

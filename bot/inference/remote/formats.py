@@ -1,0 +1,29 @@
+"""Answer formats as other servers are asked for them: OpenAI's ``response_format``. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bot.errors import UnsupportedFormat
+from bot.types import AnswerFormat, JsonSchema, OneOf
+
+
+def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
+    """The key of the body, or nothing; raises UnsupportedFormat where OpenAI has no word for it."""
+    match answer_format:
+        case None:
+            return {}
+        case JsonSchema(text):
+            named = {"name": "answer", "schema": _parsed(text)}
+            return {"response_format": {"type": "json_schema", "json_schema": named}}
+        case OneOf():
+            raise UnsupportedFormat("The remote engine cannot be held to a choice of answers.")
+    return {"response_format": {"type": "json_object"}}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnsupportedFormat("The answer format's schema is no valid JSON.") from None

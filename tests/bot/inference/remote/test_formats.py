@@ -1,0 +1,33 @@
+"""Answer formats on their way to another server."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import UnsupportedFormat
+from bot.inference.remote.chunks import body_of
+from bot.types import YES_OR_NO, AnswerFormat, GenerationRequest, JsonObject, JsonSchema
+
+
+def body(answer_format: AnswerFormat | None) -> dict[str, object]:
+    request = GenerationRequest(messages=(), person="ada", answer_format=answer_format)
+    return body_of(request, "some-model", {})
+
+
+def test_free_text_is_not_spoken_of() -> None:
+    assert "response_format" not in body(None)
+
+
+def test_a_format_is_asked_for_as_openai_does() -> None:
+    assert body(JsonObject())["response_format"] == {"type": "json_object"}
+    named = {"name": "answer", "schema": {"type": "null"}}
+    assert body(JsonSchema('{"type": "null"}'))["response_format"] == {
+        "type": "json_schema",
+        "json_schema": named,
+    }
+
+
+@pytest.mark.parametrize("answer_format", [YES_OR_NO, JsonSchema("{"), JsonSchema("[" * 60_000)])
+def test_what_cannot_be_asked_for_is_refused(answer_format: AnswerFormat) -> None:
+    with pytest.raises(UnsupportedFormat):
+        body(answer_format)
