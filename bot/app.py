@@ -24,8 +24,9 @@ from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, HasRoutes
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
-from bot.running.engines import ParksThreads, (
+from bot.running.engines import (
     Engine,
+    ParksThreads,
     describe_device,
     known_models,
     make_catalogue,
