@@ -276,6 +276,7 @@ async def ask_alone(
         messages=messages,
         person="local",
         sampling=chosen.sampling,
+        loop_guard=chosen.loop_guard,
         max_tokens=settings.max_tokens,
         model=chosen.model,
     )

@@ -87,6 +87,7 @@ class FrontMatter(_Strict):
     greeting: _Text = ""
     suggested_questions: tuple[_Some, ...] = ()
     sampling: SamplingFields = SamplingFields()
+    loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
     model: Annotated[_Some, AfterValidator(_model)] | None = None
 
@@ -177,6 +178,7 @@ def _explain_yaml(error: yaml.YAMLError, text: str) -> Problem:
 
 _EXPLAINED = {
     "missing": "is missing",
+    "bool_parsing": "should be on or off",
     "string_type": "should be text",
     "tuple_type": "should be a list, one line with - each",
     "model_type": "should be lines of the form key: value",

@@ -80,6 +80,9 @@ class Metrics:
             registry=r,
         )
         self.cancelled = Counter("parley_cancelled", "Generations cancelled.", registry=r)
+        self.looped = Counter(
+            "parley_looped", "Replies ended because they only repeated themselves.", registry=r
+        )
         self.engine_restarts = Counter(
             "parley_engine_restarts", "Times the engine loop was restarted.", registry=r
         )

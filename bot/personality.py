@@ -163,6 +163,7 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         greeting=fields.greeting,
         suggested_questions=fields.suggested_questions,
         sampling=Sampling(**fields.sampling.model_dump(exclude_unset=True)),
+        loop_guard=fields.loop_guard,
         reasoning=fields.reasoning,
         model=fields.model,
     )

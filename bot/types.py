@@ -292,6 +292,7 @@ class Personality:
     greeting: str = ""
     suggested_questions: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
+    loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
     model: str | None = None
     """Its name; None: the default one."""
@@ -326,7 +327,8 @@ class GenerationRequest:
 
     ``thread`` names the thread, so that it goes on from what is evaluated already; only
     within ``scope`` (a workspace, a key) is anything evaluated for others used again.
-    ``answer_format`` None: free text. ``model`` None: the default one.
+    ``answer_format`` None: free text. ``model`` None: the default one. ``loop_guard``: a reply
+    that only repeats itself is ended.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -338,6 +340,7 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None
     model: str | None = None
+    loop_guard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,11 +373,15 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``."""
+    """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``.
+
+    ``num_repeated``: characters at the end of the text that only repeat what stands before.
+    """
 
     reason: FinishReason
     usage: Usage = Usage()
     detail: str = ""
+    num_repeated: int = 0
 
 
 GenerationEvent = Queued | Delta | Finished

@@ -202,7 +202,9 @@ class Scheduler:
             self.finish(sequence, FinishReason.LENGTH)
             return
         sequence.tokens.append(token)
-        if sequence.num_generated >= sequence.max_tokens:
+        if sequence.guard and sequence.guard.add(token):
+            self.finish(sequence, FinishReason.LOOPED)
+        elif sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)
 
     def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from bot.inference.loops import LoopGuard
 from bot.inference.parked import Parked
 from bot.types import FinishReason, Sampling
 
@@ -27,11 +28,12 @@ class Sequence:
 
     ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
     the last. The first ``num_prefix`` are a system prompt that others may share. ``scope``
-    bounds who may reuse whose cells; ``thread`` is who speaks again. ``ticket`` orders
-    admission (see Scheduler), and ``num_overtaken`` others were admitted before it.
-    ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens that were found in a
-    shared prefix, in the thread's own cells and in its parked state. ``is_forgotten``: nothing
-    of it is to be kept. With ``max_tokens`` 0 the prompt is only evaluated, for later.
+    bounds who may reuse whose cells; ``thread`` is who speaks again. ``guard`` hears what is
+    generated. ``ticket`` orders admission (see Scheduler), and ``num_overtaken`` others were
+    admitted before it. ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens
+    that were found in a shared prefix, in the thread's own cells and in its parked state.
+    ``is_forgotten``: nothing of it is to be kept. With ``max_tokens`` 0 the prompt is only
+    evaluated, for later.
     """
 
     id: int
@@ -44,6 +46,7 @@ class Sequence:
     num_prefix: int = 0
     is_background: bool = False
     grammar: str | None = None
+    guard: LoopGuard | None = None
     num_prompt: int = field(init=False)
     num_cached: int = 0
     num_shared: int = 0

@@ -13,17 +13,19 @@ from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.grammar.formats import followed
+from bot.inference.loops import LoopGuard
 from bot.inference.model import Model, NoRoom, NotRestored
 from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
 from bot.inference.prompts import PromptEncoder
+from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
 from bot.inference.stream import GenerationStream
@@ -33,12 +35,10 @@ from bot.metrics import Metrics
 from bot.types import (
     AnswerFormat,
     ChatMessage,
-    Delta,
     Finished,
     FinishReason,
     GenerationRequest,
     Queued,
-    Usage,
 )
 
 logger = logging.getLogger(__name__)
@@ -54,26 +54,6 @@ _LOST = "The answer could not go on in the format asked for. Please ask for a si
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
 
-@dataclass(slots=True)
-class _Reply:
-    """A sequence with the text that came of it; times in monotonic seconds."""
-
-    sequence: Sequence
-    stream: GenerationStream
-    text: TextStream
-    accepted_at: float
-    num_shown: int = 0
-    shown_at: float = 0.0
-    queued: Queued | None = field(default=None)
-
-    @property
-    def usage(self) -> Usage:
-        sequence = self.sequence
-        num_found = sequence.num_shared + sequence.num_resumed + sequence.num_restored
-        num_cached = min(num_found, sequence.num_prompt)
-        return Usage(sequence.num_prompt, num_cached, sequence.num_generated)
-
-
 class InferenceService:
     """``bot.ports.TextGenerator`` over one model. Enter it before use; it closes the model."""
 
@@ -86,12 +66,17 @@ class InferenceService:
         max_waiting: int,
         parking: ParkingOptions = NO_PARKING,
         gate: AbstractContextManager[object] | None = None,
+        loop_guard: bool = True,
     ) -> None:
-        """``gate`` is entered for each step: what lets several models compute in turn."""
+        """``gate`` is entered for each step: what lets several models compute in turn.
+
+        ``loop_guard`` False: no reply is ended for repeating itself, for comparisons.
+        """
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
         self._parking = Parking(parking, metrics, self._work.set)
+        self._loop_guard = loop_guard
         self._scheduler = Scheduler(
             max_running=max_running,
             max_waiting=max_waiting,
@@ -103,7 +88,7 @@ class InferenceService:
         )
         self._prompts = PromptEncoder(model)
         self._prefill = PrefillBudget(model.max_batch - max_running)
-        self._replies: dict[int, _Reply] = {}
+        self._replies: dict[int, Reply] = {}
         self._advanced: list[Sequence] = []
         self._num_accepted = 0
         self._num_preempted = self._num_overtaken = 0
@@ -167,7 +152,7 @@ class InferenceService:
         finally:
             stream.cancel()
 
-    def _queue(self, reply: _Reply) -> GenerationStream:
+    def _queue(self, reply: Reply) -> GenerationStream:
         self._scheduler.add(reply.sequence, retry_after=self._estimate(self.num_waiting))
         self._replies[reply.sequence.id] = reply
         self._tell_places()
@@ -194,7 +179,7 @@ class InferenceService:
 
     def _new_reply(
         self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
-    ) -> _Reply:
+    ) -> Reply:
         self._num_accepted += 1
         sequence = Sequence(
             id=self._num_accepted,
@@ -207,8 +192,11 @@ class InferenceService:
             num_prefix=num_prefix,
             grammar=grammar,
         )
+        if self._loop_guard and request.loop_guard:
+            sequence.guard = LoopGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))
-        return _Reply(sequence, stream, TextStream(request.stop), time.monotonic())
+        text = TextStream(request.stop)
+        return Reply(sequence, stream, text, self._model.piece, time.monotonic())
 
     async def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
         if self._loop_task is None or self._loop_task.done():
@@ -282,31 +270,26 @@ class InferenceService:
             if sequence.is_finished or now >= reply.shown_at + _DELTA_SECONDS:
                 self._show(reply, now)
 
-    def _show(self, reply: _Reply, now: float) -> None:
-        sequence = reply.sequence
-        said = sequence.tokens[sequence.num_prompt + reply.num_shown :]
-        if said and reply.num_shown == 0:
-            self._metrics.first_token.observe(now - reply.accepted_at)
+    def _show(self, reply: Reply, now: float) -> None:
+        is_first = reply.num_shown == 0
+        reply.show()
         reply.shown_at = now
-        reply.num_shown += len(said)
-        text = "".join([reply.text.feed(self._model.piece(token)) for token in said])
-        if text:
-            reply.stream.put(Delta(text))
+        if is_first and reply.num_shown:
+            self._metrics.first_token.observe(now - reply.accepted_at)
         if reply.text.is_stopped:
-            self._scheduler.finish(sequence, FinishReason.STOP)
+            self._scheduler.finish(reply.sequence, FinishReason.STOP)
             self._work.set()
-        if sequence.is_finished:
-            is_lost = sequence.finish_reason is FinishReason.ERROR
+        if reply.sequence.is_finished:
+            is_lost = reply.sequence.finish_reason is FinishReason.ERROR
             self._conclude(reply, _LOST if is_lost else "")
 
-    def _conclude(self, reply: _Reply, detail: str = "") -> None:
+    def _conclude(self, reply: Reply, detail: str = "") -> None:
         """The last event of a reply, after the text that was still held back."""
         del self._replies[reply.sequence.id]
-        rest = reply.text.flush()
-        if rest:
-            reply.stream.put(Delta(rest))
+        reply.show_rest()
         reason = reply.sequence.finish_reason or FinishReason.ERROR
-        reply.stream.put(Finished(reason, reply.usage, detail))
+        reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
+        self._metrics.looped.inc(reason is FinishReason.LOOPED)
         self._metrics.completion_tokens.inc(reply.sequence.num_generated)
         self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
         self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)

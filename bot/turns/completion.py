@@ -94,6 +94,7 @@ class Completions:
             stop=request.stop,
             answer_format=request.answer_format,
             model=model,
+            loop_guard=personality is None or personality.loop_guard,
         )
 
     async def _max_tokens(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bot.markup import complete
 from bot.types import Finished, FinishReason, TurnState, Usage
+
+_SENTENCE_END = re.compile(r"\n|[.!?。！？][\"'”’)*_]*(?=\s|$)")
 
 RETRY = "Say `retry` to try again."
 
@@ -57,6 +60,7 @@ def ending_of(text: str, finished: Finished, *, stopped: bool) -> Ending:
         return failed(f"{sentence} {RETRY}", text, finished.usage)
     if finished.reason is FinishReason.CANCELLED:
         return _stopped(text, finished.usage)
+    text = _said_once(text, finished.num_repeated)
     if not text.strip():
         return failed(f"The model had nothing to say. {RETRY}", "", finished.usage)
     shown = _noted(text, _NOTES.get(finished.reason, ""))
@@ -68,6 +72,15 @@ def _stopped(text: str, usage: Usage) -> Ending:
         return Ending(TurnState.STOPPED, "", STOPPED.shown, FinishReason.CANCELLED, usage)
     shown = _noted(text, _NOTES[FinishReason.CANCELLED])
     return Ending(TurnState.STOPPED, text, shown, FinishReason.CANCELLED, usage)
+
+
+def _said_once(text: str, num_repeated: int) -> str:
+    """Without what only repeats, up to the end of the sentence or line that it breaks into."""
+    if num_repeated == 0:
+        return text
+    start = len(text) - num_repeated
+    end = _SENTENCE_END.search(text, start)
+    return text[: end.end() if end else start]
 
 
 def _noted(text: str, note: str) -> str:

@@ -146,6 +146,7 @@ class TurnRunner:
             thread=str(turn.place),
             scope=turn.place.workspace_form,
             sampling=personality.sampling,
+            loop_guard=personality.loop_guard,
             max_tokens=built.max_tokens,
             model=personality.model,
         )

@@ -156,7 +156,11 @@ async def contestants(
     model = await asyncio.to_thread(EndlessModel, chosen)
     bare = await asyncio.to_thread(BareLoop, chosen)
     service = InferenceService(
-        model, Metrics(), max_running=chosen.max_running, max_waiting=chosen.max_running
+        model,
+        Metrics(),
+        max_running=chosen.max_running,
+        max_waiting=chosen.max_running,
+        loop_guard=False,
     )
     try:
         async with service as engine:

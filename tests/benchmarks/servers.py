@@ -59,11 +59,14 @@ class Server:
 
 
 def parley(
-    folder: Path, settings: Mapping[str, str], *, program: Sequence[str] = ("bot", "run")
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    program: Sequence[str] = ("tests.benchmarks.unguarded", "run"),
 ) -> Server:
     """``python -m bot run`` with the default settings and ``settings``, on a port of its own.
 
-    It runs in ``folder``, so that nobody's ``parley.toml`` counts.
+    Its loop guard is off. It runs in ``folder``, so that nobody's ``parley.toml`` counts.
     """
     port = free_port()
     environ = {

@@ -44,7 +44,13 @@ class Freed:
 async def measure(quick: bool) -> list[Table]:
     num_storms, seconds = (1, 2.0) if quick else (NUM_STORMS, STORM_SECONDS)
     model = await asyncio.to_thread(EndlessModel, options(max_running=NUM_REPLIES))
-    service = InferenceService(model, Metrics(), max_running=NUM_REPLIES, max_waiting=NUM_REPLIES)
+    service = InferenceService(
+        model,
+        Metrics(),
+        max_running=NUM_REPLIES,
+        max_waiting=NUM_REPLIES,
+        loop_guard=False,
+    )
     async with service as engine:
         found = [
             freed

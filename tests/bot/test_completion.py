@@ -67,6 +67,20 @@ async def test_a_system_message_of_the_request_takes_the_personalitys_place(talk
     assert request.messages == own
 
 
+async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -> None:
+    folder = tmp_path / "personalities"
+    folder.mkdir()
+    (folder / "parrot.md").write_text("---\ntitle: Parrot\nloop_guard: off\n---\nRepeat.\n")
+    async with talking(tmp_path) as talk:
+        assert not (await asked(talk, replace(HELLO, personality="parrot"))).loop_guard
+        assert (await asked(talk, replace(HELLO, personality="pirate"))).loop_guard
+        assert (await asked(talk, HELLO)).loop_guard
+        talk.generator.replies.append("Hi.")
+        await talk.command("personality", "parrot")
+        await talk.ended(await talk.ask("Hello?"))
+        assert not talk.generator.generations[-1].request.loop_guard
+
+
 async def test_an_unknown_personality_is_refused(talk: Talk) -> None:
     with pytest.raises(UnknownPersonality):
         await talk.service.complete(replace(HELLO, personality="ninja"))

@@ -33,6 +33,24 @@ def test_a_reply_without_a_word_offers_retry() -> None:
     assert "retry" in ending.shown
 
 
+@pytest.mark.parametrize(
+    ("said", "repeated", "kept"),
+    [
+        ("Well. I am fine", ". I am fine. I am", "Well. I am fine."),
+        ("1. Fish", "\n2. Fish\n3. Fish", "1. Fish"),
+        ("Ha", "hahahaha", "Ha"),
+        ("I like", ' it.) "Yes!" I like', "I like it.)"),
+    ],
+)
+def test_what_a_looping_reply_only_repeats_is_taken_away(
+    said: str, repeated: str, kept: str
+) -> None:
+    finished = Finished(FinishReason.LOOPED, num_repeated=len(repeated))
+    ending = ending_of(said + repeated, finished, stopped=False)
+    assert ending.shown == f"{kept}\n\n_(ended here, since the reply only repeated itself)_"
+    assert ending.reply.rstrip() == kept
+
+
 def test_a_cancellation_that_nobody_asked_for_is_no_stop() -> None:
     ending = ending_of("I am", Finished(FinishReason.CANCELLED), stopped=False)
     assert ending.state is TurnState.FAILED

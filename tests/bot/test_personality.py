@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ sampling:
   top_k: 20
   seed: 7
 reasoning: folded
+loop_guard: off
 ---
 
 You are a pirate.
@@ -84,7 +86,25 @@ def test_everything_a_file_says_is_in_the_personality(folder: Path) -> None:
         suggested_questions=("Where is the treasure?", "What is that: a whale?"),
         sampling=Sampling(temperature=0.0, top_k=20, seed=7),
         reasoning="folded",
+        loop_guard=False,
     )
+
+
+def test_every_way_to_choose_the_next_token_can_be_a_personalitys_own(folder: Path) -> None:
+    own = Sampling(
+        temperature=0.9,
+        top_k=7,
+        top_p=0.8,
+        min_p=0.1,
+        repeat_penalty=1.1,
+        frequency_penalty=0.2,
+        presence_penalty=-0.3,
+        dry_multiplier=0.8,
+        seed=5,
+    )
+    lines = "".join(f"\n  {name}: {value}" for name, value in asdict(own).items())
+    write(folder / "pirate.md", f"title: P\nsampling:{lines}")
+    assert PersonalityBook.load(folder, "assistant").get("pirate").sampling == own
 
 
 def test_a_title_and_a_prompt_are_enough(folder: Path) -> None:
@@ -131,6 +151,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
          "pt-BR, and is 'English!'."),
         ("title: P\nreasoning: maybe", "3: reasoning should be 'hidden', 'shown' or 'folded', "
          "and is 'maybe'."),
+        ("title: P\nloop_guard: maybe", "3: loop_guard should be on or off."),
         ("title: P\nsampling: hot", "3: sampling should be lines of the form key: value."),
         ("title: P\nsuggested_questions: one", "3: suggested_questions should be a list, one line "
          "with - each."),
@@ -138,6 +159,16 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
          "text."),
         ("title: P\nsampling:\n  temperature: 7", "4: sampling.temperature should be less than or "
          "equal to 2, and is '7'."),
+        ("title: P\nsampling:\n  dry_multiplier: -1", "4: sampling.dry_multiplier should be "
+         "greater than or equal to 0, and is '-1'."),
+        ("title: P\nsampling:\n  min_p: 2", "4: sampling.min_p should be less than or "
+         "equal to 1, and is '2'."),
+        ("title: P\nsampling:\n  repeat_penalty: 0", "4: sampling.repeat_penalty should be "
+         "greater than 0, and is '0'."),
+        ("title: P\nsampling:\n  frequency_penalty: x", "4: sampling.frequency_penalty should be "
+         "a valid number, unable to parse string as a number, and is 'x'."),
+        ("title: P\nsampling:\n  dry_multipler: 1", "4: there is no key sampling.dry_multipler; "
+         "did you mean sampling.dry_multiplier?"),
         ("title: P\nsampling:\n  temperature: nan", "4: sampling.temperature should be a finite "
          "number, and is 'nan'."),
         ("- title", "1: the front matter should be lines of the form key: value."),

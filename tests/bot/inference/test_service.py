@@ -193,6 +193,56 @@ async def test_replies_that_outgrow_the_pool_together_all_come_to_their_end() ->
     assert (metrics.registry.get_sample_value("parley_preempted_total") or 0) > 0
 
 
+async def test_a_reply_that_only_repeats_itself_is_ended_and_what_repeats_is_told() -> None:
+    metrics = Metrics()
+    model = FakeModel(lambda _p: "Well. " + "I am fine. " * 80)
+    async with engine(model, metrics) as service:
+        text, finished = await read(await service.generate(request(limit=900)))
+    assert finished.reason is FinishReason.LOOPED
+    assert len(text) < 200
+    assert text[: -finished.num_repeated] == "Well. I am fine"
+    assert metrics.registry.get_sample_value("parley_looped_total") == 1
+
+
+async def test_what_repeats_is_told_in_whole_characters() -> None:
+    """The last byte of the first character is where it begins to repeat."""
+    bytewise = ("ĩ" + "é" * 200).encode().decode("latin-1")
+    async with engine(FakeModel(lambda _p: bytewise)) as service:
+        text, finished = await read(await service.generate(request(limit=900)))
+    assert text[: -finished.num_repeated] == "ĩé"
+
+
+async def test_a_loop_is_seen_over_a_preemption() -> None:
+    model = FakeModel(lambda _p: "I am fine. " * 20, num_cells=160, window=150)
+    metrics = Metrics()
+    async with engine(model, metrics) as service:
+        streams = [
+            await service.generate(request("abc", person=f"p{n}", limit=140)) for n in range(3)
+        ]
+        replies = await asyncio.gather(*map(read, streams))
+    assert {finished.reason for _, finished in replies} == {FinishReason.LOOPED}
+    assert (metrics.registry.get_sample_value("parley_preempted_total") or 0) > 0
+
+
+@pytest.mark.parametrize(("of_service", "of_request"), [(False, True), (True, False)])
+async def test_the_loop_guard_can_be_off_for_all_or_for_one(
+    of_service: bool, of_request: bool
+) -> None:
+    metrics = Metrics()
+    service = InferenceService(
+        FakeModel(lambda _p: "ha" * 200),
+        metrics,
+        max_running=1,
+        max_waiting=1,
+        loop_guard=of_service,
+    )
+    async with service:
+        asked = replace(request(limit=900), loop_guard=of_request)
+        text, finished = await read(await service.generate(asked))
+    assert (text, finished.reason) == ("ha" * 200, FinishReason.STOP)
+    assert metrics.registry.get_sample_value("parley_looped_total") == 0
+
+
 async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_else() -> None:
     metrics, model = Metrics(), FakeModel(lambda _p: "fine", stepwise=True)
     async with engine(model, metrics, running=1) as service:
