@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bot import __version__
-from bot.errors import EmptyQuestion, ParleyError, SettingsError, StartError
+from bot.errors import EmptyQuestion, EngineFailed, ParleyError, SettingsError, StartError
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -24,6 +24,7 @@ _WRONG = 1
 _REFUSED = 2
 _INTERRUPTED = 130
 _NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
+_NO_ANSWER = "The model gave no answer; ask again, or for something smaller."
 _MANIFEST = Path(__file__).parents[1] / "deploy" / "slack" / "manifest.yaml"
 
 app = typer.Typer(
@@ -212,7 +213,7 @@ def _read_stdin() -> str:
 
 
 async def _print_answer(settings: Settings, question: str, personality: str) -> None:
-    """A line that was begun is ended, whatever ends the answer."""
+    """A line that was begun is ended, whatever ends the answer. Raises if there is none."""
     from bot.prompt import clean
 
     has_begun = False
@@ -221,6 +222,8 @@ async def _print_answer(settings: Settings, question: str, personality: str) -> 
             async for text in answer:
                 typer.echo(clean(text), nl=False)
                 has_begun = True
+        if not has_begun:
+            raise EngineFailed(_NO_ANSWER)
     finally:
         if has_begun:
             typer.echo()

@@ -65,6 +65,9 @@ class Metrics:
         self.completion_tokens = Counter(
             "parley_completion_tokens", "Tokens generated.", registry=r
         )
+        self.reasoning_tokens = Counter(
+            "parley_reasoning_tokens", "Tokens generated before the answer.", registry=r
+        )
         self.preempted = Counter(
             "parley_preempted", "Sequences sent back to the queue for room.", registry=r
         )

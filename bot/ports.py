@@ -258,7 +258,8 @@ class AdapterContext:
 
 
 class Generation(Protocol):
-    """A reply in the making: ``Queued`` as the place changes, ``Delta``, ``Finished`` last.
+    """A reply in the making: ``Queued`` as the place changes, ``Reasoning``, ``Delta``,
+    ``Finished`` last.
 
     ``cancel`` takes effect at the next step; the iterator then still ends with ``Finished``.
     Reading raises ``PromptTooLong``, before any ``Delta``, where only a server far away could

@@ -282,7 +282,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Personality:
-    """A system prompt with a name; loaded from ``personalities/<name>.md``."""
+    """A system prompt with a name; loaded from ``personalities/<name>.md``.
+
+    ``reasoning``: what people see of what the model thinks aloud. ``folded``: its last words
+    while it thinks, and one line once it answers.
+    """
 
     name: str
     title: str
@@ -345,11 +349,15 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one generation; ``cached_tokens`` of the prompt were not evaluated again."""
+    """Tokens of one generation; ``cached_tokens`` of the prompt were not evaluated again.
+
+    ``reasoning_tokens`` are those of the completion that are no part of the answer.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +374,14 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More text, never half a character."""
+    """More text of the answer, never half a character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """More of what the model thinks aloud before its answer, and no part of it."""
 
     text: str
 
@@ -384,7 +399,7 @@ class Finished:
     num_repeated: int = 0
 
 
-GenerationEvent = Queued | Delta | Finished
+GenerationEvent = Queued | Reasoning | Delta | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from adapters.http.batches import batches
 from adapters.http.body import ChatBody, parse
 from adapters.http.errors import InvalidBody, to_body, to_response
 from adapters.http.models import Models, Resolved
-from adapters.http.shapes import DONE, Chunks, Envelope, comment, completion, event
+from adapters.http.shapes import DONE, Chunks, Envelope, Said, comment, completion, event
 from adapters.http.sse import EventStream
 from bot.errors import EngineFailed, ParleyError
 from bot.ports import ACCOUNT, Clock, Conversations, Generation
@@ -24,6 +24,7 @@ from bot.types import (
     FinishReason,
     GenerationEvent,
     Queued,
+    Reasoning,
 )
 
 _IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
@@ -85,7 +86,7 @@ async def _whole(generation: Generation, envelope: Envelope) -> web.Response:
     events = [event async for event in generation]
     finished = _finished(events) or _NOT_FINISHED
     _raise_failure(finished)
-    return web.json_response(completion(envelope, _text(events), finished.reason, finished.usage))
+    return web.json_response(completion(envelope, _said(events), finished.reason, finished.usage))
 
 
 async def _relay(
@@ -102,8 +103,8 @@ async def _relay(
 
 
 def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
-    if text := _text(batch):
-        return chunks.delta(text)
+    if data := chunks.delta(_said(batch)):
+        return data
     match batch:
         case []:
             return comment("working")
@@ -114,8 +115,10 @@ def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
     return b""
 
 
-def _text(events: Sequence[GenerationEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
+def _said(events: Sequence[GenerationEvent]) -> Said:
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return Said(text, reasoning)
 
 
 def _finished(events: Sequence[GenerationEvent]) -> Finished | None:

@@ -29,12 +29,23 @@ class Envelope:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said; programs know its reasoning as ``reasoning_content``."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
 def completion(
-    envelope: Envelope, text: str, reason: FinishReason, usage: Usage
+    envelope: Envelope, said: Said, reason: FinishReason, usage: Usage
 ) -> dict[str, object]:
+    message = {"role": "assistant", "content": said.text, "refusal": None}
+    if said.reasoning:
+        message["reasoning_content"] = said.reasoning
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": None},
+        "message": message,
         "logprobs": None,
         "finish_reason": _FINISH_REASONS[reason],
     }
@@ -48,6 +59,7 @@ def usage_object(usage: Usage) -> dict[str, object]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
 
@@ -76,7 +88,16 @@ class Chunks:
         self._head, self._tail = head.decode(), tail.decode()
         self._has_begun = False
 
-    def delta(self, text: str) -> bytes:
+    def delta(self, said: Said) -> bytes:
+        """Its reasoning came before its text, and nobody's parser expects both at once."""
+        data = b""
+        if said.reasoning:
+            data = self._chunk({**self._role(), "reasoning_content": said.reasoning}, None)
+        if said.text:
+            data += self._text(said.text)
+        return data
+
+    def _text(self, text: str) -> bytes:
         if not self._has_begun:
             return self._chunk({**self._role(), "content": text}, None)
         return f"{self._head}{json.dumps(text)}{self._tail}".encode()

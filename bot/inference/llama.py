@@ -30,6 +30,7 @@ from bot.inference.grammar.held import HeldReply, Logits
 from bot.inference.kinds import Kind
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
+from bot.inference.reasoning import TAG_TOKENS, Tag
 from bot.inference.sequence import (
     Action,
     Chunk,
@@ -276,6 +277,8 @@ class Vocabulary:
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
             size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
+        if size == 0 and (text := self._text(token)) in TAG_TOKENS:
+            return text.encode()
         return buffer.raw[:size]
 
     def _text(self, token: int) -> str:
@@ -528,6 +531,10 @@ class LlamaModel:
     @property
     def _offloads(self) -> bool:
         return self._options.gpu_layers != 0 and supports_gpu()
+
+    @property
+    def open_tag(self) -> Tag | None:
+        return self._vocabulary.template.open_tag
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self._vocabulary.encode(messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from bot.inference.reasoning import Tag
 from bot.inference.sequence import Step
 from bot.types import ChatMessage
 
@@ -67,12 +68,17 @@ class Model(Protocol):
         """Whether replies can be held to this grammar (GBNF)."""
         ...
 
+    @property
+    def open_tag(self) -> Tag | None:
+        """The reasoning tag that every prompt ends with, if its template leaves one open."""
+        ...
+
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Prompt tokens in the model's own chat template, ready for an answer."""
         ...
 
     def piece(self, token: int) -> bytes:
-        """A token's bytes; empty for special tokens. May be part of a character."""
+        """A token's bytes. May be part of a character. Of special tokens only tags have any."""
         ...
 
     def is_end(self, token: int) -> bool:

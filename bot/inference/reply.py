@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
+from bot.inference.reasoning import ReplyText
 from bot.inference.sequence import Sequence
 from bot.inference.stream import GenerationStream
-from bot.inference.text import TextStream
-from bot.types import Delta, Queued, Usage
+from bot.types import Delta, Queued, Reasoning, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
 """UTF-8: those of a character that are not its first."""
@@ -20,7 +21,7 @@ class Reply:
 
     sequence: Sequence
     stream: GenerationStream
-    text: TextStream
+    text: ReplyText
     piece: Callable[[int], bytes]
     accepted_at: float
     num_shown: int = 0
@@ -32,13 +33,14 @@ class Reply:
         sequence = self.sequence
         num_found = sequence.num_shared + sequence.num_resumed + sequence.num_restored
         num_cached = min(num_found, sequence.num_prompt)
-        return Usage(sequence.num_prompt, num_cached, sequence.num_generated)
+        num_reasoning = self.text.num_reasoning_tokens
+        return Usage(sequence.num_prompt, num_cached, sequence.num_generated, num_reasoning)
 
     @property
     def num_repeated(self) -> int:
-        """Characters at its end that a looping reply can do without."""
+        """Characters at its end that a looping answer can do without."""
         guard = self.sequence.guard
-        if guard is None or not guard.num_repeated:
+        if guard is None or not guard.num_repeated or self.text.is_reasoning:
             return 0
         tail = b"".join(map(self.piece, self.sequence.tokens[-guard.num_repeated :]))
         return len(tail.lstrip(_LATER_BYTES).decode("utf-8", "replace"))
@@ -47,12 +49,13 @@ class Reply:
         """Pass on what the sequence said since it was last shown."""
         said = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
         self.num_shown += len(said)
-        self._put("".join([self.text.feed(self.piece(token)) for token in said]))
+        for token in said:
+            self._put(self.text.feed(self.piece(token)))
 
     def show_rest(self) -> None:
         """What was still held back; nothing more will come."""
         self._put(self.text.flush())
 
-    def _put(self, text: str) -> None:
-        if text:
-            self.stream.put(Delta(text))
+    def _put(self, events: Items[Delta | Reasoning]) -> None:
+        for event in events:
+            self.stream.put(event)

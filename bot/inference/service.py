@@ -25,11 +25,11 @@ from bot.inference.model import Model, NoRoom, NotRestored
 from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
 from bot.inference.prompts import PromptEncoder
+from bot.inference.reasoning import ReplyText
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
 from bot.inference.stream import GenerationStream
-from bot.inference.text import TextStream
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics
 from bot.types import (
@@ -195,7 +195,7 @@ class InferenceService:
         if self._loop_guard and request.loop_guard:
             sequence.guard = LoopGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))
-        text = TextStream(request.stop)
+        text = ReplyText(request.stop, self._model.open_tag)
         return Reply(sequence, stream, text, self._model.piece, time.monotonic())
 
     async def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
@@ -291,6 +291,7 @@ class InferenceService:
         reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
         self._metrics.looped.inc(reason is FinishReason.LOOPED)
         self._metrics.completion_tokens.inc(reply.sequence.num_generated)
+        self._metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
         self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
         self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
         self._metrics.prompt_tokens.labels("restored").inc(reply.sequence.num_restored)

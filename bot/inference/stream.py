@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Self
 
 from bot.errors import ParleyError
-from bot.types import Delta, Finished, GenerationEvent, Queued
+from bot.types import Delta, Finished, GenerationEvent, Queued, Reasoning
 
 
 class GenerationStream:
@@ -19,7 +20,7 @@ class GenerationStream:
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self._on_cancel = on_cancel
         self._queued: Queued | None = None
-        self._text: list[str] = []
+        self._unread: list[Delta | Reasoning] = []
         self._finished: Finished | None = None
         self._error: ParleyError | None = None
         self._is_read = False
@@ -34,9 +35,9 @@ class GenerationStream:
         """Take an event from the engine; nothing may follow ``Finished``."""
         if isinstance(event, Queued):
             self._queued = event
-        elif isinstance(event, Delta):
+        elif isinstance(event, Delta | Reasoning):
             self._queued = None
-            self._text.append(event.text)
+            self._unread.append(event)
         else:
             self._queued = None
             self._finish(event)
@@ -84,9 +85,11 @@ class GenerationStream:
         if self._queued:
             event, self._queued = self._queued, None
             return event
-        if self._text:
-            text, self._text = "".join(self._text), []
-            return Delta(text)
+        if self._unread:
+            kind = type(self._unread[0])
+            alike = list(takewhile(lambda event: isinstance(event, kind), self._unread))
+            del self._unread[: len(alike)]
+            return kind("".join([event.text for event in alike]))
         if self._finished and not self._is_read:
             self._is_read = True
             return self._finished

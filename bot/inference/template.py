@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from bot.errors import ConversationRefused, ModelError
+from bot.inference.reasoning import open_tag
 from bot.inference.sandbox import Sandbox, TemplateFailed
 from bot.inference.shapes import forms, without_thoughts
 from bot.types import ChatMessage, Role
@@ -55,6 +56,8 @@ class ChatTemplate:
                 f"The model's chat template takes no plain conversation ({why}): "
                 "set PARLEY_MODEL to another model."
             ) from why
+        text, from_template = self.segments([ChatMessage("user", "Hi")])[-1]
+        self.open_tag = open_tag(text) if from_template else None
 
     def segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
         """The prompt as ``(text, from_template)`` pieces, ready for an answer."""

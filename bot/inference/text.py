@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from typing import AnyStr
 
 _LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
@@ -47,12 +48,12 @@ class TextStream:
             _, cut = min(found)  # the one that was complete first, however the text came
             self.is_stopped, self._held = True, ""
             return text[:cut]
-        keep = max((_overlap(text, s) for s in self._stop), default=0)
+        keep = max((overlap(text, s) for s in self._stop), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
 
-def _overlap(text: str, stop: str) -> int:
+def overlap(text: AnyStr, stop: AnyStr) -> int:
     """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)

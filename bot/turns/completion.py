@@ -21,6 +21,7 @@ from bot.types import (
     Person,
     Personality,
     Place,
+    Reasoning,
     Sampling,
 )
 
@@ -67,7 +68,10 @@ class Completions:
         except BaseException:
             release()
             raise
-        counted = CountedGeneration(generation, self._ended(release))
+        shows_reasoning = personality is None or personality.reasoning != "hidden"
+        counted = CountedGeneration(
+            generation, self._ended(release), shows_reasoning=shows_reasoning
+        )
         self.in_flight.add(counted)
         return counted
 
@@ -124,10 +128,20 @@ class Completions:
 
 
 class CountedGeneration:
-    """A generation that tells once when it has ended or nobody reads it any more."""
+    """A generation that tells once when it has ended or nobody reads it any more.
 
-    def __init__(self, generation: Generation, ended: Callable[[CountedGeneration], None]) -> None:
+    ``shows_reasoning`` False: what the model thinks aloud is left out.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        ended: Callable[[CountedGeneration], None],
+        *,
+        shows_reasoning: bool,
+    ) -> None:
         self._generation = generation
+        self._shows_reasoning = shows_reasoning
         self._ended: Callable[[CountedGeneration], None] | None = ended
 
     def __aiter__(self) -> Self:
@@ -135,13 +149,19 @@ class CountedGeneration:
 
     async def __anext__(self) -> GenerationEvent:
         try:
-            event = await self._generation.__anext__()
+            event = await self._next()
         except BaseException:
             self.cancel()
             raise
         if isinstance(event, Finished):
             self._end()
         return event
+
+    async def _next(self) -> GenerationEvent:
+        async for event in self._generation:
+            if self._shows_reasoning or not isinstance(event, Reasoning):
+                return event
+        raise StopAsyncIteration
 
     def cancel(self) -> None:
         self._generation.cancel()

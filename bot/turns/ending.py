@@ -51,8 +51,21 @@ def failed(sentence: str, text: str = "", usage: Usage = Usage()) -> Ending:
     return Ending(TurnState.FAILED, text, _noted(text, sentence), FinishReason.ERROR, usage)
 
 
-def ending_of(text: str, finished: Finished, *, stopped: bool) -> Ending:
-    """The ending of a generation that gave ``text``; ``stopped`` if a person wanted it."""
+_ONLY_THOUGHT = {
+    FinishReason.STOP: "I thought about this and came to no answer.",
+    FinishReason.LENGTH: (
+        "I was still thinking when I reached the length limit, so there is no answer; "
+        "something smaller may fit."
+    ),
+    FinishReason.LOOPED: "My thinking went round in circles, so there is no answer.",
+}
+
+
+def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool = False) -> Ending:
+    """The ending of a generation that gave ``text``; ``stopped`` if a person wanted it.
+
+    ``has_thought``: the model thought aloud before, which is no part of the text.
+    """
     if finished.reason is FinishReason.CANCELLED and not stopped:
         return failed(f"The reply was cut off. {RETRY}", text, finished.usage)
     if finished.reason is FinishReason.ERROR:
@@ -62,7 +75,7 @@ def ending_of(text: str, finished: Finished, *, stopped: bool) -> Ending:
         return _stopped(text, finished.usage)
     text = _said_once(text, finished.num_repeated)
     if not text.strip():
-        return failed(f"The model had nothing to say. {RETRY}", "", finished.usage)
+        return failed(_no_answer(finished.reason, has_thought=has_thought), "", finished.usage)
     shown = _noted(text, _NOTES.get(finished.reason, ""))
     return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage)
 
@@ -74,11 +87,16 @@ def _stopped(text: str, usage: Usage) -> Ending:
     return Ending(TurnState.STOPPED, text, shown, FinishReason.CANCELLED, usage)
 
 
+def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:
+    why = _ONLY_THOUGHT.get(reason) if has_thought else None
+    return f"{why or 'The model had nothing to say.'} {RETRY}"
+
+
 def _said_once(text: str, num_repeated: int) -> str:
     """Without what only repeats, up to the end of the sentence or line that it breaks into."""
     if num_repeated == 0:
         return text
-    start = len(text) - num_repeated
+    start = max(0, len(text) - num_repeated)
     end = _SENTENCE_END.search(text, start)
     return text[: end.end() if end else start]
 

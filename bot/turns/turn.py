@@ -20,7 +20,8 @@ from bot.ports import Generation
 from bot.reply import ReplyEditor
 from bot.turns import as_file
 from bot.turns.closing import Closing
-from bot.turns.ending import RETRY, STOPPED, Ending, ending_of, failed
+from bot.turns.draft import Draft
+from bot.turns.ending import RETRY, STOPPED, Ending, failed
 from bot.turns.line import Line
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
@@ -30,7 +31,9 @@ from bot.types import (
     Finished,
     GenerationRequest,
     Label,
+    Personality,
     Queued,
+    Reasoning,
     Turn,
     TurnState,
 )
@@ -106,12 +109,14 @@ class TurnRunner:
 
     async def _generate(self, live: LiveTurn, editor: ReplyEditor, waiting: Waiting) -> Ending:
         """An engine far away may say only now that the prompt is too long: then with less."""
+        personality = await self._parts.personality_of(live.place)
         for fittings_left in reversed(range(_MAX_FITTINGS)):
-            generation = await self._submit(live, waiting)
+            generation = await self._submit(live, personality, waiting)
             if generation is None:
                 break
+            draft = Draft(personality.reasoning)
             try:
-                return await self._read(live, generation, editor, waiting)
+                return await self._read(live, generation, draft, editor, waiting)
             except PromptTooLong:
                 if not fittings_left:
                     raise
@@ -123,16 +128,17 @@ class TurnRunner:
             live.is_anew = live.is_concluded = False
         live.refresh(await self._parts.store.begin(live.id))
 
-    async def _submit(self, live: LiveTurn, waiting: Waiting) -> Generation | None:
-        request = await self._request(live.turn)
+    async def _submit(
+        self, live: LiveTurn, personality: Personality, waiting: Waiting
+    ) -> Generation | None:
+        request = await self._request(live.turn, personality)
 
         def show_place(place: int) -> None:
             waiting.in_line(len(self._queued) + place)
 
         return await self._line.submit(self._attempt(live, request), show_place, live.halted)
 
-    async def _request(self, turn: Turn) -> GenerationRequest:
-        personality = await self._parts.personality_of(turn.place)
+    async def _request(self, turn: Turn, personality: Personality) -> GenerationRequest:
         built = await prompt.build(
             await self._parts.generator_for(personality.model),
             personality,
@@ -169,9 +175,13 @@ class TurnRunner:
         return attempt
 
     async def _read(
-        self, live: LiveTurn, generation: Generation, editor: ReplyEditor, waiting: Waiting
+        self,
+        live: LiveTurn,
+        generation: Generation,
+        draft: Draft,
+        editor: ReplyEditor,
+        waiting: Waiting,
     ) -> Ending:
-        text = ""
         live.attach(generation)
         try:
             async for event in generation:
@@ -181,19 +191,23 @@ class TurnRunner:
                         waiting.loading(model)
                     case Queued():
                         waiting.in_line(event.place, event.wait)
+                    case Reasoning():
+                        editor.wait(THINKING)
+                        draft.think(event.text)
                     case Delta():
-                        waiting.end()
-                        text += event.text
-                        editor.show(text)
+                        draft.say(event.text)
                     case Finished():
-                        return ending_of(text, event, stopped=live.wish is not None)
+                        return draft.end(event, stopped=live.wish is not None)
+                if shown := draft.shown:
+                    waiting.end()
+                    editor.show(shown)
         except EngineFailed as error:
-            return failed(f"{error} {RETRY}", text)
+            return draft.fail(f"{error} {RETRY}")
         finally:
             self._note_queued(live, is_queued=False)
             live.detach()
             self._line.move()
-        return failed(f"The model ended without a word of why. {RETRY}", text)
+        return draft.fail(f"The model ended without a word of why. {RETRY}")
 
     def _note_queued(self, live: LiveTurn, *, is_queued: bool) -> None:
         if is_queued:

@@ -19,7 +19,7 @@ from bot.errors import QueueFull
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.server import Readiness, Server, ServerSettings
-from bot.types import Delta, GenerationEvent
+from bot.types import Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from tests.fakes.conversations import HELLO, FakeConversations
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +102,15 @@ async def test_ask_prints_what_the_running_parley_answers(tmp_path: Path) -> Non
     (request,) = conversations.requests
     assert [message.content for message in request.messages] == ["What is a llama?"]
     assert request.personality == "assistant"
+
+
+async def test_ask_says_when_the_model_only_thought(tmp_path: Path) -> None:
+    thought = (Reasoning("Hm, hm"), Finished(FinishReason.LENGTH))
+    async with running(tmp_path, FakeConversations(thought)):
+        result = await parley(tmp_path, "ask", "What is everything?")
+    assert result == Result(
+        1, "", "The model gave no answer; ask again, or for something smaller.\n"
+    )
 
 
 async def test_ask_reads_the_question_from_stdin(tmp_path: Path) -> None:

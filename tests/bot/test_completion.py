@@ -26,6 +26,7 @@ from bot.types import (
     Finished,
     GenerationRequest,
     Person,
+    Reasoning,
 )
 from tests.bot.talk import Talk, talking
 from tests.fakes.generator import ScriptedGenerator
@@ -79,6 +80,27 @@ async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -
         await talk.command("personality", "parrot")
         await talk.ended(await talk.ask("Hello?"))
         assert not talk.generator.generations[-1].request.loop_guard
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_told"), [("hidden", False), ("folded", True), ("shown", True), (None, True)]
+)
+async def test_a_program_gets_the_reasoning_unless_its_personality_hides_it(
+    tmp_path: Path, mode: str | None, is_told: bool
+) -> None:
+    folder = tmp_path / "personalities"
+    folder.mkdir()
+    (folder / "thinker.md").write_text(f"---\ntitle: T\nreasoning: {mode or 'shown'}\n---\nHm.\n")
+    async with talking(tmp_path) as talk:
+        chosen = None if mode is None else "thinker"
+        generation = await talk.service.complete(replace(HELLO, personality=chosen))
+        led = await talk.generator.started()
+        led.think("Hm.")
+        led.say("Yes.")
+        led.finish()
+        events = [event async for event in generation]
+    assert (Reasoning("Hm.") in events) is is_told
+    assert Delta("Yes.") in events
 
 
 async def test_an_unknown_personality_is_refused(talk: Talk) -> None:

@@ -29,6 +29,7 @@ from bot.types import (
     GenerationEvent,
     GenerationRequest,
     Queued,
+    Reasoning,
     Usage,
 )
 
@@ -45,7 +46,7 @@ def num_tokens(messages: Sequence[ChatMessage]) -> int:
 
 
 class ScriptedGeneration:
-    """A reply in the making; ``queue``, ``say`` and ``finish`` are what the engine would do."""
+    """A reply in the making; its methods are what the engine would do."""
 
     def __init__(self, request: GenerationRequest) -> None:
         self.request = request
@@ -70,6 +71,11 @@ class ScriptedGeneration:
         assert text, "an engine sends no empty delta"
         self._emit(Delta(text))
         self.text += text
+
+    def think(self, text: str) -> None:
+        assert text, "an engine sends no empty reasoning"
+        assert not self.text, "an engine thinks before it answers"
+        self._emit(Reasoning(text))
 
     def finish(self, reason: FinishReason = FinishReason.STOP, detail: str = "") -> None:
         usage = Usage(

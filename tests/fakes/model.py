@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from bot.inference.model import NoRoom, NotRestored, StepFailed
 from bot.inference.parked import Parked
+from bot.inference.reasoning import Tag
 from bot.inference.sequence import (
     NO_TOKEN,
     Action,
@@ -65,8 +66,10 @@ class FakeModel:
         keeps: bool = True,
         fingerprint: str = "letters",
         state_bytes: int = 4,
+        open_tag: Tag | None = None,
     ) -> None:
         self.name = "letters"
+        self.open_tag = open_tag
         self.window = window
         self.num_cells = num_cells
         self.max_batch = max_batch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any, cast
 
 import openai
 import pytest
@@ -18,7 +20,7 @@ from bot.errors import (
     QueueFull,
     UnknownPersonality,
 )
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationEvent, Queued
+from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import USAGE, FakeConversations
@@ -66,6 +68,57 @@ async def test_a_streamed_answer_grows_and_says_its_role_once(
     assert rest[-1].choices[0].finish_reason == "stop"
     assert {chunk.id for chunk in rest} == {first.id}
     assert all(chunk.usage is None for chunk in rest)
+
+
+THOUGHT: tuple[GenerationEvent, ...] = (Reasoning("They "), Reasoning("greet me."), Delta("Hello!"))
+
+
+async def test_reasoning_comes_beside_the_answer_and_is_counted(
+    serve: Serve, connect: Connect
+) -> None:
+    usage = replace(USAGE, reasoning_tokens=1)
+    conversations = FakeConversations([*THOUGHT, Finished(FinishReason.STOP, usage)])
+    client = connect(await serve(conversations))
+    answer = await client.chat.completions.create(model=MODEL, messages=HI)
+    message = answer.choices[0].message
+    assert message.content == "Hello!"
+    assert message.to_dict()["reasoning_content"] == "They greet me."
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens_details is not None
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 1
+
+
+async def test_streamed_reasoning_comes_before_the_answer_in_chunks_of_its_own(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations([*THOUGHT, Finished(FinishReason.STOP, USAGE)])
+    chunks = await stream_all(connect(await serve(conversations)))
+    deltas = [chunk.choices[0].delta.to_dict() for chunk in chunks]
+    assert deltas == [
+        {"role": "assistant", "reasoning_content": "They greet me."},
+        {"content": "Hello!"},
+        {},
+    ]
+
+
+async def test_reasoning_that_a_program_sends_back_stays_out_of_the_prompt(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    said: dict[str, Any] = {"role": "assistant", "content": "Hello!", "reasoning_content": "Hm."}
+    messages = cast(list[ChatCompletionMessageParam], [*HI, said, *HI])
+    await client.chat.completions.create(model=MODEL, messages=messages)
+    (request,) = conversations.requests
+    assert [message.content for message in request.messages] == ["Hi", "Hello!", "Hi"]
+
+
+async def test_an_answer_without_reasoning_has_no_key_for_it(
+    serve: Serve, connect: Connect
+) -> None:
+    client = connect(await serve(FakeConversations()))
+    answer = await client.chat.completions.create(model=MODEL, messages=HI)
+    assert "reasoning_content" not in answer.choices[0].message.to_dict()
 
 
 async def test_usage_comes_last_in_a_stream_that_asks_for_it(

@@ -13,6 +13,7 @@ import pytest
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.inference.model import NoRoom
+from bot.inference.reasoning import TAGS
 from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
@@ -24,6 +25,7 @@ from bot.types import (
     FinishReason,
     GenerationRequest,
     Queued,
+    Reasoning,
 )
 from tests.fakes.model import LOST, FakeModel, broken_step
 
@@ -241,6 +243,52 @@ async def test_the_loop_guard_can_be_off_for_all_or_for_one(
         text, finished = await read(await service.generate(asked))
     assert (text, finished.reason) == ("ha" * 200, FinishReason.STOP)
     assert metrics.registry.get_sample_value("parley_looped_total") == 0
+
+
+async def all_events(stream: GenerationStream) -> tuple[str, str, Finished]:
+    """What was thought, what was said, and the end."""
+    events = [event async for event in stream]
+    assert isinstance(events[-1], Finished)
+    thoughts = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return thoughts, "".join(e.text for e in events if isinstance(e, Delta)), events[-1]
+
+
+async def test_what_the_model_thinks_aloud_is_no_part_of_its_answer() -> None:
+    metrics = Metrics()
+    model = FakeModel(lambda _p: "<think>Hm.</think>\n\nYes.")
+    async with engine(model, metrics) as service:
+        thoughts, text, finished = await all_events(await service.generate(request()))
+    assert (thoughts, text) == ("Hm.", "Yes.")
+    assert finished.usage.completion_tokens == 24
+    assert finished.usage.reasoning_tokens == 18
+    assert metrics.registry.get_sample_value("parley_reasoning_tokens_total") == 18
+
+
+async def test_a_template_that_opens_the_tag_lets_the_reply_begin_inside() -> None:
+    model = FakeModel(lambda _p: "Hm.</think>Yes.", open_tag=TAGS[0])
+    async with engine(model) as service:
+        thoughts, text, _ = await all_events(await service.generate(request()))
+    assert (thoughts, text) == ("Hm.", "Yes.")
+
+
+async def test_thinking_that_reaches_the_cap_leaves_no_answer() -> None:
+    async with engine(FakeModel(lambda _p: "<think>Hm, hm, well.</think>")) as service:
+        thoughts, text, finished = await all_events(await service.generate(request(limit=12)))
+    assert (thoughts, text, finished.reason) == ("Hm, h", "", FinishReason.LENGTH)
+
+
+async def test_thinking_in_circles_is_ended_and_takes_nothing_from_the_answer() -> None:
+    async with engine(FakeModel(lambda _p: "<think>" + "Hm. " * 90)) as service:
+        _, text, finished = await all_events(await service.generate(request(limit=900)))
+    assert (text, finished.reason, finished.num_repeated) == ("", FinishReason.LOOPED, 0)
+
+
+async def test_a_slow_reader_gets_thoughts_and_answer_in_one_piece_each() -> None:
+    async with engine(FakeModel(lambda _p: "<think>Let me see.</think>Yes, it is.")) as service:
+        stream = await service.generate(request())
+        await until(lambda: stream.is_finished)
+        events = [event async for event in stream]
+    assert events[:-1] == [Reasoning("Let me see."), Delta("Yes, it is.")]
 
 
 async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_else() -> None:

@@ -1,0 +1,99 @@
+"""The real model, made to think aloud: two of its control tokens are renamed and forced on it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.inference import models
+from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.sequence import Opening, Step
+from bot.inference.service import InferenceService
+from bot.metrics import Metrics
+from bot.types import (
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Reasoning,
+    Sampling,
+)
+
+pytestmark = pytest.mark.model
+_RENAMED = {b"<file_sep>": b"<thinking>", b"<repo_name>": b"</thinking>"}
+_THOUGHT, _BEGINNING = "They ask about France.", "The capital of"
+_SYSTEM = ChatMessage("system", "You are a helpful assistant and answer in one sentence.")
+_QUESTION = ChatMessage("user", "What is the capital of France?")
+
+
+class ThinkingModel(LlamaModel):
+    """Every reply is begun for it: a thought between two tags, and a few words."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, LlamaOptions(num_cells=1_024, max_running=1))
+        opens, closes = map(self.token_of, _RENAMED.values())
+        thought, beginning = map(self._vocabulary.tokenize, (_THOUGHT, _BEGINNING))
+        self.num_reasoning_tokens = len(thought) + 2
+        self._begun = [opens, *thought, closes, *beginning]
+        self._forced: list[int] = []
+
+    def token_of(self, piece: bytes) -> int:
+        return next(token for token in range(100) if self.piece(token) == piece)
+
+    def run(self, step: Step) -> dict[int, int]:
+        if any(isinstance(action, Opening) for action in step.actions):
+            self._forced = self._begun.copy()
+        sampled = super().run(step)
+        for slot in sampled:
+            if self._forced:
+                sampled[slot] = self._forced.pop(0)
+        return sampled
+
+
+@pytest.fixture(scope="module")
+def thinking_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = models.locate(models.EMBEDDED).read_bytes()
+    for name, other in _RENAMED.items():
+        data = data.replace(name, other, 1)
+    path = tmp_path_factory.mktemp("models") / "thinking.gguf"
+    path.write_bytes(data)
+    return path
+
+
+async def reply(service: InferenceService, *said: ChatMessage, cap: int) -> list[GenerationEvent]:
+    request = GenerationRequest(
+        messages=(_SYSTEM, *said),
+        person="ada",
+        thread="1",
+        sampling=Sampling(temperature=0),
+        max_tokens=cap,
+    )
+    return [event async for event in await service.generate(request)]
+
+
+def text_of(events: list[GenerationEvent], kind: type[Delta] | type[Reasoning]) -> str:
+    return "".join(event.text for event in events if isinstance(event, kind))
+
+
+async def test_what_the_model_thinks_is_told_apart_and_leaves_the_thread_at_its_next_turn(
+    thinking_file: Path,
+) -> None:
+    model = await asyncio.to_thread(ThinkingModel, thinking_file)
+    async with InferenceService(model, Metrics(), max_running=1, max_waiting=2) as service:
+        first = await reply(service, _QUESTION, cap=40)
+        answer = ChatMessage("assistant", text_of(first, Delta))
+        cut = await reply(service, _QUESTION, answer, _QUESTION, cap=4)
+    assert text_of(first, Reasoning) == _THOUGHT
+    assert answer.content.startswith("The capital of France is Paris")
+    ended = first[-1]
+    assert isinstance(ended, Finished)
+    assert ended.usage.reasoning_tokens == model.num_reasoning_tokens
+    again = cut[-1]
+    assert isinstance(again, Finished)
+    assert ended.usage.prompt_tokens - 8 <= again.usage.cached_tokens <= ended.usage.prompt_tokens
+    assert (text_of(cut, Delta), again.reason) == ("", FinishReason.LENGTH)
+    assert _THOUGHT.startswith(text_of(cut, Reasoning).strip() or "?")

@@ -1,0 +1,133 @@
+"""What people see of a model that thinks aloud, and what it sees of its thoughts: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.turns.draft import Draft
+from bot.types import Finished, FinishReason, TurnState
+from tests.bot.talk import Talk, talking
+
+
+@pytest.fixture
+async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
+    folder = tmp_path / "personalities"
+    folder.mkdir()
+    for mode in ("shown", "folded"):
+        text = f"---\ntitle: {mode.title()}\nreasoning: {mode}\n---\nYou think.\n"
+        (folder / f"{mode}.md").write_text(text)
+    async with talking(tmp_path) as talk:
+        yield talk
+
+
+async def test_while_it_thinks_the_person_sees_thinking_and_then_only_the_answer(
+    talk: Talk,
+) -> None:
+    await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.queue(2, wait=3.0)
+    await talk.sees("You are 2nd in line, about 3 s…")
+    generation.think("They ask how I am. ")
+    await talk.sees("Thinking…")
+    generation.think("I am fine, I think.")
+    await talk.quiet()
+    assert talk.visible() == ["Thinking…"]
+    generation.say("Fine, thanks.")
+    generation.finish()
+    await talk.sees("Fine, thanks.")
+
+
+async def test_a_personality_may_show_the_reasoning_above_the_answer(talk: Talk) -> None:
+    await talk.command("personality", "shown")
+    question = await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.think("They ask.\n\nI am fine.")
+    await talk.until(lambda: talk.visible()[-1] == "> They ask.\n>\n> I am fine.")
+    generation.say("Fine.")
+    generation.finish()
+    turn = await talk.ended(question)
+    assert talk.visible()[-1] == "> They ask.\n>\n> I am fine.\n\nFine."
+    assert turn.reply == "Fine."
+
+
+async def test_folded_reasoning_shows_its_last_words_and_then_one_line(talk: Talk) -> None:
+    await talk.command("personality", "folded")
+    question = await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.think("First of all.\n\nThey ask how I am.")
+    await talk.until(lambda: talk.visible()[-1] == "> They ask how I am.")
+    generation.say("Fine.")
+    generation.finish()
+    await talk.ended(question)
+    assert talk.visible()[-1] == "> _Thought about it in 8 words._\n\nFine."
+
+
+@pytest.mark.parametrize("personality", ["assistant", "shown", "folded"])
+async def test_no_thought_is_in_the_next_prompt(talk: Talk, personality: str) -> None:
+    await talk.command("personality", personality)
+    question = await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.think("Hm.")
+    generation.say("Fine.")
+    generation.finish()
+    await talk.ended(question)
+    await talk.answered("And now?", "Still fine.")
+    said = [message.content for message in talk.generator.generations[-1].request.messages]
+    assert said[1:] == ["How are you?", "Fine.", "And now?"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        (FinishReason.LENGTH, "I was still thinking when I reached the length limit"),
+        (FinishReason.LOOPED, "My thinking went round in circles"),
+        (FinishReason.STOP, "I thought about this and came to no answer."),
+    ],
+)
+async def test_thinking_without_an_answer_is_told_in_a_sentence_that_offers_retry(
+    talk: Talk, reason: FinishReason, sentence: str
+) -> None:
+    question = await talk.ask("What is everything?")
+    generation = await talk.generation()
+    generation.think("Well, well, well")
+    generation.finish(reason)
+    turn = await talk.ended(question)
+    assert (turn.state, turn.reply) == (TurnState.FAILED, "")
+    assert talk.visible()[0].startswith(sentence)
+    assert "Say `retry`" in talk.visible()[0]
+    assert "Well" not in talk.visible()[0]
+
+
+async def test_stopping_while_it_thinks_ends_it(talk: Talk) -> None:
+    question = await talk.ask("What is everything?")
+    generation = await talk.generation()
+    generation.think("Well, well")
+    await talk.react(question.message_id, "octagonal_sign")
+    assert (await talk.ended(question)).state is TurnState.STOPPED
+    assert generation.is_cancelled
+    assert talk.visible() == ["Stopped."]
+
+
+def test_shown_thoughts_close_the_code_that_they_leave_open() -> None:
+    draft = Draft("shown")
+    draft.think("Try\n```\nx = 1\n")
+    draft.say("Yes.")
+    assert draft.shown == "> Try\n> ```\n> x = 1\n> ```\n\nYes."
+
+
+def test_folded_thoughts_show_at_most_a_few_words() -> None:
+    draft = Draft("folded")
+    draft.think("word " * 1_000)
+    assert len(draft.shown) < 220
+    assert draft.shown.startswith("> … word word")
+
+
+def test_a_failure_keeps_what_was_thought_in_sight() -> None:
+    draft = Draft("shown")
+    draft.think("Hm.")
+    assert draft.fail("The model failed.").shown == "> Hm.\n\nThe model failed."
+    ending = draft.end(Finished(FinishReason.CANCELLED), stopped=True)
+    assert (ending.shown, ending.reply) == ("> Hm.\n\nStopped.", "")
