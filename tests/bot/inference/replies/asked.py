@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.types import Sampling
 
 GREEDY = Sampling(temperature=0)
@@ -9,7 +11,7 @@ ASSISTANT = Sampling(temperature=0.2, top_p=0.9, repeat_penalty=1.05, seed=1)
 WARM = Sampling(temperature=0.7, seed=2)
 HOT = Sampling(temperature=1.2, seed=3)
 
-ASKED: tuple[tuple[str, Sampling], ...] = (
+_FIRST: tuple[tuple[str, Sampling], ...] = (
     ("Who are you?", ASSISTANT),
     ("Give me three ideas for a team lunch.", ASSISTANT),
     ("Explain what an API is to somebody who does not program.", ASSISTANT),
@@ -70,4 +72,29 @@ ASKED: tuple[tuple[str, Sampling], ...] = (
     ("Write the lyrics of 99 bottles of beer.", GREEDY),
     ("Explain recursion by explaining recursion.", GREEDY),
     ("Why? Why? Why? Why? Why?", WARM),
+)
+
+_LATER = (
+    "Write a shopping list for a week.",
+    "Write unit tests in Python for a calculator.",
+    "Make a table of 15 countries with capital and population.",
+    "Explain photosynthesis to a child.",
+    "Write a rhyme for every month of the year.",
+    "List 40 verbs with their past tense.",
+    "Write a bash script that renames files.",
+    "Give me a JSON object describing a library of 10 books.",
+    "Write a letter of complaint about a late train.",
+    "Create a workout plan for 30 days.",
+    "Write a css file for a blog.",
+    "What is the difference between TCP and UDP?",
+)
+"""Asked when the guard was finished, with 400 tokens at most: it was not made for these."""
+
+ASKED = (
+    *_FIRST,
+    *(
+        (prompt, sampling)
+        for prompt in _LATER
+        for sampling in (replace(ASSISTANT, seed=11), replace(WARM, seed=12))
+    ),
 )

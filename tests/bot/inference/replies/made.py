@@ -55,6 +55,14 @@ def _rows(*columns: str, num: int = 40) -> str:
     )
 
 
+def _story() -> str:
+    return "".join(
+        f"The {_name(n)} lives beside the {_name(7 * n + 3)} and sometimes meets the "
+        f"{_name(11 * n + 5)} at the market.\n"
+        for n in range(20)
+    )
+
+
 def _tests() -> str:
     return "".join(
         f"def test_{_ANIMALS[n]}():\n    zoo = Zoo()\n    zoo.add({_ANIMALS[n]!r}, {n})\n"
@@ -158,6 +166,7 @@ MADE: Mapping[str, str] = {
     "a program and the same one mended": f"```python\n{_SUM}```\n\nWith types, and mended:\n\n"
     f"```python\n{_SUM.replace('(prices)', '(prices: list[float]) -> float', 1)}```\n\n"
     f"And with a name of its own:\n\n```python\n{_SUM.replace('prices', 'costs')}```\n",
+    "a story told twice": f"First:\n{_story()}And once more, corrected:\n{_story()}The end.",
     "a program three times": f"Before:\n```python\n{_SUM}```\nAfter:\n```python\n{_SUM}```\n"
     f"They are the same. Once more:\n```python\n{_SUM}```\n",
     "a switch": "".join(f'    case {n}:\n        return "{_name(n)}";\n' for n in range(40)),

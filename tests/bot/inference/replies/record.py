@@ -6,7 +6,8 @@ One line is one reply. Its label is proposed here and has to be checked by readi
 
 - ``loop``: from token ``loops_at`` on it says only what it said just before, but for a
   counter or the order of its phrases;
-- ``drifts``: it goes in circles, each a little different from the one before;
+- ``drifts``: it goes in circles, each a little different from the one before, or loops so
+  shortly before its end that nobody can expect to catch it;
 - ``honest``: neither.
 
 Another machine rounds otherwise, so the replies differ, and the labels with them.
