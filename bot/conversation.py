@@ -17,6 +17,7 @@ from bot.turns.completion import Completions
 from bot.turns.message_locks import MessageLocks
 from bot.turns.notices import Notices
 from bot.turns.parts import ConversationRules, Parts
+from bot.turns.reading import Reading
 from bot.turns.recovery import Recovery
 from bot.turns.registry import Turns
 from bot.turns.turn import TurnRunner
@@ -63,12 +64,15 @@ class ConversationService:
         self._parts = Parts(
             store, generator, personalities, access, adapters, budgets, clock, metrics, rules
         )
-        self._runner = TurnRunner(self._parts)
-        self._turns = Turns(self._parts, self._runner)
         self._notices = Notices(self._parts)
+        reading = Reading(self._parts, self._notices)
+        self._runner = TurnRunner(self._parts, reading)
+        self._turns = Turns(self._parts, self._runner)
         self._commands = Commands(self._parts, self._turns, self._notices)
         locks = MessageLocks()
-        self._asking = Asking(self._parts, self._turns, self._commands, self._notices, locks)
+        self._asking = Asking(
+            self._parts, self._turns, self._commands, self._notices, reading, locks
+        )
         self._changes = Changes(self._parts, self._turns, self._notices, locks)
         self._recovery = Recovery(self._parts, self._runner, self._turns.lanes)
         self._completions = Completions(self._parts)

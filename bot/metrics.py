@@ -105,6 +105,9 @@ class Metrics:
             registry=r,
         )
         self.step = Histogram("parley_step_seconds", "One engine step.", buckets=_STEP, registry=r)
+        self.files = Counter(
+            "parley_files", "Files that came with questions.", ["adapter", "outcome"], registry=r
+        )
         self.platform_calls = Counter(
             "parley_platform_calls",
             "Calls to platforms, and deliveries by them.",

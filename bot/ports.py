@@ -358,6 +358,12 @@ class ThreadStore(Protocol):
         """State running, ``attempts`` + 1."""
         ...
 
+    async def note_read(
+        self, turn_id: str, *, files: str, earlier: Sequence[tuple[str, str]]
+    ) -> Turn:
+        """Nothing of the question is unread any more; ``earlier`` are its remarks."""
+        ...
+
     async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
         """State queued, reply empty, posts kept; ``attempts`` set if given."""
         ...

@@ -261,7 +261,7 @@ def _lines(turn: Turn, remarks: Sequence[tuple[str, str]], *, is_named: bool) ->
     on earlier messages only, so nothing that was in a prompt is ever rewritten, and a thread
     of one person holds no names, which a small model would echo.
     """
-    asked = (turn.person.name if is_named else "", turn.text)
+    asked = (turn.person.name if is_named else "", f"{turn.text}{turn.files}".strip())
     return tuple(_line(name, text) for name, text in (*remarks, asked))
 
 

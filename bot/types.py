@@ -119,6 +119,20 @@ class Attachment:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is read for a question once it is on disk, and before it is answered.
+
+    ``earlier``: what was said in its thread before Parley took part in it.
+    """
+
+    attachments: tuple[Attachment, ...] = ()
+    earlier: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.attachments) or self.earlier
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
     """What a platform delivered, normalised. ``event_id`` is unique per delivery event."""
@@ -134,8 +148,8 @@ class Question(Incoming):
 
     A message that neither mentions Parley nor is direct belongs to Parley only if its
     thread does already; if it mentions somebody else it is context, not a question.
-    ``personality`` is to answer in this thread from now on. ``earlier``: what was said in
-    the thread before Parley took part in it, as ``(name, text)``, oldest first.
+    ``personality`` is to answer in this thread from now on. ``wants_earlier``: what was said
+    in the thread before Parley took part in it is to be read.
     """
 
     text: str
@@ -146,7 +160,7 @@ class Question(Incoming):
     mentions_others: bool = False
     attachments: tuple[Attachment, ...] = ()
     personality: str | None = None
-    earlier: tuple[tuple[str, str], ...] = ()
+    wants_earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -439,8 +453,9 @@ class Post:
 class Turn:
     """A question and its reply, as stored. ``number`` counts within the thread from 1.
 
-    ``text`` is the question, ``reply`` the Markdown shown so far. ``remarks`` are messages
-    said in the thread before this question and not to Parley, as ``(name, text)``.
+    ``text`` is the question, ``files`` the text of the files that came with it, ``reply`` the
+    Markdown shown so far. ``remarks`` are messages said in the thread before this question
+    and not to Parley, as ``(name, text)``. ``unread`` is still to be read.
     """
 
     id: str
@@ -458,6 +473,8 @@ class Turn:
     usage: Usage = Usage()
     posts: tuple[Post, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
+    unread: Unread = Unread()
+    files: str = ""
     finished_at: datetime | None = None
 
 

@@ -1,4 +1,4 @@
-"""Attachments: the files of one question become part of its text."""
+"""Attachments: the files of one question become text."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ NOT_HERE = "I cannot read files on this platform; please write your question as 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """``text``: the question with its files; ``refusals``: a sentence for what was not read."""
+    """``text`` of ``num_files``; ``refusals``: a sentence for each that was not read."""
 
-    text: str
+    text: str = ""
+    num_files: int = 0
     refusals: tuple[str, ...] = ()
 
 
@@ -29,23 +30,31 @@ class Attachments:
     def __init__(self, reader: FileReader | None = None) -> None:
         self._reader = reader or FileReader()
 
-    async def read(self, adapter: Adapter, said: str, files: tuple[Attachment, ...]) -> Read:
-        """Never fails: what cannot be read is said."""
+    def why_none(self, adapter: Adapter, files: tuple[Attachment, ...]) -> tuple[str, ...]:
+        """Why not one of these files can be read; empty if some may be. Nothing is fetched."""
         if not files:
-            return Read(said)
+            return ()
         if not isinstance(adapter, FetchesFiles):
-            return Read(said, (NOT_HERE,))
-        text, room, refusals = said, MAX_CHARACTERS, list[str]()
+            return (NOT_HERE,)
+        refusals = [refusal(file) for file in files[:MAX_FILES]]
+        return tuple(dict.fromkeys(filter(None, refusals))) if all(refusals) else ()
+
+    async def read(self, adapter: Adapter, files: tuple[Attachment, ...]) -> Read:
+        """Never fails: what cannot be read is said."""
+        if not isinstance(adapter, FetchesFiles):
+            return Read(refusals=self.why_none(adapter, files))
+        text, num_files, room, refusals = "", 0, MAX_CHARACTERS, list[str]()
         for file in files[:MAX_FILES]:
             why, content = await self._read_one(adapter, file, room)
             if why:
                 refusals.append(why)
                 continue
             text = with_file(text, file.name, content[:room], is_cut=len(content) > room)
+            num_files += 1
             room = max(0, room - len(content))
         if len(files) > MAX_FILES:
             refusals.append(f"I read the first {MAX_FILES} files only.")
-        return Read(text, tuple(dict.fromkeys(refusals)))
+        return Read(text, num_files, tuple(dict.fromkeys(refusals)))
 
     async def _read_one(
         self, fetches: FetchesFiles, file: Attachment, room: int

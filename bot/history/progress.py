@@ -1,22 +1,23 @@
 """What happens to a turn, from accepted to finished and rated.
 
 Each function is the work of one transaction. A turn may have been forgotten meanwhile:
-then there is nothing to change, and ``begin`` and ``requeue`` raise LookupError.
+then there is nothing to change; ``begin``, ``note_read`` and ``requeue`` raise LookupError.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, literal, select, update
 from sqlalchemy.dialects import sqlite
 
-from bot.history import keys, threads, turns
+from bot.history import keys, threads, turns, unread
 from bot.history.schema import posts, remarks
 from bot.history.schema import turns as table
-from bot.types import FinishReason, Question, Turn, TurnState, Usage
+from bot.types import FinishReason, Question, Turn, TurnState, Unread, Usage
 
 
 def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
@@ -27,7 +28,6 @@ def accept(connection: Connection, question: Question, now: datetime) -> Turn | 
     values = _new(question) | {"key": key, "thread_id": thread_id, "number": number}
     made = insert(table).values(**values, accepted_at=now).returning(table.c.seq, table.c.id)
     row = connection.execute(made).one()
-    threads.add_earlier(connection, thread_id, question, now)
     connection.execute(
         update(remarks)
         .where(remarks.c.thread_id == thread_id, remarks.c.turn_seq.is_(None))
@@ -45,6 +45,7 @@ def _new(question: Question) -> dict[str, Any]:
         "person_name": question.person.name,
         "message_id": question.message_id,
         "text": question.text,
+        "unread": unread.dump(Unread(question.attachments, question.wants_earlier)),
         "is_direct": question.is_direct,
     }
 
@@ -52,6 +53,18 @@ def _new(question: Question) -> dict[str, Any]:
 def begin(connection: Connection, turn_id: str) -> Turn:
     attempts = table.c.attempts + 1
     _change(connection, turn_id, state=TurnState.RUNNING, attempts=attempts, finished_at=None)
+    return turns.get(connection, turn_id)
+
+
+def note_read(
+    connection: Connection,
+    turn_id: str,
+    files: str,
+    earlier: Sequence[tuple[str, str]],
+    now: datetime,
+) -> Turn:
+    _change(connection, turn_id, unread=None, files=files)
+    threads.add_earlier(connection, turn_id, earlier, now)
     return turns.get(connection, turn_id)
 
 

@@ -54,6 +54,7 @@ threads = Table(
     UniqueConstraint("adapter", "workspace", "channel", "thread", name="threads_by_place"),
 )
 
+# ``unread`` is null once the question's files and what was said before it are read.
 turns = Table(
     "turns",
     metadata,
@@ -77,6 +78,8 @@ turns = Table(
     Column("completion_tokens", Integer, nullable=False, server_default="0"),
     Column("rating", Integer, nullable=False, server_default="0"),
     Column("finished_at", UtcTime),
+    Column("unread", CleanText),
+    Column("files", CleanText, nullable=False, server_default=""),
     UniqueConstraint("thread_id", "number", name="turns_by_number"),
     Index("turns_by_message", "message_id"),
     Index("turns_by_person", "person_id", "thread_id"),

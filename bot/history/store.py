@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,8 @@ def database_path(url: str) -> Path:
 
 
 class SqlThreadStore:
-    """``bot.ports.ThreadStore`` on SQLite. ``begin`` and ``requeue`` raise LookupError for a
-    turn that was forgotten; other changes of such a turn do nothing.
+    """``bot.ports.ThreadStore`` on SQLite. ``begin``, ``note_read`` and ``requeue`` raise
+    LookupError for a turn that was forgotten; other changes of such a turn do nothing.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -100,6 +100,14 @@ class SqlThreadStore:
 
     async def begin(self, turn_id: str) -> Turn:
         return await self.database.write(lambda c: progress.begin(c, turn_id))
+
+    async def note_read(
+        self, turn_id: str, *, files: str, earlier: Sequence[tuple[str, str]]
+    ) -> Turn:
+        now = self._clock.now()
+        return await self.database.write(
+            lambda c: progress.note_read(c, turn_id, files, earlier, now)
+        )
 
     async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
         return await self.database.write(lambda c: progress.requeue(c, turn_id, attempts))

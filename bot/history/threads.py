@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +16,19 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     select,
     update,
 )
 from sqlalchemy.dialects import sqlite
 
 from bot.history import keys, places
+from bot.history.columns import UtcTime
 from bot.history.schema import channels, remarks, threads, turns
 from bot.types import Place, Question, ThreadSummary
 
 _MAX_TITLE = 80
+_REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
 
 HAS_TURNS = exists().where(turns.c.thread_id == threads.c.id)
 
@@ -61,14 +65,22 @@ def speakers(connection: Connection, place: Place) -> set[str]:
     return set(connection.scalars(asked.union(remarked)))
 
 
-def add_earlier(connection: Connection, thread_id: int, question: Question, now: datetime) -> None:
+def add_earlier(
+    connection: Connection, turn_id: str, earlier: Sequence[tuple[str, str]], now: datetime
+) -> None:
     """What was said before Parley took part, as remarks of the thread's first question.
 
     They count as the asker's: nobody said them in Parley's presence, and the platform has them.
     """
-    for name, text in question.earlier:
-        said = {"person_id": question.person.id, "name": name, "text": text, "said_at": now}
-        connection.execute(insert(remarks).values(thread_id=thread_id, **said))
+    for name, text in earlier:
+        said = select(
+            turns.c.thread_id,
+            turns.c.seq,
+            turns.c.person_id,
+            *map(literal, (name, text)),
+            literal(now, UtcTime),
+        ).where(turns.c.id == turn_id)
+        connection.execute(insert(remarks).from_select(_REMARK, said))
 
 
 def _known_id(connection: Connection, place: Place) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from bot.history import places
+from bot.history import places, unread
 from bot.history.schema import posts, remarks, threads, turns
 from bot.types import FinishReason, Person, Place, Post, Turn, TurnState, Usage
 
@@ -87,5 +87,7 @@ def _turn(
         usage=Usage(row.prompt_tokens, row.cached_tokens, row.completion_tokens),
         posts=its_posts,
         remarks=its_remarks,
+        unread=unread.load(row.unread),
+        files=row.files,
         finished_at=row.finished_at,
     )

@@ -10,7 +10,7 @@ from bot.prompt import clean
 from bot.turns.message_locks import MessageLocks, key_of
 from bot.turns.notices import Notices
 from bot.turns.parts import Parts
-from bot.turns.preparing import Preparing
+from bot.turns.reading import Reading
 from bot.turns.registry import Turns
 from bot.types import Incoming, Question, Turn
 
@@ -26,6 +26,7 @@ class Asking:
         turns: Turns,
         commands: Commands,
         notices: Notices,
+        reading: Reading,
         locks: MessageLocks,
     ) -> None:
         self._parts = parts
@@ -33,7 +34,7 @@ class Asking:
         self._commands = commands
         self._notices = notices
         self._locks = locks
-        self._preparing = Preparing(parts)
+        self._reading = reading
 
     async def take(self, question: Question) -> None:
         """Returns once the question is on disk; nothing of a refused person is."""
@@ -64,10 +65,15 @@ class Asking:
         elif command := command_of(question):
             if await self._parts.store.accept_event(command):
                 await self._commands.run(command)
-        elif not (question.text or question.attachments):
-            await self._answer_empty(question, EMPTY)
+        elif why := self._why_empty(question):
+            await self._answer_empty(question, why)
         elif await self._parts.store.turn_of_message(question.place, question.message_id) is None:
             await self._accept(question)
+
+    def _why_empty(self, question: Question) -> str:
+        if question.text:
+            return ""
+        return " ".join(self._reading.why_empty(question)) if question.attachments else EMPTY
 
     async def _answer_empty(self, question: Question, why: str) -> None:
         if _is_addressed(question):
@@ -91,16 +97,17 @@ class Asking:
             self._turns.begin(turn)
 
     async def _store(self, question: Question) -> Turn | None:
-        """With all that belongs to it; None if there is nothing to answer."""
-        await self._preparing.choose_personality(question)
-        prepared = await self._preparing.prepare(question)
-        if not prepared.question.text:
-            await self._answer_empty(question, " ".join(prepared.notes))
-            return None
-        turn = await self._parts.store.accept(prepared.question)
-        if turn is not None and prepared.notes:
-            self._notices.tell(question, " ".join(prepared.notes))
-        return turn
+        """None if it was stored before. Raises ``UnknownPersonality``."""
+        await self._choose_personality(question)
+        wants_earlier = await self._reading.wants_earlier(question)
+        return await self._parts.store.accept(replace(question, wants_earlier=wants_earlier))
+
+    async def _choose_personality(self, question: Question) -> None:
+        if question.personality is None:
+            return
+        if question.personality not in self._parts.personalities.names:
+            raise UnknownPersonality(question.personality, tuple(self._parts.personalities.names))
+        await self._parts.store.set_personality(question.place, question.personality)
 
     def _admit(self, question: Question) -> None:
         """Raises ``OverLimit``: what waits on disk is bounded per channel and per person."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bot.attachments.text import said_in, with_said
 from bot.commands import NOT_YOURS
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
@@ -51,9 +50,8 @@ class Changes:
             turn = await self._parts.store.turn_of_message(edited.place, edited.message_id)
             if turn is None or turn.message_id != edited.message_id:
                 return
-            if said_in(turn.text) == text:
+            if turn.text == text:
                 return
-            text = with_said(turn.text, text)
             if turn.person.id == edited.person.id and await self._parts.store.accept_event(edited):
                 try:
                     await self._turns.edit(turn, text)

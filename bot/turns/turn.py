@@ -9,6 +9,7 @@ from functools import partial
 from bot import prompt
 from bot.attachments.text import sources_in
 from bot.errors import (
+    EmptyQuestion,
     EngineFailed,
     ParleyError,
     PlatformError,
@@ -25,6 +26,7 @@ from bot.turns.ending import RETRY, STOPPED, Ending, failed
 from bot.turns.line import Line
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
+from bot.turns.reading import Reading
 from bot.turns.waiting import Waiting
 from bot.types import (
     Delta,
@@ -51,8 +53,9 @@ class TurnRunner:
     killed between the two answers again, into the same messages.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, reading: Reading) -> None:
         self._parts = parts
+        self._reading = reading
         self._line = Line(parts.clock)
         self._queued: set[str] = set()
         self.closing = Closing(parts)
@@ -101,8 +104,9 @@ class TurnRunner:
         try:
             await self._begin(live)
             editor.wait(THINKING)
+            await self._reading.read(live)
             return await self._generate(live, editor, waiting)
-        except PromptTooLong as error:
+        except (EmptyQuestion, PromptTooLong) as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
@@ -217,7 +221,7 @@ class TurnRunner:
 
     async def _deliver(self, live: LiveTurn, editor: ReplyEditor, ending: Ending) -> None:
         adapter = self._parts.adapters[live.place.adapter]
-        sources = sources_in(live.turn.text) if ending.reply else ()
+        sources = sources_in(live.turn.files) if ending.reply else ()
         self._parts.metrics.sources.labels(live.place.adapter).inc(len(sources))
         first = as_file.beginning(adapter, ending.shown)
         try:

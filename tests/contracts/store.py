@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from bot.ports import ThreadStore
-from bot.types import FinishReason, Person, Place, Post, Question, Turn, TurnState, Usage
+from bot.types import (
+    Attachment,
+    FinishReason,
+    Person,
+    Place,
+    Post,
+    Question,
+    Turn,
+    TurnState,
+    Unread,
+    Usage,
+)
 from tests.fakes.clock import START, FakeClock
 
 Reopen = Callable[[], Awaitable[ThreadStore]]
@@ -84,6 +96,29 @@ class _Accepting(_Fixtures):
         )
         assert await store.turn(turn.id) == turn
         assert await store.turns(HERE) == [turn]
+
+    async def test_what_is_still_to_be_read_is_kept_until_it_is_read(
+        self, reopen: Reopen, store: ThreadStore
+    ) -> None:
+        file = Attachment("a.csv", "text/csv", 7, "https://files/a.csv")
+        question = replace(ask("1"), attachments=(file,), wants_earlier=True)
+        turn = await accepted(store, question)
+        store = await reopen()
+        assert (await store.begin(turn.id)).unread == Unread((file,), earlier=True)
+
+        await store.edit_question(turn.id, "What is a pear?")
+        read = await store.note_read(turn.id, files="\n\npear,4", earlier=[("Bob", "Pears!")])
+
+        assert (read.text, read.files) == ("What is a pear?", "\n\npear,4")
+        assert (read.unread, read.remarks) == (Unread(), (("Bob", "Pears!"),))
+        assert await store.turn(turn.id) == read
+
+    async def test_files_of_a_forgotten_question_are_not_kept(self, store: ThreadStore) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.forget(HERE)
+        with pytest.raises(LookupError):
+            await store.note_read(turn.id, files="secret", earlier=[("Bob", "secret")])
+        assert await store.turns(HERE) == []
 
     async def test_a_message_that_is_delivered_again_is_not_asked_twice(
         self, store: ThreadStore

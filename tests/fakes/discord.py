@@ -104,6 +104,9 @@ class FakeDiscord(FakeServer):
         self.gateway = FakeGateway(self, TOKEN, lambda: self.gateway_url)
         self.calls: list[Call] = []
         self.files: dict[str, bytes] = {}
+        self.num_fetched = 0
+        self.serves_files = asyncio.Event()
+        self.serves_files.set()
         self.num_rate_limited = 0
         self.max_in_flight = 0
         self.latency = 0.0
@@ -172,8 +175,21 @@ class FakeDiscord(FakeServer):
         await self.gateway.dispatch("MESSAGE_CREATE", self._event_of(message), self._guild(channel))
         return str(message["id"])
 
-    async def ask(self, text: str, *, user: str = ADA, channel: str = CHANNEL) -> str:
-        return await self.say(f"<@{BOT}> {text}", user=user, channel=channel)
+    async def ask(self, text: str, *, user: str = ADA, channel: str = CHANNEL, **more: Any) -> str:
+        return await self.say(f"<@{BOT}> {text}", user=user, channel=channel, **more)
+
+    def attached(self, name: str, data: bytes, media_type: str) -> Json:
+        """A file as a message carries it."""
+        self.files[name] = data
+        url = f"{self.files_url}/{name}"
+        return {
+            "id": self.snowflake(),
+            "filename": name,
+            "size": len(data),
+            "url": url,
+            "proxy_url": url,
+            "content_type": media_type,
+        }
 
     async def change_text(self, message_id: str, text: str) -> None:
         message = self.messages[message_id]
@@ -414,6 +430,8 @@ class FakeDiscord(FakeServer):
     async def _file(self, request: web.Request) -> web.Response:
         if "Authorization" in request.headers:
             self.violations.append("a file was fetched with the token")
+        self.num_fetched += 1
+        await self.serves_files.wait()
         return web.Response(body=self.files[request.match_info["name"]])
 
     def _application(self) -> Json:

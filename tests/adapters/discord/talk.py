@@ -35,12 +35,14 @@ class Talk:
         service: ConversationService,
         store: SqlThreadStore,
         generator: ScriptedGenerator,
+        metrics: Metrics,
     ) -> None:
         self.discord = discord
         self.adapter = adapter
         self.service = service
         self.store = store
         self.generator = generator
+        self.metrics = metrics
 
     async def generation(self) -> ScriptedGeneration:
         async with asyncio.timeout(10):
@@ -70,6 +72,11 @@ class Talk:
         found = await self.store.unfinished()
         return sorted(found, key=lambda turn: turn.number)
 
+    def num_files(self) -> dict[str, float]:
+        """Outcome -> how many files."""
+        samples = [one for each in self.metrics.files.collect() for one in each.samples]
+        return {one.labels["outcome"]: one.value for one in samples if one.name.endswith("total")}
+
     async def state(self, question: str, channel: str = CHANNEL) -> TurnState | None:
         from bot.types import Place
 
@@ -92,6 +99,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
     )
     store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
     generator = ScriptedGenerator()
+    metrics = Metrics()
     service = ConversationService(
         store=store,
         generator=generator,
@@ -99,14 +107,14 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         access=Access(deny=deny, max_in_flight=max_in_flight, clock=clock),
         adapters={"discord": adapter},
         clock=clock,
-        metrics=Metrics(),
+        metrics=metrics,
         rules=ConversationRules(max_tokens=100, stop_reactions={"discord": STOP}),
     )
     async with adapter:
         await service.start()
         listening = asyncio.create_task(adapter.listen(service.handle))
         try:
-            yield Talk(discord, adapter, service, store, generator)
+            yield Talk(discord, adapter, service, store, generator, metrics)
         finally:
             listening.cancel()
             with suppress(asyncio.CancelledError, PlatformError):

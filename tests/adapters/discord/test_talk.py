@@ -340,43 +340,6 @@ async def test_what_was_said_before_in_a_thread_is_known_and_forgotten_for_good(
     generation.finish()
 
 
-async def test_text_files_are_read_and_images_declined_in_one_sentence(
-    talk: Talk, discord: FakeDiscord
-) -> None:
-    discord.files["prices.csv"] = b"apple,3\npear,4\n"
-    files = [
-        {
-            "id": "1",
-            "filename": "prices.csv",
-            "size": 15,
-            "url": f"{discord.files_url}/prices.csv",
-            "proxy_url": "",
-            "content_type": "text/csv",
-        },
-        {
-            "id": "2",
-            "filename": "cat.png",
-            "size": 99,
-            "url": f"{discord.files_url}/cat.png",
-            "proxy_url": "",
-            "content_type": "image/png",
-        },
-    ]
-    question = await discord.say(f"<@{BOT}> What is a pear?", attachments=files)
-    generation = await talk.generation()
-    assert "pear,4" in generation.question
-    await discord.until(
-        lambda: any(
-            "I cannot see images" in text
-            for text in discord.texts(CHANNEL) + discord.texts(question)
-        )
-    )
-    await discord.touch(question)
-    await talk.quiet()
-    assert len(talk.generator.generations) == 1
-    generation.finish()
-
-
 async def test_a_very_long_answer_ends_as_a_file_where_the_setting_says_so(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:

@@ -1,24 +1,21 @@
-"""The text of files below what a person wrote: told apart, and named."""
+"""The text of files below what a person wrote: named."""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.attachments.text import said_in, sources_in, with_file, with_said
+from bot.attachments.text import sources_in, with_file
 from bot.types import Source
 
 
-def test_what_was_written_and_what_was_attached_are_told_apart() -> None:
-    text = with_file(
-        with_file("Sum up.", "a.txt", "one\n\ntwo", is_cut=False), "b]c.md", "x", is_cut=True
-    )
-    assert said_in(text) == "Sum up."
+def test_each_file_is_a_source_with_what_was_read_of_it() -> None:
+    text = with_file("", "a.txt", "one\n\ntwo", is_cut=False)
+    text = with_file(text, "b]c.md", "x", is_cut=True)
     assert sources_in(text) == (Source("a.txt", "one\n\ntwo"), Source("b)c.md", "x"))
-    assert sources_in(with_said(text, "Sum it up.")) == sources_in(text)
 
 
 def test_a_file_without_a_word_from_its_sender_is_a_source_too() -> None:
-    text = with_file("", "a.txt", "one", is_cut=False).strip()
+    text = with_file("", "a.txt", "one", is_cut=False)
     assert sources_in(text) == (Source("a.txt", "one"),)
 
 

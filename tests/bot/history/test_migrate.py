@@ -55,7 +55,7 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
     migrate(path)
 
     with migrating_engine(path, 1.0).connect() as connection:
-        assert current(connection) == head() == "0001"
+        assert current(connection) == head() == "0002"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
 
