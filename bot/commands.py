@@ -36,12 +36,17 @@ def parse(text: str) -> tuple[str, str] | None:
 
 
 def command_of(question: Question) -> Command | None:
-    """The command that the question is; its event is the message, however often delivered."""
+    """The command that the question is; its event is the message, however often delivered.
+
+    What awaits an answer comes once, and is found by its own event.
+    """
     if (parsed := parse(question.text)) is None:
         return None
     name, argument = parsed
+    message = key_of(question.place, question.message_id)
     return Command(
-        event_id=key_of(question.place, question.message_id),
+        event_id=question.event_id if question.awaits_answer else message,
+        awaits_answer=question.awaits_answer,
         place=question.place,
         person=question.person,
         name=name,
@@ -71,8 +76,7 @@ class Commands:
         try:
             self._parts.access.check(command.place, command.person, is_direct=False)
         except AccessDenied as error:
-            if self._parts.access.may_refuse_aloud(command.person):
-                self._notices.tell(command, str(error))
+            self._notices.refuse(command, str(error))
             return
         if await self._parts.store.accept_event(command):
             await self.run(command)
@@ -86,6 +90,12 @@ class Commands:
             self._notices.tell(command, NOTHING_TO_STOP)
         else:
             self._turns.stop(live)
+            self._confirm(command, "Stopped.")
+
+    def _confirm(self, command: Command, what: str) -> None:
+        """What everybody sees happen is said only to whoever waits for an answer to it."""
+        if command.awaits_answer:
+            self._notices.tell(command, what)
 
     async def _retry(self, command: Command) -> None:
         turns = await self._parts.store.turns(command.place)
@@ -101,6 +111,7 @@ class Commands:
     async def _answer_again(self, command: Command, turn: Turn) -> None:
         try:
             await self._turns.retry(turn)
+            self._confirm(command, "I am answering again.")
         except OverLimit as error:
             self._notices.tell(command, str(error))
 

@@ -105,6 +105,12 @@ class Metrics:
             registry=r,
         )
         self.step = Histogram("parley_step_seconds", "One engine step.", buckets=_STEP, registry=r)
+        self.refusals = Counter(
+            "parley_refusals",
+            "Questions and commands of those who may not.",
+            ["adapter", "said"],
+            registry=r,
+        )
         self.files = Counter(
             "parley_files", "Files that came with questions.", ["adapter", "outcome"], registry=r
         )

@@ -135,11 +135,15 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """What a platform delivered, normalised. ``event_id`` is unique per delivery event."""
+    """What a platform delivered, normalised. ``event_id`` is unique per delivery event.
+
+    ``awaits_answer``: the platform shows an answer as on its way until there is one.
+    """
 
     event_id: str
     place: Place
     person: Person
+    awaits_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,8 @@ class Question(Incoming):
     A message that neither mentions Parley nor is direct belongs to Parley only if its
     thread does already; if it mentions somebody else it is context, not a question.
     ``personality`` is to answer in this thread from now on. ``wants_earlier``: what was said
-    in the thread before Parley took part in it is to be read.
+    in the thread before Parley took part in it is to be read. ``barred``: why nothing is
+    answered in a place like this, in one sentence.
     """
 
     text: str
@@ -161,6 +166,7 @@ class Question(Incoming):
     attachments: tuple[Attachment, ...] = ()
     personality: str | None = None
     wants_earlier: bool = False
+    barred: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 TOKEN_SECONDS = 14.5 * 60
 """Of the 15 minutes that Discord gives."""
 
-DEFERRED, UPDATE_LATER, CHOICES, FORM, MESSAGE = 5, 6, 8, 9, 4
+MESSAGE, DEFERRED, UPDATE_LATER, UPDATE, CHOICES, FORM = 4, 5, 6, 7, 8, 9
 EPHEMERAL = 64
 
 _MAX_ANSWERS = 2_000
@@ -32,7 +32,10 @@ _WEBHOOK = "/webhooks/{webhook_id}/{webhook_token}"
 
 
 class Answer:
-    """``message``: our answer's id once it is known. ``is_lost``: it cannot be used."""
+    """``message``: our answer's id once it is known. ``is_lost``: nothing can be posted to it.
+
+    ``is_given``: something was posted to it, or is about to be.
+    """
 
     def __init__(self, ref: InteractionRef, person: str, channel: str, expires_at: float) -> None:
         self.ref = ref
@@ -41,6 +44,7 @@ class Answer:
         self.expires_at = expires_at
         self.acknowledged = asyncio.Event()
         self.is_lost = False
+        self.is_given = False
         self.is_original_free = False
         self.message = ""
 
@@ -75,11 +79,15 @@ class Answers:
         return self.find(ref.id)
 
     def of_person(self, person: str, channel: str) -> Answer | None:
-        """The newest that this person waits for in a channel."""
-        for answer in reversed(self._by_id.values()):
-            if (answer.person, answer.channel) == (person, channel) and self._is_good(answer):
-                return answer
-        return None
+        """The newest that this person waits for in a channel; else the newest of theirs there."""
+        whose = (person, channel)
+        theirs = [
+            each
+            for each in reversed(self._by_id.values())
+            if (each.person, each.channel) == whose and self._is_good(each)
+        ]
+        waiting = (each for each in theirs if not each.is_given)
+        return next(waiting, None) or next(iter(theirs), None)
 
     async def acknowledge(self, answer: Answer, kind: int, data: Json | None = None) -> None:
         """Never fails: what could not be acknowledged is answered by ordinary messages."""
@@ -88,6 +96,8 @@ class Answers:
             message = _message_id(found)
             answer.message = message
             answer.is_original_free = kind == DEFERRED
+            answer.is_given = answer.is_given or kind != DEFERRED
+            answer.is_lost = kind in (CHOICES, FORM)
         except PlatformError as error:
             answer.is_lost = True
             logger.warning("an interaction was not acknowledged: %s", error)
@@ -96,6 +106,7 @@ class Answers:
 
     async def post(self, answer: Answer, body: Json, *, ephemeral: bool = False) -> str | None:
         """The id of the message; None if an ordinary one must do."""
+        answer.is_given = True
         await answer.acknowledged.wait()
         if answer.is_lost:
             return None

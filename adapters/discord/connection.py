@@ -78,7 +78,7 @@ class Connection:
         """Put together what needs to know who the bot is."""
         self.answers = Answers(self.rest, self._clock, token_seconds)
         age_restricted = self._settings.age_restricted
-        desk = Desk(self.answers, personalities, self._clock, age_restricted=age_restricted)
+        desk = Desk(self.answers, personalities, self._clock)
         self._inbox = Inbox(
             self.channels,
             self.chains,

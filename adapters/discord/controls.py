@@ -15,14 +15,18 @@ Json = dict[str, Any]
 
 _ROW, _BUTTON, _SELECT, _INPUT = 1, 2, 3, 4
 _GREY, _RED = 2, 4
-_MAX_CHOICES = 25
+MAX_CHOICES = 25
+"""What Discord takes of choices, in a menu and to complete what is typed."""
 _MARK = "parley"
 _SEPARATOR = "|"
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """``verb``: ``stop``, ``retry``, ``pick``, ``choose`` or ``ask``."""
+    """``verb``: ``stop``, ``retry``, ``pick``, ``page``, ``choose`` or ``ask``.
+
+    ``part``: of the reply; of ``page`` the number of the page, from 0.
+    """
 
     verb: str
     thread: str = ""
@@ -56,14 +60,31 @@ def when_ended(thread: str, turn_id: str, part: int) -> list[Json]:
     return [_row([_button("Retry", retry, _GREY), _button("Personality…", pick, _GREY)])]
 
 
-def picker(thread: str, personalities: Sequence[Personality]) -> list[Json]:
-    """Discord's menus hold 25 choices; the others have their names, as in ``/parley``."""
-    options = [
-        {"label": each.title[:100], "value": each.name[:100], "description": each.description[:100]}
-        for each in personalities[:_MAX_CHOICES]
-    ]
+def picker(thread: str, personalities: Sequence[Personality], page: int = 0) -> list[Json]:
+    """Discord's menus hold 25 choices: more are on further pages."""
+    num_pages = max(1, -(-len(personalities) // MAX_CHOICES))
+    page = min(page, num_pages - 1)
+    shown = personalities[page * MAX_CHOICES :][:MAX_CHOICES]
     choose = custom_id(Pressed("choose", thread))
-    return [_row([{"type": _SELECT, "custom_id": choose, "options": list(map(_filled, options))}])]
+    menu = {"type": _SELECT, "custom_id": choose, "options": list(map(_option, shown))}
+    return [_row([menu]), *_pages(thread, page, num_pages)]
+
+
+def _option(personality: Personality) -> Json:
+    named = {"label": personality.title[:100], "value": personality.name[:100]}
+    description = personality.description[:100]
+    return {**named, "description": description} if description else named
+
+
+def _pages(thread: str, page: int, num_pages: int) -> list[Json]:
+    """The way to the neighbours that there are."""
+    neighbours = {page - 1: f"◀ Page {page}", page + 1: f"Page {page + 2} ▶"}
+    buttons = [
+        _button(label, Pressed("page", thread, part=to), _GREY)
+        for to, label in neighbours.items()
+        if 0 <= to < num_pages
+    ]
+    return [_row(buttons)] if buttons else []
 
 
 def question_form(personality: str, *, private: bool) -> Json:
@@ -101,7 +122,3 @@ def _row(components: list[Json]) -> Json:
 
 def _button(label: str, pressed: Pressed, style: int) -> Json:
     return {"type": _BUTTON, "style": style, "label": label, "custom_id": custom_id(pressed)}
-
-
-def _filled(option: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in option.items() if value}

@@ -12,11 +12,12 @@ from adapters.discord.answers import (
     EPHEMERAL,
     FORM,
     MESSAGE,
+    UPDATE,
     UPDATE_LATER,
     Answer,
     Answers,
 )
-from adapters.discord.controls import Json, picker, question_form
+from adapters.discord.controls import MAX_CHOICES, Json, picker, question_form
 from adapters.discord.interactions import Invoked, read_interaction
 from adapters.discord.text import Identity, Payload
 from bot.errors import ParleyError, StorageFull
@@ -28,11 +29,7 @@ logger = logging.getLogger(__name__)
 ACK_SECONDS = 1.5
 """How long storing may take before Discord is told without waiting for it."""
 
-_SILENT_SECONDS = 3.0
-_MAX_CHOICES = 25
-_DONE = {"stop": "Stopped.", "retry": "I am answering again."}
 _SHOWN_TO_ALL = ("personality", "forget")
-NOT_HERE = "I do not answer in age-restricted channels."
 
 
 class Desk:
@@ -41,15 +38,15 @@ class Desk:
         answers: Answers,
         personalities: Callable[[], tuple[Personality, ...]],
         clock: Clock,
-        *,
-        age_restricted: bool,
     ) -> None:
         self._answers = answers
         self._personalities = personalities
         self._clock = clock
-        self._age_restricted = age_restricted
 
-    async def take(self, payload: Payload, me: Identity, handler: Handler) -> None:
+    async def take(
+        self, payload: Payload, me: Identity, handler: Handler, barred: str = ""
+    ) -> None:
+        """``barred``: why no question is answered where this comes from."""
         invoked = read_interaction(payload, me)
         if invoked is None:
             logger.info("an interaction was not understood")
@@ -58,13 +55,16 @@ class Desk:
         match invoked.verb:
             case "complete":
                 await self._answers.acknowledge(answer, CHOICES, self._choices(invoked.name))
+            case "ask" | "form" if barred:
+                await self._answers.acknowledge(answer, MESSAGE, _whispered(barred))
             case "form":
                 form = question_form(invoked.personality, private=invoked.is_private)
                 await self._answers.acknowledge(answer, FORM, form)
             case "pick":
                 await self._answers.acknowledge(answer, MESSAGE, self._picker(invoked))
-            case "ask" if invoked.spot.is_age_restricted and not self._age_restricted:
-                await self._answers.acknowledge(answer, MESSAGE, _whispered(NOT_HERE))
+            case "page":
+                page = self._picker(invoked, invoked.pressed.part)
+                await self._answers.acknowledge(answer, UPDATE, page)
             case _:
                 await self._carry_out(invoked, answer, handler)
 
@@ -77,9 +77,6 @@ class Desk:
             return
         await self._answers.acknowledge(answer, kind, data)
         await taking
-        if invoked.verb == "command":
-            await self._clock.sleep(_SILENT_SECONDS)
-            await self._say_done(invoked, answer)
 
     async def _within_time(self, taking: asyncio.Future[None]) -> None:
         limit = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
@@ -93,23 +90,20 @@ class Desk:
         if not isinstance(error, StorageFull):
             raise error
 
-    async def _say_done(self, invoked: Invoked, answer: Answer) -> None:
-        """Commands that succeed in silence leave their "thinking" otherwise."""
-        if answer.is_original_free:
-            text = _DONE.get(invoked.name, "Done.")
-            await self._answers.post(answer, {"content": text}, ephemeral=True)
-
     def _choices(self, typed: str) -> Json:
+        """Of all that match what is typed; those that begin so first, since not all may fit."""
         wanted = typed.strip().lower()
         found = [
-            {"name": f"{each.name}: {each.title}"[:100], "value": each.name[:100]}
+            each
             for each in self._personalities()
             if wanted in each.name.lower() or wanted in each.title.lower()
         ]
-        return {"choices": found[:_MAX_CHOICES]}
+        found.sort(key=lambda each: not each.name.lower().startswith(wanted))
+        named = [(f"{each.name}: {each.title}"[:100], each.name[:100]) for each in found]
+        return {"choices": [{"name": n, "value": v} for n, v in named[:MAX_CHOICES]]}
 
-    def _picker(self, invoked: Invoked) -> Json:
-        menu = picker(invoked.pressed.thread, self._personalities())
+    def _picker(self, invoked: Invoked, page: int = 0) -> Json:
+        menu = picker(invoked.pressed.thread, self._personalities(), page)
         return {**_whispered("Who is to answer in this thread?"), "components": menu}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +11,15 @@ from adapters.discord.chains import Chains
 from adapters.discord.channels import Channels
 from adapters.discord.deliveries import Deliveries
 from adapters.discord.desk import Desk
-from adapters.discord.events import Spot
+from adapters.discord.events import Spot, spot_of_channel
 from adapters.discord.posting import Posting
 from adapters.discord.text import Identity, Payload, table
 from adapters.discord.text import text_of as text
 from bot.errors import StorageFull
 from bot.ports import Handler
 from bot.types import Incoming, Person, Question
+
+NOT_HERE = "I do not answer in age-restricted channels."
 
 Apologise = Callable[[Question, str], Awaitable[None]]
 
@@ -52,7 +54,8 @@ class Inbox:
     def put(self, event: str, payload: dict[str, Any], handler: Handler, to: Deliveries) -> None:
         """What nobody said to anybody of ours costs nothing more than this."""
         if event == "INTERACTION_CREATE":
-            to.start(self._desk.take(payload, self._identity(payload), handler))
+            barred = self._why_barred(*self._spots_of(table(payload, "channel")))
+            to.start(self._desk.take(payload, self._identity(payload), handler, barred))
             return
         if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not self._may_concern(payload):
             return
@@ -81,7 +84,7 @@ class Inbox:
 
     async def _message(self, message: Payload, handler: Handler) -> None:
         me, spot = self._identity(message), await self._spot(message)
-        if not events.concerns_us(message, me, spot) or not self._is_welcome(spot):
+        if not events.concerns_us(message, me, spot):
             return
         root = "" if spot.is_direct or spot.is_thread else await self._chains.root_of(message)
         question = events.read_question(message, me, spot.place(root))
@@ -89,7 +92,8 @@ class Inbox:
             return
         self._posting.name_thread(text(message, "id"), question.text)
         person = self._with_power(question.person, spot, message)
-        await self._deliver_question(replace(question, person=person), handler)
+        barred = self._why_barred(spot)
+        await self._deliver_question(replace(question, person=person, barred=barred), handler)
 
     async def _deliver_question(self, question: Question, handler: Handler) -> None:
         try:
@@ -127,5 +131,14 @@ class Inbox:
         may = self._channels.may_manage_messages(spot, member, user)
         return replace(person, is_moderator=may)
 
-    def _is_welcome(self, spot: Spot) -> bool:
-        return self._age_restricted or not spot.is_age_restricted
+    def _spots_of(self, channel: Payload) -> Iterator[Spot]:
+        """A thread's own description does not say whether its channel is age-restricted."""
+        yield spot_of_channel(channel, "")
+        for key in ("id", "parent_id"):
+            if spot := self._channels.known(text(channel, key)):
+                yield spot
+
+    def _why_barred(self, *spots: Spot) -> str:
+        if self._age_restricted or not any(spot.is_age_restricted for spot in spots):
+            return ""
+        return NOT_HERE

@@ -92,6 +92,7 @@ class Invoked:
             sent_at=created_at(self.id),
             is_direct=self.spot.is_direct,
             is_mention=True,
+            awaits_answer=True,
             attachments=self.attachments,
             personality=self.personality or None,
         )
@@ -105,7 +106,12 @@ class Invoked:
             outside = not (self.spot.is_direct or self.spot.is_thread or self.pressed.verb)
             argument = self.personality + (" channel" if self.for_channel or outside else "")
         return Command(
-            event_id=self.id, place=self.place, person=self.person, name=name, argument=argument
+            event_id=self.id,
+            place=self.place,
+            person=self.person,
+            awaits_answer=self.verb == "command",
+            name=name,
+            argument=argument,
         )
 
     def as_stop(self) -> StopRequest:

@@ -53,9 +53,11 @@ class Asking:
         """A refusal is said to who spoke to Parley, not to who spoke in its presence."""
         try:
             self._parts.access.check(question.place, question.person, is_direct=question.is_direct)
+            if question.barred:
+                raise AccessDenied(question.barred)
         except AccessDenied as error:
-            if _is_addressed(question) and self._parts.access.may_refuse_aloud(question.person):
-                self._notices.tell(question, str(error))
+            if _is_addressed(question):
+                self._notices.refuse(question, str(error))
             return False
         return True
 

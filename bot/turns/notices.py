@@ -36,6 +36,14 @@ class Notices:
         if is_alone or not self.whisper(incoming, markdown):
             self.say(incoming, markdown)
 
+    def refuse(self, incoming: Incoming, why: str) -> None:
+        """Once per person and hour; whoever is shown that an answer comes gets one each time."""
+        is_first = self._parts.access.may_refuse_aloud(incoming.person)
+        is_said = is_first or incoming.awaits_answer
+        self._parts.metrics.refusals.labels(incoming.place.adapter, str(is_said).lower()).inc()
+        if is_said:
+            self.tell(incoming, why)
+
     def whisper(self, incoming: Incoming, markdown: str) -> bool:
         """To the person alone, or not at all; False if the platform cannot."""
         adapter = self._parts.adapters[incoming.place.adapter]
@@ -53,6 +61,7 @@ class Notices:
             place=place,
             turn_id=_label(incoming).turn_id,
             record=_forget_post,
+            question_id=_awaiting(incoming),
             grows=False,
         )
         try:
@@ -87,6 +96,13 @@ class Notices:
 
 def _label(incoming: Incoming) -> Label:
     return Label(f"{NOTICE}{incoming.event_id}", 0)
+
+
+def _awaiting(incoming: Incoming) -> str | None:
+    """The question that is shown as being answered, and so is answered by the notice."""
+    if isinstance(incoming, Question) and incoming.awaits_answer:
+        return incoming.message_id
+    return None
 
 
 async def _forget_post(part: int, message_id: str | None) -> None:

@@ -253,6 +253,7 @@ class FakeDiscord(FakeServer):
         asked = Asked(
             self.snowflake(), f"token-{next(self._tokens)}", channel, user, self.clock.monotonic()
         )
+        asked.message = more.get("message", {}).get("id", "")
         self.interactions[asked.id] = asked
         guild = self._guild(channel)
         person = {"member": {**self.member(user), "permissions": self.permissions(user)}}
@@ -528,6 +529,8 @@ class FakeDiscord(FakeServer):
         asked.acked_after = self.clock.monotonic() - asked.made_at
         if body["type"] in (4, 5):
             self._begin_answer(asked)
+        elif body["type"] == 7:
+            self.messages[asked.message] |= asked.data
         if query.get("with_response") != "true":
             return None
         message = self.messages.get(asked.original)

@@ -63,7 +63,9 @@ TOO_LONG = Refused(
 
 @dataclass(slots=True)
 class Asked:
-    """An interaction: ``callback`` is the type it was acknowledged with."""
+    """An interaction: ``callback`` is the type it was acknowledged with; ``message`` the one
+    whose button was pressed; ``original`` the answer.
+    """
 
     id: str
     token: str
@@ -73,6 +75,7 @@ class Asked:
     callback: int | None = None
     data: Json = field(default_factory=dict)
     original: str = ""
+    message: str = ""
     acked_after: float | None = None
 
 

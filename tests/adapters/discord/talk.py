@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import Counter
+
 from adapters.discord.adapter import LIMITS, DiscordAdapter
 from adapters.discord.settings import DiscordSettings
 from bot.access import Access
@@ -73,9 +75,10 @@ class Talk:
         return sorted(found, key=lambda turn: turn.number)
 
     def num_files(self) -> dict[str, float]:
-        """Outcome -> how many files."""
-        samples = [one for each in self.metrics.files.collect() for one in each.samples]
-        return {one.labels["outcome"]: one.value for one in samples if one.name.endswith("total")}
+        return counted(self.metrics.files, "outcome")
+
+    def num_refusals(self) -> dict[str, float]:
+        return counted(self.metrics.refusals, "said")
 
     async def state(self, question: str, channel: str = CHANNEL) -> TurnState | None:
         from bot.types import Place
@@ -85,12 +88,19 @@ class Talk:
         return turn.state if turn else None
 
 
+def counted(counter: Counter, label: str) -> dict[str, float]:
+    samples = [one for each in counter.collect() for one in each.samples]
+    return {one.labels[label]: one.value for one in samples if one.name.endswith("_total")}
+
+
 @asynccontextmanager
 async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIterator[Talk]:
-    """``options``: of the adapter (``token_seconds``), of Discord's settings, ``deny``."""
-    clock = SystemClock()
+    """``options``: ``clock``, ``limits``, ``token_seconds``, ``access`` (for ``Access``), and
+    those of Discord's settings.
+    """
+    clock = options.pop("clock", None) or SystemClock()
     token_seconds = options.pop("token_seconds", 870.0)
-    deny, max_in_flight = options.pop("deny", ()), options.pop("max_in_flight", 0)
+    access = Access(clock=clock, **options.pop("access", {}))
     limits = options.pop("limits", QUICK)
     personalities = await asyncio.to_thread(book, folder / "personalities")
     settings = DiscordSettings(TOKEN, discord.api_url, discord.gateway_url, **options)
@@ -104,7 +114,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         store=store,
         generator=generator,
         personalities=personalities,
-        access=Access(deny=deny, max_in_flight=max_in_flight, clock=clock),
+        access=access,
         adapters={"discord": adapter},
         clock=clock,
         metrics=metrics,

@@ -10,7 +10,7 @@ import pytest
 from bot.types import TurnState
 from tests.adapters.discord.talk import Talk, talking
 from tests.fakes.discord import EDIT_ORIGINAL, SEND, THREAD, FakeDiscord
-from tests.fakes.discord_guild import ADA, ADULT, BOB, BOSS, BOT, CHANNEL, DIRECT, OTHER_CHANNEL
+from tests.fakes.discord_guild import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, OTHER_CHANNEL
 
 
 @pytest.fixture
@@ -284,28 +284,6 @@ async def test_retry_writes_the_last_reply_again_into_the_same_message(
     await discord.press(reply, "Retry")
     assert await discord.says("Three.", thread) == reply
     assert discord.texts(thread) == ["Three."]
-
-
-async def test_an_age_restricted_channel_is_left_alone_unless_the_setting_says_so(
-    tmp_path: Path, discord: FakeDiscord
-) -> None:
-    async with talking(tmp_path, discord) as talk:
-        await discord.ask("Hello?", channel=ADULT)
-        asked = await discord.slash("ask", question="Hello?", channel=ADULT)
-        assert asked.data["content"] == "I do not answer in age-restricted channels."
-        await talk.quiet()
-        assert talk.generator.generations == []
-    async with talking(tmp_path, discord, age_restricted=True) as talk:
-        await talk.answered("Hello?", "Hi.", channel=ADULT)
-
-
-async def test_who_is_denied_is_told_once_and_alone(tmp_path: Path, discord: FakeDiscord) -> None:
-    denied = ("discord:800000000000000001/" + BOB,)
-    async with talking(tmp_path, discord, deny=denied) as talk:
-        await discord.slash("ask", question="Hello?", user=BOB)
-        await discord.until(lambda: discord.whispers(BOB))
-        assert "not to answer" in discord.whispers(BOB)[0]
-        assert talk.generator.generations == []
 
 
 async def test_what_was_said_before_in_a_chain_is_known(talk: Talk, discord: FakeDiscord) -> None:
