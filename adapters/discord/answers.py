@@ -223,9 +223,9 @@ class Answers:
 
 def _message_id(found: object) -> str:
     """Of a callback's response; empty where Discord does not tell."""
-    resource = found.get("resource") if isinstance(found, dict) else None
-    message = resource.get("message") if isinstance(resource, dict) else None
-    return str(message.get("id", "")) if isinstance(message, dict) else ""
+    interaction = found.get("interaction") if isinstance(found, dict) else None
+    message = interaction.get("response_message_id") if isinstance(interaction, dict) else None
+    return message if isinstance(message, str) else ""
 
 
 def _id_of(found: object) -> str:

@@ -1,5 +1,5 @@
 """A strict small Discord on a loopback socket: REST with faults and rate limits, a gateway,
-and people whose doings become events. Every request is held against Discord's OpenAPI.
+and people whose doings become events. All traffic is held against Discord's OpenAPI.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from tests.fakes.discord_guild import (
     FakeServer,
     Json,
     Refused,
+    numbered,
 )
-from tests.fakes.discord_openapi import problem_with
+from tests.fakes.discord_openapi import problem_with, problem_with_answer
 
 TOKEN = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.fake-token"
 ACK_SECONDS = 3.0
@@ -44,7 +45,8 @@ CALLBACK = "POST /interactions/{interaction_id}/{interaction_token}/callback"
 EDIT_ORIGINAL = "PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"
 FOLLOW_UP = "POST /webhooks/{webhook_id}/{webhook_token}"
 _WEBHOOK = "/webhooks/{webhook_id}/{webhook_token}"
-_CHANNEL = "/channels/{channel_id}"
+_COMMANDS = "/applications/{application_id}/commands"
+_GUILD_COMMANDS = "/applications/{application_id}/guilds/{guild_id}/commands"
 _MESSAGE = "/channels/{channel_id}/messages/{message_id}"
 
 
@@ -253,7 +255,7 @@ class FakeDiscord(FakeServer):
         asked = Asked(
             self.snowflake(), f"token-{next(self._tokens)}", channel, user, self.clock.monotonic()
         )
-        asked.message = more.get("message", {}).get("id", "")
+        asked.kind, asked.message = kind, more.get("message", {}).get("id", "")
         self.interactions[asked.id] = asked
         guild = self._guild(channel)
         person = {"member": {**self.member(user), "permissions": self.permissions(user)}}
@@ -300,11 +302,17 @@ class FakeDiscord(FakeServer):
 
     def _routes(self) -> Mapping[str, Callable[[Json, Any, Mapping[str, str]], Any]]:
         return {
-            "GET /users/@me": lambda *_: self.user(BOT),
+            "GET /users/@me": lambda *_: {
+                **self.user(BOT),
+                "mfa_enabled": True,
+                "locale": "en-US",
+            },
             "GET /oauth2/applications/@me": lambda *_: self._application(),
             "GET /gateway/bot": lambda *_: self._gateway_bot(),
-            "GET /applications/{application_id}/commands": lambda *_: self.commands,
-            "PUT /applications/{application_id}/commands": self._put_commands,
+            f"GET {_COMMANDS}": lambda *_: self.commands,
+            f"PUT {_COMMANDS}": self._put_commands,
+            f"GET {_GUILD_COMMANDS}": lambda ids, *_: self.guild_commands.get(ids["guild_id"], []),
+            f"PUT {_GUILD_COMMANDS}": self._put_guild_commands,
             "POST /users/@me/channels": lambda *_: self.channels[DIRECT],
             "GET /channels/{channel_id}": self._get_channel,
             "PATCH /channels/{channel_id}": self._change_channel,
@@ -347,13 +355,15 @@ class FakeDiscord(FakeServer):
         if self.latency:
             await asyncio.sleep(self.latency)
         verb, path = route.split(" ")
-        if problem := problem_with(verb, path, body):
+        if problem := problem_with(verb, path, body, request.query):
             self.violations.append(problem)
         fault = self._faults[route].popleft() if self._faults[route] else None
+        if fault is None or fault.happens:
+            status, answer, headers = self._outcome(request, route, action, ids, body)
+            if problem := problem_with_answer(verb, path, status, answer):
+                self.violations.append(problem)
         if fault is None:
-            return self._answer(request, route, action, ids, body)
-        if fault.happens:
-            self._answer(request, route, action, ids, body)
+            return _response(answer, status, headers)
         return await self._break(request, fault)
 
     async def _body(self, request: web.Request) -> Any:
@@ -383,20 +393,19 @@ class FakeDiscord(FakeServer):
             headers={"Content-Type": kind, **fault.headers},
         )
 
-    def _answer(
+    def _outcome(
         self, request: web.Request, route: str, action: Callable[..., Any], ids: Json, body: Any
-    ) -> web.Response:
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, body and headers of the answer."""
         try:
             self._check_token(request, route)
             headers = self._charge(route, ids)
             found = action(ids, body, request.query)
         except Refused as refusal:
-            status, answer = refusal.status, refusal.body
-            extra = {"Via": "1.1 google"} if status == 429 else {}
-            return _json(answer, status, extra)
-        if found is None:
-            return web.Response(status=204, headers=headers)
-        return _json(found, 200, headers)
+            extra = {"Via": "1.1 google"} if refusal.status == 429 else {}
+            return refusal.status, refusal.body, extra
+        status = 201 if route == THREAD else 200
+        return 204 if found is None else status, found, headers
 
     def _check_token(self, request: web.Request, route: str) -> None:
         given = request.headers.get("Authorization")
@@ -443,14 +452,22 @@ class FakeDiscord(FakeServer):
             "name": "Parley",
             "icon": None,
             "description": "",
+            "type": None,
             "bot_public": True,
             "bot_require_code_grant": False,
             "owner": owner,
             "team": None,
-            "rpc_origins": None,
             "verify_key": "00",
             "flags": flags,
-            "summary": "",
+            "flags_new": str(flags),
+            "redirect_uris": [],
+            "interactions_endpoint_url": None,
+            "role_connections_verification_url": None,
+            "approximate_guild_count": 1,
+            "approximate_user_install_count": 0,
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "eligible_oauth2_scopes": ["bot", "applications.commands"],
         }
 
     def _gateway_bot(self) -> Json:
@@ -458,9 +475,18 @@ class FakeDiscord(FakeServer):
         return {"url": self.gateway_url, "shards": self.num_shards, "session_start_limit": limit}
 
     def _put_commands(self, _: Json, body: list[Json], __: Any) -> list[Json]:
-        extra = {"application_id": APP, "version": "1", "default_member_permissions": None}
-        self.commands = [{"id": str(n), **each, **extra} for n, each in enumerate(body, 1)]
+        self.commands = self._registered(body)
         return self.commands
+
+    def _put_guild_commands(self, ids: Json, body: list[Json], __: Any) -> list[Json]:
+        self.guild_commands[ids["guild_id"]] = self._registered(body)
+        return self.guild_commands[ids["guild_id"]]
+
+    def _registered(self, commands: list[Json]) -> list[Json]:
+        extra = {"application_id": APP, "version": "1", "default_member_permissions": None}
+        return [
+            {"id": str(n), "description": "", **each, **extra} for n, each in enumerate(commands, 1)
+        ]
 
     def _get_channel(self, ids: Json, *_: Any) -> Json:
         return self.check_channel(ids["channel_id"], "see")
@@ -530,18 +556,26 @@ class FakeDiscord(FakeServer):
         if body["type"] in (4, 5):
             self._begin_answer(asked)
         elif body["type"] == 7:
-            self.messages[asked.message] |= asked.data
+            self.change(asked.message, asked.data)
         if query.get("with_response") != "true":
             return None
-        message = self.messages.get(asked.original)
-        resource = {"type": body["type"], **({"message": message} if message else {})}
-        return {"interaction": {"id": asked.id, "type": 2}, "resource": resource}
+        return self._callback_answer(asked)
+
+    def _callback_answer(self, asked: Asked) -> Json:
+        """The message itself comes only with an answer that is given at once."""
+        answer: Json = {"interaction": {"id": asked.id, "type": asked.kind}}
+        if asked.original:
+            answer["interaction"]["response_message_id"] = asked.original
+            answer["interaction"]["response_message_loading"] = asked.callback == 5
+        changed = {4: asked.original, 7: asked.message}.get(asked.callback or 0)
+        if changed:
+            answer["resource"] = {"type": asked.callback, "message": self.messages[changed]}
+        return answer
 
     def _begin_answer(self, asked: Asked) -> None:
-        text = asked.data.get("content", "")
-        metadata = {"id": asked.id, "type": 2, "user": self.user(asked.user)}
+        text, metadata = asked.data.get("content", ""), self.metadata(asked)
         message = self.keep(asked.channel, BOT, text, interaction_metadata=metadata)
-        message["components"] = asked.data.get("components", [])
+        message["components"] = numbered(asked.data.get("components", []))
         asked.original = message["id"]
         if asked.data.get("flags", 0) & 64:
             self.hidden[message["id"]] = asked.user
@@ -561,15 +595,16 @@ class FakeDiscord(FakeServer):
         asked = self.interaction(ids["webhook_token"])
         if asked.callback is None:
             raise Refused(404, 10015, "Unknown Webhook")
-        metadata = {"id": asked.id, "type": 2, "user": self.user(asked.user)}
-        message = self.write(asked.channel, body, interaction_metadata=metadata)
+        message = self.write(asked.channel, body, interaction_metadata=self.metadata(asked))
         if body.get("flags", 0) & 64:
             self.hidden[message["id"]] = asked.user
         return message
 
 
-def _json(found: Any, status: int, headers: Mapping[str, str]) -> web.Response:
+def _response(found: Any, status: int, headers: Mapping[str, str]) -> web.Response:
     """Discord's content type has no charset, and discord.py compares it as a whole."""
+    if found is None:
+        return web.Response(status=status, headers=headers)
     kind = {"Content-Type": "application/json"}
     return web.Response(body=json.dumps(found).encode(), status=status, headers={**headers, **kind})
 

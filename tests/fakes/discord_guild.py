@@ -61,6 +61,21 @@ TOO_LONG = Refused(
 )
 
 
+def numbered(components: list[Json]) -> list[Json]:
+    """Components as Discord gives them back: each with an id, and what was left to it."""
+    ids = itertools.count(1)
+
+    def kept(part: Json) -> Json:
+        more: Json = {"id": next(ids)}
+        if part["type"] == 3:
+            more |= {"min_values": 1, "max_values": 1}
+        if "components" in part:
+            more["components"] = list(map(kept, part["components"]))
+        return {**part, **more}
+
+    return list(map(kept, components))
+
+
 @dataclass(slots=True)
 class Asked:
     """An interaction: ``callback`` is the type it was acknowledged with; ``message`` the one
@@ -72,6 +87,7 @@ class Asked:
     channel: str
     user: str
     made_at: float
+    kind: int = 2
     callback: int | None = None
     data: Json = field(default_factory=dict)
     original: str = ""
@@ -93,12 +109,13 @@ class FakeServer:
             CHANNEL: self._text_channel(CHANNEL, "general"),
             OTHER_CHANNEL: self._text_channel(OTHER_CHANNEL, "random"),
             ADULT: {**self._text_channel(ADULT, "adults"), "nsfw": True},
-            DIRECT: {"id": DIRECT, "type": 1, "recipients": [self.user(ADA)]},
+            DIRECT: {"id": DIRECT, "type": 1, "flags": 0, "recipients": [self.user(ADA)]},
         }
         self.messages: dict[str, Json] = {}
         self.hidden: dict[str, str] = {}
         self.interactions: dict[str, Asked] = {}
         self.commands: list[Json] = []
+        self.guild_commands: dict[str, list[Json]] = {}
         self.reactions: set[tuple[str, str]] = set()
         self.shown: list[tuple[float, str, str]] = []
         self.nonces: dict[str, str] = {}
@@ -147,6 +164,9 @@ class FakeServer:
             "discriminator": "0",
             "avatar": None,
             "bot": user_id == BOT,
+            "public_flags": 0,
+            "flags": 0,
+            "primary_guild": None,
         }
 
     def member(self, user_id: str, *, full: bool = True) -> Json:
@@ -269,7 +289,7 @@ class FakeServer:
             }
             more["referenced_message"] = answered
         message = self.keep(channel, BOT, body.get("content", ""), pings=False, **more)
-        message["components"] = body.get("components", [])
+        message["components"] = numbered(body.get("components", []))
         if nonce:
             message["nonce"] = nonce
             self.nonces[nonce] = message["id"]
@@ -288,7 +308,7 @@ class FakeServer:
             message["content"] = body["content"]
             self.shown.append((self.clock.monotonic(), message_id, body["content"]))
         if "components" in body:
-            message["components"] = body["components"]
+            message["components"] = numbered(body["components"])
         message["edited_timestamp"] = self.clock.now().isoformat()
         return message
 
@@ -338,6 +358,7 @@ class FakeServer:
             "last_message_id": None,
             "message_count": 0,
             "member_count": 1,
+            "total_message_sent": 0,
             "rate_limit_per_user": 0,
             "flags": 0,
             "thread_metadata": {
@@ -359,6 +380,19 @@ class FakeServer:
                     raise Refused(401, 50027, "Invalid Webhook Token")
                 return asked
         raise Refused(404, 10015, "Unknown Webhook")
+
+    def metadata(self, asked: Asked) -> Json:
+        """What a message that answers an interaction says of it."""
+        told = {
+            "id": asked.id,
+            "type": asked.kind,
+            "user": self.user(asked.user),
+            "authorizing_integration_owners": {},
+        }
+        if asked.kind == 5:
+            opened_by = {**told, "id": self.snowflake(), "type": 2}
+            return {**told, "triggering_interaction_metadata": opened_by}
+        return {**told, "interacted_message_id": asked.message} if asked.kind == 3 else told
 
     def _text_channel(self, channel: str, name: str) -> Json:
         return {

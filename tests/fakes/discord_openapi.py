@@ -1,6 +1,6 @@
-"""Requests against Discord's own OpenAPI description.
+"""All REST traffic of the tests, there and back, against Discord's own OpenAPI description.
 
-``discord_openapi.json`` holds the paths that Parley calls and what they refer to, taken from
+``discord_openapi.json`` holds the operations that Parley calls and what they refer to, taken from
 Discord's "HTTP API (Preview)" v10 of 2026-07-18 (github.com/discord/discord-api-spec), which
 is Discord's and under the MIT licence: permission is granted, free of charge, to any person
 obtaining a copy, to deal in it without restriction, provided this notice is kept. It comes
@@ -10,6 +10,7 @@ without warranty of any kind. Copyright (c) Discord Inc.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,35 @@ _URI = "discord:openapi"
 _REAL_NAMES = {
     "reactions/{emoji}": "reactions/{emoji_name}",
 }
+_JSON = ("content", "application/json", "schema")
+
+
+def problem_with(verb: str, path: str, body: object, query: Iterable[str] = ()) -> str | None:
+    """Why Discord's description forbids this request; None if it does not."""
+    known = {each["name"] for each in _operation(verb, path).get("parameters", ())}
+    if unknown := set(query) - known:
+        return f"{verb} {path} knows no {', '.join(sorted(unknown))}"
+    validator = _validator(verb, path, "requestBody")
+    if validator is None:
+        return None if body is None else f"{verb} {path} takes no body"
+    return _first_error(validator, body, f"{verb} {path}")
+
+
+def problem_with_answer(verb: str, path: str, status: int, body: object) -> str | None:
+    """Why Discord would not answer so; None if it may."""
+    responses = _operation(verb, path)["responses"]
+    found = next((each for each in (str(status), f"{status // 100}XX") if each in responses), None)
+    if found is None:
+        return f"{verb} {path} is never answered with {status}"
+    validator = _validator(verb, path, "responses", found)
+    if validator is None:
+        return None if body is None else f"{verb} {path} is answered without a body"
+    return _first_error(validator, body, f"the answer {status} to {verb} {path}")
+
+
+def _first_error(validator: Draft202012Validator, body: object, what: str) -> str | None:
+    error = best_match(validator.iter_errors(body))
+    return f"{what}: {error.json_path} {error.message[:300]}" if error else None
 
 
 @cache
@@ -40,26 +70,30 @@ def _registry() -> Registry[Any]:
 
 
 @cache
-def _validator(verb: str, path: str) -> Draft202012Validator | None:
-    """None: this operation takes no body."""
-    operations = _description()["paths"].get(path)
-    assert operations is not None, f"Discord has no {path}"
-    operation = operations.get(verb.lower())
-    assert operation is not None, f"Discord has no {verb} {path}"
-    content = operation.get("requestBody", {}).get("content", {})
-    if "application/json" not in content:
+def _operation(verb: str, path: str) -> dict[str, Any]:
+    operations = _description()["paths"].get(_real(path), {})
+    assert verb.lower() in operations, f"Discord has no {verb} {path}"
+    operation: dict[str, Any] = operations[verb.lower()]
+    return operation
+
+
+@cache
+def _validator(verb: str, path: str, *keys: str) -> Draft202012Validator | None:
+    """None: there is no body."""
+    pointer = ["paths", _real(path), verb.lower(), *keys]
+    here: Any = _operation(verb, path)
+    for key in keys:
+        here = here.get(key, {})
+    if "$ref" in here:
+        pointer = here["$ref"].removeprefix("#/").split("/")
+        here = _description()["components"]["responses"][pointer[-1]]
+    if _JSON[1] not in here.get("content", {}):
         return None
-    pointer = path.replace("~", "~0").replace("/", "~1")
-    schema = f"{_URI}#/paths/{pointer}/{verb.lower()}/requestBody/content/application~1json/schema"
-    return Draft202012Validator({"$ref": schema}, registry=_registry())
+    escaped = (each.replace("~", "~0").replace("/", "~1") for each in (*pointer, *_JSON))
+    return Draft202012Validator({"$ref": f"{_URI}#/{'/'.join(escaped)}"}, registry=_registry())
 
 
-def problem_with(verb: str, path: str, body: object) -> str | None:
-    """Why Discord's description forbids this request; None if it does not."""
+def _real(path: str) -> str:
     for ours, theirs in _REAL_NAMES.items():
         path = path.replace(ours, theirs)
-    validator = _validator(verb, path)
-    if validator is None:
-        return None if body is None else f"{verb} {path} takes no body"
-    error = best_match(validator.iter_errors(body))
-    return f"{verb} {path}: {error.message[:300]}" if error else None
+    return path

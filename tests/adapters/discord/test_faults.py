@@ -301,6 +301,19 @@ async def test_a_commands_file_that_did_not_change_is_not_written_again(
         await discord.until(lambda: discord.num_calls(put) == 2)
 
 
+async def test_commands_of_named_servers_are_written_there_and_only_once(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    for _ in range(2):
+        async with talking(tmp_path, discord, guild_ids=(GUILD,)):
+            await discord.until(lambda: discord.guild_commands)
+    names = [each["name"] for each in discord.guild_commands[GUILD]]
+    assert names == ["ask", "parley", "Ask Parley about this"]
+    put = "PUT /applications/{application_id}/guilds/{guild_id}/commands"
+    assert discord.num_calls(put) == 1
+    assert discord.commands == []
+
+
 async def test_a_message_older_than_an_hour_is_replaced_and_not_edited(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:
