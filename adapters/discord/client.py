@@ -71,6 +71,18 @@ def no_redirects() -> aiohttp.TraceConfig:
     return trace
 
 
+def brief(record: logging.LogRecord) -> bool:
+    """For discord.py's own log: that a line was lost is news, where in its code is none."""
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+for _name in ("discord.client", "discord.shard"):
+    logging.getLogger(_name).addFilter(brief)
+
+
 class ParleyClient(discord.AutoShardedClient):
     """``on_payload`` gets each event of ``EVENTS`` after discord.py has read it."""
 

@@ -146,6 +146,10 @@ class FakeDiscord(FakeServer):
         """The next calls of ``route``, one fault each; then it works again."""
         self._faults[route].extend(faults)
 
+    def num_faults(self, route: str) -> int:
+        """Those that have not come to pass yet."""
+        return len(self._faults[route])
+
     def num_calls(self, route: str) -> int:
         return sum(call.route == route for call in self.calls)
 
@@ -227,7 +231,7 @@ class FakeDiscord(FakeServer):
         await self.gateway.dispatch("MESSAGE_REACTION_ADD", event, guild)
 
     async def slash(
-        self, name: str, *, sub: str = "", user: str = ADA, channel: str = CHANNEL, **given: Any
+        self, name: str, /, *, sub: str = "", user: str = ADA, channel: str = CHANNEL, **given: Any
     ) -> Asked:
         """Use a slash command; back once it was acknowledged, or after 3 seconds."""
         options = [

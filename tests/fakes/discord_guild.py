@@ -22,7 +22,6 @@ DIRECT = "700000000000000002"
 BOSS_ROLE = "500000000000000001"
 MAX_TEXT = 2000
 EPOCH_MS = 1_420_070_400_000
-TOKEN_SECONDS = 15 * 60
 _MANAGE_MESSAGES = 1 << 13
 _EVERYTHING = (1 << 53) - 1
 _USUAL = 0x0000_0410_0000_CC40
@@ -120,6 +119,7 @@ class FakeServer:
         self.shown: list[tuple[float, str, str]] = []
         self.nonces: dict[str, str] = {}
         self.num_typings = 0
+        self.token_seconds = 15 * 60.0
         self._serial = itertools.count(1)
 
     # What a person sees
@@ -376,7 +376,7 @@ class FakeServer:
         """By its token, while that is good."""
         for asked in self.interactions.values():
             if asked.token == token:
-                if self.clock.monotonic() - asked.made_at > TOKEN_SECONDS:
+                if self.clock.monotonic() - asked.made_at > self.token_seconds:
                     raise Refused(401, 50027, "Invalid Webhook Token")
                 return asked
         raise Refused(404, 10015, "Unknown Webhook")

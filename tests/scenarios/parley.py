@@ -20,7 +20,10 @@ POLL_SECONDS = 0.05
 class Parley:
     """``python -m bot run`` with settings of its own; ``output`` is what the terminal showed."""
 
-    def __init__(self, folder: Path, port: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, port: int, settings: Mapping[str, str], module: str = "bot"
+    ) -> None:
+        self._module = module
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
         self._settings = {
@@ -51,7 +54,7 @@ class Parley:
         """Returns once ``/readyz`` says yes; ``settings`` are changed for good."""
         self._settings.update(settings)
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", "run"),
+            *(sys.executable, "-m", self._module, "run"),
             cwd=ROOT,
             env=self._settings,
             stdout=asyncio.subprocess.PIPE,

@@ -2,121 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.fakes.discord import SEND, FakeDiscord, Fault
-from tests.fakes.discord_guild import CHANNEL
-from tests.scenarios.parley import Parley
-from tests.scenarios.test_discord_walk import free_port, is_final, settings
+from tests.fakes.discord_guild import CHANNEL, DIRECT
+from tests.scenarios.asking import metric
+from tests.scenarios.discord_scene import SECONDS, WAITING, Scene, scene
+from tests.scenarios.polling import eventually
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
-SECONDS = 60
-STORY = "Tell me a long story about a lighthouse."
+MAX_TOKENS = "200"
+LONG_TEXT = b"the tide comes and the tide goes. " * 90
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """One Parley, killed and started again by each test."""
+    folder = tmp_path_factory.mktemp("plug")
+    async with scene(folder, PARLEY_RUNNING="1", PARLEY_MAX_TOKENS=MAX_TOKENS) as it:
+        yield it
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as fake:
-        yield fake
-    assert fake.violations == []
+def discord(it: Scene) -> FakeDiscord:
+    return it.discord
 
 
-@pytest.fixture
-async def parley(discord: FakeDiscord, tmp_path: Path) -> AsyncIterator[Parley]:
-    parley = Parley(
-        tmp_path, free_port(), settings(discord, PARLEY_RUNNING="1", PARLEY_MAX_TOKENS="300")
-    )
-    try:
-        await parley.start()
-        await discord.until(lambda: discord.gateway.is_connected and discord.commands)
-        yield parley
-    finally:
-        await parley.kill()
+async def pull_the_plug(it: Scene) -> None:
+    await it.parley.kill()
+    await it.parley.start()
 
 
-def reads(discord: FakeDiscord, channel: str, *beginnings: str) -> Callable[[], bool]:
-    return lambda: any(text.startswith(beginnings) for text in discord.texts(channel))
+async def test_while_a_reply_streams_it_is_finished_in_the_same_message(it: Scene) -> None:
+    question = await it.ask_for_much()
+    reply = await it.grows(question)
+    await pull_the_plug(it)
+    assert await it.ends_alone(question) == reply
+    assert it.turn(question).attempts == 2
 
 
-def replies(discord: FakeDiscord, channel: str) -> list[str]:
-    own = [m for m in discord.messages.values() if m["channel_id"] == channel]
-    return [m["id"] for m in own if m["author"]["bot"]]
+async def test_while_questions_wait_none_is_lost(it: Scene) -> None:
+    first = await it.ask_for_much()
+    await it.grows(first)
+    second = await it.discord.ask("Say yes.")
+    await it.placeholder(second)
+    await pull_the_plug(it)
+    await it.ends_alone(first)
+    await it.ends_alone(second)
 
 
-async def finished_alone(discord: FakeDiscord, channel: str) -> None:
-    """One reply, and it is a finished one."""
-    await discord.until(
-        lambda: any(is_final(discord, each) for each in replies(discord, channel)), SECONDS
-    )
-    (reply,) = replies(discord, channel)
-    assert not (discord.text(reply) or "").startswith(("Thinking", "You are"))
-
-
-async def test_while_a_reply_streams_it_is_finished_in_the_same_message(
-    discord: FakeDiscord, parley: Parley
+async def test_while_the_prompt_is_evaluated_it_is_answered_in_the_same_message(
+    it: Scene, discord: FakeDiscord
 ) -> None:
-    question = await discord.ask(STORY)
-    await discord.until(lambda: len(discord.shown) > 2, SECONDS)
-    (before,) = replies(discord, question)
-    await parley.kill()
-    await parley.start()
-    await finished_alone(discord, question)
-    assert replies(discord, question) == [before]
+    file = discord.attached("tides.txt", LONG_TEXT, "text/plain")
+    evaluated = await metric(it.parley, "parley_prompt_tokens_total")
+    answered = await metric(it.parley, "parley_first_token_seconds_count")
+    question = await it.ask_for_much(attachments=[file])
+
+    async def is_evaluating() -> bool:
+        return await metric(it.parley, "parley_prompt_tokens_total") > evaluated
+
+    await eventually(is_evaluating, what=it.parley)
+    assert await metric(it.parley, "parley_first_token_seconds_count") == answered
+    placeholder = await it.placeholder(question)
+    assert (discord.text(placeholder) or "").startswith(WAITING)
+    await pull_the_plug(it)
+    assert await it.grows(question) == placeholder
+    await discord.react(question)
+    await it.ends(placeholder)
 
 
-async def test_while_questions_wait_none_is_lost(discord: FakeDiscord, parley: Parley) -> None:
-    first = await discord.ask(STORY)
-    second = await discord.ask("Say yes.")
-    await discord.until(reads(discord, second, "Thinking", "You are"), SECONDS)
-    await parley.kill()
-    await parley.start()
-    await finished_alone(discord, first)
-    await finished_alone(discord, second)
+async def test_while_a_file_is_fetched_it_is_read_by_the_next_process(
+    it: Scene, discord: FakeDiscord
+) -> None:
+    discord.serves_files.clear()
+    num_before = discord.num_fetched
+    file = discord.attached("tide.txt", b"The tide comes at noon.", "text/plain")
+    question = await discord.ask("When?", attachments=[file])
+    await discord.until(lambda: discord.num_fetched > num_before, SECONDS)
+    assert not it.turn(question).is_finished
+    await it.parley.kill()
+    discord.serves_files.set()
+    await it.parley.start()
+    await it.ends_alone(question)
+    assert discord.num_fetched == num_before + 2
+    assert await metric(it.parley, "parley_files_total") == 1
 
 
 async def test_between_the_post_and_its_record_no_second_message_appears(
-    discord: FakeDiscord, parley: Parley
+    it: Scene, discord: FakeDiscord
 ) -> None:
     discord.fail(SEND, Fault(hangs=True, happens=True))
     question = await discord.ask("Say yes.")
-    await discord.until(lambda: replies(discord, question), SECONDS)
-    await parley.kill()
-    await parley.start()
-    await finished_alone(discord, question)
+    orphan = await it.placeholder(question)
+    await it.parley.kill()
+    assert it.turn(question).posts == ()
+    await it.parley.start()
+    assert await it.ends_alone(question) == orphan
 
 
 async def test_an_answer_to_a_command_is_finished_by_the_next_process(
-    discord: FakeDiscord, parley: Parley
+    it: Scene, discord: FakeDiscord
 ) -> None:
-    asked = await discord.slash("ask", question=STORY)
-    await discord.until(lambda: len(discord.shown) > 2, SECONDS)
-    await parley.kill()
-    await parley.start()
-    await discord.until(lambda: is_final(discord, asked.original), SECONDS)
-    assert replies(discord, CHANNEL) == [asked.original]
+    before = it.replies(CHANNEL)
+    asked = await discord.slash("ask", question="Tell me a story.", personality="rambler")
+    await discord.until(lambda: not (discord.answer_to(asked) or "Thinking").startswith(WAITING))
+    await pull_the_plug(it)
+    await it.ends(asked.original)
+    assert it.replies(CHANNEL) == [*before, asked.original]
 
 
-async def test_a_privileged_intent_refused_is_one_sentence_and_parley_goes_on(
-    discord: FakeDiscord, parley: Parley
+async def test_buttons_and_stop_reactions_work_on_a_message_from_before(
+    it: Scene, discord: FakeDiscord
 ) -> None:
-    discord.gateway.refuse_with = 4014
-    await discord.gateway.close(4014)
-    await discord.until(lambda: "close code 4014" in parley.output, SECONDS)
-    assert "Traceback" not in parley.output
-    discord.gateway.refuse_with = None
-    question = await discord.ask("Say yes.")
-    await discord.until(lambda: discord.gateway.is_connected, SECONDS)
-    again = await discord.ask("Say yes.")
-    await finished_alone(discord, again)
-    assert question != again
+    question = await it.ask_for_much()
+    reply = await it.grows(question)
+    await pull_the_plug(it)
+    await it.grows(question, after=len(discord.shown))
+    await discord.press(reply, "Stop")
+    assert (await it.ends(reply)).endswith("_(stopped)_")
+    await pull_the_plug(it)
+    seen = len(discord.shown)
+    await discord.press(reply, "Retry")
+    await it.grows(question, after=seen)
+    await discord.react(reply)
+    assert (await it.ends(reply)).endswith("_(stopped)_")
+    shown = await discord.press(reply, "Personality…")
+    menu = discord.messages[shown.original]["components"][0]["components"][0]
+    chosen = {"component_type": 3, "custom_id": menu["custom_id"], "values": ["tutor"]}
+    await discord.press_id(shown.original, chosen)
+    says = "answers in this thread from now on."
+    await discord.until(lambda: any(text.endswith(says) for text in discord.texts(question)))
 
 
-async def test_a_term_signal_ends_with_zero_and_the_line_closed(
-    discord: FakeDiscord, parley: Parley
-) -> None:
-    assert await parley.stop() == 0
-    await discord.until(lambda: not discord.gateway.is_connected)
+async def test_a_term_signal_ends_with_zero_and_the_line_closed(it: Scene) -> None:
+    await it.discord.say("Hello", channel=DIRECT)
+    await it.discord.until(lambda: it.replies(DIRECT), SECONDS)
+    await it.discord.say("stop", channel=DIRECT)
+    assert await it.parley.stop() == 0
+    await it.discord.until(lambda: not it.discord.gateway.is_connected)
+    await it.parley.start()

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.discord import TOKEN, FakeDiscord
+from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_guild import BOT, DIRECT
+from tests.scenarios.discord_scene import free_port, settings
 from tests.scenarios.parley import Parley
 
 pytestmark = pytest.mark.model
-
-WAITING = ("Thinking…", "You are")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def settings(discord: FakeDiscord, **more: str) -> dict[str, str]:
-    return {
-        "DISCORD_TOKEN": TOKEN,
-        "DISCORD_API_URL": discord.api_url,
-        "DISCORD_GATEWAY_URL": discord.gateway_url,
-        "PARLEY_CPU_THREADS": "1",
-        "PARLEY_MAX_TOKENS": "60",
-        **more,
-    }
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.fakes.discord import (
     FakeDiscord,
     Fault,
 )
-from tests.fakes.discord_guild import ADA, BOB, BOT, CHANNEL, DIRECT, GUILD
+from tests.fakes.discord_guild import ADA, BOB, BOT, CHANNEL, GUILD
 
 FAULTS = {
     "a rate limit": wire.rate_limited(0.3),
@@ -117,37 +117,6 @@ async def test_an_interaction_acknowledged_too_late_is_answered_by_a_message(
     asking.cancel()
 
 
-async def test_an_answer_that_outlives_its_token_goes_on_in_an_ordinary_message(
-    tmp_path: Path, discord: FakeDiscord
-) -> None:
-    async with talking(tmp_path, discord, token_seconds=1.0) as talk:
-        asked = await discord.slash("ask", question="Why?")
-        generation = await talk.generation()
-        generation.say("For a long")
-        await discord.until(lambda: discord.answer_to(asked) == "For a long")
-        await talk.quiet(1.2)
-        generation.say(" time.")
-        generation.finish()
-        await discord.says("For a long time.", CHANNEL)
-        await discord.until(lambda: asked.original not in discord.messages)
-        assert discord.texts(CHANNEL) == ["For a long time."]
-
-
-async def test_a_private_answer_that_outlives_its_token_goes_to_its_asker_directly(
-    tmp_path: Path, discord: FakeDiscord
-) -> None:
-    async with talking(tmp_path, discord, token_seconds=1.0) as talk:
-        await discord.slash("ask", question="Secret?", private=True)
-        generation = await talk.generation()
-        generation.say("Between")
-        await discord.until(lambda: discord.whispers() == ["Between"])
-        await talk.quiet(1.2)
-        generation.say(" us.")
-        generation.finish()
-        await discord.says("Between us.", DIRECT)
-        assert discord.texts(CHANNEL) == []
-
-
 async def test_a_thread_that_was_archived_meanwhile_is_opened_again(
     talk: Talk, discord: FakeDiscord
 ) -> None:
@@ -223,26 +192,6 @@ async def test_a_line_that_drops_in_the_middle_of_a_reply_changes_nothing_for_pe
     assert len(talk.generator.generations) == 2
 
 
-@pytest.mark.parametrize("end", ["reconnect", "invalid", "invalid for good", "close 4000"])
-async def test_every_way_to_lose_the_line_ends_with_a_new_one(
-    talk: Talk, discord: FakeDiscord, end: str
-) -> None:
-    gateway = discord.gateway
-    before = gateway.num_resumes + len(gateway.identifies)
-    match end:
-        case "reconnect":
-            await gateway.ask_to_reconnect()
-        case "invalid":
-            await gateway.invalidate(resumable=True)
-        case "invalid for good":
-            await gateway.invalidate(resumable=False)
-        case _:
-            await gateway.close(4000)
-    await discord.until(lambda: gateway.num_resumes + len(gateway.identifies) > before)
-    await discord.until(lambda: gateway.is_connected)
-    await talk.answered("Back?", "Yes.")
-
-
 @pytest.mark.parametrize(
     "payload",
     [
@@ -312,24 +261,6 @@ async def test_commands_of_named_servers_are_written_there_and_only_once(
     put = "PUT /applications/{application_id}/guilds/{guild_id}/commands"
     assert discord.num_calls(put) == 1
     assert discord.commands == []
-
-
-async def test_a_message_older_than_an_hour_is_replaced_and_not_edited(
-    tmp_path: Path, discord: FakeDiscord
-) -> None:
-    from dataclasses import replace
-
-    from tests.adapters.discord.talk import QUICK
-
-    short = replace(QUICK, edit_deadline=0.5)
-    async with talking(tmp_path, discord, limits=short) as talk:
-        question, generation = await talk.asked("Why?")
-        first = await discord.says("Thinking…", question)
-        await talk.quiet(0.6)
-        generation.say("Because.")
-        generation.finish()
-        assert await discord.says("Because.", question) != first
-        await discord.until(lambda: discord.texts(question) == ["Because."])
 
 
 async def test_a_call_after_the_end_says_that_discord_is_not_connected(

@@ -1,0 +1,40 @@
+"""``python -m bot`` with Discord's long deadlines shortened, so that a test can see them pass."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from dataclasses import replace
+
+from adapters import discord
+from adapters.discord import adapter, client
+from adapters.discord.adapter import LIMITS, DiscordAdapter
+from adapters.discord.settings import DiscordSettings
+from bot.ports import AdapterContext
+
+HEARTBEAT_SECONDS = 2.0
+CALL_SECONDS = 1.5
+IDENTIFY_SECONDS = 0.2
+"""Of the 5 that discord.py waits before each IDENTIFY but the first."""
+
+
+def create(context: AdapterContext) -> DiscordAdapter:
+    return DiscordAdapter(
+        DiscordSettings.read(context.settings),
+        context.clock,
+        context.observe,
+        context.personalities,
+        replace(LIMITS, call_timeout=CALL_SECONDS),
+    )
+
+
+class HurriedClient(client.ParleyClient):
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        await asyncio.sleep(IDENTIFY_SECONDS)
+
+
+if __name__ == "__main__":
+    adapter.ParleyClient = HurriedClient  # type: ignore[attr-defined]
+    client._HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
+    discord.create = create
+    runpy.run_module("bot", run_name="__main__", alter_sys=True)
