@@ -7,6 +7,9 @@ from tests.benchmarks import (
     burst,
     cold_return,
     command,
+    discord_defer,
+    discord_guilds,
+    discord_visible,
     floor,
     grammar,
     lag,
@@ -26,4 +29,7 @@ if __name__ == "__main__":
         cold_return.measure,
         teams_webhook.measure,
         teams_visible.measure,
+        discord_defer.measure,
+        discord_visible.measure,
+        discord_guilds.measure,
     )

@@ -1,48 +1,55 @@
-"""What a start with a thousand servers costs: memory, and time until Parley is ready."""
+"""What a start with a thousand servers costs: memory, and time until Parley is ready.
+
+The process is Parley's own, with its model; beside it one start with a single server, so
+that the difference is what the servers cost.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import tracemalloc
+import tempfile
+from pathlib import Path
 
-from tests.adapters.discord.conftest import make_adapter
-from tests.benchmarks import command
+import psutil
+
+from tests.benchmarks import command, servers
 from tests.benchmarks.figures import Table
-from tests.fakes.discord import FakeDiscord
+from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import Json
 
 _COLUMNS = ("servers", "channels", "shards", "ready after s", "memory MB")
 _NUM_CHANNELS = 30
+_STARTS = ((1, 1), (1000, 1), (1000, 2))
+_QUICK_STARTS = ((20, 1),)
 
 
 async def measure(quick: bool) -> list[Table]:
-    rows = [await _start(50 if quick else 1000, shards) for shards in (1, 2)]
+    starts = _QUICK_STARTS if quick else _STARTS
+    rows = [await _start(num_guilds, num_shards) for num_guilds, num_shards in starts]
     return [Table("Discord: start with many servers (in the fake)", _COLUMNS, rows)]
 
 
 async def _start(num_guilds: int, num_shards: int) -> tuple[str, ...]:
-    async with FakeDiscord(num_shards=num_shards) as discord:
-        discord.gateway.guilds = [str((10_000 + n) << 22) for n in range(num_guilds)]
-        discord.gateway.make_guild = lambda guild: _guild(discord, guild)
-        gc.collect()
-        tracemalloc.start()
-        began = asyncio.get_running_loop().time()
-        async with make_adapter(discord) as adapter:
-            seconds = asyncio.get_running_loop().time() - began
-            _forget_what_was_sent(discord)
-            memory = tracemalloc.get_traced_memory()[0]
-            assert len(adapter._there._client.guilds) == num_guilds
-        tracemalloc.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        async with FakeDiscord(num_shards=num_shards) as discord:
+            discord.gateway.guilds = [str((10_000 + n) << 22) for n in range(num_guilds)]
+            discord.gateway.make_guild = lambda guild: _guild(discord, guild)
+            began = asyncio.get_running_loop().time()
+            async with servers.parley(Path(folder), _settings(discord)).running():
+                await discord.until(lambda: discord.commands)
+                seconds = asyncio.get_running_loop().time() - began
+                (process,) = psutil.Process().children()
+                memory = process.memory_info().rss
     shown = (num_guilds, num_guilds * _NUM_CHANNELS, num_shards)
     return (*map(str, shown), f"{seconds:.1f}", f"{memory / 1e6:.0f}")
 
 
-def _forget_what_was_sent(discord: FakeDiscord) -> None:
-    """What the fake keeps for RESUME is not Parley's."""
-    for session in discord.gateway.sessions:
-        session.sent.clear()
-    gc.collect()
+def _settings(discord: FakeDiscord) -> dict[str, str]:
+    return {
+        "DISCORD_TOKEN": TOKEN,
+        "DISCORD_API_URL": discord.api_url,
+        "DISCORD_GATEWAY_URL": discord.gateway_url,
+    }
 
 
 def _guild(discord: FakeDiscord, guild_id: str) -> Json:
