@@ -19,10 +19,11 @@ from adapters.discord.answers import (
 )
 from adapters.discord.controls import MAX_CHOICES, Json, picker, question_form
 from adapters.discord.interactions import Invoked, read_interaction
+from adapters.discord.posting import body_of
 from adapters.discord.text import Identity, Payload
 from bot.errors import ParleyError, StorageFull
 from bot.ports import Clock, Handler
-from bot.types import Incoming, Personality
+from bot.types import Incoming, Personality, Rendered
 
 logger = logging.getLogger(__name__)
 
@@ -122,4 +123,5 @@ def _acknowledgement(invoked: Invoked) -> tuple[int, Json | None]:
 
 
 def _whispered(text: str) -> Json:
-    return {"content": text, "flags": EPHEMERAL}
+    body = body_of(Rendered(text))
+    return {**body, "flags": body["flags"] | EPHEMERAL}

@@ -577,6 +577,7 @@ class FakeDiscord(FakeServer):
         return answer
 
     def _begin_answer(self, asked: Asked) -> None:
+        self.check_text(asked.data)
         text, metadata = asked.data.get("content", ""), self.metadata(asked)
         message = self.keep(asked.channel, BOT, text, interaction_metadata=metadata)
         message["components"] = numbered(asked.data.get("components", []))

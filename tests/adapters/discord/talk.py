@@ -67,6 +67,12 @@ class Talk:
         """Until the buttons of a finished reply are under it."""
         await self.discord.until(lambda: "Retry" in self.discord.buttons(message))
 
+    async def noted(self, message: str, thread: str) -> None:
+        """Until the message is on disk as one of the reply; people are slower than that."""
+        async with asyncio.timeout(10):
+            while await self.state(message, thread) is None:
+                await asyncio.sleep(0.01)
+
     async def quiet(self, seconds: float = 0.3) -> None:
         await asyncio.sleep(seconds)
 

@@ -63,6 +63,20 @@ async def test_an_image_without_a_word_is_no_question(talk: Talk, discord: FakeD
     assert await talk.turns() == []
 
 
+async def test_what_is_too_large_or_too_many_is_said_and_the_rest_is_read(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    huge = {**discord.attached("huge.log", b"x", "text/plain"), "size": 2_000_000}
+    small = [discord.attached(f"{n}.py", b"print(1)", "text/x-python") for n in range(4)]
+    question = await discord.ask("What do they do?", attachments=[huge, *small])
+    generation = await talk.generation()
+    read = [line for line in generation.question.split("\n") if line.startswith("[Attached")]
+    assert read == [f"[Attached file: {n}.py]" for n in range(3)]
+    says = "huge.log is too large for me: at most 1 MB, please. I read the first 4 files only."
+    await discord.until(lambda: says in discord.texts(question))
+    generation.finish()
+
+
 async def test_a_file_alone_that_is_none_of_its_kind_is_told_in_the_reply(
     talk: Talk, discord: FakeDiscord
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.adapters.discord.talk import Talk, talking
 from tests.fakes.discord import FakeDiscord
-from tests.fakes.discord_guild import Asked
+from tests.fakes.discord_guild import BOSS, CHANNEL, GUILD, Asked
 
 MANY = [f"helper-{number:02}" for number in range(60)]
 NAMES = sorted(["assistant", "pirate", *MANY])
@@ -69,6 +69,23 @@ async def test_the_menu_has_pages_and_each_personality_is_on_one(
     generation = await talk.generation()
     assert generation.request.messages[0].content == f"You are {pages[2][0]}."
     generation.finish()
+
+
+async def test_a_channels_personality_is_chosen_by_an_admin_only(
+    tmp_path: Path, discord: FakeDiscord
+) -> None:
+    admins = {"admins": [f"discord:{GUILD}/{BOSS}"]}
+    async with talking(tmp_path, discord, access=admins) as talk:
+        chosen = {"sub": "personality", "name": "pirate"}
+        await discord.slash("parley", **chosen)
+        await discord.until(discord.whispers)
+        assert discord.whispers() == ["Only an admin can set a channel's personality."]
+        await discord.slash("parley", user=BOSS, **chosen)
+        begins = "**Pirate** answers in this channel from now on"
+        await discord.until(lambda: any(t.startswith(begins) for t in discord.texts(CHANNEL)))
+        _, generation = await talk.asked("Ahoy?")
+        assert generation.request.messages[0].content == "You are a pirate."
+        generation.finish()
 
 
 async def test_few_personalities_need_no_pages(tmp_path: Path, discord: FakeDiscord) -> None:

@@ -51,12 +51,15 @@ async def test_while_it_streams_the_text_so_far_stays_marked_as_stopped(
     await talk.ended(reply)
 
 
+@pytest.mark.parametrize("in_line", [True, False], ids=["in line", "while it reads"])
 async def test_before_the_first_word_the_placeholder_says_stopped(
-    talk: Talk, discord: FakeDiscord, trigger: Trigger
+    talk: Talk, discord: FakeDiscord, trigger: Trigger, in_line: bool
 ) -> None:
     question, generation = await talk.asked("Why?")
-    generation.queue(3)
-    reply = await discord.says("You are 3rd in line…", question)
+    if in_line:
+        generation.queue(3)
+    reply = await discord.says("You are 3rd in line…" if in_line else "Thinking…", question)
+    await talk.noted(reply, question)
     await trigger(discord, question, reply)
     assert await discord.says("Stopped.", question) == reply
 
