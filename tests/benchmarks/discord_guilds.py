@@ -56,7 +56,7 @@ def _guild(discord: FakeDiscord, guild_id: str) -> Json:
     guild = discord.guild(guild_id)
     base = int(guild_id)
     channels = [
-        {**discord._text_channel(str(base + n), f"channel-{n}"), "guild_id": guild_id}
+        {**discord.text_channel(str(base + n), f"channel-{n}"), "guild_id": guild_id}
         for n in range(1, _NUM_CHANNELS + 1)
     ]
     return {**guild, "channels": channels, "members": [guild["members"][0]]}

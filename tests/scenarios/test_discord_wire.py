@@ -149,7 +149,7 @@ async def test_every_way_to_lose_the_line_ends_with_a_new_one(
 
 async def test_the_same_event_again_is_answered_once(it: Scene, discord: FakeDiscord) -> None:
     question = await discord.ask("Say yes.")
-    event = discord._event_of(discord.messages[question])
+    event = discord.event_of(discord.messages[question])
     for _ in range(3):
         await discord.gateway.dispatch("MESSAGE_CREATE", event, GUILD)
     await it.ends_alone(question)

@@ -70,7 +70,7 @@ class Talk:
     async def noted(self, message: str, thread: str) -> None:
         """Until the message is on disk as one of the reply; people are slower than that."""
         async with asyncio.timeout(10):
-            while await self.state(message, thread) is None:
+            while await self.state(message, thread) is None:  # noqa: ASYNC110 - the store tells nobody
                 await asyncio.sleep(0.01)
 
     async def quiet(self, seconds: float = 0.3) -> None:

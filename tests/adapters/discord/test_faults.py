@@ -164,7 +164,7 @@ async def test_an_unfurled_link_in_a_question_changes_nothing(
 
 async def test_the_same_event_twice_is_answered_once(talk: Talk, discord: FakeDiscord) -> None:
     question, generation = await talk.asked("Why?")
-    event = discord._event_of(discord.messages[question])
+    event = discord.event_of(discord.messages[question])
     await asyncio.gather(
         *(discord.gateway.dispatch("MESSAGE_CREATE", event, GUILD) for _ in range(3))
     )
