@@ -29,8 +29,12 @@ NOT_LISTED = "Sorry, I only answer certain people and channels"
 async def whispered(discord: FakeDiscord, asked: Asked, text: str) -> None:
     """Until the person, and nobody else, has this for an answer, and waits no longer."""
     count = len([each for each in discord.interactions.values() if each.user == asked.user])
-    await discord.until(lambda: len(discord.whispers(asked.user)) == count)
-    assert all(each.startswith(text) for each in discord.whispers(asked.user))
+
+    def is_told_each_time() -> bool:
+        told = discord.whispers(asked.user)
+        return len(told) == count and all(each.startswith(text) for each in told)
+
+    await discord.until(is_told_each_time)
     if asked.callback == 5:
         await discord.until(
             lambda: asked.original not in discord.messages or discord.answer_to(asked)
