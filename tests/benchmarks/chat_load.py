@@ -27,6 +27,9 @@ _WORDS = (
 )
 WORDS = _WORDS.split()
 
+_SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
+_RULES = "You are a concise helper for a large organisation. House rules:"
+
 Message = dict[str, str]
 Json = dict[str, Any]
 
@@ -73,10 +76,14 @@ class Users:
         messages: Sequence[Message],
         user: str = "u",
         on_text: Callable[[], None] = lambda: None,
+        thread: str | None = None,
     ) -> Reply:
+        """``thread`` names the thread to a Parley; other servers do not read it."""
         begun, reply = time.perf_counter(), Reply()
         body = {**self._options, "messages": messages, "user": user}
-        async with self._session.post(self._url, json=body, headers=self._headers) as answer:
+        named = {"X-Parley-Thread": thread} if thread else {}
+        headers = {**self._headers, **named}
+        async with self._session.post(self._url, json=body, headers=headers) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"{answer.status} {(await answer.text())[:300]}")
             async for event in events(answer):
@@ -134,52 +141,67 @@ def summary(replies: Sequence[Reply], wall: float, extra: Json) -> Json:
     }
 
 
+def burst_messages(seed: int, user: int, prompt_words: int) -> list[Message]:
+    words = filler(seed * 1000 + user, prompt_words)
+    task = f"Write a story of two hundred words with these words: {words}"
+    return [_SYSTEM, {"role": "user", "content": task}]
+
+
+def opening_of_a_thread() -> list[Message]:
+    return [{"role": "system", "content": f"{_RULES} {filler(7, 200)}"}]
+
+
+def turn_message(seed: int, thread: int, turn: int, prompt_words: int) -> Message:
+    words = filler(seed * 100_000 + thread * 100 + turn, prompt_words)
+    return {"role": "user", "content": f"Turn {turn}: comment on {words}"}
+
+
+def order_of_turn(turn: int, num_threads: int) -> list[int]:
+    order = list(range(num_threads))
+    random.Random(turn).shuffle(order)  # noqa: S311 - the same order at every run
+    return order
+
+
+def by_turn(turns: Sequence[Sequence[Reply]]) -> Json:
+    medians = [statistics.median(reply.ttft or 0.0 for reply in turn) for turn in turns]
+    return {"ttft_p50_by_turn": [round(median, 4) for median in medians]}
+
+
 async def burst(users: Users, a: argparse.Namespace) -> Json:
-    system = {"role": "system", "content": "You are a helpful assistant."}
-
-    def question(i: int) -> Message:
-        words = filler(a.seed * 1000 + i, a.prompt_words)
-        task = f"Write a story of two hundred words with these words: {words}"
-        return {"role": "user", "content": task}
-
     begun = time.perf_counter()
-    asked = (users.ask([system, question(i)], f"u{i}") for i in range(a.concurrency))
+    asked = (
+        users.ask(burst_messages(a.seed, i, a.prompt_words), f"u{i}") for i in range(a.concurrency)
+    )
     replies = await asyncio.gather(*asked)
     wall = time.perf_counter() - begun
     return summary(replies, wall, {"scenario": "burst", "c": a.concurrency})
 
 
 async def threads(users: Users, a: argparse.Namespace) -> Json:
-    rules = "You are a concise helper for a large organisation. House rules: " + filler(7, 200)
-    histories: list[list[Message]] = [
-        [{"role": "system", "content": rules}] for _ in range(a.threads)
-    ]
+    histories = [opening_of_a_thread() for _ in range(a.threads)]
     free = asyncio.Semaphore(a.concurrency)
 
     async def take_turn(i: int, turn: int) -> Reply:
         async with free:
-            words = filler(a.seed * 100_000 + i * 100 + turn, a.prompt_words)
-            histories[i].append({"role": "user", "content": f"Turn {turn}: comment on {words}"})
-            reply = await users.ask(histories[i])
+            histories[i].append(turn_message(a.seed, i, turn, a.prompt_words))
+            reply = await users.ask(histories[i], f"u{i}", thread=f"t{i}" if a.named else None)
             histories[i].append({"role": "assistant", "content": reply.text or "ok"})
             return reply
 
     begun, turns = time.perf_counter(), []
     for turn in range(a.turns):
-        order = list(range(a.threads))
-        random.Random(turn).shuffle(order)  # noqa: S311 - the same order at every run
+        order = order_of_turn(turn, a.threads)
         turns.append(await asyncio.gather(*(take_turn(i, turn) for i in order)))
     wall = time.perf_counter() - begun
     extra = {"scenario": "threads", "c": a.concurrency, "threads": a.threads, "turns": a.turns}
     out = summary([reply for turn in turns for reply in turn], wall, extra)
-    by_turn = [statistics.median(reply.ttft or 0.0 for reply in turn) for turn in turns]
-    return {**out, "ttft_p50_by_turn": [round(median, 4) for median in by_turn]}
+    return {**out, **by_turn(turns)}
 
 
-def parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("--scenario", default="burst")
+    parser.add_argument("--scenario", choices=("burst", "threads"), default="burst")
     parser.add_argument("--model", default="m")
     parser.add_argument("-c", "--concurrency", type=int, default=8)
     parser.add_argument("--threads", type=int, default=24)
@@ -189,11 +211,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key", default=None)
     parser.add_argument("--label", default="")
-    return parser.parse_args()
+    parser.add_argument("--named", action="store_true", help="send X-Parley-Thread, too")
+    return parser
 
 
 async def main() -> None:
-    arguments = parse_arguments()
+    arguments = parser().parse_args()
     scenario = burst if arguments.scenario == "burst" else threads
     timeout = aiohttp.ClientTimeout(total=600)
     connector = aiohttp.TCPConnector(limit=0, force_close=True)

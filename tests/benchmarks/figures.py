@@ -10,12 +10,13 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``notes`` say what is wrong with the figures, or what they mean; one line each."""
+    """``notes`` say what the figures mean; ``failures`` why they are none. One line each."""
 
     title: str
     columns: Row
     rows: Sequence[Row]
     notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
 
     def __str__(self) -> str:
         widths = [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
@@ -24,7 +25,8 @@ class Table:
         return "\n".join([f"### {self.title}", "", *head, *body, *self._remarks()])
 
     def _remarks(self) -> list[str]:
-        return ["", *(f"- {note}" for note in self.notes)] if self.notes else []
+        remarks = [*self.notes, *(f"FAILED: {failure}" for failure in self.failures)]
+        return ["", *(f"- {remark}" for remark in remarks)] if remarks else []
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -21,6 +21,13 @@ _POLL_SECONDS = 0.1
 _NUM_SHOWN = 2000
 
 
+COMPARABLE = {
+    "PARLEY_OPTIMIZE": "off",
+    # the loop guard is switched off here, as soon as there is a switch
+}
+"""What Parley is started with so that it does what its peers do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """``ready_path`` answers 200 once it serves; ``folder`` is where it runs and logs."""
@@ -34,6 +41,12 @@ class Server:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Yields the URL; ends the process with SIGTERM."""
+        async with self.started():
+            yield self.url
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[int]:
+        """As ``running``, but yields the process id."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "server.log"
         with log.open("wb") as output:
@@ -46,7 +59,7 @@ class Server:
             )
         try:
             await self._until_ready(process, log)
-            yield self.url
+            yield process.pid
         finally:
             await _end(process)
 
@@ -73,7 +86,7 @@ def parley(
         "PYTHONPATH": str(ROOT),
         "PARLEY_DATA_DIR": str(folder / "data"),
         "PARLEY_PORT": str(port),
-        "PARLEY_OPTIMIZE": "off",
+        **COMPARABLE,
         **settings,
     }
     command = (sys.executable, "-m", *program)

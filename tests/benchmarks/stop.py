@@ -12,7 +12,7 @@ from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest
-from tests.benchmarks import command
+from tests.benchmarks import command, counters
 from tests.benchmarks.chat_load import filler
 from tests.benchmarks.endless import EndlessModel, StepNote, options
 from tests.benchmarks.figures import Table, at_most, milliseconds, percentile
@@ -22,6 +22,7 @@ NUM_STORMS, STORM_SECONDS = 4, 8.0
 MAX_STEPS = 2
 _PROMPT_WORDS = 60
 _POLL_SECONDS = 0.01
+_COUNTERS = (counters.CANCELLED,)
 _COLUMNS = ("stops", "steps p50", "p99", "max", "ms p50", "ms p99", "expected")
 
 
@@ -44,12 +45,9 @@ class Freed:
 async def measure(quick: bool) -> list[Table]:
     num_storms, seconds = (1, 2.0) if quick else (NUM_STORMS, STORM_SECONDS)
     model = await asyncio.to_thread(EndlessModel, options(max_running=NUM_REPLIES))
+    metrics = Metrics()
     service = InferenceService(
-        model,
-        Metrics(),
-        max_running=NUM_REPLIES,
-        max_waiting=NUM_REPLIES,
-        loop_guard=False,
+        model, metrics, max_running=NUM_REPLIES, max_waiting=NUM_REPLIES, loop_guard=False
     )
     async with service as engine:
         found = [
@@ -59,7 +57,12 @@ async def measure(quick: bool) -> list[Table]:
         ]
     title = f"Stop storm: {NUM_STOPPED} of {NUM_REPLIES} replies stopped at random moments"
     note = "steps from the one under way to the one that frees; who had no place is not counted"
-    return [Table(title, _COLUMNS, [_row(found)], [note])]
+    counted = counters.parse(metrics.expose().decode())
+    notes, failures = (
+        [note, counters.told(counted, _COUNTERS)],
+        counters.unmoved(counted, _COUNTERS),
+    )
+    return [Table(title, _COLUMNS, [_row(found)], notes, failures)]
 
 
 async def _storm(

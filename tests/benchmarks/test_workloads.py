@@ -1,0 +1,102 @@
+"""What the long workloads make of what they saw."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.benchmarks import chat_load, long_paste, memory
+from tests.benchmarks.long_paste import Paste, Reader
+from tests.benchmarks.memory import Reading, Size
+
+MB = 1_000_000
+
+
+def paste(quiet: float, busy: float, alone: float, beside: float) -> Paste:
+    return Paste([quiet] * 100, [busy] * 100, alone, beside)
+
+
+def test_the_others_gaps_and_the_pastes_wait_are_judged_by_their_ratios() -> None:
+    (row,) = long_paste.rows_of("Parley", [paste(0.05, 0.25, 8.0, 20.0)])
+    assert row[4] == "5.0"
+    assert row[-1] == "gap <= 6: met, first token <= 4: met"
+    (row,) = long_paste.rows_of("Parley", [paste(0.05, 0.5, 8.0, 40.0)])
+    assert row[-1] == "gap <= 6: MISSED, first token <= 4: MISSED"
+
+
+def test_without_a_round_that_counts_there_is_no_row() -> None:
+    assert long_paste.rows_of("Parley", []) == []
+
+
+def test_a_reply_that_stands_still_has_a_gap_though_nothing_came_after_it() -> None:
+    reader = Reader(1)
+    reader.times = [1.0, 1.5, 2.0, 9.0]
+    assert reader.gaps(1.2, 5.0) == [0.5, 0.5, 3.0]
+
+
+def test_memory_is_told_beside_what_is_parked_on_purpose() -> None:
+    readings = [
+        Reading("the start", 600 * MB, 0),
+        Reading("50 threads", 620 * MB, 10 * MB),
+        Reading("500 threads", 700 * MB, 60 * MB),
+        Reading("half", 702 * MB, 60 * MB),
+        Reading("all", 722 * MB, 60 * MB),
+    ]
+    rows = memory.rows_of(readings)
+    assert rows[2][-2:] == ("30.0", "<= 40: met")
+    assert rows[4][-2:] == ("20.0", "<= 8: MISSED")
+
+
+class EveryTurn:
+    """An OpenAI-like server that notes each question and answers in one word."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        thread = request.headers.get("X-Parley-Thread", "")
+        self.asked.append((thread, body["user"], len(body["messages"])))
+        text = 'data: {"choices": [{"delta": {"content": "yes"}}]}\n\ndata: [DONE]\n\n'
+        return web.Response(text=text, content_type="text/event-stream")
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.answer)
+        return app
+
+
+@pytest.mark.parametrize(("named", "name"), [(False, ""), (True, "t0")])
+async def test_each_thread_has_a_person_of_its_own_and_carries_all_its_turns(
+    named: bool, name: str
+) -> None:
+    far_side = EveryTurn()
+    async with TestServer(far_side.application()) as server, aiohttp.ClientSession() as session:
+        given = [str(server.make_url("")).rstrip("/"), "--threads", "3", "--turns", "2"]
+        arguments = chat_load.parser().parse_args([*given, *(["--named"] if named else [])])
+        out = await chat_load.threads(chat_load.Users(session, arguments), arguments)
+    assert out["n"] == 6
+    assert len(out["ttft_p50_by_turn"]) == 2
+    assert {user for _, user, _ in far_side.asked} == {"u0", "u1", "u2"}
+    assert [each for each in far_side.asked if each[1] == "u0"] == [
+        (name, "u0", 2),
+        (name, "u0", 4),
+    ]
+
+
+async def test_memory_is_read_after_so_many_threads_and_turns() -> None:
+    far_side = EveryTurn()
+    async with TestServer(far_side.application()) as server, aiohttp.ClientSession() as session:
+        options = Namespace(
+            url=str(server.make_url("")).rstrip("/"), model="m", max_tokens=2, key=None
+        )
+        people = memory.People(chat_load.Users(session, options))
+        size = Size(2, 12, 24)
+        for turns in memory.phases(size):
+            await people.take_turns(turns)
+    assert len(far_side.asked) == size.num_many + size.num_turns
+    assert {thread for thread, _, _ in far_side.asked} == {f"thread {i}" for i in range(12)}
