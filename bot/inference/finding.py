@@ -50,12 +50,13 @@ class Finder:
 
     def _search(self, sequence: Sequence) -> Find:
         """One token at least is left to evaluate: without it there is nothing to sample from."""
-        scope, thread, tokens = sequence.scope, sequence.thread, sequence.tokens
+        tokens = sequence.tokens
+        asked = sequence.scope, sequence.thread, tokens, sequence.num_prefix
         prefix = self._shared(sequence)
         best = Find(len(prefix.tokens), prefix) if prefix else Find()
-        if own := self._residents.match(scope, thread, tokens):
+        if own := self._residents.match(*asked):
             best = max(Find(own[1], own[0]), best, key=lambda find: find.num_tokens)
-        if parked := self._lot.find(scope, thread, tokens):
+        if parked := self._lot.find(*asked):
             best = self._better(best, *parked, prefix)
         if best.num_tokens < MIN_COMMON:
             return Find()

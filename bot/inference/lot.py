@@ -69,8 +69,10 @@ class Lot:
         if older is not None:
             self._discard_file(older)
 
-    def find(self, scope: str, thread: str | None, tokens: list[int]) -> tuple[Parked, int] | None:
-        return self._threads.match(scope, thread, tokens)
+    def find(
+        self, scope: str, thread: str | None, tokens: list[int], num_prefix: int = 0
+    ) -> tuple[Parked, int] | None:
+        return self._threads.match(scope, thread, tokens, num_prefix)
 
     def is_ready(self, parked: Parked) -> bool:
         """Whether it is in memory; if not, it will be read as soon as there is room for it."""

@@ -6,6 +6,10 @@ from bot.inference.sequence import Step
 
 _SMOOTHING = 0.3
 _MIN_TOKENS = 16
+_SMALL_STEP, _LARGE_STEP = 63, 160
+"""Tokens. On a CPU a step of 64 takes llama.cpp's other path through attention, which costs up
+to twice as much while many cells are in use, and pays off for large steps only.
+"""
 
 
 class PrefillBudget:
@@ -37,4 +41,6 @@ class PrefillBudget:
             return min(self._max_tokens, 4 * _MIN_TOKENS)
         room = self._target - self._decode if num_decoding else 4 * self._target
         wanted = int(room / self._per_token)
+        if num_decoding and _SMALL_STEP < wanted + num_decoding < _LARGE_STEP:
+            wanted = _SMALL_STEP - num_decoding
         return max(_MIN_TOKENS, min(self._max_tokens, wanted))

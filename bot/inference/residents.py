@@ -86,18 +86,24 @@ class Threads(Generic[K]):
     def named(self, scope: str, thread: str | None) -> K | None:
         return self._by_name.get((scope, thread)) if thread is not None else None
 
-    def match(self, scope: str, thread: str | None, tokens: list[int]) -> tuple[K, int] | None:
+    def match(
+        self, scope: str, thread: str | None, tokens: list[int], num_prefix: int = 0
+    ) -> tuple[K, int] | None:
         """Whose tokens to go on from, and how many of them are the same.
 
         A thread that is known by name goes on from its own. Text without a name goes on from
-        the one of which it repeats the most, and more than half.
+        the one of which it repeats the most, and more than half of what follows the first
+        ``num_prefix`` tokens: a system prompt alone makes nobody's thread.
         """
         if thread is not None:
             own = self.named(scope, thread)
             return (own, common_length(own.tokens, tokens)) if own else None
         found = ((kept, common_length(kept.tokens, tokens)) for kept in self._nameless(scope))
         best = max(found, key=lambda pair: pair[1], default=None)
-        return best if best and 2 * best[1] > len(best[0].tokens) else None
+        if best is None:
+            return None
+        kept, common = best
+        return best if 2 * (common - num_prefix) > len(kept.tokens) - num_prefix else None
 
     def _nameless(self, scope: str) -> Iterator[K]:
         return (k for k in self._all.values() if k.thread is None and k.scope == scope)

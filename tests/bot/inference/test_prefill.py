@@ -32,3 +32,12 @@ def test_the_share_never_exceeds_the_batch() -> None:
     budget = PrefillBudget(128)
     budget.observe(step(prefill=64), 0.000_001)
     assert budget.tokens(0) == 128
+
+
+def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dearer() -> None:
+    budget = PrefillBudget(512)
+    for _ in range(30):
+        budget.observe(step(decode=8), 0.02)
+        budget.observe(step(decode=8, prefill=50), 0.02 + 50 * 0.001)
+    assert budget.tokens(8) + 8 == 63
+    assert budget.tokens(0) > 200

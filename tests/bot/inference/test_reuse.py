@@ -93,6 +93,15 @@ def test_a_thread_without_a_name_is_known_by_its_text() -> None:
     assert follow_up.num_shared + follow_up.num_resumed == first.num_cached
 
 
+def test_a_system_prompt_alone_makes_nobody_take_over_a_thread_without_a_name() -> None:
+    engine = Engine()
+    first = engine.ask("Why?")
+    other = engine.ask("How come?")
+    follow_up = engine.ask(f"Why?{ANSWER}{said(first)}|And?")
+    assert (other.num_shared, other.num_resumed) == (len(SYSTEM), 0)
+    assert follow_up.num_resumed == first.num_cached - len(SYSTEM)
+
+
 def test_nothing_is_shared_between_workspaces() -> None:
     engine = Engine()
     engine.ask("A question that is long enough to be told apart", scope="slack:T01")
