@@ -17,7 +17,10 @@ _SERVER_ERROR = 500
 
 
 class _Delta(BaseModel):
+    """Servers that tell thoughts apart call them so; others leave their tags in the text."""
+
     content: str | None = None
+    reasoning_content: str | None = None
 
 
 class _Choice(BaseModel):
@@ -46,8 +49,13 @@ class Chunk:
     """A piece of the reply; most carry text only."""
 
     text: str = ""
+    thought: str = ""
     reason: FinishReason | None = None
     usage: Usage | None = None
+
+    @property
+    def num_characters(self) -> int:
+        return len(self.text) + len(self.thought)
 
 
 def read_chunk(data: bytes) -> Chunk:
@@ -62,8 +70,13 @@ def read_chunk(data: bytes) -> Chunk:
     if not event.choices:
         return Chunk(usage=usage)
     choice = event.choices[0]
-    text = (choice.delta.content if choice.delta else None) or ""
-    return Chunk(text, _reason(choice.finish_reason), usage)
+    delta = choice.delta or _Delta()
+    return Chunk(
+        text=delta.content or "",
+        thought=delta.reasoning_content or "",
+        reason=_reason(choice.finish_reason),
+        usage=usage,
+    )
 
 
 def _reason(name: str | None) -> FinishReason | None:

@@ -162,6 +162,7 @@ class RemoteEngine:
     def _conclude(self, reply: Reply, finished: Finished) -> None:
         if reply.stream.is_finished:
             return
+        reply.show_rest()
         reply.stream.put(finished)
         usage = finished.usage
         self._metrics.completion_tokens.inc(usage.completion_tokens)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bot.inference.reasoning import ReplyText
 from bot.inference.remote.chunks import Chunk
 from bot.inference.stream import GenerationStream
-from bot.types import Delta, FinishReason, GenerationRequest, Queued, Usage
+from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more than its tokens can hold does not heed the limit of the reply."""
@@ -26,6 +28,7 @@ class Reply:
     reason: FinishReason | None = None
     told: Usage | None = None
     queued: Queued | None = field(default=None)
+    text: ReplyText = field(default_factory=ReplyText)
 
     @property
     def has_begun(self) -> bool:
@@ -39,10 +42,22 @@ class Reply:
     def take(self, chunk: Chunk) -> None:
         self.reason = chunk.reason or self.reason
         self.told = chunk.usage or self.told
+        if not chunk.num_characters:
+            return
+        self.num_chunks += 1
+        self.num_characters += chunk.num_characters
+        if chunk.thought:
+            self.stream.put(Reasoning(chunk.thought))
         if chunk.text:
-            self.num_chunks += 1
-            self.num_characters += len(chunk.text)
-            self.stream.put(Delta(chunk.text))
+            self._show(self.text.feed(chunk.text.encode("utf-8", "replace")))
+
+    def show_rest(self) -> None:
+        """What was held back since it might have been the beginning of a tag."""
+        self._show(self.text.flush())
+
+    def _show(self, events: Iterable[Delta | Reasoning]) -> None:
+        for event in events:
+            self.stream.put(event)
 
     @property
     def is_flooding(self) -> bool:

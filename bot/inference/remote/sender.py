@@ -82,7 +82,7 @@ class Sender:
             raise await server.why(body) or fault from None
 
     def _take(self, reply: Reply, chunk: Chunk) -> None:
-        if chunk.text and not reply.has_begun:
+        if chunk.num_characters and not reply.has_begun:
             self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
         reply.take(chunk)
 

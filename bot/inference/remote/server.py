@@ -124,7 +124,7 @@ class Server:
             chunk = read_chunk(data)
             if chunk.reason:
                 limit, is_complete = self._patience.tail, True
-            elif chunk.text:
+            elif chunk.num_characters:
                 limit = self._patience.silence
             yield chunk
 
