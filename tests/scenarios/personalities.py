@@ -11,6 +11,7 @@ _RAMBLER = """\
 ---
 title: Rambler
 description: Goes on until the length limit, whatever it is asked.
+loop_guard: off
 sampling:
   temperature: 0
   frequency_penalty: -2

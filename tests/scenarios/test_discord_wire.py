@@ -36,7 +36,7 @@ FAULTS = (
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("wire")
     hurried = "tests.scenarios.hurried"
-    async with scene(folder, hurried, PARLEY_MAX_TOKENS="120", PARLEY_RUNNING="16") as it:
+    async with scene(folder, hurried, PARLEY_MAX_TOKENS="300", PARLEY_RUNNING="16") as it:
         yield it
 
 

@@ -182,7 +182,8 @@ class Fleet:
                 if not await self._unload_one():
                     break
         model, stay.num_bytes = await self._load_with_room(source, stay.name)
-        logger.info("the model %s is loaded", stay.name)
+        if self._loaded:  # the first one the banner tells
+            logger.info("the model %s is loaded", stay.name)
         self._metrics.model_loads.inc()
         return await self._loader.serve(model).__aenter__()
 
