@@ -126,7 +126,7 @@ async def test_an_install_and_a_judgement_that_come_again_count_once(
     assert statuses == [202, 200, 202, 200]
     await until(lambda: bool(teams.texts("19:group@")))
     assert len(teams.texts("19:group@")) == 1
-    assert _ratings(tmp_path) == [-1]
+    await until(lambda: _ratings(tmp_path) == [-1])
 
 
 def _ratings(folder: Path) -> list[int]:
