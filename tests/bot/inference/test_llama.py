@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bot.errors import ModelError
@@ -181,3 +184,20 @@ def test_an_embedding_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to"):
         LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
+
+
+def test_loading_leaves_no_thread_behind_that_computes() -> None:
+    """OpenMP's helpers stay with every thread that ever computed, and slow all later steps."""
+    process = psutil.Process()
+    with ThreadPoolExecutor(1) as loader:
+        loader.submit(int).result()
+        num_threads = process.num_threads()
+        options = LlamaOptions(num_cells=512, max_running=1, num_threads=2)
+        model = loader.submit(LlamaModel, models.locate("smollm2"), options).result()
+        try:
+            deadline = time.monotonic() + 10  # they end by themselves, a moment later
+            while process.num_threads() > num_threads and time.monotonic() < deadline:
+                loader.submit(int).result()
+            assert process.num_threads() == num_threads
+        finally:
+            model.close()
