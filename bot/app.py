@@ -18,6 +18,7 @@ from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, open_store
+from bot.inference.fleet.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
@@ -97,12 +98,7 @@ class App:
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
         catalogue = make_catalogue(settings)
-        book = await asyncio.to_thread(
-            PersonalityBook.load,
-            settings.personalities,
-            settings.personality,
-            known_models(settings, catalogue),
-        )
+        book = await _read_personalities(settings, catalogue)
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
@@ -259,17 +255,18 @@ def _server_settings(settings: Settings) -> ServerSettings:
     )
 
 
+async def _read_personalities(settings: Settings, catalogue: Catalogue) -> PersonalityBook:
+    known = known_models(settings, catalogue)
+    folder, default = settings.personalities, settings.personality
+    return await asyncio.to_thread(PersonalityBook.load, folder, default, known)
+
+
 async def ask_alone(
     settings: Settings, question: str, personality: str
 ) -> AsyncGenerator[str, None]:
     """Load the model for one question; the reply as it grows. Leaving early ends it."""
     catalogue = make_catalogue(settings)
-    book = await asyncio.to_thread(
-        PersonalityBook.load,
-        settings.personalities,
-        settings.personality,
-        known_models(settings, catalogue),
-    )
+    book = await _read_personalities(settings, catalogue)
     chosen = book.get(personality)
     messages = (ChatMessage("system", chosen.prompt), ChatMessage("user", question))
     request = GenerationRequest(
