@@ -11,19 +11,22 @@ _STEP = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
-class GaugeShare:
-    """What one of several adds to a gauge that shows the sum of all."""
+class Share:
+    """What one of several adds to a gauge that shows the sum of all, or to a counter.
 
-    def __init__(self, gauge: Gauge) -> None:
-        self._gauge = gauge
-        self._value = 0.0
-        self._labelled: dict[tuple[str, ...], GaugeShare] = {}
+    ``value`` is in it already; a counter's only grows.
+    """
 
-    def labels(self, *values: str) -> GaugeShare:
-        return self._labelled.setdefault(values, GaugeShare(self._gauge.labels(*values)))
+    def __init__(self, metric: Gauge | Counter, value: float = 0.0) -> None:
+        self._metric = metric
+        self._value = value
+        self._labelled: dict[tuple[str, ...], Share] = {}
+
+    def labels(self, *values: str) -> Share:
+        return self._labelled.setdefault(values, Share(self._metric.labels(*values)))
 
     def set(self, value: float) -> None:
-        self._gauge.inc(value - self._value)
+        self._metric.inc(value - self._value)
         self._value = value
 
 
@@ -34,16 +37,16 @@ class Metrics:
         self.registry = CollectorRegistry()
         r = self.registry
         self.turns = Counter("parley_turns", "Turns that ended.", ["adapter", "state"], registry=r)
-        self.queue_length: Gauge | GaugeShare = Gauge(
+        self.queue_length: Gauge | Share = Gauge(
             "parley_queue_length", "Generations waiting.", registry=r
         )
-        self.running_sequences: Gauge | GaugeShare = Gauge(
+        self.running_sequences: Gauge | Share = Gauge(
             "parley_running_sequences", "Sequences decoded at once.", registry=r
         )
-        self.resident_threads: Gauge | GaugeShare = Gauge(
+        self.resident_threads: Gauge | Share = Gauge(
             "parley_resident_threads", "Threads whose cells are in the KV pool.", registry=r
         )
-        self.parked_bytes: Gauge | GaugeShare = Gauge(
+        self.parked_bytes: Gauge | Share = Gauge(
             "parley_parked_bytes", "Parked state.", ["tier"], registry=r
         )
         self.parked = Counter("parley_parked", "Idle threads whose state was saved.", registry=r)
@@ -139,7 +142,7 @@ class Metrics:
         """The same metrics for one of several models: its gauges add up with the others'."""
         shared = copy(self)
         for name in ("queue_length", "running_sequences", "resident_threads", "parked_bytes"):
-            setattr(shared, name, GaugeShare(getattr(self, name)))
+            setattr(shared, name, Share(getattr(self, name)))
         return shared
 
     def expose(self) -> bytes:

@@ -24,7 +24,7 @@ from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Park, Restore, Step
 from bot.inference.shelf import Shelf
 from bot.inference.worker import ModelWorker
-from bot.metrics import Metrics
+from bot.metrics import Metrics, Share
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Parking:
         self._reading: set[asyncio.Task[None]] = set()
         self._spilling: asyncio.Task[None] | None = None
         self._deleting = asyncio.Lock()
-        self._num_dropped = 0
+        self._dropped = Share(metrics.parked_dropped)
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
         """Threads may be parked from now on, and those on disk are found; if the model can."""
@@ -236,8 +236,7 @@ class Parking:
     def _show(self) -> None:
         self._metrics.parked_bytes.labels(_MEMORY).set(self.lot.memory_bytes)
         self._metrics.parked_bytes.labels(_DISK).set(self.lot.disk_bytes)
-        self._metrics.parked_dropped.inc(self.lot.num_dropped - self._num_dropped)
-        self._num_dropped = self.lot.num_dropped
+        self._dropped.set(self.lot.num_dropped)
 
 
 def _nothing() -> None:

@@ -1,11 +1,10 @@
 """Which tokens the next step evaluates. Pure and synchronous: no clock, no I/O, no model.
 
 Decode tokens come first, then prefill chunks up to ``prefill_tokens``, so that a long
-prompt never freezes running replies. Admission is fair to people, not to requests: a
-person's n-th waiting request stands in the n-th round (start-time fair queueing), and
-rounds are served in order of arrival. Prompts are read one after another, so that first
-answers start early; one that is less than half as long overtakes, and what is read longest
-keeps a share of every step. Background work comes last in everything.
+prompt never freezes running replies. Admission is fair to people (see Tickets). Prompts are
+read one after another, so that first answers start early; one that is less than half as long
+overtakes, and what is read longest keeps a share of every step. Background work comes last
+in everything.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from bot.inference.cells import Cells
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
 from bot.inference.sequence import NO_TOKEN, Chunk, Sequence, Status, Step
+from bot.inference.tickets import Tickets
 from bot.types import FinishReason
 
 _HEADROOM = 32
@@ -63,8 +63,7 @@ class Scheduler:
         self._cells = self._new_cells()
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
-        self._round = 0
-        self._last_ticket: dict[str, int] = {}
+        self._tickets = Tickets()
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -93,8 +92,7 @@ class Scheduler:
         """Queue a sequence; raises QueueFull."""
         if self.is_full:
             raise QueueFull(retry_after)
-        ticket = max(self._round, self._last_ticket.get(sequence.person, -1) + 1)
-        sequence.ticket = self._last_ticket[sequence.person] = ticket
+        sequence.ticket = self._tickets.take(sequence.person)
         insort(self._waiting, sequence, key=_rank)
 
     def finish(self, sequence: Sequence, reason: FinishReason) -> None:
@@ -108,7 +106,7 @@ class Scheduler:
             self._cells.retire(sequence)
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
-        self._forget_person(sequence.person)
+        self._tickets.leave(sequence.person)
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""
@@ -284,7 +282,7 @@ class Scheduler:
         self._cells.seat(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
-        self._round = max(self._round, sequence.ticket)
+        self._tickets.serve(sequence.ticket)
         return True
 
     def _make_place_for_people(self) -> None:
@@ -313,7 +311,7 @@ class Scheduler:
         self._running.remove(sequence)
         sequence.status = Status.WAITING
         sequence.num_cached = 0
-        sequence.ticket = min(sequence.ticket, self._round)
+        sequence.ticket = min(sequence.ticket, self._tickets.round)
         insort(self._waiting, sequence, key=_rank)
 
     def _take_back(self, step: Step) -> None:
@@ -322,10 +320,6 @@ class Scheduler:
             sequence = next((s for s in self._running if s.slot == chunk.slot), None)
             if sequence is not None:
                 self._cells.grow(sequence, -len(chunk.tokens))
-
-    def _forget_person(self, person: str) -> None:
-        if not any(s.person == person for s in self._everyone()):
-            self._last_ticket.pop(person, None)
 
     def _everyone(self) -> Iterable[Sequence]:
         yield from self._waiting

@@ -30,21 +30,20 @@ from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
 from bot.inference.stream import GenerationStream
+from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker
-from bot.metrics import Metrics
+from bot.metrics import Metrics, Share
 from bot.types import (
     AnswerFormat,
     ChatMessage,
     Finished,
     FinishReason,
     GenerationRequest,
-    Queued,
 )
 
 logger = logging.getLogger(__name__)
 
 _MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
-_SMOOTHING = 0.2
 _DELTA_SECONDS = 0.05
 """A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
 reads each delta does so on the cores that the model computes on."""
@@ -91,9 +90,9 @@ class InferenceService:
         self._replies: dict[int, Reply] = {}
         self._advanced: list[Sequence] = []
         self._num_accepted = 0
-        self._num_preempted = self._num_overtaken = 0
-        self._num_resampled = model.num_resampled
-        self._mean_seconds = 2.0
+        self._preempted, self._overtaken = Share(metrics.preempted), Share(metrics.overtaken)
+        self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
+        self._waits = Waits(max_running)
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
         self._worker = ModelWorker(model, gate)
         self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
@@ -129,7 +128,7 @@ class InferenceService:
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""
         if self._scheduler.is_full:
-            raise QueueFull(self._estimate(self.num_waiting))
+            raise QueueFull(self._waits.until(self.num_waiting))
         tokens, num_prefix = await self._encode(request.messages)
         grammar = await self._grammar(request.answer_format)
         if len(tokens) >= self.window:
@@ -153,7 +152,7 @@ class InferenceService:
             stream.cancel()
 
     def _queue(self, reply: Reply) -> GenerationStream:
-        self._scheduler.add(reply.sequence, retry_after=self._estimate(self.num_waiting))
+        self._scheduler.add(reply.sequence, retry_after=self._waits.until(self.num_waiting))
         self._replies[reply.sequence.id] = reply
         self._tell_places()
         self._work.set()
@@ -296,37 +295,22 @@ class InferenceService:
         self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
         self._metrics.prompt_tokens.labels("restored").inc(reply.sequence.num_restored)
         if reason is not FinishReason.CANCELLED and not reply.sequence.is_background:
-            seconds = time.monotonic() - reply.accepted_at
-            self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+            self._waits.took(time.monotonic() - reply.accepted_at)
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._prefill.observe(step, seconds)
         self._parking.lot.pace.evaluated(step, seconds)
         self._metrics.step.observe(seconds)
         self._metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
-        preempted = self._scheduler.num_preempted - self._num_preempted
-        self._num_preempted += preempted
-        self._metrics.preempted.inc(preempted)
-        overtaken = self._scheduler.num_overtaken - self._num_overtaken
-        self._num_overtaken += overtaken
-        self._metrics.overtaken.inc(overtaken)
-        resampled = self._model.num_resampled - self._num_resampled
-        self._num_resampled += resampled
-        self._metrics.grammar_resampled.inc(resampled)
+        self._preempted.set(self._scheduler.num_preempted)
+        self._overtaken.set(self._scheduler.num_overtaken)
+        self._resampled.set(self._model.num_resampled)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
         self._metrics.resident_threads.set(self._scheduler.num_residents)
 
     def _tell_places(self) -> None:
-        for place, sequence in enumerate(self._scheduler.waiting, 1):
-            reply = self._replies.get(sequence.id)
-            if reply and (reply.queued is None or reply.queued.place != place):
-                reply.queued = Queued(place, self._estimate(place))
-                reply.stream.put(reply.queued)
-
-    def _estimate(self, place: int) -> float:
-        """Seconds until the request at ``place`` begins, as replies have been taking."""
-        return self._mean_seconds * place / self._scheduler.max_running
+        self._waits.tell(self._replies[sequence.id] for sequence in self._scheduler.waiting)
 
     def _num_decoding(self) -> int:
         return sum(1 for s in self._scheduler.running if s.num_generated)

@@ -22,8 +22,9 @@ from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import Server
 from bot.inference.remote.servers import Servers
 from bot.inference.stream import GenerationStream
+from bot.inference.waits import Waits
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest, Queued
+from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ ASSUMED_WINDOW = 4_096
 """Tokens of a thread while no server says, and nobody has set, how many there are."""
 
 _MAX_DEFAULT_WINDOW = 8_192
-_SMOOTHING = 0.2
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
@@ -65,7 +65,7 @@ class RemoteEngine:
         self._metrics = metrics
         self._line: FairLine[Reply] = FairLine()
         self._tasks: dict[asyncio.Task[None], Reply] = {}
-        self._mean_seconds = 2.0
+        self._waits = Waits(max_running)
         self._is_open = False
 
     @property
@@ -121,7 +121,7 @@ class RemoteEngine:
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
-            raise QueueFull(self._estimate(self.num_waiting))
+            raise QueueFull(self._waits.until(self.num_waiting))
 
     def _admit(self) -> None:
         while len(self._line) and self.num_running < self._max_running and self._is_open:
@@ -129,7 +129,7 @@ class RemoteEngine:
             task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
             self._tasks[task] = reply
             task.add_done_callback(self._end)
-        self._tell_places()
+        self._waits.tell(self._line)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
 
@@ -170,8 +170,7 @@ class RemoteEngine:
         evaluated = usage.prompt_tokens - usage.cached_tokens
         self._metrics.prompt_tokens.labels("evaluated").inc(evaluated)
         if finished.reason is not FinishReason.CANCELLED:
-            seconds = time.monotonic() - reply.accepted_at
-            self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+            self._waits.took(time.monotonic() - reply.accepted_at)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         reply = self._tasks.pop(task)
@@ -190,16 +189,6 @@ class RemoteEngine:
         else:
             self._line.leave(reply.request.person, reply)
             self._admit()
-
-    def _tell_places(self) -> None:
-        for place, reply in enumerate(self._line, 1):
-            if reply.queued is None or reply.queued.place != place:
-                reply.queued = Queued(place, self._estimate(place))
-                reply.stream.put(reply.queued)
-
-    def _estimate(self, place: int) -> float:
-        """Seconds until the request at ``place`` is sent, as replies have been taking."""
-        return self._mean_seconds * place / self._max_running
 
     def _body(self, request: GenerationRequest, server: Server) -> dict[str, Any]:
         return body_of(request, request.model or self.name, (server.dialect or PLAIN).samplers)
