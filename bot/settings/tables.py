@@ -168,7 +168,8 @@ class Settings(Table):
         default=None, min_length=1, description="The model's name there; the first if not set."
     )
     data_dir: Folder = Field(
-        default=Path("data"), description="Folder for the database, parked threads and the faster copy of the model."
+        default=Path("data"),
+        description="Folder for the database, parked threads and the faster copy of the model.",
     )
     database_url: Annotated[str, Secret()] = Field(
         default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'parley.db'}",
