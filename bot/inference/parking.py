@@ -138,7 +138,7 @@ class Parking:
 
     async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Not after a step that failed: nobody knows what it left."""
-        await worker.call(_nothing)  # what is under way ends before it
+        await worker.until_idle()
         self.lot.stamp(time.time())
         step = scheduler.park_idle() if worker.is_sound else None
         if step is None:
@@ -237,7 +237,3 @@ class Parking:
         self._metrics.parked_bytes.labels(_MEMORY).set(self.lot.memory_bytes)
         self._metrics.parked_bytes.labels(_DISK).set(self.lot.disk_bytes)
         self._dropped.set(self.lot.num_dropped)
-
-
-def _nothing() -> None:
-    pass

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -64,10 +63,10 @@ class InferenceService:
         max_running: int,
         max_waiting: int,
         parking: ParkingOptions = NO_PARKING,
-        gate: AbstractContextManager[object] | None = None,
+        thread: ThreadPoolExecutor | None = None,
         loop_guard: bool = True,
     ) -> None:
-        """``gate`` is entered for each step: what lets several models compute in turn.
+        """``thread``: where several models compute in turn; without it, in one of its own.
 
         ``loop_guard`` False: no reply is ended for repeating itself, for comparisons.
         """
@@ -94,7 +93,7 @@ class InferenceService:
         self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
         self._waits = Waits(max_running)
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
-        self._worker = ModelWorker(model, gate)
+        self._worker = ModelWorker(model, thread)
         self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
         self._loop_task: asyncio.Task[None] | None = None
 

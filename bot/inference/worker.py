@@ -1,4 +1,4 @@
-"""The one thread that computes."""
+"""The one thread that computes, for one model or for several in turn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from bot.inference.model import Model, NoRoom, NotRestored
@@ -15,15 +14,25 @@ from bot.inference.sequence import Step
 T = TypeVar("T")
 
 
+def computing_thread() -> ThreadPoolExecutor:
+    """One for all models: they compute in turn, in the order in which their steps are asked for.
+
+    Two that share the cores make both slower than in turn. And OpenMP keeps helpers for every
+    thread that computed: once they are more than the cores, none of them waits awake for the
+    next step any more, which cost a third of the speed.
+    """
+    return ThreadPoolExecutor(1, "parley-model")
+
+
 class ModelWorker:
     """``is_sound``: the model's memory is what the plan says; if not, it starts afresh."""
 
-    def __init__(self, model: Model, gate: AbstractContextManager[object] | None = None) -> None:
-        """``gate`` is entered for whatever is done: waiting for it is no part of a step."""
+    def __init__(self, model: Model, thread: ThreadPoolExecutor | None = None) -> None:
+        """``thread``: one that others use, too, and that stays with them; else one of its own."""
         self.is_sound = True
         self._model = model
-        self._gate = gate or nullcontext()
-        self._thread = ThreadPoolExecutor(1, "parley-model")
+        self._owns_thread = thread is None
+        self._thread = thread or computing_thread()
 
     def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
         """What ``Model.run`` gives and raises, and the seconds it took.
@@ -31,19 +40,23 @@ class ModelWorker:
         The step is done whether or not somebody still waits for it: the plan counts on it.
         """
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._thread, self._gated, self._run, step)
+        running = loop.run_in_executor(self._thread, self._run, step)
         return asyncio.shield(running)
 
     async def call(self, do: Callable[[], T]) -> T:
         """Behind what is under way."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._gated, do)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+    async def until_idle(self) -> None:
+        """What is under way has ended."""
+        await self.call(_nothing)
 
     def shutdown(self) -> None:
-        self._thread.shutdown()
-
-    def _gated(self, do: Callable[..., T], *arguments: object) -> T:
-        with self._gate:
-            return do(*arguments)
+        """Blocks until nothing of this model's is under way."""
+        if self._owns_thread:
+            self._thread.shutdown()
+        else:
+            self._thread.submit(_nothing).result()
 
     def _run(self, step: Step) -> tuple[dict[int, int], float]:
         if not self.is_sound:
@@ -57,3 +70,7 @@ class ModelWorker:
             raise
         self.is_sound = True
         return sampled, time.perf_counter() - started
+
+
+def _nothing() -> None:
+    pass

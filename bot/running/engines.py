@@ -12,12 +12,12 @@ from bot.inference import models
 from bot.inference.fit import available_bytes
 from bot.inference.fleet.catalogue import Catalogue
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.gate import Gate
 from bot.inference.llama import LlamaModel, LlamaOutline, needed_bytes
 from bot.inference.model import Model
 from bot.inference.parking import ParkingOptions
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.service import InferenceService
+from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.personality import KnownModels
 from bot.ports import TextGenerator
@@ -101,7 +101,7 @@ class LocalLoader:
         self._catalogue = catalogue
         self._default = default
         self._banner = banner
-        self._gate = Gate()
+        self._thread = computing_thread()
         self._options = loading.options_of(settings)
 
     @property
@@ -132,7 +132,7 @@ class LocalLoader:
             max_running=settings.running,
             max_waiting=settings.queue,
             parking=self._parking(model.name),
-            gate=self._gate,
+            thread=self._thread,
         )
 
     def _parking(self, name: str) -> ParkingOptions:

@@ -9,11 +9,11 @@ from typing import Any
 
 from bot.errors import ModelError
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.gate import Gate
 from bot.inference.model import Model
 from bot.inference.sequence import Step
 from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
+from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest
 from tests.fakes.model import FakeModel
@@ -63,7 +63,8 @@ class Harbour:
         self.refuse: Callable[[str], bool] = lambda _name: False
         self.metrics = Metrics()
         self._options = options
-        self._gate = None if options.get("stepwise") else Gate()  # who stands still holds it
+        # a model that stands still would hold the thread of all the others
+        self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0
         self._lock = threading.Lock()
 
@@ -97,7 +98,7 @@ class Harbour:
 
     def serve(self, model: Model) -> InferenceService:
         return InferenceService(
-            model, self.metrics.share(), max_running=4, max_waiting=50, gate=self._gate
+            model, self.metrics.share(), max_running=4, max_waiting=50, thread=self._thread
         )
 
     def computing(self) -> Computing:
