@@ -20,12 +20,8 @@ STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _NUM_SHOWN = 2000
 
-
-COMPARABLE = {
-    "PARLEY_OPTIMIZE": "off",
-    # the loop guard is switched off here, as soon as there is a switch
-}
-"""What Parley is started with so that it does what its peers do."""
+COMPARABLE = {"PARLEY_OPTIMIZE": "off"}
+"""What Parley is started with so that it computes what its peers do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,8 @@ def parley(
 ) -> Server:
     """``python -m bot run`` with the default settings and ``settings``, on a port of its own.
 
-    Its loop guard is off. It runs in ``folder``, so that nobody's ``parley.toml`` counts.
+    Its loop guard is off, unless ``program`` says otherwise. It runs in ``folder``, so that
+    nobody's ``parley.toml`` counts.
     """
     port = free_port()
     environ = {

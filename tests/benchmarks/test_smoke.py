@@ -65,8 +65,8 @@ def test_what_was_expected_and_not_reached_leaps_to_the_eye() -> None:
 def test_what_make_bench_runs_is_every_benchmark() -> None:
     sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.py")}
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
-    workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "stop", "memory"}
-    others = {"acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
+    workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
+    others = {"memory", "acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
     discord = {"discord_defer", "discord_guilds", "discord_visible"}
     assert benchmarks == workloads | others | discord
     assert all(f"{name}.measure" in sources["__main__"] for name in benchmarks)

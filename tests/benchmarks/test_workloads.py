@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.benchmarks import chat_load, long_paste, memory
+from tests.benchmarks import chat_load, long_paste, looped, memory
 from tests.benchmarks.long_paste import Paste, Reader
+from tests.benchmarks.looped import Answers
 from tests.benchmarks.memory import Reading, Size
 
 MB = 1_000_000
@@ -49,6 +50,18 @@ def test_memory_is_told_beside_what_is_parked_on_purpose() -> None:
     rows = memory.rows_of(readings)
     assert rows[2][-2:] == ("30.0", "<= 40: met")
     assert rows[4][-2:] == ("20.0", "<= 8: MISSED")
+
+
+def test_the_loop_guard_is_judged_by_what_it_spares() -> None:
+    on, off = looped.rows_of({"on": Answers(3, 900, 4.0), "off": Answers(0, 2_000, 10.0)})
+    assert on == ("on", "3", "900", "4.0", "0.45", "0.40")
+    assert off == ("off", "0", "2000", "10.0", "1.00", "1.00")
+
+
+def test_the_questions_to_loop_on_leave_nothing_to_chance() -> None:
+    questions = looped.looping()
+    assert "Write a song about rain." in questions
+    assert "Write a rhyme for every month of the year." not in questions
 
 
 class EveryTurn:
