@@ -9,29 +9,20 @@ in everything.
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
 from bot.inference.sequence import NO_TOKEN, Chunk, Sequence, Status, Step
-from bot.inference.tickets import Tickets
+from bot.inference.waiting import WaitingLine
 from bot.types import FinishReason
 
 _HEADROOM = 32
 """Cells kept free per running sequence when another is admitted: room to grow a while."""
 _ELDEST_SHARE = 4
 """Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""
-_MAX_OVERTAKEN = 16
-"""So many may pass somebody for whom there is no room yet; then everybody waits."""
-_NUM_CANDIDATES = 8
-
-
-def _rank(sequence: Sequence) -> tuple[bool, int, int]:
-    return sequence.is_background, sequence.ticket, sequence.id
 
 
 def _by_length(sequence: Sequence) -> tuple[bool, int]:
@@ -57,13 +48,12 @@ class Scheduler:
         self.max_waiting = max_waiting
         self.max_batch = max_batch
         self.prefill_tokens = max_batch
-        self.num_preempted = self.num_overtaken = 0
+        self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._lot = reuse, lot
         self._cells = self._new_cells()
-        self._waiting: list[Sequence] = []
+        self._waiting = WaitingLine()
         self._running: list[Sequence] = []
-        self._tickets = Tickets()
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -80,6 +70,10 @@ class Scheduler:
         return len(self._waiting) >= self.max_waiting
 
     @property
+    def num_overtaken(self) -> int:
+        return self._waiting.num_overtaken
+
+    @property
     def num_cells_used(self) -> int:
         return self._cells.num_used
 
@@ -92,21 +86,20 @@ class Scheduler:
         """Queue a sequence; raises QueueFull."""
         if self.is_full:
             raise QueueFull(retry_after)
-        sequence.ticket = self._tickets.take(sequence.person)
-        insort(self._waiting, sequence, key=_rank)
+        self._waiting.join(sequence)
 
     def finish(self, sequence: Sequence, reason: FinishReason) -> None:
         """End a sequence wherever it stands; its place is free within one step."""
         if sequence.is_finished:
             return
         if sequence.status is Status.WAITING:
-            self._waiting.remove(sequence)
+            self._waiting.withdraw(sequence)
         else:
             self._running.remove(sequence)
             self._cells.retire(sequence)
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
-        self._tickets.leave(sequence.person)
+        self._waiting.leave(sequence)
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""
@@ -232,24 +225,11 @@ class Scheduler:
         return sorted(reading, key=lambda s: s.is_background)
 
     def _admit_next(self, shorter_than: Sequence | None) -> Sequence | None:
-        """Where there is no room for the first in line, some may pass that need less."""
-        passed: list[Sequence] = []
-        for sequence in islice(self._waiting, _NUM_CANDIDATES):
-            if shorter_than is not None and not self._overtakes(sequence, shorter_than):
-                return None
-            if self._admit(sequence):
-                self._pass(sequence, passed)
-                return sequence
-            if sequence.num_overtaken >= _MAX_OVERTAKEN:
-                return None
-            passed.append(sequence)
-        return None
-
-    def _pass(self, sequence: Sequence, passed: list[Sequence]) -> None:
-        self._waiting.remove(sequence)
-        for other in passed:
-            other.num_overtaken += 1
-        self.num_overtaken += len(passed)
+        """Where somebody reads already, only who is much shorter has a turn."""
+        return self._waiting.let_in(
+            lambda sequence: shorter_than is None or self._overtakes(sequence, shorter_than),
+            self._admit,
+        )
 
     def _overtakes(self, sequence: Sequence, other: Sequence) -> bool:
         if sequence.is_background != other.is_background:
@@ -282,13 +262,13 @@ class Scheduler:
         self._cells.seat(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
-        self._tickets.serve(sequence.ticket)
         return True
 
     def _make_place_for_people(self) -> None:
         """Background work gives its place to them, before the step takes it in."""
         is_full = len(self._running) >= self.max_running
-        if is_full and self._waiting and not self._waiting[0].is_background:
+        first = next(iter(self._waiting), None)
+        if is_full and first is not None and not first.is_background:
             background = [s for s in self._running if s.is_background]
             if background:
                 self._preempt(background[-1])
@@ -311,8 +291,7 @@ class Scheduler:
         self._running.remove(sequence)
         sequence.status = Status.WAITING
         sequence.num_cached = 0
-        sequence.ticket = min(sequence.ticket, self._tickets.round)
-        insort(self._waiting, sequence, key=_rank)
+        self._waiting.join_again(sequence)
 
     def _take_back(self, step: Step) -> None:
         """Its chunks were not evaluated."""
