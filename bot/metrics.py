@@ -74,6 +74,11 @@ class Metrics:
         self.preempted = Counter(
             "parley_preempted", "Sequences sent back to the queue for room.", registry=r
         )
+        self.held = Counter(
+            "parley_held_steps",
+            "Steps that only read prompts while replies that had just begun waited.",
+            registry=r,
+        )
         self.overtaken = Counter(
             "parley_overtaken", "Waiting sequences passed by one that needs less.", registry=r
         )

@@ -1,32 +1,26 @@
-"""Which tokens the next step evaluates. Pure and synchronous: no clock, no I/O, no model.
+"""Who runs, who waits and what the next step does. Pure: no clock, no I/O, no model.
 
-Decode tokens come first, then prefill chunks up to ``prefill_tokens``, so that a long
-prompt never freezes running replies. Admission is fair to people (see Tickets). Prompts are
-read one after another, so that first answers start early; one that is less than half as long
-overtakes, and what is read longest keeps a share of every step. Background work comes last
-in everything.
+Admission is fair to people (see Tickets); a prompt less than half as long overtakes. What a
+step evaluates of those who were admitted is the Chunker's. Background work comes last in
+everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
+from bot.inference.chunker import Chunker
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
-from bot.inference.sequence import NO_TOKEN, Chunk, Sequence, Status, Step
+from bot.inference.prefill import Limits
+from bot.inference.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.waiting import WaitingLine
 from bot.types import FinishReason
 
 _HEADROOM = 32
 """Cells kept free per running sequence when another is admitted: room to grow a while."""
-_ELDEST_SHARE = 4
-"""Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""
-
-
-def _by_length(sequence: Sequence) -> tuple[bool, int]:
-    return sequence.is_background, sequence.num_pending
 
 
 class Scheduler:
@@ -47,13 +41,15 @@ class Scheduler:
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
-        self.prefill_tokens = max_batch
+        self.limits = Limits(beside=max_batch, enough=max_batch, alone=max_batch)
+        self._max_prefill = max_batch
         self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._lot = reuse, lot
         self._cells = self._new_cells()
         self._waiting = WaitingLine()
         self._running: list[Sequence] = []
+        self._chunker = Chunker(self._running, self._cells, self._admit_next)
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -72,6 +68,11 @@ class Scheduler:
     @property
     def num_overtaken(self) -> int:
         return self._waiting.num_overtaken
+
+    @property
+    def num_held(self) -> int:
+        """Steps in which replies that had only begun waited for others to be read."""
+        return self._chunker.hold.num_held
 
     @property
     def num_cells_used(self) -> int:
@@ -105,8 +106,7 @@ class Scheduler:
         """The next step, or None when there is nothing to do."""
         self._make_place_for_people()
         self._make_room_to_decode()
-        chunks = [self._chunk(s, 1) for s in self._running if s.status is Status.DECODE]
-        self._admit_and_prefill(chunks, min(self.prefill_tokens, self.max_batch - len(chunks)))
+        chunks = self._chunker.chunks(self.limits.at_most(self._max_prefill), self.max_batch)
         actions = self._cells.take_actions()
         return Step(actions, chunks) if actions or chunks else None
 
@@ -114,6 +114,7 @@ class Scheduler:
         self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
     ) -> list[Sequence]:
         """Take in what the model did: ``sampled`` maps slot to token. Who has a new token."""
+        self._max_prefill = self.max_batch
         by_slot = {s.slot: s for s in self._running}
         advanced = []
         for chunk in step.chunks:
@@ -137,7 +138,7 @@ class Scheduler:
         if self._cells.idle.evict():
             return []
         if step.num_prefill > 1:
-            self.prefill_tokens = max(1, step.num_prefill // 2)
+            self._max_prefill = max(1, step.num_prefill // 2)
         elif len(self._running) > 1:
             self._preempt(self._running[-1])
         else:
@@ -169,7 +170,7 @@ class Scheduler:
     def lose_everything(self) -> list[Sequence]:
         """The model's memory is lost: who was running ends with ``error``; who they were."""
         failed = self._fail_running()
-        self._cells = self._new_cells()
+        self._cells = self._chunker.cells = self._new_cells()
         return failed
 
     def _new_cells(self) -> Cells:
@@ -198,32 +199,6 @@ class Scheduler:
         elif sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)
 
-    def _admit_and_prefill(self, chunks: list[Chunk], budget: int) -> None:
-        eldest = next(iter(self._reading()), None)
-        spared = budget // _ELDEST_SHARE if eldest else 0
-        for sequence in self._readers() if budget > 0 else ():
-            if sequence is eldest:
-                spared = 0
-            budget -= self._prefill(sequence, chunks, budget - spared)
-            if budget <= spared:
-                break
-        if eldest and spared:
-            self._prefill(eldest, chunks, budget)
-
-    def _readers(self) -> Iterator[Sequence]:
-        """Who reads, the shortest first; whoever waits is admitted when their turn comes."""
-        reading = sorted(self._reading(), key=_by_length)
-        while True:
-            admitted = self._admit_next(shorter_than=reading[0] if reading else None)
-            if admitted is None and not reading:
-                return
-            yield admitted or reading.pop(0)
-
-    def _reading(self) -> list[Sequence]:
-        """Oldest first, background last."""
-        reading = [s for s in self._running if s.status is Status.PREFILL]
-        return sorted(reading, key=lambda s: s.is_background)
-
     def _admit_next(self, shorter_than: Sequence | None) -> Sequence | None:
         """Where somebody reads already, only who is much shorter has a turn."""
         return self._waiting.let_in(
@@ -235,20 +210,6 @@ class Scheduler:
         if sequence.is_background != other.is_background:
             return other.is_background
         return 2 * self._cells.num_to_evaluate(sequence) < other.num_pending
-
-    def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
-        wanted = min(budget, sequence.num_pending)
-        self._cells.make_room(wanted)
-        num_tokens = min(wanted, self._cells.num_free)
-        if num_tokens > 0:
-            chunks.append(self._chunk(sequence, num_tokens))
-        return max(0, num_tokens)
-
-    def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
-        start = sequence.num_cached
-        self._cells.grow(sequence, num_tokens)
-        tokens = sequence.tokens[start : start + num_tokens]
-        return Chunk(sequence.seat, start, tokens, start + num_tokens == len(sequence.tokens))
 
     def _admit(self, sequence: Sequence) -> bool:
         """Seat the sequence if there is a place and room for it beside who is running."""
@@ -274,12 +235,12 @@ class Scheduler:
                 self._preempt(background[-1])
 
     def _make_room_to_decode(self) -> None:
-        self._cells.make_room(self._num_decoding())
-        while self._num_decoding() > self._cells.num_free and len(self._running) > 1:
+        self._cells.make_room(len(self._decoding()))
+        while len(self._decoding()) > self._cells.num_free and len(self._running) > 1:
             self._preempt(self._running[-1])
 
-    def _num_decoding(self) -> int:
-        return sum(1 for s in self._running if s.status is Status.DECODE)
+    def _decoding(self) -> list[Sequence]:
+        return [s for s in self._running if s.status is Status.DECODE]
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the head of its round; its state is parked or evaluated again."""

@@ -90,6 +90,7 @@ class InferenceService:
         self._advanced: list[Sequence] = []
         self._num_accepted = 0
         self._preempted, self._overtaken = Share(metrics.preempted), Share(metrics.overtaken)
+        self._held = Share(metrics.held)
         self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
         self._waits = Waits(max_running)
         self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
@@ -227,7 +228,7 @@ class InferenceService:
                 self._recover()
 
     async def _step(self) -> None:
-        self._scheduler.prefill_tokens = self._prefill.tokens(self._num_decoding())
+        self._scheduler.limits = self._prefill.limits(self._num_decoding())
         step = self._scheduler.plan()
         self._parking.fetch()
         if step is None:
@@ -303,6 +304,7 @@ class InferenceService:
         self._metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
         self._preempted.set(self._scheduler.num_preempted)
         self._overtaken.set(self._scheduler.num_overtaken)
+        self._held.set(self._scheduler.num_held)
         self._resampled.set(self._model.num_resampled)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)

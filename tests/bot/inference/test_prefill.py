@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bot.inference.prefill import PrefillBudget
+from bot.inference.prefill import Limits, PrefillBudget
 from bot.inference.sequence import Chunk, Step
 
 
@@ -16,22 +16,33 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
         budget = PrefillBudget(512)
         for _ in range(50):
             budget.observe(step(decode=4), 0.02)
-            share = budget.tokens(4)
+            share = budget.limits(4).beside
             budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token)
-        seconds = 0.02 + budget.tokens(4) * per_token
-        assert budget.tokens(4) in (16, 512) or 0.08 <= seconds <= 0.12
+        share = budget.limits(4).beside
+        seconds = 0.02 + share * per_token
+        assert share in (16, 512) or 0.08 <= seconds <= 0.12
 
 
-def test_nobody_reading_means_larger_chunks() -> None:
+def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
     budget = PrefillBudget(512)
     budget.observe(step(prefill=64), 64 * 0.002)
-    assert budget.tokens(0) > budget.tokens(1)
+    limits = budget.limits(0)
+    assert (limits.enough, limits.alone) == (50, 200)
+    assert (limits.of_prompts(20), limits.of_prompts(120), limits.of_prompts(900)) == (50, 120, 200)
+
+
+def test_replies_that_have_only_begun_wait_a_second_at_most() -> None:
+    budget = PrefillBudget(512)
+    assert budget.limits(4).hold == 0
+    budget.observe(step(prefill=64), 64 * 0.002)
+    assert budget.limits(4).hold == 500
 
 
 def test_the_share_never_exceeds_the_batch() -> None:
     budget = PrefillBudget(128)
     budget.observe(step(prefill=64), 0.000_001)
-    assert budget.tokens(0) == 128
+    limits = budget.limits(0)
+    assert (limits.beside, limits.enough, limits.alone) == (128, 128, 128)
 
 
 def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dearer() -> None:
@@ -39,5 +50,10 @@ def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dear
     for _ in range(30):
         budget.observe(step(decode=8), 0.02)
         budget.observe(step(decode=8, prefill=50), 0.02 + 50 * 0.001)
-    assert budget.tokens(8) + 8 == 63
-    assert budget.tokens(0) > 200
+    assert budget.limits(8).beside + 8 == 63
+    assert budget.limits(0).alone > 200
+
+
+def test_a_step_without_room_is_tried_again_with_less() -> None:
+    limits = Limits(beside=20, enough=40, alone=160, hold=400).at_most(30)
+    assert limits == Limits(beside=20, enough=30, alone=30, hold=400)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.inference.lot import Lot
+from bot.inference.prefill import Limits
 from bot.inference.residents import common_length
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
@@ -216,6 +217,7 @@ ASKS = st.lists(
 @given(
     asks=ASKS,
     share=st.integers(1, 40),
+    hold=st.sampled_from([0, 30, 200]),
     cells=st.integers(180, 400),
     slots=st.integers(4, 12),
     delay=st.none() | st.integers(0, 5),
@@ -227,6 +229,7 @@ ASKS = st.lists(
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     asks: list[_Ask],
     share: int,
+    hold: int,
     cells: int,
     slots: int,
     delay: int | None,
@@ -251,7 +254,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
             if ask.at == tick:
                 one.is_background = ask.is_background
                 policy.add(one)
-        policy.prefill_tokens = share
+        policy.limits = Limits(beside=share, enough=share, alone=2 * share, hold=hold)
         step = policy.plan()
         for ask, one in everyone:  # people stop replies while a step is under way
             if ask.cancel_at == tick and tick >= ask.at:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import QueueFull
+from bot.inference.prefill import Limits
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.types import FinishReason, Sampling
@@ -15,6 +16,10 @@ def scheduler(
     *, running: int = 4, waiting: int = 100, cells: int = 1_000, batch: int = 64
 ) -> Scheduler:
     return Scheduler(max_running=running, max_waiting=waiting, num_cells=cells, max_batch=batch)
+
+
+def share(num_tokens: int, *, hold: int = 0) -> Limits:
+    return Limits(beside=num_tokens, enough=num_tokens, alone=num_tokens, hold=hold)
 
 
 def sequence(number: int, prompt: str = "abc", *, person: str = "", limit: int = 5) -> Sequence:
@@ -32,7 +37,7 @@ def advance(policy: Scheduler, letter: str = "x") -> Step:
 
 def test_a_prompt_is_evaluated_in_chunks_of_the_prefill_share() -> None:
     policy = scheduler()
-    policy.prefill_tokens = 4
+    policy.limits = share(4)
     policy.add(sequence(1, "abcdefghij"))
     sizes = [len(advance(policy).chunks[0].tokens) for _ in range(3)]
     assert sizes == [4, 4, 2]
@@ -44,7 +49,7 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
     policy.add(short)
     advance(policy)
     policy.add(long)
-    policy.prefill_tokens = 10
+    policy.limits = share(10)
     for _ in range(15):
         step = advance(policy)
         assert step.num_decode == 1
@@ -52,9 +57,77 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
     assert short.num_generated == 16
 
 
+def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
+    """Each prompt is read whole in a step, so that its first word does not wait for others."""
+    policy = scheduler(running=8)
+    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    for number in range(5):
+        policy.add(sequence(number, "a" * 12, limit=50))
+    steps = [advance(policy) for _ in range(5)]
+    assert [(step.num_decode, step.num_prefill) for step in steps] == [(0, 12)] * 5
+    assert policy.num_held == 4
+    assert advance(policy).num_decode == 5
+
+
+def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> None:
+    policy = scheduler(running=8)
+    policy.limits = Limits(beside=5, enough=10, alone=40, hold=24)
+    for number in range(6):
+        policy.add(sequence(number, "a" * 12, limit=50))
+    steps = [advance(policy) for _ in range(8)]
+    assert [(step.num_decode, step.num_prefill) for step in steps] == [
+        *[(0, 12)] * 3,
+        (3, 0),
+        *[(0, 12)] * 2,
+        (5, 0),
+        (0, 12),
+    ]
+
+
+def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
+    policy = scheduler(running=8)
+    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    policy.add(sequence(1, limit=50))
+    for _ in range(10):
+        advance(policy)
+    policy.add(sequence(2, "a" * 12))
+    step = advance(policy)
+    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 5, 0)
+
+
+@pytest.mark.parametrize("is_background", [False, True])
+def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
+    is_background: bool,
+) -> None:
+    policy = scheduler(running=8)
+    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    policy.add(sequence(1, limit=50))
+    advance(policy)
+    later = sequence(2, "a" * (12 if is_background else 101))
+    later.is_background = is_background
+    policy.add(later)
+    step = advance(policy)
+    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 5, 0)
+
+
+def test_a_prompt_that_is_read_alone_may_end_in_a_larger_step() -> None:
+    policy = scheduler()
+    policy.limits = Limits(beside=5, enough=10, alone=40)
+    policy.add(sequence(1, "a" * 65))
+    assert [advance(policy).num_prefill for _ in range(2)] == [40, 25]
+
+
+def test_short_prompts_fill_a_step_together() -> None:
+    policy = scheduler()
+    policy.limits = Limits(beside=5, enough=10, alone=40)
+    for number in range(4):
+        policy.add(sequence(number, "abc"))
+    assert [len(chunk.tokens) for chunk in advance(policy).chunks] == [3, 3, 3, 1]
+
+
 def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
     policy = scheduler(batch=200)
-    policy.prefill_tokens = 20
+    policy.limits = share(20)
     long, short = sequence(1, "z" * 400), sequence(2, "a" * 30)
     policy.add(long)
     advance(policy)
@@ -68,7 +141,7 @@ def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
 
 def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
     policy = scheduler()
-    policy.prefill_tokens = 10
+    policy.limits = share(10)
     first, second = sequence(1, "z" * 40), sequence(2, "a" * 25)
     policy.add(first)
     policy.add(second)
@@ -79,7 +152,7 @@ def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
 
 def test_a_long_prompt_is_read_to_its_end_however_many_short_ones_come() -> None:
     policy = scheduler(batch=200)
-    policy.prefill_tokens = 20
+    policy.limits = share(20)
     long = sequence(0, "z" * 200)
     policy.add(long)
     for number in range(1, 100):
@@ -201,7 +274,7 @@ def test_a_reply_whose_grammar_cannot_go_on_ends_with_an_error() -> None:
 @pytest.mark.parametrize("steps_before", [0, 1, 3])
 def test_a_finished_sequence_frees_its_slot_in_the_next_step(steps_before: int) -> None:
     policy = scheduler()
-    policy.prefill_tokens = 2
+    policy.limits = share(2)
     cancelled = sequence(1, "abc", limit=50)
     policy.add(cancelled)
     for _ in range(steps_before):
@@ -251,14 +324,15 @@ def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> Non
     step = policy.plan()
     assert step is not None
     assert policy.undo(step) == []
-    assert policy.prefill_tokens == 8
     assert policy.num_cells_used == 0
-    advance(policy)
+    assert advance(policy).num_prefill == step.num_prefill // 2
+    policy.add(sequence(3, "c" * 30))
+    assert advance(policy).num_prefill > step.num_prefill // 2
 
 
 def test_a_sequence_without_room_even_alone_fails_and_nobody_else() -> None:
     policy = scheduler()
-    policy.prefill_tokens = 1
+    policy.limits = share(1)
     lonely, waiting = sequence(1), sequence(2)
     policy.add(lonely)
     advance(policy)

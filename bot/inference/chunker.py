@@ -1,0 +1,103 @@
+"""Which tokens of those who run the next step evaluates. Pure.
+
+Replies under way get a token each, prompts what the limits leave. Prompts are read one after
+another, so that first answers start early; one that is less than half as long overtakes, and
+what is read longest keeps a share of every step. Background work comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from bot.inference.cells import Cells
+from bot.inference.hold import Hold, Turn
+from bot.inference.prefill import Limits
+from bot.inference.sequence import Chunk, Sequence, Status
+
+_ELDEST_SHARE = 4
+"""Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""
+
+AdmitNext = Callable[[Sequence | None], Sequence | None]
+"""Lets somebody in, if there is room; beside a reader only who may overtake it."""
+
+
+def _by_length(sequence: Sequence) -> tuple[bool, int]:
+    return sequence.is_background, sequence.num_pending
+
+
+class Chunker:
+    """``running`` is the scheduler's own list; whoever is admitted appears in it."""
+
+    def __init__(self, running: list[Sequence], cells: Cells, admit_next: AdmitNext) -> None:
+        self.hold = Hold()
+        self.cells = cells
+        self._running = running
+        self._admit_next = admit_next
+
+    def chunks(self, limits: Limits, max_batch: int) -> list[Chunk]:
+        """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
+        decoding = [s for s in self._running if s.status is Status.DECODE]
+        room = min(limits.beside, max_batch - len(decoding)) if decoding else max_batch
+        readers = self._readers() if room > 0 else iter(())
+        first = next(readers, None)
+        if first is None:
+            return self._go_on(decoding)
+        readers = chain([first], readers)
+        match self.hold.turn(decoding, first, limits.hold):
+            case Turn.READ:
+                chunks = self._read(readers, limits.of_prompts(first.num_pending))
+                self.hold.read(decoding, chunks)
+                return chunks
+            case Turn.GO_ON:
+                return self._go_on(decoding)
+            case Turn.BOTH:
+                return self._go_on(decoding) + self._read(readers, room)
+
+    def _go_on(self, decoding: list[Sequence]) -> list[Chunk]:
+        """One token of every reply."""
+        self.hold.end()
+        self.cells.make_room(len(decoding))  # who was let in just now may have taken some
+        return [self._chunk(sequence, 1) for sequence in decoding]
+
+    def _read(self, readers: Iterator[Sequence], budget: int) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        eldest = next(iter(self._reading()), None)
+        spared = budget // _ELDEST_SHARE
+        for sequence in readers:
+            if sequence is eldest:
+                spared = 0
+            budget -= self._prefill(sequence, chunks, budget - spared)
+            if budget <= spared:
+                break
+        if eldest and spared:
+            self._prefill(eldest, chunks, budget)
+        return chunks
+
+    def _readers(self) -> Iterator[Sequence]:
+        """Who reads, the shortest first; whoever waits is admitted when their turn comes."""
+        reading = sorted(self._reading(), key=_by_length)
+        while True:
+            admitted = self._admit_next(reading[0] if reading else None)
+            if admitted is None and not reading:
+                return
+            yield admitted or reading.pop(0)
+
+    def _reading(self) -> list[Sequence]:
+        """Oldest first, background last."""
+        reading = [s for s in self._running if s.status is Status.PREFILL]
+        return sorted(reading, key=lambda s: s.is_background)
+
+    def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
+        wanted = min(budget, sequence.num_pending)
+        self.cells.make_room(wanted)
+        num_tokens = min(wanted, self.cells.num_free)
+        if num_tokens > 0:
+            chunks.append(self._chunk(sequence, num_tokens))
+        return max(0, num_tokens)
+
+    def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
+        start = sequence.num_cached
+        self.cells.grow(sequence, num_tokens)
+        tokens = sequence.tokens[start : start + num_tokens]
+        return Chunk(sequence.seat, start, tokens, start + num_tokens == len(sequence.tokens))
