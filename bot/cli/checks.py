@@ -39,12 +39,13 @@ class Check:
 
 def check_model(settings: Settings) -> Check:
     """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
-    from bot.inference import fit, llama, models
+    from bot.inference import fit, models
+    from bot.inference.llama.files import read_facts, read_kind
 
     try:
         source = models.locate(settings.model_source)
         path = _copy_of(source, settings) or source
-        facts, kind = llama.read_facts(path), llama.read_kind(path)
+        facts, kind = read_facts(path), read_kind(path)
         if not is_held(settings.data_dir):
             fit.check_fit(
                 facts,
@@ -91,11 +92,11 @@ def _faster(path: Path, settings: Settings) -> str:
 
 def check_engine(settings: Settings) -> Check:
     """What llama.cpp was built for, and whether the GPU is put to use."""
-    from bot.inference import llama
+    from bot.inference.llama.backend import supports_gpu, system_info
 
-    info = llama.system_info().replace("= 1", "").replace("|", "").replace(" :", ":")
+    info = system_info().replace("= 1", "").replace("|", "").replace(" :", ":")
     build = f"llama.cpp for {' '.join(info.split())}"
-    if llama.supports_gpu():
+    if supports_gpu():
         layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
         return Check("engine", "ok", f"{build}; layers on the GPU: {layers}")
     if settings.gpu_layers > 0 or shutil.which("nvidia-smi"):

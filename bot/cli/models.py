@@ -10,7 +10,8 @@ from bot.errors import ModelError
 from bot.inference import models
 from bot.inference.comparison import Likeness, Speed, likeness, rounding, speeds
 from bot.inference.copies import CopyFailed, Quantisation
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.running.loading import copies_of, offloads
 
 _MIB = 1 << 20

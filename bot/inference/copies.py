@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bot.errors import ModelError
-from bot.inference import llama
+from bot.inference.llama.files import quantize, read_kind
 
 _LOCK = ".copies.lock"
 _KEY_LENGTH = 12
@@ -70,7 +70,7 @@ class Copies:
         part = path.with_suffix(".part")  # what an interrupted one left is written over
         try:
             part.touch()
-            llama.quantize(self.source, part, quantisation, num_threads)
+            quantize(self.source, part, quantisation, num_threads)
             _sync(part)
             part.replace(path)
         except ModelError as error:
@@ -89,7 +89,7 @@ class Copies:
 
 def _is_whole(path: Path) -> bool:
     try:
-        llama.read_kind(path)
+        read_kind(path)
     except ModelError:
         return False
     return True

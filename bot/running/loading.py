@@ -9,7 +9,9 @@ from bot.config import Settings
 from bot.errors import ModelError
 from bot.inference import models
 from bot.inference.copies import Copies, CopyFailed, Quantisation
-from bot.inference.llama import LlamaModel, LlamaOptions, supports_gpu
+from bot.inference.llama.backend import supports_gpu
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
 
 _DEFAULT_WINDOW = 8_192

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import llama_cpp as llama
 
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.types import Sampling
 
@@ -43,12 +44,12 @@ class BareLoop(LlamaModel):
             batch.token[slot] = last[slot]
             batch.pos[slot] = ends[slot]
             ends[slot] += 1
-        code = llama.llama_decode(self._context, batch)
+        context, chains = self._context.native, self._samplers.chains
+        code = llama.llama_decode(context, batch)
         if code:
             raise RuntimeError(f"llama_decode returned {code}")
         for slot in range(self._num):
-            chain = self._chains[slot].native
-            last[slot] = llama.llama_sampler_sample(chain, self._context, slot)
+            last[slot] = llama.llama_sampler_sample(chains[slot].native, context, slot)
 
     @property
     def num_cells_used(self) -> int:

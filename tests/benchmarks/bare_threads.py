@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.prompts import PromptEncoder
 from bot.inference.sequence import Action, Chunk, Opening, Step
 from bot.types import ChatMessage, Sampling
@@ -54,7 +55,7 @@ class _Turn:
 class BareThreads(LlamaModel):
     def __init__(self, options: LlamaOptions, max_cells: int = MAX_CELLS) -> None:
         super().__init__(models.locate(models.EMBEDDED), options)
-        self.seats = Seats(self._context, self.num_slots, max_cells)
+        self.seats = Seats(self._context.native, self.num_slots, max_cells)
         self._prompts = PromptEncoder(self)
         self._prefixes: dict[tuple[int, ...], Prefix] = {}
         self._actions: list[Action] = []

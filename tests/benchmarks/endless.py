@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.sequence import Opening, Release, Step
 from bot.settings.tables import Settings
 

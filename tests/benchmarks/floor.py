@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bot.inference.llama import LlamaOptions
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.ports import Generation

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bot.inference.llama import LlamaOptions
+from bot.inference.llama.options import LlamaOptions
 from bot.types import ChatMessage
 from tests.benchmarks.bare_threads import Asked, BareThreads
 from tests.benchmarks.chat_load import Reply, filler

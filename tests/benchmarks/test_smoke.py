@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.llama import LlamaOptions
+from bot.inference.llama.options import LlamaOptions
 from tests.benchmarks import acks, chat_load, cold_return, floor, slack_traffic, stop
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.endless import StepNote

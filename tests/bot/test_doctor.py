@@ -15,7 +15,7 @@ from bot.clock import SystemClock
 from bot.history import open_store
 from bot.inference import models
 from bot.inference.copies import Copies, Quantisation
-from bot.inference.llama import supports_gpu
+from bot.inference.llama.backend import supports_gpu
 from bot.lock import DataLock
 
 SECRET = "0123456789abcdef0123456789abcdef"

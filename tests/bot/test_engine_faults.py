@@ -14,7 +14,7 @@ import pytest
 
 from bot.app import App
 from bot.config import load_settings
-from bot.inference.llama import LlamaModel
+from bot.inference.llama.model import LlamaModel
 from bot.inference.model import StepFailed
 from bot.inference.sequence import Step
 

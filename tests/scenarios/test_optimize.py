@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.inference.llama import supports_gpu
+from bot.inference.llama.backend import supports_gpu
 from tests.fakes.tiny_models import LLAMA, write_tiny_model
 from tests.local_slack import free_port
 from tests.scenarios.command import bound_by_file_modes, command, full_disk

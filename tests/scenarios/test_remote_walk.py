@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from bot.errors import PromptTooLong
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 
 
 @pytest.fixture(scope="session")

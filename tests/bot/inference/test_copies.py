@@ -10,7 +10,8 @@ import pytest
 from bot.inference import models
 from bot.inference.comparison import kl_divergence, likeness
 from bot.inference.copies import Copies, CopyFailed, Quantisation
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 
 pytestmark = pytest.mark.model
 

@@ -11,7 +11,9 @@ import pytest
 
 from bot.cli.doctor import examine
 from bot.inference.kinds import Kind
-from bot.inference.llama import LlamaModel, LlamaOptions, read_facts, read_kind
+from bot.inference.llama.files import read_facts, read_kind
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics

@@ -13,7 +13,9 @@ import pytest
 
 from bot.errors import ModelError
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions, read_facts
+from bot.inference.llama.files import read_facts
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.model import NoRoom
 from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.service import InferenceService

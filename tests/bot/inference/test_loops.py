@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.llama import LlamaModel
+from bot.inference.llama.model import LlamaModel
 from bot.inference.loops import LoopGuard
 from bot.types import ChatMessage
 from tests.bot.inference.replies.made import MADE

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.inference import models
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.sequence import Opening, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
@@ -36,7 +37,7 @@ class ThinkingModel(LlamaModel):
     def __init__(self, path: Path) -> None:
         super().__init__(path, LlamaOptions(num_cells=1_024, max_running=1))
         opens, closes = map(self.token_of, _RENAMED.values())
-        thought, beginning = map(self._vocabulary.tokenize, (_THOUGHT, _BEGINNING))
+        thought, beginning = map(self.vocabulary.tokenize, (_THOUGHT, _BEGINNING))
         self.num_reasoning_tokens = len(thought) + 2
         self._begun = [opens, *thought, closes, *beginning]
         self._forced: list[int] = []

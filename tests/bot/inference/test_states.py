@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from bot.inference import fingerprint, models, states
-from bot.inference.llama import LlamaModel, LlamaOptions
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
 from bot.inference.model import NotRestored
 from bot.inference.parked import Parked
 from bot.inference.parking import ParkingOptions

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import llama_cpp
 import pytest
 
-from bot.inference.llama import Vocabulary, system_info
+from bot.inference.llama.backend import system_info
+from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import ChatMessage
 from tests.vocabularies import vocabularies_or_skip
 

@@ -8,7 +8,8 @@ import pytest
 
 from bot.config import Settings, load_settings
 from bot.inference import fit, models
-from bot.inference.llama import read_facts, supports_gpu
+from bot.inference.llama.backend import supports_gpu
+from bot.inference.llama.files import read_facts
 from bot.metrics import Metrics
 from bot.running.loading import load
 

@@ -11,7 +11,7 @@ import pytest
 from bot.config import Settings, load_settings
 from bot.inference import models
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.llama import LlamaModel
+from bot.inference.llama.model import LlamaModel
 from bot.inference.sequence import Step
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue

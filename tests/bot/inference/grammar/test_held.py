@@ -17,7 +17,10 @@ from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.gbnf import render
 from bot.inference.grammar.held import HeldReply, Logits
 from bot.inference.grammar.schema import rules_of
-from bot.inference.llama import LlamaModel, NativeGrammar, SamplerChain, Vocabulary
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.native_grammar import NativeGrammar
+from bot.inference.llama.sampler_chain import SamplerChain
+from bot.inference.llama.vocabulary import Vocabulary
 from bot.inference.sequence import NO_TOKEN
 from bot.types import JsonSchema, OneOf, Sampling
 from tests.bot.inference.grammar.schemas import Schema, schemas

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.llama import LlamaModel
+from bot.inference.llama.model import LlamaModel
 from bot.inference.remote.counting import TokenCounter, estimate
 from bot.types import ChatMessage
 

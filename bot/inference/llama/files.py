@@ -1,0 +1,118 @@
+"""Model files: loaded, asked what they are, and copied with other weights."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llama_cpp as llama
+
+from bot.errors import ModelError
+from bot.inference.fit import ModelFacts
+from bot.inference.gguf import read_lists
+from bot.inference.kinds import Kind
+from bot.inference.llama.backend import start_backend
+from bot.inference.llama.log import log
+
+
+def load_weights(
+    path: Path, gpu_layers: int, on_progress: Callable[[float], None] | None = None
+) -> Any:
+    """llama.cpp's handle of the model; whoever asks frees it. Raises ModelError."""
+    start_backend()
+    params = llama.llama_model_default_params()
+    params.n_gpu_layers = gpu_layers
+
+    def report(share: float, _data: object) -> bool:
+        if on_progress:
+            on_progress(share)
+        return True
+
+    callback = llama.llama_progress_callback(report)
+    params.progress_callback = callback
+    return _load(path, params)
+
+
+def load_vocabulary(path: Path) -> Any:
+    """As ``load_weights``, but without the weights: for tokens and metadata."""
+    start_backend()
+    params = llama.llama_model_default_params()
+    params.vocab_only = True
+    return _load(path, params)
+
+
+def _load(path: Path, params: Any) -> Any:
+    log.last_error = ""
+    model = llama.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        why = log.last_error or "llama.cpp gave no reason"
+        raise ModelError(
+            f"The model {path} cannot be loaded ({why}): download it again or use another one."
+        )
+    return model
+
+
+def read_facts(path: Path) -> ModelFacts:
+    """A model file's metadata, read without its tensors; ModelError for a bad file."""
+    model = load_vocabulary(path)
+    try:
+        return facts_of(model, path)
+    finally:
+        llama.llama_model_free(model)
+
+
+def facts_of(model: Any, path: Path) -> ModelFacts:
+    num_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+    metadata = _metadata(model) | read_lists(path)
+    facts = ModelFacts.read(metadata, num_bytes=path.stat().st_size, num_vocab=num_vocab)
+    if not facts.is_causal:
+        raise ModelError(
+            f"{path} is an embedding model and cannot write text: set PARLEY_MODEL to a chat model."
+        )
+    return facts
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    buffer = ctypes.create_string_buffer(1024)
+    found = {}
+    for index in range(llama.llama_model_meta_count(model)):
+        llama.llama_model_meta_key_by_index(model, index, buffer, len(buffer))
+        key = buffer.value.decode("utf-8", "replace")
+        llama.llama_model_meta_val_str_by_index(model, index, buffer, len(buffer))
+        found[key] = buffer.value.decode("utf-8", "replace")
+    return found
+
+
+def read_kind(path: Path) -> Kind:
+    """A model file's kind, asked of llama.cpp without reading a weight; ModelError."""
+    start_backend()
+    params = llama.llama_model_default_params()
+    params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
+    model = _load(path, params)
+    try:
+        return kind_of(model)
+    finally:
+        llama.llama_model_free(model)
+
+
+def kind_of(model: Any) -> Kind:
+    if llama.llama_model_is_recurrent(model):
+        return Kind.RECURRENT
+    if llama.llama_model_is_hybrid(model):
+        return Kind.HYBRID
+    return Kind.SLIDING_WINDOW if llama.llama_model_n_swa(model) else Kind.ATTENTION
+
+
+def quantize(source: Path, target: Path, quantisation: str, num_threads: int) -> None:
+    """Write a copy of ``source`` with weights of that kind, such as Q8_0; ModelError."""
+    start_backend()
+    params = llama.llama_model_quantize_default_params()
+    params.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{quantisation}")
+    params.nthread = num_threads
+    params.allow_requantize = True
+    log.last_error = ""
+    files = str(source).encode(), str(target).encode()
+    if llama.llama_model_quantize(*files, ctypes.byref(params)):
+        raise ModelError(f"llama.cpp could not write it: {log.last_error or 'no reason given'}")

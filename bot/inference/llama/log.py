@@ -1,0 +1,35 @@
+"""llama.cpp's own log: debug for us, and the last error for the sentence a person reads."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import re
+
+import llama_cpp as llama
+
+logger = logging.getLogger(__name__)
+
+_ERROR_LEVEL = 4
+_REASON = re.compile(r"error loading model: |failed to quantize: ")
+
+
+class Log:
+    """``last_error``: the reason alone. Whoever will ask for it empties it first."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self._callback = llama.llama_log_callback(self._take)
+
+    def install(self) -> None:
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _take(self, level: int, text: bytes, _data: object) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if level == _ERROR_LEVEL and "error" in line:
+            self.last_error = _REASON.split(line)[-1]
+        logger.debug("llama.cpp: %s", line)
+
+
+log = Log()
+"""There is one, as there is one llama.cpp in a process."""

@@ -1,0 +1,175 @@
+"""LlamaModel: a loaded model file, as the engine uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import llama_cpp as llama
+
+from bot.inference import fingerprint, fit, states
+from bot.inference.grammar.held import Logits
+from bot.inference.llama.backend import supports_gpu, system_info
+from bot.inference.llama.context import Context
+from bot.inference.llama.files import kind_of, load_weights, read_facts
+from bot.inference.llama.native_grammar import NativeGrammar
+from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.samplers import Samplers
+from bot.inference.llama.vocabulary import Vocabulary
+from bot.inference.model import NotRestored
+from bot.inference.reasoning import Tag
+from bot.inference.sequence import (
+    Action,
+    Chunk,
+    Opening,
+    Park,
+    Release,
+    Restore,
+    Share,
+    Step,
+    Trim,
+)
+from bot.types import ChatMessage
+
+_MAX_SLOTS = 256
+"""llama.cpp refuses more sequence ids."""
+
+
+class LlamaModel:
+    """``bot.inference.model.Model`` over llama.cpp."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: LlamaOptions,
+        *,
+        name: str = "",
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Load ``path``; ``on_progress`` gets a share from 0 to 1. Raises ModelError."""
+        self.path = path
+        self.facts = read_facts(path)
+        self.name = name or self.facts.name
+        self._options = options
+        self.num_cells = options.num_cells
+        self.max_batch = options.max_batch
+        self.window = options.window_of(self.facts)
+        self._check_fit()
+        self._model = load_weights(path, options.gpu_layers, on_progress)
+        self.kind = kind_of(self._model)
+        idle = options.num_slots if self.kind.can_reuse else 0  # a state each, used or not
+        self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
+        self.vocabulary = Vocabulary(self._model)
+        self._samplers = Samplers(self.vocabulary)
+        self._context = Context(
+            self._model,
+            options,
+            num_slots=self.num_slots,
+            num_vocab=self.vocabulary.num_tokens,
+        )
+        self._refused: list[int] = []
+        self.can_reuse = self.kind.can_reuse and self._context.can_trim()
+
+    def _check_fit(self) -> None:
+        """Only the memory of this machine: of a GPU's, llama.cpp tells by itself."""
+        if self._options.gpu_layers != 0 and supports_gpu():
+            return
+        fit.check_fit(
+            self.facts,
+            num_cells=self.num_cells,
+            max_batch=self.max_batch,
+            num_running=self._options.max_running,
+            available=fit.available_bytes(),
+        )
+
+    @property
+    def num_resampled(self) -> int:
+        return self._samplers.num_resampled
+
+    @property
+    def open_tag(self) -> Tag | None:
+        return self.vocabulary.template.open_tag
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        return self.vocabulary.encode(messages)
+
+    def piece(self, token: int) -> bytes:
+        return self.vocabulary.piece(token)
+
+    def is_end(self, token: int) -> bool:
+        return self.vocabulary.is_end(token)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides how a state is laid out: file, context parameters, build."""
+        build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
+        context = self.num_cells, self._options.gpu_layers, supports_gpu()
+        return fingerprint.of(self.path, *build, *context)
+
+    def can_follow(self, grammar: str) -> bool:
+        try:
+            NativeGrammar(self.vocabulary.native, grammar).close()
+        except ValueError:
+            return False
+        self.vocabulary.beginnings  # noqa: B018 - read here, not in the first step that needs it
+        return True
+
+    def run(self, step: Step) -> dict[int, int]:
+        """Sampling happens in here too: the next decode overwrites the logits."""
+        self._refused.clear()
+        for action in step.actions:
+            self._act(action)
+        if self._refused:
+            raise NotRestored(self._refused)
+        if not step.chunks:
+            return {}
+        outputs = self._context.decode(step.chunks)
+        context, sample = self._context.native, self._samplers.sample
+        return {slot: sample(context, slot, index) for slot, index in outputs}
+
+    def _act(self, action: Action) -> None:
+        memory = self._context.memory
+        match action:
+            case Release(slot):
+                self._samplers.close(slot)
+                memory.remove(slot, 0)
+            case Trim(slot, num_tokens):
+                memory.remove(slot, num_tokens)
+            case Park(slot, parked):
+                memory.park(slot, parked)
+            case Restore(slot):
+                if not memory.restore(action):
+                    self._refused.append(slot)
+            case Share(source, target, num_tokens):
+                memory.share(source, target, num_tokens)
+            case Opening():
+                self._samplers.open(action)
+
+    def keeps_states(self) -> bool:
+        return self.can_reuse and states.are_kept(self)
+
+    def logits(self, chunk: Chunk) -> Logits:
+        """Of the token after the chunk."""
+        return self._context.logits(chunk)
+
+    def scores(self, chunk: Chunk) -> Logits:
+        """Evaluate a chunk; the logits after each of its tokens."""
+        return self._context.scores(chunk)
+
+    def save(self, slot: int) -> memoryview:
+        return self._context.memory.save(slot)
+
+    def load(self, slot: int, state: memoryview) -> bool:
+        return self._context.memory.load(slot, state)
+
+    def clear(self, slot: int) -> None:
+        self._context.memory.remove(slot, 0)
+
+    def reset(self) -> None:
+        self._samplers.close_all()
+        self._context.reset()
+
+    def close(self) -> None:
+        self._samplers.close_all()
+        self._context.close()
+        llama.llama_model_free(self._model)

@@ -1,0 +1,111 @@
+"""Vocabulary: text to tokens and back."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import llama_cpp as llama
+
+from bot.inference.grammar.beginnings import Beginnings
+from bot.inference.reasoning import TAG_TOKENS
+from bot.inference.specials import Special, SpecialTokens
+from bot.inference.template import ChatTemplate
+from bot.types import ChatMessage
+
+
+class Vocabulary:
+    """Of one model. It only reads, so any thread may ask."""
+
+    def __init__(self, model: Any) -> None:
+        self.native = llama.llama_model_get_vocab(model)
+        self.num_tokens: int = llama.llama_vocab_n_tokens(self.native)
+        self._pieces: dict[int, bytes] = {}
+        source = llama.llama_model_chat_template(model, None)
+        self._bos: int = llama.llama_vocab_bos(self.native)
+        self._adds_bos = bool(llama.llama_vocab_get_add_bos(self.native))
+        self.template = ChatTemplate(
+            source.decode() if source else None,
+            bos=self._text(self._bos),
+            eos=self._text(llama.llama_vocab_eos(self.native)),
+        )
+        written = (source or b"").decode("utf-8", "replace") + self.template.shown()
+        self._specials = SpecialTokens(self._find_specials(written))
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """The prompt's tokens; text from people never becomes a special token."""
+        tokens: list[int] = []
+        for run in self._specials.split(self.template.segments(messages)):
+            tokens += [run] if isinstance(run, int) else self.tokenize(run)
+        if self._adds_bos and tokens[:1] != [self._bos]:
+            tokens.insert(0, self._bos)
+        return tokens
+
+    def tokenize(self, text: str) -> list[int]:
+        """Plain text, no special tokens."""
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 2
+        buffer = (llama.llama_token * size)()
+        count = llama.llama_tokenize(self.native, data, len(data), buffer, size, False, False)
+        if count < 0:
+            buffer = (llama.llama_token * -count)()
+            count = llama.llama_tokenize(self.native, data, len(data), buffer, -count, False, False)
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._read_piece(token)
+        return piece
+
+    @cached_property
+    def beginnings(self) -> Beginnings:
+        """Takes a tenth of a second and more; ``can_follow`` does it before it is needed."""
+        tokens = range(self.num_tokens)
+        return Beginnings(map(self._read_piece, tokens), filter(self.is_end, tokens))
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama.llama_vocab_is_eog(self.native, token))
+
+    def _read_piece(self, token: int) -> bytes:
+        buffer = ctypes.create_string_buffer(64)
+        size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
+        if size == 0 and (text := self._text(token)) in TAG_TOKENS:
+            return text.encode()
+        return buffer.raw[:size]
+
+    def _text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        text: bytes = llama.llama_vocab_get_text(self.native, token)
+        return text.decode("utf-8", "replace")
+
+    def _find_specials(self, written: str) -> list[Special]:
+        named = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
+        found = []
+        for token in range(self.num_tokens):
+            attributes = llama.llama_vocab_get_attr(self.native, token)
+            if attributes & named:
+                found.append(self._special(token, attributes, written))
+        return found
+
+    def _special(self, token: int, attributes: int, written: str) -> Special:
+        """User-defined tokens are parsed in any text: those with a role must be defused.
+
+        ``written``: the template's source, and what it puts together from pieces.
+        """
+        text = self._text(token)
+        is_user_defined = bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        has_role = text in written or self.is_end(token)
+        return Special(
+            id=token,
+            text=text,
+            strips_left=bool(attributes & llama.LLAMA_TOKEN_ATTR_LSTRIP),
+            strips_right=bool(attributes & llama.LLAMA_TOKEN_ATTR_RSTRIP),
+            is_marker=is_user_defined and has_role,
+        )
