@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
 
 from bot.errors import ModelError
 from bot.inference import models
-from bot.inference.llama.files import read_facts
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model import NoRoom
@@ -21,7 +18,6 @@ from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step,
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
-from tests.fakes.gguf_files import write_embedding_model
 
 pytestmark = pytest.mark.model
 GREEDY = Sampling(temperature=0)
@@ -139,48 +135,6 @@ async def test_the_real_model_answers_through_the_service() -> None:
     assert "Paris" in text
     assert isinstance(events[-1], Finished)
     assert events[-1].reason is FinishReason.STOP
-
-
-def test_the_embedded_model_says_what_it_is() -> None:
-    facts = read_facts(models.locate("smollm2"))
-    assert (facts.architecture, facts.max_context, facts.bytes_per_cell) == ("llama", 8192, 23_040)
-
-
-def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"There is no model file .*PARLEY_MODEL"):
-        models.locate(str(tmp_path / "nothing.gguf"))
-    with pytest.raises(ModelError, match="is a folder"):
-        models.locate(str(tmp_path))
-
-
-def test_text_named_gguf_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "notes.gguf"
-    path.write_text("Dear diary")
-    with pytest.raises(ModelError, match="is not a GGUF file"):
-        models.locate(str(path))
-
-
-def test_a_truncated_model_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
-    path = tmp_path / "half.gguf"
-    shutil.copy(models.locate("smollm2"), path)
-    with path.open("r+b") as file:
-        file.truncate(50_000_000)
-    with pytest.raises(ModelError, match=r"corrupted or incomplete.*download it again"):
-        LlamaModel(path, LlamaOptions())
-
-
-def test_a_file_that_only_begins_like_a_model_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "bad.gguf"
-    path.write_bytes(b"GGUF" + bytes(200))
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        LlamaModel(models.locate(str(path)), LlamaOptions())
-
-
-def test_an_embedding_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "embedder.gguf"
-    write_embedding_model(path)
-    with pytest.raises(ModelError, match="is an embedding model and cannot write text"):
-        LlamaModel(models.locate(str(path)), LlamaOptions())
 
 
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
