@@ -26,7 +26,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,6 +33,7 @@ from bot.delivery.backoff import Backoff
 from bot.delivery.layout import Layout
 from bot.delivery.rate_window import Urgency
 from bot.delivery.reply_messages import Record, ReplyMessages, Step
+from bot.delivery.reply_pace import ReplyPace
 from bot.delivery.stand_in import StandIn
 from bot.errors import (
     MessageTooLong,
@@ -44,7 +44,7 @@ from bot.errors import (
     Unavailable,
 )
 from bot.pacing import EditBudget, Ticket
-from bot.ports import Adapter, Clock, GrowsReplies
+from bot.ports import Adapter, Clock
 from bot.types import Place, Post, Rendered, Source
 
 logger = logging.getLogger(__name__)
@@ -82,9 +82,8 @@ class ReplyEditor:
     ) -> None:
         self._adapter = adapter
         self._on_stop = on_stop
-        self._budget = budget
         self._clock = clock
-        self._place = place
+        self._pace = ReplyPace(adapter, budget, clock, place)
         self._stand_in = StandIn(adapter, budget, place, question_id, may_be_left=search_first)
         self._backoff = Backoff(patience, rng or random.Random())  # noqa: S311
         self._messages = ReplyMessages(
@@ -106,15 +105,10 @@ class ReplyEditor:
         self._may_grow = True
         self._is_final = False
         self._is_leaving = False
-        self._final_at = inf
-        self._served_at = -inf
-        self._is_promised = False
-        self._has_text = False
 
     async def __aenter__(self) -> Self:
         if len(self._messages):
-            self._budget.promise(self._place)
-            self._is_promised = True
+            self._pace.promise()
         self._task = asyncio.create_task(self._deliver())
         return self
 
@@ -155,7 +149,7 @@ class ReplyEditor:
             raise ValueError("A reply must end with a visible text.")
         self._markdown = markdown
         self._is_final = True
-        self._final_at = self._clock.monotonic()
+        self._pace.finish()
         self._backoff.reset()
         self._wake.set()
         await asyncio.shield(self._task)
@@ -171,8 +165,7 @@ class ReplyEditor:
                 else:
                     await self._idle()
         finally:
-            if self._is_promised:
-                self._budget.settle(self._place)
+            self._pace.settle()
 
     def _next_step(self) -> Step | None:
         if not (self._is_final or self._may_grow):
@@ -221,8 +214,7 @@ class ReplyEditor:
             await self._stand_in.remove(patiently=False)
 
     async def _call(self, step: Step, ticket: Ticket) -> None:
-        self._is_promised |= ticket.urgency is Urgency.OPEN
-        self._served_at = self._clock.monotonic()
+        self._pace.serve(ticket)
         is_text = not self._shows_placeholder
         try:
             await self._messages.take(step)
@@ -239,7 +231,7 @@ class ReplyEditor:
             self._on_stop()
         else:
             self._backoff.reset()
-            self._has_text |= is_text
+            self._pace.has_text |= is_text
 
     def _retry_later(self, step: Step, error: Unavailable) -> None:
         now = self._clock.monotonic()
@@ -266,36 +258,15 @@ class ReplyEditor:
         else:
             self._may_grow = False
 
-    def _urgency(self, step: Step) -> Urgency:
-        if self._is_final or step.method in ("find_posts", "delete"):
-            return Urgency.FINAL
-        if step.method == "post":
-            return Urgency.FIRST if self._is_promised else Urgency.OPEN
-        if self._shows_placeholder:
-            return Urgency.SPARE
-        return Urgency.GROWTH if self._has_text else Urgency.FIRST
-
     def _not_before(self, step: Step) -> float:
         message = self._messages.get(step.part)
-        if self._is_final or step.method != "edit" or message is None:
-            return self._backoff.retry_at
-        return max(self._backoff.retry_at, message.called_at + self._interval)
-
-    @property
-    def _interval(self) -> float:
-        if isinstance(self._adapter, GrowsReplies):
-            return self._adapter.growth_interval(self._place)
-        return self._adapter.limits.edit_interval
+        return max(self._backoff.retry_at, self._pace.not_before(step, message))
 
     async def _ticket_for(self, step: Step) -> Ticket | None:
         """Stand in line; None if what is wanted changed before it was our turn."""
-        urgency = self._urgency(step)
-        since = self._final_at if self._is_final else self._served_at
-        ticket = self._budget.request(
-            step.method, self._place, step.message_id, urgency=urgency, since=since
-        )
+        ticket = self._pace.request(step, is_text=not self._shows_placeholder)
         try:
-            if urgency is Urgency.OPEN and not ticket.granted.is_set():
+            if ticket.urgency is Urgency.OPEN and not ticket.granted.is_set():
                 await self._stand_in.show()
             if not ticket.granted.is_set():
                 await _first_of(ticket.granted.wait(), self._wake.wait())
