@@ -1,0 +1,90 @@
+"""What a reply's next call waits for: its interval, and who goes first."""
+
+from __future__ import annotations
+
+from bot.delivery.rate_window import Urgency
+from bot.delivery.reply_messages import Message, Step
+from bot.delivery.reply_pace import ReplyPace
+from bot.pacing import EditBudget
+from bot.types import Limits, Place, RateRule
+from tests.fakes.clock import FakeClock
+from tests.fakes.platform import FakePlatform
+
+PLACE = Place("fake", "W", "C", "t")
+EDITS = RateRule(frozenset({"edit"}), "workspace", 2, 60.0)
+LIMITS = Limits(max_size=4000, rules=(EDITS,), edit_interval=1.5)
+POST, EDIT, DELETE = Step("post", 0), Step("edit", 0, "m"), Step("delete", 0, "m")
+
+
+class Replies:
+    """Paces of replies on one platform, which allows one of them at a time."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self._budget = EditBudget(LIMITS.rules, self.clock)
+        self._platform = FakePlatform(self.clock, LIMITS)
+
+    def begin(self) -> ReplyPace:
+        return ReplyPace(self._platform, self._budget, self.clock, PLACE)
+
+
+def urgency(pace: ReplyPace, step: Step, *, is_text: bool = True) -> Urgency:
+    ticket = pace.request(step, is_text=is_text)
+    ticket.refund()
+    return ticket.urgency
+
+
+async def test_growth_goes_behind_a_first_text_and_before_a_place_in_the_queue() -> None:
+    pace = Replies().begin()
+    assert urgency(pace, EDIT, is_text=False) is Urgency.SPARE
+    assert urgency(pace, EDIT) is Urgency.FIRST
+    pace.has_text = True
+    assert urgency(pace, EDIT) is Urgency.GROWTH
+
+
+async def test_the_end_of_a_reply_goes_first_and_waits_for_no_interval() -> None:
+    replies = Replies()
+    pace, message = replies.begin(), Message("m", called_at=replies.clock.monotonic())
+    assert pace.not_before(EDIT, message) == message.called_at + 1.5
+    pace.finish()
+    assert pace.not_before(EDIT, message) < message.called_at
+    assert {urgency(pace, step) for step in (POST, EDIT, DELETE)} == {Urgency.FINAL}
+
+
+async def test_who_was_served_long_ago_goes_before_who_was_served_just_now() -> None:
+    replies = Replies()
+    early, late = replies.begin(), replies.begin()
+    for pace in (early, late):
+        ticket = pace.request(EDIT, is_text=True)
+        pace.serve(ticket)
+        ticket.end()
+        await replies.clock.advance(1)
+    second, first = late.request(EDIT, is_text=True), early.request(EDIT, is_text=True)
+    assert not first.granted.is_set()
+    await replies.clock.advance(58.5)
+    assert (first.granted.is_set(), second.granted.is_set()) == (True, False)
+    await replies.clock.advance(1)
+    assert second.granted.is_set()
+
+
+async def test_a_reply_that_is_over_makes_room_for_the_next_one() -> None:
+    replies = Replies()
+    pace, other = replies.begin(), replies.begin()
+    opened = pace.request(POST, is_text=False)
+    pace.serve(opened)
+    opened.end()
+    assert urgency(pace, POST) is Urgency.FIRST, "a further message needs no other promise"
+    waiting = other.request(POST, is_text=False)
+    assert not waiting.granted.is_set()
+    pace.settle()
+    assert waiting.granted.is_set()
+
+
+async def test_messages_of_an_earlier_run_are_sure_of_their_last_edit() -> None:
+    replies = Replies()
+    pace = replies.begin()
+    pace.promise()
+    waiting = replies.begin().request(POST, is_text=False)
+    assert not waiting.granted.is_set()
+    pace.settle()
+    assert waiting.granted.is_set()
