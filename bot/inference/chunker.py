@@ -12,7 +12,7 @@ from itertools import chain
 
 from bot.inference.cells import Cells
 from bot.inference.hold import Hold, Turn
-from bot.inference.prefill import Limits
+from bot.inference.prefill import StepLimits
 from bot.inference.sequence import Chunk, Sequence, Status
 
 _ELDEST_SHARE = 4
@@ -35,10 +35,10 @@ class Chunker:
         self._running = running
         self._admit_next = admit_next
 
-    def chunks(self, limits: Limits, max_batch: int) -> list[Chunk]:
+    def chunks(self, limits: StepLimits, max_batch: int) -> list[Chunk]:
         """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
         decoding = [s for s in self._running if s.status is Status.DECODE]
-        room = min(limits.beside, max_batch - len(decoding)) if decoding else max_batch
+        room = max_batch - len(decoding)
         readers = self._readers() if room > 0 else iter(())
         first = next(readers, None)
         if first is None:
@@ -52,11 +52,12 @@ class Chunker:
             case Turn.GO_ON:
                 return self._go_on(decoding)
             case Turn.BOTH:
-                return self._go_on(decoding) + self._read(readers, room)
+                share = min(room, limits.of_both(first.num_pending))
+                return self._go_on(decoding) + self._read(readers, share)
 
     def _go_on(self, decoding: list[Sequence]) -> list[Chunk]:
         """One token of every reply."""
-        self.hold.end()
+        self.hold.end(decoding)
         self.cells.make_room(len(decoding))  # who was let in just now may have taken some
         return [self._chunk(sequence, 1) for sequence in decoding]
 

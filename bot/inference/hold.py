@@ -1,7 +1,8 @@
 """Replies that have only begun wait a moment while the questions beside them are read.
 
-When a crowd asks at once, everybody's first words come early, and from then on all replies go
-on in step, which costs least for each token: 16 at once were done in nine tenths of the time.
+When a crowd comes to an engine at rest, everybody's first words come early so, and then all
+replies go on in step, which costs least for each token. In an engine at work they had better
+not: who begins in step ends in step, and all who come next wait for each other.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Hold:
     def __init__(self) -> None:
         self.num_held = 0
         self._num_read = 0
+        self._is_rested = False
+
+    def rest(self) -> None:
+        """The engine had nothing to do for a while: whoever comes now begins together."""
+        self._is_rested = True
 
     def turn(self, decoding: Collection[Sequence], prompt: Sequence, max_tokens: int) -> Turn:
         """``prompt`` is read next; ``max_tokens`` of prompts are read while replies wait.
@@ -37,8 +43,7 @@ class Hold:
         """
         if not decoding:
             return Turn.READ
-        are_young = all(sequence.num_generated <= _YOUNG for sequence in decoding)
-        if not are_young or prompt.is_background or prompt.num_pending > max_tokens:
+        if not self._is_rested or prompt.is_background or prompt.num_pending > max_tokens:
             return Turn.BOTH
         return Turn.READ if self._num_read + prompt.num_pending <= max_tokens else Turn.GO_ON
 
@@ -48,6 +53,8 @@ class Hold:
             self.num_held += 1
             self._num_read += sum(len(chunk.tokens) for chunk in chunks)
 
-    def end(self) -> None:
-        """The replies go on."""
+    def end(self, decoding: Collection[Sequence]) -> None:
+        """These replies go on, by a token each."""
         self._num_read = 0
+        if any(sequence.num_generated >= _YOUNG for sequence in decoding):
+            self._is_rested = False

@@ -14,7 +14,7 @@ from bot.inference.cells import Cells
 from bot.inference.chunker import Chunker
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
-from bot.inference.prefill import Limits
+from bot.inference.prefill import StepLimits
 from bot.inference.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.waiting import WaitingLine
 from bot.types import FinishReason
@@ -41,7 +41,7 @@ class Scheduler:
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
-        self.limits = Limits(beside=max_batch, enough=max_batch, alone=max_batch)
+        self.limits = StepLimits(max_batch, max_batch, max_batch, max_batch)
         self._max_prefill = max_batch
         self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
@@ -101,6 +101,10 @@ class Scheduler:
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
         self._waiting.leave(sequence)
+
+    def rest(self) -> None:
+        """Nothing ran for a while; see Hold."""
+        self._chunker.hold.rest()
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""

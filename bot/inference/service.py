@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.failures import Failures
 from bot.inference.grammar.formats import followed
 from bot.inference.loops import LoopGuard
 from bot.inference.model import Model, NoRoom, NotRestored
@@ -25,30 +25,27 @@ from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
 from bot.inference.prompts import PromptEncoder
 from bot.inference.reasoning import ReplyText
+from bot.inference.replies import Replies
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import Sequence, Step
+from bot.inference.step_metrics import StepMetrics
 from bot.inference.stream import GenerationStream
 from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker
-from bot.metrics import Metrics, Share
+from bot.metrics import Metrics
 from bot.types import (
     AnswerFormat,
     ChatMessage,
-    Finished,
     FinishReason,
     GenerationRequest,
 )
 
 logger = logging.getLogger(__name__)
 
-_MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
-_DELTA_SECONDS = 0.05
-"""A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
-reads each delta does so on the cores that the model computes on."""
+_REST_SECONDS = 1.0
 NO_PARKING = ParkingOptions()
 _FAILED = "The model failed while it worked on this answer. Please ask again."
-_LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
 
@@ -86,14 +83,12 @@ class InferenceService:
         )
         self._prompts = PromptEncoder(model)
         self._prefill = PrefillBudget(model.max_batch - max_running)
-        self._replies: dict[int, Reply] = {}
-        self._advanced: list[Sequence] = []
         self._num_accepted = 0
-        self._preempted, self._overtaken = Share(metrics.preempted), Share(metrics.overtaken)
-        self._held = Share(metrics.held)
-        self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
+        self._worked_at = float("-inf")
+        self._step_metrics = StepMetrics(metrics, self._scheduler, model)
         self._waits = Waits(max_running)
-        self._failures: deque[float] = deque(maxlen=_MAX_FAILURES)
+        self._replies = Replies(metrics, self._waits, self._come_to_stop)
+        self._failures = Failures()
         self._worker = ModelWorker(model, thread)
         self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
         self._loop_task: asyncio.Task[None] | None = None
@@ -117,9 +112,7 @@ class InferenceService:
     @property
     def is_healthy(self) -> bool:
         """False after three failures of the engine loop within a minute."""
-        if len(self._failures) < _MAX_FAILURES:
-            return True
-        return time.monotonic() - self._failures[0] > _FAILURE_SECONDS
+        return not self._failures.are_many
 
     async def count(self, messages: Items[ChatMessage]) -> int:
         tokens, _ = await self._encode(messages)
@@ -153,7 +146,7 @@ class InferenceService:
 
     def _queue(self, reply: Reply) -> GenerationStream:
         self._scheduler.add(reply.sequence, retry_after=self._waits.until(self.num_waiting))
-        self._replies[reply.sequence.id] = reply
+        self._replies.add(reply)
         self._tell_places()
         self._work.set()
         return reply.stream
@@ -169,12 +162,12 @@ class InferenceService:
 
     def _end_warming(self, request: GenerationRequest) -> None:
         """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""
-        for reply in list(self._replies.values()):
+        for reply in self._replies:
             sequence = reply.sequence
             is_same = (sequence.scope, sequence.thread) == (request.scope, request.thread)
             if sequence.is_background and is_same:
                 self._scheduler.finish(sequence, FinishReason.CANCELLED)
-                self._conclude(reply)
+                self._replies.conclude(sequence)
 
     def _new_reply(
         self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
@@ -215,7 +208,7 @@ class InferenceService:
     def _cancel(self, sequence: Sequence) -> None:
         self._metrics.cancelled.inc()
         self._scheduler.finish(sequence, FinishReason.CANCELLED)
-        self._conclude(self._replies[sequence.id])
+        self._replies.conclude(sequence)
         self._tell_places()
         self._work.set()
 
@@ -226,92 +219,49 @@ class InferenceService:
             except Exception:  # the engine loop never dies quietly
                 logger.exception("the engine loop failed and is restarted")
                 self._recover()
+                await self._failures.take()
 
     async def _step(self) -> None:
+        if not self.num_running and time.monotonic() - self._worked_at >= _REST_SECONDS:
+            self._scheduler.rest()
         self._scheduler.limits = self._prefill.limits(self._num_decoding())
         step = self._scheduler.plan()
         self._parking.fetch()
         if step is None:
-            self._publish()
+            self._replies.publish()
             await self._work.wait()
             self._work.clear()
             return
         computing = self._worker.begin(step)
         if step.opens:
             self._tell_places()
-        self._publish()
+        self._replies.publish()
         try:
             sampled, seconds = await computing
         except NoRoom:
             self._parking.settle(step)
-            self._undo(step)
+            self._replies.fail(self._scheduler.undo(step), _NO_ROOM)
             return
         except NotRestored as refusal:
             self._parking.settle(step, refusal.slots)
             self._scheduler.begin_again(step, refusal.slots)
             return
         seconds -= self._parking.settle(step)
-        self._advanced += self._scheduler.apply(step, sampled, self._model.is_end)
+        self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
 
-    def _undo(self, step: Step) -> None:
-        for sequence in self._scheduler.undo(step):
-            self._conclude(self._replies[sequence.id], _NO_ROOM)
-
-    def _publish(self) -> None:
-        """Pass on what the last step said; one callback for the whole step."""
-        advanced, self._advanced = self._advanced, []
-        now = time.monotonic()
-        for sequence in advanced:
-            reply = self._replies.get(sequence.id)
-            if reply is None:
-                continue
-            if sequence.is_finished or now >= reply.shown_at + _DELTA_SECONDS:
-                self._show(reply, now)
-
-    def _show(self, reply: Reply, now: float) -> None:
-        is_first = reply.num_shown == 0
-        reply.show()
-        reply.shown_at = now
-        if is_first and reply.num_shown:
-            self._metrics.first_token.observe(now - reply.accepted_at)
-        if reply.text.is_stopped:
-            self._scheduler.finish(reply.sequence, FinishReason.STOP)
-            self._work.set()
-        if reply.sequence.is_finished:
-            is_lost = reply.sequence.finish_reason is FinishReason.ERROR
-            self._conclude(reply, _LOST if is_lost else "")
-
-    def _conclude(self, reply: Reply, detail: str = "") -> None:
-        """The last event of a reply, after the text that was still held back."""
-        del self._replies[reply.sequence.id]
-        reply.show_rest()
-        reason = reply.sequence.finish_reason or FinishReason.ERROR
-        reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
-        self._metrics.looped.inc(reason is FinishReason.LOOPED)
-        self._metrics.completion_tokens.inc(reply.sequence.num_generated)
-        self._metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
-        self._metrics.prompt_tokens.labels("shared").inc(reply.sequence.num_shared)
-        self._metrics.prompt_tokens.labels("resumed").inc(reply.sequence.num_resumed)
-        self._metrics.prompt_tokens.labels("restored").inc(reply.sequence.num_restored)
-        if reason is not FinishReason.CANCELLED and not reply.sequence.is_background:
-            self._waits.took(time.monotonic() - reply.accepted_at)
+    def _come_to_stop(self, sequence: Sequence) -> None:
+        self._scheduler.finish(sequence, FinishReason.STOP)
+        self._work.set()
 
     def _observe(self, step: Step, seconds: float) -> None:
+        self._worked_at = time.monotonic()
         self._prefill.observe(step, seconds)
         self._parking.lot.pace.evaluated(step, seconds)
-        self._metrics.step.observe(seconds)
-        self._metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
-        self._preempted.set(self._scheduler.num_preempted)
-        self._overtaken.set(self._scheduler.num_overtaken)
-        self._held.set(self._scheduler.num_held)
-        self._resampled.set(self._model.num_resampled)
-        self._metrics.queue_length.set(self.num_waiting)
-        self._metrics.running_sequences.set(self.num_running)
-        self._metrics.resident_threads.set(self._scheduler.num_residents)
+        self._step_metrics.observe(step, seconds)
 
     def _tell_places(self) -> None:
-        self._waits.tell(self._replies[sequence.id] for sequence in self._scheduler.waiting)
+        self._replies.tell_places(self._scheduler.waiting)
 
     def _num_decoding(self) -> int:
         return sum(1 for s in self._scheduler.running if s.num_generated)
@@ -319,10 +269,7 @@ class InferenceService:
     def _recover(self) -> None:
         """Fail what was running; the model's memory starts afresh, and the queue stays."""
         self._metrics.engine_restarts.inc()
-        self._failures.append(time.monotonic())
-        self._advanced.clear()
-        for sequence in self._scheduler.lose_everything():
-            self._conclude(self._replies[sequence.id], _FAILED)
+        self._replies.fail(self._scheduler.lose_everything(), _FAILED)
         self._parking.lose_unsaved()
         self._worker.is_sound = False
 
@@ -340,9 +287,9 @@ class InferenceService:
         if self._loop_task:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
-        for reply in list(self._replies.values()):
+        for reply in self._replies:
             self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
-            self._conclude(reply)
+            self._replies.conclude(reply.sequence)
         await self._parking.close(self._scheduler, self._worker)
         self._metrics.resident_threads.set(0)
         await asyncio.to_thread(self._shut_down)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bot.inference.prefill import Limits, PrefillBudget
+from bot.inference.prefill import PrefillBudget, StepLimits
 from bot.inference.sequence import Chunk, Step
 
 
@@ -21,6 +21,29 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
         share = budget.limits(4).beside
         seconds = 0.02 + share * per_token
         assert share in (16, 512) or 0.08 <= seconds <= 0.12
+
+
+def test_a_short_prompt_may_take_replies_a_little_longer() -> None:
+    budget = PrefillBudget(512)
+    for _ in range(30):
+        budget.observe(step(decode=4), 0.02)
+        budget.observe(step(decode=4, prefill=20), 0.02 + 20 * 0.004)
+    limits = budget.limits(4)
+    assert (limits.beside, limits.short_beside) == (20, 35)
+    assert limits.of_both(limits.alone) == limits.short_beside
+    assert limits.of_both(limits.alone + 1) == limits.beside
+
+
+def test_how_long_replies_take_is_known_for_each_number_of_them() -> None:
+    """Or else a prompt would get next to nothing while the replies become more."""
+    budget = PrefillBudget(512)
+    budget.observe(step(decode=1), 0.009)
+    budget.observe(step(decode=16), 0.054)
+    for _ in range(30):
+        budget.observe(step(decode=16, prefill=20), 0.054 + 20 * 0.002)
+    assert budget.limits(16).beside == 23
+    assert budget.limits(1).beside == 45
+    assert budget.limits(14).beside == 26  # from 16, the nearest
 
 
 def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
@@ -55,5 +78,5 @@ def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dear
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:
-    limits = Limits(beside=20, enough=40, alone=160, hold=400).at_most(30)
-    assert limits == Limits(beside=20, enough=30, alone=30, hold=400)
+    limits = StepLimits(beside=20, short_beside=32, enough=40, alone=160, hold=400).at_most(30)
+    assert limits == StepLimits(beside=20, short_beside=30, enough=30, alone=30, hold=400)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.inference.lot import Lot
-from bot.inference.prefill import Limits
+from bot.inference.prefill import StepLimits
 from bot.inference.residents import common_length
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
@@ -254,7 +254,9 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
             if ask.at == tick:
                 one.is_background = ask.is_background
                 policy.add(one)
-        policy.limits = Limits(beside=share, enough=share, alone=2 * share, hold=hold)
+        policy.limits = StepLimits(share, share + share // 2, share, 2 * share, hold)
+        if tick % 50 == 0:
+            policy.rest()
         step = policy.plan()
         for ask, one in everyone:  # people stop replies while a step is under way
             if ask.cancel_at == tick and tick >= ask.at:

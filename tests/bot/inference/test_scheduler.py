@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import QueueFull
-from bot.inference.prefill import Limits
+from bot.inference.prefill import StepLimits
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.types import FinishReason, Sampling
@@ -18,8 +18,12 @@ def scheduler(
     return Scheduler(max_running=running, max_waiting=waiting, num_cells=cells, max_batch=batch)
 
 
-def share(num_tokens: int, *, hold: int = 0) -> Limits:
-    return Limits(beside=num_tokens, enough=num_tokens, alone=num_tokens, hold=hold)
+def share(num_tokens: int) -> StepLimits:
+    return StepLimits(num_tokens, num_tokens, num_tokens, num_tokens)
+
+
+def limits(*, hold: int = 0) -> StepLimits:
+    return StepLimits(beside=5, short_beside=8, enough=10, alone=40, hold=hold)
 
 
 def sequence(number: int, prompt: str = "abc", *, person: str = "", limit: int = 5) -> Sequence:
@@ -60,7 +64,8 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
 def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
     """Each prompt is read whole in a step, so that its first word does not wait for others."""
     policy = scheduler(running=8)
-    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    policy.rest()
+    policy.limits = limits(hold=100)
     for number in range(5):
         policy.add(sequence(number, "a" * 12, limit=50))
     steps = [advance(policy) for _ in range(5)]
@@ -71,7 +76,8 @@ def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> Non
 
 def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> None:
     policy = scheduler(running=8)
-    policy.limits = Limits(beside=5, enough=10, alone=40, hold=24)
+    policy.rest()
+    policy.limits = limits(hold=24)
     for number in range(6):
         policy.add(sequence(number, "a" * 12, limit=50))
     steps = [advance(policy) for _ in range(8)]
@@ -86,13 +92,14 @@ def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> No
 
 def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
     policy = scheduler(running=8)
-    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    policy.rest()
+    policy.limits = limits(hold=100)
     policy.add(sequence(1, limit=50))
     for _ in range(10):
         advance(policy)
     policy.add(sequence(2, "a" * 12))
     step = advance(policy)
-    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 5, 0)
+    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 8, 0)
 
 
 @pytest.mark.parametrize("is_background", [False, True])
@@ -100,26 +107,55 @@ def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
     is_background: bool,
 ) -> None:
     policy = scheduler(running=8)
-    policy.limits = Limits(beside=5, enough=10, alone=40, hold=100)
+    policy.rest()
+    policy.limits = limits(hold=100)
     policy.add(sequence(1, limit=50))
     advance(policy)
     later = sequence(2, "a" * (12 if is_background else 101))
     later.is_background = is_background
     policy.add(later)
     step = advance(policy)
-    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 5, 0)
+    share_of_it = 8 if is_background else 5
+    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, share_of_it, 0)
+
+
+def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
+    """Who begins in step ends in step, and all who come next would wait for each other."""
+    policy = scheduler(running=8)
+    policy.rest()
+    policy.limits = limits(hold=100)
+    first = [sequence(number, "a" * 12, limit=20) for number in range(3)]
+    for each in first:
+        policy.add(each)
+    while not first[0].is_finished:
+        advance(policy)
+    num_held = policy.num_held
+    for number in range(3, 6):
+        policy.add(sequence(number, "a" * 12, limit=50))
+    while policy.waiting or any(s.status is Status.PREFILL for s in policy.running):
+        advance(policy)
+    assert policy.num_held == num_held == 2
+
+
+def test_a_short_prompt_beside_replies_takes_a_larger_share_than_a_long_one() -> None:
+    policy = scheduler(running=8)
+    policy.limits = limits()
+    policy.add(sequence(1, limit=50))
+    advance(policy)
+    policy.add(sequence(2, "z" * 48))
+    assert [advance(policy).num_prefill for _ in range(4)] == [5, 5, 8, 8]
 
 
 def test_a_prompt_that_is_read_alone_may_end_in_a_larger_step() -> None:
     policy = scheduler()
-    policy.limits = Limits(beside=5, enough=10, alone=40)
+    policy.limits = limits()
     policy.add(sequence(1, "a" * 65))
     assert [advance(policy).num_prefill for _ in range(2)] == [40, 25]
 
 
 def test_short_prompts_fill_a_step_together() -> None:
     policy = scheduler()
-    policy.limits = Limits(beside=5, enough=10, alone=40)
+    policy.limits = limits()
     for number in range(4):
         policy.add(sequence(number, "abc"))
     assert [len(chunk.tokens) for chunk in advance(policy).chunks] == [3, 3, 3, 1]

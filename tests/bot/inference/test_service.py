@@ -14,6 +14,7 @@ import pytest
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.inference.model import NoRoom
 from bot.inference.reasoning import TAGS
+from bot.inference.scheduler import Scheduler
 from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
@@ -83,6 +84,15 @@ async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
         replies = await asyncio.gather(*map(read, streams))
     assert [text for text, _ in replies] == [f"q{n}" * 5 for n in range(4)]
     assert max(step.num_decode for step in model.steps) == 4
+
+
+async def test_replies_that_have_only_begun_wait_while_a_crowd_is_read() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _: "x" * 20, stepwise=True)
+    async with engine(model, metrics) as service:
+        streams = [await service.generate(request(letter * 40)) for letter in "abcd"]
+        model.allow(1_000)
+        assert {text for text, _ in await asyncio.gather(*map(read, streams))} == {"x" * 20}
+    assert (metrics.registry.get_sample_value("parley_held_steps_total") or 0) > 0
 
 
 async def test_whoever_waits_is_told_the_place_and_an_estimate_as_it_moves() -> None:
@@ -374,6 +384,27 @@ async def test_three_failures_within_a_minute_are_told() -> None:
         assert not service.is_healthy
         text, _ = await read(await service.generate(request()))
         assert text == "ok"
+
+
+async def test_a_loop_that_keeps_failing_pauses_between_its_failures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics = Metrics()
+
+    def num_restarts() -> float:
+        return metrics.registry.get_sample_value("parley_engine_restarts_total") or 0
+
+    def broken(_: Scheduler) -> None:
+        raise RuntimeError("a planning bug")
+
+    async with engine(FakeModel(), metrics) as service:
+        monkeypatch.setattr(Scheduler, "plan", broken)
+        await service.generate(request())
+        await until(lambda: num_restarts() == 3)
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+        assert num_restarts() == 3
+        assert not service.is_healthy
 
 
 async def test_a_slow_reader_gets_what_was_missed_in_one_piece() -> None:

@@ -1,0 +1,91 @@
+"""The replies under way: what each step said is passed on, and in the end how they ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence as Items
+
+from bot.inference.reply import Reply
+from bot.inference.sequence import Sequence
+from bot.inference.waits import Waits
+from bot.metrics import Metrics
+from bot.types import Finished, FinishReason
+
+_DELTA_SECONDS = 0.05
+"""A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
+reads each delta does so on the cores that the model computes on."""
+_LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
+
+
+class Replies:
+    """``stop`` is called for a sequence whose text has come to a stop string."""
+
+    def __init__(self, metrics: Metrics, waits: Waits, stop: Callable[[Sequence], None]) -> None:
+        self._metrics = metrics
+        self._waits = waits
+        self._stop = stop
+        self._all: dict[int, Reply] = {}
+        self._advanced: list[Sequence] = []
+
+    def __iter__(self) -> Iterator[Reply]:
+        """They may end meanwhile."""
+        return iter(list(self._all.values()))
+
+    def add(self, reply: Reply) -> None:
+        self._all[reply.sequence.id] = reply
+
+    def advance(self, advanced: Items[Sequence]) -> None:
+        """These have a new token, to be passed on with the next ``publish``."""
+        self._advanced += advanced
+
+    def publish(self) -> None:
+        """Pass on what the last step said; one callback for the whole step."""
+        advanced, self._advanced = self._advanced, []
+        now = time.monotonic()
+        for sequence in advanced:
+            reply = self._all.get(sequence.id)
+            if reply is None:
+                continue
+            if sequence.is_finished or now >= reply.shown_at + _DELTA_SECONDS:
+                self._show(reply, now)
+
+    def _show(self, reply: Reply, now: float) -> None:
+        is_first = reply.num_shown == 0
+        reply.show()
+        reply.shown_at = now
+        if is_first and reply.num_shown:
+            self._metrics.first_token.observe(now - reply.accepted_at)
+        if reply.text.is_stopped:
+            self._stop(reply.sequence)
+        if reply.sequence.is_finished:
+            is_lost = reply.sequence.finish_reason is FinishReason.ERROR
+            self.conclude(reply.sequence, _LOST if is_lost else "")
+
+    def conclude(self, sequence: Sequence, detail: str = "") -> None:
+        """The last event of a reply, after the text that was still held back."""
+        reply = self._all.pop(sequence.id)
+        reply.show_rest()
+        reason = sequence.finish_reason or FinishReason.ERROR
+        reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
+        self._count(reply, reason)
+        if reason is not FinishReason.CANCELLED and not sequence.is_background:
+            self._waits.took(time.monotonic() - reply.accepted_at)
+
+    def fail(self, sequences: Items[Sequence], detail: str) -> None:
+        """What they said last goes no further."""
+        self._advanced.clear()
+        for sequence in sequences:
+            self.conclude(sequence, detail)
+
+    def tell_places(self, waiting: Iterable[Sequence]) -> None:
+        self._waits.tell(self._all[sequence.id] for sequence in waiting)
+
+    def _count(self, reply: Reply, reason: FinishReason) -> None:
+        sequence, metrics = reply.sequence, self._metrics
+        metrics.looped.inc(reason is FinishReason.LOOPED)
+        metrics.completion_tokens.inc(sequence.num_generated)
+        metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
+        metrics.prompt_tokens.labels("shared").inc(sequence.num_shared)
+        metrics.prompt_tokens.labels("resumed").inc(sequence.num_resumed)
+        metrics.prompt_tokens.labels("restored").inc(sequence.num_restored)
