@@ -65,14 +65,14 @@ class BareThreads(LlamaModel):
         """Replies in the order of ``asked``; a turn's time runs from when it is let in."""
         waiting, begun = deque(asked), []
         while waiting or self._running:
+            let_in_at = time.perf_counter()  # all who are let in at once began to wait at once
             while waiting and len(self._running) < at_once:
-                begun.append(self._begin(*waiting.popleft()))
+                begun.append(self._begin(*waiting.popleft(), let_in_at))
                 self._running.append(begun[-1])
             self._step(max_tokens)
         return [turn.reply for turn in begun]
 
-    def _begin(self, thread: str, messages: Sequence[ChatMessage]) -> _Turn:
-        begun_at = time.perf_counter()
+    def _begin(self, thread: str, messages: Sequence[ChatMessage], begun_at: float) -> _Turn:
         tokens, num_prefix = self._prompts.encode(messages)
         prefix = self._prefix(tokens[:num_prefix])
         slot, num_cached = self.seats.take(thread, tokens, prefix)

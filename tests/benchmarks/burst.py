@@ -18,7 +18,7 @@ EXPECTED = {
     (8, LLAMA_CPP_SERVER): (0.4, 1.8),
 }
 """First token at most, tokens/s at least, as ratios to theirs."""
-_COUNTERS = (counters.EVALUATED, counters.COMPLETED)
+_COUNTERS = (counters.EVALUATED, counters.COMPLETED, counters.HELD)
 _COLUMNS = ("at once", "who", "first token s", "ratio", "tokens/s", "ratio", "expected")
 _TITLE = "Burst: everybody asks at once, 48 tokens each; ratios are Parley's to theirs"
 

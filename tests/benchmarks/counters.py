@@ -13,6 +13,7 @@ EVALUATED = 'parley_prompt_tokens_total{source="evaluated"}'
 COMPLETED = "parley_completion_tokens_total"
 CANCELLED = "parley_cancelled_total"
 PREEMPTED = "parley_preempted_total"
+HELD = "parley_held_steps_total"
 LOOPED = "parley_looped_total"
 PARKED = "parley_parked_total"
 RESTORED_FROM_MEMORY = 'parley_restored_total{tier="memory"}'
