@@ -41,14 +41,23 @@ class Found:
         ]
 
 
-async def alternate(runs: Mapping[str, Run], seeds: Sequence[int], num_wanted: int) -> Found:
+async def alternate(
+    runs: Mapping[str, Run],
+    seeds: Sequence[int],
+    num_wanted: int,
+    wanted_of: Mapping[str, int] | None = None,
+) -> Found:
     """``num_wanted`` comparable pairs of each side with Parley, as far as ``seeds`` suffice.
 
-    Who begins changes from round to round. A side that has its pairs is left out.
+    ``wanted_of``: where a side is to have another number of them. Who begins changes from round to round. A side that has its pairs is left out.
     """
     found = Found({name: [] for name in runs if name != PARLEY})
     for number, seed in enumerate(seeds):
-        lacking = [name for name, pairs in found.pairs.items() if len(pairs) < num_wanted]
+        lacking = [
+            name
+            for name, pairs in found.pairs.items()
+            if len(pairs) < (wanted_of or {}).get(name, num_wanted)
+        ]
         if not lacking:
             break
         results = {name: await runs[name](seed) for name in _order([PARLEY, *lacking], number)}

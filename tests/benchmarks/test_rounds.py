@@ -67,6 +67,15 @@ async def test_who_has_the_runs_that_are_wanted_is_not_run_again() -> None:
     assert begun[3:] == ["examples/server 2", "Parley 2"]
 
 
+async def test_a_side_may_have_more_rounds_than_the_others() -> None:
+    begun: list[str] = []
+    names = (PARLEY, EXAMPLES, "other")
+    runs = {name: side(name, [100, 100], begun) for name in names}
+    found = await alternate(runs, [1, 2, 3], 1, {"other": 2})
+    assert {name: len(pairs) for name, pairs in found.pairs.items()} == {EXAMPLES: 1, "other": 2}
+    assert begun[3:] == ["other 2", "Parley 2"]
+
+
 async def test_a_row_tells_what_was_expected_and_whether_it_was_reached() -> None:
     runs = {PARLEY: side(PARLEY, [9], [], first=0.6), EXAMPLES: side(EXAMPLES, [9], [], first=1.0)}
     found = await alternate(runs, [1], 1)
@@ -97,7 +106,8 @@ def test_the_counters_that_workloads_demand_are_parleys_own() -> None:
     known = counters.parse(metrics.expose().decode())
     demanded = (counters.SHARED, counters.RESUMED, counters.EVALUATED, counters.COMPLETED)
     parking = (counters.PARKED, counters.RESTORED_FROM_MEMORY, counters.PARKED_IN_MEMORY)
-    assert {*demanded, *parking, counters.CANCELLED, counters.PREEMPTED} <= known.keys()
+    others = (counters.CANCELLED, counters.PREEMPTED, counters.HELD, counters.LOOPED)
+    assert {*demanded, *parking, *others} <= known.keys()
 
 
 def test_make_bench_fails_where_something_could_not_be_measured_and_measures_the_rest(

@@ -35,16 +35,21 @@ class Batch:
 
     def fill(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
         """Lay the chunks in; ``(slot, index)`` of every token whose successor is wanted."""
-        outputs, end = [], 0
+        tokens: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        outputs: list[tuple[int, int]] = []
         for chunk in chunks:
-            start, end = end, end + len(chunk.tokens)
-            self._tokens[start:end] = chunk.tokens
-            self._positions[start:end] = range(chunk.start, chunk.start + len(chunk.tokens))
-            self._slots[start:end] = chunk.slot
-            self._wants[start:end] = 0
+            num_tokens = len(chunk.tokens)
+            tokens += chunk.tokens
+            positions += range(chunk.start, chunk.start + num_tokens)
+            slots += [chunk.slot] * num_tokens
             if chunk.wants_token:
-                self._wants[end - 1] = 1
-                outputs.append((chunk.slot, end - 1))
+                outputs.append((chunk.slot, len(tokens) - 1))
+        end = len(tokens)
+        self._tokens[:end], self._positions[:end], self._slots[:end] = tokens, positions, slots
+        self._wants[:end] = 0
+        self._wants[[index for _, index in outputs]] = 1
         self.native.n_tokens = end
         return outputs
 
