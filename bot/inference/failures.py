@@ -25,5 +25,4 @@ class Failures:
     async def take(self) -> None:
         """One more. What fails at once and for ever must not fill the log and heat a core."""
         self._times.append(time.monotonic())
-        if self.are_many:
-            await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_PAUSE_SECONDS if self.are_many else 0)
