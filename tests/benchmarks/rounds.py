@@ -49,7 +49,8 @@ async def alternate(
 ) -> Found:
     """``num_wanted`` comparable pairs of each side with Parley, as far as ``seeds`` suffice.
 
-    ``wanted_of``: where a side is to have another number of them. Who begins changes from round to round. A side that has its pairs is left out.
+    ``wanted_of``: where a side is to have another number of them. Who begins changes from
+    round to round. A side that has its pairs is left out.
     """
     found = Found({name: [] for name in runs if name != PARLEY})
     for number, seed in enumerate(seeds):
