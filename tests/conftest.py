@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,10 @@ from blockbuster import blockbuster_ctx
 # Many models run beside each other here: a thread of llama.cpp's that spins at a barrier, as
 # it does on a machine of its own, would keep the one it waits for from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_")
 
