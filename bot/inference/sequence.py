@@ -92,7 +92,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Keep the cells of the slot's first ``num_tokens`` positions."""
+    """Keep the cells of the slot's first ``num_tokens`` positions, and no sampler chain.
+
+    A chain holds an entry for every token of the vocabulary: 0.6 MB at 49,152, for nobody.
+    """
 
     slot: int
     num_tokens: int

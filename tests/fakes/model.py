@@ -187,6 +187,7 @@ class FakeModel:
             case Trim(slot, num_tokens):
                 _require(num_tokens <= len(self._cells.get(slot, [])), "trimmed beyond its end")
                 del self._cells[slot][num_tokens:]
+                self._chains.pop(slot, None)
             case Share(source, target, num_tokens):
                 _require(not self._cells.get(target), f"slot {target} holds cells already")
                 _require(num_tokens <= len(self._cells[source]), "shared more than there is")

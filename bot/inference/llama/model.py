@@ -134,6 +134,7 @@ class LlamaModel:
                 self._samplers.close(slot)
                 memory.remove(slot, 0)
             case Trim(slot, num_tokens):
+                self._samplers.close(slot)
                 memory.remove(slot, num_tokens)
             case Park(slot, parked):
                 memory.park(slot, parked)

@@ -108,12 +108,27 @@ def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: Llama
         chunk = Chunk(0, start, prompt[start : min(start + 400, shared)], False)
         smollm2.run(Step([Opening(0, GREEDY, [])], [chunk]))
     copies: list[Action] = [Share(0, 1, shared), Share(0, 2, shared), Trim(0, shared)]
-    opened: list[Action] = [Opening(1, GREEDY, []), Opening(2, GREEDY, [])]
+    opened: list[Action] = [Opening(slot, GREEDY, []) for slot in range(3)]
     chunks = [Chunk(slot, shared, prompt[shared:], True) for slot in range(3)]
     said = smollm2.run(Step([*copies, *opened], chunks))
     assert len(prompt) > 700
     assert {text_of(smollm2, [token]) for token in said.values()} == {"Hello"}
     smollm2.run(Step([Release(0), Release(1), Release(2)], []))
+
+
+def test_a_thread_that_is_silent_keeps_its_cells_and_no_sampler(smollm2: LlamaModel) -> None:
+    """A sampler that sampled once keeps an entry for every token of the vocabulary."""
+    prompt = smollm2.encode([ChatMessage("user", "Hello!")])
+    resident = psutil.Process().memory_info().rss
+    for slot in range(40):
+        chunk = Chunk(slot, 0, prompt, True)
+        said = smollm2.run(Step([Opening(slot, GREEDY, [])], [chunk]))
+        smollm2.run(Step([Trim(slot, len(prompt))], []))
+    grown = psutil.Process().memory_info().rss - resident
+    again = Chunk(39, len(prompt), [said[39]], True)
+    assert smollm2.run(Step([Opening(39, GREEDY, [])], [again]))
+    smollm2.run(Step([Release(slot) for slot in range(40)], []))
+    assert grown < 8 << 20
 
 
 def test_a_reset_forgets_every_cell(smollm2: LlamaModel) -> None:
