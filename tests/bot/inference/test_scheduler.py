@@ -26,6 +26,16 @@ def limits(*, hold: int = 0) -> StepLimits:
     return StepLimits(beside=5, short_beside=8, enough=10, alone=40, hold=hold)
 
 
+def crowd(size: int, *, hold: int) -> Scheduler:
+    """So many short questions at once, after a rest."""
+    policy = scheduler(running=8)
+    policy.rest()
+    policy.limits = limits(hold=hold)
+    for number in range(size):
+        policy.add(sequence(number, "a" * 12, limit=50))
+    return policy
+
+
 def sequence(number: int, prompt: str = "abc", *, person: str = "", limit: int = 5) -> Sequence:
     return Sequence(number, person or f"p{number}", [ord(c) for c in prompt], limit, Sampling())
 
@@ -63,11 +73,7 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
 
 def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
     """Each prompt is read whole in a step, so that its first word does not wait for others."""
-    policy = scheduler(running=8)
-    policy.rest()
-    policy.limits = limits(hold=100)
-    for number in range(5):
-        policy.add(sequence(number, "a" * 12, limit=50))
+    policy = crowd(5, hold=100)
     steps = [advance(policy) for _ in range(5)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [(0, 12)] * 5
     assert policy.num_held == 4
@@ -75,11 +81,7 @@ def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> Non
 
 
 def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> None:
-    policy = scheduler(running=8)
-    policy.rest()
-    policy.limits = limits(hold=24)
-    for number in range(6):
-        policy.add(sequence(number, "a" * 12, limit=50))
+    policy = crowd(6, hold=24)
     steps = [advance(policy) for _ in range(8)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [
         *[(0, 12)] * 3,
