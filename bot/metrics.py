@@ -76,7 +76,7 @@ class Metrics:
         )
         self.held = Counter(
             "parley_held_steps",
-            "Steps that only read prompts while replies that had just begun waited.",
+            "Steps that only read prompts while replies waited.",
             registry=r,
         )
         self.overtaken = Counter(

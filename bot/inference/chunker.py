@@ -21,6 +21,9 @@ _ELDEST_SHARE = 4
 AdmitNext = Callable[[Sequence | None], Sequence | None]
 """Lets somebody in, if there is room; beside a reader only who may overtake it."""
 
+LimitsOf = Callable[[int], StepLimits]
+"""Of a step in which so many replies may go on."""
+
 
 def _by_length(sequence: Sequence) -> tuple[bool, int]:
     return sequence.is_background, sequence.num_pending
@@ -35,16 +38,17 @@ class Chunker:
         self._running = running
         self._admit_next = admit_next
 
-    def chunks(self, limits: StepLimits, max_batch: int) -> list[Chunk]:
+    def chunks(self, limits_of: LimitsOf, max_batch: int) -> list[Chunk]:
         """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
-        decoding = [s for s in self._running if s.status is Status.DECODE]
+        decoding = self.decoding()
+        limits = limits_of(len(decoding))
         room = max_batch - len(decoding)
         readers = self._readers() if room > 0 else iter(())
         first = next(readers, None)
         if first is None:
             return self._go_on(decoding)
         readers = chain([first], readers)
-        match self.hold.turn(decoding, first, limits.hold):
+        match self.hold.turn(decoding, first, limits):
             case Turn.READ:
                 chunks = self._read(readers, limits.of_prompts(first.num_pending))
                 self.hold.read(decoding, chunks)
@@ -54,6 +58,10 @@ class Chunker:
             case Turn.BOTH:
                 share = min(room, limits.of_both(first.num_pending))
                 return self._go_on(decoding) + self._read(readers, share)
+
+    def decoding(self) -> list[Sequence]:
+        """The replies under way."""
+        return [s for s in self._running if s.status is Status.DECODE]
 
     def _go_on(self, decoding: list[Sequence]) -> list[Chunk]:
         """One token of every reply."""

@@ -1,8 +1,12 @@
-"""Replies that have only begun wait a moment while the questions beside them are read.
+"""Replies wait a moment while the questions beside them are read.
 
-When a crowd comes to an engine at rest, everybody's first words come early so, and then all
-replies go on in step, which costs least for each token. In an engine at work they had better
-not: who begins in step ends in step, and all who come next wait for each other.
+In an engine at work they wait for one short prompt, and then go on by a token before the next:
+in a step of its own it is read in less time than in two beside them.
+
+When a crowd comes to an engine at rest, replies that have only begun wait for all of it.
+Everybody's first words come early so, and then all go on in step, which costs least for each
+token. Not in an engine at work: who begins in step ends in step, and all who come next would
+wait for each other.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum, auto
 
+from bot.inference.prefill import StepLimits
 from bot.inference.sequence import Chunk, Sequence
 
 _YOUNG = 8
@@ -36,16 +41,17 @@ class Hold:
         """The engine had nothing to do for a while: whoever comes now begins together."""
         self._is_rested = True
 
-    def turn(self, decoding: Collection[Sequence], prompt: Sequence, max_tokens: int) -> Turn:
-        """``prompt`` is read next; ``max_tokens`` of prompts are read while replies wait.
-
-        They wait for nothing of which no answer comes within that, and for no background work.
-        """
+    def turn(self, decoding: Collection[Sequence], prompt: Sequence, limits: StepLimits) -> Turn:
+        """``prompt`` is read next. Replies wait for nothing long, and for no background work."""
         if not decoding:
             return Turn.READ
-        if not self._is_rested or prompt.is_background or prompt.num_pending > max_tokens:
+        at_once = limits.hold if self._is_rested else limits.whole
+        num_tokens = prompt.num_pending
+        if prompt.is_background or num_tokens > at_once:
             return Turn.BOTH
-        return Turn.READ if self._num_read + prompt.num_pending <= max_tokens else Turn.GO_ON
+        if not self._is_rested and num_tokens <= limits.of_both(num_tokens):
+            return Turn.BOTH
+        return Turn.READ if self._num_read + num_tokens <= at_once else Turn.GO_ON
 
     def read(self, decoding: Collection[Sequence], chunks: Collection[Chunk]) -> None:
         """A step reads these and nothing else."""

@@ -12,8 +12,10 @@ _SMALL_STEP, _LARGE_STEP = 63, 160
 """Tokens. On a CPU a step of 64 takes llama.cpp's other path through attention, which costs up
 to a third more where replies go on in it, and pays off for large steps only.
 """
-_ALONE, _SHORT = 4, 1.6
-"""Times as long as others may take: a step that only reads, one beside which a short prompt is."""
+_ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
+"""Times as long as others may take: a step that only reads, one for which replies wait while a
+prompt is read in it as a whole, one in which a short prompt is read beside them.
+"""
 _HOLD_SECONDS = 1.0
 _FIXED_REPLIES = 2
 """What a step costs however few replies go on in it, measured in replies."""
@@ -29,14 +31,21 @@ class StepLimits:
     begins with a prompt of which only ``alone`` are left.
 
     ``enough``: of a step that only reads. A prompt that begins it may be longer, up to
-    ``alone``. ``hold``: read in a row while replies that have only begun wait.
+    ``alone``. ``whole``: of prompts for which replies wait; ``hold``: of those for which replies
+    that have only begun wait.
     """
 
     beside: int
     short_beside: int
     enough: int
     alone: int
+    whole: int = 0
     hold: int = 0
+
+    @classmethod
+    def all(cls, num_tokens: int) -> StepLimits:
+        """A step takes so many, whoever else is in it, and nobody waits."""
+        return cls(num_tokens, num_tokens, num_tokens, num_tokens)
 
     def of_prompts(self, num_first: int) -> int:
         """Of a step that reads only, and first a prompt of which so many tokens are left."""
@@ -52,6 +61,7 @@ class StepLimits:
             short_beside=min(self.short_beside, num_tokens),
             enough=min(self.enough, num_tokens),
             alone=min(self.alone, num_tokens),
+            whole=self.whole,
             hold=self.hold,
         )
 
@@ -77,16 +87,16 @@ class PrefillBudget:
             cost = max(seconds - self._decoding(num_decode), seconds * 0.2) / num_prefill
             self._per_token = _smoothed(self._per_token, cost)
 
-    def limits(self, num_decoding: int) -> StepLimits:
-        """For the next step, with ``num_decoding`` replies running."""
+    def limits(self, num_replies: int) -> StepLimits:
+        """For the next step, if so many replies go on in it."""
         if self._per_token is None:
-            first = min(self._max_tokens, _ALONE * _MIN_TOKENS)
-            return StepLimits(beside=first, short_beside=first, enough=first, alone=first)
+            return StepLimits.all(min(self._max_tokens, _ALONE * _MIN_TOKENS))
         return StepLimits(
-            beside=self._beside(num_decoding, self._target),
-            short_beside=self._beside(num_decoding, _SHORT * self._target),
+            beside=self._beside(num_replies, self._target),
+            short_beside=self._beside(num_replies, _SHORT * self._target),
             enough=self._within(self._target / self._per_token),
             alone=self._within(_ALONE * self._target / self._per_token),
+            whole=int(_WHOLE * self._target / self._per_token),
             hold=int(_HOLD_SECONDS / self._per_token),
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
-from bot.inference.chunker import Chunker
+from bot.inference.chunker import Chunker, LimitsOf
 from bot.inference.lot import Lot
 from bot.inference.parked import Parked
 from bot.inference.prefill import StepLimits
@@ -36,12 +36,16 @@ class Scheduler:
         num_slots: int = 0,
         reuse: bool = True,
         lot: Lot | None = None,
+        limits_of: LimitsOf | None = None,
     ) -> None:
-        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``lot``: see Cells."""
+        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``lot``: see Cells.
+
+        Without ``limits_of`` a step takes as much of prompts as there is room for.
+        """
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
-        self.limits = StepLimits(max_batch, max_batch, max_batch, max_batch)
+        self.limits_of = limits_of or (lambda _num_replies: StepLimits.all(max_batch))
         self._max_prefill = max_batch
         self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
@@ -110,7 +114,7 @@ class Scheduler:
         """The next step, or None when there is nothing to do."""
         self._make_place_for_people()
         self._make_room_to_decode()
-        chunks = self._chunker.chunks(self.limits.at_most(self._max_prefill), self.max_batch)
+        chunks = self._chunker.chunks(self._limits, self.max_batch)
         actions = self._cells.take_actions()
         return Step(actions, chunks) if actions or chunks else None
 
@@ -239,12 +243,12 @@ class Scheduler:
                 self._preempt(background[-1])
 
     def _make_room_to_decode(self) -> None:
-        self._cells.make_room(len(self._decoding()))
-        while len(self._decoding()) > self._cells.num_free and len(self._running) > 1:
+        self._cells.make_room(len(self._chunker.decoding()))
+        while len(self._chunker.decoding()) > self._cells.num_free and len(self._running) > 1:
             self._preempt(self._running[-1])
 
-    def _decoding(self) -> list[Sequence]:
-        return [s for s in self._running if s.status is Status.DECODE]
+    def _limits(self, num_replies: int) -> StepLimits:
+        return self.limits_of(num_replies).at_most(self._max_prefill)
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the head of its round; its state is parked or evaluated again."""

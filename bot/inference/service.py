@@ -72,6 +72,7 @@ class InferenceService:
         self._work = asyncio.Event()
         self._parking = Parking(parking, metrics, self._work.set)
         self._loop_guard = loop_guard
+        self._prefill = PrefillBudget(model.max_batch - max_running)
         self._scheduler = Scheduler(
             max_running=max_running,
             max_waiting=max_waiting,
@@ -80,9 +81,9 @@ class InferenceService:
             num_slots=model.num_slots,
             reuse=model.can_reuse,
             lot=self._parking.lot,
+            limits_of=self._prefill.limits,
         )
         self._prompts = PromptEncoder(model)
-        self._prefill = PrefillBudget(model.max_batch - max_running)
         self._num_accepted = 0
         self._worked_at = float("-inf")
         self._step_metrics = StepMetrics(metrics, self._scheduler, model)
@@ -224,7 +225,6 @@ class InferenceService:
     async def _step(self) -> None:
         if not self.num_running and time.monotonic() - self._worked_at >= _REST_SECONDS:
             self._scheduler.rest()
-        self._scheduler.limits = self._prefill.limits(self._num_decoding())
         step = self._scheduler.plan()
         self._parking.fetch()
         if step is None:
@@ -262,9 +262,6 @@ class InferenceService:
 
     def _tell_places(self) -> None:
         self._replies.tell_places(self._scheduler.waiting)
-
-    def _num_decoding(self) -> int:
-        return sum(1 for s in self._scheduler.running if s.num_generated)
 
     def _recover(self) -> None:
         """Fail what was running; the model's memory starts afresh, and the queue stays."""

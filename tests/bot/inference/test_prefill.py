@@ -54,11 +54,11 @@ def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
     assert (limits.of_prompts(20), limits.of_prompts(120), limits.of_prompts(900)) == (50, 120, 200)
 
 
-def test_replies_that_have_only_begun_wait_a_second_at_most() -> None:
+def test_replies_wait_a_quarter_of_a_second_and_a_second_when_they_have_only_begun() -> None:
     budget = PrefillBudget(512)
-    assert budget.limits(4).hold == 0
+    assert (budget.limits(4).whole, budget.limits(4).hold) == (0, 0)
     budget.observe(step(prefill=64), 64 * 0.002)
-    assert budget.limits(4).hold == 500
+    assert (budget.limits(4).whole, budget.limits(4).hold) == (125, 500)
 
 
 def test_the_share_never_exceeds_the_batch() -> None:
@@ -78,5 +78,7 @@ def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dear
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:
-    limits = StepLimits(beside=20, short_beside=32, enough=40, alone=160, hold=400).at_most(30)
-    assert limits == StepLimits(beside=20, short_beside=30, enough=30, alone=30, hold=400)
+    known = StepLimits(beside=20, short_beside=32, enough=40, alone=160, whole=100, hold=400)
+    assert known.at_most(30) == StepLimits(
+        beside=20, short_beside=30, enough=30, alone=30, whole=100, hold=400
+    )

@@ -217,6 +217,7 @@ ASKS = st.lists(
 @given(
     asks=ASKS,
     share=st.integers(1, 40),
+    whole=st.sampled_from([0, 30]),
     hold=st.sampled_from([0, 30, 200]),
     cells=st.integers(180, 400),
     slots=st.integers(4, 12),
@@ -229,6 +230,7 @@ ASKS = st.lists(
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     asks: list[_Ask],
     share: int,
+    whole: int,
     hold: int,
     cells: int,
     slots: int,
@@ -249,12 +251,13 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
                               person=ask.person, limit=ask.limit))
         for ask in asks
     ]  # fmt: skip
+    limits = StepLimits(share, share + share // 2, share, 2 * share, whole, hold)
+    policy.limits_of = lambda _num_replies: limits
     for tick in range(20_000):
         for ask, one in everyone:
             if ask.at == tick:
                 one.is_background = ask.is_background
                 policy.add(one)
-        policy.limits = StepLimits(share, share + share // 2, share, 2 * share, hold)
         if tick % 50 == 0:
             policy.rest()
         step = policy.plan()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import QueueFull
+from bot.inference.chunker import LimitsOf
 from bot.inference.prefill import StepLimits
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
@@ -18,19 +19,20 @@ def scheduler(
     return Scheduler(max_running=running, max_waiting=waiting, num_cells=cells, max_batch=batch)
 
 
-def share(num_tokens: int) -> StepLimits:
-    return StepLimits(num_tokens, num_tokens, num_tokens, num_tokens)
+def share(num_tokens: int) -> LimitsOf:
+    return lambda _num_replies: StepLimits.all(num_tokens)
 
 
-def limits(*, hold: int = 0) -> StepLimits:
-    return StepLimits(beside=5, short_beside=8, enough=10, alone=40, hold=hold)
+def limits(*, whole: int = 0, hold: int = 0) -> LimitsOf:
+    found = StepLimits(beside=5, short_beside=8, enough=10, alone=40, whole=whole, hold=hold)
+    return lambda _num_replies: found
 
 
 def crowd(size: int, *, hold: int) -> Scheduler:
     """So many short questions at once, after a rest."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits = limits(hold=hold)
+    policy.limits_of = limits(hold=hold)
     for number in range(size):
         policy.add(sequence(number, "a" * 12, limit=50))
     return policy
@@ -51,7 +53,7 @@ def advance(policy: Scheduler, letter: str = "x") -> Step:
 
 def test_a_prompt_is_evaluated_in_chunks_of_the_prefill_share() -> None:
     policy = scheduler()
-    policy.limits = share(4)
+    policy.limits_of = share(4)
     policy.add(sequence(1, "abcdefghij"))
     sizes = [len(advance(policy).chunks[0].tokens) for _ in range(3)]
     assert sizes == [4, 4, 2]
@@ -63,7 +65,7 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
     policy.add(short)
     advance(policy)
     policy.add(long)
-    policy.limits = share(10)
+    policy.limits_of = share(10)
     for _ in range(15):
         step = advance(policy)
         assert step.num_decode == 1
@@ -95,7 +97,7 @@ def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> No
 def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits = limits(hold=100)
+    policy.limits_of = limits(hold=100)
     policy.add(sequence(1, limit=50))
     for _ in range(10):
         advance(policy)
@@ -110,7 +112,7 @@ def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
 ) -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits = limits(hold=100)
+    policy.limits_of = limits(hold=100)
     policy.add(sequence(1, limit=50))
     advance(policy)
     later = sequence(2, "a" * (12 if is_background else 101))
@@ -125,7 +127,7 @@ def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
     """Who begins in step ends in step, and all who come next would wait for each other."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits = limits(hold=100)
+    policy.limits_of = limits(hold=100)
     first = [sequence(number, "a" * 12, limit=20) for number in range(3)]
     for each in first:
         policy.add(each)
@@ -139,9 +141,37 @@ def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
     assert policy.num_held == num_held == 2
 
 
+def test_replies_wait_for_one_short_prompt_and_go_on_before_the_next() -> None:
+    policy = scheduler(running=8)
+    policy.limits_of = limits(whole=20)
+    for number in range(4):
+        policy.add(sequence(number, "a" * 12, limit=50))
+    steps = [advance(policy) for _ in range(7)]
+    assert [(step.num_decode, step.num_prefill) for step in steps] == [
+        *[(0, 12)] * 2,
+        (2, 0),
+        (0, 12),
+        (3, 0),
+        (0, 12),
+        (4, 0),
+    ]
+    assert policy.num_held == 3
+
+
+@pytest.mark.parametrize("num_tokens", [8, 21])
+def test_they_wait_for_none_that_fits_beside_them_or_takes_long(num_tokens: int) -> None:
+    policy = scheduler(running=8)
+    policy.limits_of = limits(whole=20)
+    policy.add(sequence(1, limit=50))
+    advance(policy)
+    policy.add(sequence(2, "a" * num_tokens, limit=50))
+    step = advance(policy)
+    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 8, 0)
+
+
 def test_a_short_prompt_beside_replies_takes_a_larger_share_than_a_long_one() -> None:
     policy = scheduler(running=8)
-    policy.limits = limits()
+    policy.limits_of = limits()
     policy.add(sequence(1, limit=50))
     advance(policy)
     policy.add(sequence(2, "z" * 48))
@@ -150,14 +180,14 @@ def test_a_short_prompt_beside_replies_takes_a_larger_share_than_a_long_one() ->
 
 def test_a_prompt_that_is_read_alone_may_end_in_a_larger_step() -> None:
     policy = scheduler()
-    policy.limits = limits()
+    policy.limits_of = limits()
     policy.add(sequence(1, "a" * 65))
     assert [advance(policy).num_prefill for _ in range(2)] == [40, 25]
 
 
 def test_short_prompts_fill_a_step_together() -> None:
     policy = scheduler()
-    policy.limits = limits()
+    policy.limits_of = limits()
     for number in range(4):
         policy.add(sequence(number, "abc"))
     assert [len(chunk.tokens) for chunk in advance(policy).chunks] == [3, 3, 3, 1]
@@ -165,7 +195,7 @@ def test_short_prompts_fill_a_step_together() -> None:
 
 def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
     policy = scheduler(batch=200)
-    policy.limits = share(20)
+    policy.limits_of = share(20)
     long, short = sequence(1, "z" * 400), sequence(2, "a" * 30)
     policy.add(long)
     advance(policy)
@@ -179,7 +209,7 @@ def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
 
 def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
     policy = scheduler()
-    policy.limits = share(10)
+    policy.limits_of = share(10)
     first, second = sequence(1, "z" * 40), sequence(2, "a" * 25)
     policy.add(first)
     policy.add(second)
@@ -190,7 +220,7 @@ def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
 
 def test_a_long_prompt_is_read_to_its_end_however_many_short_ones_come() -> None:
     policy = scheduler(batch=200)
-    policy.limits = share(20)
+    policy.limits_of = share(20)
     long = sequence(0, "z" * 200)
     policy.add(long)
     for number in range(1, 100):
@@ -312,7 +342,7 @@ def test_a_reply_whose_grammar_cannot_go_on_ends_with_an_error() -> None:
 @pytest.mark.parametrize("steps_before", [0, 1, 3])
 def test_a_finished_sequence_frees_its_slot_in_the_next_step(steps_before: int) -> None:
     policy = scheduler()
-    policy.limits = share(2)
+    policy.limits_of = share(2)
     cancelled = sequence(1, "abc", limit=50)
     policy.add(cancelled)
     for _ in range(steps_before):
@@ -370,7 +400,7 @@ def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> Non
 
 def test_a_sequence_without_room_even_alone_fails_and_nobody_else() -> None:
     policy = scheduler()
-    policy.limits = share(1)
+    policy.limits_of = share(1)
     lonely, waiting = sequence(1), sequence(2)
     policy.add(lonely)
     advance(policy)
