@@ -48,6 +48,7 @@ class Parking:
 
     def __init__(self, options: ParkingOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder
+        self._max_memory = options.max_memory
         max_disk = options.max_disk if options.folder else 0
         self.lot = Lot(options.max_memory, max_disk, min_gain=options.min_gain)
         self._metrics = metrics
@@ -83,6 +84,11 @@ class Parking:
         self._metrics.parked_ignored.inc(num_ignored)
         for parked in found:
             self.lot.add(parked)
+
+    def share_memory(self, num_models: int) -> None:
+        """So many have the memory between them from now on."""
+        self.lot.max_memory = self._max_memory // num_models
+        self._go_on()
 
     def fetch(self) -> None:
         """Begin to read what the plan asked for, and delete what it has no use for."""

@@ -34,12 +34,7 @@ from bot.inference.stream import GenerationStream
 from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics
-from bot.types import (
-    AnswerFormat,
-    ChatMessage,
-    FinishReason,
-    GenerationRequest,
-)
+from bot.types import AnswerFormat, ChatMessage, FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +155,10 @@ class InferenceService:
     async def forget_parked(self, before: datetime) -> None:
         """States that were parked earlier and not used since are deleted."""
         await self._parking.forget_before(before)
+
+    def share_parking(self, num_models: int) -> None:
+        """So many have the memory for idle threads between them, each as much as another."""
+        self._parking.share_memory(num_models)
 
     def _end_warming(self, request: GenerationRequest) -> None:
         """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""

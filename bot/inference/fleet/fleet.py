@@ -164,8 +164,8 @@ class Fleet:
                     raise EngineFailed(f"Nobody waits for the model {stay.name} any more.")
                 service = await self._load(stay)
                 self._loaded.append(stay)
-                self._metrics.models_loaded.set(len(self._loaded))
-            stay.opened.set_result(service)
+                stay.opened.set_result(service)
+                self._count_loaded()
         except ParleyError as error:
             del self._stays[stay.name]
             stay.opened.set_exception(error)
@@ -207,8 +207,14 @@ class Fleet:
         await stay.service.__aexit__(None, None, None)
         logger.info("the model %s is unloaded", stay.name)
         self._metrics.model_unloads.inc()
-        self._metrics.models_loaded.set(len(self._loaded))
+        self._count_loaded()
         return True
+
+    def _count_loaded(self) -> None:
+        """They have the memory for idle threads between them."""
+        self._metrics.models_loaded.set(len(self._loaded))
+        for stay in self._loaded:
+            stay.service.share_parking(len(self._loaded))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="parley-fleet")

@@ -10,8 +10,9 @@ from typing import Any
 from bot.errors import ModelError
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.model import Model
+from bot.inference.parking import ParkingOptions
 from bot.inference.sequence import Step
-from bot.inference.service import InferenceService
+from bot.inference.service import NO_PARKING, InferenceService
 from bot.inference.stream import GenerationStream
 from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
@@ -52,7 +53,7 @@ class FakeOutline:
 class Harbour:
     """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared."""
 
-    def __init__(self, *names: str, **options: Any) -> None:
+    def __init__(self, *names: str, parking: ParkingOptions = NO_PARKING, **options: Any) -> None:
         self.sources = {name: f"/models/{name}.gguf" for name in names}
         self.loads: list[str] = []
         self.models: dict[str, CountedModel] = {}
@@ -62,7 +63,7 @@ class Harbour:
         self.may_load.set()
         self.refuse: Callable[[str], bool] = lambda _name: False
         self.metrics = Metrics()
-        self._options = options
+        self._options, self._parking = options, parking
         # a model that stands still would hold the thread of all the others
         self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0
@@ -98,7 +99,12 @@ class Harbour:
 
     def serve(self, model: Model) -> InferenceService:
         return InferenceService(
-            model, self.metrics.share(), max_running=4, max_waiting=50, thread=self._thread
+            model,
+            self.metrics.share(),
+            max_running=4,
+            max_waiting=50,
+            parking=self._parking,
+            thread=self._thread,
         )
 
     def computing(self) -> Computing:
