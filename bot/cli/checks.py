@@ -122,7 +122,7 @@ def check_parked(settings: Settings) -> Check:
     if not settings.parked_memory + settings.parked_disk:
         return Check("parked", "off", "idle threads are evaluated again", "Set PARLEY_PARKED_DISK.")
     folder = settings.data_dir / "parked"
-    sizes = [path.stat().st_size for path in folder.glob("*.state")]
+    sizes = [path.stat().st_size for path in folder.glob("*/*.state")]
     memory, disk = settings.parked_memory / _MIB, settings.parked_disk / _MIB
     room = f"idle threads have {memory:,.0f} MiB of memory and {disk:,.0f} MiB of disk"
     return Check("parked", "ok", f"{room}; {len(sizes)} there take {sum(sizes) / _MIB:,.0f} MiB")

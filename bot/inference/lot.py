@@ -156,9 +156,9 @@ class Lot:
         """Only in memory; used last comes first."""
         return [p for p in self._in_memory() if not p.file][::-1]
 
-    def make_room_on_disk(self, parked: Parked) -> bool:
+    def make_room_on_disk(self, parked: Parked | None = None) -> bool:
         """Discard files used before ``parked`` until there is room for it; False: there is none."""
-        excess = self.disk_bytes + parked.num_bytes - self.max_disk
+        excess = self.disk_bytes - self.max_disk + (parked.num_bytes if parked else 0)
         for other in self._threads:
             if excess <= 0 or other is parked:
                 break

@@ -48,7 +48,7 @@ class Parking:
 
     def __init__(self, options: ParkingOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder
-        self._max_memory = options.max_memory
+        self._options = options
         max_disk = options.max_disk if options.folder else 0
         self.lot = Lot(options.max_memory, max_disk, min_gain=options.min_gain)
         self._metrics = metrics
@@ -85,9 +85,11 @@ class Parking:
         for parked in found:
             self.lot.add(parked)
 
-    def share_memory(self, num_models: int) -> None:
-        """So many have the memory between them from now on."""
-        self.lot.max_memory = self._max_memory // num_models
+    def share(self, num_in_memory: int, num_on_disk: int) -> None:
+        """So many models have the memory between them from now on, and so many the disk."""
+        self.lot.max_memory = self._options.max_memory // num_in_memory
+        if self._shelf is not None:
+            self.lot.max_disk = self._options.max_disk // num_on_disk
         self._go_on()
 
     def fetch(self) -> None:
@@ -206,6 +208,7 @@ class Parking:
                 self.lot.drop(parked)
             else:
                 await self._write(self._shelf, parked)
+        self.lot.make_room_on_disk()
         await self._delete_discarded()
         self._show()
 

@@ -156,9 +156,9 @@ class InferenceService:
         """States that were parked earlier and not used since are deleted."""
         await self._parking.forget_before(before)
 
-    def share_parking(self, num_models: int) -> None:
-        """So many have the memory for idle threads between them, each as much as another."""
-        self._parking.share_memory(num_models)
+    def share_parking(self, num_in_memory: int, num_on_disk: int) -> None:
+        """So many models have the memory and the disk for idle threads, each as much as others."""
+        self._parking.share(num_in_memory, num_on_disk)
 
     def _end_warming(self, request: GenerationRequest) -> None:
         """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""

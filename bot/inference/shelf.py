@@ -21,7 +21,8 @@ from bot.inference.parked_file import MAC_BYTES, BadFile, Head, read_head
 
 logger = logging.getLogger(__name__)
 
-_SUFFIX, _TEMPORARY, _KEY = ".state", ".tmp", "key"
+SUFFIX = ".state"
+_TEMPORARY, _KEY = ".tmp", "key"
 _KEY_BYTES = 32
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -59,7 +60,7 @@ class Shelf:
             with os.fdopen(os.open(temporary, _NEW, 0o600), "wb", buffering=0) as file:
                 for part in (head, state, self._mac(head, state)):
                     _write(file, memoryview(part))
-            temporary.replace(self._folder / f"{name}{_SUFFIX}")
+            temporary.replace(self._folder / f"{name}{SUFFIX}")
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -68,7 +69,7 @@ class Shelf:
 
     def read(self, parked: Parked, name: str) -> memoryview | None:
         """The state; None if the file is not what was written for ``parked``: it is gone then."""
-        path = self._folder / f"{name}{_SUFFIX}"
+        path = self._folder / f"{name}{SUFFIX}"
         try:
             return self._read(path, parked)
         except (OSError, BadFile) as error:
@@ -80,7 +81,7 @@ class Shelf:
     def delete(self, names: list[str]) -> None:
         for name in names:
             with contextlib.suppress(OSError):
-                (self._folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
+                (self._folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
 
     def _read(self, path: Path, parked: Parked) -> memoryview:
         with path.open("rb", buffering=0) as file:
@@ -104,7 +105,7 @@ class Shelf:
 
     def _index(self) -> tuple[list[Parked], int]:
         """By the heads alone; of two states of one thread the later one stays."""
-        paths = list(self._folder.glob(f"*{_SUFFIX}"))
+        paths = list(self._folder.glob(f"*{SUFFIX}"))
         found = [parked for path in paths if (parked := self._look_at(path))]
         found.sort(key=lambda parked: parked.parked_at)
         newest = {(p.scope, p.thread or p.file): p for p in found}

@@ -9,6 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from bot.config import Settings
 from bot.inference import models
+from bot.inference.drawers import Drawers
 from bot.inference.fit import available_bytes
 from bot.inference.fleet.catalogue import Catalogue
 from bot.inference.fleet.fleet import Fleet
@@ -60,8 +61,9 @@ def make_engine(
         return remote_engine(settings, metrics)
     default = default or name_of_model(settings)
     budget = max(0, available_bytes() - settings.parked_memory)
-    loader = LocalLoader(settings, metrics, catalogue, default, banner)
-    return Fleet(default, loader, metrics, budget=budget)
+    drawers = Drawers(settings.data_dir / "parked")
+    loader = LocalLoader(settings, metrics, catalogue, drawers, banner)
+    return Fleet(default, loader, metrics, budget=budget, drawers=drawers)
 
 
 def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:
@@ -94,13 +96,13 @@ class LocalLoader:
         settings: Settings,
         metrics: Metrics,
         catalogue: Catalogue,
-        default: str,
+        drawers: Drawers,
         banner: Banner | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._catalogue = catalogue
-        self._default = default
+        self._drawers = drawers
         self._banner = banner
         self._thread = computing_thread()
         self._options = loading.options_of(settings)
@@ -113,6 +115,8 @@ class LocalLoader:
         return LlamaOutline(models.locate(source), self._options)
 
     def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
+        if not self._drawers:  # at the start
+            self._drawers.keep(self._catalogue.read())
         model = self._load(source, name)
         if self._banner:
             self._banner.file(model.path, model.facts.num_bytes)
@@ -132,15 +136,11 @@ class LocalLoader:
             self._metrics.share(),
             max_running=settings.running,
             max_waiting=settings.queue,
-            parking=self._parking(model.name),
+            parking=ParkingOptions(
+                settings.parked_memory, settings.parked_disk, self._drawers.of(model.name)
+            ),
             thread=self._thread,
         )
-
-    def _parking(self, name: str) -> ParkingOptions:
-        """On disk for one model only: a thread that is forgotten must be gone from every disk."""
-        settings = self._settings
-        folder = settings.data_dir / "parked" if name == self._default else None
-        return ParkingOptions(settings.parked_memory, settings.parked_disk, folder)
 
 
 def name_of_model(settings: Settings) -> str:

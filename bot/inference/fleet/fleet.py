@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
 from bot.errors import EngineFailed, ModelError, ParleyError
+from bot.inference.drawers import Drawers
 from bot.inference.fleet.memory import fits, next_to_leave
 from bot.inference.fleet.outlines import Outline, Outlines
 from bot.inference.fleet.relay import Relay
@@ -24,6 +25,11 @@ from bot.types import ChatMessage, GenerationRequest
 logger = logging.getLogger(__name__)
 
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
+
+
+_ByService = Callable[[InferenceService], Awaitable[None]]
+_OnDisk = Callable[[Collection[str]], None]
+"""Takes the models that are loaded, whose threads it must not touch."""
 
 
 class Loader(Protocol):
@@ -50,9 +56,13 @@ class Fleet:
     the one that has to leave takes no new questions, ends those that it has, and goes.
     """
 
-    def __init__(self, default: str, loader: Loader, metrics: Metrics, *, budget: int) -> None:
+    def __init__(
+        self, default: str, loader: Loader, metrics: Metrics, *, budget: int, drawers: Drawers
+    ) -> None:
+        """``budget``: bytes for models. ``drawers``: what they keep on disk, loaded or not."""
         self._default = default
         self._loader = loader
+        self._drawers = drawers
         self._metrics = metrics
         self._budget = budget
         self._outlines = Outlines(lambda: loader.sources, loader.outline)
@@ -61,6 +71,7 @@ class Fleet:
         self._num_uses = 0
         self._one_by_one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._promised: set[asyncio.Task[None]] = set()
         self._is_open = False
         self._window = 0
 
@@ -113,26 +124,41 @@ class Fleet:
             return stay.follow(await stay.service.generate(request))
 
     async def forget(self, thread: str, scope: str) -> None:
-        """By every model; the default one keeps threads on disk, too, so it is loaded for it."""
-        for stay in tuple(self._loaded):
-            with stay.used():
-                await stay.service.forget(thread, scope)
-        if self._default not in self.loaded and self._is_open:
-            self._spawn(self._forget_later(thread, scope))
+        """By every model, loaded or not."""
+        await self._everywhere(
+            lambda service: service.forget(thread, scope),
+            lambda but: self._drawers.forget(scope, thread, but),
+        )
 
     async def forget_parked(self, before: datetime) -> None:
         """States that were parked earlier and not used since are deleted."""
+        await self._everywhere(
+            lambda service: service.forget_parked(before),
+            lambda but: self._drawers.forget_before(before.timestamp(), but),
+        )
+
+    async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
+        """While a model comes or goes the others do it, and all when that is over, at the latest
+        at the end.
+        """
+        if self._one_by_one.locked():
+            await self._by_loaded(by)
+            task = self._spawn(self._in_peace(by, on_disk))
+            self._promised.add(task)
+            task.add_done_callback(self._promised.discard)
+        else:
+            await self._in_peace(by, on_disk)
+
+    async def _in_peace(self, by: _ByService, on_disk: _OnDisk) -> None:
+        """No model comes or goes meanwhile."""
+        async with self._one_by_one:
+            await self._by_loaded(by)
+            await asyncio.to_thread(on_disk, self.loaded)
+
+    async def _by_loaded(self, by: _ByService) -> None:
         for stay in tuple(self._loaded):
             with stay.used():
-                await stay.service.forget_parked(before)
-
-    async def _forget_later(self, thread: str, scope: str) -> None:
-        try:
-            stay = self._stay(self._default)
-            with stay.used():
-                await (await asyncio.shield(stay.opened)).forget(thread, scope)
-        except ParleyError as error:
-            logger.warning("%s could not be made to forget a thread: %s", self._default, error)
+                await by(stay.service)
 
     async def warm(self, request: GenerationRequest) -> None:
         """Only where the model is loaded: it is not worth a load."""
@@ -211,10 +237,10 @@ class Fleet:
         return True
 
     def _count_loaded(self) -> None:
-        """They have the memory for idle threads between them."""
+        """They share what there is for idle threads."""
         self._metrics.models_loaded.set(len(self._loaded))
         for stay in self._loaded:
-            stay.service.share_parking(len(self._loaded))
+            stay.service.share_parking(len(self._loaded), len(self._drawers) or 1)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="parley-fleet")
@@ -241,7 +267,8 @@ class Fleet:
     ) -> None:
         self._is_open = False
         for task in (tasks := list(self._tasks)):
-            task.cancel()
+            if task not in self._promised:
+                task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         for stay in self._loaded:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bot.errors import ModelError
+from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.model import Model
 from bot.inference.parking import ParkingOptions
@@ -54,6 +57,7 @@ class Harbour:
     """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared."""
 
     def __init__(self, *names: str, parking: ParkingOptions = NO_PARKING, **options: Any) -> None:
+        """``parking.folder`` is where each model has a drawer."""
         self.sources = {name: f"/models/{name}.gguf" for name in names}
         self.loads: list[str] = []
         self.models: dict[str, CountedModel] = {}
@@ -64,6 +68,7 @@ class Harbour:
         self.refuse: Callable[[str], bool] = lambda _name: False
         self.metrics = Metrics()
         self._options, self._parking = options, parking
+        self.drawers = Drawers(parking.folder or Path("no such folder"))
         # a model that stands still would hold the thread of all the others
         self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0
@@ -71,7 +76,8 @@ class Harbour:
 
     @asynccontextmanager
     async def fleet(self, *, budget: int = 10 * SIZE) -> AsyncIterator[Fleet]:
-        async with Fleet(next(iter(self.sources)), self, self.metrics, budget=budget) as fleet:
+        default = next(iter(self.sources))
+        async with Fleet(default, self, self.metrics, budget=budget, drawers=self.drawers) as fleet:
             try:
                 yield fleet
             finally:
@@ -98,12 +104,13 @@ class Harbour:
         return self.models[name], SIZE
 
     def serve(self, model: Model) -> InferenceService:
+        folder = self._parking.folder and self.drawers.of(model.name)
         return InferenceService(
             model,
             self.metrics.share(),
             max_running=4,
             max_waiting=50,
-            parking=self._parking,
+            parking=replace(self._parking, folder=folder),
             thread=self._thread,
         )
 

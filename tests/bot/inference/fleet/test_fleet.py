@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import EngineFailed, ModelError
-from bot.inference.parking import ParkingOptions
 from bot.types import ChatMessage, FinishReason, Queued
 from tests.bot.inference.fleet.harbour import SIZE, Harbour, answer, ask, read
 
@@ -24,12 +23,6 @@ async def until(holds: Callable[[], bool]) -> None:
 
 def metric(harbour: Harbour, name: str) -> float:
     return harbour.metrics.registry.get_sample_value(f"parley_{name}") or 0
-
-
-def parked(harbour: Harbour) -> float:
-    """Bytes in memory of all models together."""
-    labels = {"tier": "memory"}
-    return harbour.metrics.registry.get_sample_value("parley_parked_bytes", labels) or 0
 
 
 async def test_the_default_model_is_loaded_at_the_start_and_others_when_they_are_asked() -> None:
@@ -67,18 +60,6 @@ async def test_the_least_recently_used_model_leaves_when_memory_is_short() -> No
         assert set(fleet.loaded) == {"c", "b"}
     assert harbour.loads == ["a", "b", "c", "b"]
     assert metric(harbour, "model_unloads_total") == 2
-
-
-async def test_loaded_models_have_the_memory_for_idle_threads_between_them() -> None:
-    memory = 20_000
-    harbour = Harbour("a", "b", parking=ParkingOptions(memory, min_gain=0.0), num_cells=800)
-    async with harbour.fleet(budget=2 * SIZE) as fleet:
-        for model in "aba":
-            for number in range(40):
-                talk = replace(ask(f"{number} {'x' * 150}", model), thread=f"t{number}")
-                await read(await fleet.generate(talk))
-            await until(lambda: memory / 2 < parked(harbour) <= memory)
-        assert metric(harbour, "parked_dropped_total") > 0
 
 
 async def test_a_model_is_never_unloaded_amid_a_reply() -> None:
@@ -262,12 +243,3 @@ async def test_a_thread_is_forgotten_by_the_model_that_has_it() -> None:
         assert harbour.models["b"].num_used > 0
         await fleet.forget("t1", "s")
         await until(lambda: harbour.models["b"].num_used == 0)
-
-
-async def test_a_default_model_that_has_left_is_loaded_to_forget_a_thread() -> None:
-    harbour = Harbour("a", "b")
-    async with harbour.fleet(budget=SIZE) as fleet:
-        await answer(fleet, "hi", "b")
-        await fleet.forget("t1", "s")
-        await until(lambda: fleet.loaded == ("a",))
-        assert harbour.loads == ["a", "b", "a"], "it may keep the thread on disk"

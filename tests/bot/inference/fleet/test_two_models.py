@@ -10,6 +10,7 @@ import pytest
 
 from bot.config import Settings, load_settings
 from bot.inference import models
+from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.llama.model import LlamaModel
 from bot.inference.sequence import Step
@@ -45,8 +46,9 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 def make_fleet(settings: Settings, metrics: Metrics, budget: int) -> Fleet:
     catalogue = make_catalogue(settings)
     assert catalogue.read() == ("smollm2", "twin")
-    loader = LocalLoader(settings, metrics, catalogue, "smollm2")
-    return Fleet("smollm2", loader, metrics, budget=budget)
+    drawers = Drawers(settings.data_dir / "parked")
+    loader = LocalLoader(settings, metrics, catalogue, drawers)
+    return Fleet("smollm2", loader, metrics, budget=budget, drawers=drawers)
 
 
 def capital(model: str | None = None) -> GenerationRequest:

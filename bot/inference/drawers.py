@@ -1,0 +1,78 @@
+"""Where each model's parked states lie on disk: a folder of its own, whether it is loaded or not.
+
+Everything but ``of`` and ``len`` blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from bot.inference.parked_file import BadFile, Head, read_head
+from bot.inference.shelf import SUFFIX
+
+_NAME = re.compile(r"[0-9a-f]{16}")
+
+
+class Drawers:
+    """``len`` is how many models have one: they share the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def of(self, model: str) -> Path:
+        """Its folder, which may not be there yet."""
+        self._names.add(_name_of(model))
+        return self._folder / _name_of(model)
+
+    def keep(self, models: Collection[str]) -> None:
+        """The drawers of all others go: nobody could ask for what is in them any more."""
+        kept = {_name_of(model) for model in models}
+        for path in self._drawers():
+            if path.name in kept:
+                self._names.add(path.name)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def forget(self, scope: str, thread: str, but: Collection[str]) -> None:
+        """What any model kept of the thread is deleted; not of those in ``but``."""
+        self._delete(lambda head: (head.scope, head.thread) == (scope, thread), but)
+
+    def forget_before(self, time: float, but: Collection[str]) -> None:
+        """What was parked before that time, in seconds since 1970."""
+        self._delete(lambda head: head.parked_at < time, but)
+
+    def _delete(self, is_meant: Callable[[Head], bool], but: Collection[str]) -> None:
+        spared = {_name_of(model) for model in but}
+        for drawer in self._drawers():
+            if drawer.name in spared:
+                continue
+            for path in drawer.glob(f"*{SUFFIX}"):
+                head = _head_of(path)
+                if head is None or is_meant(head):
+                    path.unlink(missing_ok=True)
+
+    def _drawers(self) -> Iterator[Path]:
+        if self._folder.is_dir():
+            yield from (path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _name_of(model: str) -> str:
+    """Says nothing, and any file system takes it."""
+    return hashlib.sha256(model.encode()).hexdigest()[:16]
+
+
+def _head_of(path: Path) -> Head | None:
+    """None if it is of no use to anybody."""
+    with contextlib.suppress(OSError, BadFile), path.open("rb") as file:
+        return read_head(file, os.fstat(file.fileno()).st_size)
+    return None

@@ -1,0 +1,131 @@
+"""Idle threads of several models: each goes on where it was, though its model was away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.inference.fleet.fleet import Fleet
+from bot.inference.parking import ParkingOptions
+from bot.types import Finished
+from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, read
+
+SCOPE = "slack:T01"
+
+
+def harbour(folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000) -> Harbour:
+    """Models a and b with 800 cells each, in which one idle thread stays."""
+    parking = ParkingOptions(memory, disk, folder, min_gain=0.0)
+    return Harbour("a", "b", parking=parking, num_cells=800)
+
+
+async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished:
+    text = f"{thread} {'x' * 150}{more}"
+    request = replace(ask(text, model), thread=f"t{thread}", scope=SCOPE)
+    return (await read(await fleet.generate(request)))[1]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - a worker is what is waited for
+            await asyncio.sleep(0.001)
+
+
+def count(port: Harbour, name: str, **labels: str) -> float:
+    return port.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0
+
+
+def files(port: Harbour, model: str) -> set[Path]:
+    return set(port.drawers.of(model).glob("*.state"))
+
+
+async def test_loaded_models_have_the_memory_for_idle_threads_between_them() -> None:
+    port = harbour()
+    async with port.fleet(budget=2 * SIZE) as fleet:
+        for model in "aba":
+            for thread in range(40):
+                await say(fleet, thread, model)
+            await until(lambda: 10_000 < count(port, "parked_bytes", tier="memory") <= 20_000)
+        assert count(port, "parked_dropped_total") > 0
+
+
+async def test_they_have_the_disk_between_them(tmp_path: Path) -> None:
+    port = harbour(tmp_path, memory=0, disk=20_000)
+    async with port.fleet(budget=2 * SIZE) as fleet:
+        for model in "aba":
+            for thread in range(40):
+                await say(fleet, thread, model)
+            await until(lambda: count(port, "parked_bytes", tier="memory") == 0)
+            await until(lambda: 10_000 < count(port, "parked_bytes", tier="disk") <= 20_000)
+        assert files(port, "a")
+        assert files(port, "b")
+
+
+async def test_a_thread_goes_on_from_disk_when_its_model_is_back(tmp_path: Path) -> None:
+    port = harbour(tmp_path)
+    async with port.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        await say(fleet, 1, "a")
+        finished = await say(fleet, 1, "b", "?")
+        assert port.loads == ["a", "b", "a", "b"]
+        assert finished.usage.cached_tokens > 150
+        assert count(port, "restored_total", tier="disk") == 1
+
+
+async def test_a_thread_is_forgotten_by_a_model_that_is_not_loaded(tmp_path: Path) -> None:
+    port = harbour(tmp_path)
+    async with port.fleet(budget=SIZE) as fleet:
+        for thread in (1, 2):
+            await say(fleet, thread, "b")
+        await say(fleet, 1, "a")
+        assert len(files(port, "b")) == 2
+        await fleet.forget("t1", SCOPE)
+        assert len(files(port, "b")) == 1
+        assert fleet.loaded == ("a",), "nothing is loaded for it"
+        assert (await say(fleet, 2, "b", "?")).usage.cached_tokens > 150
+        assert (await say(fleet, 1, "b", "?")).usage.cached_tokens < 150
+    assert len(files(port, "a")) == 0
+
+
+async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -> None:
+    port = harbour(tmp_path)
+    async with port.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        await say(fleet, 2, "a")
+        port.may_load.clear()
+        loading = asyncio.create_task(say(fleet, 2, "b"))
+        await until(lambda: fleet.loaded == ())
+        await fleet.forget("t1", SCOPE)
+        port.may_load.set()
+        await loading
+        await until(lambda: len(files(port, "b")) == 0)
+        assert (await say(fleet, 1, "b", "?")).usage.cached_tokens < 150
+
+
+async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_path: Path) -> None:
+    port = harbour(tmp_path)
+    async with port.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        await say(fleet, 2, "a")
+        port.may_load.clear()
+        loading = asyncio.create_task(say(fleet, 2, "b"))
+        await until(lambda: fleet.loaded == ())
+        await fleet.forget("t1", SCOPE)
+        assert len(files(port, "b")) == 1
+    assert len(files(port, "b")) == 0
+    await asyncio.gather(loading, return_exceptions=True)
+
+
+async def test_what_was_parked_long_ago_goes_from_every_disk(tmp_path: Path) -> None:
+    port = harbour(tmp_path)
+    async with port.fleet(budget=SIZE) as fleet:
+        for model in "ba":
+            await say(fleet, 1, model)
+        now = datetime.now(UTC)
+        await fleet.forget_parked(now - timedelta(hours=1))
+        assert len(files(port, "b")) == 1
+        await fleet.forget_parked(now + timedelta(hours=1))
+        assert len(files(port, "b")) == 0
