@@ -12,9 +12,11 @@ from bot.inference.waits import Waits
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason
 
-_DELTA_SECONDS = 0.05
-"""A reply's text is passed on this often at most: nobody reads faster, and whoever writes and
-reads each delta does so on the cores that the model computes on."""
+_DELTA_SECONDS, _DELTAS_A_SECOND = 0.05, 160
+"""A reply's text is passed on this often at most, and all together as many times a second: nobody
+reads faster, and whoever writes and reads each delta does so on the cores that the model computes
+on.
+"""
 _LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
 
 
@@ -43,11 +45,12 @@ class Replies:
         """Pass on what the last step said; one callback for the whole step."""
         advanced, self._advanced = self._advanced, []
         now = time.monotonic()
+        pause = max(_DELTA_SECONDS, len(self._all) / _DELTAS_A_SECOND)
         for sequence in advanced:
             reply = self._all.get(sequence.id)
             if reply is None:
                 continue
-            if sequence.is_finished or now >= reply.shown_at + _DELTA_SECONDS:
+            if sequence.is_finished or now >= reply.shown_at + pause:
                 self._show(reply, now)
 
     def _show(self, reply: Reply, now: float) -> None:

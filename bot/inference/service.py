@@ -38,7 +38,7 @@ from bot.types import AnswerFormat, ChatMessage, FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
-_REST_SECONDS = 1.0
+_REST_SECONDS = 0.25
 NO_PARKING = ParkingOptions()
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."

@@ -7,6 +7,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import aiohttp
@@ -89,8 +90,11 @@ async def _readings(url: str, process: psutil.Process, size: Size) -> list[Readi
 
 
 def phases(size: Size) -> list[list[int]]:
-    """Whose turn it is, up to each reading."""
-    again = [turn % size.num_many for turn in range(size.num_turns)]
+    """Whose turn it is, up to each reading. From the last thread to the first and back, so that
+    some are still parked and others had to go.
+    """
+    there = [*range(size.num_many)]
+    again = list(islice(cycle([*reversed(there), *there]), size.num_turns))
     half = size.num_turns // 2
     few, many = range(size.num_few), range(size.num_few, size.num_many)
     return [[*few], [*many], again[:half], again[half:]]

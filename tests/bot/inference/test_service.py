@@ -418,7 +418,7 @@ async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped = SimpleNamespace(monotonic=lambda: 100.0, perf_counter=time.perf_counter)
-    monkeypatch.setattr("bot.inference.service.time", stopped)
+    monkeypatch.setattr("bot.inference.replies.time", stopped)
     model = FakeModel(lambda _: "Hello", stepwise=True)
     async with engine(model) as service:
         stream = await service.generate(request())
@@ -427,6 +427,26 @@ async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_
             model.allow(1)
             await until(lambda done=num_steps: len(model.steps) >= done)  # type: ignore[misc]
         assert await reading == ["H", "ello"]
+
+
+@pytest.mark.parametrize(("num_replies", "num_pieces"), [(1, 9), (16, 5)])
+async def test_the_more_replies_run_the_larger_are_their_pieces(
+    monkeypatch: pytest.MonkeyPatch, num_replies: int, num_pieces: int
+) -> None:
+    """A step takes 60 ms here; 16 replies pass on text 160 times a second together."""
+    now = 100.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("bot.inference.replies.time", clock)
+    model = FakeModel(lambda _: "Hello you", stepwise=True)
+    async with engine(model, running=16) as service:
+        streams = [await service.generate(request()) for _ in range(num_replies)]
+        reading = [asyncio.create_task(_pieces(stream)) for stream in streams]
+        while not all(stream.is_finished for stream in streams):
+            num_steps = len(model.steps)
+            now += 0.06
+            model.allow(1)
+            await until(lambda done=num_steps: len(model.steps) > done)  # type: ignore[misc]
+        assert max([len(await each) for each in reading]) == num_pieces
 
 
 async def _pieces(stream: GenerationStream) -> list[str]:
