@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import command, counters
@@ -13,6 +14,7 @@ from tests.benchmarks.sides import EXAMPLES, LLAMA_CPP_SERVER, PARLEY, Load, Sid
 
 CONCURRENCIES = (1, 4, 8, 16)
 NUM_ROUNDS, MAX_RERUNS = 3, 2
+REST_SECONDS = 2.0
 CLOSE_ROUNDS = {EXAMPLES: 10}
 """So close to Parley that three rounds do not tell; even, since who begins changes."""
 EXPECTED = {
@@ -27,20 +29,26 @@ _TITLE = "Burst: everybody asks at once, 48 tokens each; ratios are Parley's to 
 
 
 async def measure(quick: bool) -> list[Table]:
-    sizes, num_rounds = ((2, 4), 1) if quick else (CONCURRENCIES, NUM_ROUNDS)
+    sizes = (2, 4) if quick else CONCURRENCIES
     with tempfile.TemporaryDirectory() as folder:
         async with everybody(Path(folder)) as sides:
             before = await counters.read(sides.parley_url)
-            close = {} if quick else CLOSE_ROUNDS
-            found = {size: await _found(sides, size, num_rounds, close) for size in sizes}
+            find = (
+                partial(_found, sides, 1, {}, 0.0)
+                if quick
+                else partial(_found, sides, NUM_ROUNDS, CLOSE_ROUNDS, REST_SECONDS)
+            )
+            found = {size: await find(size) for size in sizes}
             counted = counters.moved(before, await counters.read(sides.parley_url))
     return [_table(found, counted)]
 
 
-async def _found(sides: Sides, size: int, num_rounds: int, close: Mapping[str, int]) -> Found:
+async def _found(
+    sides: Sides, num_rounds: int, close: Mapping[str, int], rest: float, size: int
+) -> Found:
     most = max(num_rounds, *close.values(), 0)
     seeds = range(100 * size, 100 * size + most + MAX_RERUNS)
-    return await alternate(sides.under(Load("burst", size)), seeds, num_rounds, close)
+    return await alternate(sides.under(Load("burst", size)), seeds, num_rounds, close, rest)
 
 
 def _table(found: dict[int, Found], counted: counters.Counters) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,11 +47,13 @@ async def alternate(
     seeds: Sequence[int],
     num_wanted: int,
     wanted_of: Mapping[str, int] | None = None,
+    rest: float = 0.0,
 ) -> Found:
     """``num_wanted`` comparable pairs of each side with Parley, as far as ``seeds`` suffice.
 
     ``wanted_of``: where a side is to have another number of them. Who begins changes from
-    round to round. A side that has its pairs is left out.
+    round to round. A side that has its pairs is left out. ``rest``: seconds before each run, or
+    else whoever ends a round and begins the next is slower than others.
     """
     found = Found({name: [] for name in runs if name != PARLEY})
     for number, seed in enumerate(seeds):
@@ -61,7 +64,10 @@ async def alternate(
         ]
         if not lacking:
             break
-        results = {name: await runs[name](seed) for name in _order([PARLEY, *lacking], number)}
+        results = {}
+        for name in _order([PARLEY, *lacking], number):
+            await asyncio.sleep(rest)
+            results[name] = await runs[name](seed)
         _take(found, results, number + 1)
     return found
 
