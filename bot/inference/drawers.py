@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from bot.inference.parked_file import BadFile, Head, read_head
+from bot.inference.parked_file import BadFile, Head, head_of
 from bot.inference.shelf import SUFFIX
 
 _NAME = re.compile(r"[0-9a-f]{16}")
@@ -35,7 +34,11 @@ class Drawers:
         return self._folder / _name_of(model)
 
     def keep(self, models: Collection[str]) -> None:
-        """The drawers of all others go: nobody could ask for what is in them any more."""
+        """All else goes, also what lies there from before there were drawers: nobody could ask for
+        it any more, nor have it forgotten.
+        """
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            path.unlink(missing_ok=True)
         kept = {_name_of(model) for model in models}
         for path in self._drawers():
             if path.name in kept:
@@ -73,6 +76,6 @@ def _name_of(model: str) -> str:
 
 def _head_of(path: Path) -> Head | None:
     """None if it is of no use to anybody."""
-    with contextlib.suppress(OSError, BadFile), path.open("rb") as file:
-        return read_head(file, os.fstat(file.fileno()).st_size)
+    with contextlib.suppress(OSError, BadFile):
+        return head_of(path)
     return None

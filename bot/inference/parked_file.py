@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import array
 import json
+import os
 import struct
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from bot.inference.parked import Parked
@@ -70,6 +72,12 @@ class Head:
             num_bytes=self.num_bytes,
             parked_at=self.parked_at,
         )
+
+
+def head_of(path: Path) -> Head:
+    """Raises BadFile, and OSError where there is no such file any more."""
+    with path.open("rb") as file:
+        return read_head(file, os.fstat(file.fileno()).st_size)
 
 
 def read_head(file: BinaryIO, size: int) -> Head:

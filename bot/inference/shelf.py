@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 from bot.inference.parked import Parked
-from bot.inference.parked_file import MAC_BYTES, BadFile, Head, read_head
+from bot.inference.parked_file import MAC_BYTES, BadFile, Head, head_of, read_head
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +114,7 @@ class Shelf:
 
     def _look_at(self, path: Path) -> Parked | None:
         try:
-            with path.open("rb") as file:
-                head = read_head(file, os.fstat(file.fileno()).st_size)
+            head = head_of(path)
             if head.fingerprint != self._fingerprint:
                 raise BadFile("it is of another model, setting or version")
             return head.parked(path.stem)

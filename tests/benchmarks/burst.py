@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import command, counters
@@ -33,22 +31,17 @@ async def measure(quick: bool) -> list[Table]:
     with tempfile.TemporaryDirectory() as folder:
         async with everybody(Path(folder)) as sides:
             before = await counters.read(sides.parley_url)
-            find = (
-                partial(_found, sides, 1, {}, 0.0)
-                if quick
-                else partial(_found, sides, NUM_ROUNDS, CLOSE_ROUNDS, REST_SECONDS)
-            )
-            found = {size: await find(size) for size in sizes}
+            found = {size: await _found(sides, size, quick) for size in sizes}
             counted = counters.moved(before, await counters.read(sides.parley_url))
     return [_table(found, counted)]
 
 
-async def _found(
-    sides: Sides, num_rounds: int, close: Mapping[str, int], rest: float, size: int
-) -> Found:
-    most = max(num_rounds, *close.values(), 0)
-    seeds = range(100 * size, 100 * size + most + MAX_RERUNS)
-    return await alternate(sides.under(Load("burst", size)), seeds, num_rounds, close, rest)
+async def _found(sides: Sides, size: int, quick: bool) -> Found:
+    runs, first = sides.under(Load("burst", size)), 100 * size
+    if quick:
+        return await alternate(runs, range(first, first + 1 + MAX_RERUNS), 1)
+    seeds = range(first, first + max(CLOSE_ROUNDS.values()) + MAX_RERUNS)
+    return await alternate(runs, seeds, NUM_ROUNDS, CLOSE_ROUNDS, REST_SECONDS)
 
 
 def _table(found: dict[int, Found], counted: counters.Counters) -> Table:

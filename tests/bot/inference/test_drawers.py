@@ -27,6 +27,7 @@ def threads(drawers: Drawers, model: str) -> list[str | None]:
 def test_what_a_model_kept_goes_with_the_model(tmp_path: Path) -> None:
     filled(tmp_path, "a", "b")
     (tmp_path / "notes.txt").write_text("not ours")
+    (tmp_path / "before.state").write_text("a thread, when one model had the folder for itself")
     drawers = Drawers(tmp_path)
     drawers.keep(["a", "c"])
     assert len(drawers) == 1

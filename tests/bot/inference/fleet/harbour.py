@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -151,3 +152,13 @@ async def read(stream: GenerationStream) -> tuple[str, Finished]:
 
 async def answer(fleet: Fleet, text: str, model: str | None = None) -> str:
     return (await read(await fleet.generate(ask(text, model))))[0]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - a worker is what is waited for
+            await asyncio.sleep(0)
+
+
+def metric(harbour: Harbour, name: str, **labels: str) -> float:
+    return harbour.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0

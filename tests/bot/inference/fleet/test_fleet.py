@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from bot.errors import EngineFailed, ModelError
 from bot.types import ChatMessage, FinishReason, Queued
-from tests.bot.inference.fleet.harbour import SIZE, Harbour, answer, ask, read
+from tests.bot.inference.fleet.harbour import SIZE, Harbour, answer, ask, metric, read, until
 
 HI = [ChatMessage("user", "hi")]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - a worker is what is waited for
-            await asyncio.sleep(0)
-
-
-def metric(harbour: Harbour, name: str) -> float:
-    return harbour.metrics.registry.get_sample_value(f"parley_{name}") or 0
 
 
 async def test_the_default_model_is_loaded_at_the_start_and_others_when_they_are_asked() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.parking import ParkingOptions
 from bot.types import Finished
-from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, read
+from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, metric, read, until
 
 SCOPE = "slack:T01"
+Loading = asyncio.Task[Finished]
 
 
 def harbour(folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000) -> Harbour:
@@ -28,18 +30,22 @@ async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished
     return (await read(await fleet.generate(request)))[1]
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - a worker is what is waited for
-            await asyncio.sleep(0.001)
-
-
-def count(port: Harbour, name: str, **labels: str) -> float:
-    return port.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0
-
-
 def files(port: Harbour, model: str) -> set[Path]:
     return set(port.drawers.of(model).glob("*.state"))
+
+
+@asynccontextmanager
+async def forgotten_while_b_is_loaded(port: Harbour) -> AsyncIterator[tuple[Fleet, Loading]]:
+    """b keeps thread 1 on disk, and is being loaded for thread 2, in which it will be asked."""
+    async with port.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        await say(fleet, 2, "a")
+        port.may_load.clear()
+        loading = asyncio.create_task(say(fleet, 2, "b"))
+        await until(lambda: fleet.loaded == ())
+        await fleet.forget("t1", SCOPE)
+        yield fleet, loading
+    await asyncio.gather(loading, return_exceptions=True)
 
 
 async def test_loaded_models_have_the_memory_for_idle_threads_between_them() -> None:
@@ -48,8 +54,8 @@ async def test_loaded_models_have_the_memory_for_idle_threads_between_them() -> 
         for model in "aba":
             for thread in range(40):
                 await say(fleet, thread, model)
-            await until(lambda: 10_000 < count(port, "parked_bytes", tier="memory") <= 20_000)
-        assert count(port, "parked_dropped_total") > 0
+            await until(lambda: 10_000 < metric(port, "parked_bytes", tier="memory") <= 20_000)
+        assert metric(port, "parked_dropped_total") > 0
 
 
 async def test_they_have_the_disk_between_them(tmp_path: Path) -> None:
@@ -58,8 +64,8 @@ async def test_they_have_the_disk_between_them(tmp_path: Path) -> None:
         for model in "aba":
             for thread in range(40):
                 await say(fleet, thread, model)
-            await until(lambda: count(port, "parked_bytes", tier="memory") == 0)
-            await until(lambda: 10_000 < count(port, "parked_bytes", tier="disk") <= 20_000)
+            await until(lambda: metric(port, "parked_bytes", tier="memory") == 0)
+            await until(lambda: 10_000 < metric(port, "parked_bytes", tier="disk") <= 20_000)
         assert files(port, "a")
         assert files(port, "b")
 
@@ -72,7 +78,7 @@ async def test_a_thread_goes_on_from_disk_when_its_model_is_back(tmp_path: Path)
         finished = await say(fleet, 1, "b", "?")
         assert port.loads == ["a", "b", "a", "b"]
         assert finished.usage.cached_tokens > 150
-        assert count(port, "restored_total", tier="disk") == 1
+        assert metric(port, "restored_total", tier="disk") == 1
 
 
 async def test_a_thread_is_forgotten_by_a_model_that_is_not_loaded(tmp_path: Path) -> None:
@@ -92,13 +98,7 @@ async def test_a_thread_is_forgotten_by_a_model_that_is_not_loaded(tmp_path: Pat
 
 async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -> None:
     port = harbour(tmp_path)
-    async with port.fleet(budget=SIZE) as fleet:
-        await say(fleet, 1, "b")
-        await say(fleet, 2, "a")
-        port.may_load.clear()
-        loading = asyncio.create_task(say(fleet, 2, "b"))
-        await until(lambda: fleet.loaded == ())
-        await fleet.forget("t1", SCOPE)
+    async with forgotten_while_b_is_loaded(port) as (fleet, loading):
         port.may_load.set()
         await loading
         await until(lambda: len(files(port, "b")) == 0)
@@ -107,16 +107,9 @@ async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -
 
 async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_path: Path) -> None:
     port = harbour(tmp_path)
-    async with port.fleet(budget=SIZE) as fleet:
-        await say(fleet, 1, "b")
-        await say(fleet, 2, "a")
-        port.may_load.clear()
-        loading = asyncio.create_task(say(fleet, 2, "b"))
-        await until(lambda: fleet.loaded == ())
-        await fleet.forget("t1", SCOPE)
+    async with forgotten_while_b_is_loaded(port):
         assert len(files(port, "b")) == 1
     assert len(files(port, "b")) == 0
-    await asyncio.gather(loading, return_exceptions=True)
 
 
 async def test_what_was_parked_long_ago_goes_from_every_disk(tmp_path: Path) -> None:
