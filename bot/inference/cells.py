@@ -30,13 +30,21 @@ _MAX_COMMON = 16
 class Cells:
     """``reuse`` off: every sequence is evaluated from its first token, nothing stays.
 
+    Of the slots ``max_running`` are for sequences: no more prefixes are shared than leave them.
     ``lot`` is where threads go that leave the pool; it outlives the pool.
     """
 
     def __init__(
-        self, num_cells: int, num_slots: int, *, reuse: bool = True, lot: Lot | None = None
+        self,
+        num_cells: int,
+        num_slots: int,
+        *,
+        max_running: int,
+        reuse: bool = True,
+        lot: Lot | None = None,
     ) -> None:
         self._pool = KVPool(num_cells, num_slots)
+        self._max_prefixes = num_slots - max_running
         self._residents: Threads[Resident] = Threads()
         self._prefixes = Prefixes()
         self._lot = lot if lot is not None else Lot()
@@ -129,10 +137,10 @@ class Cells:
             return
         if sequence.num_cached < len(prompt):
             return
-        if not (self._pool.has_slot or self.idle.evict()):
+        if self._make_place_for_prefix():
+            self._hand_over(sequence, prompt)
+        else:
             self._prefixes.give_up(sequence.id)
-            return
-        self._hand_over(sequence, prompt)
 
     def leave(self, sequence: Sequence) -> None:
         """It gives up its slot; its cells are gone."""
@@ -177,11 +185,19 @@ class Cells:
         restored = {action.slot for action in self._actions if isinstance(action, Restore)}
         twins = self._seated.twins(sequence, but=restored)  # those may still be refused
         found = [(twin, common) for twin, common in twins if least <= common <= twin.num_cached]
-        if found:
+        if found and self._make_place_for_prefix():
             twin, common = max(found, key=lambda pair: pair[1])
             common = min(common, len(sequence.tokens) - 1)
             self._hand_over(twin, sequence.tokens[:common], is_common=True)
             self._let_old_beginnings_go()
+
+    def _make_place_for_prefix(self) -> bool:
+        """False where it would take the slot of somebody who may run."""
+        if self._seated.num_prefixes >= self._max_prefixes:
+            return False
+        while len(self._prefixes) >= self._max_prefixes:
+            self.idle.evict_prefix()
+        return self._pool.has_slot or self.idle.evict()
 
     def _hand_over(self, sequence: Sequence, tokens: list[int], *, is_common: bool = False) -> None:
         """Its first cells become a shared prefix, in a slot of their own."""

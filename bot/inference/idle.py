@@ -35,8 +35,10 @@ class IdleCells:
 
     def all(self) -> list[Resident]:
         """Who goes first comes first."""
-        unused = [p for p in self._prefixes if not self._pool.num_users(p.slot)]
-        return [*self._residents, *unused]
+        return [*self._residents, *self._unused()]
+
+    def _unused(self) -> list[Resident]:
+        return [p for p in self._prefixes if not self._pool.num_users(p.slot)]
 
     def evict(self, keep: Resident | None = None) -> bool:
         """Let the first idle one go, parked if it is worth it; False if there is none."""
@@ -45,6 +47,13 @@ class IdleCells:
             return False
         self._put_away(victim)
         return True
+
+    def evict_prefix(self) -> None:
+        """Of one that only idle threads use these go first."""
+        if unused := self._unused():
+            self.drop(unused[0])
+        else:
+            self.evict()
 
     def _put_away(self, idle: Resident) -> None:
         if idle in self._residents:

@@ -85,6 +85,9 @@ class KVPool:
         self._own(slot, self._seats[slot].num_own - num_tokens)
         self.share(prefix, slot, num_tokens)
 
+    def prefix_of(self, slot: int) -> int | None:
+        return self._seats[slot].prefix
+
     def num_users(self, prefix: int) -> int:
         return self._seats[prefix].num_users
 

@@ -118,6 +118,9 @@ class Prefixes:
         self._pending: dict[tuple[str, tuple[int, ...]], int] = {}
         self._tick = 0
 
+    def __len__(self) -> int:
+        return len(self._ready)
+
     def __iter__(self) -> Iterator[Resident]:
         """Least recently used first."""
         return iter(sorted(self._ready.values(), key=lambda r: r.tick))

@@ -182,7 +182,13 @@ class Scheduler:
         return failed
 
     def _new_cells(self) -> Cells:
-        return Cells(self._num_cells, self._num_slots, reuse=self._reuse, lot=self._lot)
+        return Cells(
+            self._num_cells,
+            self._num_slots,
+            max_running=self.max_running,
+            reuse=self._reuse,
+            lot=self._lot,
+        )
 
     def _fail_running(self) -> list[Sequence]:
         failed = list(self._running)

@@ -23,6 +23,12 @@ class Seated:
     def remove(self, sequence: Sequence) -> None:
         del self._by_id[sequence.id]
 
+    @property
+    def num_prefixes(self) -> int:
+        """Shared prefixes that they use."""
+        used = {self._pool.prefix_of(sequence.seat) for sequence in self._by_id.values()}
+        return len(used - {None})
+
     def twins(self, sequence: Sequence, but: Container[int] = ()) -> Iterator[tuple[Sequence, int]]:
         """Who shares nothing and begins alike, with the number of tokens; not the slots ``but``."""
         for other in self._by_id.values():

@@ -15,6 +15,8 @@ from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
 
 _DEFAULT_WINDOW = 8_192
+_SPARE_SLOTS = 112
+"""For idle threads and the prompts that many share; 32 at the least, of llama.cpp's 256."""
 
 Say = Callable[[str], None]
 """Takes a sentence for whoever looks at the terminal."""
@@ -80,6 +82,7 @@ def options_of(settings: Settings) -> LlamaOptions:
         num_cells=settings.kv_tokens,
         window=settings.context or _DEFAULT_WINDOW,
         max_running=settings.running,
+        num_slots=settings.running + _SPARE_SLOTS,
         num_threads=settings.num_threads,
         gpu_layers=settings.gpu_layers,
     )

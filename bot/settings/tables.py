@@ -138,7 +138,7 @@ class Settings(Table):
         json_schema_extra={"shown": str(DEFAULT_KV_TOKENS)},
         description="Tokens that all threads share in the KV cache.",
     )
-    running: int = Field(default=16, ge=1, le=256, description="Replies written at the same time.")
+    running: int = Field(default=16, ge=1, le=224, description="Replies written at the same time.")
     cpu_threads: int = Field(
         default=0, ge=0, description="CPU threads; 0: one for each physical core."
     )

@@ -144,6 +144,36 @@ def test_slots_run_out_gracefully() -> None:
         assert said(asked) == script(prompt_of(asked))
 
 
+@pytest.mark.parametrize("slots", [4, 5, 6])
+def test_a_shared_beginning_takes_the_slot_of_nobody_who_may_run(slots: int) -> None:
+    """Four may run; the last begins like the first, when one slot more than theirs is free."""
+    engine = Engine(slots=slots)
+    beginnings = ["a" * 40, "b" * 40, "c" * 40, "a" * 40]
+    asked = [
+        engine.sequence(f"{beginning} {number}", system="", person=str(number))
+        for number, beginning in enumerate(beginnings)
+    ]
+    for number in range(3):
+        engine.policy.add(asked[number])
+        engine.step()
+    engine.policy.add(asked[3])
+    engine.step()
+    assert [s.slot is not None for s in asked] == [True] * 4
+    assert asked[3].num_shared == (0 if slots == 4 else 41)
+    while engine.step():
+        pass
+    assert all(said(s) == script(prompt_of(s)) for s in asked)
+
+
+def test_a_new_system_prompt_is_shared_in_place_of_one_that_nobody_uses() -> None:
+    engine = Engine(slots=5)
+    for letter in "de":
+        system = letter * 60
+        first = engine.ask("Hello?", system=system)
+        second = engine.ask("Goodbye?", system=system)
+        assert (first.num_shared, second.num_shared) == (0, 60)
+
+
 def test_a_reply_cut_short_by_stop_leaves_cells_for_the_next_turn() -> None:
     engine = Engine()
     stopped = engine.sequence("Hello?", thread="1")
