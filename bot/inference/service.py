@@ -270,7 +270,11 @@ class InferenceService:
         self._worker.is_sound = False
 
     async def __aenter__(self) -> Self:
-        await self._parking.open(self._model, self._worker)
+        try:
+            await self._parking.open(self._model, self._worker)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         self._loop_task = asyncio.create_task(self._run(), name="parley-engine")
         return self
 

@@ -193,11 +193,18 @@ class Fleet:
                 stay.opened.set_result(service)
                 self._count_loaded()
         except ParleyError as error:
-            del self._stays[stay.name]
-            stay.opened.set_exception(error)
-            stay.opened.exception()  # told to whoever waits, if anybody still does
+            self._give_up(stay, error)
+        except Exception:  # one load never takes others down, nor the next of its model
+            logger.exception("the model %s could not be loaded", stay.name)
+            self._give_up(stay, ModelError(f"The model {stay.name} could not be loaded."))
         finally:
             stay.opened.cancel()  # nothing, unless it is not done yet
+
+    def _give_up(self, stay: Stay, error: ParleyError) -> None:
+        """Whoever asks for the model from now on has it loaded anew."""
+        del self._stays[stay.name]
+        stay.opened.set_exception(error)
+        stay.opened.exception()  # told to whoever waits, if anybody still does
 
     async def _load(self, stay: Stay) -> InferenceService:
         """Others leave until there is room; loading itself runs beside what they compute."""
@@ -218,7 +225,7 @@ class Fleet:
         while True:
             try:
                 return await asyncio.to_thread(self._loader.load, source, name)
-            except ModelError:
+            except (ModelError, MemoryError):
                 if not await self._unload_one():
                     raise
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from bot.errors import ParleyError
 from bot.inference.fleet.stay import Stay
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason, GenerationRequest, Queued
+
+logger = logging.getLogger(__name__)
+
+_DEFECT = "The model {} failed while it took this question."
 
 
 class Relay:
@@ -43,6 +48,12 @@ class Relay:
             self._metrics.cancelled.inc()
             self._task.cancel()
 
-    def _end(self, _task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            last = Finished(FinishReason.CANCELLED)
+        else:
+            last = Finished(FinishReason.ERROR, detail=_DEFECT.format(self._stay.name))
+            if defect := task.exception():
+                logger.error("a question could not be passed on", exc_info=defect)
         if not self.stream.is_finished:
-            self.stream.put(Finished(FinishReason.CANCELLED))
+            self.stream.put(last)

@@ -55,7 +55,10 @@ class FakeOutline:
 
 
 class Harbour:
-    """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared."""
+    """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared.
+
+    ``refuse``: whether there is no memory for the model; ``breaks``: what else its load raises.
+    """
 
     def __init__(self, *names: str, parking: ParkingOptions = NO_PARKING, **options: Any) -> None:
         """``parking.folder`` is where each model has a drawer."""
@@ -67,6 +70,7 @@ class Harbour:
         self.may_load = threading.Event()
         self.may_load.set()
         self.refuse: Callable[[str], bool] = lambda _name: False
+        self.breaks: dict[str, Exception] = {}
         self.metrics = Metrics()
         self._options, self._parking = options, parking
         self.drawers = Drawers(parking.folder or Path("no such folder"))
@@ -98,6 +102,8 @@ class Harbour:
     def load(self, source: str, name: str) -> tuple[Model, int]:
         assert source == self.sources[name]
         assert self.may_load.wait(10)
+        if name in self.breaks:
+            raise self.breaks[name]
         if self.refuse(name):
             raise ModelError(f"There is no memory for {name}.")
         self.models[name] = CountedModel(self, name, **self._options)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from bot.errors import EngineFailed, ModelError
+from bot.inference.parking import ParkingOptions
 from bot.types import ChatMessage, FinishReason, Queued
-from tests.bot.inference.fleet.harbour import SIZE, Harbour, answer, ask, metric, read, until
+from tests.bot.inference.fleet.harbour import (
+    SIZE,
+    CountedModel,
+    Harbour,
+    answer,
+    ask,
+    metric,
+    read,
+    until,
+)
 
 HI = [ChatMessage("user", "hi")]
 
@@ -163,6 +174,62 @@ async def test_a_model_that_cannot_be_loaded_is_one_sentence_and_is_tried_again(
         assert finished.detail == "There is no memory for b."
         harbour.refuse = lambda _name: False
         assert await answer(fleet, "hi", "b") == "b heard hi"
+
+
+@pytest.mark.parametrize(
+    "defect", [OSError(5, "I/O error", "/models/b.gguf"), KeyError("b"), MemoryError()]
+)
+async def test_a_load_that_breaks_is_one_sentence_without_a_path_and_is_tried_again(
+    defect: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    harbour = Harbour("a", "b")
+    async with harbour.fleet() as fleet:
+        harbour.breaks = {"b": defect}
+        asked = [await fleet.generate(ask("hi", "b")) for _ in range(2)]
+        for stream in asked:
+            _, finished = await read(stream)
+            assert finished.reason is FinishReason.ERROR
+            assert finished.detail == "The model b could not be loaded."
+        assert "the model b could not be loaded" in caplog.text
+        assert await answer(fleet, "hi") == "a heard hi"
+        harbour.breaks.clear()
+        assert await answer(fleet, "hi", "b") == "b heard hi"
+
+
+async def test_a_default_model_whose_load_breaks_refuses_the_start() -> None:
+    harbour = Harbour("a")
+    harbour.breaks = {"a": KeyError("general.name")}
+    with pytest.raises(ModelError, match="The model a could not be loaded"):
+        await enter(harbour)
+
+
+async def test_a_model_that_breaks_just_after_it_was_loaded_leaves_the_memory_again() -> None:
+    harbour = Harbour("a", "b", parking=ParkingOptions(1_000))
+    async with harbour.fleet() as fleet:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(CountedModel, "keeps_states", broken_state)
+            _, finished = await read(await fleet.generate(ask("hi", "b")))
+        assert finished.detail == "The model b could not be loaded."
+        assert harbour.models["b"].is_closed
+        assert await answer(fleet, "hi", "b") == "b heard hi"
+
+
+def broken_state(_: CountedModel) -> bool:
+    raise OSError("no state can be saved")
+
+
+async def test_a_defect_while_a_model_takes_its_first_question_is_told() -> None:
+    harbour = Harbour("a", "b")
+    async with harbour.fleet() as fleet:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(CountedModel, "encode", broken_template)
+            _, finished = await read(await fleet.generate(ask("hi", "b")))
+        assert finished.reason is FinishReason.ERROR
+        assert finished.detail == "The model b failed while it took this question."
+
+
+def broken_template(_: CountedModel, messages: Sequence[ChatMessage]) -> list[int]:
+    raise KeyError(len(messages))
 
 
 async def test_memory_that_is_shorter_than_was_reckoned_makes_others_leave() -> None:
