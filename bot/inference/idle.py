@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot.inference.kv import KVPool
 from bot.inference.lot import Lot
-from bot.inference.parked import Parked
 from bot.inference.residents import Prefixes, Resident, Threads
 from bot.inference.sequence import Action, Park, Release, Trim
 
@@ -83,12 +82,12 @@ class IdleCells:
             self._actions[:] = [action for action in self._actions if action != trim]
             self.drop(resident)
 
-    def forget(self, scope: str, thread: str) -> Parked | None:
-        """Nothing of the idle thread stays; what of it was parked."""
+    def forget(self, scope: str, thread: str) -> None:
+        """Nothing of the idle thread stays, nor of what was parked of it."""
         resident = self._residents.named(scope, thread)
         if resident is not None:
             self.drop(resident)
-        return self._lot.forget(scope, thread)
+        self._lot.forget(scope, thread)
 
     def park_all(self) -> None:
         """Park every idle thread: the pool is about to go."""

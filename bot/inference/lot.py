@@ -91,12 +91,11 @@ class Lot:
         self._threads.remove(parked)
         self._discard_file(parked)
 
-    def forget(self, scope: str, thread: str | None) -> Parked | None:
-        """Remove what the thread of that name left, and say what it was."""
+    def forget(self, scope: str, thread: str | None) -> None:
+        """Remove what the thread of that name left."""
         parked = self._threads.named(scope, thread)
         if parked is not None:
             self.remove(parked)
-        return parked
 
     def forget_before(self, time: float) -> None:
         """Remove what was parked before that time and not used since."""

@@ -57,7 +57,8 @@ class Parking:
         self._workers = ThreadPoolExecutor(2, "parley-parked")
         self._reading: set[asyncio.Task[None]] = set()
         self._spilling: asyncio.Task[None] | None = None
-        self._deleting = asyncio.Lock()
+        self._writing, self._deleting = asyncio.Lock(), asyncio.Lock()
+        self._is_closing = False
         self._dropped = Share(metrics.parked_dropped)
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
@@ -120,20 +121,22 @@ class Parking:
         self.lot.drop_unsaved()
         self._go_on()
 
-    async def forget(self, parked: Parked | None) -> None:
-        """Returns once no file of it is left."""
-        if parked is not None and parked is self.lot.writing and self._spilling:
-            await asyncio.wait([self._spilling])
+    async def until_gone(self) -> None:
+        """No file is left of what was removed from the lot, not even one being written."""
+        if self.lot.writing is not None and self.lot.writing not in self.lot:
+            async with self._writing:
+                pass
         await self._delete_discarded()
         self._show()
 
     async def forget_before(self, moment: datetime) -> None:
         self.lot.forget_before(moment.timestamp())
-        await self.forget(None)
+        await self.until_gone()
 
     async def close(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Idle threads go to disk for the next start, used last first, as time allows."""
         deadline = time.monotonic() + _CLOSE_SECONDS
+        self._is_closing = True
         if tasks := [*self._reading, *([self._spilling] if self._spilling else [])]:
             await asyncio.wait(tasks)
         if self._shelf is not None:
@@ -194,8 +197,8 @@ class Parking:
         self._wake()
 
     def _go_on(self) -> None:
-        """Write what is too much for the memory, one after the other."""
-        if self._spilling is None or self._spilling.done():
+        """Write what is too much for the memory, one after the other; ``close`` writes all."""
+        if not self._is_closing and (self._spilling is None or self._spilling.done()):
             self._spilling = asyncio.create_task(self._spill())
         self._show()
 
@@ -203,7 +206,7 @@ class Parking:
         return await asyncio.get_running_loop().run_in_executor(self._workers, do, *arguments)
 
     async def _spill(self) -> None:
-        while (parked := self.lot.next_to_spill()) is not None:
+        while not self._is_closing and (parked := self.lot.next_to_spill()) is not None:
             if self._shelf is None:
                 self.lot.drop(parked)
             else:
@@ -217,6 +220,11 @@ class Parking:
             self.lot.drop(parked)
             return
         await self._delete_discarded()
+        async with self._writing:
+            if parked in self.lot and parked.state is not None:  # it may have gone meanwhile
+                await self._write_now(shelf, parked)
+
+    async def _write_now(self, shelf: Shelf, parked: Parked) -> None:
         self.lot.writing = parked
         try:
             file = await self._work(shelf.write, parked)

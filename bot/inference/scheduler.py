@@ -13,7 +13,6 @@ from bot.errors import QueueFull
 from bot.inference.cells import Cells
 from bot.inference.chunker import Chunker, LimitsOf
 from bot.inference.lot import Lot
-from bot.inference.parked import Parked
 from bot.inference.prefill import StepLimits
 from bot.inference.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.waiting import WaitingLine
@@ -162,12 +161,12 @@ class Scheduler:
         for slot in slots:
             self._cells.idle.lose(slot)
 
-    def forget(self, scope: str, thread: str) -> Parked | None:
-        """Nothing that was evaluated of the thread is kept; the state that was parked."""
+    def forget(self, scope: str, thread: str) -> None:
+        """Nothing that was evaluated of the thread is kept, also of what is under way."""
         for sequence in self._everyone():
             if (sequence.scope, sequence.thread) == (scope, thread):
                 sequence.is_forgotten = True
-        return self._cells.idle.forget(scope, thread)
+        self._cells.idle.forget(scope, thread)
 
     def park_idle(self) -> Step | None:
         """All idle threads leave the pool; the step that saves them."""

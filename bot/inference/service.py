@@ -148,9 +148,9 @@ class InferenceService:
         return reply.stream
 
     async def forget(self, thread: str, scope: str) -> None:
-        parked = self._scheduler.forget(scope, thread)
+        self._scheduler.forget(scope, thread)
         self._work.set()
-        await self._parking.forget(parked)
+        await self._parking.until_gone()
 
     async def forget_parked(self, before: datetime) -> None:
         """States that were parked earlier and not used since are deleted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.inference.parked import Parked
+from bot.inference.parked_file import head_of
 from bot.inference.parking import ParkingOptions
 from bot.inference.service import InferenceService
+from bot.inference.shelf import Shelf
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
@@ -86,6 +90,12 @@ async def engine(
 
 def files(folder: Path) -> list[Path]:
     return sorted((folder / "parked").glob("*.state"))
+
+
+async def on_disk(folder: Path) -> list[str]:
+    """Whose states lie there."""
+    heads = await asyncio.to_thread(lambda: [head_of(path) for path in files(folder)])
+    return [head.thread or "" for head in heads]
 
 
 async def test_a_thread_that_speaks_again_after_many_others_goes_on_from_memory() -> None:
@@ -199,6 +209,105 @@ async def test_what_was_parked_before_the_retention_is_deleted(tmp_path: Path) -
         await parley.service.forget_parked(datetime.now(UTC) + timedelta(days=1))
         assert files(tmp_path) == []
         assert parley.count("parked_bytes", tier="disk") == 0
+
+
+async def test_closing_writes_every_idle_thread_once(tmp_path: Path) -> None:
+    """Also where the memory is so short that writing had begun by itself."""
+    async with engine(tmp_path, memory=STATE) as parley:
+        for thread in range(6):
+            await parley.ask(thread)
+    threads = await on_disk(tmp_path)
+    assert len(threads) == len(set(threads))
+    assert "5" in threads
+    async with engine(tmp_path) as again:
+        assert again.count("parked_ignored_total") == 0
+        for name in threads:
+            assert (await again.ask(int(name), "?")).usage.cached_tokens > 150
+
+
+class SlowDisk:
+    """While ``held``, files are neither deleted nor written; ``threads`` were written."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._may_go_on = threading.Event()
+        self.threads: list[str | None] = []
+        self.num_asked = 0
+        write, delete = Shelf.write, Shelf.delete
+
+        def slow_write(shelf: Shelf, parked: Parked) -> str:
+            self._wait()
+            self.threads.append(parked.thread)
+            return write(shelf, parked)
+
+        def slow_delete(shelf: Shelf, names: list[str]) -> None:
+            self._wait()
+            delete(shelf, names)
+
+        patch.setattr(Shelf, "write", slow_write)
+        patch.setattr(Shelf, "delete", slow_delete)
+
+    def _wait(self) -> None:
+        self.num_asked += 1
+        assert self._may_go_on.wait(10)
+
+    def go_on(self) -> None:
+        self._may_go_on.set()
+
+
+async def test_what_is_forgotten_while_its_file_is_written_is_gone_when_forget_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        disk = SlowDisk(monkeypatch)
+        for thread in range(3):
+            await parley.ask(thread)
+        await parley.until(lambda: disk.num_asked == 1)
+        forgetting = asyncio.create_task(parley.service.forget("0", SCOPE))
+        await asyncio.sleep(0)
+        assert not forgetting.done()
+        disk.go_on()
+        await forgetting
+        assert "0" in disk.threads
+        assert "0" not in await on_disk(tmp_path)
+
+
+async def test_what_is_older_than_the_retention_while_it_is_written_is_gone_when_that_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine(tmp_path, memory=0) as parley:
+        disk = SlowDisk(monkeypatch)
+        for thread in range(3):
+            await parley.ask(thread)
+        await parley.until(lambda: disk.num_asked == 1)
+        forgetting = asyncio.create_task(
+            parley.service.forget_parked(datetime.now(UTC) + timedelta(days=1))
+        )
+        await asyncio.sleep(0)
+        assert not forgetting.done()
+        disk.go_on()
+        await forgetting
+        assert "0" in disk.threads
+        assert "0" not in await on_disk(tmp_path)
+
+
+async def test_what_is_forgotten_just_before_its_file_is_written_never_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer makes room on the disk first, which takes a while."""
+    async with engine(tmp_path, memory=0, disk=2 * STATE) as parley:
+        for thread in range(4):
+            await parley.ask(thread)
+        await parley.until_on_disk()
+        disk = SlowDisk(monkeypatch)
+        await parley.ask(4)
+        await parley.until(lambda: disk.num_asked == 1)
+        parked = next(p.thread for p in parley.service._parking.lot if p.state is not None)
+        assert parked is not None
+        forgetting = asyncio.create_task(parley.service.forget(parked, SCOPE))
+        await asyncio.sleep(0)
+        disk.go_on()
+        await forgetting
+    assert parked not in disk.threads
 
 
 async def test_bytes_on_disk_and_in_memory_keep_to_their_budgets(tmp_path: Path) -> None:
