@@ -78,13 +78,20 @@ class Cells:
         self._pool.grow(sequence.seat, num_tokens)
 
     def must_wait(self, sequence: Sequence) -> bool:
-        """Whether somebody evaluates just now what it begins with, or its state is being read."""
+        """Whether somebody evaluates just now what it begins with, or its state is being read.
+
+        People do not wait for background work, which comes last: they do it themselves.
+        """
         if not self._reuse:
             return False
         if prompt := self._system_prompt(sequence):
-            if self._prefixes.is_pending(sequence.scope, prompt):
+            evaluator = self._prefixes.pending_by(sequence.scope, prompt)
+            if evaluator is not None and self._seated.is_as_urgent(evaluator, sequence):
                 return True
-        elif any(s.num_cached < common for s, common in self._seated.twins(sequence)):
+        elif any(
+            twin.num_cached < common and self._seated.is_as_urgent(twin.id, sequence)
+            for twin, common in self._seated.twins(sequence)
+        ):
             return True
         parked = self._find(sequence).parked
         return parked is not None and not self._lot.is_ready(parked)

@@ -165,5 +165,6 @@ class Prefixes:
     def is_pending_by(self, sequence_id: int) -> bool:
         return sequence_id in self._pending.values()
 
-    def is_pending(self, scope: str, tokens: list[int]) -> bool:
-        return (scope, tuple(tokens)) in self._pending
+    def pending_by(self, scope: str, tokens: list[int]) -> int | None:
+        """Which sequence evaluates it."""
+        return self._pending.get((scope, tuple(tokens)))

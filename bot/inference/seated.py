@@ -29,6 +29,9 @@ class Seated:
         used = {self._pool.prefix_of(sequence.seat) for sequence in self._by_id.values()}
         return len(used - {None})
 
+    def is_as_urgent(self, sequence_id: int, as_another: Sequence) -> bool:
+        return as_another.is_background or not self._by_id[sequence_id].is_background
+
     def twins(self, sequence: Sequence, but: Container[int] = ()) -> Iterator[tuple[Sequence, int]]:
         """Who shares nothing and begins alike, with the number of tokens; not the slots ``but``."""
         for other in self._by_id.values():

@@ -35,6 +35,29 @@ def test_who_asks_at_the_same_time_waits_for_the_prompt_that_another_evaluates()
     assert sorted(s.num_shared for s in both) == [0, len(SYSTEM)]
 
 
+@pytest.mark.parametrize("system", ["s" * 200, ""])
+def test_a_person_does_not_wait_for_what_is_read_ahead_of_the_same_beginning(system: str) -> None:
+    """Reading ahead comes last in every step, so somebody else's long question holds it up."""
+    engine = Engine()
+    ahead = engine.sequence("c" * 400, system=system, thread="1", limit=0)
+    ahead.is_background = True
+    engine.policy.add(ahead)
+    engine.step()
+    engine.policy.add(engine.sequence("x" * 600, system="", person="bob"))
+    engine.step()
+    asked = engine.sequence(f"{'c' * 100}?", system=system, thread="2")
+    engine.policy.add(asked)
+    while not asked.is_finished:
+        engine.step()
+        assert asked.slot is not None or asked.is_finished
+    assert not ahead.is_finished
+    assert engine.ask("Goodbye?", thread="3", system=system).num_shared == len(system)
+    while engine.step():
+        pass
+    assert ahead.is_finished
+    assert said(asked) == script(prompt_of(asked))
+
+
 def test_a_thread_goes_on_from_its_own_cells() -> None:
     engine = Engine()
     first = engine.ask("Hello?", thread="1")
