@@ -75,8 +75,8 @@ class Access:
         self._per_minute = per_minute
         self._clock = clock
         self._in_flight: Counter[str] = Counter()
-        self._admitted = _Recent(MINUTE, clock)
-        self._refused = _Recent(HOUR, clock)
+        self._admitted = _Recent(MINUTE)
+        self._refused = _Recent(HOUR)
 
     def check(self, place: Place, person: Person, *, is_direct: bool) -> None:
         """Raise ``AccessDenied`` unless this person may use Parley in this place."""
@@ -115,13 +115,14 @@ class Access:
         """Count one more question of this person; ``OverLimit`` if that is too many."""
         if self._max_in_flight and self._in_flight[person.id] >= self._max_in_flight:
             raise OverLimit(_busy_sentence(self._max_in_flight), _IN_FLIGHT_RETRY)
-        times, per_minute = self._admitted.times(person.id), self._quota_of(person)
+        now, per_minute = self._clock.monotonic(), self._quota_of(person)
+        times = self._admitted.times(person.id, now)
         if per_minute and len(times) >= per_minute:
-            retry_after = times[-per_minute] + MINUTE - self._clock.monotonic()
+            retry_after = times[-per_minute] + MINUTE - now
             raise OverLimit(_pause_sentence(per_minute, retry_after), retry_after)
         self._in_flight[person.id] += 1
         if per_minute:
-            self._admitted.add(person.id)
+            self._admitted.add(person.id, now)
 
     def release(self, person: Person) -> None:
         """One question of this person is answered; harmless if none was admitted."""
@@ -131,7 +132,7 @@ class Access:
 
     def remainder(self, person: Person) -> Remainder:
         in_flight = self._in_flight.get(person.id, 0)
-        asked = len(self._admitted.times(person.id))
+        asked = len(self._admitted.times(person.id, self._clock.monotonic()))
         return Remainder(
             _left(self._max_in_flight, in_flight), _left(self._quota_of(person), asked)
         )
@@ -144,9 +145,10 @@ class Access:
 
     def may_refuse_aloud(self, person: Person) -> bool:
         """True at most once per person and hour; asking counts as having refused."""
-        if self._refused.times(person.id):
+        now = self._clock.monotonic()
+        if self._refused.times(person.id, now):
             return False
-        self._refused.add(person.id)
+        self._refused.add(person.id, now)
         return True
 
 
@@ -209,39 +211,42 @@ def _role_forms(person: Person) -> list[str]:
 
 
 class _Recent:
-    """When each key was seen within the last ``seconds``; bounded by ``MAX_PEOPLE`` keys."""
+    """When each key was seen within the last ``seconds``; bounded by ``MAX_PEOPLE`` keys.
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
+    ``now`` is read once by the caller: a key that grew old between two looks at a clock would
+    be left behind without a time.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._clock = clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._times)
 
-    def times(self, key: str) -> Sequence[float]:
+    def times(self, key: str, now: float) -> Sequence[float]:
         """Oldest first."""
-        self._drop_old()
+        self._drop_old(now)
         times = self._times.get(key, deque())
-        while times and self._is_old(times[0]):
+        while times and self._is_old(times[0], now):
             times.popleft()
         return times
 
-    def add(self, key: str) -> None:
-        self._times.setdefault(key, deque()).append(self._clock.monotonic())
+    def add(self, key: str, now: float) -> None:
+        self._times.setdefault(key, deque()).append(now)
         self._times.move_to_end(key)
-        self._drop_old()
+        self._drop_old(now)
 
-    def _drop_old(self) -> None:
+    def _drop_old(self, now: float) -> None:
         """Keys are ordered by their newest time, so the old ones stand in front."""
         while self._times:
             key, times = next(iter(self._times.items()))
-            if len(self._times) <= MAX_PEOPLE and not self._is_old(times[-1]):
+            if len(self._times) <= MAX_PEOPLE and not self._is_old(times[-1], now):
                 break
             del self._times[key]
 
-    def _is_old(self, time: float) -> bool:
-        return time <= self._clock.monotonic() - self._seconds
+    def _is_old(self, time: float, now: float) -> bool:
+        return time <= now - self._seconds
 
 
 def _left(limit: int, used: int) -> int | None:

@@ -179,6 +179,28 @@ async def test_a_person_may_ask_so_many_questions_in_any_minute() -> None:
         limits.admit(ADA)
 
 
+class RestlessClock(FakeClock):
+    """Some time passes with every look at it, as it does between two lines of code."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        self._elapsed += self._seconds
+        return self._elapsed
+
+
+@pytest.mark.parametrize("seconds", [1, 7])
+def test_a_minute_that_ends_while_it_is_looked_at_locks_nobody_out(seconds: float) -> None:
+    limits = policy(RestlessClock(seconds), per_minute=1)
+    limits.admit(ADA)
+    seen = [limits.remainder(ADA).per_minute for _ in range(100)]
+    assert (seen[0], seen[-1]) == (0, 1)
+    limits.admit(GRACE)
+    limits.admit(ADA)
+
+
 def test_a_refused_question_counts_for_nothing() -> None:
     limits = policy(max_in_flight=1, per_minute=5)
     limits.admit(ADA)
