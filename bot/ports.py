@@ -45,6 +45,9 @@ Handler = Callable[[Incoming], Awaitable[None]]
 ACCOUNT = web.RequestKey("account", str)
 """Who calls over HTTP: the API key's or basic-auth name, or ``local``. Set by ``bot.server``."""
 
+LOCAL_ACCOUNT = "local"
+"""The programs of this machine, as far as they need no key."""
+
 
 class Clock(Protocol):
     """Time as an argument. ``monotonic`` in seconds; ``now`` aware UTC."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
+from bot.ports import LOCAL_ACCOUNT
 from bot.web.gate import is_loopback
 from bot.web.keys import named_keys
 
@@ -100,6 +101,7 @@ def _api_keys(value: object) -> object:
     keys = named_keys(map(str, words))
     if len(keys) < len(words):
         raise ValueError("two keys have the same name")
+    _refuse_local(keys)
     return keys
 
 
@@ -110,7 +112,13 @@ def _passwords(value: object) -> object:
     pairs = [str(word).partition(":") for word in words]
     if not all(user and password for user, _, password in pairs):
         raise ValueError("each entry must be written as user:password")
+    _refuse_local(user for user, _, _ in pairs)
     return {user: password for user, _, password in pairs}
+
+
+def _refuse_local(names: Iterable[str]) -> None:
+    if LOCAL_ACCOUNT in names:
+        raise ValueError(f"{LOCAL_ACCOUNT} is the name of this machine's own programs; use another")
 
 
 def _reactions(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, PromptTooLong
-from bot.ports import Generation
+from bot.ports import LOCAL_ACCOUNT, Generation
 from bot.prompt import clean
 from bot.turns.parts import Parts
 from bot.types import (
@@ -48,11 +48,11 @@ class Completions:
         person = self._person(request, account)
         self._parts.access.check_program(account.workspace_form, person)
         personality = self._personality(request)
-        if request.user is None:
+        if (limited := _limited(request, account, person)) is None:
             return await self._generate(request, personality, person, release=lambda: None)
-        self._parts.access.admit(person)
+        self._parts.access.admit(limited)
         return await self._generate(
-            request, personality, person, release=lambda: self._parts.access.release(person)
+            request, personality, person, release=lambda: self._parts.access.release(limited)
         )
 
     async def _generate(
@@ -122,9 +122,16 @@ class Completions:
 
         No user can be named like one of those: a text form escapes ``#``.
         """
-        if request.user is None:
+        if not request.user:
             return Person(f"{account.workspace_form}/#{next(self._numbers)}")
         return Person.at(account, request.user)
+
+
+def _limited(request: CompletionRequest, account: Place, person: Person) -> Person | None:
+    """Whom the limits count: without ``user`` the key is one person; this machine is nobody."""
+    if request.user:
+        return person
+    return None if request.account == LOCAL_ACCOUNT else Person(account.workspace_form)
 
 
 class CountedGeneration:

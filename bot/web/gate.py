@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.ports import ACCOUNT
+from bot.ports import ACCOUNT, LOCAL_ACCOUNT
 from bot.web.keys import Keys
 
-LOCAL_ACCOUNT = "local"
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 
 

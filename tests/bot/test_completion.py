@@ -183,6 +183,35 @@ async def test_without_a_user_every_call_is_a_person_of_its_own(talk: Talk) -> N
     assert len(people) == 3
 
 
+@pytest.mark.parametrize("user", [None, ""])
+async def test_without_a_user_a_key_is_one_person_for_the_limit_in_flight(
+    talk: Talk, user: str | None
+) -> None:
+    nameless = replace(HELLO, account="ci", user=user)
+    first = await talk.service.complete(nameless)
+    with pytest.raises(OverLimit):
+        await talk.service.complete(nameless)
+    await talk.service.complete(replace(nameless, user="u"))
+    await talk.service.complete(replace(nameless, account="other"))
+    first.cancel()
+    await talk.service.complete(nameless)
+
+
+async def test_without_a_user_a_key_is_one_person_for_the_limit_a_minute(tmp_path: Path) -> None:
+    async with talking(tmp_path, per_minute=2) as talk:
+        nameless = replace(HELLO, account="ci")
+        for _ in range(2):
+            (await talk.service.complete(nameless)).cancel()
+        with pytest.raises(OverLimit, match="2 questions a minute"):
+            await talk.service.complete(nameless)
+
+
+async def test_an_empty_user_is_none(talk: Talk) -> None:
+    for _ in range(3):
+        await talk.service.complete(replace(HELLO, user=""))
+    assert len({each.request.person for each in talk.generator.generations}) == 3
+
+
 @pytest.mark.parametrize("rule", ["http:local/u", "http:*"])
 async def test_a_denied_program_is_refused_before_anything_is_asked(
     tmp_path: Path, rule: str

@@ -177,6 +177,14 @@ def test_a_wrong_secret_is_never_shown(tmp_path: Path, environ: dict[str, str]) 
     assert "hunter2" not in problem
 
 
+@pytest.mark.parametrize("name", ["PARLEY_API_KEYS", "PARLEY_BASIC_AUTH"])
+def test_no_key_is_named_like_this_machines_own_programs(tmp_path: Path, name: str) -> None:
+    assert problems({name: "local:hunter2"}, tmp_path) == [
+        f"{name} in the environment is wrong; local is the name of this machine's own programs; "
+        "use another."
+    ]
+
+
 def test_secrets_do_not_show_in_the_repr_of_settings(tmp_path: Path) -> None:
     environ = {
         "SLACK_BOT_TOKEN": "xoxb-hunter2",

@@ -36,6 +36,12 @@ def test_a_quota_of_zero_is_no_limit() -> None:
     assert num_allowed(access, MEMBER) == 10
 
 
+def test_a_quota_may_be_for_an_api_key() -> None:
+    access = Access(per_minute=2, quotas=["http:ci=4"], clock=FakeClock())
+    assert num_allowed(access, Person("http:ci")) == 4
+    assert num_allowed(access, Person("http:other")) == 2
+
+
 def test_what_is_no_quota_is_said() -> None:
     with pytest.raises(SettingsError, match=r"PARLEY_QUOTAS: 'discord:G1/@R1' is no quota"):
         Access(quotas=["discord:G1/@R1"], clock=FakeClock())
