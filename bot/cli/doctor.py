@@ -69,7 +69,7 @@ def check_settings(settings: Settings) -> list[Check]:
 def check_keys(settings: Settings) -> Check:
     num_keys = len(settings.api_keys) + len(settings.basic_auth)
     if num_keys:
-        return Check("keys", "ok", f"{num_keys} for the page and the HTTP APIs")
+        return Check("keys", "ok", f"{num_keys} for the HTTP APIs")
     return Check("keys", "ok", "none, which is fine: only this machine can reach the HTTP APIs")
 
 

@@ -31,12 +31,13 @@ class Rule:
 
 
 def _slack_can_verify(settings: Settings) -> list[str]:
+    """Who asks for Socket Mode hears of that instead (``not_in_this_version``)."""
     slack = settings.slack
     if not slack.bot_token or slack.signing_secret or slack.app_token:
         return []
     return [
-        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
-        "nor SLACK_APP_TOKEN (Socket Mode); set one of them."
+        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
+        "that Slack delivers can be verified."
     ]
 
 

@@ -64,7 +64,7 @@ class SlackSettings(Table):
     )
     app_token: AppToken | None = Field(
         default=None,
-        description="App token (`xapp-…`); given: Socket Mode, no public address needed.",
+        description="Not in this version: app token (`xapp-…`) for Socket Mode.",
     )
     api_url: Endpoint | None = Field(
         default=None, description="Address of a test server's Web API."
@@ -117,7 +117,7 @@ class Settings(Table):
     model: ModelName = Field(
         default="smollm2",
         min_length=1,
-        description="`smollm2` (comes along), the path of a GGUF file, or `hf:owner/repo:glob`.",
+        description="`smollm2` (comes along), or the path of a GGUF file.",
     )
     model_dir: Folder = Field(
         default=Path("models"),
@@ -194,13 +194,13 @@ class Settings(Table):
         description="Address to listen on; any but this machine's own needs a key.",
     )
     port: int = Field(
-        default=3978, ge=0, le=65535, description="Port of the page, the APIs and webhooks."
+        default=3978, ge=0, le=65535, description="Port of the HTTP APIs and the webhooks."
     )
     api_keys: NamedKeys = Field(
         default={}, description="Keys for the HTTP APIs, each `name:key` or the key alone."
     )
     basic_auth: Passwords = Field(
-        default={}, description="People who may use the page, each `user:password`."
+        default={}, description="People who may use the HTTP APIs, each `user:password`."
     )
     cors_origins: Origins = Field(
         default=(), description="Other sites whose pages may call the APIs."
@@ -239,7 +239,8 @@ class Settings(Table):
         default=15, ge=0, description="Seconds that replies get to end when Parley is stopped."
     )
     fetch_allow: Words = Field(
-        default=(), description="Inner addresses (`host:port`) that files may be fetched from."
+        default=(),
+        description="Not in this version: inner addresses (`host:port`) to fetch files from.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."

@@ -83,8 +83,8 @@ async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> N
     assert (result.code, result.out) == (2, "")
     assert result.err.splitlines() == [
         "PARLEY_PORT in the environment is 'x'; it must be a whole number.",
-        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
-        "nor SLACK_APP_TOKEN (Socket Mode); set one of them.",
+        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
+        "that Slack delivers can be verified.",
     ]
 
 

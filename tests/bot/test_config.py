@@ -198,8 +198,8 @@ def test_secrets_do_not_show_in_the_repr_of_settings(tmp_path: Path) -> None:
 
 def test_a_bot_token_alone_cannot_run_slack(tmp_path: Path) -> None:
     assert problems({"SLACK_BOT_TOKEN": "xoxb-1"}, tmp_path) == [
-        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
-        "nor SLACK_APP_TOKEN (Socket Mode); set one of them."
+        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
+        "that Slack delivers can be verified."
     ]
 
 
@@ -334,6 +334,13 @@ def test_what_this_version_cannot_do_is_said(
     assert problem.startswith(beginning)
 
 
+@pytest.mark.parametrize("name", ["SLACK_APP_TOKEN", "PARLEY_FETCH_ALLOW"])
+def test_the_table_recommends_nothing_that_is_not_in_this_version(name: str) -> None:
+    (row,) = [line for line in settings_table().splitlines() if name in line]
+    assert row.startswith(f"| `{name}` |  | Not in this version: ")
+    assert "hf:" not in settings_table()
+
+
 def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     environ = {
         **SLACK,
@@ -371,4 +378,4 @@ def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -
     num_settings = len(Settings.model_fields) - 3 + 4 + 7 + 7
     assert len(rows) == num_settings
     assert all(row.split("|")[3].strip() for row in rows)
-    assert "| `PARLEY_PORT` | `3978` | Port of the page, the APIs and webhooks. |" in rows
+    assert "| `PARLEY_PORT` | `3978` | Port of the HTTP APIs and the webhooks. |" in rows

@@ -178,8 +178,8 @@ async def test_a_default_personality_that_is_not_there(tmp_path: Path) -> None:
 
 async def test_a_slack_token_without_a_secret(tmp_path: Path) -> None:
     assert await refusal(tmp_path, SLACK_BOT_TOKEN="xoxb-1") == (
-        "SLACK_BOT_TOKEN is set, but neither SLACK_SIGNING_SECRET (Slack delivers over HTTP) "
-        "nor SLACK_APP_TOKEN (Socket Mode); set one of them."
+        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
+        "that Slack delivers can be verified."
     )
 
 
