@@ -51,7 +51,7 @@ model-server: $(READY_TO_TEST)
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(READY_TO_RUN): requirements.txt $(INSTALL)
+$(READY_TO_RUN): requirements.txt $(wildcard deploy/setup/*.py)
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later (Debian: apt-get install python3 python3-venv)"; exit 1; }
 	@$(PYTHON) $(INSTALL) run
 

