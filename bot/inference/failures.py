@@ -22,7 +22,10 @@ class Failures:
             return False
         return time.monotonic() - self._times[0] <= _FAILURE_SECONDS
 
-    async def take(self) -> None:
-        """One more. What fails at once and for ever must not fill the log and heat a core."""
+    def note(self) -> None:
+        """One more."""
         self._times.append(time.monotonic())
+
+    async def pause(self) -> None:
+        """What fails at once and for ever must not fill the log and heat a core."""
         await asyncio.sleep(_PAUSE_SECONDS if self.are_many else 0)

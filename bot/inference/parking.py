@@ -181,20 +181,26 @@ class Parking:
         self._metrics.restored.labels(_DISK if parked.was_read else _MEMORY).inc()
 
     async def _read(self, parked: Parked, file: str) -> None:
-        started = time.monotonic()
-        state = await self._work(self._shelf.read, parked, file) if self._shelf else None
-        parked.is_wanted = False
-        if parked in self.lot:
-            if state is None:
-                parked.file = ""
-                self.lot.remove(parked)
-                self._metrics.parked_ignored.inc()
-            else:
-                parked.state, parked.was_read = state, True
-                self.lot.pace.was_read(parked, time.monotonic() - started)
-                self.lot.touch(parked)
-        self._show()
-        self._wake()
+        """Whoever waits for it goes on, with the state or without."""
+        started, state = time.monotonic(), None
+        try:
+            if self._shelf:
+                state = await self._work(self._shelf.read, parked, file)
+        finally:
+            parked.is_wanted = False
+            if parked in self.lot:
+                self._was_read(parked, state, time.monotonic() - started)
+            self._show()
+            self._wake()
+
+    def _was_read(self, parked: Parked, state: memoryview | None, seconds: float) -> None:
+        if state is None:
+            self.lot.remove(parked)
+            self._metrics.parked_ignored.inc()
+            return
+        parked.state, parked.was_read = state, True
+        self.lot.pace.was_read(parked, seconds)
+        self.lot.touch(parked)
 
     def _go_on(self) -> None:
         """Write what is too much for the memory, one after the other; ``close`` writes all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Items
 
@@ -28,7 +29,7 @@ class Replies:
         self._waits = waits
         self._stop = stop
         self._all: dict[int, Reply] = {}
-        self._advanced: list[Sequence] = []
+        self._advanced: deque[Sequence] = deque()
 
     def __iter__(self) -> Iterator[Reply]:
         """They may end meanwhile."""
@@ -43,10 +44,10 @@ class Replies:
 
     def publish(self) -> None:
         """Pass on what the last step said; one callback for the whole step."""
-        advanced, self._advanced = self._advanced, []
         now = time.monotonic()
         pause = max(_DELTA_SECONDS, len(self._all) / _DELTAS_A_SECOND)
-        for sequence in advanced:
+        while self._advanced:
+            sequence = self._advanced.popleft()
             reply = self._all.get(sequence.id)
             if reply is None:
                 continue
@@ -67,10 +68,11 @@ class Replies:
 
     def conclude(self, sequence: Sequence, detail: str = "") -> None:
         """The last event of a reply, after the text that was still held back."""
-        reply = self._all.pop(sequence.id)
+        reply = self._all[sequence.id]
         reply.show_rest()
         reason = sequence.finish_reason or FinishReason.ERROR
         reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
+        del self._all[sequence.id]
         self._count(reply, reason)
         if reason is not FinishReason.CANCELLED and not sequence.is_background:
             self._waits.took(time.monotonic() - reply.accepted_at)
@@ -80,6 +82,22 @@ class Replies:
         self._advanced.clear()
         for sequence in sequences:
             self.conclude(sequence, detail)
+
+    def end_finished(self, detail: str) -> None:
+        """Whose sequence has ended, with all that it said; ``detail`` is of those that failed."""
+        self._advanced.clear()
+        for reply in self:
+            if reply.sequence.is_finished:
+                reply.show()
+                has_failed = reply.sequence.finish_reason is FinishReason.ERROR
+                self.conclude(reply.sequence, detail if has_failed else "")
+
+    def cut_off(self, detail: str) -> None:
+        """Everybody ends at once: of nothing but their streams anybody can be sure."""
+        self._advanced.clear()
+        for reply in self:
+            reply.stream.put(Finished(FinishReason.ERROR, detail=detail))
+        self._all.clear()
 
     def tell_places(self, waiting: Iterable[Sequence]) -> None:
         self._waits.tell(self._all[sequence.id] for sequence in waiting)

@@ -96,14 +96,13 @@ class Scheduler:
         """End a sequence wherever it stands; its place is free within one step."""
         if sequence.is_finished:
             return
-        if sequence.status is Status.WAITING:
+        was_waiting = sequence.status is Status.WAITING
+        self._end(sequence, reason)
+        if was_waiting:
             self._waiting.withdraw(sequence)
         else:
             self._running.remove(sequence)
             self._cells.retire(sequence)
-        sequence.status = Status.FINISHED
-        sequence.finish_reason = reason
-        self._waiting.leave(sequence)
 
     def rest(self) -> None:
         """Nothing ran for a while; see Hold."""
@@ -175,10 +174,26 @@ class Scheduler:
         return Step(actions, []) if actions else None
 
     def lose_everything(self) -> list[Sequence]:
-        """The model's memory is lost: who was running ends with ``error``; who they were."""
-        failed = self._fail_running()
+        """The model's memory is lost: who was running ends with ``error``; who they were.
+
+        The books of the pool may be wrong, and are not asked.
+        """
+        failed = list(self._running)
+        self._running.clear()
         self._cells = self._chunker.cells = self._new_cells()
+        for sequence in failed:
+            self._end(sequence, FinishReason.ERROR)
         return failed
+
+    def lose_waiting(self, num_first: int | None = None) -> None:
+        """So many of those who wait end with ``error``, or all."""
+        for sequence in self.waiting[:num_first]:
+            self.finish(sequence, FinishReason.ERROR)
+
+    def _end(self, sequence: Sequence, reason: FinishReason) -> None:
+        sequence.status = Status.FINISHED
+        sequence.finish_reason = reason
+        self._waiting.leave(sequence)
 
     def _new_cells(self) -> Cells:
         return Cells(

@@ -18,13 +18,10 @@ from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.failures import Failures
-from bot.inference.grammar.formats import followed
-from bot.inference.loops import LoopGuard
+from bot.inference.intake import Intake
 from bot.inference.model import Model, NoRoom, NotRestored
 from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
-from bot.inference.prompts import PromptEncoder
-from bot.inference.reasoning import ReplyText
 from bot.inference.replies import Replies
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
@@ -34,12 +31,13 @@ from bot.inference.stream import GenerationStream
 from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics
-from bot.types import AnswerFormat, ChatMessage, FinishReason, GenerationRequest
+from bot.types import ChatMessage, FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
 _REST_SECONDS = 0.25
 NO_PARKING = ParkingOptions()
+_NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
@@ -66,7 +64,6 @@ class InferenceService:
         self._metrics = metrics
         self._work = asyncio.Event()
         self._parking = Parking(parking, metrics, self._work.set)
-        self._loop_guard = loop_guard
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._scheduler = Scheduler(
             max_running=max_running,
@@ -78,15 +75,13 @@ class InferenceService:
             lot=self._parking.lot,
             limits_of=self._prefill.limits,
         )
-        self._prompts = PromptEncoder(model)
-        self._num_accepted = 0
+        self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")
         self._step_metrics = StepMetrics(metrics, self._scheduler, model)
         self._waits = Waits(max_running)
         self._replies = Replies(metrics, self._waits, self._come_to_stop)
         self._failures = Failures()
         self._worker = ModelWorker(model, thread)
-        self._tokenize = ThreadPoolExecutor(1, "parley-tokenizer")
         self._loop_task: asyncio.Task[None] | None = None
 
     @property
@@ -107,30 +102,36 @@ class InferenceService:
 
     @property
     def is_healthy(self) -> bool:
-        """False after three failures of the engine loop within a minute."""
-        return not self._failures.are_many
+        """False where the engine loop has ended, or failed three times within a minute."""
+        return self._is_running and not self._failures.are_many
+
+    @property
+    def _is_running(self) -> bool:
+        return self._loop_task is not None and not self._loop_task.done()
 
     async def count(self, messages: Items[ChatMessage]) -> int:
-        tokens, _ = await self._encode(messages)
+        self._check_running()
+        tokens, _ = await self._intake.encode(messages)
         return len(tokens)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""
         if self._scheduler.is_full:
             raise QueueFull(self._waits.until(self.num_waiting))
-        tokens, num_prefix = await self._encode(request.messages)
-        grammar = await self._grammar(request.answer_format)
-        if len(tokens) >= self.window:
-            raise PromptTooLong(len(tokens), self.window - 1)
-        self._end_warming(request)
-        return self._queue(self._new_reply(request, tokens, num_prefix, grammar))
+        self._check_running()
+        reply = await self._intake.take(request)
+        self._end_warming(request.scope, request.thread)
+        return self._queue(reply)
 
     async def warm(self, request: GenerationRequest) -> None:
         """See ``bot.ports.Warming``; does nothing where there is no room in the queue."""
-        tokens, num_prefix = await self._encode(request.messages)
-        if len(tokens) >= self.window or self._scheduler.is_full:
+        self._check_running()
+        try:
+            reply = await self._intake.take(replace(request, max_tokens=0, answer_format=None))
+        except PromptTooLong:
             return
-        reply = self._new_reply(replace(request, max_tokens=0), tokens, num_prefix, None)
+        if reply.sequence.is_forgotten or self._scheduler.is_full:
+            return
         reply.sequence.is_background = True
         self._metrics.warmed.inc()
         stream = self._queue(reply)
@@ -140,7 +141,12 @@ class InferenceService:
         finally:
             stream.cancel()
 
+    def _check_running(self) -> None:
+        if not self._is_running:
+            raise EngineFailed(_NOT_RUNNING)
+
     def _queue(self, reply: Reply) -> GenerationStream:
+        self._check_running()  # it may have ended since the request came
         self._scheduler.add(reply.sequence, retry_after=self._waits.until(self.num_waiting))
         self._replies.add(reply)
         self._tell_places()
@@ -148,6 +154,8 @@ class InferenceService:
         return reply.stream
 
     async def forget(self, thread: str, scope: str) -> None:
+        self._intake.forget(scope, thread)
+        self._end_warming(scope, thread)
         self._scheduler.forget(scope, thread)
         self._work.set()
         await self._parking.until_gone()
@@ -160,50 +168,14 @@ class InferenceService:
         """So many models have the memory and the disk for idle threads, each as much as others."""
         self._parking.share(num_in_memory, num_on_disk)
 
-    def _end_warming(self, request: GenerationRequest) -> None:
-        """Its thread speaks: what is evaluated so far stays, and the question goes on from it."""
+    def _end_warming(self, scope: str, thread: str | None) -> None:
+        """Where its thread speaks, the question goes on from what is evaluated so far."""
         for reply in self._replies:
             sequence = reply.sequence
-            is_same = (sequence.scope, sequence.thread) == (request.scope, request.thread)
+            is_same = (sequence.scope, sequence.thread) == (scope, thread)
             if sequence.is_background and is_same:
                 self._scheduler.finish(sequence, FinishReason.CANCELLED)
                 self._replies.conclude(sequence)
-
-    def _new_reply(
-        self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
-    ) -> Reply:
-        self._num_accepted += 1
-        sequence = Sequence(
-            id=self._num_accepted,
-            person=request.person,
-            tokens=tokens,
-            max_tokens=min(request.max_tokens, self.window - len(tokens)),
-            sampling=request.sampling,
-            scope=request.scope,
-            thread=request.thread,
-            num_prefix=num_prefix,
-            grammar=grammar,
-        )
-        if self._loop_guard and request.loop_guard:
-            sequence.guard = LoopGuard(self._model.piece)
-        stream = GenerationStream(lambda: self._cancel(sequence))
-        text = ReplyText(request.stop, self._model.open_tag)
-        return Reply(sequence, stream, text, self._model.piece, time.monotonic())
-
-    async def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
-        if self._loop_task is None or self._loop_task.done():
-            raise EngineFailed("The model is not running. Please ask again in a minute.")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tokenize, self._prompts.encode, messages)
-
-    async def _grammar(self, answer_format: AnswerFormat | None) -> str | None:
-        """Written and tried beside the event loop: a large schema takes a while."""
-        if answer_format is None:
-            return None
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._tokenize, followed, answer_format, self._model.can_follow
-        )
 
     def _cancel(self, sequence: Sequence) -> None:
         self._metrics.cancelled.inc()
@@ -218,8 +190,9 @@ class InferenceService:
                 await self._step()
             except Exception:  # the engine loop never dies quietly
                 logger.exception("the engine loop failed and is restarted")
-                self._recover()
-                await self._failures.take()
+                self._failures.note()
+                await self._recover()
+                await self._failures.pause()
 
     async def _step(self) -> None:
         if not self.num_running and time.monotonic() - self._worked_at >= _REST_SECONDS:
@@ -262,12 +235,33 @@ class InferenceService:
     def _tell_places(self) -> None:
         self._replies.tell_places(self._scheduler.waiting)
 
-    def _recover(self) -> None:
+    async def _recover(self) -> None:
         """Fail what was running; the model's memory starts afresh, and the queue stays."""
         self._metrics.engine_restarts.inc()
-        self._replies.fail(self._scheduler.lose_everything(), _FAILED)
-        self._parking.lose_unsaved()
+        await self._worker.until_idle()  # a step that is under way belongs to what is lost
         self._worker.is_sound = False
+        try:
+            self._lose_running()
+        except Exception:  # every reply ends, whatever is broken
+            logger.exception("the engine gives up every question")
+            self._scheduler.lose_everything()
+            self._scheduler.lose_waiting()
+            self._replies.cut_off(_FAILED)
+
+    def _lose_running(self) -> None:
+        failed = self._scheduler.lose_everything()
+        if not failed and self._failures.are_many:  # it would go on like this for ever
+            self._scheduler.lose_waiting(1)
+        self._replies.end_finished(_FAILED)
+        self._parking.lose_unsaved()
+
+    def _mourn(self, loop_task: asyncio.Task[None]) -> None:
+        """Nobody is answered any more, and everybody is told."""
+        if loop_task.cancelled():  # it was closed
+            return
+        logger.critical("the engine loop has ended", exc_info=loop_task.exception())
+        self._worker.is_sound = False
+        self._replies.cut_off(_NOT_RUNNING)
 
     async def __aenter__(self) -> Self:
         try:
@@ -276,6 +270,7 @@ class InferenceService:
             await self.__aexit__(None, None, None)
             raise
         self._loop_task = asyncio.create_task(self._run(), name="parley-engine")
+        self._loop_task.add_done_callback(self._mourn)
         return self
 
     async def __aexit__(
@@ -287,14 +282,17 @@ class InferenceService:
         if self._loop_task:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
-        for reply in self._replies:
-            self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
-            self._replies.conclude(reply.sequence)
-        await self._parking.close(self._scheduler, self._worker)
-        self._metrics.resident_threads.set(0)
-        await asyncio.to_thread(self._shut_down)
+        try:
+            for reply in self._replies:
+                self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
+                self._replies.conclude(reply.sequence)
+            await self._parking.close(self._scheduler, self._worker)
+        finally:
+            self._replies.cut_off(_NOT_RUNNING)
+            self._metrics.resident_threads.set(0)
+            await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
-        self._tokenize.shutdown()
+        self._intake.close()
         self._worker.shutdown()
         self._model.close()
