@@ -37,6 +37,7 @@ from bot.running.engines import (
     servers_of,
 )
 from bot.running.late import LateConversations
+from bot.running.readiness import DatabaseWatch
 from bot.running.supervision import Supervisor
 from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.server import Readiness, Server, ServerSettings
@@ -88,6 +89,7 @@ class App:
         self._conversations = LateConversations()
         self._service: ConversationService | None = None
         self._engine: Engine | None = None
+        self._database: DatabaseWatch | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
 
@@ -101,6 +103,7 @@ class App:
         book = await _read_personalities(settings, catalogue)
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
+        self._database = DatabaseWatch(store.is_sound)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         server = await enter(self._make_server(adapters))
         make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
@@ -227,14 +230,16 @@ class App:
     def _model_names(self) -> tuple[str, ...]:
         return names_of(self._engine, self._settings)
 
-    def _readiness(self) -> Readiness:
+    async def _readiness(self) -> Readiness:
         engine = self._engine
         is_up = engine is not None and engine.is_healthy
         status = "loading" if engine is None else "up" if is_up else "failing"
+        database = await self._database.status() if self._database else {"status": "opening"}
         states = [s.state for s in self._supervisors]
         body = {
-            "ready": is_up and self._is_open,
+            "ready": is_up and self._is_open and database["status"] == "up",
             "model": {"name": self._model_names()[0], "status": status, **servers_of(engine)},
+            "database": database,
             "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
         }
         return Readiness(bool(body["ready"]), body)

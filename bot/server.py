@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -62,7 +62,7 @@ class Server:
         self,
         settings: ServerSettings,
         metrics: Metrics,
-        readiness: Callable[[], Readiness],
+        readiness: Callable[[], Awaitable[Readiness]],
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -157,7 +157,7 @@ class Server:
         return web.json_response({"status": "ok"})
 
     async def _ready(self, request: web.Request) -> web.Response:
-        readiness = self._readiness()
+        readiness = await self._readiness()
         return web.json_response(dict(readiness.body), status=200 if readiness.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:

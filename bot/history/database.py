@@ -50,6 +50,7 @@ class _Write:
 class Database:
     def __init__(self, engines: Engines) -> None:
         self._path = engines.path
+        self.is_in_place = engines.is_in_place
         self._writing = engines.writing
         self._reading = engines.reading
         self._waiting: asyncio.Queue[_Write | None] = asyncio.Queue()

@@ -6,6 +6,7 @@ write get the same number. ``begin`` is what every transaction of an engine star
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,17 +35,29 @@ def migrating_engine(path: Path, busy_timeout: float) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """``writing`` has one connection; ``reading`` some that cannot write."""
+    """``writing`` has one connection; ``reading`` some that cannot write.
+
+    ``opened`` is the file that stood at ``path`` then.
+    """
 
     path: Path
+    opened: os.stat_result
     writing: Engine
     reading: Engine
+
+    def is_in_place(self) -> bool:
+        """Whether ``path`` is still that file; SQLite goes on with one that was moved. Blocking."""
+        try:
+            return os.path.samestat(self.path.stat(), self.opened)
+        except OSError:
+            return False
 
 
 def running_engines(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> Engines:
     """Looks at the file system, as making an engine does: for a worker thread."""
     return Engines(
         path=path,
+        opened=path.stat(),
         writing=_engine(path, busy_timeout, 1, "BEGIN IMMEDIATE", _PRAGMAS),
         reading=_engine(path, busy_timeout, NUM_READERS, "BEGIN", (*_PRAGMAS, "query_only=ON")),
     )

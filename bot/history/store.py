@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError
-from bot.history import choices, keys, progress, retention, threads, turns
+from bot.history import choices, keys, progress, retention, schema, threads, turns
 from bot.history.database import Database
 from bot.history.engines import BUSY_TIMEOUT, running_engines
 from bot.history.migrate import migrate
@@ -178,6 +178,17 @@ class SqlThreadStore:
         while num := await self.database.write(drop):
             num_dropped += num
         return num_dropped
+
+    async def is_sound(self) -> bool:
+        """Whether what is stored now will be found again; asked as a write, which changes nothing.
+
+        Raises what a write raises.
+        """
+        if not await asyncio.to_thread(self.database.is_in_place):
+            return False  # a new connection would make an empty file there
+        any_thread = select(schema.threads.c.id).limit(1)
+        await self.database.write(lambda c: c.execute(any_thread).first())
+        return True
 
     async def backup(self, path: Path) -> None:
         """Write a compact copy to a new file, while everything goes on. Raises DataError."""

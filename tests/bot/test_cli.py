@@ -18,9 +18,10 @@ from bot.clock import SystemClock
 from bot.errors import QueueFull
 from bot.lock import DataLock
 from bot.metrics import Metrics
-from bot.server import Readiness, Server, ServerSettings
+from bot.server import Server, ServerSettings
 from bot.types import Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from tests.fakes.conversations import HELLO, FakeConversations
+from tests.fakes.readiness import always
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +59,7 @@ async def running(
 ) -> AsyncIterator[None]:
     """A Parley that owns the data of ``folder``, with a scripted model."""
     (folder / "data").mkdir()
-    server = Server(ServerSettings(port=0, api_keys=keys), Metrics(), lambda: Readiness(True, {}))
+    server = Server(ServerSettings(port=0, api_keys=keys), Metrics(), always())
     server.mount(
         openai.routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock())
     )

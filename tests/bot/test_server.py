@@ -15,8 +15,9 @@ from aiohttp import web
 
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
-from bot.server import Readiness, Server, ServerSettings
+from bot.server import Server, ServerSettings
 from tests.fakes.clock import settle
+from tests.fakes.readiness import always
 
 Start = Callable[..., Awaitable[Server]]
 SOON = 5.0
@@ -24,7 +25,7 @@ SOON = 5.0
 
 def make_server(**settings: object) -> Server:
     values = {"port": 0, "drain_seconds": 0.5, **settings}
-    return Server(ServerSettings(**values), Metrics(), lambda: Readiness(True, {"slack": "up"}))  # type: ignore[arg-type]
+    return Server(ServerSettings(**values), Metrics(), always(body={"slack": "up"}))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ async def test_readiness_is_told_by_status_and_body(
     body = {"model": "smollm2", "adapters": {"slack": "down"}}
     settings = ServerSettings(port=0)
     async with (
-        Server(settings, Metrics(), lambda: Readiness(ready, body)) as server,
+        Server(settings, Metrics(), always(ready, body)) as server,
         http.get(f"{server.url}/readyz") as response,
     ):
         assert (response.status, await response.json()) == (status, body)
@@ -84,7 +85,7 @@ async def test_metrics_are_in_the_text_format(http: aiohttp.ClientSession) -> No
     metrics.turns.labels("slack", "done").inc()
     settings = ServerSettings(port=0)
     async with (
-        Server(settings, metrics, lambda: Readiness(True, {})) as server,
+        Server(settings, metrics, always()) as server,
         http.get(f"{server.url}/metrics") as response,
     ):
         assert response.content_type == "text/plain"

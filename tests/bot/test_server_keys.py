@@ -14,9 +14,10 @@ from aiohttp import web
 
 from bot.metrics import Metrics
 from bot.ports import ACCOUNT
-from bot.server import Readiness, Server, ServerSettings
+from bot.server import Server, ServerSettings
 from bot.web.gate import is_loopback
 from bot.web.keys import named_keys
+from tests.fakes.readiness import always
 
 PAGE = "https://app.example"
 TUNNELLED = {"X-Forwarded-For": "203.0.113.7"}
@@ -52,7 +53,7 @@ async def server(host: str = "127.0.0.1", *, with_keys: bool = True) -> AsyncIte
         basic_auth={"ann": "pass:word"} if with_keys else {},
         cors_origins=(PAGE,),
     )
-    made = Server(settings, Metrics(), lambda: Readiness(True, {}))
+    made = Server(settings, Metrics(), always())
     made.mount([web.get("/who", who), web.post("/who", who)])
     made.mount([web.post("/slack/events", webhook)], verified=True)
     async with made:

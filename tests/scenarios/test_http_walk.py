@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Annotated, Literal
 
 import aiohttp
@@ -19,6 +21,7 @@ from bot.personality import PersonalityBook
 from tests.local_slack import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import ROOT, Parley, running_parley
+from tests.scenarios.polling import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
@@ -282,8 +285,28 @@ async def test_health_and_readiness_say_what_is_there(parley: Parley) -> None:
             assert await response.json() == {
                 "ready": True,
                 "model": {"name": MODEL, "status": "up"},
+                "database": {"status": "up", "detail": ""},
                 "adapters": {},
             }
+
+
+async def test_parley_is_not_ready_while_another_program_locks_its_database(
+    parley: Parley,
+) -> None:
+    async def readiness() -> tuple[int, str]:
+        async with session.get("/readyz") as response:
+            return response.status, (await response.json())["database"]["status"]
+
+    async def is_ready() -> bool:
+        return await readiness() == (200, "up")
+
+    async with aiohttp.ClientSession(parley.url) as session:
+        with closing(sqlite3.connect(parley.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await readiness() == (503, "failing")
+            async with session.get("/healthz") as response:
+                assert response.status == 200
+        assert await eventually(is_ready)
 
 
 async def test_the_metrics_count_what_was_answered(parley: Parley, client: AsyncOpenAI) -> None:

@@ -11,8 +11,9 @@ from openai import AsyncOpenAI
 from adapters.http.openai import routes
 from bot.metrics import Metrics
 from bot.ports import Conversations
-from bot.server import Readiness, Server, ServerSettings
+from bot.server import Server, ServerSettings
 from tests.fakes.clock import FakeClock
+from tests.fakes.readiness import always
 
 MODEL = "smollm2"
 Serve = Callable[[Conversations], Awaitable[Server]]
@@ -30,7 +31,7 @@ async def serve(clock: FakeClock) -> AsyncIterator[Serve]:
 
         async def start(conversations: Conversations) -> Server:
             settings = ServerSettings(port=0, drain_seconds=0.2)
-            server = Server(settings, Metrics(), lambda: Readiness(True, {}))
+            server = Server(settings, Metrics(), always())
             server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock))
             return await stack.enter_async_context(server)
 

@@ -6,15 +6,16 @@ import aiohttp
 
 from adapters.http.openai import routes
 from bot.metrics import Metrics
-from bot.server import Readiness, Server, ServerSettings
+from bot.server import Server, ServerSettings
 from tests.adapters.http.conftest import MODEL
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
+from tests.fakes.readiness import always
 
 
 async def test_further_models_are_listed_and_can_be_asked_by_name(clock: FakeClock) -> None:
     conversations = FakeConversations()
-    server = Server(ServerSettings(port=0), Metrics(), lambda: Readiness(True, {}))
+    server = Server(ServerSettings(port=0), Metrics(), always())
     server.mount(routes(conversations, model_names=lambda: (MODEL, "big", "coder"), clock=clock))
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     async with server, aiohttp.ClientSession(server.url) as session:
