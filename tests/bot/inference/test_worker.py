@@ -94,9 +94,11 @@ async def test_a_step_that_fails_holds_nobody_up() -> None:
 
 
 async def test_a_worker_alone_ends_its_own_thread() -> None:
+    before = set(threading.enumerate())
     worker = ModelWorker(Noting("a", []))
     await worker.begin(STEP)
-    named = [t for t in threading.enumerate() if t.name.startswith("parley-model")]
+    others = set(threading.enumerate()) - before
+    named = [t for t in others if t.name.startswith("parley-model")]
     await asyncio.to_thread(worker.shutdown)
     assert named
     assert not any(thread.is_alive() for thread in named)
