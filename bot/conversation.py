@@ -143,6 +143,10 @@ class ConversationService:
     async def complete(self, request: CompletionRequest) -> Generation:
         return await self._completions.begin(request)
 
+    async def let_go(self, place: Place) -> None:
+        """Turns of the thread are gone: the engine keeps nothing of what it read of it."""
+        await self._turns.let_go(place)
+
     def personalities(self) -> tuple[Personality, ...]:
         return self._parts.personalities.all()
 

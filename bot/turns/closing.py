@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from bot import prompt
@@ -12,7 +13,7 @@ from bot.turns.controls import conclude
 from bot.turns.ending import Ending
 from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts
-from bot.types import GenerationRequest, Personality, Turn
+from bot.types import GenerationRequest, Personality, Place, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Closing:
         self._parts = parts
         self.tasks = TaskSet(parts.clock)
         self.warming = TaskSet(parts.clock)
+        self._reading: dict[asyncio.Task[None], Place] = {}
 
     async def finish(self, live: LiveTurn, ending: Ending) -> None:
         """Nothing of a forgotten turn is kept."""
@@ -36,6 +38,14 @@ class Closing:
         except StorageFull as error:
             logger.error("the end of turn %s waits for room on disk: %s", live.id, error)
             self.tasks.spawn(self._finish_later(live, ending))
+
+    async def stop_reading(self, place: Place) -> None:
+        """Nothing that was said in the thread so far is read ahead any more."""
+        under_way = [task for task, read in self._reading.items() if read == place]
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
 
     async def _finish_later(self, live: LiveTurn, ending: Ending) -> None:
         await self._parts.clock.sleep(_DISK_POLL_SECONDS)
@@ -52,8 +62,12 @@ class Closing:
         live.is_concluded = True
         self._parts.metrics.turns.labels(live.place.adapter, ending.state.value).inc()
         self.tasks.spawn(conclude(self._parts, live))
-        if ending.reply:
-            self.tasks.spawn(self._trim(live))
+        if ending.reply and not live.is_forgotten:
+            self._note_reading(self.tasks.spawn(self._trim(live)), live.place)
+
+    def _note_reading(self, task: asyncio.Task[None], place: Place) -> None:
+        self._reading[task] = place
+        task.add_done_callback(self._reading.pop)
 
     async def _trim(self, live: LiveTurn) -> None:
         """Drop old turns in one big step now, so that the next question finds room."""
@@ -69,7 +83,8 @@ class Closing:
                 return
             await parts.store.keep_from(live.place, number)
             kept = [turn for turn in turns if turn.number >= number]
-            self.warming.spawn(self._warm(live, personality, kept))
+            warming = self.warming.spawn(self._warm(live, personality, kept))
+            self._note_reading(warming, live.place)
         except ParleyError as error:
             logger.warning("a thread could not be trimmed: %s", error)
 

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 class Turns:
     def __init__(self, parts: Parts, runner: TurnRunner) -> None:
         self._parts = parts
+        self._closing = runner.closing
         self.lanes = Lanes(runner.run, self._ended, parts.clock)
         self._reviving: set[str] = set()
 
@@ -94,8 +95,13 @@ class Turns:
         for live in self.lanes.of_thread(place):
             self._give_up(live, Wish.FORGET)
         forgotten = await self._parts.store.forget(place)
-        await self._parts.generator.forget(str(place), place.workspace_form)
+        await self.let_go(place)
         return len(forgotten)
+
+    async def let_go(self, place: Place) -> None:
+        """The engine keeps nothing of what was said in the thread so far."""
+        await self._closing.stop_reading(place)
+        await self._parts.generator.forget(str(place), place.workspace_form)
 
     async def put_back(self) -> None:
         """End what runs without an ending: the next start finds it queued, never tried."""

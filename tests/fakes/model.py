@@ -100,7 +100,7 @@ class FakeModel:
         self._script = script
 
     def allow(self, num_steps: int = 1) -> None:
-        if self._permits:
+        if self._permits and num_steps:
             self._permits.release(num_steps)
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:

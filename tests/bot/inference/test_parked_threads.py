@@ -27,6 +27,11 @@ STATE = 4 * 180
 """Bytes of a state in these tests, at the most."""
 
 
+def request(thread: int, more: str = "") -> GenerationRequest:
+    message = ChatMessage("user", f"thread {thread}: {'x' * 150}{more}")
+    return GenerationRequest(messages=(message,), person="ada", thread=str(thread), scope=SCOPE)
+
+
 class Watched:
     """An engine with its metrics. ``ask`` is one turn of a thread; its text tells the thread."""
 
@@ -34,12 +39,10 @@ class Watched:
         self.service, self.model, self.metrics = service, model, metrics
 
     async def begin(self, thread: int, more: str = "") -> GenerationStream:
-        text = f"thread {thread}: {'x' * 150}{more}"
-        message = ChatMessage("user", text)
-        request = GenerationRequest(
-            messages=(message,), person="ada", thread=str(thread), scope=SCOPE
-        )
-        return await self.service.generate(request)
+        return await self.service.generate(request(thread, more))
+
+    def read_ahead(self, thread: int) -> asyncio.Task[None]:
+        return asyncio.create_task(self.service.warm(request(thread)))
 
     async def ask(self, thread: int, more: str = "") -> Finished:
         text, finished = await read(await self.begin(thread, more))
@@ -196,6 +199,40 @@ async def test_a_forgotten_thread_does_not_come_back_with_a_restart(tmp_path: Pa
             await parley.ask(thread)
         for thread in range(4):
             await parley.service.forget(str(thread), SCOPE)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("num_steps", [0, 1])
+async def test_what_is_forgotten_while_it_is_read_ahead_is_read_no_further(
+    tmp_path: Path, num_steps: int
+) -> None:
+    """Before the first step it is still being encoded."""
+    async with engine(tmp_path, stepwise=True) as parley:
+        reading = parley.read_ahead(1)
+        await asyncio.sleep(0)
+        parley.model.allow(num_steps)
+        await parley.until(lambda: len(parley.model.steps) == num_steps)
+        await parley.service.forget("1", SCOPE)
+        parley.model.allow(100)
+        await reading
+        assert parley.service.num_running == parley.service.num_waiting == 0
+    assert sum(len(chunk.tokens) for s in parley.model.steps for chunk in s.chunks) <= 128
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("num_steps", [0, 1, 4])
+async def test_a_question_of_a_thread_that_is_forgotten_meanwhile_is_not_kept(
+    tmp_path: Path, num_steps: int
+) -> None:
+    """Before the first step it is still being encoded, and after four it is being answered."""
+    async with engine(tmp_path, stepwise=True) as parley:
+        asking = asyncio.create_task(parley.ask(1))
+        await asyncio.sleep(0)
+        parley.model.allow(num_steps)
+        await parley.until(lambda: len(parley.model.steps) == num_steps)
+        await parley.service.forget("1", SCOPE)
+        parley.model.allow(100)
+        await asking
     assert files(tmp_path) == []
 
 
