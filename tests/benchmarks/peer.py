@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sysconfig
 import venv
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from bot.inference import models
 from tests.benchmarks.servers import ROOT, Server, free_port
+from tests.lacking import go_on_without, skip_for_lack
 
 VENV = ROOT / ".cache" / "bench-venv"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -43,14 +43,10 @@ def server(folder: Path, *, num_threads: int, **changed: str) -> Server:
 
 def is_there_or_skip() -> None:
     """For fixtures: skips on a laptop without a package index, fails where CI is set."""
-    import pytest  # `make bench` needs no pytest
-
     try:
         ensure_python()
     except PeerMissing as reason:
-        if os.environ.get("CI"):
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+        skip_for_lack(str(reason))
 
 
 def ensure_python() -> Path:
@@ -93,7 +89,7 @@ def main() -> None:
     try:
         ensure_python()
     except PeerMissing as reason:
-        raise SystemExit(f"llama_cpp.server: {reason}") from None
+        go_on_without(f"llama_cpp.server: {reason}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -135,12 +134,6 @@ def test_a_data_folder_in_use_tells_by_whom(tmp_path: Path) -> None:
 
 def test_a_data_folder_that_is_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    assert checks(tmp_path)["data"].status == "fail"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_data_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o500)
     assert checks(tmp_path)["data"].status == "fail"
 
 

@@ -1,8 +1,9 @@
 """What every adapter must do, whatever its platform.
 
-A platform's tests subclass ``AdapterContract`` and ``AdapterFaultContract`` and give the
-fixtures: ``adapter`` (entered, with a short ``call_timeout``), ``platform`` (the far side),
-``place`` (a thread to post into) and ``person`` (somebody there).
+A platform's tests subclass ``AdapterContract``, ``AdapterFaultContract`` and, where it can be
+asked, ``FindsPostsContract``, and give the fixtures: ``adapter`` (entered, with a short
+``call_timeout``), ``platform`` (the far side), ``place`` (a thread to post into) and ``person``
+(somebody there).
 """
 
 from __future__ import annotations
@@ -196,9 +197,12 @@ class AdapterContract:
         with pytest.raises(PlatformError):
             await adapter.edit(place, "1.1", adapter.render("x"))
 
+
+class FindsPostsContract:
+    """For a platform that can be asked for a turn's posts."""
+
     async def test_posts_are_found_by_their_turn(self, adapter: Adapter, place: Place) -> None:
-        if not isinstance(adapter, FindsPosts):
-            pytest.skip("the platform cannot be asked for a turn's posts")
+        assert isinstance(adapter, FindsPosts)
         ids = [await adapter.post(place, adapter.render("a part"), Label("t-7", n)) for n in (0, 1)]
         await adapter.post(place, adapter.render("another"), Label("t-8", 0))
         await adapter.edit(place, ids[0], adapter.render("edited since"))

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.local_slack import free_port
 from tests.scenarios.asking import metric, until_metric
-from tests.scenarios.command import Result, begin, command, finish
+from tests.scenarios.command import Result, begin, bound_by_file_modes, command, finish
 from tests.scenarios.parley import Parley, running_parley
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -112,6 +112,13 @@ async def test_doctor_ends_with_1_where_something_must_be_done(tmp_path: Path) -
     assert (result.code, result.err) == (1, "")
     assert "fail model" in result.out
     assert "There is no model file nothing.gguf" in result.out
+
+
+async def test_doctor_says_that_the_data_folder_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    result = await command(tmp_path, "doctor", before=bound_by_file_modes)
+    assert (result.code, result.err) == (1, "")
+    assert "fail data" in result.out
 
 
 async def test_ask_alone_loads_the_model_for_one_question(tmp_path: Path) -> None:

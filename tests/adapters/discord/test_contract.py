@@ -59,7 +59,9 @@ class OnFake:
         self.discord.fail(ROUTES[call], *[FAULTS[fault]] * times)
 
 
-class TestOnFake(contract.AdapterContract, contract.AdapterFaultContract):
+class TestOnFake(
+    contract.AdapterContract, contract.FindsPostsContract, contract.AdapterFaultContract
+):
     @pytest.fixture
     def platform(self, discord: FakeDiscord) -> OnFake:
         return OnFake(discord)

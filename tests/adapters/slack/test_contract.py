@@ -69,7 +69,9 @@ class OnLocalSlack:
         return pings(rendered)
 
 
-class TestOnFake(contract.AdapterContract, contract.AdapterFaultContract):
+class TestOnFake(
+    contract.AdapterContract, contract.FindsPostsContract, contract.AdapterFaultContract
+):
     @pytest.fixture
     def platform(self, slack: FakeSlack, place: Place) -> OnFake:
         root = {"user": "U01", "text": "the root", "channel": place.channel, "ts": place.thread}
@@ -83,6 +85,8 @@ class TestOnFake(contract.AdapterContract, contract.AdapterFaultContract):
 
 @pytest.mark.local_slack
 class TestOnLocalSlack(contract.AdapterContract):
+    """It keeps no message's metadata, so that posts are found on the fake only."""
+
     @pytest.fixture
     async def both(self, tmp_path: Path) -> AsyncIterator[tuple[SlackAdapter, LocalSlack]]:
         async with adapter_on_local_slack(tmp_path) as both:
@@ -95,7 +99,3 @@ class TestOnLocalSlack(contract.AdapterContract):
     @pytest.fixture
     def platform(self, both: tuple[SlackAdapter, LocalSlack]) -> OnLocalSlack:
         return OnLocalSlack(both[1])
-
-    @pytest.mark.skip("local-slack keeps no message metadata; the fake does")
-    async def test_posts_are_found_by_their_turn(self) -> None:  # type: ignore[override]
-        pass
