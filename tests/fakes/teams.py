@@ -117,17 +117,6 @@ class FakeTeams(FakeTeamsApi):
         """Deliver as Teams does; the bot's status."""
         return (await self.request(activity, **token))[0]
 
-    async def deliver_until_answered(self, activity: Json, deadline: float) -> list[int | None]:
-        """Hang up after ``deadline`` seconds and deliver again, as Teams does; each status."""
-        statuses: list[int | None] = []
-        while None in statuses[-1:] or not statuses:
-            try:
-                async with asyncio.timeout(deadline):
-                    statuses.append(await self.deliver(activity))
-            except TimeoutError:
-                statuses.append(None)
-        return statuses
-
     async def request(self, activity: Json, **token: Any) -> tuple[int, str]:
         """Status and body. ``token`` as in ``FakeIssuer.sign``."""
         signed = self.issuer.sign(token.pop("service_url", activity.get("serviceUrl")), **token)

@@ -1,4 +1,7 @@
-"""Teams waits fifteen seconds, hangs up, and delivers again: nobody gets two answers of that."""
+"""Teams waits fifteen seconds, hangs up, and delivers again: nobody gets two answers of that.
+
+Here it hangs up as soon as Parley has begun to deal with what was delivered.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 
 from bot.types import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
+from tests.fakes.clock import settle
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import (
     CHANNEL,
@@ -23,8 +27,7 @@ from tests.fakes.teams_activities import (
     message,
 )
 
-DEADLINE = 0.15
-"""Teams' fifteen seconds, shortened."""
+Delivery = asyncio.Task[int]
 
 
 @pytest.fixture
@@ -46,6 +49,22 @@ def busy_database(folder: Path) -> Iterator[Callable[[], None]]:
 
 def here(teams: FakeTeams, activity: Json) -> Json:
     return {**activity, "serviceUrl": teams.url}
+
+
+async def delivered(talk: Talk, *activities: Json) -> list[Delivery]:
+    """On their way at once, and Parley has begun to store what each of them says."""
+    num_taken = talk.num_taken + len(activities)
+    deliveries = [asyncio.create_task(talk.teams.deliver(each)) for each in activities]
+    await until(lambda: talk.num_taken == num_taken)
+    await settle()
+    return deliveries
+
+
+async def hung_up(deliveries: list[Delivery]) -> None:
+    """Nobody waits for their answers any more, which have not come."""
+    for delivery in deliveries:
+        assert delivery.cancel(), "it was answered"
+    await asyncio.wait(deliveries)
 
 
 async def test_a_question_is_answered_for_in_time_while_the_model_says_nothing(
@@ -71,17 +90,14 @@ async def test_what_is_delivered_again_while_the_database_is_busy_is_answered_on
     """Also where two deliveries of it come at once, each of them again and again."""
     talk.generator.replies.append("Once.")
     asked = here(teams, message("Once?", "channel"))
+    at_once = [asked] * num_at_once
     with busy_database(tmp_path) as release:
-        deliveries = [
-            asyncio.create_task(teams.deliver_until_answered(asked, DEADLINE))
-            for _ in range(num_at_once)
-        ]
-        await asyncio.sleep(DEADLINE * 2.5)
+        for _ in range(2):
+            await hung_up(await delivered(talk, *at_once))
+        deliveries = await delivered(talk, *at_once)
         release()
         statuses = await asyncio.gather(*deliveries)
-    for each in statuses:
-        assert each[:2] == [None, None], "Teams has hung up twice"
-        assert each[-1] == 202
+    assert statuses == [202] * num_at_once
     await talk.sees(CHANNEL, "Once.")
     assert await talk.state(asked) is TurnState.DONE
     assert len(talk.generator.generations) == 1
@@ -96,10 +112,10 @@ async def test_what_is_delivered_again_while_its_file_is_fetched_is_answered_onc
     talk.generator.replies.append("42.")
     file = attached(f"{teams.url}files/notes.txt", "notes.txt")
     asked = here(teams, message("What?", attachments=[file]))
-    delivery = asyncio.create_task(teams.deliver_until_answered(asked, DEADLINE))
-    await asyncio.sleep(DEADLINE * 1.5)
+    assert await teams.deliver(asked) == 202
+    await until(lambda: teams.num_fetched == 1)
+    assert await teams.deliver(asked) == 202
     teams.may_serve.set()
-    assert (await delivery)[-1] == 202
     await talk.sees(PERSONAL, "42. [1]")
     assert await talk.state(asked) is TurnState.DONE
     assert len(talk.generator.generations) == 1
@@ -115,14 +131,12 @@ async def test_an_install_and_a_judgement_that_come_again_count_once(
     assert await talk.state(asked) is TurnState.DONE
     added = here(teams, installation("groupChat"))
     judged = here(teams, feedback(talk.reply_to(CHANNEL), "dislike", "channel"))
+    at_once = (added, judged, added, judged)
     with busy_database(tmp_path) as release:
-        deliveries = [
-            asyncio.create_task(teams.deliver_until_answered(each, DEADLINE))
-            for each in (added, judged, added, judged)
-        ]
-        await asyncio.sleep(DEADLINE * 1.5)
+        await hung_up(await delivered(talk, *at_once))
+        deliveries = await delivered(talk, *at_once)
         release()
-        statuses = [each[-1] for each in await asyncio.gather(*deliveries)]
+        statuses = await asyncio.gather(*deliveries)
     assert statuses == [202, 200, 202, 200]
     await until(lambda: bool(teams.texts("19:group@")))
     assert len(teams.texts("19:group@")) == 1
