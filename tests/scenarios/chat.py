@@ -21,7 +21,7 @@ from tests.local_slack import (
 )
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
-from tests.scenarios.personalities import make_personalities
+from tests.scenarios.personalities import RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 POST_SECONDS = 1.2
@@ -126,6 +126,9 @@ async def chatting(folder: Path) -> AsyncIterator[Chat]:
     events_url = f"http://127.0.0.1:{port}/slack/events"
     async with running_local_slack(binary_or_skip(), folder, events_url) as local:
         environment = {**local.environment, **settings}
-        async with running_parley(folder, port, environment) as parley, local.page() as page:
+        async with (
+            running_parley(folder, port, environment, RAMBLING) as parley,
+            local.page() as page,
+        ):
             yield Chat(local, parley, page)
         assert "Traceback" not in parley.output

@@ -12,7 +12,8 @@ from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import BOSS, BOT, GUILD, OTHER_CHANNEL
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley
-from tests.scenarios.personalities import make_personalities
+from tests.scenarios.personalities import RAMBLING, make_personalities
+from tests.scenarios.polling import eventually
 
 SECONDS = 60.0
 LONG_CHANNEL = OTHER_CHANNEL
@@ -86,12 +87,14 @@ class Scene:
         return text
 
     async def ends_alone(self, channel: str) -> str:
-        """Until the channel's reply is finished, and no other stands there; its id."""
-        is_there = lambda: any(map(self.is_final, self.replies(channel)))  # noqa: E731
-        await self.discord.until(is_there, SECONDS)
-        (message,) = self.replies(channel)
-        await self.ends(message)
-        return message
+        """Until the channel's reply is finished, in all the messages that stand there; the
+        last one's id."""
+        await self.discord.until(lambda: any(map(self.is_final, self.replies(channel))), SECONDS)
+        await eventually(lambda: self.turn(channel).is_finished, what=self.parley.output)
+        messages = self.replies(channel)
+        assert [f"{channel}/{each}" for each in messages] == list(self.turn(channel).posts)
+        await self.ends(messages[-1])
+        return messages[-1]
 
     def turn(self, question: str) -> TurnRow:
         """What is on disk of the question with this message id."""
@@ -100,7 +103,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, module: str = "bot", **more: str) -> AsyncIterator[Scene]:
+async def scene(folder: Path, module: str = RAMBLING, **more: str) -> AsyncIterator[Scene]:
     """Up, connected, its commands registered, and the rambler in ``LONG_CHANNEL``."""
     personalities = str(make_personalities(folder / "personalities"))
     async with FakeDiscord() as discord:

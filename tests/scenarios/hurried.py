@@ -1,9 +1,8 @@
-"""``python -m bot`` with Discord's long deadlines shortened, so that a test can see them pass."""
+"""``tests.scenarios.rambling`` with Discord's deadlines shortened, to be seen to pass."""
 
 from __future__ import annotations
 
 import asyncio
-import runpy
 from dataclasses import replace
 
 from adapters import discord
@@ -11,6 +10,7 @@ from adapters.discord import adapter, client
 from adapters.discord.adapter import LIMITS, DiscordAdapter
 from adapters.discord.settings import DiscordSettings
 from bot.ports import AdapterContext
+from tests.scenarios import rambling
 
 HEARTBEAT_SECONDS = 2.0
 CALL_SECONDS = 1.5
@@ -37,4 +37,4 @@ if __name__ == "__main__":
     adapter.ParleyClient = HurriedClient  # type: ignore[attr-defined]
     client._HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
     discord.create = create
-    runpy.run_module("bot", run_name="__main__", alter_sys=True)
+    rambling.run()

@@ -104,9 +104,9 @@ class Parley:
 
 @asynccontextmanager
 async def running_parley(
-    folder: Path, port: int, settings: Mapping[str, str]
+    folder: Path, port: int, settings: Mapping[str, str], module: str = "bot"
 ) -> AsyncIterator[Parley]:
-    parley = Parley(folder, port, settings)
+    parley = Parley(folder, port, settings, module)
     try:
         await parley.start()
         yield parley

@@ -11,7 +11,7 @@ from tests.fakes.slack_api import BOT, Json
 from tests.local_slack import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
-from tests.scenarios.personalities import make_personalities
+from tests.scenarios.personalities import RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 SHORT, LONG = "24", "2000"
@@ -104,7 +104,7 @@ async def scene(folder: Path, **settings: str) -> AsyncIterator[Scene]:
             "PARLEY_PERSONALITY": "rambler",
             "PARLEY_MAX_TOKENS": SHORT,
         }
-        async with running_parley(folder, port, {**own, **settings}) as parley:
+        async with running_parley(folder, port, {**own, **settings}, RAMBLING) as parley:
             yield Scene(slack, parley)
         assert slack.violations == []
         assert slack.num_rate_limited == 0

@@ -16,7 +16,7 @@ from tests.scenarios.polling import eventually
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 MAX_TOKENS = "200"
-LONG_TEXT = b"the tide comes and the tide goes. " * 90
+LONG_TEXT = b"the tide comes and the tide goes. " * 80
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

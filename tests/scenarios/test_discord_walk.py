@@ -11,6 +11,7 @@ from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_guild import BOT, DIRECT
 from tests.scenarios.discord_scene import free_port, settings
 from tests.scenarios.parley import Parley
+from tests.scenarios.personalities import RAMBLING, make_personalities
 
 pytestmark = pytest.mark.model
 
@@ -24,7 +25,9 @@ async def discord() -> AsyncIterator[FakeDiscord]:
 
 @pytest.fixture
 async def parley(discord: FakeDiscord, tmp_path: Path) -> AsyncIterator[Parley]:
-    parley = Parley(tmp_path, free_port(), settings(discord))
+    personalities = str(make_personalities(tmp_path / "personalities"))
+    own = settings(discord, PARLEY_PERSONALITIES=personalities)
+    parley = Parley(tmp_path, free_port(), own, RAMBLING)
     try:
         await parley.start()
         await discord.until(lambda: discord.gateway.is_connected and discord.commands)
@@ -62,7 +65,9 @@ async def test_one_walk_through_all_that_a_person_can_do(
     growth = [text for _, message, text in discord.shown if message == reply]
     assert len(growth) > 1, "the reply did not grow"
 
-    await discord.say("And one more?", channel=question)
+    chosen = await discord.slash("parley", channel=question, sub="personality", name="rambler")
+    await discord.until(lambda: "from now on" in (discord.answer_to(chosen) or ""))
+    await discord.say("And a story?", channel=question)
     second = await reply_in(discord, question, 2)
 
     await discord.say("Hello there", channel=DIRECT)

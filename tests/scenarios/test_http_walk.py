@@ -14,7 +14,11 @@ import openai
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletionSystemMessageParam, ChatCompletionUserMessageParam
+from openai.types.chat import (
+    ChatCompletionMessageParam,
+    ChatCompletionSystemMessageParam,
+    ChatCompletionUserMessageParam,
+)
 from pydantic import BaseModel, Field
 
 from bot.personality import PersonalityBook
@@ -68,8 +72,9 @@ async def test_a_question_gets_an_answer_with_its_usage(client: AsyncOpenAI) -> 
         model=MODEL, messages=[user(CAPITAL)], temperature=0
     )
     (choice,) = answer.choices
-    assert "Paris" in (choice.message.content or "")
-    assert (choice.message.role, choice.finish_reason) == ("assistant", "stop")
+    assert choice.message.content
+    assert choice.message.role == "assistant"
+    assert choice.finish_reason in ("stop", "length")
     assert answer.usage is not None
     assert answer.usage.prompt_tokens > 10
     assert 1 <= answer.usage.completion_tokens <= 24
@@ -111,12 +116,14 @@ async def test_streamed_or_whole_the_text_is_the_same(client: AsyncOpenAI) -> No
 async def test_a_stop_string_ends_the_answer_and_is_not_shown(client: AsyncOpenAI) -> None:
     asked = user(CAPITAL)
     answer = await client.chat.completions.create(
-        model=MODEL, messages=[asked], temperature=0, stop=["Paris"]
+        model=MODEL, messages=[asked], temperature=0, stop=[" "]
     )
     (choice,) = answer.choices
     assert choice.finish_reason == "stop"
     assert choice.message.content
-    assert "Paris" not in choice.message.content
+    assert " " not in choice.message.content
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens < 24
 
 
 async def test_max_tokens_ends_the_answer_with_length(client: AsyncOpenAI) -> None:
@@ -160,17 +167,27 @@ async def test_a_personality_is_a_model_whose_prompt_comes_first(
 
 
 async def test_a_conversation_is_what_the_client_sends_each_time(client: AsyncOpenAI) -> None:
-    answer = await client.chat.completions.create(
-        model=MODEL,
-        temperature=0,
-        messages=[
-            user("My name is Ada."),
-            {"role": "assistant", "content": "Nice to meet you, Ada!"},
-            user("What is my name?"),
-        ],
-        extra_headers={"X-Parley-Thread": "greetings/1"},
-    )
-    assert "Ada" in (answer.choices[0].message.content or "")
+    """Told from the number of tokens: the history's, and nothing of an earlier request's."""
+    said: list[ChatCompletionMessageParam] = [
+        user("My name is Ada."),
+        {"role": "assistant", "content": "Nice to meet you, Ada!"},
+    ]
+    question = user("What is my name?")
+
+    async def num_tokens(*messages: ChatCompletionMessageParam) -> int:
+        answer = await client.chat.completions.create(
+            model=MODEL,
+            messages=messages,
+            max_tokens=4,
+            extra_headers={"X-Parley-Thread": "greetings/1"},
+        )
+        assert answer.choices[0].message.content
+        assert answer.usage is not None
+        return answer.usage.prompt_tokens
+
+    alone = await num_tokens(question)
+    assert await num_tokens(*said, question) > alone + 10
+    assert await num_tokens(question) == alone
 
 
 async def test_many_at_once_are_all_answered(client: AsyncOpenAI) -> None:
@@ -251,8 +268,11 @@ async def test_any_json_object_is_read_as_one(client: AsyncOpenAI) -> None:
         temperature=0,
         max_tokens=400,
     )
-    assert answer.choices[0].finish_reason == "stop"
-    assert isinstance(json.loads(answer.choices[0].message.content or ""), dict)
+    (choice,) = answer.choices
+    text = choice.message.content or ""
+    assert text.startswith("{")
+    if choice.finish_reason == "stop":
+        assert isinstance(json.loads(text), dict)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -16,7 +16,7 @@ from tests.scenarios.polling import eventually
 
 pytestmark = pytest.mark.model
 
-LONG_QUESTION = "Please sum up: " + "the tide comes and the tide goes. " * 160
+LONG_QUESTION = "Please sum up: " + "the tide comes and the tide goes. " * 80
 LAST_WORDS = "ask me to go on for more)_"
 HELD = Fault(hangs=True, happens=True)
 

@@ -28,6 +28,7 @@ from tests.fakes.teams_activities import (
 )
 from tests.local_slack import free_port
 from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import RAMBLING, make_personalities
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 STORY = "Tell me a long story about a llama that learns to fly, with many details."
@@ -37,9 +38,15 @@ STORY = "Tell me a long story about a llama that learns to fly, with many detail
 async def parley(teams: FakeTeams, tmp_path: Path) -> AsyncIterator[Parley]:
     given = {f"TEAMS_{key.upper()}": value for key, value in teams.settings().items()}
     port = free_port()
-    settings = {**given, "PARLEY_CPU_THREADS": "1", "PARLEY_MAX_TOKENS": "400"}
+    settings = {
+        **given,
+        "PARLEY_CPU_THREADS": "1",
+        "PARLEY_MAX_TOKENS": "200",
+        "PARLEY_PERSONALITIES": str(make_personalities(tmp_path / "personalities")),
+        "PARLEY_PERSONALITY": "rambler",
+    }
     teams.bot_url = f"http://127.0.0.1:{port}{PATH}"
-    async with running_parley(tmp_path, port, settings) as parley:
+    async with running_parley(tmp_path, port, settings, RAMBLING) as parley:
         yield parley
 
 

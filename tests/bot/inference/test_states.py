@@ -62,7 +62,8 @@ def test_twenty_threads_with_a_long_common_prompt_fit_into_a_pool_for_three(
     model.run(Step([Release(slot) for slot in range(21)], []))
     assert parked.num_bytes > 20_000_000
     assert max(np.abs(each - alone).max() for each in crowded) < LOGIT_TOLERANCE
-    assert [each.argmax() for each in crowded] == [alone.argmax()] * 2
+    best = [alone[each.argmax()] for each in crowded]
+    assert min(best) > alone.max() - LOGIT_TOLERANCE
 
 
 @pytest.mark.model
