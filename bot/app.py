@@ -129,7 +129,7 @@ class App:
         for supervisor in self._supervisors:
             supervisor.go.set()
         self._is_open = True
-        self._watch(store, book, fits)
+        self._watch(store, self._service, book, fits)
         await asyncio.to_thread(lock.announce, server.url)
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(server.url)
@@ -215,12 +215,24 @@ class App:
             for task in late:
                 task.cancel()
 
-    def _watch(self, store: SqlThreadStore, book: PersonalityBook, fits: Check) -> None:
+    def _watch(
+        self,
+        store: SqlThreadStore,
+        service: ConversationService,
+        book: PersonalityBook,
+        fits: Check,
+    ) -> None:
         self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
         engine = self._engine
-        forget = engine.forget_parked if isinstance(engine, ParksThreads) else None
-        days = self._settings.retention_days
-        self._spawn(prune(store, days, self._clock, forget_parked=forget), "parley-prune")
+        forget_parked = engine.forget_parked if isinstance(engine, ParksThreads) else None
+        pruning = prune(
+            store,
+            self._settings.retention_days,
+            self._clock,
+            forget=service.let_go,
+            forget_parked=forget_parked,
+        )
+        self._spawn(pruning, "parley-prune")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:

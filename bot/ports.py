@@ -412,6 +412,10 @@ class ThreadStore(Protocol):
 
     async def threads(self, person_id: str) -> list[ThreadSummary]: ...
 
+    async def outdated(self, before: datetime) -> list[Place]:
+        """The threads of which ``prune`` would delete turns."""
+        ...
+
     async def prune(self, before: datetime | None) -> int:
         """Delete turns finished before, if given; how many. Also drops keys whose day is over."""
         ...

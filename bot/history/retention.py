@@ -22,6 +22,13 @@ def forget(connection: Connection, place: Place, now: datetime) -> list[Turn]:
     return forgotten
 
 
+def outdated(connection: Connection, before: datetime) -> list[Place]:
+    """Threads with turns that finished before."""
+    ids = select(table.c.thread_id).where(table.c.finished_at < before)
+    rows = connection.execute(select(threads).where(threads.c.id.in_(ids)))
+    return [places.of(row) for row in rows]
+
+
 def drop_turns(connection: Connection, before: datetime, now: datetime, limit: int) -> int:
     """Drop at most ``limit`` turns that finished before; how many."""
     old = table.c.seq.in_(

@@ -159,6 +159,9 @@ class SqlThreadStore:
     async def threads(self, person_id: str) -> list[ThreadSummary]:
         return await self.database.read(lambda c: threads.summaries(c, person_id))
 
+    async def outdated(self, before: datetime) -> list[Place]:
+        return await self.database.read(lambda c: retention.outdated(c, before))
+
     async def prune(self, before: datetime | None) -> int:
         num_dropped = await self._prune_turns(before) if before else 0
         now = self._clock.now()

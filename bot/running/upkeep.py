@@ -10,6 +10,7 @@ from bot.errors import ParleyError
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Clock, ThreadStore
+from bot.types import Place
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +37,22 @@ async def prune(
     retention_days: float,
     clock: Clock,
     *,
+    forget: Callable[[Place], Awaitable[None]] | None = None,
     forget_parked: Callable[[datetime], Awaitable[None]] | None = None,
 ) -> None:
     """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
 
-    Keys of what is gone are dropped in any case. ``forget_parked``: the same for the states
-    of idle threads.
+    Keys of what is gone are dropped in any case. ``forget``: what the engine keeps of a thread
+    of which turns were deleted; ``forget_parked``: what it kept that long ago of others.
     """
     while True:
         before = clock.now() - timedelta(days=retention_days) if retention_days else None
         try:
+            outdated = await store.outdated(before) if before else []
             num_pruned = await store.prune(before)
+            if forget:
+                for place in outdated:
+                    await forget(place)
             if num_pruned:
                 logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
             if before and forget_parked:

@@ -526,11 +526,16 @@ class _Pruning(_Fixtures):
         await answered(store, ask("3", place=ELSEWHERE))
         await clock.advance(3600)
         recent = await answered(store, ask("4"))
+        await answered(store, ask("5", place=Place("slack", "T1", "C3", "1900.1")))
 
+        assert sorted(await store.outdated(clock.now()), key=str) == sorted(
+            [HERE, ELSEWHERE], key=str
+        )
         assert await store.prune(clock.now()) == 2
         assert [turn.id for turn in await store.turns(HERE)] == [waiting.id, recent.id]
         assert not await store.knows(ELSEWHERE)
-        assert (await accepted(store, ask("5"))).number == 4
+        assert await store.outdated(clock.now()) == []
+        assert (await accepted(store, ask("6"))).number == 4
 
     async def test_many_turns_are_pruned_while_others_are_asked(
         self, store: ThreadStore, clock: FakeClock

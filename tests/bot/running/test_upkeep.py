@@ -63,6 +63,26 @@ async def test_turns_older_than_the_retention_go_and_younger_ones_stay(
         assert [turn.id for turn in await store.turns(HERE)] == [young.id]
 
 
+async def test_of_a_thread_that_goes_on_the_engine_forgets_what_the_retention_took(
+    store: ThreadStore, clock: TalkClock
+) -> None:
+    """Once the turns are gone, so that none of them is read ahead again."""
+    forgotten: list[tuple[Place, list[str]]] = []
+
+    async def forget(place: Place) -> None:
+        forgotten.append((place, [turn.text for turn in await store.turns(place)]))
+
+    other = Place("slack", "T1", "C1", "1800.1")
+    await answered(store, ask("old", "Old?"))
+    await clock.advance(1.5 * DAY)
+    await answered(store, ask("young", "Young?"))
+    await answered(store, ask("other", place=other))
+    await clock.advance(DAY)
+    async with running(prune(store, 2.0, clock, forget=forget)):
+        await clock.advance(10.0)
+    assert forgotten == [(HERE, ["Young?"])]
+
+
 async def test_states_of_threads_older_than_the_retention_go_too(
     store: ThreadStore, clock: TalkClock
 ) -> None:
@@ -98,6 +118,9 @@ class BrokenStore:
     def __init__(self, *failures: DataError) -> None:
         self._failures = list(failures)
         self.asked: list[datetime | None] = []
+
+    async def outdated(self, before: datetime) -> list[Place]:
+        return []
 
     async def prune(self, before: datetime | None) -> int:
         self.asked.append(before)
