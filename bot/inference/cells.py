@@ -56,10 +56,6 @@ class Cells:
         self.idle = IdleCells(self._pool, *homes, self._actions)
 
     @property
-    def num_used(self) -> int:
-        return self._pool.num_used
-
-    @property
     def num_free(self) -> int:
         return self._pool.num_free
 

@@ -29,10 +29,6 @@ class KVPool:
         self._num_used = 0
 
     @property
-    def num_used(self) -> int:
-        return self._num_used
-
-    @property
     def num_free(self) -> int:
         return self.num_cells - self._num_used
 

@@ -78,10 +78,6 @@ class Scheduler:
         return self._chunker.hold.num_held
 
     @property
-    def num_cells_used(self) -> int:
-        return self._cells.num_used
-
-    @property
     def num_residents(self) -> int:
         """Idle threads that would go on from where they were."""
         return self._cells.num_residents
