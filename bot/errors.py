@@ -5,7 +5,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── SettingsError         wrong settings, all of them at once
 │   ├── PersonalityError      a file in personalities/ is wrong
 │   ├── ModelError            no model, a wrong file, not enough memory
-│   └── DataError             the data folder or the database cannot be used
+│   └── DataError             the data folder or the database cannot be used from the start
 ├── RequestError              a question or request is refused; nothing was done
 │   ├── EmptyQuestion
 │   ├── PromptTooLong         does not fit the window
@@ -16,7 +16,8 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── UnknownPersonality
 │   └── UnsupportedFormat     no grammar holds an answer to this format
 ├── EngineFailed              the engine failed under a generation
-├── StorageFull               the disk (or its quota) is full; nothing was stored
+├── StorageError              while Parley runs: the history could not be read or written
+│   └── StorageFull           the disk (or its quota) is full; nothing was stored
 └── PlatformError             raised by adapters, never an SDK's own exception
     ├── RateLimited           the platform asks to wait ``retry_after`` seconds
     ├── MessageGone           the message or its channel no longer exists
@@ -37,7 +38,7 @@ class ParleyError(Exception):
 
 
 class StartError(ParleyError):
-    """Parley cannot start; exit code 2."""
+    """Parley cannot start; exit code 2. The text is for whoever runs it and may name paths."""
 
 
 class SettingsError(StartError):
@@ -57,7 +58,7 @@ class ModelError(StartError):
 
 
 class DataError(StartError):
-    """The data folder or database cannot be used; the text says what to do."""
+    """The data folder or database cannot be used at the start; the text says what to do."""
 
 
 class RequestError(ParleyError):
@@ -121,8 +122,26 @@ class EngineFailed(ParleyError):
     """The engine failed while it worked on this generation."""
 
 
-class StorageFull(ParleyError):
-    """Nothing could be stored; the disk is full."""
+class StorageError(ParleyError):
+    """The history could not be read or written.
+
+    The text is for people in a chat. ``detail`` is for whoever runs Parley: it names the file
+    and says what to do.
+    """
+
+    sentence = (
+        "I cannot get at my memory of conversations at the moment; please ask again in a minute."
+    )
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(self.sentence)
+        self.detail = detail
+
+
+class StorageFull(StorageError):
+    """The disk is full."""
+
+    sentence = "My disk is full, so I cannot take this at the moment; please ask again later."
 
 
 class PlatformError(ParleyError):
@@ -169,3 +188,9 @@ class PlatformRefused(PlatformError):
         super().__init__(f"{method} was refused: {code}.")
         self.method = method
         self.code = code
+
+
+def sentence_for_people(error: BaseException) -> str:
+    """What a person in a chat reads of an error: no path, and nothing of a defect of ours."""
+    is_for_people = isinstance(error, ParleyError) and not isinstance(error, StartError)
+    return str(error) if is_for_people else "Something went wrong inside me."

@@ -318,7 +318,7 @@ class HasModels(Protocol):
 class ThreadStore(Protocol):
     """Threads and turns on disk. Every write is committed when its method returns.
 
-    Writes raise ``StorageFull`` when the disk is full, and have then changed nothing.
+    Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
     A turn is unique on (adapter, workspace, channel, message id), an event on
     (adapter, event id); both keys outlive ``forget`` and pruning by a day.
     """
@@ -429,7 +429,8 @@ class Conversations(Protocol):
     async def handle(self, incoming: Incoming) -> None:
         """Take what a platform delivered; returns once what must survive is on disk.
 
-        Raises ``StorageFull`` (answer the platform with an error: it delivers again).
+        Raises ``StorageError``: answer the platform with an error, so that it delivers again;
+        where it never does, tell the person.
         """
         ...
 

@@ -132,10 +132,10 @@ def check_database(settings: Settings) -> Check:
     path = Path(settings.database_url.removeprefix(_SQLITE))
     if not path.exists():
         return Check("database", "ok", f"{path} will be made at the first start")
-    from bot.history.failures import translated
+    from bot.history.failures import refusing
 
     try:
-        with translated(path), closing(_read_only(path)) as connection:
+        with refusing(path), closing(_read_only(path)) as connection:
             return _database(path, connection)
     except ParleyError as error:
         return Check("database", "fail", str(error))

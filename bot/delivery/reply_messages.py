@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageFull
+from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
 from bot.ports import Adapter, CitesSources, Clock, FindsPosts, GrowsReplies, HasEditDeadlines
 from bot.types import Label, Place, Post, Rendered, Source
 
@@ -225,7 +225,7 @@ class ReplyMessages:
         """The person's reply matters more than our note of where it is."""
         try:
             await self._record(part, message_id)
-        except StorageFull as error:
+        except StorageError as error:
             logger.warning("the place of a reply was not stored: %s", error)
 
     def _is_too_old(self, message: Message) -> bool:

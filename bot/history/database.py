@@ -12,6 +12,7 @@ has them all.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from bot.errors import DataError
+from bot.errors import StorageError
 from bot.history.engines import NUM_READERS, Engines
-from bot.history.failures import translated
+from bot.history.failures import at_work
 from bot.history.upkeep import truncate_log
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _MAX_BATCH = 64
@@ -101,12 +104,16 @@ class Database:
 
     def _refuse_when_closed(self) -> None:
         if self._is_closing or self._writer.done():
-            raise DataError(_CLOSED)
+            raise StorageError(_CLOSED)
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        """One transaction, for a worker thread."""
-        with translated(self._path), engine.begin() as connection:
-            return work(connection)
+        """One transaction, for a worker thread. What failed is told to the log here."""
+        try:
+            with at_work(self._path), engine.begin() as connection:
+                return work(connection)
+        except StorageError as error:
+            logger.error("%s", error.detail)
+            raise
 
     async def _write_all(self) -> None:
         batch: list[_Write] = []
@@ -129,7 +136,7 @@ class Database:
             disappointed.append(self._waiting.get_nowait())
         for write in disappointed:
             if write is not None:
-                write.settle(DataError(_CLOSED))
+                write.settle(StorageError(_CLOSED))
 
     async def _next_batch(self) -> list[_Write]:
         """All that wait, at least one; none when the last was taken and we are closing."""

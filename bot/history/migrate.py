@@ -13,9 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from bot.errors import DataError, StorageFull
+from bot.errors import DataError
 from bot.history.engines import BUSY_TIMEOUT, migrating_engine
-from bot.history.failures import translated
+from bot.history.failures import refusing
 
 APPLICATION_ID = 0x5061726C
 """``Parl``, in the header of every database of ours (``PRAGMA application_id``)."""
@@ -27,12 +27,9 @@ def migrate(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
     """Make or upgrade the database at ``path``, in one transaction. Raises ``DataError``."""
     _make_file(path)
     engine = migrating_engine(path, busy_timeout)
-    try:
-        with translated(path), engine.begin() as connection:
-            _refuse_strangers(connection, path)
-            _upgrade(connection, path)
-    except StorageFull as error:
-        raise DataError(f"{error} Make room and start again.") from error
+    with refusing(path), engine.begin() as connection:
+        _refuse_strangers(connection, path)
+        _upgrade(connection, path)
 
 
 def head() -> str | None:

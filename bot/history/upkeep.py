@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bot.errors import DataError
-from bot.history.failures import translated
+from bot.history.failures import refusing
 
 
 def truncate_log(path: Path) -> bool:
@@ -35,7 +35,7 @@ def back_up(path: Path, target: Path) -> None:
     except OSError as error:
         raise DataError(f"{target} cannot be written: {error.strerror}.") from error
     try:
-        with translated(partial), closing(sqlite3.connect(path)) as connection:
+        with refusing(partial), closing(sqlite3.connect(path)) as connection:
             connection.execute("VACUUM INTO ?", (str(partial),))
         partial.rename(target)
     finally:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from bot import prompt
-from bot.errors import ParleyError, StorageFull
+from bot.errors import ParleyError, StorageError
 from bot.ports import Warming
 from bot.tasks import TaskSet
 from bot.turns.controls import conclude
@@ -21,7 +21,7 @@ _DISK_POLL_SECONDS = 10.0
 
 
 class Closing:
-    """What a full disk cannot take now it gets later: the person has their reply."""
+    """What the disk does not take now it gets later: the person has their reply."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -29,15 +29,35 @@ class Closing:
         self.warming = TaskSet(parts.clock)
         self._reading: dict[asyncio.Task[None], Place] = {}
 
+    async def record(self, live: LiveTurn) -> None:
+        """Where the messages of the reply are. The reply goes on where this fails.
+
+        It is made up for at the turn's end; a later process would have to search for them.
+        """
+        try:
+            await self._record(live)
+        except StorageError:
+            logger.error("a message of turn %s is not recorded yet", live.id)
+
+    async def _record(self, live: LiveTurn) -> None:
+        for part, message_id in tuple(live.unrecorded.items()):
+            if message_id is None:
+                await self._parts.store.remove_post(live.id, part)
+            else:
+                await self._parts.store.add_post(live.id, part, message_id)
+            live.unrecorded.pop(part, None)
+
     async def finish(self, live: LiveTurn, ending: Ending) -> None:
         """Nothing of a forgotten turn is kept."""
         if live.is_forgotten:
             return
+        live.told = ending
         try:
+            await self._record(live)
             await self._store(live, ending)
-        except StorageFull as error:
-            logger.error("the end of turn %s waits for room on disk: %s", live.id, error)
-            self.tasks.spawn(self._finish_later(live, ending))
+        except StorageError:
+            logger.error("the end of turn %s could not be stored and is tried again", live.id)
+            self.finish_later(live, ending)
 
     async def stop_reading(self, place: Place) -> None:
         """Nothing that was said in the thread so far is read ahead any more."""
@@ -47,9 +67,14 @@ class Closing:
         if under_way:
             await asyncio.wait(under_way)
 
-    async def _finish_later(self, live: LiveTurn, ending: Ending) -> None:
+    def finish_later(self, live: LiveTurn, ending: Ending) -> None:
+        """Unless the turn was begun again by then."""
+        self.tasks.spawn(self._wait_and_finish(live, ending))
+
+    async def _wait_and_finish(self, live: LiveTurn, ending: Ending) -> None:
         await self._parts.clock.sleep(_DISK_POLL_SECONDS)
-        await self.finish(live, ending)
+        if live.told is ending:
+            await self.finish(live, ending)
 
     async def _store(self, live: LiveTurn, ending: Ending) -> None:
         await self._parts.store.finish(
@@ -72,9 +97,9 @@ class Closing:
     async def _trim(self, live: LiveTurn) -> None:
         """Drop old turns in one big step now, so that the next question finds room."""
         parts = self._parts
-        turns = [turn for turn in await parts.store.turns(live.place) if turn.state.is_finished]
-        personality = await parts.personality_of(live.place)
         try:
+            turns = [turn for turn in await parts.store.turns(live.place) if turn.state.is_finished]
+            personality = await parts.personality_of(live.place)
             generator = await parts.generator_for(personality.model)
             number = await prompt.trim(
                 generator, personality, turns, max_tokens=parts.rules.max_tokens

@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from bot.ports import Generation
+from bot.turns.ending import Ending
 from bot.types import Place, Post, Turn
 
 
@@ -23,8 +24,9 @@ class LiveTurn:
     """``admitted``: it counts for its person. ``search_first``: a post may not be recorded.
 
     ``may_go_on`` is set when nothing of its thread is ahead any more, or when nobody wants an
-    answer. ``is_anew``: its question was edited since it began. ``is_concluded``: its end is
-    on disk.
+    answer. ``is_anew``: its question was edited since it began. ``told``: the end that people
+    were shown, as far as the platform took it. ``is_concluded``: it is on disk, too.
+    ``unrecorded``: part -> message id (None: deleted) of what is not on disk yet.
     """
 
     def __init__(self, turn: Turn, *, admitted: bool = False, search_first: bool = False) -> None:
@@ -33,6 +35,8 @@ class LiveTurn:
         self.search_first = search_first
         self.wish: Wish | None = None
         self.is_anew = False
+        self.told: Ending | None = None
+        self.unrecorded: dict[int, str | None] = {}
         self.is_concluded = False
         self.may_go_on = asyncio.Event()
         self.halted = asyncio.Event()
@@ -73,7 +77,7 @@ class LiveTurn:
         """Whether the question was edited since the turn began; it is then as if new."""
         if self.wish is not Wish.RESTART:
             return False
-        self.wish = None
+        self.wish = self.told = None
         self.halted.clear()
         self.is_anew = self.search_first = True
         return True
@@ -114,7 +118,8 @@ class LiveTurn:
         self.turn = replace(turn, posts=self.turn.posts)
 
     def note_post(self, part: int, message_id: str | None) -> None:
-        """What the store is told, kept here too: the store may be full."""
+        """What the store is to be told, kept here too: the store may be full."""
+        self.unrecorded[part] = message_id
         posts = {post.part: post for post in self.turn.posts}
         posts.pop(part, None)
         if message_id is not None:

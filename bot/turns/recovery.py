@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from bot.errors import DataError, StorageError
 from bot.tasks import TaskSet
 from bot.turns.ending import INTERRUPTED, TRIED_TWICE, Ending
 from bot.turns.lanes import Lanes
@@ -25,10 +26,19 @@ class Recovery:
         self.tasks = TaskSet(parts.clock)
 
     async def start(self) -> None:
-        """Returns once every turn has its place, so that new questions line up behind."""
-        for turn in await self._parts.store.unfinished():
+        """Returns once every turn has its place, so that new questions line up behind.
+
+        Raises ``DataError``.
+        """
+        for turn in await self._unfinished():
             await self._sort(turn)
         self.tasks.spawn(self._release_all())
+
+    async def _unfinished(self) -> list[Turn]:
+        try:
+            return await self._parts.store.unfinished()
+        except StorageError as error:
+            raise DataError(error.detail) from error
 
     async def _sort(self, turn: Turn) -> None:
         live = LiveTurn(turn, search_first=True)

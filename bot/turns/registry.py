@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from bot.errors import StorageError
 from bot.turns.lanes import Lanes
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
@@ -108,7 +109,10 @@ class Turns:
         begun = self.lanes.begun
         await self.lanes.tasks.cancel()
         for live in begun:
-            await self._parts.store.put_back(live.id)
+            try:
+                await self._parts.store.put_back(live.id)
+            except StorageError:
+                logger.error("turn %s could not be put back; it counts as tried", live.id)
 
     def _give_up(self, live: LiveTurn, wish: Wish) -> None:
         live.halt(wish)

@@ -11,11 +11,11 @@ from bot.attachments.text import sources_in
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,
-    ParleyError,
     PlatformError,
     PromptTooLong,
     QueueFull,
     RequestError,
+    sentence_for_people,
 )
 from bot.ports import Generation
 from bot.reply import ReplyEditor
@@ -236,18 +236,26 @@ class TurnRunner:
         await self.closing.finish(live, ending)
 
     async def _fail(self, live: LiveTurn, error: Exception) -> None:
-        """Say so in the reply's own message; the turn ends even where that is impossible."""
+        """Say so in the reply's own message, unless that has its last text already.
+
+        The turn ends even where that is impossible.
+        """
         live.search_first = True
-        if live.is_forgotten:
-            ending = STOPPED
-        else:
+        if not live.is_forgotten:
             logger.error("turn %s failed", live.id, exc_info=error)
-            ending = failed(f"{_why(error)} {RETRY}")
+        if live.told is not None:
+            self._close_told(live, live.told)
+            return
+        ending = STOPPED if live.is_forgotten else failed(f"{sentence_for_people(error)} {RETRY}")
         try:
             await self.conclude(live, ending)
         except Exception:  # a platform's or the store's defect: of this turn, too
             logger.exception("the failure of turn %s could not be told", live.id)
             await self.closing.finish(live, ending)
+
+    def _close_told(self, live: LiveTurn, ending: Ending) -> None:
+        if not live.is_concluded:
+            self.closing.finish_later(live, ending)
 
     def _editor(self, live: LiveTurn) -> ReplyEditor:
         turn, parts = live.turn, self._parts
@@ -265,18 +273,6 @@ class TurnRunner:
         )
 
     async def _record(self, live: LiveTurn, part: int, message_id: str | None) -> None:
-        """The reply goes on where this fails; a later process then has to search for it."""
         live.note_post(part, message_id)
-        if live.is_forgotten:
-            return
-        try:
-            if message_id is None:
-                await self._parts.store.remove_post(live.id, part)
-            else:
-                await self._parts.store.add_post(live.id, part, message_id)
-        except ParleyError as error:
-            logger.error("a message of turn %s is not recorded: %s", live.id, error)
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, ParleyError) else "Something went wrong inside me."
+        if not live.is_forgotten:
+            await self.closing.record(live)

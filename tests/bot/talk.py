@@ -5,8 +5,9 @@ clock. ``until`` lets time pass until something is seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -255,8 +256,20 @@ def book(folder: Path) -> PersonalityBook:
 
 async def open_test_store(folder: Path, clock: TalkClock) -> ThreadStore:
     """From now on ``clock`` waits for it."""
-    clock.store = WatchedStore(await open_store(f"sqlite:///{folder / 'parley.db'}", clock))
+    url = f"sqlite:///{folder / 'parley.db'}"
+    clock.store = WatchedStore(await open_store(url, clock, busy_timeout=0.05))
     return cast(ThreadStore, clock.store)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Another program holds the database for longer than Parley waits."""
+    other_program = sqlite3.connect(folder / "parley.db", isolation_level=None)
+    try:
+        other_program.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other_program.close()
 
 
 async def make(

@@ -25,6 +25,7 @@ from bot.errors import (
     PlatformError,
     PlatformRefused,
     RateLimited,
+    StorageError,
     StorageFull,
     Unavailable,
 )
@@ -171,11 +172,12 @@ class AdapterContract:
             stored.set()
             assert await asking
 
+    @pytest.mark.parametrize("fault", [StorageFull, StorageError])
     async def test_a_question_that_cannot_be_stored_is_not_acknowledged(
-        self, adapter: Adapter, platform: Platform
+        self, adapter: Adapter, platform: Platform, fault: type[StorageError]
     ) -> None:
         async def handler(_: Incoming) -> None:
-            raise StorageFull("The disk is full.")
+            raise fault("The disk failed at data/parley.db.")
 
         async with listening(adapter, handler):
             assert not await platform.ask("Is there room?")

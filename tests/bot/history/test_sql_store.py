@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bot.errors import DataError
+from bot.errors import StorageError
 from bot.history import SqlThreadStore, open_store
 from bot.history.schema import turns
 from tests.contracts.store import HERE, Reopen, ThreadStoreContract, accepted, ask, texts
@@ -60,9 +60,9 @@ async def test_whoever_writes_after_the_end_is_told_that_the_history_is_closed(
     await sql_store.close()
     await sql_store.close()
 
-    with pytest.raises(DataError, match="closed"):
+    with pytest.raises(StorageError, match="memory"):
         await sql_store.accept(ask("1"))
-    with pytest.raises(DataError, match="closed"):
+    with pytest.raises(StorageError, match="memory"):
         await sql_store.turns(HERE)
 
 
