@@ -39,7 +39,6 @@ from bot.types import (
     Person,
     Personality,
     Place,
-    Question,
     RateRule,
     Rendered,
 )
@@ -274,11 +273,11 @@ class DiscordAdapter:
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
         return await self._there.fetch(attachment.url, max_size)
 
-    async def _apologise(self, question: Question, why: str) -> None:
+    async def _apologise(self, place: Place, why: str) -> None:
         """Best effort: nothing could be stored, so nothing can be kept of it."""
         label = Label(NOTICE, 0)
         try:
-            await self._there.posting.post(question.place, self.render(why), label)
+            await self._there.posting.post(place, self.render(why), label)
         except PlatformError as error:
             logger.info("an apology could not be posted: %s", error)
 

@@ -37,7 +37,8 @@ class Channels:
         if isinstance(found, discord.Thread):
             parent = found.parent
             nsfw = bool(parent and parent.is_nsfw())
-            return Spot(str(found.guild.id), channel, str(found.parent_id), nsfw)
+            guild, owner = str(found.guild.id), str(found.owner_id)
+            return Spot(guild, channel, str(found.parent_id), nsfw, owner=owner)
         if isinstance(found, discord.abc.GuildChannel):
             nsfw = bool(getattr(found, "nsfw", False))
             can_thread = found.type in _CAN_THREAD
@@ -49,9 +50,10 @@ class Channels:
         return spot is not None and spot.is_thread
 
     def add_thread(self, thread: str, parent: str, guild: str) -> None:
-        """A thread was opened."""
-        above = self.known(parent)
-        self._keep(Spot(guild, thread, parent, bool(above and above.is_age_restricted)))
+        """A thread was opened, by us."""
+        above, me = self.known(parent), self._client.user
+        is_restricted = bool(above and above.is_age_restricted)
+        self._keep(Spot(guild, thread, parent, is_restricted, owner=str(me.id) if me else ""))
 
     def own_roles(self, guild: str) -> frozenset[str]:
         """The roles that people may mention instead of the bot itself."""

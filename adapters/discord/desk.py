@@ -21,7 +21,7 @@ from adapters.discord.controls import MAX_CHOICES, Json, picker, question_form
 from adapters.discord.interactions import Invoked, read_interaction
 from adapters.discord.posting import body_of
 from adapters.discord.text import Identity, Payload
-from bot.errors import ParleyError, StorageFull
+from bot.errors import PlatformError, sentence_for_people
 from bot.ports import Clock, Handler
 from bot.types import Incoming, Personality, Rendered
 
@@ -77,7 +77,9 @@ class Desk:
             await self._refuse(answer, error)
             return
         await self._answers.acknowledge(answer, kind, data)
-        await taking
+        await asyncio.wait((taking,))
+        if error := taking.exception():
+            await self._take_back(answer, error)
 
     async def _within_time(self, taking: asyncio.Future[None]) -> None:
         limit = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
@@ -86,10 +88,16 @@ class Desk:
 
     async def _refuse(self, answer: Answer, error: BaseException) -> None:
         """Nothing was stored; that is said instead of "thinking"."""
-        why = str(error) if isinstance(error, ParleyError) else "Something went wrong inside me."
-        await self._answers.acknowledge(answer, MESSAGE, _whispered(why))
-        if not isinstance(error, StorageFull):
-            raise error
+        await self._answers.acknowledge(answer, MESSAGE, _whispered(sentence_for_people(error)))
+        raise error
+
+    async def _take_back(self, answer: Answer, error: BaseException) -> None:
+        """The same, where "thinking" is shown already."""
+        try:
+            await self._answers.post(answer, _whispered(sentence_for_people(error)), ephemeral=True)
+        except PlatformError as failure:
+            logger.info("an apology could not be posted: %s", failure)
+        raise error
 
     def _choices(self, typed: str) -> Json:
         """Of all that match what is typed; those that begin so first, since not all may fit."""

@@ -30,13 +30,17 @@ _DIRECT_TYPES = frozenset({1, 3})
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """``parent`` is the channel of a thread. ``can_thread``: threads can be opened here."""
+    """``parent`` is the channel of a thread, ``owner`` who opened that.
+
+    ``can_thread``: threads can be opened here.
+    """
 
     guild: str
     channel: str
     parent: str = ""
     is_age_restricted: bool = False
     can_thread: bool = False
+    owner: str = ""
 
     @property
     def is_direct(self) -> bool:
@@ -189,4 +193,5 @@ def spot_of_channel(channel: Payload, guild: str) -> Spot:
         parent=parent,
         is_age_restricted=bool(channel.get("nsfw")),
         can_thread=kind in (0, 5),
+        owner=text(channel, "owner_id") if parent else "",
     )

@@ -15,13 +15,13 @@ from adapters.discord.events import Spot, spot_of_channel
 from adapters.discord.posting import Posting
 from adapters.discord.text import Identity, Payload, table
 from adapters.discord.text import text_of as text
-from bot.errors import StorageFull
+from bot.errors import ParleyError, sentence_for_people
 from bot.ports import Handler
-from bot.types import Incoming, Person, Question
+from bot.types import Incoming, Person, Place
 
 NOT_HERE = "I do not answer in age-restricted channels."
 
-Apologise = Callable[[Question, str], Awaitable[None]]
+Apologise = Callable[[Place, str], Awaitable[None]]
 
 
 class Inbox:
@@ -93,22 +93,29 @@ class Inbox:
         self._posting.name_thread(text(message, "id"), question.text)
         person = self._with_power(question.person, spot, message)
         barred = self._why_barred(spot)
-        await self._deliver_question(replace(question, person=person, barred=barred), handler)
+        is_ours = question.is_mention or (self._is_with_us(spot) and not question.mentions_others)
+        question = replace(question, person=person, barred=barred)
+        await self._hand_over(question, handler, is_awaited=is_ours)
 
-    async def _deliver_question(self, question: Question, handler: Handler) -> None:
+    def _is_with_us(self, spot: Spot) -> bool:
+        """Whether what is said there is said to us, as far as Discord knows."""
+        return spot.is_direct or spot.owner == self._me.user_id
+
+    async def _hand_over(self, incoming: Incoming, handler: Handler, *, is_awaited: bool) -> None:
+        """The gateway delivers nothing twice: who waits for us hears that they wait in vain."""
         try:
-            await handler(question)
-        except StorageFull as error:
-            if question.is_mention or question.is_direct:
-                await self._apologise(question, str(error))
+            await handler(incoming)
+        except ParleyError as error:
+            if is_awaited:
+                await self._apologise(incoming.place, sentence_for_people(error))
             raise
 
     async def _edit(self, message: Payload, handler: Handler) -> None:
-        spot = await self._spot(message)
-        root = text(message, "id")
-        edited = events.read_edit(message, self._identity(message), spot.place(root))
+        me, spot = self._identity(message), await self._spot(message)
+        edited = events.read_edit(message, me, spot.place(text(message, "id")))
         if edited is not None:
-            await handler(edited)
+            is_ours = self._is_with_us(spot) or events.is_addressed(message, me)
+            await self._hand_over(edited, handler, is_awaited=is_ours)
 
     async def _deletions(self, event: Payload, handler: Handler) -> None:
         spot = await self._spot(event)
@@ -120,8 +127,8 @@ class Inbox:
         request = events.read_reaction(event, self._me, spot.place())
         if request is not None:
             person = self._with_power(request.person, spot, event)
-            incoming: Incoming = replace(request, person=person)
-            await handler(incoming)
+            request = replace(request, person=person)
+            await self._hand_over(request, handler, is_awaited=self._is_with_us(spot))
 
     def _with_power(self, person: Person, spot: Spot, payload: Payload) -> Person:
         member = table(payload, "member")

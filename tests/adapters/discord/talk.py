@@ -18,6 +18,7 @@ from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
 from bot.history import SqlThreadStore, open_store
+from bot.history.engines import BUSY_TIMEOUT
 from bot.metrics import Metrics
 from bot.types import Turn, TurnState
 from tests.bot.talk import book
@@ -101,19 +102,21 @@ def counted(counter: Counter, label: str) -> dict[str, float]:
 
 @asynccontextmanager
 async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIterator[Talk]:
-    """``options``: ``clock``, ``limits``, ``token_seconds``, ``access`` (for ``Access``), and
-    those of Discord's settings.
+    """``options``: ``clock``, ``limits``, ``token_seconds``, ``access`` (for ``Access``),
+    ``busy_timeout`` of the store, and those of Discord's settings.
     """
     clock = options.pop("clock", None) or SystemClock()
     token_seconds = options.pop("token_seconds", 870.0)
     access = Access(clock=clock, **options.pop("access", {}))
     limits = options.pop("limits", QUICK)
+    busy_timeout = options.pop("busy_timeout", BUSY_TIMEOUT)
     personalities = await asyncio.to_thread(book, folder / "personalities")
     settings = DiscordSettings(TOKEN, discord.api_url, discord.gateway_url, **options)
     adapter = DiscordAdapter(
         settings, clock, lambda *_: None, lambda: tuple(personalities.all()), limits, token_seconds
     )
-    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+    url = f"sqlite:///{folder / 'parley.db'}"
+    store = await open_store(url, clock, busy_timeout=busy_timeout)
     generator = ScriptedGenerator()
     metrics = Metrics()
     service = ConversationService(
