@@ -138,11 +138,11 @@ class Fleet:
         )
 
     async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """While a model comes or goes the others do it, and all when that is over, at the latest
-        at the end.
+        """Now, and where a model comes or goes once more when that is over, at the latest at the
+        end: what it was reading or writing meanwhile.
         """
         if self._one_by_one.locked():
-            await self._by_loaded(by)
+            await self._by_all(by, on_disk)
             task = self._spawn(self._in_peace(by, on_disk))
             self._promised.add(task)
             task.add_done_callback(self._promised.discard)
@@ -152,13 +152,13 @@ class Fleet:
     async def _in_peace(self, by: _ByService, on_disk: _OnDisk) -> None:
         """No model comes or goes meanwhile."""
         async with self._one_by_one:
-            await self._by_loaded(by)
-            await asyncio.to_thread(on_disk, self.loaded)
+            await self._by_all(by, on_disk)
 
-    async def _by_loaded(self, by: _ByService) -> None:
+    async def _by_all(self, by: _ByService, on_disk: _OnDisk) -> None:
         for stay in tuple(self._loaded):
             with stay.used():
                 await by(stay.service)
+        await asyncio.to_thread(on_disk, self.loaded)
 
     async def warm(self, request: GenerationRequest) -> None:
         """Only where the model is loaded: it is not worth a load."""
