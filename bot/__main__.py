@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bot import __version__
-from bot.errors import EmptyQuestion, EngineFailed, ParleyError, SettingsError, StartError
+from bot.errors import (
+    EmptyQuestion,
+    EngineFailed,
+    ModelDied,
+    ParleyError,
+    SettingsError,
+    StartError,
+)
 
 if TYPE_CHECKING:
     from bot.config import Settings
 
 _WRONG = 1
 _REFUSED = 2
+_DIED = 3
 _INTERRUPTED = 130
 _NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
 _NO_ANSWER = "The model gave no answer; ask again, or for something smaller."
@@ -127,6 +135,18 @@ def optimize(
     from bot.inference.copies import Quantisation
 
     optimize(_settings(), Quantisation(to), typer.echo)
+
+
+@models.command("try")
+def try_model() -> None:
+    """Compute with the model in a process of its own; exit code 3 if that dies."""
+    from bot.cli.models import try_model
+
+    try:
+        typer.echo(try_model(_settings()))
+    except ModelDied as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(_DIED) from None
 
 
 @slack.command()

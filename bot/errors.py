@@ -5,6 +5,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── SettingsError         wrong settings, all of them at once
 │   ├── PersonalityError      a file in personalities/ is wrong
 │   ├── ModelError            no model, a wrong file, not enough memory
+│   │   └── ModelDied         llama.cpp dies of it, or never ends
 │   └── DataError             the data folder or the database cannot be used from the start
 ├── RequestError              a question or request is refused; nothing was done
 │   ├── EmptyQuestion
@@ -55,6 +56,10 @@ class PersonalityError(StartError):
 
 class ModelError(StartError):
     """The model cannot be used; the text says what to do."""
+
+
+class ModelDied(ModelError):
+    """llama.cpp dies when it computes with the model, or does not end; more memory is no help."""
 
 
 class DataError(StartError):

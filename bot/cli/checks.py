@@ -37,6 +37,33 @@ class Check:
     advice: str = ""
 
 
+def check_trial(settings: Settings) -> Check | None:
+    """Whether llama.cpp lives when it computes with the model, seen in a process of its own.
+
+    Before the other checks of the model, which ask llama.cpp in this one; None where there is
+    no model to try.
+    """
+    from bot.inference import models
+    from bot.running.loading import options_of
+    from bot.running.proofs import Proofs
+
+    proofs, options = Proofs(), options_of(settings)
+    try:
+        path = models.locate(settings.model_source)
+    except ModelError:
+        return None
+    if is_held(settings.data_dir) and not proofs.has(path, options):
+        return Check("trial", "off", "not while Parley runs and has the memory")
+    try:
+        if not proofs.prove(path, options):
+            return None
+        if copy := _copy_of(path, settings):
+            proofs.prove(copy, options)
+    except ModelError as error:
+        return Check("trial", "fail", str(error))
+    return Check("trial", "ok", "llama.cpp computes with the model, in a process of its own")
+
+
 def check_model(settings: Settings) -> Check:
     """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
     from bot.inference import fit, models

@@ -16,6 +16,7 @@ from bot.cli.checks import (
     check_parked,
     check_personalities,
     check_port,
+    check_trial,
 )
 from bot.cli.server_checks import check_servers
 from bot.config import (
@@ -54,7 +55,12 @@ def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
 
 
 def _own_model(settings: Settings) -> list[Check]:
-    return [check(settings) for check in OWN_MODEL_CHECKS]
+    """Where the model's trial dies, nothing else is asked of llama.cpp: it could die here."""
+    trial = check_trial(settings)
+    if trial and trial.status == "fail":
+        return [trial]
+    checks = [check(settings) for check in OWN_MODEL_CHECKS]
+    return [*checks, trial] if trial else checks
 
 
 def check_settings(settings: Settings) -> list[Check]:

@@ -1,4 +1,4 @@
-"""``models optimize``: a copy of the model that a CPU runs faster, and what it costs."""
+"""``models``: whether one can be computed with, and a copy that a CPU runs faster."""
 
 from __future__ import annotations
 
@@ -12,32 +12,46 @@ from bot.inference.comparison import Likeness, Speed, likeness, rounding, speeds
 from bot.inference.copies import CopyFailed, Quantisation
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.running.loading import copies_of, offloads
+from bot.running.loading import copies_of, offloads, options_of
+from bot.running.proofs import Proofs
 
 _MIB = 1 << 20
 _NUM_CELLS = 2_048
 """The passage twice, in any vocabulary."""
 
 
+def try_model(settings: Settings) -> str:
+    """What to say where llama.cpp lives when it computes with it. Raises ModelError."""
+    source = models.locate(settings.model_source)
+    Proofs().prove(source, options_of(settings))
+    return f"llama.cpp computes with {models.name_of(settings.model)}."
+
+
 def optimize(settings: Settings, quantisation: Quantisation, say: Callable[[str], None]) -> None:
     """Make it and say what it is like. Raises ModelError."""
     source = models.locate(settings.model_source)
+    Proofs().prove(source, _options(settings))
     copies = copies_of(settings, source)
     say(f"Making a {quantisation} copy of {copies.name} ...")
     try:
         copy = copies.make(quantisation, settings.num_threads)
     except CopyFailed as why:
         raise ModelError(f"No copy of {copies.name} could be made: {why}.") from why
+    Proofs().prove(copy, _options(settings))
     say("Comparing it with the original on a text of our own ...")
-    for line in _compared(source, copy, settings.num_threads):
+    for line in _compared(source, copy, _options(settings)):
         say(line)
     say(_what_now(settings, copy))
 
 
-def _compared(source: Path, copy: Path, num_threads: int) -> list[str]:
-    options = LlamaOptions(
-        num_cells=_NUM_CELLS, max_running=2, num_slots=2, num_threads=num_threads, gpu_layers=0
+def _options(settings: Settings) -> LlamaOptions:
+    threads = settings.num_threads
+    return LlamaOptions(
+        num_cells=_NUM_CELLS, max_running=2, num_slots=2, num_threads=threads, gpu_layers=0
     )
+
+
+def _compared(source: Path, copy: Path, options: LlamaOptions) -> list[str]:
     original = LlamaModel(source, options)
     try:
         other = LlamaModel(copy, options)

@@ -139,15 +139,13 @@ class Parking:
         self._is_closing = True
         if tasks := [*self._reading, *([self._spilling] if self._spilling else [])]:
             await asyncio.wait(tasks)
-        try:
-            if self._shelf is not None:
-                await self._save_idle(scheduler, worker)
-                for parked in self.lot.unwritten():
-                    if time.monotonic() < deadline:
-                        await self._write(self._shelf, parked)
-        finally:  # what was forgotten goes, whatever could not be saved
-            await self._delete_discarded()
-            await asyncio.to_thread(self._workers.shutdown)
+        if self._shelf is not None:
+            await self._save_idle(scheduler, worker)
+            for parked in self.lot.unwritten():
+                if time.monotonic() < deadline:
+                    await self._write(self._shelf, parked)
+        await self._delete_discarded()
+        await asyncio.to_thread(self._workers.shutdown)
 
     async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Not after a step that failed: nobody knows what it left."""
@@ -236,7 +234,7 @@ class Parking:
         self.lot.writing = parked
         try:
             file = await self._work(shelf.write, parked)
-        except (OSError, MemoryError) as error:
+        except OSError as error:
             logger.warning("a parked thread is given up, it could not be written: %s", error)
             if parked in self.lot:
                 self.lot.drop(parked)

@@ -25,6 +25,7 @@ from bot.personality import KnownModels
 from bot.ports import TextGenerator
 from bot.running import loading
 from bot.running.banner import Banner
+from bot.running.proofs import Proofs
 
 
 class Engine(TextGenerator, Protocol):
@@ -98,12 +99,14 @@ class LocalLoader:
         catalogue: Catalogue,
         drawers: Drawers,
         banner: Banner | None = None,
+        proofs: Proofs | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._catalogue = catalogue
         self._drawers = drawers
         self._banner = banner
+        self._proofs = proofs
         self._thread = computing_thread()
         self._options = loading.options_of(settings)
 
@@ -125,9 +128,11 @@ class LocalLoader:
 
     def _load(self, source: str, name: str) -> LlamaModel:
         if name != name_of_model(self._settings):
-            return LlamaModel(models.locate(source), self._options, name=name)
+            path = models.locate(source)
+            (self._proofs or Proofs()).prove(path, self._options)
+            return LlamaModel(path, self._options, name=name)
         say = self._banner.model_note if self._banner else None
-        return loading.load(self._settings, self._metrics, say)
+        return loading.load(self._settings, self._metrics, say, self._proofs)
 
     def serve(self, model: Model) -> InferenceService:
         settings = self._settings

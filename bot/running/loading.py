@@ -13,6 +13,7 @@ from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
+from bot.running.proofs import Proofs
 
 _DEFAULT_WINDOW = 8_192
 _SPARE_SLOTS = 112
@@ -22,16 +23,21 @@ Say = Callable[[str], None]
 """Takes a sentence for whoever looks at the terminal."""
 
 
-def load(settings: Settings, metrics: Metrics, say: Say | None = None) -> LlamaModel:
+def load(
+    settings: Settings, metrics: Metrics, say: Say | None = None, proofs: Proofs | None = None
+) -> LlamaModel:
     """The model that the settings name. Raises ``ModelError``.
 
     Only where there is somebody to ``say`` it to, a faster copy is made that is not there yet.
     """
     source = models.locate(settings.model_source)
+    proofs = proofs or Proofs()
+    proofs.prove(source, options_of(settings))  # before llama.cpp is asked anything in here
     copy = _copy(settings, source, metrics, say) if runs_as_copy(settings) else None
     if copy is None:
         return _open(source, settings)
     try:
+        proofs.prove(copy, options_of(settings))
         model = _open(copy, settings)
     except ModelError as error:
         metrics.model_copies.labels("failed").inc()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scenarios.parley import ROOT
+from tests.scenarios.parley import CACHE, ROOT
 
 PATIENCE = 60.0
 _PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
@@ -33,6 +33,7 @@ async def begin(
 ) -> asyncio.subprocess.Process:
     """Started in ``folder`` with the settings of ``environ`` and no others."""
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "PARLEY_PORT": "0"}
+    settings["XDG_CACHE_HOME"] = CACHE
     settings["OMP_WAIT_POLICY"] = "passive"
     settings["PARLEY_OPTIMIZE"] = "off"  # a first start would make a copy each time
     return await asyncio.create_subprocess_exec(

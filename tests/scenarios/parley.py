@@ -13,6 +13,8 @@ from pathlib import Path
 import aiohttp
 
 ROOT = Path(__file__).parents[2]
+CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+"""Models that were tried once, by whatever test, are not tried again."""
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
@@ -30,6 +32,7 @@ class Parley:
             "PATH": os.environ["PATH"],
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
             "HOME": str(folder),
+            "XDG_CACHE_HOME": CACHE,
             "PARLEY_DATA_DIR": str(folder / "data"),
             "PARLEY_PORT": str(port),
             "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine

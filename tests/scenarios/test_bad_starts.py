@@ -15,6 +15,7 @@ from bot.inference import models
 from bot.lock import DataLock
 from tests.fakes.gguf_files import write_embedding_model
 from tests.scenarios.command import bound_by_file_modes, command, full_disk
+from tests.scenarios.parley import ROOT
 
 pytestmark = pytest.mark.model
 
@@ -194,3 +195,28 @@ async def test_an_address_that_strangers_reach_needs_a_key(tmp_path: Path, host:
 async def test_an_address_of_another_machine(tmp_path: Path) -> None:
     sentence = await refusal(tmp_path, PARLEY_HOST="192.0.2.1", PARLEY_API_KEYS="ci:s3cret")
     assert sentence == ("192.0.2.1 is no address of this machine; set PARLEY_HOST to one that is.")
+
+
+DIES_OF_IT = """
+import os, signal, sys
+if "bot.inference.llama.child" in sys.orig_argv:
+    os.kill(os.getpid(), signal.SIGILL)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("ask", "Hello?")])
+async def test_a_llama_cpp_that_dies_of_this_processor(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DIES_OF_IT)
+    environ = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = await command(tmp_path, *arguments, environ=environ)
+    assert (result.code, result.err) == (
+        2,
+        "llama.cpp died of an illegal instruction (SIGILL) while it started with the model "
+        "SmolLM2-135M-Instruct.Q4_1: build it again with `make clean` and "
+        "`CMAKE_ARGS=-DGGML_NATIVE=off make run`, or use another model.\n",
+    )
+    doctor = await command(tmp_path, "doctor", environ=environ)
+    assert doctor.code == 1
+    assert "fail trial          llama.cpp died of an illegal instruction (SIGILL)" in doctor.out

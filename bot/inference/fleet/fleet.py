@@ -10,7 +10,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from bot.errors import EngineFailed, ModelError, ParleyError
+from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.drawers import Drawers
 from bot.inference.fleet.memory import fits, next_to_leave
 from bot.inference.fleet.outlines import Outline, Outlines
@@ -138,11 +138,11 @@ class Fleet:
         )
 
     async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """Now, and where a model comes or goes once more when that is over, at the latest at the
-        end: what it was reading or writing meanwhile.
+        """While a model comes or goes the others do it, and all when that is over, at the latest
+        at the end.
         """
         if self._one_by_one.locked():
-            await self._by_all(by, on_disk)
+            await self._by_loaded(by)
             task = self._spawn(self._in_peace(by, on_disk))
             self._promised.add(task)
             task.add_done_callback(self._promised.discard)
@@ -152,13 +152,13 @@ class Fleet:
     async def _in_peace(self, by: _ByService, on_disk: _OnDisk) -> None:
         """No model comes or goes meanwhile."""
         async with self._one_by_one:
-            await self._by_all(by, on_disk)
+            await self._by_loaded(by)
+            await asyncio.to_thread(on_disk, self.loaded)
 
-    async def _by_all(self, by: _ByService, on_disk: _OnDisk) -> None:
+    async def _by_loaded(self, by: _ByService) -> None:
         for stay in tuple(self._loaded):
             with stay.used():
                 await by(stay.service)
-        await asyncio.to_thread(on_disk, self.loaded)
 
     async def warm(self, request: GenerationRequest) -> None:
         """Only where the model is loaded: it is not worth a load."""
@@ -225,6 +225,8 @@ class Fleet:
         while True:
             try:
                 return await asyncio.to_thread(self._loader.load, source, name)
+            except ModelDied:
+                raise
             except (ModelError, MemoryError):
                 if not await self._unload_one():
                     raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bot.errors import ModelError, ParleyError
+from bot.errors import ParleyError
 from bot.inference.fleet.stay import Stay
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
@@ -13,7 +13,6 @@ from bot.types import Finished, FinishReason, GenerationRequest, Queued
 
 logger = logging.getLogger(__name__)
 
-_NOT_LOADED = "The model {} could not be loaded."
 _DEFECT = "The model {} failed while it took this question."
 
 
@@ -39,11 +38,6 @@ class Relay:
             self._inner = await service.generate(self._request)
             async for event in self._inner:
                 self.stream.put(event)
-        except ModelError as error:  # it may name files and settings
-            logger.error("the model %s could not be loaded: %s", self._stay.name, error)
-            self.stream.put(
-                Finished(FinishReason.ERROR, detail=_NOT_LOADED.format(self._stay.name))
-            )
         except ParleyError as error:
             self.stream.put(Finished(FinishReason.ERROR, detail=str(error)))
 

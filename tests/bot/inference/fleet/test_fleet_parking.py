@@ -36,7 +36,7 @@ def files(port: Harbour, model: str) -> set[Path]:
 
 @asynccontextmanager
 async def forgotten_while_b_is_loaded(port: Harbour) -> AsyncIterator[tuple[Fleet, Loading]]:
-    """b kept thread 1 on disk, and is being loaded for thread 2, in which it will be asked."""
+    """b keeps thread 1 on disk, and is being loaded for thread 2, in which it will be asked."""
     async with port.fleet(budget=SIZE) as fleet:
         await say(fleet, 1, "b")
         await say(fleet, 2, "a")
@@ -44,7 +44,6 @@ async def forgotten_while_b_is_loaded(port: Harbour) -> AsyncIterator[tuple[Flee
         loading = asyncio.create_task(say(fleet, 2, "b"))
         await until(lambda: fleet.loaded == ())
         await fleet.forget("t1", SCOPE)
-        assert files(port, "b") == set()
         yield fleet, loading
     await asyncio.gather(loading, return_exceptions=True)
 
@@ -109,7 +108,7 @@ async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -
 async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_path: Path) -> None:
     port = harbour(tmp_path)
     async with forgotten_while_b_is_loaded(port):
-        pass
+        assert len(files(port, "b")) == 1
     assert len(files(port, "b")) == 0
 
 

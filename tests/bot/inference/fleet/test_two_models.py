@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.sequence import Step
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
+from bot.running.proofs import Proofs
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
 from tests.bot.inference.fleet.harbour import read
 
@@ -43,11 +45,13 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     return seen
 
 
-def make_fleet(settings: Settings, metrics: Metrics, budget: int) -> Fleet:
+def make_fleet(
+    settings: Settings, metrics: Metrics, budget: int, proofs: Proofs | None = None
+) -> Fleet:
     catalogue = make_catalogue(settings)
     assert catalogue.read() == ("smollm2", "twin")
     drawers = Drawers(settings.data_dir / "parked")
-    loader = LocalLoader(settings, metrics, catalogue, drawers)
+    loader = LocalLoader(settings, metrics, catalogue, drawers, proofs=proofs)
     return Fleet("smollm2", loader, metrics, budget=budget, drawers=drawers)
 
 
@@ -92,3 +96,28 @@ async def test_a_budget_for_one_loads_them_by_turns(settings: Settings) -> None:
             assert fleet.loaded == (name,)
     assert metrics.registry.get_sample_value("parley_model_loads_total") == 3
     assert metrics.registry.get_sample_value("parley_model_unloads_total") == 2
+
+
+DIES_OF_TWINS = """
+import os, signal, sys
+if "twin" in sys.argv[1]:
+    os.kill(os.getpid(), signal.SIGILL)
+"""
+
+
+async def test_a_second_model_that_llama_cpp_dies_of_says_so_and_harms_nobody(
+    settings: Settings, tmp_path: Path
+) -> None:
+    metrics = Metrics()
+    child = sys.executable, "-c", DIES_OF_TWINS
+    (tmp_path / "proofs").touch()  # none is kept: the twins are the same file
+    proofs = await asyncio.to_thread(Proofs, tmp_path / "proofs", child)
+    fleet = await asyncio.to_thread(make_fleet, settings, metrics, 1 << 40, proofs)
+    async with fleet:
+        _, finished = await read(await fleet.generate(capital("twin")))
+        assert finished.reason is FinishReason.ERROR
+        assert finished.detail
+        assert finished.detail.startswith("llama.cpp died of an illegal instruction (SIGILL) while")
+        assert "with the model twin: build it again" in finished.detail
+        assert fleet.loaded == ("smollm2",)
+        assert (await read(await fleet.generate(capital())))[0]

@@ -1,0 +1,101 @@
+"""No model is loaded before a process of its own has computed with it and lived.
+
+What dies of a signal takes its process along: here that is a child's, and a person reads one
+sentence. A proof is kept for each llama.cpp, model file, options and processor, so that it is
+paid for once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from bot.inference import fingerprint
+from bot.inference.llama.options import LlamaOptions
+from bot.running.trial import try_out
+
+_VERSION = 1
+"""Of what the child computes: after another one everything is tried again."""
+_CHILD = (sys.executable, "-m", "bot.inference.llama.child")
+_PATIENCE = 60.0
+_MAX_KEPT = 100
+_CPU_LINES = re.compile(r"^(?:model name|flags|Features|CPU part)\s*:.*$", re.MULTILINE)
+
+
+def default_folder() -> Path:
+    """Of this person, for all data folders, as the installation knows none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "parley/proofs"
+
+
+def describe_library() -> str:
+    """Of the files of llama.cpp, without loading them: another build has other ones."""
+    package = find_spec("llama_cpp")
+    folders = package.submodule_search_locations or [] if package else []
+    files = (file for folder in folders for file in Path(folder).glob("lib/*") if file.is_file())
+    stats = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return repr(stats)
+
+
+def describe_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Its name and what it can do, as far as the machine tells."""
+    try:
+        found = sorted(set(_CPU_LINES.findall(cpuinfo.read_text(errors="replace"))))
+    except OSError:
+        found = []
+    return "\n".join([platform.machine(), platform.processor(), *found])
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """``folder``: where they are kept. ``command``: the child's, before its arguments.
+
+    ``patience``: seconds without a sign of it beyond those that it asks for.
+    """
+
+    folder: Path = field(default_factory=default_folder)
+    command: tuple[str, ...] = _CHILD
+    patience: float = _PATIENCE
+    library: str = field(default_factory=describe_library)
+    processor: str = field(default_factory=describe_processor)
+
+    def prove(self, path: Path, options: LlamaOptions) -> bool:
+        """Blocks. False where llama.cpp refuses the model: whoever loads it is told why.
+
+        Raises ``ModelDied``, or ``ModelError`` where memory is short.
+        """
+        kept = self._file(path, options)
+        if kept.exists():
+            return True
+        arguments = str(path), json.dumps(asdict(options))
+        trial = try_out([*self.command, *arguments], self.patience)
+        if trial.is_refused:
+            return False
+        if trial.code != 0:
+            raise trial.error(path.stem)
+        self._keep(kept, {"model": path.name, "options": asdict(options)})
+        return True
+
+    def has(self, path: Path, options: LlamaOptions) -> bool:
+        return self._file(path, options).exists()
+
+    def _file(self, path: Path, options: LlamaOptions) -> Path:
+        facts = _VERSION, self.library, self.processor, sorted(asdict(options).items())
+        return self.folder / f"{fingerprint.of(path, *facts)[:32]}.json"
+
+    def _keep(self, kept: Path, facts: dict[str, object]) -> None:
+        """In one go; where it cannot be written, the next start tries again."""
+        part = kept.with_suffix(f".{os.getpid()}.part")
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(facts))
+            part.replace(kept)
+            by_age = sorted(self.folder.iterdir(), key=lambda file: file.stat().st_mtime)
+            for old in by_age[:-_MAX_KEPT]:
+                old.unlink()

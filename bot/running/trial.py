@@ -1,0 +1,149 @@
+"""Runs the child that tries a model, for as long as it says what it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import ModelDied, ModelError
+
+_ROOT = Path(__file__).parents[2]
+_REFUSED = 3
+_BLOCK = 4096
+_MAX_OUTPUT = 1 << 20
+_MAX_WORDS = 300
+_SIGN = re.compile(r"(\d+\.\d) (.+)")
+_NO_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|cannot allocate|failed to allocate|unable to allocate|out of memory",
+    re.IGNORECASE,
+)
+_OURS = re.compile(r"(PARLEY|SLACK|DISCORD|TEAMS)_")
+_KINDS = {"ILL": "an illegal instruction", "SEGV": "a memory fault", "ABRT": "a failed check"}
+_BUILD_AGAIN = (
+    "build it again with `make clean` and `CMAKE_ARGS=-DGGML_NATIVE=off make run`, "
+    "or use another model"
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How it ended: with ``code``, negative for a signal, or None if it had to be ended.
+
+    ``doing``: what it did last. ``seconds``: how long it may be silent while it does that.
+    """
+
+    code: int | None
+    doing: str
+    seconds: float
+    last_words: str
+
+    @property
+    def lacks_memory(self) -> bool:
+        return self.code == -signal.SIGKILL or bool(_NO_MEMORY.search(self.last_words))
+
+    @property
+    def is_refused(self) -> bool:
+        """In an orderly way: whoever loads the model is told the same."""
+        return self.code == _REFUSED and not self.lacks_memory
+
+    def error(self, model: str) -> ModelError:
+        """What a person reads where it did not end well."""
+        while_ = f"while it {self.doing} with the model {model}"
+        if self.lacks_memory:
+            return ModelError(
+                f"The memory is not enough: a trial ended {while_}. Make room, lower "
+                "PARLEY_KV_TOKENS, or choose a smaller model."
+            )
+        if self.code is None:
+            silent = f"llama.cpp gave no sign for {self.seconds:.0f} s {while_}"
+            return ModelDied(f"{silent}: look what else the machine computes, or {_BUILD_AGAIN}.")
+        if self.code < 0:
+            return ModelDied(f"llama.cpp died of {_name_of(-self.code)} {while_}: {_BUILD_AGAIN}.")
+        return ModelDied(f"llama.cpp failed {while_} ({self.last_words}): {_BUILD_AGAIN}.")
+
+
+def try_out(command: Sequence[str], patience: float) -> Trial:
+    """Blocks. ``patience``: seconds beyond what the child asks for. Raises ModelError."""
+    try:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environ(),
+        )
+    except OSError as error:
+        raise ModelError(
+            f"No process can be started in which to try the model ({error.strerror}): make "
+            "room for it, or raise the limits of this one."
+        ) from error
+    with process:
+        try:
+            return _Watch(process, patience).until_end()
+        finally:
+            process.kill()
+
+
+class _Watch:
+    """Over one child. Whatever it writes is a sign of life, up to a bound."""
+
+    def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
+        self._process = process
+        self._patience = self._seconds = patience
+        self._doing = "started"
+        self._last_words = ""
+        self._rest = b""
+
+    def until_end(self) -> Trial:
+        code: int | None = None
+        if self._reads_to_end():
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(self._seconds)
+        self._take(self._rest)
+        return Trial(code, self._doing, self._seconds, self._last_words)
+
+    def _reads_to_end(self) -> bool:
+        """Whether its output ends in time."""
+        assert self._process.stdout  # noqa: S101
+        output, left = self._process.stdout.fileno(), _MAX_OUTPUT
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while left > 0 and selector.select(self._seconds):
+                block = os.read(output, _BLOCK)
+                if not block:
+                    return True
+                left -= len(block)
+                *lines, self._rest = (self._rest + block).split(b"\n")
+                for line in lines:
+                    self._take(line)
+        return False
+
+    def _take(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").strip()[:_MAX_WORDS]
+        if sign := _SIGN.fullmatch(text):
+            self._seconds, self._doing = self._patience + float(sign[1]), sign[2]
+        elif text:
+            self._last_words = text
+
+
+def _environ() -> dict[str, str]:
+    """What steers llama.cpp, and none of our secrets."""
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(_ROOT))))
+    ours = {name: text for name, text in os.environ.items() if not _OURS.match(name)}
+    return {**ours, "PYTHONPATH": path}
+
+
+def _name_of(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    kind = _KINDS.get(name.removeprefix("SIG"))
+    return f"{kind} ({name})" if kind else name
