@@ -191,6 +191,7 @@ class App:
             max_tokens=settings.max_tokens,
             stop_reactions=settings.stop_reactions,
             recover_seconds=settings.recover_seconds,
+            max_waiting_per_channel=settings.max_waiting_per_channel,
         )
         return ConversationService(
             store=store,

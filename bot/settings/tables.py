@@ -217,6 +217,9 @@ class Settings(Table):
     max_in_flight: int = Field(
         default=4, ge=0, description="Unfinished questions of one person; 0: any."
     )
+    max_waiting_per_channel: int = Field(
+        default=50, ge=0, description="Unfinished questions of one channel; 0: any."
+    )
     per_minute: int = Field(
         default=30, ge=0, description="Questions of one person in a minute; 0: any."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from bot.commands import Commands, command_of
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
@@ -83,20 +84,9 @@ class Asking:
 
     async def _accept(self, question: Question) -> None:
         try:
-            self._admit(question)
-        except OverLimit as error:
+            await self._turns.begin(question.place, question.person, partial(self._store, question))
+        except (OverLimit, UnknownPersonality) as error:
             await self._say_once(question, str(error))
-            return
-        turn = None
-        try:
-            turn = await self._store(question)
-        except UnknownPersonality as error:
-            await self._say_once(question, str(error))
-        finally:
-            if turn is None:
-                self._parts.access.release(question.person)
-        if turn is not None:
-            self._turns.begin(turn)
 
     async def _store(self, question: Question) -> Turn | None:
         """None if it was stored before. Raises ``UnknownPersonality``."""
@@ -110,15 +100,6 @@ class Asking:
         if question.personality not in self._parts.personalities.names:
             raise UnknownPersonality(question.personality, tuple(self._parts.personalities.names))
         await self._parts.store.set_personality(question.place, question.personality)
-
-    def _admit(self, question: Question) -> None:
-        """Raises ``OverLimit``: what waits on disk is bounded per channel and per person."""
-        waiting = self._turns.lanes.num_in_channel(question.place)
-        if waiting >= self._parts.rules.max_waiting_per_channel:
-            raise OverLimit(
-                f"{waiting} questions of this channel are waiting; please ask again later.", 60.0
-            )
-        self._parts.access.admit(question.person)
 
     async def _say_once(self, question: Question, text: str) -> None:
         if await self._parts.store.accept_event(_as_event(question)):

@@ -16,7 +16,10 @@ from bot.types import Personality, Place
 
 @dataclass(frozen=True, slots=True)
 class ConversationRules:
-    """``stop_reactions``: adapter name -> reaction names, ``*`` for any run of characters."""
+    """``stop_reactions``: adapter name -> reaction names, ``*`` for any run of characters.
+
+    ``max_waiting_per_channel``: 0 is any number.
+    """
 
     personality: str = "assistant"
     max_tokens: int = 512

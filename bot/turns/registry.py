@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from bot.errors import StorageError
+from bot.errors import OverLimit, StorageError
 from bot.turns.lanes import Lanes
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
@@ -13,6 +16,8 @@ from bot.types import Person, Place, Turn
 
 logger = logging.getLogger(__name__)
 
+_CROWDED_RETRY = 60.0
+
 
 class Turns:
     def __init__(self, parts: Parts, runner: TurnRunner) -> None:
@@ -20,10 +25,36 @@ class Turns:
         self._closing = runner.closing
         self.lanes = Lanes(runner.run, self._ended, parts.clock)
         self._reviving: set[str] = set()
+        self._arriving: Counter[str] = Counter()
 
-    def begin(self, turn: Turn) -> None:
-        """A question that was admitted and is on disk."""
-        self.lanes.add(LiveTurn(turn, admitted=True))
+    async def begin(
+        self, place: Place, person: Person, store: Callable[[], Awaitable[Turn | None]]
+    ) -> None:
+        """Begin the turn that ``store`` puts on disk, if it gives one.
+
+        Raises ``OverLimit`` before, and counts without a pause after looking: of many who come
+        at once no more are let in than one after another.
+        """
+        self._admit(place, person)
+        channel, turn = place.channel_form, None
+        self._arriving[channel] += 1
+        try:
+            turn = await store()
+        finally:
+            self._arriving[channel] -= 1
+            if not self._arriving[channel]:
+                del self._arriving[channel]
+            if turn is None:
+                self._parts.access.release(person)
+        if turn is not None:
+            self.lanes.add(LiveTurn(turn, admitted=True))
+
+    def _admit(self, place: Place, person: Person) -> None:
+        limit = self._parts.rules.max_waiting_per_channel
+        waiting = self.lanes.num_in_channel(place) + self._arriving[place.channel_form]
+        if limit and waiting >= limit:
+            raise OverLimit(_crowded_sentence(waiting), _CROWDED_RETRY)
+        self._parts.access.admit(person)
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
         """Only the asker, or who is in charge, may stop or retry."""
@@ -59,23 +90,19 @@ class Turns:
             if live.is_concluded and self.lanes.has_begun(live):
                 live.halt(Wish.RESTART)
         elif turn.id not in self._reviving:
-            self._parts.access.admit(turn.person)
-            if again := await self._revive(turn):
-                self.begin(again)
+            self._reviving.add(turn.id)
+            try:
+                await self.begin(turn.place, turn.person, partial(self._revive, turn))
+            finally:
+                self._reviving.discard(turn.id)
 
     async def _revive(self, turn: Turn) -> Turn | None:
         """None if it was forgotten meanwhile."""
-        again = None
-        self._reviving.add(turn.id)
         try:
-            again = await self._parts.store.requeue(turn.id, attempts=0)
+            return await self._parts.store.requeue(turn.id, attempts=0)
         except LookupError:
             logger.info("turn %s was forgotten before it could be answered again", turn.id)
-        finally:
-            self._reviving.discard(turn.id)
-            if again is None:
-                self._parts.access.release(turn.person)
-        return again
+            return None
 
     async def edit(self, turn: Turn, text: str) -> None:
         """The question reads ``text`` now; if it is the thread's newest it is answered anew.
@@ -125,3 +152,12 @@ class Turns:
     def _ended(self, live: LiveTurn) -> None:
         if live.admitted:
             self._parts.access.release(live.turn.person)
+
+
+def _crowded_sentence(waiting: int) -> str:
+    who = (
+        "A question of this channel is"
+        if waiting == 1
+        else f"{waiting} questions of this channel are"
+    )
+    return f"{who} waiting; please ask again later."

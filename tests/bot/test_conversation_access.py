@@ -124,6 +124,47 @@ async def test_what_waits_in_one_channel_is_bounded(tmp_path: Path) -> None:
         assert len(await talk.store.turns(place(channel="D"))) == 1
 
 
+async def test_of_forty_who_ask_at_once_no_more_are_let_in_than_may_wait(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_waiting_per_channel=5) as talk:
+        await asyncio.gather(*(talk.ask(f"{n}?", thread=f"t{n}") for n in range(40)))
+        assert len(await talk.store.unfinished()) == 5
+        await talk.until(lambda: len(talk.whispers(ADA)) == 35)
+        assert set(talk.whispers(ADA)) == {
+            "5 questions of this channel are waiting; please ask again later."
+        }
+
+
+async def test_a_retry_counts_for_its_channel_like_a_question(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_waiting_per_channel=1) as talk:
+        await talk.answered("One?", "First.")
+        await talk.ask("Two?", thread="t2")
+        await talk.ask("retry")
+        await talk.until(lambda: bool(talk.whispers(ADA)))
+        assert talk.whispers(ADA) == [
+            "A question of this channel is waiting; please ask again later."
+        ]
+
+
+async def test_whoever_could_not_be_stored_does_not_count_for_the_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: Question) -> Turn | None:
+        raise StorageFull("The disk is full.")
+
+    async with talking(tmp_path, max_waiting_per_channel=1) as talk:
+        with monkeypatch.context() as disk:
+            disk.setattr(talk.store, "accept", full)
+            with pytest.raises(StorageFull):
+                await talk.ask("One?")
+        await talk.answered("Two?", "Second.")
+
+
+async def test_zero_lets_any_number_wait(tmp_path: Path) -> None:
+    async with talking(tmp_path, max_waiting_per_channel=0) as talk:
+        await asyncio.gather(*(talk.ask(f"{n}?", thread=f"t{n}") for n in range(60)))
+        assert len(await talk.store.unfinished()) == 60
+
+
 async def test_a_question_that_could_not_be_stored_is_taken_when_it_is_delivered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
