@@ -14,7 +14,7 @@ from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.drawers import Drawers
 from bot.inference.fleet.memory import fits, next_to_leave
 from bot.inference.fleet.outlines import Outline, Outlines
-from bot.inference.fleet.relay import Relay
+from bot.inference.fleet.relay import Relay, why_unusable
 from bot.inference.fleet.stay import Stay
 from bot.inference.model import Model
 from bot.inference.service import InferenceService
@@ -103,7 +103,7 @@ class Fleet:
         try:
             return FleetModel(self, name, (await self._outlines.get(name)).window)
         except ModelError as error:
-            raise EngineFailed(str(error)) from error
+            raise EngineFailed(why_unusable(name, error)) from error
 
     async def count(self, messages: Sequence[ChatMessage]) -> int:
         return await self.count_for(self._default, messages)

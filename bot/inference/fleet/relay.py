@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bot.errors import ParleyError
+from bot.errors import ModelError, ParleyError
 from bot.inference.fleet.stay import Stay
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
@@ -14,6 +14,12 @@ from bot.types import Finished, FinishReason, GenerationRequest, Queued
 logger = logging.getLogger(__name__)
 
 _DEFECT = "The model {} failed while it took this question."
+
+
+def why_unusable(model: str, error: ModelError) -> str:
+    """A sentence for people; the log has the error itself, which names files and settings."""
+    logger.error("the model %s cannot be used: %s", model, error)
+    return f"The model {model} could not be loaded."
 
 
 class Relay:
@@ -38,6 +44,9 @@ class Relay:
             self._inner = await service.generate(self._request)
             async for event in self._inner:
                 self.stream.put(event)
+        except ModelError as error:
+            detail = why_unusable(self._stay.name, error)
+            self.stream.put(Finished(FinishReason.ERROR, detail=detail))
         except ParleyError as error:
             self.stream.put(Finished(FinishReason.ERROR, detail=str(error)))
 

@@ -14,6 +14,7 @@ from bot.types import ChatMessage, FinishReason, Queued
 from tests.bot.inference.fleet.harbour import (
     SIZE,
     CountedModel,
+    FakeOutline,
     Harbour,
     answer,
     ask,
@@ -165,13 +166,16 @@ async def test_a_reply_of_a_model_just_loaded_can_be_stopped() -> None:
         await until(lambda: not harbour.models["b"].num_used or len(harbour.models["b"].steps) > 3)
 
 
-async def test_a_model_that_cannot_be_loaded_is_one_sentence_and_is_tried_again() -> None:
+async def test_a_model_that_cannot_be_loaded_is_one_sentence_and_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     harbour = Harbour("a", "b")
     async with harbour.fleet() as fleet:
         harbour.refuse = lambda name: name == "b"
         _, finished = await read(await fleet.generate(ask("hi", "b")))
         assert finished.reason is FinishReason.ERROR
-        assert finished.detail == "There is no memory for b."
+        assert finished.detail == "The model b could not be loaded."
+        assert "There is no memory for b." in caplog.text
         harbour.refuse = lambda _name: False
         assert await answer(fleet, "hi", "b") == "b heard hi"
 
@@ -255,6 +259,20 @@ async def test_a_model_whose_file_is_gone_is_one_sentence() -> None:
             await fleet.model("b")
         _, finished = await read(await fleet.generate(ask("hi", "b")))
         assert finished.detail == "There is no model b any more."
+
+
+async def test_a_model_whose_file_is_broken_is_one_sentence_that_names_no_path(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Harbour, source: str) -> FakeOutline:
+        raise ModelError(f"{source} is not a GGUF file: set PARLEY_MODEL to one.")
+
+    monkeypatch.setattr(Harbour, "outline", broken)
+    async with Harbour("a", "b").fleet() as fleet:
+        with pytest.raises(EngineFailed) as caught:
+            await fleet.model("b")
+    assert str(caught.value) == "The model b could not be loaded."
+    assert "/models/b.gguf is not a GGUF file" in caplog.text
 
 
 async def test_what_all_models_do_adds_up_in_the_metrics() -> None:
