@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +400,111 @@ def test_what_depends_on_more_than_compiler_and_processor_is_compiled_afresh(
     monkeypatch.setenv(*asked.split("=", 1))
     backend = install.choose_backend()
     assert not builds.build_for(backend, portable="PORTABLE" in os.environ).is_kept
+
+
+# Plays pip and Parley: what is built dies until the flags hold what the processor needs.
+PRETENDED_PYTHON = """#!/bin/sh
+case "$*" in
+*" pip "*" download "*) while [ "$1" != --dest ]; do shift; done; > "$2/llama.tar.gz" ;;
+*" pip "*" wheel "*) while [ "$1" != --wheel-dir ]; do shift; done
+    echo "$CMAKE_ARGS $CFLAGS $CXXFLAGS" > "$2/llama-1-py3-none-any.whl" ;;
+*" pip "*" install "*) for last in "$@"; do :; done; cat "$last" >> {folder}/built ;;
+*"models try"*) [ -z "$PARLEY_MODEL" ] || exit 1
+    if tail -n 1 {folder}/built | grep -q -e "{needs}"; then echo llama.cpp computes.; exit; fi
+    echo "llama.cpp died of an illegal instruction (SIGILL): build it again." >&2; exit 3 ;;
+esac
+"""
+
+
+@pytest.fixture
+def pretended(
+    compilers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], Callable[[], list[str]]]:
+    """A machine whose processor has these features and lives only with a build that has a flag.
+
+    Gives the flags of every build that was installed, in order.
+    """
+
+    def pretend(features: str, needs: str) -> Callable[[], list[str]]:
+        python = tmp_path / "python"
+        python.write_text(
+            PRETENDED_PYTHON.replace("{folder}", str(tmp_path)).replace("{needs}", needs)
+        )
+        python.chmod(0o755)
+        for name in ("VENV", "ROOT"):
+            monkeypatch.setattr(install, name, tmp_path)
+        monkeypatch.setattr(install, "PYTHON", python)
+        monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+        monkeypatch.setattr(install, "processor", lambda: features)
+        monkeypatch.setattr(install, "llama_pin", lambda: ("llama", "1"))
+        monkeypatch.setenv("PATH", f"{compilers}:/bin:/usr/bin")
+        monkeypatch.setenv("PARLEY_MODEL", "mine.gguf")
+        monkeypatch.setenv("BACKEND", "cpu")
+        for name in ("cc", "c++"):
+            add_compiler(compilers, name, *GCC, "__x86_64__")
+        (tmp_path / "built").touch()
+        return lambda: (tmp_path / "built").read_text().splitlines()
+
+    return pretend
+
+
+USUAL = "-DGGML_CUDA=off -DGGML_METAL=off -DLLAVA_BUILD=off"
+
+
+def test_what_lives_is_built_once(pretended: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    built = pretended("avx2 amx_int8", "-fno-dse")
+    usual = install.usual_build()
+    install.install_build(usual)
+    install.try_llama(usual)
+    assert built() == [f"{USUAL} -fno-dse -fno-dse"]
+    assert capsys.readouterr().out.endswith("llama.cpp computes.\n")
+
+
+def test_where_amx_dies_it_is_left_out_and_then_all_that_only_this_processor_has(
+    pretended: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = pretended("avx2 amx_int8", "GGML_NATIVE=off")
+    usual = install.usual_build()
+    install.install_build(usual)
+    install.try_llama(usual)
+    assert built() == [
+        f"{USUAL} -fno-dse -fno-dse",
+        f"{USUAL} -fno-dse -U__AMX_INT8__ -fno-dse -U__AMX_INT8__",
+        f"{USUAL} -DGGML_NATIVE=off -fno-dse -fno-dse",
+    ]
+    died = "  llama.cpp died of an illegal instruction (SIGILL): it is built again, for the CPU"
+    lines = [line for line in capsys.readouterr().out.splitlines() if "died" in line]
+    assert lines == [f"{died} without AMX.", f"{died}, for any of its kind."]
+
+
+def test_a_processor_without_amx_is_not_built_for_without_it(pretended: Any) -> None:
+    built = pretended("avx2", "GGML_NATIVE=off")
+    usual = install.usual_build()
+    install.install_build(usual)
+    install.try_llama(usual)
+    assert len(built()) == 2
+
+
+def test_what_was_there_before_and_dies_is_built_as_usual_first(pretended: Any) -> None:
+    built = pretended("avx2 amx_int8", "-fno-dse")
+    install.try_llama(None)
+    assert built() == [f"{USUAL} -fno-dse -fno-dse"]
+
+
+def test_what_dies_however_it_is_built_ends_the_set_up_with_a_sentence(pretended: Any) -> None:
+    pretended("avx2", "nothing")
+    with pytest.raises(SystemExit, match=r"SIGILL\), however it is built: try `make clean` and"):
+        install.try_llama(install.usual_build())
+
+
+def test_what_cmake_args_say_is_not_built_in_another_way(
+    pretended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = pretended("avx2 amx_int8", "nothing")
+    monkeypatch.setenv("CMAKE_ARGS", "-DGGML_BLAS=on")
+    with pytest.raises(SystemExit, match="change CMAKE_ARGS, then run `make clean`"):
+        install.try_llama(install.usual_build())
+    assert built() == []
 
 
 def test_a_step_of_the_set_up_that_fails_shows_why(

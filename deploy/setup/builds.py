@@ -13,8 +13,9 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BACKENDS = {
@@ -28,6 +29,9 @@ PORTABLE_FLAGS = " -DGGML_NATIVE=off -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-
 # GCC takes eight of the 64 bytes of an AMX tile configuration for all that is read of it, and
 # drops the stores that fill the rest: the first tile instruction of llama.cpp is then invalid.
 KEEP_STORES = "-fno-dse"
+# All of llama.cpp's code for AMX stands behind this macro. A flag as -mno-amx-int8 would depend on
+# the compiler's version, and on its place before or behind -march=native.
+NO_AMX = "-U__AMX_INT8__"
 # Whose flags: the variable that names the compiler, CMake's word, and what it is called else.
 LANGUAGES = {
     "CFLAGS": ("CC", "C", ("cc", "gcc", "clang")),
@@ -67,6 +71,18 @@ def build_for(backend: str, *, portable: bool) -> Build:
         flags += UNUSED_FLAGS + PORTABLE_FLAGS * portable
     environ = {"CMAKE_ARGS": flags, **{name: compiler_flags(name) for name in LANGUAGES}}
     return Build(title, environ, is_kept=not (asked or portable or backend == "cuda"))
+
+
+def simpler_builds(build: Build, processor: str) -> Iterator[Build]:
+    """What to try in turn where the machine dies of ``build``; nothing against CMAKE_ARGS."""
+    if os.environ.get("CMAKE_ARGS"):
+        return
+    environ = build.environ
+    if "amx" in processor:
+        without = {name: f"{environ[name]} {NO_AMX}".lstrip() for name in LANGUAGES}
+        yield replace(build, title=f"{build.title} without AMX", environ={**environ, **without})
+    anywhere = {**environ, "CMAKE_ARGS": f"{environ['CMAKE_ARGS']} -DGGML_NATIVE=off"}
+    yield replace(build, title=f"{build.title}, for any of its kind", environ=anywhere)
 
 
 def compiler_flags(name: str) -> str:

