@@ -14,7 +14,6 @@ from bot.settings.docs import env_example, settings_table
 from bot.settings.kinds import PLATFORMS
 from bot.settings.rules import (
     broken_rules,
-    has_adapter,
     how_to_switch_on,
     not_in_this_version,
     without_effect,
@@ -30,7 +29,6 @@ __all__ = [
     "TeamsSettings",
     "env_example",
     "given_names",
-    "has_adapter",
     "how_to_switch_on",
     "load_settings",
     "not_in_this_version",

@@ -150,15 +150,5 @@ class ConversationService:
     def personalities(self) -> tuple[Personality, ...]:
         return self._parts.personalities.all()
 
-    async def describe(self, place: Place) -> ThreadSummary:
-        turns = await self._parts.store.turns(place)
-        return ThreadSummary(
-            place=place,
-            personality=(await self._parts.personality_of(place)).name,
-            num_turns=len(turns),
-            title=turns[0].text.partition("\n")[0][:80] if turns else "",
-            last_at=turns[-1].accepted_at if turns else None,
-        )
-
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._parts.store.threads(person.id)

@@ -342,7 +342,6 @@ class OneOf:
 
 
 AnswerFormat = JsonObject | JsonSchema | OneOf
-YES_OR_NO = OneOf(("yes", "no"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -486,7 +485,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ThreadSummary:
-    """What ``describe`` and ``threads`` tell of a thread."""
+    """What ``threads`` tells of a thread."""
 
     place: Place
     personality: str

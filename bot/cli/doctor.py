@@ -23,7 +23,6 @@ from bot.config import (
     PLATFORMS,
     Settings,
     given_names,
-    has_adapter,
     how_to_switch_on,
     load_settings,
     not_in_this_version,
@@ -83,7 +82,7 @@ def check_platforms(settings: Settings) -> list[Check]:
     """An adapter that can examine itself does; the others are looked at from here."""
     checks = []
     for platform in PLATFORMS:
-        is_on = has_adapter(platform) and platform in settings.platforms
+        is_on = platform in settings.platforms
         module = importlib.import_module(f"adapters.{platform}") if is_on else None
         if (examine := getattr(module, "examine", None)) is not None:
             checks += [Check(platform, *found) for found in examine(settings.platform(platform))]
@@ -93,8 +92,6 @@ def check_platforms(settings: Settings) -> list[Check]:
 
 
 def check_platform(settings: Settings, platform: str) -> Check:
-    if not has_adapter(platform):
-        return Check(platform, "off", "not in this version of Parley")
     if platform not in settings.platforms:
         return Check(platform, "off", "not set up", how_to_switch_on(settings, platform))
     return _check_slack(settings) if platform == "slack" else Check(platform, "ok", "is set up")

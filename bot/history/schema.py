@@ -88,7 +88,6 @@ turns = Table(
         "turns_unfinished",
         "seq",
         sqlite_where=text("finished_at IS NULL"),
-        postgresql_where=text("finished_at IS NULL"),
     ),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bot.config import PLATFORMS, Settings, has_adapter, how_to_switch_on
+from bot.config import PLATFORMS, Settings, how_to_switch_on
 from bot.types import AdapterState
 
 _LABEL = 10
@@ -69,8 +69,6 @@ class Banner:
 
 
 def _platform(settings: Settings, name: str, state: AdapterState | None) -> str:
-    if state is None and not has_adapter(name):
-        return "off: not in this version"
     if state is None:
         advice = how_to_switch_on(settings, name)
         return f"off: {advice[0].lower()}{advice[1:].rstrip('.')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.errors import EngineFailed
 from bot.ports import Conversations, Generation
-from bot.types import CompletionRequest, Incoming, Person, Personality, Place, ThreadSummary
+from bot.types import CompletionRequest, Incoming, Person, Personality, ThreadSummary
 
 _LOADING = "The model is still loading. Please ask again in a minute."
 
@@ -32,9 +32,6 @@ class LateConversations:
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()
-
-    async def describe(self, place: Place) -> ThreadSummary:
-        return await self._there.describe(place)
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._there.threads(person)

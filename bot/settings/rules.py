@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,10 +95,6 @@ def broken_rules(settings: Settings, wrong: frozenset[str]) -> list[str]:
     return [problem for rule in rules for problem in rule.check(settings)]
 
 
-def has_adapter(platform: str) -> bool:
-    return importlib.util.find_spec(f"adapters.{platform}") is not None
-
-
 def how_to_switch_on(settings: Settings, platform: str) -> str:
     if settings.adapters:
         return f"Add {platform} to PARLEY_ADAPTERS."
@@ -107,18 +102,9 @@ def how_to_switch_on(settings: Settings, platform: str) -> str:
     return f"Set {TOKENS[platform]}{needed.get(platform, '')}."
 
 
-def _missing_platforms(settings: Settings) -> list[str]:
-    return [
-        f"{name.capitalize()} is not in this version of Parley; unset {TOKENS[name]}"
-        + (" and take it out of PARLEY_ADAPTERS." if name in settings.adapters else ".")
-        for name in settings.platforms
-        if not has_adapter(name)
-    ]
-
-
 def not_in_this_version(settings: Settings) -> list[str]:
     """One sentence for each setting that asks for something Parley cannot do: start is refused."""
-    problems = _missing_platforms(settings)
+    problems = []
     if settings.model.startswith("hf:"):
         problems.append(
             "Fetching models from Hugging Face is not in this version of Parley; download the "

@@ -19,12 +19,12 @@ from bot.errors import (
 )
 from bot.ports import Generation
 from bot.types import (
-    YES_OR_NO,
     ChatMessage,
     CompletionRequest,
     Delta,
     Finished,
     GenerationRequest,
+    OneOf,
     Person,
     Reasoning,
 )
@@ -109,8 +109,8 @@ async def test_an_unknown_personality_is_refused(talk: Talk) -> None:
 
 
 async def test_the_format_asked_for_reaches_the_model(talk: Talk) -> None:
-    request = await asked(talk, replace(HELLO, answer_format=YES_OR_NO))
-    assert request.answer_format == YES_OR_NO
+    request = await asked(talk, replace(HELLO, answer_format=OneOf(("yes", "no"))))
+    assert request.answer_format == OneOf(("yes", "no"))
     assert (await asked(talk, HELLO)).answer_format is None
 
 

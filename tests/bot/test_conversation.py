@@ -287,12 +287,11 @@ async def test_a_thread_cut_to_the_window_is_read_again_before_its_next_question
         assert generator.generations[-1].request.messages[:-1] == read_ahead
 
 
-async def test_describe_and_threads_tell_of_a_thread(talk: Talk) -> None:
+async def test_a_person_has_the_threads_in_which_they_asked(talk: Talk) -> None:
     await talk.answered("How tall is Everest?", "8,849 m.")
-    summary = await talk.service.describe(place())
-    assert (summary.personality, summary.num_turns) == ("assistant", 1)
-    assert summary.title == "How tall is Everest?"
-    assert [each.place for each in await talk.service.threads(ADA)] == [place()]
+    [thread] = await talk.service.threads(ADA)
+    assert (thread.place, thread.num_turns) == (place(), 1)
+    assert thread.title == "How tall is Everest?"
 
 
 async def test_a_full_disk_takes_no_reply_from_anybody_and_the_turn_ends_when_there_is_room(

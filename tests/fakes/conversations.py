@@ -16,7 +16,6 @@ from bot.types import (
     Incoming,
     Person,
     Personality,
-    Place,
     ThreadSummary,
     Usage,
 )
@@ -108,9 +107,6 @@ class FakeConversations:
         return PERSONALITIES
 
     async def handle(self, incoming: Incoming) -> None:
-        raise NotImplementedError
-
-    async def describe(self, place: Place) -> ThreadSummary:
         raise NotImplementedError
 
     async def threads(self, person: Person) -> list[ThreadSummary]:

@@ -19,12 +19,12 @@ from bot.inference.service import InferenceService
 from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import (
-    YES_OR_NO,
     ChatMessage,
     Delta,
     Finished,
     FinishReason,
     GenerationRequest,
+    OneOf,
     Queued,
     Reasoning,
 )
@@ -465,7 +465,7 @@ async def test_a_grammar_that_the_model_cannot_follow_is_refused() -> None:
     model = FakeModel(can_follow=False)
     async with engine(model) as service:
         with pytest.raises(UnsupportedFormat, match="cannot keep to this answer format"):
-            await service.generate(replace(request(), answer_format=YES_OR_NO))
+            await service.generate(replace(request(), answer_format=OneOf(("yes", "no"))))
     assert model.steps == []
 
 

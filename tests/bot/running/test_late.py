@@ -6,8 +6,8 @@ import pytest
 
 from bot.errors import EngineFailed
 from bot.running.late import LateConversations
-from bot.types import ChatMessage, CompletionRequest, Person, Place
-from tests.bot.talk import ADA, place
+from bot.types import ChatMessage, CompletionRequest, Person
+from tests.bot.talk import ADA
 from tests.contracts.store import ask
 from tests.fakes.conversations import PERSONALITIES, FakeConversations
 
@@ -22,8 +22,6 @@ async def test_until_they_are_there_everybody_is_told_to_ask_again() -> None:
     with pytest.raises(EngineFailed, match="still loading"):
         await late.handle(ask("1"))
     with pytest.raises(EngineFailed, match="still loading"):
-        await late.describe(place())
-    with pytest.raises(EngineFailed, match="still loading"):
         await late.threads(ADA)
 
 
@@ -33,8 +31,7 @@ async def test_once_they_are_there_they_are_asked() -> None:
     assert late.personalities() == PERSONALITIES
     await late.complete(HELLO)
     assert real.requests == [HELLO]
-    for asked in (late.handle(ask("1")), late.describe(Place("a", "b", "c", "d"))):
-        with pytest.raises(NotImplementedError):
-            await asked
+    with pytest.raises(NotImplementedError):
+        await late.handle(ask("1"))
     with pytest.raises(NotImplementedError):
         await late.threads(Person("a:b/c"))

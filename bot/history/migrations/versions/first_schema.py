@@ -81,13 +81,11 @@ def _create_turns() -> None:
     op.create_index("turns_by_message", "turns", ["message_id"])
     op.create_index("turns_by_person", "turns", ["person_id", "thread_id"])
     op.create_index("turns_by_end", "turns", ["finished_at"])
-    unfinished = sa.text("finished_at IS NULL")
     op.create_index(
         "turns_unfinished",
         "turns",
         ["seq"],
-        sqlite_where=unfinished,
-        postgresql_where=unfinished,
+        sqlite_where=sa.text("finished_at IS NULL"),
     )
 
 

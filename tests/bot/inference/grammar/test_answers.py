@@ -19,7 +19,6 @@ from bot.inference.llama.options import LlamaOptions
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (
-    YES_OR_NO,
     AnswerFormat,
     ChatMessage,
     Delta,
@@ -116,7 +115,7 @@ def test_whatever_the_schema_the_models_answer_is_valid(
 def test_yes_or_no_is_all_that_is_said(
     runner: asyncio.Runner, asking: Asking, question: str
 ) -> None:
-    text, finished = runner.run(asking.ask(question, YES_OR_NO))
+    text, finished = runner.run(asking.ask(question, OneOf(("yes", "no"))))
     assert text in ("yes", "no")
     assert finished.reason is FinishReason.STOP
 

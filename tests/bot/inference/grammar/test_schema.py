@@ -19,7 +19,7 @@ from bot.inference.grammar.characters import ANY
 from bot.inference.grammar.check import checked
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.schema import rules_of
-from bot.types import YES_OR_NO, JsonObject, JsonSchema, OneOf
+from bot.types import JsonObject, JsonSchema, OneOf
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
 from tests.bot.inference.grammar.texts import Writer, as_regex
 
@@ -248,7 +248,7 @@ def test_a_schema_that_is_no_json_is_refused(text: str) -> None:
 
 
 def test_a_choice_is_its_options_and_nothing_else() -> None:
-    assert grammar_of(YES_OR_NO) == 'root ::= "yes" | "no"\n'
+    assert grammar_of(OneOf(("yes", "no"))) == 'root ::= "yes" | "no"\n'
     for options in ((), ("",), ("a\nb",), tuple(map(str, range(1_001)))):
         with pytest.raises(UnsupportedFormat):
             grammar_of(OneOf(options))

@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import UnsupportedFormat
 from bot.inference.remote.chunks import body_of
-from bot.types import YES_OR_NO, AnswerFormat, GenerationRequest, JsonObject, JsonSchema
+from bot.types import AnswerFormat, GenerationRequest, JsonObject, JsonSchema, OneOf
 
 
 def body(answer_format: AnswerFormat | None) -> dict[str, object]:
@@ -27,7 +27,9 @@ def test_a_format_is_asked_for_as_openai_does() -> None:
     }
 
 
-@pytest.mark.parametrize("answer_format", [YES_OR_NO, JsonSchema("{"), JsonSchema("[" * 60_000)])
+@pytest.mark.parametrize(
+    "answer_format", [OneOf(("yes", "no")), JsonSchema("{"), JsonSchema("[" * 60_000)]
+)
 def test_what_cannot_be_asked_for_is_refused(answer_format: AnswerFormat) -> None:
     with pytest.raises(UnsupportedFormat):
         body(answer_format)
