@@ -251,7 +251,7 @@ async def _print_answer(settings: Settings, question: str, personality: str) -> 
 
 def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerator[str, None]:
     """By the Parley that runs on this data folder, else by a model loaded for this question."""
-    from bot.lock import is_held, running_url
+    from bot.lock import is_held, running_key, running_url
 
     if not is_held(settings.data_dir):
         from bot.app import ask_alone
@@ -259,9 +259,10 @@ def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerat
         return ask_alone(settings, question, personality)
     from bot.cli.ask import ask_running
 
-    if (url := running_url(settings.data_dir)) is None:
+    url, key = running_url(settings.data_dir), running_key(settings.data_dir)
+    if url is None or key is None:
         raise ParleyError("Parley is just starting; ask again in a moment.")
-    return ask_running(url, settings, question, personality)
+    return ask_running(url, key, question, personality)
 
 
 def main(arguments: list[str] | None = None) -> None:

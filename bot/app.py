@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import secrets
 import signal
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack
@@ -92,6 +93,7 @@ class App:
         self._database: DatabaseWatch | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
+        self._own_key = secrets.token_urlsafe(32)
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
@@ -126,13 +128,13 @@ class App:
         self._conversations.arrive(self._service)
         await self._start_adapters(adapters)
         await self._service.start()
+        await asyncio.to_thread(lock.announce, server.url, self._own_key)
         for supervisor in self._supervisors:
             supervisor.go.set()
         self._is_open = True
         self._watch(store, self._service, book, fits)
-        await asyncio.to_thread(lock.announce, server.url)
         self.banner.platforms(settings, [s.state for s in self._supervisors])
-        self.banner.ways_in(server.url)
+        self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
         self.banner.ready(self._clock.monotonic() - started_at)
         gc.collect()
@@ -160,7 +162,8 @@ class App:
         return adapter
 
     def _make_server(self, adapters: dict[str, Adapter]) -> Server:
-        server = Server(_server_settings(self._settings), self._metrics, self._readiness)
+        settings = _server_settings(self._settings, self._own_key)
+        server = Server(settings, self._metrics, self._readiness)
         routes = openai.routes(
             self._conversations, model_names=self._model_names, clock=self._clock
         )
@@ -263,12 +266,14 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def _server_settings(settings: Settings) -> ServerSettings:
+def _server_settings(settings: Settings, own_key: str) -> ServerSettings:
     return ServerSettings(
         host=settings.host,
         port=settings.port,
         api_keys={name: key.get_secret_value() for name, key in settings.api_keys.items()},
         basic_auth={name: word.get_secret_value() for name, word in settings.basic_auth.items()},
+        own_key=own_key,
+        is_public=settings.is_public,
         cors_origins=settings.cors_origins,
     )
 

@@ -15,6 +15,7 @@ from bot.errors import DataError
 
 _LOCK = "parley.lock"
 _URL = "parley.url"
+_KEY = "parley.key"
 
 
 class DataLock:
@@ -30,7 +31,7 @@ class DataLock:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock.acquire()
-            self._url.unlink(missing_ok=True)
+            self._withdraw()
         except Timeout:
             where = f" at {url}" if (url := running_url(self._folder)) else ""
             raise DataError(
@@ -57,7 +58,7 @@ class DataLock:
         traceback: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):
-            self._url.unlink(missing_ok=True)
+            self._withdraw()
         self._lock.release()
 
     async def __aenter__(self) -> Self:
@@ -71,11 +72,27 @@ class DataLock:
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
-    def announce(self, url: str) -> None:
-        """Tell other commands where the running Parley answers."""
-        draft = self._url.with_suffix(".new")
-        draft.write_text(url, encoding="utf-8")
-        os.replace(draft, self._url)
+    def announce(self, url: str, key: str) -> None:
+        """Tell other commands where the running Parley answers, and to which key."""
+        _write(self._folder / _KEY, key)
+        _write(self._url, url)
+
+    def _withdraw(self) -> None:
+        self._url.unlink(missing_ok=True)
+        (self._folder / _KEY).unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """As a whole or not at all, for the eyes of Parley's user only."""
+    draft = path.with_suffix(f"{path.suffix}.new")
+    draft.unlink(missing_ok=True)
+    with open(draft, "x", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+    os.replace(draft, path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def is_held(folder: Path) -> bool:
@@ -93,7 +110,16 @@ def is_held(folder: Path) -> bool:
 
 def running_url(folder: Path) -> str | None:
     """Where the Parley that holds the lock answers; None while it starts."""
+    return _read(folder / _URL)
+
+
+def running_key(folder: Path) -> str | None:
+    """What opens its HTTP APIs to commands on this machine; new at each start."""
+    return _read(folder / _KEY)
+
+
+def _read(path: Path) -> str | None:
     try:
-        return (folder / _URL).read_text(encoding="utf-8") or None
+        return path.read_text(encoding="utf-8") or None
     except OSError:
         return None

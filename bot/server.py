@@ -16,9 +16,10 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
+from bot.adapting.loopback import is_loopback
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
-from bot.web.gate import Gate, is_loopback
+from bot.web.gate import Gate
 from bot.web.keys import Keys
 from bot.web.refusals import Unexcited, as_json
 
@@ -33,14 +34,17 @@ class ServerSettings:
     """``api_keys``: name -> secret; names identify accounts. Port 0 is any free one.
 
     ``max_body`` in bytes holds a question far too long for any window, so that it gets a
-    clear answer. A body must arrive within ``read_seconds``; requests in flight have
-    ``drain_seconds`` when the server closes.
+    clear answer. ``own_key`` is what Parley's own commands on this machine send. ``is_public``:
+    something passes on to this port what comes from outside. A body must arrive within
+    ``read_seconds``; requests in flight have ``drain_seconds`` when the server closes.
     """
 
     host: str = "127.0.0.1"
     port: int = 3978
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     basic_auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own_key: str = field(default="", repr=False)
+    is_public: bool = False
     cors_origins: tuple[str, ...] = ()
     max_body: int = 4 * 1024 * 1024
     read_seconds: float = 30.0
@@ -67,8 +71,8 @@ class Server:
         self._settings = settings
         self._metrics = metrics
         self._readiness = readiness
-        self._keys = Keys(settings.api_keys, settings.basic_auth)
-        self._gate = Gate(self._keys, settings.cors_origins)
+        self._keys = Keys(settings.api_keys, settings.basic_auth, settings.own_key)
+        self._gate = Gate(self._keys, settings.cors_origins, is_public=settings.is_public)
         self._app = self._make_app()
         self._runner = self._make_runner()
 

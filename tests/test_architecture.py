@@ -58,8 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompt": PORTS,
     "conversation": PORTS
     | {"metrics", "tasks", "delivery", "personalities", "access", "attachments", "prompt"},
-    "server": PORTS | {"metrics"},
-    "settings": PORTS | {"access", "clock", "server"},
+    "server": PORTS | {"metrics", "adapting"},
+    "settings": PORTS | {"access", "clock", "server", "adapting"},
     "app": set(GROUPS) - {"command line"},
     "command line": set(GROUPS),
     "adapters": PORTS | {"adapting"},

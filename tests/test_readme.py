@@ -18,7 +18,10 @@ from bot.errors import PersonalityError
 from bot.personality import PersonalityBook
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/slack/README.md")
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("deploy/slack/README.md", "deploy/proxy/README.md"),
+)
 MAX_README_LINES = 150
 MAX_PICTURE_BYTES = 200_000
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from yarl import URL
 
+from bot.adapting.loopback import is_loopback
 from bot.errors import SettingsError
 
 _SLACK = "https://slack.com/api/"
@@ -38,8 +38,7 @@ class SlackSettings:
     @property
     def is_loopback(self) -> bool:
         """Whether the API is a test server on this machine."""
-        host = URL(self.api_url).host or ""
-        return host == "localhost" or (_is_ip(host) and ip_address(host).is_loopback)
+        return is_loopback(URL(self.api_url).host or "")
 
 
 def _given(table: Mapping[str, str], key: str) -> str:
@@ -61,11 +60,3 @@ def _is_web_address(text: str) -> bool:
     except ValueError:
         return False
     return url.scheme in ("http", "https") and bool(url.host)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

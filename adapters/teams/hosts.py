@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from yarl import URL
+
+from bot.adapting.loopback import is_loopback
 
 _HOSTS = frozenset({"smba.trafficmanager.net"})
 """Exactly: anybody can have a name below trafficmanager.net."""
@@ -39,10 +40,6 @@ def is_loopback_url(text: str) -> bool:
     return url is not None and _is_loopback(url)
 
 
-def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_ip(host) and ip_address(host).is_loopback)
-
-
 def _is_loopback(url: URL) -> bool:
     return is_loopback(url.host or "")
 
@@ -62,11 +59,3 @@ def _parsed(text: str) -> URL | None:
     except ValueError:
         return None
     return url if has_host else None
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

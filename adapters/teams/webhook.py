@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
-from yarl import URL
 
 from adapters.teams.connector import Connector, Json, Malformed
 from adapters.teams.conversations import read_conversation
-from adapters.teams.hosts import is_loopback, is_trusted
+from adapters.teams.hosts import is_trusted
 from adapters.teams.proof import NotProven, Proof, Vouched
 from adapters.teams.settings import TeamsSettings
 from bot.adapting.calls import Observe
+from bot.adapting.loopback import is_from_this_machine
 from bot.errors import ParleyError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ MAX_BODY = 1024 * 1024
 
 Deliver = Callable[[Json], Awaitable[None]]
 
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
 _CARD_ANSWER = {
     "statusCode": 200,
     "type": "application/vnd.microsoft.activity.message",
@@ -85,7 +84,7 @@ class Webhook:
         """None: without an app id this machine is believed, and nobody else."""
         if not self._settings.is_anonymous:
             return await self._proof.check(request.headers.get("Authorization", ""))
-        if not _is_from_this_machine(request):
+        if not is_from_this_machine(request):
             raise NotProven("without an app id only this machine may deliver", 403)
         return None
 
@@ -132,10 +131,3 @@ def _parsed(body: bytes) -> Json:
     if not isinstance(activity, dict) or not isinstance(activity.get("type"), str):
         raise Malformed
     return activity
-
-
-def _is_from_this_machine(request: web.Request) -> bool:
-    """By its address and the name it called: a tunnel on this machine speaks for strangers."""
-    host = URL(f"http://{request.host}").host if request.host else ""
-    is_near = is_loopback(request.remote or "") and is_loopback(host or "")
-    return is_near and not any(name in request.headers for name in _FORWARDED)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
 
-from bot.config import Settings
 from bot.errors import EngineFailed, ParleyError, RequestError
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
@@ -18,7 +17,7 @@ _BROKE_OFF = "The reply broke off, since the running Parley stopped; please ask 
 
 
 async def ask_running(
-    url: str, settings: Settings, question: str, personality: str
+    url: str, key: str, question: str, personality: str
 ) -> AsyncGenerator[str, None]:
     """The reply as it grows. Leaving early hangs up, which stops the reply."""
     body = {
@@ -26,9 +25,10 @@ async def ask_running(
         "messages": [{"role": "user", "content": question}],
         "stream": True,
     }
+    headers = {"Authorization": f"Bearer {key}"}
     try:
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, headers=_key(settings)) as client,
+            aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as client,
             client.post(f"{url}/v1/chat/completions", json=body) as response,
         ):
             if response.status != 200:
@@ -41,16 +41,6 @@ async def ask_running(
             raise EngineFailed(_BROKE_OFF)
     except aiohttp.ClientError as error:
         raise ParleyError(f"The running Parley at {url} does not answer: {error}.") from error
-
-
-def _key(settings: Settings) -> Mapping[str, str]:
-    if settings.api_keys:
-        key = next(iter(settings.api_keys.values()))
-        return {"Authorization": f"Bearer {key.get_secret_value()}"}
-    if settings.basic_auth:
-        name, password = next(iter(settings.basic_auth.items()))
-        return {"Authorization": aiohttp.encode_basic_auth(name, password.get_secret_value())}
-    return {}
 
 
 def _message(body: bytes, status: int) -> str:

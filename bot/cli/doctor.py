@@ -75,6 +75,9 @@ def check_keys(settings: Settings) -> Check:
     num_keys = len(settings.api_keys) + len(settings.basic_auth)
     if num_keys:
         return Check("keys", "ok", f"{num_keys} for the HTTP APIs")
+    if settings.is_public:
+        detail = "none, so the HTTP APIs and /metrics are closed to everybody but `ask`"
+        return Check("keys", "off", detail, "Set PARLEY_API_KEYS to use them.")
     return Check("keys", "ok", "none, which is fine: only this machine can reach the HTTP APIs")
 
 

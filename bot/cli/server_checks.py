@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from bot.adapting.loopback import is_loopback
 from bot.cli.checks import Check
 from bot.config import Settings
 from bot.errors import ModelError
@@ -13,7 +14,6 @@ from bot.inference.remote.engine import RemoteEngine
 from bot.inference.remote.server import Server
 from bot.metrics import Metrics
 from bot.running.engines import remote_engine
-from bot.web.gate import is_loopback
 
 _ALWAYS = (
     "No thread keeps its place by name, and none is parked: what is evaluated again is up to "

@@ -46,8 +46,9 @@ class Banner:
         for name in PLATFORMS:
             self.say(name, _platform(settings, name, by_name.get(name)))
 
-    def ways_in(self, url: str) -> None:
-        self.say("HTTP", f"{url}/v1  (OpenAI's chat API; health at {url}/readyz)")
+    def ways_in(self, settings: Settings, url: str) -> None:
+        keys = ", with a key of PARLEY_API_KEYS" if settings.is_public else ""
+        self.say("HTTP", f"{url}/v1  (OpenAI's chat API{keys}; health at {url}/readyz)")
         self.say("ask", '.venv/bin/python -m bot ask "What is a parley?"')
 
     def first_steps(self, settings: Settings) -> None:

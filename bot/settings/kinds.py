@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
+from bot.adapting.loopback import is_loopback
 from bot.ports import LOCAL_ACCOUNT
-from bot.web.gate import is_loopback
 from bot.web.keys import named_keys
 
 PLATFORMS = ("slack", "discord", "teams")
+WEBHOOKS = ("slack", "teams")
+"""Platforms that deliver over HTTP, from outside."""
 
 DEFAULT_STOP_REACTIONS: Mapping[str, tuple[str, ...]] = {
     "slack": ("octagonal_sign", "stop_sign", "no_entry", "x", "raised_hand", "hand"),
@@ -61,6 +63,15 @@ def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
         if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
             raise ValueError(f"{value!r} is no origin such as https://chat.example.com")
     return tuple(value.rstrip("/") for value in values)
+
+
+def _public(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("it must be an address such as https://parley.example.com")
+    if url.username or url.password or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError("it must hold no user name, password, path, ? or #")
+    return value.rstrip("/")
 
 
 def _endpoint(value: str) -> str:
@@ -159,6 +170,7 @@ Platforms = Annotated[Words, AfterValidator(_platforms)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 StopReactions = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_reactions)]
 Size = Annotated[int, BeforeValidator(_size)]
+PublicUrl = Annotated[str, AfterValidator(_public)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 ModelServers = Annotated[Words, AfterValidator(_model_servers)]
 HeaderKey = Annotated[SecretStr, AfterValidator(_header)]

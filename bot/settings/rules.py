@@ -44,8 +44,13 @@ def _named_platforms_have_tokens(settings: Settings) -> list[str]:
     return [
         f"PARLEY_ADAPTERS names {name}, but {TOKENS[name]} is not set; set it."
         for name in settings.adapters
-        if not settings.has_token(name) and not (name == "teams" and settings.is_on_loopback)
+        if not settings.has_token(name) and not (name == "teams" and _is_private(settings))
     ]
+
+
+def _is_private(settings: Settings) -> bool:
+    """Whether whoever delivers to Teams' webhook is on this machine."""
+    return settings.is_on_loopback and settings.public_url is None
 
 
 def _strangers_need_a_key(settings: Settings) -> list[str]:
@@ -82,7 +87,10 @@ def _access_rules_can_match(settings: Settings) -> list[str]:
 
 RULES = (
     Rule(("slack",), _slack_can_verify),
-    Rule(("adapters", "slack", "discord", "teams", "host"), _named_platforms_have_tokens),
+    Rule(
+        ("adapters", "slack", "discord", "teams", "host", "public_url"),
+        _named_platforms_have_tokens,
+    ),
     Rule(("host", "api_keys", "basic_auth"), _strangers_need_a_key),
     Rule(("context", "kv_tokens"), _a_thread_fits_the_pool),
     Rule(("allow", "deny", "admins", "quotas"), _access_rules_can_match),

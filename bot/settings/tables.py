@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from bot.adapting.loopback import is_loopback
 from bot.settings.cores import usable_cores
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
+    WEBHOOKS,
     AnyCase,
     AppToken,
     BotToken,
@@ -23,12 +25,12 @@ from bot.settings.kinds import (
     Origins,
     Passwords,
     Platforms,
+    PublicUrl,
     Secret,
     Size,
     StopReactions,
     Words,
 )
-from bot.web.gate import is_loopback
 
 SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
 DEFAULT_KV_TOKENS = 16_384
@@ -196,6 +198,10 @@ class Settings(Table):
     port: int = Field(
         default=3978, ge=0, le=65535, description="Port of the HTTP APIs and the webhooks."
     )
+    public_url: PublicUrl | None = Field(
+        default=None,
+        description="Address at which others reach Parley; set it where a proxy or tunnel does it.",
+    )
     api_keys: NamedKeys = Field(
         default={}, description="Keys for the HTTP APIs, each `name:key` or the key alone."
     )
@@ -283,6 +289,11 @@ class Settings(Table):
     @property
     def is_on_loopback(self) -> bool:
         return is_loopback(self.host)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether something passes on to this port what comes from outside."""
+        return self.public_url is not None or any(name in WEBHOOKS for name in self.platforms)
 
     def platform(self, name: str) -> dict[str, str]:
         """The table ``[name]`` for ``AdapterContext.settings``."""

@@ -1,20 +1,18 @@
 """The door of the HTTP server: who passes without a key, who with one, and from which pages.
 
-A request is local only when its peer and its Host header are loopback and nothing says that
-it was forwarded: a tunnel on this machine, or a page that points its own name at 127.0.0.1
-(DNS rebinding), must not open the APIs.
+Programs of this machine need none, until Parley can be reached from outside: what a proxy or
+a tunnel passes on may look exactly like theirs, so from then on everybody needs one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.adapting.loopback import is_from_this_machine
 from bot.ports import ACCOUNT, LOCAL_ACCOUNT
 from bot.web.keys import Keys
 
@@ -22,11 +20,14 @@ _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 
 
 class Gate:
-    def __init__(self, keys: Keys, cors_origins: Iterable[str]) -> None:
+    """``is_public``: Parley can be reached from outside; so it can by a ``trust``ed route."""
+
+    def __init__(self, keys: Keys, cors_origins: Iterable[str], *, is_public: bool) -> None:
         self._keys = keys
         self._cors_origins = {origin.rstrip("/").lower() for origin in cors_origins}
         self._open: set[web.AbstractRoute] = set()
         self._verified: set[web.AbstractRoute] = set()
+        self._is_public = is_public
         self._unfinished: set[asyncio.Task[web.StreamResponse]] = set()
 
     def leave_open(self, routes: Iterable[web.AbstractRoute]) -> None:
@@ -38,7 +39,9 @@ class Gate:
 
         A platform that hangs up early must not tear a delivery apart between disk and turn.
         """
-        self._verified.update(_with_heads(routes))
+        verified = _with_heads(routes)
+        self._verified.update(verified)
+        self._is_public |= bool(verified)
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -99,7 +102,7 @@ class Gate:
         account = self._keys.account(request.headers.get("Authorization", ""))
         if account is not None:
             return account
-        if is_local(request):
+        if not self._is_public and is_from_this_machine(request):
             return LOCAL_ACCOUNT
         refusal = web.HTTPUnauthorized(text=self._advice(request))
         for challenge in self._keys.challenges:
@@ -107,6 +110,11 @@ class Gate:
         raise refusal
 
     def _advice(self, request: web.Request) -> str:
+        if not self._keys and self._is_public:
+            return (
+                "Parley can be reached from outside, so everybody needs a key, and there is none "
+                "yet; set PARLEY_API_KEYS."
+            )
         if not self._keys:
             return (
                 "Only this machine may call Parley without a key; PARLEY_API_KEYS lets in others."
@@ -114,46 +122,6 @@ class Gate:
         if "Authorization" in request.headers:
             return "This key is not one of PARLEY_API_KEYS."
         return "A key is needed: send it as 'Authorization: Bearer <key>'."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address (or the name ``localhost``) can only be reached from this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
-
-
-def is_local(request: web.Request) -> bool:
-    hosts = request.headers.getall("Host", [])
-    return (
-        is_loopback(_peer(request))
-        and len(hosts) == 1
-        and is_loopback(_host_name(hosts[0]))
-        and not any(_is_forwarding(name) for name in request.headers)
-    )
-
-
-def _peer(request: web.Request) -> str:
-    """The other end of the socket itself, whatever headers claim."""
-    peer = request.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) else ""
-
-
-def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_forwarding(header: str) -> bool:
-    name = header.lower()
-    return name in ("forwarded", "via") or name.startswith("x-forwarded-")
 
 
 def _is_same_origin(origin: str, request: web.Request) -> bool:

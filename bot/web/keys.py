@@ -8,6 +8,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
+from bot.ports import LOCAL_ACCOUNT
+
 
 def named_keys(entries: Iterable[str]) -> dict[str, str]:
     """``name:secret`` or a plain secret -> name -> secret; a plain one gets a derived name."""
@@ -26,16 +28,24 @@ def derived_name(secret: str) -> str:
 
 
 class Keys:
-    """The secrets that open the APIs; every comparison takes the same time."""
+    """The secrets that open the APIs; every comparison takes the same time.
 
-    def __init__(self, api_keys: Mapping[str, str], basic_auth: Mapping[str, str]) -> None:
-        self._bearers = {name: secret.encode() for name, secret in api_keys.items()}
+    ``own`` is that of Parley's own commands on this machine; it counts for nobody else, and
+    without others Parley has no keys.
+    """
+
+    def __init__(
+        self, api_keys: Mapping[str, str], basic_auth: Mapping[str, str], own: str = ""
+    ) -> None:
+        self._has_any = bool(api_keys or basic_auth)
+        bearers = {**api_keys, LOCAL_ACCOUNT: own}
+        self._bearers = {name: secret.encode() for name, secret in bearers.items()}
         self._logins = {
             name: f"{name}:{password}".encode() for name, password in basic_auth.items()
         }
 
     def __bool__(self) -> bool:
-        return bool(self._bearers or self._logins)
+        return self._has_any
 
     @property
     def challenges(self) -> list[str]:

@@ -13,6 +13,9 @@ import aiohttp
 from tests.benchmarks.chat_load import Users, filler
 
 NUM_REPLIES = 16
+KEY = "of-the-busy-model"
+"""For PARLEY_API_KEYS where a webhook is on; else it is not looked at."""
+
 _MAX_TOKENS = 400
 _PROMPT_WORDS = 30
 _BEGIN_SECONDS = 120.0
@@ -21,7 +24,7 @@ _BEGIN_SECONDS = 120.0
 @asynccontextmanager
 async def busy_model(url: str, num_replies: int = NUM_REPLIES) -> AsyncIterator[None]:
     """Inside, ``num_replies`` stream; entered once each has said its first word."""
-    options = Namespace(url=url, model="smollm2", max_tokens=_MAX_TOKENS, key=None)
+    options = Namespace(url=url, model="smollm2", max_tokens=_MAX_TOKENS, key=KEY)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         readers = [_Reader(Users(session, options), number) for number in range(num_replies)]

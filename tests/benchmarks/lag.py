@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.benchmarks import command, servers, slack_traffic
-from tests.benchmarks.busy import busy_model
+from tests.benchmarks.busy import KEY, busy_model
 from tests.benchmarks.callbacks import Callback
 from tests.benchmarks.chat_load import filler
 from tests.benchmarks.figures import Table, at_most, milliseconds
@@ -79,7 +79,8 @@ async def _ask_at_length(url: str) -> None:
     question = filler(1, _MEGABYTE // 7)
     body = {"messages": [{"role": "user", "content": question}], "user": "at length"}
     timeout = aiohttp.ClientTimeout(total=_LARGE_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         for _ in range(_NUM_LARGE):
             async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
                 await answer.read()

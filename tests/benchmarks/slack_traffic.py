@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from bot.clock import SystemClock
+from tests.benchmarks.busy import KEY
 from tests.benchmarks.chat_load import filler
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
 from tests.fakes.slack_api import BOT, Json
@@ -67,6 +68,7 @@ def workspace() -> FakeSlack:
 def settings(slack: FakeSlack) -> dict[str, str]:
     """What Parley needs to serve this workspace, where nobody has asked too much."""
     return {
+        "PARLEY_API_KEYS": KEY,
         "PARLEY_MAX_IN_FLIGHT": "100",
         "PARLEY_PER_MINUTE": "1000",
         "SLACK_BOT_TOKEN": TOKEN,

@@ -14,7 +14,7 @@ from pathlib import Path
 from adapters.teams.webhook import PATH
 from tests.benchmarks import command, servers
 from tests.benchmarks.acks import MAX_P99_MS
-from tests.benchmarks.busy import busy_model
+from tests.benchmarks.busy import KEY, busy_model
 from tests.benchmarks.figures import Row, Table, at_most, milliseconds, percentile
 from tests.benchmarks.slack_traffic import Ack, Disk
 from tests.fakes import teams_activities as people
@@ -43,7 +43,7 @@ async def measure(quick: bool) -> list[Table]:
 async def _acks(folder: Path, seconds: float) -> tuple[list[Ack], list[str]]:
     async with FakeTeams() as teams:
         given = {f"TEAMS_{key.upper()}": value for key, value in teams.settings().items()}
-        parley = servers.parley(folder, given)
+        parley = servers.parley(folder, {**given, "PARLEY_API_KEYS": KEY})
         with Disk(folder / "data" / "parley.db") as disk:
             async with parley.running() as url, busy_model(url):
                 teams.bot_url = f"{url}{PATH}"

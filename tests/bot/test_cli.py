@@ -24,6 +24,7 @@ from tests.fakes.conversations import HELLO, FakeConversations
 from tests.fakes.readiness import always
 
 ROOT = Path(__file__).parents[2]
+OWN_KEY = "of-the-running-parley"
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,17 @@ async def parley(folder: Path, *arguments: str, stdin: bytes = b"", **environ: s
 
 @asynccontextmanager
 async def running(
-    folder: Path, conversations: FakeConversations, **keys: str
+    folder: Path, conversations: FakeConversations, *, is_public: bool = False
 ) -> AsyncIterator[None]:
     """A Parley that owns the data of ``folder``, with a scripted model."""
     (folder / "data").mkdir()
-    server = Server(ServerSettings(port=0, api_keys=keys), Metrics(), always())
+    settings = ServerSettings(port=0, own_key=OWN_KEY, is_public=is_public)
+    server = Server(settings, Metrics(), always())
     server.mount(
         openai.routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock())
     )
     async with DataLock(folder / "data") as lock, server:
-        await asyncio.to_thread(lock.announce, server.url)
+        await asyncio.to_thread(lock.announce, server.url, OWN_KEY)
         yield
 
 
@@ -125,17 +127,14 @@ async def test_ask_reads_the_question_from_stdin(tmp_path: Path) -> None:
     assert second.personality == "coder"
 
 
-async def test_ask_shows_its_key_to_the_running_parley(tmp_path: Path) -> None:
+async def test_ask_needs_no_setting_where_everybody_needs_a_key(tmp_path: Path) -> None:
     conversations = FakeConversations()
-    async with running(tmp_path, conversations, ci="s3cret"):
-        url = tmp_path / "data" / "parley.url"
-        other_name = url.read_text().replace("127.0.0.1", "0x7f000001")  # no key for 127.0.0.1
-        url.write_text(other_name)
+    async with running(tmp_path, conversations, is_public=True):
+        answered = await parley(tmp_path, "ask", "Hi")
+        (tmp_path / "data" / "parley.key").write_text("of-another")
         refused = await parley(tmp_path, "ask", "Hi")
-        answered = await parley(tmp_path, "ask", "Hi", PARLEY_API_KEYS="ci:s3cret")
-    assert (refused.code, answered.code) == (1, 0)
-    (request,) = conversations.requests
-    assert request.account == "ci"
+    assert (answered.code, refused.code) == (0, 1)
+    assert [request.account for request in conversations.requests] == ["local"]
 
 
 async def test_a_refusal_of_the_running_parley_is_one_sentence(tmp_path: Path) -> None:
@@ -171,7 +170,7 @@ async def test_ask_while_parley_starts_says_so(tmp_path: Path) -> None:
 async def test_ask_when_the_running_parley_is_deaf_says_so(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     async with DataLock(tmp_path / "data") as lock:
-        await asyncio.to_thread(lock.announce, "http://127.0.0.1:9")
+        await asyncio.to_thread(lock.announce, "http://127.0.0.1:9", OWN_KEY)
         result = await parley(tmp_path, "ask", "Hi")
     assert result.code == 1
     assert result.err.startswith("The running Parley at http://127.0.0.1:9 does not answer")

@@ -14,6 +14,7 @@ from bot.config import (
 )
 from bot.errors import SettingsError
 from bot.settings.cores import usable_cores
+from bot.settings.kinds import PLATFORMS, WEBHOOKS
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-2", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99yyyzzz85a5"}
 
@@ -175,6 +176,41 @@ def test_a_secret_given_twice_and_a_secret_file_that_is_missing_are_mistakes(
 def test_a_wrong_secret_is_never_shown(tmp_path: Path, environ: dict[str, str]) -> None:
     (problem,) = problems(environ, tmp_path)
     assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PARLEY_PUBLIC_URL": "https://parley.example.com/"},
+        SLACK,
+        {"PARLEY_ADAPTERS": "teams"},
+    ],
+)
+def test_parley_is_public_with_an_address_or_a_webhook(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    assert load_settings(environ, tmp_path).is_public
+    assert not load_settings({"DISCORD_TOKEN": "t"}, tmp_path).is_public
+
+
+def test_every_platform_with_a_webhook_is_known_for_it() -> None:
+    adapters = Path(__file__).parents[2] / "adapters"
+    assert [p for p in PLATFORMS if (adapters / p / "webhook.py").exists()] == [*WEBHOOKS]
+
+
+@pytest.mark.parametrize(
+    "url", ["parley.example.com", "ftp://a", "https://u:p@a", "https://a/b", "https://a?b"]
+)
+def test_a_public_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    (problem,) = problems({"PARLEY_PUBLIC_URL": url}, tmp_path)
+    assert problem.startswith(f"PARLEY_PUBLIC_URL in the environment is '{url}'; it must ")
+
+
+def test_teams_without_an_app_id_is_for_a_parley_that_is_not_public(tmp_path: Path) -> None:
+    environ = {"PARLEY_ADAPTERS": "teams", "PARLEY_PUBLIC_URL": "https://parley.example.com"}
+    assert problems(environ, tmp_path) == [
+        "PARLEY_ADAPTERS names teams, but TEAMS_APP_ID is not set; set it."
+    ]
 
 
 @pytest.mark.parametrize("name", ["PARLEY_API_KEYS", "PARLEY_BASIC_AUTH"])

@@ -125,9 +125,15 @@ def test_a_port_that_another_program_uses_fails_with_what_to_do(tmp_path: Path, 
     assert "PARLEY_PORT" in port.advice
 
 
+def test_without_keys_a_public_parley_answers_only_ask(tmp_path: Path) -> None:
+    keys = checks(tmp_path, PARLEY_PUBLIC_URL="https://parley.example.com")["keys"]
+    assert (keys.status, keys.advice) == ("off", "Set PARLEY_API_KEYS to use them.")
+    assert checks(tmp_path)["keys"].status == "ok"
+
+
 def test_a_data_folder_in_use_tells_by_whom(tmp_path: Path) -> None:
     with DataLock(tmp_path / "data") as lock:
-        lock.announce("http://127.0.0.1:4000")
+        lock.announce("http://127.0.0.1:4000", "key")
         data = checks(tmp_path)["data"]
     assert data.detail.endswith("is in use by the Parley at http://127.0.0.1:4000")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import DataError
-from bot.lock import DataLock, is_held, running_url
+from bot.lock import DataLock, is_held, running_key, running_url
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -17,7 +17,7 @@ import sys, time
 from pathlib import Path
 from bot.lock import DataLock
 with DataLock(Path(sys.argv[1])) as lock:
-    lock.announce("http://127.0.0.1:1")
+    lock.announce("http://127.0.0.1:1", "key-1")
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -64,14 +64,27 @@ def test_a_killed_process_holds_the_folder_no_longer(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
     with DataLock(tmp_path):
         assert running_url(tmp_path) is None, "the address of the killed one is forgotten"
+        assert running_key(tmp_path) is None
 
 
 def test_the_address_is_gone_when_the_lock_is_left(tmp_path: Path) -> None:
     with DataLock(tmp_path) as lock:
-        lock.announce("http://127.0.0.1:2")
+        lock.announce("http://127.0.0.1:2", "key-2")
         assert running_url(tmp_path) == "http://127.0.0.1:2"
+        assert running_key(tmp_path) == "key-2"
     assert running_url(tmp_path) is None
+    assert running_key(tmp_path) is None
     assert not is_held(tmp_path)
+
+
+def test_the_key_is_for_the_eyes_of_its_user_only(tmp_path: Path) -> None:
+    left_behind = tmp_path / "parley.key.new"
+    left_behind.touch()
+    left_behind.chmod(0o666)
+    with DataLock(tmp_path) as lock:
+        lock.announce("http://127.0.0.1:2", "key-2")
+        assert (tmp_path / "parley.key").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parley.lock"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

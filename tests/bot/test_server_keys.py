@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,15 +14,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.adapting.loopback import is_loopback
 from bot.metrics import Metrics
 from bot.ports import ACCOUNT
 from bot.server import Server, ServerSettings
-from bot.web.gate import is_loopback
 from bot.web.keys import named_keys
 from tests.fakes.readiness import always
 from tests.lacking import skip_for_lack
 
 PAGE = "https://app.example"
+OWN_KEY = "of-this-parley"
 TUNNELLED = {"X-Forwarded-For": "203.0.113.7"}
 
 
@@ -40,7 +43,13 @@ class Answer:
 
 
 @asynccontextmanager
-async def server(host: str = "127.0.0.1", *, with_keys: bool = True) -> AsyncIterator[Server]:
+async def server(
+    host: str = "127.0.0.1",
+    *,
+    with_keys: bool = True,
+    with_webhook: bool = False,
+    is_public: bool = False,
+) -> AsyncIterator[Server]:
     async def who(request: web.Request) -> web.Response:
         return web.Response(text=request[ACCOUNT])
 
@@ -52,11 +61,14 @@ async def server(host: str = "127.0.0.1", *, with_keys: bool = True) -> AsyncIte
         port=0,
         api_keys={"ci": "key-of-ci", "ops": "schlüssel"} if with_keys else {},
         basic_auth={"ann": "pass:word"} if with_keys else {},
+        own_key=OWN_KEY,
+        is_public=is_public,
         cors_origins=(PAGE,),
     )
     made = Server(settings, Metrics(), always())
     made.mount([web.get("/who", who), web.post("/who", who)])
-    made.mount([web.post("/slack/events", webhook)], verified=True)
+    if with_webhook:
+        made.mount([web.post("/slack/events", webhook)], verified=True)
     async with made:
         yield made
 
@@ -86,6 +98,7 @@ async def test_a_program_on_this_machine_needs_no_key() -> None:
         {"x-forwarded-proto": "https"},
         {"X-Forwarded-Anything": ""},
         {"Via": "1.1 tunnel"},
+        {"X-Real-IP": "203.0.113.7"},
         {"Host": "parley.example"},
         {"Host": "evil.example:3978"},
         {"Host": "127.0.0.1.evil.example"},
@@ -103,6 +116,49 @@ async def test_a_request_that_came_through_a_tunnel_or_another_name_needs_one(
         assert refused.status == 401
         assert '"code": "invalid_api_key"' in refused.text
         assert (await call(made.url, {**headers, **bearer("key-of-ci")})).text == "ci"
+
+
+async def test_a_request_in_the_http_of_proxies_needs_one() -> None:
+    async with server() as made:
+        head = f"GET /who HTTP/1.0\r\nHost: 127.0.0.1:{made.port}\r\n"
+        assert (await exchange(made, f"{head}\r\n")).startswith("HTTP/1.0 401 ")
+        answer = await exchange(made, f"{head}Authorization: Bearer key-of-ci\r\n\r\n")
+        assert answer.startswith("HTTP/1.0 200 ")
+
+
+async def exchange(server: Server, request: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request.encode())
+    try:
+        return (await reader.read()).decode()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("opened", ["webhook", "address"])
+@pytest.mark.parametrize("path", ["/who", "/metrics"])
+async def test_once_parley_can_be_reached_from_outside_this_machine_needs_one_too(
+    opened: str, path: str
+) -> None:
+    async with server(with_webhook=opened == "webhook", is_public=opened == "address") as made:
+        assert (await call(made.url, path=path)).status == 401
+        assert (await call(made.url, bearer("key-of-ci"), path=path)).status == 200
+
+
+async def test_where_everybody_needs_a_key_and_none_is_set_the_refusal_names_the_setting() -> None:
+    async with server(with_keys=False, is_public=True) as made:
+        assert json.loads((await call(made.url)).text)["error"]["message"] == (
+            "Parley can be reached from outside, so everybody needs a key, and there is none yet; "
+            "set PARLEY_API_KEYS."
+        )
+
+
+@pytest.mark.parametrize("with_keys", [True, False])
+async def test_the_own_commands_of_a_public_parley_have_a_key_of_their_own(
+    with_keys: bool,
+) -> None:
+    async with server(with_keys=with_keys, is_public=True) as made:
+        assert (await call(made.url, bearer(OWN_KEY))).text == "local"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +210,7 @@ async def test_everything_but_probes_and_webhooks_is_behind_the_keys(path: str) 
 
 
 async def test_probes_and_webhooks_are_not() -> None:
-    async with server() as made:
+    async with server(with_webhook=True) as made:
         for path in ("/healthz", "/readyz"):
             assert (await call(made.url, TUNNELLED, path=path)).status == 200
             assert (await call(made.url, TUNNELLED, path=path, method="HEAD")).status == 200

@@ -21,7 +21,7 @@ import typer
 
 from tests.local_slack import LocalSlack, ensure_binary, free_port, running_local_slack
 from tests.pictures.browser import Box, BrowserPage, browser_page
-from tests.scenarios.parley import running_parley
+from tests.scenarios.parley import Parley, running_parley
 
 PICTURE = Path(__file__).parents[2] / "deploy" / "slack" / "growing-reply.png"
 QUESTION = "Give me three ideas for a team lunch."
@@ -80,11 +80,12 @@ async def framed(page: BrowserPage, taken: dict[str, bytes]) -> bytes:
 
 
 @asynccontextmanager
-async def others(url: str) -> AsyncIterator[None]:
+async def others(parley: Parley) -> AsyncIterator[None]:
     """Programs that want long answers meanwhile."""
     body = {"messages": [{"role": "user", "content": "Tell me a long story."}]}
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
-        address = f"{url}/v1/chat/completions"
+    own = aiohttp.ClientSession(headers=parley.own_key)
+    async with own as session, asyncio.TaskGroup() as group:
+        address = f"{parley.url}/v1/chat/completions"
         tasks = [group.create_task(_ask(session, address, body)) for _ in range(NUM_OTHERS)]
         yield
         for task in tasks:
@@ -105,7 +106,7 @@ async def take(folder: Path, question: str) -> bytes:
         running_parley(folder, port, slack.environment) as parley,
         browser_page(SCALE) as page,
     ):
-        async with others(parley.url):
+        async with others(parley):
             taken = await moments(slack, page, question)
         await page.open("about:blank", 1200, 700)
         return await framed(page, taken)

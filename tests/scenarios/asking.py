@@ -69,7 +69,11 @@ def body(text: str, **keys: object) -> bytes:
 
 async def metric(parley: Parley, name: str) -> float:
     """The sum over the labels."""
-    async with aiohttp.ClientSession() as session, session.get(f"{parley.url}/metrics") as answer:
+    async with (
+        aiohttp.ClientSession(headers=parley.own_key) as session,
+        session.get(f"{parley.url}/metrics") as answer,
+    ):
+        answer.raise_for_status()
         text = await answer.text()
     families = text_string_to_metric_families(text)
     return sum(one.value for family in families for one in family.samples if one.name == name)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
+from bot.lock import running_key
+
 ROOT = Path(__file__).parents[2]
 CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
 """Models that were tried once, by whatever test, are not tried again."""
@@ -20,7 +22,10 @@ POLL_SECONDS = 0.05
 
 
 class Parley:
-    """``python -m bot run`` with settings of its own; ``output`` is what the terminal showed."""
+    """``python -m bot run`` with settings of its own; ``output`` is what the terminal showed.
+
+    ``own_key`` is the header that its commands on this machine send.
+    """
 
     def __init__(
         self, folder: Path, port: int, settings: Mapping[str, str], module: str = "bot"
@@ -28,6 +33,7 @@ class Parley:
         self._module = module
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
+        self.own_key: Mapping[str, str] = {}
         self._settings = {
             "PATH": os.environ["PATH"],
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
@@ -68,6 +74,8 @@ class Parley:
             while not await self._is_ready(session):
                 assert self._process.returncode is None, self.output
                 await asyncio.sleep(POLL_SECONDS)
+        key = await asyncio.to_thread(running_key, self.database.parent)
+        self.own_key = {"Authorization": f"Bearer {key}"}
 
     async def kill(self) -> None:
         """``kill -9``: nothing of it gets a chance to tidy up."""

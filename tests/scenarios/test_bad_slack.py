@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
 from tests.fakes.slack_api import ADA, BOB, BOT, CHANNEL, DIRECT, Json
 from tests.local_slack import free_port
 from tests.scenarios.asking import metric, until_metric
+from tests.scenarios.command import command
 from tests.scenarios.parley import POLL_SECONDS, Parley, running_parley
 from tests.scenarios.stage import staged
 
@@ -89,6 +91,17 @@ async def is_well(parley: Parley, slack: FakeSlack) -> None:
 
 
 # Who knocks
+
+
+async def test_beside_slack_nobody_is_answered_without_a_key_but_ask(parley: Parley) -> None:
+    async with aiohttp.ClientSession(parley.url) as session:
+        for path in ("/metrics", "/v1/models"):
+            async with session.get(path) as response:
+                assert response.status == 401
+                assert "set PARLEY_API_KEYS" in await response.text()
+    asked = await command(parley.database.parents[1], "ask", "Say hello.")
+    assert (asked.code, asked.err) == (0, "")
+    assert asked.out.strip()
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ async def test_a_file_where_the_data_folder_should_be(tmp_path: Path) -> None:
 
 async def test_a_data_folder_in_use_by_another_parley(tmp_path: Path) -> None:
     async with DataLock(tmp_path / "data") as lock:
-        await asyncio.to_thread(lock.announce, "http://127.0.0.1:3979")
+        await asyncio.to_thread(lock.announce, "http://127.0.0.1:3979", "key")
         assert await refusal(tmp_path) == (
             "Parley runs already at http://127.0.0.1:3979 with the data folder data; "
             "stop it, or choose another folder with PARLEY_DATA_DIR."

@@ -401,6 +401,8 @@ async def test_without_an_app_id_this_machine_is_believed(
         {"Host": "parley.example.com"},
         {"X-Forwarded-For": "127.0.0.1"},
         {"Forwarded": "for=127.0.0.1"},
+        {"X-Forwarded-Port": "443"},
+        {"X-Real-IP": "127.0.0.1"},
         {"Via": "1.1 tunnel"},
     ],
 )

@@ -54,16 +54,24 @@ def test_a_platform_that_is_set_up_says_how_it_is(
 
 
 def test_the_ways_in_name_the_address_and_a_first_question(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     banner = Banner()
-    banner.ways_in("http://127.0.0.1:3978")
+    banner.ways_in(load_settings({}, tmp_path), "http://127.0.0.1:3978")
     banner.ready(2.345)
     http, ask, ready = lines(capsys)
     assert "http://127.0.0.1:3978/v1" in http
     assert "http://127.0.0.1:3978/readyz" in http
     assert "-m bot ask" in ask
     assert ready == "Ready after 2.3 s. Ctrl-C stops Parley."
+
+
+def test_the_ways_in_say_when_everybody_needs_a_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings({"PARLEY_PUBLIC_URL": "https://parley.example.com"}, tmp_path)
+    Banner().ways_in(settings, "http://127.0.0.1:3978")
+    assert "OpenAI's chat API, with a key of PARLEY_API_KEYS" in lines(capsys)[0]
 
 
 def test_brackets_in_what_a_platform_says_are_text(

@@ -1,0 +1,150 @@
+"""The real nginx in front of Parley: what a careless one must not open, and ours lets through."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from adapters.http import openai
+from bot.metrics import Metrics
+from bot.server import Server, ServerSettings
+from bot.types import Delta
+from tests.fakes.clock import FakeClock
+from tests.fakes.conversations import FakeConversations
+from tests.fakes.readiness import always
+from tests.lacking import skip_for_lack
+from tests.local_slack import free_port
+from tests.scenarios.polling import eventually
+
+SITE = (Path(__file__).parents[1] / "deploy" / "proxy" / "nginx.conf").read_text(encoding="utf-8")
+KEY = {"Authorization": "Bearer key-of-ci"}
+QUESTION = {"messages": [{"role": "user", "content": "Hello?"}]}
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+FRAME = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    {temporary}
+    {site}
+}}
+"""
+
+
+def nginx() -> str:
+    """Debian's, which stands in a folder that is not on everybody's path; CI insists on it."""
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    return found or skip_for_lack("nginx is not installed")
+
+
+@asynccontextmanager
+async def proxied(folder: Path, server: Server, site: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """What a stranger reaches through an nginx with this ``site``."""
+    program, port = nginx(), free_port()
+    temporary = "".join(f"{name}_temp_path {name};" for name in TEMPORARY)
+    site = site.replace("127.0.0.1:3978", f"127.0.0.1:{server.port}")
+    site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    lines = [line for line in site.splitlines() if not line.strip().startswith("ssl_")]
+    config = folder / "nginx.conf"
+    config.write_text(FRAME.format(temporary=temporary, site="\n".join(lines)), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(program, "-e", "stderr", "-p", str(folder), "-c", str(config)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await eventually(lambda: _listens(process, port))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
+    assert process.returncode is None, process.stderr and await process.stderr.read()
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+@asynccontextmanager
+async def parley(
+    conversations: FakeConversations | None = None, *, with_webhook: bool = True
+) -> AsyncIterator[Server]:
+    async def webhook(request: web.Request) -> web.Response:
+        return web.Response(text=f"{len(await request.read())} bytes")
+
+    server = Server(ServerSettings(port=0, api_keys={"ci": "key-of-ci"}), Metrics(), always())
+    talk = conversations or FakeConversations()
+    server.mount(openai.routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
+    if with_webhook:
+        server.mount([web.post("/slack/events", webhook)], verified=True)
+    async with server:
+        yield server
+
+
+async def status(session: aiohttp.ClientSession, path: str, **headers: str) -> int:
+    async with session.get(path, headers=headers) as response:
+        return response.status
+
+
+def careless(*more: str) -> str:
+    inside = "".join(("proxy_pass http://127.0.0.1:3978;", *more))
+    return f"server {{ listen 443 ssl; location / {{ {inside} }} }}"
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics"])
+async def test_a_proxy_without_any_further_setting_opens_nothing(tmp_path: Path, path: str) -> None:
+    async with (
+        parley(with_webhook=False) as server,
+        proxied(tmp_path, server, careless()) as stranger,
+    ):
+        assert await status(stranger, path) == 401
+        assert await status(stranger, path, **KEY) == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics"])
+async def test_nor_does_one_that_looks_like_a_program_of_this_machine_in_front_of_a_webhook(
+    tmp_path: Path, path: str
+) -> None:
+    site = careless("proxy_http_version 1.1;")
+    async with parley() as server, proxied(tmp_path, server, site) as stranger:
+        assert await status(stranger, path) == 401
+        assert await status(stranger, path, **KEY) == 200
+
+
+async def test_ours_passes_on_the_webhooks_and_the_apis_and_nothing_else(tmp_path: Path) -> None:
+    async with parley() as server, proxied(tmp_path, server, SITE) as stranger:
+        async with stranger.post("/slack/events", data=io.BytesIO(b"x" * 3_000_000)) as response:
+            assert await response.text() == "3000000 bytes"
+        assert await status(stranger, "/v1/models") == 401
+        assert await status(stranger, "/v1/models", **KEY) == 200
+        for path in ("/", "/metrics", "/readyz", "/healthz", "/slack/events/more"):
+            assert await status(stranger, path, **KEY) == 404
+
+
+async def test_through_ours_a_reply_grows_and_whoever_hangs_up_stops_it(tmp_path: Path) -> None:
+    conversations = FakeConversations([Delta("Once upon")])
+    body = {**QUESTION, "stream": True}
+    async with parley(conversations) as server, proxied(tmp_path, server, SITE) as stranger:
+        async with stranger.post("/v1/chat/completions", json=body, headers=KEY) as response:
+            assert response.status == 200
+            assert b"Once upon" in await response.content.readline()
+            response.close()
+        await (await conversations.begun()).cancelled.wait()
