@@ -56,6 +56,10 @@ class Cells:
         self.idle = IdleCells(self._pool, *homes, self._actions)
 
     @property
+    def num_used(self) -> int:
+        return self._pool.num_cells - self._pool.num_free
+
+    @property
     def num_free(self) -> int:
         return self._pool.num_free
 

@@ -21,8 +21,8 @@ _ELDEST_SHARE = 4
 AdmitNext = Callable[[Sequence | None], Sequence | None]
 """Lets somebody in, if there is room; beside a reader only who may overtake it."""
 
-LimitsOf = Callable[[int], StepLimits]
-"""Of a step in which so many replies may go on."""
+LimitsOf = Callable[[int, int], StepLimits]
+"""Of a step in which so many replies may go on, while so many cells are in use."""
 
 
 def _by_length(sequence: Sequence) -> tuple[bool, int]:
@@ -41,7 +41,9 @@ class Chunker:
     def chunks(self, limits_of: LimitsOf, max_batch: int) -> list[Chunk]:
         """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
         decoding = self.decoding()
-        limits = limits_of(len(decoding))
+        limits = limits_of(len(decoding), self.cells.num_used)
+        if decoding and limits.is_owed:
+            return self._go_on(decoding)
         room = max_batch - len(decoding)
         readers = self._readers() if room > 0 else iter(())
         first = next(readers, None)

@@ -1,28 +1,23 @@
-"""How many prompt tokens a step may carry so that it stays short on any hardware."""
+"""How many prompt tokens a step may carry: short steps beside replies, but never dear ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.inference.sequence import Step
+from bot.inference.step_costs import MIN_TOKENS, StepCosts
 
-_SMOOTHING = 0.3
-_MIN_TOKENS = 16
-_SMALL_STEP, _LARGE_STEP = 63, 160
-"""Tokens. On a CPU a step of 64 takes llama.cpp's other path through attention, which costs up
-to a third more where replies go on in it, and pays off for large steps only.
-"""
 _ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
 """Times as long as others may take: a step that only reads, one for which replies wait while a
 prompt is read in it as a whole, one in which a short prompt is read beside them.
 """
 _HOLD_SECONDS = 1.0
-_FIXED_REPLIES = 2
-"""What a step costs however few replies go on in it, measured in replies."""
-
-
-def _smoothed(known: float | None, seconds: float) -> float:
-    return seconds if known is None else known + _SMOOTHING * (seconds - known)
+_SLOWDOWN = 2.0
+"""Times as long as alone may a reply's token take beside prompts where even that is long."""
+_MAX_DEBT = 30.0
+"""Tokens of the replies that a step may delay at most before they are left alone: whatever took
+longer was not the prompt's fault.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,9 @@ class StepLimits:
 
     ``enough``: of a step that only reads. A prompt that begins it may be longer, up to
     ``alone``. ``whole``: of prompts for which replies wait; ``hold``: of those for which replies
-    that have only begun wait.
+    that have only begun wait. ``is_owed``: the replies were kept waiting, and go on alone.
+    ``full``: of a step for the only prompt that there is, while nobody waits for anything.
+    ``least``: steps with fewer tokens are dearer, for each token.
     """
 
     beside: int
@@ -41,78 +38,103 @@ class StepLimits:
     alone: int
     whole: int = 0
     hold: int = 0
+    is_owed: bool = False
+    full: int = 0
+    least: int = 0
 
     @classmethod
     def all(cls, num_tokens: int) -> StepLimits:
         """A step takes so many, whoever else is in it, and nobody waits."""
-        return cls(num_tokens, num_tokens, num_tokens, num_tokens)
+        return cls(num_tokens, num_tokens, num_tokens, num_tokens, full=num_tokens)
 
     def of_prompts(self, num_first: int) -> int:
         """Of a step that reads only, and first a prompt of which so many tokens are left."""
-        return max(self.enough, min(self.alone, num_first))
+        return self._spare_the_rest(max(self.enough, min(self.alone, num_first)), num_first)
 
     def of_both(self, num_first: int) -> int:
         """Of a step in which replies go on, too, and first such a prompt is read."""
-        return self.short_beside if num_first <= self.alone else self.beside
+        num_tokens = self.short_beside if num_first <= self.alone else self.beside
+        return self._spare_the_rest(num_tokens, num_first)
+
+    def _spare_the_rest(self, num_tokens: int, num_first: int) -> int:
+        """No prompt ends with a step so small that its tokens cost more."""
+        if not 0 < num_first - num_tokens < self.least:
+            return num_tokens
+        if num_first >= 2 * self.least:
+            return num_first - self.least
+        return num_first if num_first <= self.full else num_tokens
+
+    def undisturbed(self) -> StepLimits:
+        """For the only prompt that there is."""
+        num_tokens = max(self.full, self.alone)
+        return replace(self, beside=num_tokens, enough=num_tokens, alone=num_tokens)
 
     def at_most(self, num_tokens: int) -> StepLimits:
-        return StepLimits(
+        return replace(
+            self,
             beside=min(self.beside, num_tokens),
             short_beside=min(self.short_beside, num_tokens),
             enough=min(self.enough, num_tokens),
             alone=min(self.alone, num_tokens),
-            whole=self.whole,
-            hold=self.hold,
+            full=min(self.full, num_tokens),
         )
 
 
 class PrefillBudget:
-    """Learns what a prompt token and a decode step cost, in seconds, from finished steps.
+    """Learns from finished steps what they cost, and keeps them short.
 
     A step should take about ``target`` seconds; one in which no reply goes on up to four times
-    that, if a prompt is read to its end with it.
+    that, if a prompt is read to its end with it. Where that would take steps so small that
+    their tokens cost more, steps are longer, and what they take too long is given back: the
+    replies go on alone, until a token of theirs took no longer than it may on average.
     """
 
     def __init__(self, max_tokens: int, target: float = 0.1) -> None:
         self._max_tokens = max_tokens
         self._target = target
-        self._per_token: float | None = None
-        self._decode: dict[int, float] = {}
+        self._costs = StepCosts(max_tokens)
+        self._debt = 0.0
 
-    def observe(self, step: Step, seconds: float) -> None:
-        num_decode, num_prefill = step.num_decode, step.num_prefill
-        if num_prefill == 0 and num_decode:
-            self._decode[num_decode] = _smoothed(self._decode.get(num_decode), seconds)
-        elif num_prefill >= _MIN_TOKENS:
-            cost = max(seconds - self._decoding(num_decode), seconds * 0.2) / num_prefill
-            self._per_token = _smoothed(self._per_token, cost)
+    def observe(self, step: Step, seconds: float, num_cells: int) -> None:
+        """``num_cells``: in use with what the step has read."""
+        self._costs.observe(step, seconds, num_cells)
+        if not step.num_decode:
+            return
+        may_take = self._may_take(step.num_decode)
+        over = seconds - may_take
+        if step.num_prefill or over < 0:
+            self._debt = min(max(0.0, self._debt + over), _MAX_DEBT * may_take)
 
-    def limits(self, num_replies: int) -> StepLimits:
-        """For the next step, if so many replies go on in it."""
-        if self._per_token is None:
-            return StepLimits.all(min(self._max_tokens, _ALONE * _MIN_TOKENS))
+    def limits(self, num_replies: int, num_cells: int) -> StepLimits:
+        """For the next step, if so many replies go on in it and so many cells are in use."""
+        if not num_replies:
+            self._debt = 0.0
+        if self._costs.is_unknown:
+            few = StepLimits.all(self._within(_ALONE * MIN_TOKENS))
+            return replace(few, full=self._max_tokens)
+        costs, target = self._costs, self._target
         return StepLimits(
-            beside=self._beside(num_replies, self._target),
-            short_beside=self._beside(num_replies, _SHORT * self._target),
-            enough=self._within(self._target / self._per_token),
-            alone=self._within(_ALONE * self._target / self._per_token),
-            whole=int(_WHOLE * self._target / self._per_token),
-            hold=int(_HOLD_SECONDS / self._per_token),
+            beside=self._beside(num_replies, target, num_cells),
+            short_beside=self._beside(num_replies, _SHORT * target, num_cells),
+            enough=self._economical(target, num_cells),
+            alone=self._economical(_ALONE * target, num_cells),
+            whole=costs.num_within(_WHOLE * target, num_cells),
+            hold=costs.num_within(_HOLD_SECONDS, num_cells),
+            is_owed=self._debt > 0,
+            full=self._max_tokens,
+            least=costs.least(num_cells),
         )
 
-    def _beside(self, num_decoding: int, seconds: float) -> int:
-        wanted = int((seconds - self._decoding(num_decoding)) / (self._per_token or 1.0))
-        if _SMALL_STEP < wanted + num_decoding < _LARGE_STEP:
-            wanted = _SMALL_STEP - num_decoding
-        return self._within(wanted)
+    def _may_take(self, num_replies: int) -> float:
+        """Seconds from one token of the replies to the next, on average."""
+        return max(_SHORT * self._target, _SLOWDOWN * self._costs.decoding(num_replies))
 
-    def _decoding(self, num_replies: int) -> float:
-        """Seconds of a step that does nothing else; from the nearest number that was measured."""
-        if not self._decode or not num_replies:
-            return 0.0
-        nearest = min(self._decode, key=lambda number: abs(number - num_replies))
-        share = (num_replies + _FIXED_REPLIES) / (nearest + _FIXED_REPLIES)
-        return self._decode[nearest] * share
+    def _beside(self, num_replies: int, seconds: float, num_cells: int) -> int:
+        return self._economical(seconds - self._costs.decoding(num_replies), num_cells)
 
-    def _within(self, num_tokens: float) -> int:
-        return max(_MIN_TOKENS, min(self._max_tokens, int(num_tokens)))
+    def _economical(self, seconds: float, num_cells: int) -> int:
+        wanted = self._within(self._costs.num_within(max(0.0, seconds), num_cells))
+        return self._within(self._costs.economical(wanted, num_cells))
+
+    def _within(self, num_tokens: int) -> int:
+        return max(MIN_TOKENS, min(self._max_tokens, num_tokens))

@@ -44,7 +44,7 @@ class Scheduler:
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
-        self.limits_of = limits_of or (lambda _num_replies: StepLimits.all(max_batch))
+        self.limits_of = limits_of or (lambda _num_replies, _num_cells: StepLimits.all(max_batch))
         self._max_prefill = max_batch
         self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
@@ -76,6 +76,10 @@ class Scheduler:
     def num_held(self) -> int:
         """Steps in which replies that had only begun waited for others to be read."""
         return self._chunker.hold.num_held
+
+    @property
+    def num_cells_used(self) -> int:
+        return self._cells.num_used
 
     @property
     def num_residents(self) -> int:
@@ -263,8 +267,12 @@ class Scheduler:
         while len(self._chunker.decoding()) > self._cells.num_free and len(self._running) > 1:
             self._preempt(self._running[-1])
 
-    def _limits(self, num_replies: int) -> StepLimits:
-        return self.limits_of(num_replies).at_most(self._max_prefill)
+    def _limits(self, num_replies: int, num_cells: int) -> StepLimits:
+        """Nobody but a single prompt there: full batches, which cost least."""
+        limits = self.limits_of(num_replies, num_cells)
+        if len(self._running) + len(self._waiting) == 1:
+            limits = limits.undisturbed()
+        return limits.at_most(self._max_prefill)
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the head of its round; its state is parked or evaluated again."""

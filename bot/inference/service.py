@@ -228,7 +228,7 @@ class InferenceService:
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
-        self._prefill.observe(step, seconds)
+        self._prefill.observe(step, seconds, self._scheduler.num_cells_used)
         self._parking.lot.pace.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds)
 

@@ -1,7 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.inference.prefill import PrefillBudget, StepLimits
 from bot.inference.sequence import Chunk, Step
+
+
+def learnt(
+    *, per_token: float, decode: dict[int, float] | None = None, max_tokens: int = 512
+) -> PrefillBudget:
+    """All sizes were measured, and their tokens cost the same."""
+    budget = PrefillBudget(max_tokens)
+    for num_replies, seconds in (decode or {}).items():
+        budget.observe(step(decode=num_replies), seconds, 500)
+    for size in (16, 32, 64, 128, 256, 512):
+        budget.observe(step(prefill=size), size * per_token, 500)
+    return budget
 
 
 def step(*, decode: int = 0, prefill: int = 0) -> Step:
@@ -15,20 +29,15 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
     for per_token in (0.05, 0.002, 0.0001):
         budget = PrefillBudget(512)
         for _ in range(50):
-            budget.observe(step(decode=4), 0.02)
-            share = budget.limits(4).beside
-            budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token)
-        share = budget.limits(4).beside
-        seconds = 0.02 + share * per_token
-        assert share in (16, 512) or 0.08 <= seconds <= 0.12
+            budget.observe(step(decode=4), 0.02, 500)
+            share = budget.limits(4, 500).beside
+            budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token, 500)
+        seconds = 0.02 + budget.limits(4, 500).beside * per_token
+        assert budget.limits(4, 500).beside in (16, 512) or 0.08 <= seconds <= 0.12
 
 
 def test_a_short_prompt_may_take_replies_a_little_longer() -> None:
-    budget = PrefillBudget(512)
-    for _ in range(30):
-        budget.observe(step(decode=4), 0.02)
-        budget.observe(step(decode=4, prefill=20), 0.02 + 20 * 0.004)
-    limits = budget.limits(4)
+    limits = learnt(per_token=0.004, decode={4: 0.02}).limits(4, 500)
     assert (limits.beside, limits.short_beside) == (20, 35)
     assert limits.of_both(limits.alone) == limits.short_beside
     assert limits.of_both(limits.alone + 1) == limits.beside
@@ -36,45 +45,58 @@ def test_a_short_prompt_may_take_replies_a_little_longer() -> None:
 
 def test_how_long_replies_take_is_known_for_each_number_of_them() -> None:
     """Or else a prompt would get next to nothing while the replies become more."""
-    budget = PrefillBudget(512)
-    budget.observe(step(decode=1), 0.009)
-    budget.observe(step(decode=16), 0.054)
-    for _ in range(30):
-        budget.observe(step(decode=16, prefill=20), 0.054 + 20 * 0.002)
-    assert budget.limits(16).beside == 23
-    assert budget.limits(1).beside == 45
-    assert budget.limits(14).beside == 26  # from 16, the nearest
+    budget = learnt(per_token=0.002, decode={1: 0.009, 16: 0.054})
+    assert budget.limits(16, 500).beside == 23
+    assert budget.limits(1, 500).beside == 45
+    assert budget.limits(14, 500).beside == 26  # from 16, the nearest
 
 
 def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
-    budget = PrefillBudget(512)
-    budget.observe(step(prefill=64), 64 * 0.002)
-    limits = budget.limits(0)
+    limits = learnt(per_token=0.002).limits(0, 500)
     assert (limits.enough, limits.alone) == (50, 200)
     assert (limits.of_prompts(20), limits.of_prompts(120), limits.of_prompts(900)) == (50, 120, 200)
 
 
+def test_the_only_prompt_is_read_in_full_batches() -> None:
+    limits = learnt(per_token=0.002).limits(0, 500).undisturbed()
+    assert (limits.of_prompts(20), limits.of_prompts(900)) == (512, 512)
+
+
 def test_replies_wait_a_quarter_of_a_second_and_a_second_when_they_have_only_begun() -> None:
-    budget = PrefillBudget(512)
-    assert (budget.limits(4).whole, budget.limits(4).hold) == (0, 0)
-    budget.observe(step(prefill=64), 64 * 0.002)
-    assert (budget.limits(4).whole, budget.limits(4).hold) == (125, 500)
+    unknown = PrefillBudget(512).limits(4, 500)
+    assert (unknown.whole, unknown.hold) == (0, 0)
+    limits = learnt(per_token=0.002).limits(4, 500)
+    assert (limits.whole, limits.hold) == (125, 500)
 
 
 def test_the_share_never_exceeds_the_batch() -> None:
-    budget = PrefillBudget(128)
-    budget.observe(step(prefill=64), 0.000_001)
-    limits = budget.limits(0)
+    limits = learnt(per_token=1e-8, max_tokens=128).limits(0, 500)
     assert (limits.beside, limits.enough, limits.alone) == (128, 128, 128)
 
 
-def test_a_step_beside_replies_stays_below_the_size_at_which_attention_gets_dearer() -> None:
-    budget = PrefillBudget(512)
-    for _ in range(30):
-        budget.observe(step(decode=8), 0.02)
-        budget.observe(step(decode=8, prefill=50), 0.02 + 50 * 0.001)
-    assert budget.limits(8).beside + 8 == 63
-    assert budget.limits(0).alone > 200
+def test_replies_that_waited_too_long_go_on_alone_until_it_is_made_good() -> None:
+    budget = learnt(per_token=0.002, decode={4: 0.02})
+    assert not budget.limits(4, 500).is_owed
+    budget.observe(step(decode=4, prefill=200), 0.42, 500)
+    assert budget.limits(4, 500).is_owed
+    budget.observe(step(decode=4), 0.02, 500)
+    assert budget.limits(4, 500).is_owed
+    budget.observe(step(decode=4), 0.02, 500)
+    assert not budget.limits(4, 500).is_owed
+
+
+def test_nothing_is_owed_to_replies_that_have_ended() -> None:
+    budget = learnt(per_token=0.002, decode={4: 0.02})
+    budget.observe(step(decode=4, prefill=200), 0.42, 500)
+    assert not budget.limits(0, 500).is_owed
+    assert not budget.limits(4, 500).is_owed
+
+
+def test_no_prompt_ends_with_a_step_that_is_dear() -> None:
+    known = StepLimits(beside=128, short_beside=128, enough=128, alone=128, full=512, least=64)
+    assert [known.of_both(n) for n in (120, 150, 180, 192, 900)] == [128, 86, 116, 128, 128]
+    known = replace(known, beside=64, short_beside=64, enough=64)
+    assert [known.of_both(n) for n in (64, 100, 130, 200)] == [64, 100, 64, 64]
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:

@@ -315,7 +315,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
         for ask in asks
     ]  # fmt: skip
     limits = StepLimits(share, share + share // 2, share, 2 * share, whole, hold)
-    policy.limits_of = lambda _num_replies: limits
+    policy.limits_of = lambda _num_replies, _num_cells: limits
     for tick in range(20_000):
         for ask, one in everyone:
             if ask.at == tick:

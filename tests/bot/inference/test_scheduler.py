@@ -21,12 +21,12 @@ def scheduler(
 
 
 def share(num_tokens: int) -> LimitsOf:
-    return lambda _num_replies: StepLimits.all(num_tokens)
+    return lambda _num_replies, _num_cells: StepLimits.all(num_tokens)
 
 
 def limits(*, whole: int = 0, hold: int = 0) -> LimitsOf:
     found = StepLimits(beside=5, short_beside=8, enough=10, alone=40, whole=whole, hold=hold)
-    return lambda _num_replies: found
+    return lambda _num_replies, _num_cells: found
 
 
 def crowd(size: int, *, hold: int) -> Scheduler:

@@ -1,0 +1,200 @@
+"""How prompts are cut into steps, on processors that exist as cost functions.
+
+The whole policy runs, the scheduler among it: only the model's time is made up, so that every
+run is the same and takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from bot.inference.prefill import PrefillBudget
+from bot.inference.scheduler import Scheduler
+from bot.inference.sequence import Chunk, Status, Step
+from bot.inference.sequence import Sequence as Request
+from bot.types import Sampling
+from tests.bot.inference import processors
+from tests.bot.inference.processors import AMX_WITH_FLASH, SIZES, Processor
+
+FULL, RUNNING = 512, 16
+PROMPTS = (931, 2_030, 3_931, 931, 2_031)
+"""Of the report: read one after another, the fourth took ten times as long as the first."""
+
+Learn = Callable[[PrefillBudget, Processor], None]
+
+
+class Engine:
+    """Plans with the real policy. ``learn``: what was measured before it begins."""
+
+    def __init__(self, processor: Processor, learn: Learn | None = None) -> None:
+        self.budget = PrefillBudget(FULL)
+        if learn:
+            learn(self.budget, processor)
+        self.seconds = 0.0
+        self.steps: list[tuple[Step, float]] = []
+        self.reading = self.least = 0.0
+        self._processor = processor
+        self._numbers = count(1)
+        self._policy = Scheduler(
+            max_running=RUNNING,
+            max_waiting=100,
+            num_cells=16_384,
+            max_batch=FULL + RUNNING,
+            limits_of=self.budget.limits,
+        )
+
+    def ask(self, num_tokens: int, max_tokens: int = 1) -> Request:
+        number = next(self._numbers)
+        prompt = [number * 100_000 + position for position in range(num_tokens)]
+        request = Request(number, f"p{number}", prompt, max_tokens, Sampling())
+        self._policy.add(request)
+        return request
+
+    def read(self, num_tokens: int) -> float:
+        """Seconds from the question to its first token."""
+        began = self.seconds
+        request = self.ask(num_tokens)
+        while not request.is_finished:
+            self.step()
+        return self.seconds - began
+
+    def step(self) -> None:
+        step = self._policy.plan()
+        assert step is not None
+        num_cells = self._policy.num_cells_used
+        seconds = self._processor.seconds(step, num_cells)
+        self.budget.observe(step, seconds, num_cells)
+        said = {chunk.slot: 7 for chunk in step.chunks if chunk.wants_token}
+        self._policy.apply(step, said, lambda _token: False)
+        self.seconds += seconds
+        self.steps.append((step, seconds))
+        read = step.num_prefill, step.num_decode, num_cells
+        self.reading += self._processor.reading(*read)
+        self.least += self._processor.least(*read)
+
+    def talk(self, num_replies: int, num_tokens: int = 300) -> None:
+        """So many replies are under way that do not end soon."""
+        replies = [self.ask(num_tokens, 100_000) for _ in range(num_replies)]
+        while any(reply.status is not Status.DECODE for reply in replies):
+            self.step()
+        for _ in range(5):
+            self.step()
+
+    def regret(self, num_tokens: int) -> float:
+        """Reads a prompt; times as long as with the best size, which nobody knows beforehand."""
+        before, least = self.reading, self.least
+        self.read(num_tokens)
+        return (self.reading - before) / (self.least - least)
+
+
+def nothing(budget: PrefillBudget, processor: Processor) -> None:
+    """Nothing was measured yet."""
+
+
+def _learn(budget: PrefillBudget, cost: Callable[[int], float]) -> None:
+    for size in SIZES:
+        step = Step([], [Chunk(0, 0, [1] * size, False)])
+        for _ in range(5):
+            budget.observe(step, size * cost(size), 1_000)
+
+
+def slow(budget: PrefillBudget, processor: Processor) -> None:
+    """It was measured while a neighbour kept the machine busy."""
+    _learn(budget, lambda size: 10 * processor.row(size, 0, 1_000))
+
+
+def fast(budget: PrefillBudget, processor: Processor) -> None:
+    """It was measured at next to nothing."""
+    _learn(budget, lambda size: 0.1 * processor.row(size, 0, 0))
+
+
+def small_is_cheap(budget: PrefillBudget, processor: Processor) -> None:
+    _learn(budget, lambda size: size / 16 * processor.row(64, 0, 0))
+
+
+def large_is_cheap(budget: PrefillBudget, processor: Processor) -> None:
+    _learn(budget, lambda size: 512 / size * processor.row(64, 0, 0))
+
+
+STARTS = (nothing, slow, fast, small_is_cheap, large_is_cheap)
+
+
+@pytest.fixture(params=processors.ALL, ids=lambda processor: processor.name)
+def processor(request: pytest.FixtureRequest) -> Processor:
+    found = request.param
+    assert isinstance(found, Processor)
+    return found
+
+
+@pytest.fixture(params=STARTS, ids=lambda learn: learn.__name__)
+def learn(request: pytest.FixtureRequest) -> Learn:
+    found: Learn = request.param
+    return found
+
+
+def test_a_prompt_alone_costs_no_more_than_with_the_best_size(
+    processor: Processor, learn: Learn
+) -> None:
+    engine = Engine(processor, learn)
+    assert max(map(engine.regret, PROMPTS)) <= 1.1
+
+
+def test_nobody_waiting_means_full_batches(processor: Processor) -> None:
+    engine = Engine(processor, slow)
+    engine.read(1_200)
+    assert [step.num_prefill for step, _ in engine.steps] == [512, 512, 176]
+
+
+def test_a_prompt_beside_replies_costs_no_more_than_with_the_best_size(
+    processor: Processor,
+) -> None:
+    engine = Engine(processor)
+    engine.talk(4)
+    tried = [engine.regret(num_tokens) for num_tokens in (4_000, 2_000, 1_030)]
+    assert sum(tried) / len(tried) <= 1.2
+    assert max(engine.regret(num_tokens) for num_tokens in (700, 4_000, 530)) <= 1.1
+
+
+def test_what_was_learnt_wrongly_is_learnt_anew(processor: Processor, learn: Learn) -> None:
+    """Up to a fifth: what is tried again in vain costs something, too."""
+    engine = Engine(processor, learn)
+    engine.talk(4)
+    for _ in range(3):
+        engine.read(2_500)
+    assert (engine.regret(2_500) + engine.regret(2_500)) / 2 <= 1.2001
+
+
+def test_what_long_steps_take_is_given_back_to_the_replies(
+    processor: Processor, learn: Learn
+) -> None:
+    engine = Engine(processor, learn)
+    engine.talk(4)
+    engine.read(4_000)
+    first, began = len(engine.steps), engine.seconds
+    engine.read(4_000)
+    steps = engine.steps[first:]
+    alone = max((seconds for step, seconds in steps if not step.num_prefill), default=0.0)
+    num_tokens = sum(1 for step, _ in steps if step.num_decode)
+    assert (engine.seconds - began) / num_tokens <= 1.1 * max(0.16, 2 * alone)
+
+
+def test_a_prompt_is_read_in_a_third_of_the_time_and_more(processor: Processor) -> None:
+    """What is given back to the replies is not all."""
+    engine = Engine(processor)
+    engine.talk(4)
+    began, engine.reading = engine.seconds, 0.0
+    engine.read(2_000)
+    assert engine.reading >= 0.33 * (engine.seconds - began)
+
+
+def test_where_small_steps_are_dear_next_to_none_are_taken_beside_replies() -> None:
+    engine = Engine(AMX_WITH_FLASH)
+    engine.talk(4)
+    engine.read(4_000)
+    first = len(engine.steps)
+    engine.read(4_000)
+    small = [step.num_prefill for step, _ in engine.steps[first:] if step.num_prefill < 60]
+    assert sum(small) <= 32  # tried again, lest they be cheap by now
