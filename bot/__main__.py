@@ -139,11 +139,11 @@ def optimize(
 
 @models.command("try")
 def try_model() -> None:
-    """Compute with the model in a process of its own; exit code 3 if that dies."""
+    """Compute with the model, and its copy, in a process of its own; 3 if that dies."""
     from bot.cli.models import try_model
 
     try:
-        typer.echo(try_model(_settings()))
+        try_model(_settings(), typer.echo)
     except ModelDied as error:
         typer.echo(error, err=True)
         raise typer.Exit(_DIED) from None

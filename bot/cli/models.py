@@ -12,7 +12,7 @@ from bot.inference.comparison import Likeness, Speed, likeness, rounding, speeds
 from bot.inference.copies import CopyFailed, Quantisation
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.running.loading import copies_of, offloads, options_of
+from bot.running.loading import copies_of, offloads, try_out
 from bot.running.proofs import Proofs
 
 _MIB = 1 << 20
@@ -20,11 +20,10 @@ _NUM_CELLS = 2_048
 """The passage twice, in any vocabulary."""
 
 
-def try_model(settings: Settings) -> str:
-    """What to say where llama.cpp lives when it computes with it. Raises ModelError."""
-    source = models.locate(settings.model_source)
-    Proofs().prove(source, options_of(settings))
-    return f"llama.cpp computes with {models.name_of(settings.model)}."
+def try_model(settings: Settings, say: Callable[[str], None]) -> None:
+    """Say whether llama.cpp lives when it computes with it. Raises ModelError."""
+    try_out(settings, say)
+    say(f"llama.cpp computes with {models.name_of(settings.model)}.")
 
 
 def optimize(settings: Settings, quantisation: Quantisation, say: Callable[[str], None]) -> None:

@@ -33,7 +33,7 @@ def load(
     source = models.locate(settings.model_source)
     proofs = proofs or Proofs()
     proofs.prove(source, options_of(settings))  # before llama.cpp is asked anything in here
-    copy = _copy(settings, source, metrics, say) if runs_as_copy(settings) else None
+    copy = _copy(settings, source, metrics, say)
     if copy is None:
         return _open(source, settings)
     try:
@@ -61,7 +61,17 @@ def copies_of(settings: Settings, source: Path) -> Copies:
     return Copies(settings.copies_dir, name, source, sha256)
 
 
+def try_out(settings: Settings, say: Say) -> None:
+    """All that ``load`` would compute with, each in a process of its own. Raises ``ModelError``."""
+    source, proofs = models.locate(settings.model_source), Proofs()
+    proofs.prove(source, options_of(settings))
+    if copy := _copy(settings, source, Metrics(), say):
+        proofs.prove(copy, options_of(settings))
+
+
 def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -> Path | None:
+    if not runs_as_copy(settings):
+        return None
     copies = copies_of(settings, source)
     if (found := copies.find()) is not None or say is None:
         return found

@@ -220,3 +220,5 @@ async def test_a_llama_cpp_that_dies_of_this_processor(
     doctor = await command(tmp_path, "doctor", environ=environ)
     assert doctor.code == 1
     assert "fail trial          llama.cpp died of an illegal instruction (SIGILL)" in doctor.out
+    tried = await command(tmp_path, "models", "try", environ=environ)
+    assert (tried.code, tried.err) == (3, result.err)

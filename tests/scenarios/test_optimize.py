@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -30,6 +31,19 @@ async def test_a_first_start_says_that_it_makes_a_copy_and_runs_on_it(tmp_path: 
         assert re.search(r"file +\S+/data/models/smollm2-\w+-Q8_0\.gguf \(138 MiB\)", parley.output)
         async with aiohttp.ClientSession() as session, session.get(f"{parley.url}/metrics") as page:
             assert 'parley_model_copies_total{outcome="used"} 1.0' in await page.text()
+
+
+@pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
+async def test_models_try_computes_with_the_model_and_with_the_copy_of_it(tmp_path: Path) -> None:
+    environ = {"PARLEY_OPTIMIZE": "auto", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environ |= {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "2", "PARLEY_CPU_THREADS": "1"}
+    for note in ("making a copy of smollm2 that a CPU runs faster, once ...\n", ""):
+        result = await command(tmp_path, "models", "try", environ=environ)
+        assert (result.code, result.out) == (0, f"{note}llama.cpp computes with smollm2.\n")
+    kept = [json.loads(p.read_text()) for p in (tmp_path / "cache/parley/proofs").iterdir()]
+    original, copy = sorted(proof["model"] for proof in kept)
+    assert original == "SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert copy.endswith("-Q8_0.gguf")
 
 
 async def test_models_optimize_says_what_a_copy_of_ones_own_model_costs(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _SLOWEST_DISK = 10e6
 """Bytes a second: the first token reads most of the file."""
 _FACTOR = 5
 """A token among others may take that many times as long as one alone: others compute, too."""
+_LEFT_ALONE = 600
 _ALPHABET = 64
 _TAIL = 32
 """Tokens of a prompt's second step."""
@@ -54,6 +55,8 @@ def _behave() -> None:
 
 
 def _say(seconds: float, what: str) -> None:
+    """It ends by itself where nobody is left to end it."""
+    signal.alarm(_LEFT_ALONE + int(seconds))
     sys.stdout.write(f"{seconds:.1f} {what}\n")
     sys.stdout.flush()
 

@@ -106,7 +106,7 @@ if "twin" in sys.argv[1]:
 
 
 async def test_a_second_model_that_llama_cpp_dies_of_says_so_and_harms_nobody(
-    settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = Metrics()
     child = sys.executable, "-c", DIES_OF_TWINS
@@ -116,8 +116,8 @@ async def test_a_second_model_that_llama_cpp_dies_of_says_so_and_harms_nobody(
     async with fleet:
         _, finished = await read(await fleet.generate(capital("twin")))
         assert finished.reason is FinishReason.ERROR
-        assert finished.detail
-        assert finished.detail.startswith("llama.cpp died of an illegal instruction (SIGILL) while")
-        assert "with the model twin: build it again" in finished.detail
+        assert finished.detail == "The model twin could not be loaded."
+        assert "llama.cpp died of an illegal instruction (SIGILL) while" in caplog.text
+        assert "with the model twin: build it again with `make clean`" in caplog.text
         assert fleet.loaded == ("smollm2",)
         assert (await read(await fleet.generate(capital())))[0]
