@@ -74,8 +74,17 @@ class Talk:
             while await self.state(message, thread) is None:  # noqa: ASYNC110 - the store tells nobody
                 await asyncio.sleep(0.01)
 
-    async def quiet(self, seconds: float = 0.3) -> None:
-        await asyncio.sleep(seconds)
+    async def quiet(self) -> None:
+        """Until what came afterwards was answered: what came before has had its turn."""
+        for _ in range(2):
+            asked = await self.discord.slash("parley", sub="status")
+            await self.discord.until(lambda: self.discord.answer_to(asked))  # noqa: B023
+
+    async def is_over(self, question: str) -> None:
+        """Until the turn has ended, with or without a word that anybody sees."""
+        async with asyncio.timeout(10):
+            while (state := await self.state(question)) is None or not state.is_finished:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def turns(self) -> list[Turn]:
         found = await self.store.unfinished()

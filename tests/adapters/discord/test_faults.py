@@ -136,7 +136,7 @@ async def test_a_reply_that_somebody_deletes_is_not_posted_again(
     del discord.messages[reply]
     generation.say("Because.")
     generation.finish()
-    await talk.quiet(0.5)
+    await talk.is_over(question)
     assert discord.texts(question) == []
     await talk.answered("Still there?", "Yes.")
 

@@ -15,6 +15,7 @@ from bot.errors import NotPermitted, PlatformError, SettingsError, Unavailable
 from bot.types import Attachment, Label, Place
 from tests.adapters.discord.conftest import Observed, make_adapter
 from tests.fakes import discord as wire
+from tests.fakes.clock import settle
 from tests.fakes.discord import EDIT, EDIT_ORIGINAL, SEND, FakeDiscord, Fault
 from tests.fakes.discord_guild import APP
 
@@ -45,7 +46,8 @@ async def test_discord_py_hangs_after_a_cancelled_edit_and_so_none_of_ours_is_ca
     async with aiohttp.ClientSession() as session:
         edit = asyncio.create_task(webhooks.request(route, session, payload=body))
         again = asyncio.create_task(webhooks.request(route, session, payload=body))
-        await asyncio.sleep(0.1)
+        await discord.until(lambda: discord.num_calls(EDIT_ORIGINAL))
+        await settle()
         edit.cancel()
         with suppress(asyncio.CancelledError):
             await edit

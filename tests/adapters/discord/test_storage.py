@@ -53,7 +53,7 @@ async def test_what_people_say_to_each_other_there_is_not(
     question, _ = await talk.answered("Why?", "Because.")
     with locked(tmp_path):
         await discord.say(f"<@{BOB}> did you know?", channel=question)
-        await talk.quiet(0.5)
+        await talk.quiet()
     assert discord.texts(question) == ["Because."]
 
 

@@ -51,9 +51,7 @@ async def test_a_token_near_its_end_is_renewed_beside_the_calls(teams: FakeTeams
         await introduce_here(adapter, teams)
         await clock.advance(3600 - 200)
         await adapter.typing(HERE)
-        for _ in range(100):
-            await asyncio.sleep(0.001)
-        assert teams.issuer.num_tokens == 2
+        await until(lambda: teams.issuer.num_tokens == 2)
         await clock.advance(300)
         await adapter.typing(HERE)
         assert teams.issuer.num_tokens == 2
