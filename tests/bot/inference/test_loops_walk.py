@@ -31,7 +31,8 @@ async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Fin
     return "".join(e.text for e in events if isinstance(e, Delta)), events[-1]
 
 
-async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_does_not_loop() -> None:
+async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loop() -> None:
+    """Into which other one it may come then depends on the processor."""
     options = LlamaOptions(num_cells=1_024, max_running=2)
     model = await asyncio.to_thread(lambda: LlamaModel(models.locate(models.EMBEDDED), options))
     metrics = Metrics()
@@ -43,7 +44,7 @@ async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_does_not_loop()
     assert plain.reason is FinishReason.LOOPED
     assert 0 < plain.num_repeated < len(text)
     assert plain.usage.completion_tokens < _NUM_TOKENS
-    assert dry.reason is not FinishReason.LOOPED
     assert text.startswith("I am fine. " * 10)
     assert "I am fine. " * 10 not in other
-    assert metrics.registry.get_sample_value("parley_looped_total") == 1
+    num_looped = [plain.reason, dry.reason].count(FinishReason.LOOPED)
+    assert metrics.registry.get_sample_value("parley_looped_total") == num_looped
