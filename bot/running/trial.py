@@ -134,10 +134,10 @@ class _Watch:
 
 
 def _environ() -> dict[str, str]:
-    """What steers llama.cpp, and none of our secrets."""
+    """What steers llama.cpp, and none of our secrets. It is to yield to whoever computes."""
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(_ROOT))))
     ours = {name: text for name, text in os.environ.items() if not _OURS.match(name)}
-    return {**ours, "PYTHONPATH": path}
+    return {"OMP_WAIT_POLICY": "passive", **ours, "PYTHONPATH": path}
 
 
 def _name_of(number: int) -> str:
