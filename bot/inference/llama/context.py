@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import llama_cpp as llama
@@ -11,6 +10,7 @@ import numpy as np
 
 from bot.errors import ModelError
 from bot.inference.grammar.held import Logits
+from bot.inference.llama.apart import apart
 from bot.inference.llama.batch import Batch
 from bot.inference.llama.log import log
 from bot.inference.llama.memory import Memory
@@ -62,14 +62,8 @@ class Context:
         return np.ctypeslib.as_array(llama.llama_get_logits(self.native), shape).copy()
 
     def can_trim(self) -> bool:
-        """Compressed caches cannot, though their models count as attention: try it once.
-
-        In a thread that ends with it. OpenMP keeps helpers for every thread that ever computed,
-        and once they are more than the cores, none of them waits awake for the next step any
-        more: a single reply took 14 instead of 10 ms a token.
-        """
-        with ThreadPoolExecutor(1) as alone:
-            return alone.submit(self._try_to_trim).result()
+        """Compressed caches cannot, though their models count as attention: try it once."""
+        return apart(self._try_to_trim)
 
     def _try_to_trim(self) -> bool:
         self._batch.fill([Chunk(0, 0, [0, 0], False)])

@@ -9,6 +9,7 @@ import llama_cpp as llama
 
 from bot.inference import fingerprint, fit, states
 from bot.inference.grammar.held import Logits
+from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
 from bot.inference.llama.files import kind_of, load_weights, read_facts
@@ -55,7 +56,7 @@ class LlamaModel:
         self.max_batch = options.max_batch
         self.window = options.window_of(self.facts)
         self._check_fit()
-        self._model = load_weights(path, options.gpu_layers, on_progress)
+        self._model = apart(lambda: load_weights(path, options.gpu_layers, on_progress))
         self.kind = kind_of(self._model)
         idle = options.num_slots if self.kind.can_reuse else 0  # a state each, used or not
         self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -155,6 +156,20 @@ async def test_the_real_model_answers_through_the_service() -> None:
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to"):
         LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
+
+
+def test_the_thread_that_loads_a_model_ends_with_it() -> None:
+    """On any processor: where weights are laid out anew, its helpers go with it."""
+    threads: set[threading.Thread] = set()
+
+    def note(_share: float) -> None:
+        threads.add(threading.current_thread())
+
+    options = LlamaOptions(num_cells=512, max_running=1)
+    model = LlamaModel(models.locate("smollm2"), options, on_progress=note)
+    model.close()
+    assert threads
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_loading_leaves_no_thread_behind_that_computes() -> None:
