@@ -80,6 +80,7 @@ class LlamaModel:
             num_cells=self.num_cells,
             max_batch=self.max_batch,
             num_running=self._options.max_running,
+            num_scored=self._options.num_scored,
             available=fit.available_bytes(),
         )
 
@@ -104,7 +105,8 @@ class LlamaModel:
     def fingerprint(self) -> str:
         """Of all that decides how a state is laid out: file, context parameters, build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
-        context = self.num_cells, self._options.gpu_layers, supports_gpu()
+        options = self._options
+        context = self.num_cells, options.gpu_layers, supports_gpu(), options.flash_attention
         return fingerprint.of(self.path, *build, *context)
 
     def can_follow(self, grammar: str) -> bool:
