@@ -21,7 +21,7 @@ run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
 test: $(READY_TO_TEST) lint $(LOCAL_SLACK) model-server vocabularies
-	$(BIN)/pytest -rs --durations=5
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs --durations=15
 	@echo "Format, lint, types and tests are all right."
 
 lint: $(READY_TO_TEST)
