@@ -68,7 +68,6 @@ def check_model(settings: Settings) -> Check:
     """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
     from bot.inference import fit, models
     from bot.inference.llama.files import read_facts, read_kind
-    from bot.running import loading
 
     try:
         source = models.locate(settings.model_source)
@@ -80,7 +79,6 @@ def check_model(settings: Settings) -> Check:
                 num_cells=settings.kv_tokens,
                 max_batch=settings.running,
                 num_running=settings.running,
-                num_scored=loading.options_of(settings).num_scored,
                 available=fit.available_bytes(),
             )
     except ModelError as error:

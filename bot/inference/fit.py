@@ -22,7 +22,6 @@ class ModelFacts:
     """From a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16.
 
     ``bytes_per_sequence``: what a recurrent or hybrid model remembers, however long the text.
-    ``num_heads``: of attention, in the layer that has most.
     """
 
     architecture: str
@@ -30,7 +29,6 @@ class ModelFacts:
     num_bytes: int
     bytes_per_cell: int
     bytes_per_sequence: int
-    num_heads: int
     num_vocab: int
     max_context: int
     is_causal: bool
@@ -48,7 +46,6 @@ class ModelFacts:
                 num_bytes=num_bytes,
                 bytes_per_cell=_bytes_per_cell(metadata, architecture),
                 bytes_per_sequence=_bytes_per_sequence(metadata, architecture),
-                num_heads=_most(metadata.get(f"{architecture}.attention.head_count", "1")),
                 num_vocab=num_vocab,
                 max_context=int(metadata[f"{architecture}.context_length"]),
                 is_causal=causal and not pooled,
@@ -58,21 +55,11 @@ class ModelFacts:
                 f"The model file lacks metadata ({error}); it is not usable."
             ) from error
 
-    def needed_bytes(
-        self, num_cells: int, max_batch: int, num_running: int = 0, num_scored: int = 0
-    ) -> int:
-        """Weights, KV pool, states and buffers.
-
-        ``num_scored``: tokens for each of which attention keeps a score of every cell.
-        """
+    def needed_bytes(self, num_cells: int, max_batch: int, num_running: int = 0) -> int:
+        """Weights, KV pool, states and buffers."""
         logits = 4 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
-        per_cell = self.bytes_per_cell + self.score_bytes(num_scored)
-        memory = per_cell * num_cells + self.bytes_per_sequence * num_running
+        memory = self.bytes_per_cell * num_cells + self.bytes_per_sequence * num_running
         return self.num_bytes + memory + logits + _OVERHEAD
-
-    def score_bytes(self, num_scored: int) -> int:
-        """Of one cell's scores for so many tokens, in one layer after the other."""
-        return _F32 * self.num_heads * num_scored
 
 
 def _bytes_per_cell(metadata: Mapping[str, str], architecture: str) -> int:
@@ -121,10 +108,6 @@ class _Numbers:
         return self._metadata.get(f"{self._architecture}.{key}", default)
 
 
-def _most(text: str) -> int:
-    return max(int(n) for n in text.strip("[]").split(","))
-
-
 def _total(text: str, num_layers: int) -> int:
     """Metadata is one number for all layers, or a list with one for each."""
     if text.startswith("["):
@@ -144,21 +127,14 @@ def available_bytes() -> int:
 
 
 def check_fit(
-    facts: ModelFacts,
-    *,
-    num_cells: int,
-    max_batch: int,
-    num_running: int = 0,
-    num_scored: int = 0,
-    available: int,
+    facts: ModelFacts, *, num_cells: int, max_batch: int, num_running: int = 0, available: int
 ) -> None:
     """Raises ModelError with what to do if the model cannot run in ``available`` bytes."""
-    needed = facts.needed_bytes(num_cells, max_batch, num_running, num_scored)
+    needed = facts.needed_bytes(num_cells, max_batch, num_running)
     if needed <= available:
         return
     rest = available - facts.needed_bytes(0, max_batch, num_running)
-    per_cell = facts.bytes_per_cell + facts.score_bytes(num_scored)
-    fitting = rest // per_cell if rest > 0 and facts.bytes_per_cell else 0
+    fitting = rest // facts.bytes_per_cell if rest > 0 and facts.bytes_per_cell else 0
     advice = (
         f"set PARLEY_KV_TOKENS to {fitting // 256 * 256} or less"
         if fitting >= 1024

@@ -101,7 +101,6 @@ def options_of(settings: Settings) -> LlamaOptions:
         num_slots=settings.running + _SPARE_SLOTS,
         num_threads=settings.num_threads,
         gpu_layers=settings.gpu_layers,
-        flash_attention=offloads(settings),
     )
 
 

@@ -11,15 +11,7 @@ from bot.inference.llama.log import log
 
 _TESTED = "0.3.36"
 _USED_FIELDS = {
-    "llama_context_params": (
-        "n_ctx",
-        "n_batch",
-        "n_ubatch",
-        "n_seq_max",
-        "kv_unified",
-        "no_perf",
-        "flash_attn_type",
-    ),
+    "llama_context_params": ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "kv_unified", "no_perf"),
     "llama_model_params": ("n_gpu_layers", "vocab_only", "no_alloc", "progress_callback"),
     "llama_batch": ("n_tokens", "token", "pos", "n_seq_id", "seq_id", "logits"),
 }

@@ -14,7 +14,7 @@ from bot.inference.llama.apart import apart
 from bot.inference.llama.batch import Batch
 from bot.inference.llama.log import log
 from bot.inference.llama.memory import Memory
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
 from bot.inference.model import NoRoom, StepFailed
 from bot.inference.sequence import Chunk
 
@@ -97,14 +97,9 @@ class Context:
         params = llama.llama_context_default_params()
         params.n_ctx = self._options.num_cells
         params.n_batch = self._options.max_batch
-        params.n_ubatch = self._options.max_ubatch
+        params.n_ubatch = MAX_UBATCH
         params.n_seq_max = self._num_slots
         params.n_threads = params.n_threads_batch = self._options.num_threads
         params.kv_unified = True
-        params.flash_attn_type = (
-            llama.LLAMA_FLASH_ATTN_TYPE_AUTO
-            if self._options.flash_attention
-            else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        )
         params.no_perf = True
         return params

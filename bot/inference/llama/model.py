@@ -80,7 +80,6 @@ class LlamaModel:
             num_cells=self.num_cells,
             max_batch=self.max_batch,
             num_running=self._options.max_running,
-            num_scored=self._options.num_scored,
             available=fit.available_bytes(),
         )
 
@@ -105,8 +104,7 @@ class LlamaModel:
     def fingerprint(self) -> str:
         """Of all that decides how a state is laid out: file, context parameters, build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
-        options = self._options
-        context = self.num_cells, options.gpu_layers, supports_gpu(), options.flash_attention
+        context = self.num_cells, self._options.gpu_layers, supports_gpu()
         return fingerprint.of(self.path, *build, *context)
 
     def can_follow(self, grammar: str) -> bool:

@@ -33,6 +33,4 @@ class LlamaOutline:
 
 
 def needed_bytes(facts: ModelFacts, options: LlamaOptions) -> int:
-    return facts.needed_bytes(
-        options.num_cells, options.max_batch, options.max_running, options.num_scored
-    )
+    return facts.needed_bytes(options.num_cells, options.max_batch, options.max_running)

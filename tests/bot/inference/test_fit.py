@@ -49,18 +49,6 @@ def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> 
         check_fit(facts(), num_cells=fitting + 512, max_batch=512, available=2 * 1024**3)
 
 
-def test_the_scores_of_attention_count_where_they_are_kept() -> None:
-    scores = 4 * 9 * 128 * 16_384
-    assert (
-        facts().needed_bytes(16_384, 512, 16, 128) - facts().needed_bytes(16_384, 512, 16) == scores
-    )
-    room = facts().needed_bytes(16_384, 512)
-    with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to") as refusal:
-        check_fit(facts(), num_cells=16_384, max_batch=512, num_scored=128, available=room)
-    fitting = int(str(refusal.value).split(" to ")[-1].split(" or ")[0])
-    check_fit(facts(), num_cells=fitting, max_batch=512, num_scored=128, available=room)
-
-
 def test_a_model_larger_than_memory_asks_for_a_smaller_one() -> None:
     with pytest.raises(ModelError, match="smaller model"):
         check_fit(facts(), num_cells=4096, max_batch=512, available=1024**2)

@@ -11,7 +11,7 @@ from bot.inference import fit, models
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import read_facts
 from bot.metrics import Metrics
-from bot.running.loading import load, options_of
+from bot.running.loading import load
 
 pytestmark = [
     pytest.mark.model,
@@ -80,8 +80,7 @@ def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
 ) -> None:
     ours, metrics = settings(tmp_path), Metrics()
     original = models.locate("smollm2")
-    scored = options_of(ours).num_scored
-    enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2, scored)
+    enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2)
     monkeypatch.setattr(fit, "available_bytes", lambda: enough)
     path, (_, sentence) = start(ours, metrics)
     assert path == original
