@@ -78,7 +78,9 @@ def run() -> None:
         typer.echo(note, err=True)
 
     from bot.app import run as run_app
+    from bot.running.priority import go_first
 
+    go_first()
     raise typer.Exit(asyncio.run(run_app(settings)))
 
 
