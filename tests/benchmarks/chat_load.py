@@ -42,6 +42,7 @@ class Reply:
     total: float = 0.0
     chunks: int = 0
     tokens: int = 0
+    prompt_tokens: int = 0
     text: str = ""
     gaps: list[float] = field(default_factory=list)
 
@@ -89,6 +90,7 @@ class Users:
             async for event in events(answer):
                 usage = event.get("usage") or {}
                 reply.tokens = usage.get("completion_tokens") or reply.tokens
+                reply.prompt_tokens = usage.get("prompt_tokens") or reply.prompt_tokens
                 if content := content_of(event):
                     reply.take(content, time.perf_counter() - begun)
                     on_text()

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Settings
-from tests.benchmarks import examples_server, peer, servers
+from tests.benchmarks import examples_server, llama_server, peer, servers
 
 Json = dict[str, Any]
 
 PARLEY, EXAMPLES = "Parley", "examples/server"
-LLAMA_CPP_SERVER, BARE = "llama_cpp.server", "bare loop"
+LLAMA_CPP_SERVER, LLAMA_SERVER, BARE = "llama_cpp.server", "llama-server", "bare loop"
 _LOAD_SECONDS = 300.0
 _WARM_UP = 0
 """The seed of the questions before the first that is measured."""
@@ -52,8 +52,11 @@ class Sides:
 
 
 @asynccontextmanager
-async def everybody(folder: Path) -> AsyncIterator[Sides]:
-    """All of them with the same model file, threads and pool, each a process of its own."""
+async def everybody(folder: Path, *, quick: bool) -> AsyncIterator[Sides]:
+    """All of them with the same model file, threads and pool, each a process of its own.
+
+    ``quick``: without llama-server, which takes ten minutes to build.
+    """
     settings = Settings()
     num_threads, num_cells = settings.num_threads, settings.kv_tokens
     parley = servers.parley(folder / "parley", {})
@@ -61,16 +64,19 @@ async def everybody(folder: Path) -> AsyncIterator[Sides]:
         folder / "examples", num_threads=num_threads, num_cells=num_cells
     )
     theirs = peer.server(folder / "llama_cpp", num_threads=num_threads, n_ctx=str(num_cells))
+    by_name = {PARLEY: parley, EXAMPLES: examples, LLAMA_CPP_SERVER: theirs}
+    if not quick:
+        by_name[LLAMA_SERVER] = llama_server.server(
+            folder / "llama_server", num_threads=num_threads, num_cells=num_cells
+        )
     async with AsyncExitStack() as stack:
-        urls = [
-            await stack.enter_async_context(server.running())
-            for server in (parley, examples, theirs)
-        ]
-        names = (PARLEY, EXAMPLES, LLAMA_CPP_SERVER)
-        served = {name: partial(over_http, url) for name, url in zip(names, urls, strict=True)}
+        served = {
+            name: partial(over_http, await stack.enter_async_context(server.running()))
+            for name, server in by_name.items()
+        }
         for side in served.values():
             await side(Load("burst", 2), _WARM_UP)
-        yield Sides({**served, BARE: _bare}, urls[0])
+        yield Sides({**served, BARE: _bare}, parley.url)
 
 
 async def over_http(url: str, load: Load, seed: int) -> Json:

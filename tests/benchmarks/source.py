@@ -24,12 +24,13 @@ def script() -> Path:
         print(f"fetching {_MEMBER} into {SCRIPT.parent.relative_to(ROOT)}", flush=True)
         SCRIPT.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            SCRIPT.write_bytes(_read(_download(Path(folder))))
+            SCRIPT.write_bytes(_read(download(Path(folder))))
         fetched.write_text(wanted)
     return SCRIPT
 
 
-def _download(folder: Path) -> Path:
+def download(folder: Path) -> Path:
+    """The source distribution."""
     options = ["--no-binary", ":all:", "--no-deps", "--require-hashes", "-qq"]
     source = ["-r", str(DISTRIBUTION), "--dest", str(folder)]
     command = [str(peer.ensure_python()), "-m", "pip", "download", *options, *source]
