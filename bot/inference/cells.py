@@ -69,7 +69,7 @@ class Cells:
 
     def take_actions(self) -> list[Action]:
         """What the model must do before the next chunks, in this order."""
-        self.idle.let_oldest_go()
+        self.idle.let_oldest_go(num_kept=0 if self._seated else 1)
         actions = list(self._actions)
         self._actions.clear()
         return actions

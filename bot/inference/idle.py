@@ -10,7 +10,7 @@ from bot.inference.sequence import Action, Park, Release, Trim
 _IDLE_SHARE, _IDLE_SHARE_PARKING = 4, 64
 """Idle threads keep a quarter of the pool; a 64th where they can be parked: every step's
 attention runs over them, and one that is parked is back within a millisecond or two. The one
-used last stays, however long.
+used last stays, however long, while nobody else runs.
 """
 
 
@@ -94,13 +94,17 @@ class IdleCells:
         for resident in self._residents:
             self._put_away(resident)
 
-    def let_oldest_go(self) -> None:
+    def let_oldest_go(self, num_kept: int) -> None:
         """Every step's attention runs over all cells in use: idle ones keep to their share.
 
-        One goes with each step, so that saving its state makes none of them long.
+        One goes with each step, so that saving its state makes none of them long; ``num_kept``
+        of them stay, whatever their share.
         """
         num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        if len(self._residents) < 2 or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING:
+        if (
+            len(self._residents) <= num_kept
+            or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING
+        ):
             return
         oldest = next(iter(self._residents))
         if num_idle > self._pool.num_cells // _IDLE_SHARE:

@@ -17,6 +17,9 @@ class Seated:
         self._pool = pool
         self._by_id: dict[int, Sequence] = {}
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def add(self, sequence: Sequence) -> None:
         self._by_id[sequence.id] = sequence
 

@@ -410,6 +410,15 @@ async def test_with_both_budgets_at_zero_nothing_is_parked(tmp_path: Path) -> No
     assert not (tmp_path / "parked").exists()
 
 
+async def test_the_thread_used_last_stays_in_the_pool_until_somebody_else_speaks() -> None:
+    async with engine() as parley:
+        await parley.ask(0)
+        assert (await parley.ask(0, "?")).usage.cached_tokens > 150
+        assert parley.count("parked_total") == 0
+        await parley.ask(1)
+        assert parley.count("parked_total") == 1
+
+
 async def test_after_a_failure_of_the_engine_what_was_parked_is_there_still(
     tmp_path: Path,
 ) -> None:
@@ -422,7 +431,10 @@ async def test_after_a_failure_of_the_engine_what_was_parked_is_there_still(
         assert "ask again" in failed.detail
         finished = await parley.ask(0, "?")
         assert (finished.reason, finished.usage.cached_tokens > 150) == (FinishReason.STOP, True)
-        assert (await parley.ask(7, "?")).usage.cached_tokens == 0  # it was in the pool
+        assert (
+            await parley.ask(7, "?")
+        ).usage.cached_tokens > 150  # it made way for the failed one
+        assert (await parley.ask(99, "?")).usage.cached_tokens == 0  # it was in the pool
         assert (parley.model.num_resets, parley.count("engine_restarts_total")) == (1, 1)
         assert parley.service.is_healthy
 
