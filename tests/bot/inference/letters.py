@@ -69,12 +69,6 @@ class Engine:
         return sequence
 
 
-def num_cells_used(policy: Scheduler) -> int:
-    """By its books."""
-    pool = policy._cells._pool
-    return pool.num_cells - pool.num_free
-
-
 def script(prompt: str) -> str:
     """What is said depends on all of the prompt, so that foreign cells would show."""
     return f"{len(prompt)} {sum(map(ord, prompt))}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -291,34 +291,26 @@ class SlowDisk:
         self._may_go_on.set()
 
 
-async def test_what_is_forgotten_while_its_file_is_written_is_gone_when_forget_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _by_name(service: InferenceService) -> Awaitable[None]:
+    return service.forget("0", SCOPE)
+
+
+def _by_retention(service: InferenceService) -> Awaitable[None]:
+    return service.forget_parked(datetime.now(UTC) + timedelta(days=1))
+
+
+@pytest.mark.parametrize("forget", [_by_name, _by_retention])
+async def test_what_is_forgotten_while_its_file_is_written_is_gone_when_that_returns(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forget: Callable[[InferenceService], Awaitable[None]],
 ) -> None:
     async with engine(tmp_path, memory=0) as parley:
         disk = SlowDisk(monkeypatch)
         for thread in range(3):
             await parley.ask(thread)
         await parley.until(lambda: disk.num_asked == 1)
-        forgetting = asyncio.create_task(parley.service.forget("0", SCOPE))
-        await asyncio.sleep(0)
-        assert not forgetting.done()
-        disk.go_on()
-        await forgetting
-        assert "0" in disk.threads
-        assert "0" not in await on_disk(tmp_path)
-
-
-async def test_what_is_older_than_the_retention_while_it_is_written_is_gone_when_that_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with engine(tmp_path, memory=0) as parley:
-        disk = SlowDisk(monkeypatch)
-        for thread in range(3):
-            await parley.ask(thread)
-        await parley.until(lambda: disk.num_asked == 1)
-        forgetting = asyncio.create_task(
-            parley.service.forget_parked(datetime.now(UTC) + timedelta(days=1))
-        )
+        forgetting = asyncio.ensure_future(forget(parley.service))
         await asyncio.sleep(0)
         assert not forgetting.done()
         disk.go_on()

@@ -11,15 +11,7 @@ from bot.inference.pace import Pace
 from bot.inference.parked import Parked
 from bot.inference.sequence import Chunk, Park, Restore, Sequence, Step
 from bot.types import FinishReason
-from tests.bot.inference.letters import (
-    SYSTEM,
-    Disk,
-    Engine,
-    num_cells_used,
-    prompt_of,
-    said,
-    script,
-)
+from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
 
 LONG = "x" * 60
@@ -64,7 +56,7 @@ def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
     before = engine.model.num_used
     own = len(engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0").tokens) - len(SYSTEM)
     assert engine.model.num_used <= before + own
-    assert num_cells_used(engine.policy) == engine.model.num_used
+    assert engine.policy.num_cells_used == engine.model.num_used
 
 
 def test_where_the_shared_prompt_is_gone_the_restored_thread_brings_it_back() -> None:
@@ -118,7 +110,7 @@ def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_th
     lot.pace.evaluated(prefill(100), 0.001)
     lot.pace.saved(copied(1_000, 5.0))
     engine = crowded(lot, cells=2_000, num_threads=20)
-    kept = num_cells_used(engine.policy) - len(SYSTEM)
+    kept = engine.policy.num_cells_used - len(SYSTEM)
     assert num_actions(engine, Park) < 3
     assert 2_000 // 8 < kept <= 2_000 // 4
 
@@ -144,7 +136,7 @@ def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else(
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
     assert said(again) == script(prompt_of(again))
-    assert num_cells_used(engine.policy) == engine.model.num_used
+    assert engine.policy.num_cells_used == engine.model.num_used
 
 
 def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
@@ -223,7 +215,7 @@ def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> No
     assert num_actions(engine, Restore) > 20
     while engine.step() or lot.wanted:
         disk.settle(None)
-    assert num_cells_used(engine.policy) == engine.model.num_used
+    assert engine.policy.num_cells_used == engine.model.num_used
 
 
 def test_the_least_recently_used_leave_the_memory_first_and_the_bytes_are_bounded() -> None:

@@ -12,15 +12,7 @@ from bot.inference.lot import Lot
 from bot.inference.prefill import StepLimits
 from bot.inference.residents import common_length
 from bot.types import FinishReason
-from tests.bot.inference.letters import (
-    SYSTEM,
-    Disk,
-    Engine,
-    num_cells_used,
-    prompt_of,
-    said,
-    script,
-)
+from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
 
 
@@ -107,7 +99,7 @@ def test_only_the_last_common_beginnings_are_kept() -> None:
         for sequence in both:
             engine.policy.finish(sequence, FinishReason.CANCELLED)
     engine.step()
-    assert num_cells_used(engine.policy) == engine.model.num_used == 17 * len(beginning)
+    assert engine.policy.num_cells_used == engine.model.num_used == 17 * len(beginning)
 
 
 def test_an_edited_question_keeps_the_cells_up_to_the_fork() -> None:
@@ -148,7 +140,7 @@ def test_a_model_whose_cells_cannot_be_cut_is_evaluated_from_the_first_token() -
     engine.ask("Hello?", thread="1")
     again = engine.ask("Hello?", thread="1")
     assert (again.num_shared, again.num_resumed) == (0, 0)
-    assert num_cells_used(engine.policy) == 0
+    assert engine.policy.num_cells_used == 0
 
 
 def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_users() -> None:
@@ -220,7 +212,7 @@ def test_a_reply_cut_short_by_stop_leaves_cells_for_the_next_turn() -> None:
     again = engine.ask("Hello? More", thread="1")
     assert again.num_resumed > 0
     assert said(again) == script(prompt_of(again))
-    assert num_cells_used(engine.policy) == engine.model.num_used
+    assert engine.policy.num_cells_used == engine.model.num_used
 
 
 def test_after_the_models_memory_was_lost_everything_is_evaluated_again() -> None:
@@ -230,7 +222,7 @@ def test_after_the_models_memory_was_lost_everything_is_evaluated_again() -> Non
     engine.model.reset()
     again = engine.ask("Hello?", thread="1")
     assert (again.num_shared, again.num_resumed) == (0, 0)
-    assert num_cells_used(engine.policy) == engine.model.num_used
+    assert engine.policy.num_cells_used == engine.model.num_used
 
 
 @pytest.mark.parametrize(
@@ -338,7 +330,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
             disk.settle(step)
     while engine.step():
         pass
-    assert num_cells_used(policy) == model.num_used
+    assert policy.num_cells_used == model.num_used
     for ask, one in everyone:
         assert one.is_finished
         assert script(prompt_of(one)).startswith(said(one))

@@ -10,7 +10,6 @@ from bot.inference.prefill import StepLimits
 from bot.inference.scheduler import Scheduler
 from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.types import FinishReason, Sampling
-from tests.bot.inference.letters import num_cells_used
 from tests.fakes.model import END
 
 
@@ -352,7 +351,7 @@ def test_a_finished_sequence_frees_its_slot_in_the_next_step(steps_before: int) 
     policy.finish(cancelled, FinishReason.CANCELLED)
     step = policy.plan()
     assert (step.actions if step else []) == ([] if had_slot is None else [Release(had_slot)])
-    assert num_cells_used(policy) == 0
+    assert policy.num_cells_used == 0
     assert cancelled.finish_reason is FinishReason.CANCELLED
 
 
@@ -393,7 +392,7 @@ def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> Non
     step = policy.plan()
     assert step is not None
     assert policy.undo(step) == []
-    assert num_cells_used(policy) == 0
+    assert policy.num_cells_used == 0
     assert advance(policy).num_prefill == step.num_prefill // 2
     policy.add(sequence(3, "c" * 30))
     assert advance(policy).num_prefill > step.num_prefill // 2
