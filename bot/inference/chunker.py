@@ -41,13 +41,13 @@ class Chunker:
     def chunks(self, limits_of: LimitsOf, max_batch: int) -> list[Chunk]:
         """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
         decoding = self.decoding()
-        limits = limits_of(len(decoding), self.cells.num_used)
-        if decoding and limits.is_owed:
-            return self._go_on(decoding)
         room = max_batch - len(decoding)
         readers = self._readers() if room > 0 else iter(())
         first = next(readers, None)
         if first is None:
+            return self._go_on(decoding)
+        limits = limits_of(len(decoding), self.cells.num_used)
+        if decoding and limits.is_owed:
             return self._go_on(decoding)
         readers = chain([first], readers)
         match self.hold.turn(decoding, first, limits):
