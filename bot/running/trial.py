@@ -134,10 +134,14 @@ class _Watch:
 
 
 def _environ() -> dict[str, str]:
-    """What steers llama.cpp, and none of our secrets. It is to yield to whoever computes."""
+    """What steers llama.cpp, and none of our secrets.
+
+    It is to yield to whoever computes, however this process waits (see ``openmp``).
+    """
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(_ROOT))))
     ours = {name: text for name, text in os.environ.items() if not _OURS.match(name)}
-    return {"OMP_WAIT_POLICY": "passive", **ours, "PYTHONPATH": path}
+    yielding = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+    return {**ours, **yielding, "PYTHONPATH": path}
 
 
 def _name_of(number: int) -> str:

@@ -12,6 +12,7 @@ from bot.errors import ModelDied, ModelError
 from bot.inference import models
 from bot.inference.llama.options import LlamaOptions
 from bot.running.proofs import Proofs, describe_processor
+from bot.running.trial import try_out
 
 OPTIONS = LlamaOptions(num_cells=1024, max_running=2, num_slots=4, num_threads=1, gpu_layers=0)
 AGAIN = (
@@ -185,3 +186,12 @@ def test_the_embedded_model_is_computed_with_in_every_way(tmp_path: Path) -> Non
     assert real.prove(models.locate("smollm2"), OPTIONS)
     silent = replace(real, command=(sys.executable, "-c", "raise SystemExit(1)"))
     assert silent.prove(models.locate("smollm2"), OPTIONS), "it is kept"
+
+
+def test_a_trial_yields_to_whoever_computes_however_this_process_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "3000")
+    told = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
+    assert try_out([sys.executable, "-c", told], 60).last_words == "passive 0"
