@@ -7,11 +7,8 @@ from bot.inference.lot import Lot
 from bot.inference.residents import Prefixes, Resident, Threads
 from bot.inference.sequence import Action, Park, Release, Trim
 
-_IDLE_SHARE, _IDLE_SHARE_PARKING = 4, 64
-"""Idle threads keep a quarter of the pool; a 64th where they can be parked: every step's
-attention runs over them, and one that is parked is back within a millisecond or two. The one
-used last stays, however long, while nobody else runs.
-"""
+_IDLE_SHARE = 4
+"""Where they cannot be parked, idle threads keep a quarter of the pool."""
 
 
 class IdleCells:
@@ -95,18 +92,17 @@ class IdleCells:
             self._put_away(resident)
 
     def let_oldest_go(self, num_kept: int) -> None:
-        """Every step's attention runs over all cells in use: idle ones keep to their share.
+        """Every step's attention runs over all cells in use, so idle ones do not stay there.
 
-        One goes with each step, so that saving its state makes none of them long; ``num_kept``
-        of them stay, whatever their share.
+        One that is parked is back within a millisecond or two. And llama.cpp on a CPU shares
+        one reply's attention among its threads by cells, once there are 512 of them: where half
+        of those are idle, one thread does all the work (14 ms a token became 11). One goes with
+        each step, so that saving its state makes none of them long; ``num_kept`` of them stay.
         """
-        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
-        if (
-            len(self._residents) <= num_kept
-            or num_idle <= self._pool.num_cells // _IDLE_SHARE_PARKING
-        ):
+        if len(self._residents) <= num_kept:
             return
         oldest = next(iter(self._residents))
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
         if num_idle > self._pool.num_cells // _IDLE_SHARE:
             self._put_away(oldest)
         elif oldest is not self._not_worth_parking:

@@ -105,6 +105,17 @@ def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
     assert sum(parks) > 1
 
 
+def test_beside_somebody_who_runs_not_even_a_short_idle_thread_stays_in_the_pool() -> None:
+    engine = Engine(cells=10_000, lot=open_lot())
+    for name in ("first", "second"):
+        engine.ask(f"{name} {LONG}", thread=name)
+    asked = engine.sequence("And I?", thread="third")
+    engine.policy.add(asked)
+    while engine.step():
+        assert engine.policy.num_residents <= 1
+    assert num_actions(engine, Park) == 2
+
+
 def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_the_pool() -> None:
     lot = open_lot()
     lot.pace.evaluated(prefill(100), 0.001)
