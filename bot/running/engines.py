@@ -106,7 +106,7 @@ class LocalLoader:
         self._catalogue = catalogue
         self._drawers = drawers
         self._banner = banner
-        self._proofs = proofs
+        self._proofs = proofs or Proofs()
         self._thread = computing_thread()
         self._options = loading.options_of(settings)
 
@@ -116,6 +116,9 @@ class LocalLoader:
 
     def outline(self, source: str) -> LlamaOutline:
         return LlamaOutline(models.locate(source), self._options)
+
+    def check(self, source: str) -> None:
+        self._proofs.check(models.locate(source), self._options)
 
     def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
         if not self._drawers:  # at the start
@@ -129,7 +132,7 @@ class LocalLoader:
     def _load(self, source: str, name: str) -> LlamaModel:
         if name != name_of_model(self._settings):
             path = models.locate(source)
-            (self._proofs or Proofs()).prove(path, self._options)
+            self._proofs.prove(path, self._options)
             return LlamaModel(path, self._options, name=name)
         say = self._banner.model_note if self._banner else None
         return loading.load(self._settings, self._metrics, say, self._proofs)

@@ -12,11 +12,14 @@ import os
 import platform
 import re
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from bot.errors import ModelDied
 from bot.inference import fingerprint
 from bot.inference.llama.options import LlamaOptions
 from bot.running.trial import try_out
@@ -26,6 +29,8 @@ _VERSION = 1
 _CHILD = (sys.executable, "-m", "bot.inference.llama.child")
 _PATIENCE = 60.0
 _MAX_KEPT = 100
+_REMEMBERED = 600.0
+"""Seconds for which a model that died is not tried again: whoever asks is told at once."""
 _CPU_LINES = re.compile(r"^(?:model name|flags|Features|CPU part)\s*:.*$", re.MULTILINE)
 
 
@@ -57,6 +62,7 @@ class Proofs:
     """``folder``: where they are kept. ``command``: the child's, before its arguments.
 
     ``patience``: seconds without a sign of it beyond those that it asks for.
+    ``died``: the proof that failed -> when, and how.
     """
 
     folder: Path = field(default_factory=default_folder)
@@ -64,6 +70,8 @@ class Proofs:
     patience: float = _PATIENCE
     library: str = field(default_factory=describe_library)
     processor: str = field(default_factory=describe_processor)
+    now: Callable[[], float] = time.monotonic
+    died: dict[Path, tuple[float, ModelDied]] = field(default_factory=dict)
 
     def prove(self, path: Path, options: LlamaOptions) -> bool:
         """Blocks. False where llama.cpp refuses the model: whoever loads it is told why.
@@ -73,17 +81,31 @@ class Proofs:
         kept = self._file(path, options)
         if kept.exists():
             return True
+        self._check(kept)
         arguments = str(path), json.dumps(asdict(options))
         trial = try_out([*self.command, *arguments], self.patience)
         if trial.is_refused:
             return False
         if trial.code != 0:
-            raise trial.error(path.stem)
+            error = trial.error(path.stem)
+            if isinstance(error, ModelDied):
+                self.died[kept] = self.now(), error
+            raise error
         self._keep(kept, {"model": path.name, "options": asdict(options)})
         return True
 
+    def check(self, path: Path, options: LlamaOptions) -> None:
+        """Starts nothing. Raises ``ModelDied`` if the model died a while ago."""
+        if self.died:
+            self._check(self._file(path, options))
+
     def has(self, path: Path, options: LlamaOptions) -> bool:
         return self._file(path, options).exists()
+
+    def _check(self, kept: Path) -> None:
+        died_at, error = self.died.get(kept, (float("-inf"), None))
+        if error and self.now() - died_at < _REMEMBERED:
+            raise ModelDied(str(error))
 
     def _file(self, path: Path, options: LlamaOptions) -> Path:
         facts = _VERSION, self.library, self.processor, sorted(asdict(options).items())

@@ -33,7 +33,7 @@ _OnDisk = Callable[[Collection[str]], None]
 
 
 class Loader(Protocol):
-    """How models come into memory. ``outline`` and ``load`` block, and raise ``ModelError``."""
+    """How models come into memory. What it does blocks, and raises ``ModelError``."""
 
     @property
     def sources(self) -> Mapping[str, str]:
@@ -41,6 +41,10 @@ class Loader(Protocol):
         ...
 
     def outline(self, source: str) -> Outline: ...
+    def check(self, source: str) -> None:
+        """In no time: whether the model is known to die of its load."""
+        ...
+
     def load(self, source: str, name: str) -> tuple[Model, int]:
         """The model, and the bytes of memory that it takes."""
         ...
@@ -210,6 +214,7 @@ class Fleet:
         """Others leave until there is room; loading itself runs beside what they compute."""
         source = self._outlines.source(stay.name)
         if self._loaded:
+            await asyncio.to_thread(self._loader.check, source)  # before others leave for it
             needed = (await self._outlines.get(stay.name)).needed_bytes
             while not fits(self._loaded, needed, self._budget):
                 if not await self._unload_one():

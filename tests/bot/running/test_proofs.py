@@ -65,6 +65,35 @@ def test_a_child_that_dies_is_told_by_what_when_and_what_to_do(
     )
 
 
+def test_a_model_that_died_is_told_at_once_for_ten_minutes(tmp_path: Path, model: Path) -> None:
+    clock = iter([0.0, 1.0, 599.0, 601.0, 602.0])
+    deadly = replace(proofs(tmp_path, "os.abort()"), now=lambda: next(clock))
+    sentences = {died(deadly, model) for _ in range(3)}
+    assert len(sentences) == 1
+    assert num_children(tmp_path) == 1
+    died(deadly, model)
+    assert num_children(tmp_path) == 2
+
+
+def test_another_file_in_its_place_is_tried_at_once(tmp_path: Path, model: Path) -> None:
+    deadly = proofs(tmp_path, "os.abort()")
+    died(deadly, model)
+    with pytest.raises(ModelDied):
+        deadly.check(model, OPTIONS)
+    model.write_bytes(b"GGUF" * 101)
+    deadly.check(model, OPTIONS)
+    died(deadly, model)
+    assert num_children(tmp_path) == 2
+
+
+def test_a_model_for_which_memory_was_short_is_tried_again(tmp_path: Path, model: Path) -> None:
+    short = proofs(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="The memory is not enough"):
+            short.prove(model, OPTIONS)
+    assert num_children(tmp_path) == 2
+
+
 def shell(folder: Path, deed: str, patience: float) -> Proofs:
     """A child that begins at once, however busy the machine is."""
     command = "/bin/sh", "-c", f"echo 0.0 computed a token; {deed}"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.errors import ModelError
+from bot.errors import ModelDied, ModelError
 from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.model import Model
@@ -58,6 +58,7 @@ class Harbour:
     """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared.
 
     ``refuse``: whether there is no memory for the model; ``breaks``: what else its load raises.
+    ``deadly``: models that llama.cpp is known to die of.
     """
 
     def __init__(self, *names: str, parking: ParkingOptions = NO_PARKING, **options: Any) -> None:
@@ -71,6 +72,7 @@ class Harbour:
         self.may_load.set()
         self.refuse: Callable[[str], bool] = lambda _name: False
         self.breaks: dict[str, Exception] = {}
+        self.deadly = set[str]()
         self.metrics = Metrics()
         self._options, self._parking = options, parking
         self.drawers = Drawers(parking.folder or Path("no such folder"))
@@ -98,6 +100,11 @@ class Harbour:
         name = source.removeprefix("/models/").removesuffix(".gguf")
         self.outlines[name] = FakeOutline(name)
         return self.outlines[name]
+
+    def check(self, source: str) -> None:
+        for name in self.deadly:
+            if source == self.sources[name]:
+                raise ModelDied(f"llama.cpp died of {name}.")
 
     def load(self, source: str, name: str) -> tuple[Model, int]:
         assert source == self.sources[name]

@@ -244,6 +244,16 @@ async def test_memory_that_is_shorter_than_was_reckoned_makes_others_leave() -> 
         assert fleet.loaded == ("b",)
 
 
+async def test_nobody_leaves_for_a_model_that_is_known_to_die() -> None:
+    harbour = Harbour("a", "b")
+    async with harbour.fleet(budget=SIZE) as fleet:
+        harbour.deadly = {"b"}
+        _, finished = await read(await fleet.generate(ask("hi", "b")))
+        assert finished.detail == "The model b could not be loaded."
+        assert fleet.loaded == ("a",)
+        assert harbour.loads == ["a"]
+
+
 async def test_a_default_model_that_cannot_be_loaded_refuses_the_start() -> None:
     harbour = Harbour("a")
     harbour.refuse = lambda _name: True

@@ -101,22 +101,30 @@ async def test_a_budget_for_one_loads_them_by_turns(settings: Settings) -> None:
 DIES_OF_TWINS = """
 import os, signal, sys
 if "twin" in sys.argv[1]:
+    print("0.0 counted itself", file=open(os.environ["COUNT"], "a"))
     os.kill(os.getpid(), signal.SIGILL)
 """
 
 
 async def test_a_second_model_that_llama_cpp_dies_of_says_so_and_harms_nobody(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """However often it is asked, one child dies."""
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     metrics = Metrics()
     child = sys.executable, "-c", DIES_OF_TWINS
     (tmp_path / "proofs").touch()  # none is kept: the twins are the same file
     proofs = await asyncio.to_thread(Proofs, tmp_path / "proofs", child)
     fleet = await asyncio.to_thread(make_fleet, settings, metrics, 1 << 40, proofs)
     async with fleet:
-        _, finished = await read(await fleet.generate(capital("twin")))
-        assert finished.reason is FinishReason.ERROR
-        assert finished.detail == "The model twin could not be loaded."
+        for _ in range(2):
+            _, finished = await read(await fleet.generate(capital("twin")))
+            assert finished.reason is FinishReason.ERROR
+            assert finished.detail == "The model twin could not be loaded."
+        assert len((tmp_path / "count").read_text().splitlines()) == 1
         assert "llama.cpp died of an illegal instruction (SIGILL) while" in caplog.text
         assert "with the model twin: build it again with `make clean`" in caplog.text
         assert fleet.loaded == ("smollm2",)
