@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import escape
@@ -17,12 +17,18 @@ from pathlib import Path
 from filelock import FileLock
 
 from bot.errors import ModelError
-from bot.inference.llama.files import quantize, read_kind
+from bot.inference.llama.files import read_kind
 
 _LOCK = ".copies.lock"
 _KEY_LENGTH = 12
 _FULL = 16 << 20
 """Bytes left on a disk that count as none."""
+
+
+Quantize = Callable[[Path, Path, str, int], None]
+"""Writes a copy of the first file as the second one, with weights of that kind and so many
+threads. Raises ModelError; the text is part of a sentence.
+"""
 
 
 class Quantisation(StrEnum):
@@ -44,6 +50,7 @@ class Copies:
     name: str
     source: Path
     sha256: str
+    quantize: Quantize
 
     def path(self, quantisation: Quantisation) -> Path:
         return self.folder / f"{self.name}-{self.sha256[:_KEY_LENGTH]}-{quantisation}.gguf"
@@ -70,7 +77,7 @@ class Copies:
         part = path.with_suffix(".part")  # what an interrupted one left is written over
         try:
             part.touch()
-            quantize(self.source, part, quantisation, num_threads)
+            self.quantize(self.source, part, quantisation, num_threads)
             _sync(part)
             part.replace(path)
         except ModelError as error:

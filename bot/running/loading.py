@@ -14,6 +14,7 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
 from bot.running.proofs import Proofs
+from bot.running.quantizing import quantize_apart
 
 _DEFAULT_WINDOW = 8_192
 _SPARE_SLOTS = 112
@@ -58,7 +59,7 @@ def copies_of(settings: Settings, source: Path) -> Copies:
     name = models.name_of(settings.model)
     is_embedded = settings.model_source == models.EMBEDDED
     sha256 = models.EMBEDDED_SHA256 if is_embedded else models.sha256_of(source)
-    return Copies(settings.copies_dir, name, source, sha256)
+    return Copies(settings.copies_dir, name, source, sha256, quantize_apart)
 
 
 def try_out(settings: Settings, say: Say) -> None:

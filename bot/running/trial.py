@@ -53,20 +53,29 @@ class Trial:
         """In an orderly way: whoever loads the model is told the same."""
         return self.code == _REFUSED and not self.lacks_memory
 
+    @property
+    def fault(self) -> str:
+        """How it ended, where it did not end well; the beginning of a sentence."""
+        if self.lacks_memory:
+            return f"the memory was not enough while it {self.doing}"
+        if self.code is None:
+            return f"llama.cpp gave no sign for {self.seconds:.0f} s while it {self.doing}"
+        if self.code < 0:
+            return f"llama.cpp died of {_name_of(-self.code)} while it {self.doing}"
+        return f"llama.cpp failed while it {self.doing}"
+
     def error(self, model: str) -> ModelError:
         """What a person reads where it did not end well."""
-        while_ = f"while it {self.doing} with the model {model}"
         if self.lacks_memory:
             return ModelError(
-                f"The memory is not enough: a trial ended {while_}. Make room, lower "
-                "PARLEY_KV_TOKENS, or choose a smaller model."
+                f"The memory is not enough: a trial ended while it {self.doing} with the model "
+                f"{model}. Make room, lower PARLEY_KV_TOKENS, or choose a smaller model."
             )
+        fault = f"{self.fault} with the model {model}"
         if self.code is None:
-            silent = f"llama.cpp gave no sign for {self.seconds:.0f} s {while_}"
-            return ModelDied(f"{silent}: look what else the machine computes, or {_BUILD_AGAIN}.")
-        if self.code < 0:
-            return ModelDied(f"llama.cpp died of {_name_of(-self.code)} {while_}: {_BUILD_AGAIN}.")
-        return ModelDied(f"llama.cpp failed {while_} ({self.last_words}): {_BUILD_AGAIN}.")
+            return ModelDied(f"{fault}: look what else the machine computes, or {_BUILD_AGAIN}.")
+        words = f" ({self.last_words})" if self.code > 0 else ""
+        return ModelDied(f"{fault}{words}: {_BUILD_AGAIN}.")
 
 
 def try_out(command: Sequence[str], patience: float) -> Trial:

@@ -15,6 +15,7 @@ from bot.history import open_store
 from bot.inference import models
 from bot.inference.copies import Copies, Quantisation
 from bot.inference.llama.backend import supports_gpu
+from bot.inference.llama.files import quantize
 from bot.lock import DataLock
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -106,7 +107,8 @@ def test_a_faster_copy_is_proposed_where_it_helps(tmp_path: Path) -> None:
 def test_the_copy_that_is_there_is_shown(tmp_path: Path) -> None:
     original = models.locate("smollm2")
     folder = tmp_path / "data" / "models"
-    made = Copies(folder, "smollm2", original, models.EMBEDDED_SHA256).make(Quantisation.Q8_0, 1)
+    copies = Copies(folder, "smollm2", original, models.EMBEDDED_SHA256, quantize)
+    made = copies.make(Quantisation.Q8_0, 1)
     model = checks(tmp_path)["model"]
     assert str(made) in model.detail
     assert "Q8_0" in model.detail

@@ -23,10 +23,10 @@ from bot.inference.model import NoRoom, StepFailed
 from bot.inference.sequence import Action, Chunk, Opening, Release, Step
 from bot.types import Sampling
 
-_REFUSED = 3
-_SLOWEST_DISK = 10e6
+REFUSED = 3
+SLOWEST_DISK = 10e6
 """Bytes a second: the first token reads most of the file."""
-_FACTOR = 5
+FACTOR = 5
 """A token among others may take that many times as long as one alone: others compute, too."""
 _LEFT_ALONE = 600
 _ALPHABET = 64
@@ -36,16 +36,16 @@ _GREEDY = Sampling(temperature=0)
 
 
 def main(path: str, options: str) -> int:
-    _behave()
+    behave()
     try:
         _compute(Path(path), LlamaOptions(**json.loads(options)))
     except (ModelError, NoRoom, StepFailed) as error:
         sys.stdout.write(f"{error}\n")
-        return _REFUSED
+        return REFUSED
     return 0
 
 
-def _behave() -> None:
+def behave() -> None:
     """Ctrl-C ends it, no file of its memory is left, and it goes first where memory is short."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with suppress(OSError, ValueError):
@@ -54,7 +54,7 @@ def _behave() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _say(seconds: float, what: str) -> None:
+def say(seconds: float, what: str) -> None:
     """It ends by itself where nobody is left to end it."""
     signal.alarm(_LEFT_ALONE + int(seconds))
     sys.stdout.write(f"{seconds:.1f} {what}\n")
@@ -62,20 +62,20 @@ def _say(seconds: float, what: str) -> None:
 
 
 def _compute(path: Path, options: LlamaOptions) -> None:
-    patience = path.stat().st_size / _SLOWEST_DISK
-    _say(patience, "loaded it")
-    model = LlamaModel(path, options, on_progress=lambda _: _say(patience, "loaded it"))
-    _say(patience, "computed a token")
+    patience = path.stat().st_size / SLOWEST_DISK
+    say(patience, "loaded it")
+    model = LlamaModel(path, options, on_progress=lambda _: say(patience, "loaded it"))
+    say(patience, "computed a token")
     _run(model, 0, [1])
     started = time.monotonic()
     _run(model, 1, [1])
-    seconds = _FACTOR * (time.monotonic() - started)
+    seconds = FACTOR * (time.monotonic() - started)
     num = min(options.max_running, model.num_slots, model.num_cells // 4)
-    _say(num * seconds, f"computed {num} sequences at once")
+    say(num * seconds, f"computed {num} sequences at once")
     _run(model, 0, [1] * num)
     _run(model, 1, [1] * num)
     size = min(model.max_batch, model.window - _TAIL, model.num_cells - _TAIL)
-    _say((size + _TAIL) * seconds, f"read a prompt of {size + _TAIL} tokens")
+    say((size + _TAIL) * seconds, f"read a prompt of {size + _TAIL} tokens")
     _run(model, 0, [size])
     _run(model, size, [_TAIL])
     model.close()

@@ -10,6 +10,7 @@ import pytest
 from bot.inference import models
 from bot.inference.comparison import kl_divergence, likeness
 from bot.inference.copies import Copies, CopyFailed, Quantisation
+from bot.inference.llama.files import quantize
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 
@@ -22,7 +23,7 @@ def source() -> Path:
 
 
 def copies(folder: Path, source: Path, sha256: str = models.EMBEDDED_SHA256) -> Copies:
-    return Copies(folder, "smollm2", source, sha256)
+    return Copies(folder, "smollm2", source, sha256, quantize)
 
 
 def test_a_copy_is_found_again_and_says_nearly_the_same(tmp_path: Path, source: Path) -> None:
