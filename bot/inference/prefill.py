@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.inference.sequence import Step
-from bot.inference.step_costs import MIN_TOKENS, StepCosts
+from bot.inference.step_costs import FIRST_TOKENS, MIN_TOKENS, StepCosts, Trial
 
 _ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
 """Times as long as others may take: a step that only reads, one for which replies wait while a
@@ -29,7 +29,8 @@ class StepLimits:
     ``alone``. ``whole``: of prompts for which replies wait; ``hold``: of those for which replies
     that have only begun wait. ``is_owed``: the replies were kept waiting, and go on alone.
     ``full``: of a step for the only prompt that there is, while nobody waits for anything.
-    ``least``: steps with fewer tokens are dearer, for each token.
+    ``least``: steps with fewer tokens are dearer, for each token. ``trials``: sizes that a step
+    may have instead, if a prompt that it does not end is long enough.
     """
 
     beside: int
@@ -41,6 +42,7 @@ class StepLimits:
     is_owed: bool = False
     full: int = 0
     least: int = 0
+    trials: tuple[Trial, ...] = ()
 
     @classmethod
     def all(cls, num_tokens: int) -> StepLimits:
@@ -49,25 +51,30 @@ class StepLimits:
 
     def of_prompts(self, num_first: int) -> int:
         """Of a step that reads only, and first a prompt of which so many tokens are left."""
-        return self._spare_the_rest(max(self.enough, min(self.alone, num_first)), num_first)
+        return self._cut(max(self.enough, min(self.alone, num_first)), num_first)
 
     def of_both(self, num_first: int) -> int:
         """Of a step in which replies go on, too, and first such a prompt is read."""
         num_tokens = self.short_beside if num_first <= self.alone else self.beside
-        return self._spare_the_rest(num_tokens, num_first)
+        return self._cut(num_tokens, num_first)
 
-    def _spare_the_rest(self, num_tokens: int, num_first: int) -> int:
-        """No prompt ends with a step so small that its tokens cost more."""
+    def _cut(self, num_tokens: int, num_first: int) -> int:
+        """A trial where there is one, and no prompt ends with a step so small that it is dear."""
+        if num_tokens < num_first:
+            num_tokens = self._trial_in(num_first) or num_tokens
         if not 0 < num_first - num_tokens < self.least:
             return num_tokens
         if num_first >= 2 * self.least:
             return num_first - self.least
         return num_first if num_first <= self.full else num_tokens
 
+    def _trial_in(self, num_first: int) -> int:
+        return next((trial.size for trial in self.trials if trial.num_left <= num_first), 0)
+
     def undisturbed(self) -> StepLimits:
         """For the only prompt that there is."""
         num_tokens = max(self.full, self.alone)
-        return replace(self, beside=num_tokens, enough=num_tokens, alone=num_tokens)
+        return replace(self, beside=num_tokens, enough=num_tokens, alone=num_tokens, trials=())
 
     def at_most(self, num_tokens: int) -> StepLimits:
         return replace(
@@ -77,6 +84,7 @@ class StepLimits:
             enough=min(self.enough, num_tokens),
             alone=min(self.alone, num_tokens),
             full=min(self.full, num_tokens),
+            trials=tuple(trial for trial in self.trials if trial.size <= num_tokens),
         )
 
 
@@ -98,7 +106,8 @@ class PrefillBudget:
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
         """``num_cells``: in use with what the step has read."""
         self._costs.observe(step, seconds, num_cells)
-        if not step.num_decode:
+        if not step.num_decode:  # no replies were left, as what is owed to them goes first
+            self._debt = 0.0
             return
         may_take = self._may_take(step.num_decode)
         over = seconds - may_take
@@ -107,12 +116,11 @@ class PrefillBudget:
 
     def limits(self, num_replies: int, num_cells: int) -> StepLimits:
         """For the next step, if so many replies go on in it and so many cells are in use."""
-        if not num_replies:
-            self._debt = 0.0
         if self._costs.is_unknown:
-            few = StepLimits.all(self._within(_ALONE * MIN_TOKENS))
+            few = StepLimits.all(self._within(FIRST_TOKENS))
             return replace(few, full=self._max_tokens)
         costs, target = self._costs, self._target
+        wanted = self._wanted(target - costs.decoding(num_replies), num_cells)
         return StepLimits(
             beside=self._beside(num_replies, target, num_cells),
             short_beside=self._beside(num_replies, _SHORT * target, num_cells),
@@ -120,9 +128,10 @@ class PrefillBudget:
             alone=self._economical(_ALONE * target, num_cells),
             whole=costs.num_within(_WHOLE * target, num_cells),
             hold=costs.num_within(_HOLD_SECONDS, num_cells),
-            is_owed=self._debt > 0,
+            is_owed=num_replies > 0 and self._debt > 0,
             full=self._max_tokens,
             least=costs.least(num_cells),
+            trials=costs.trials(wanted, num_replies, num_cells),
         )
 
     def _may_take(self, num_replies: int) -> float:
@@ -133,8 +142,11 @@ class PrefillBudget:
         return self._economical(seconds - self._costs.decoding(num_replies), num_cells)
 
     def _economical(self, seconds: float, num_cells: int) -> int:
-        wanted = self._within(self._costs.num_within(max(0.0, seconds), num_cells))
+        wanted = self._wanted(seconds, num_cells)
         return self._within(self._costs.economical(wanted, num_cells))
+
+    def _wanted(self, seconds: float, num_cells: int) -> int:
+        return self._within(self._costs.num_within(max(0.0, seconds), num_cells))
 
     def _within(self, num_tokens: int) -> int:
         return max(MIN_TOKENS, min(self._max_tokens, num_tokens))

@@ -3,34 +3,55 @@
 A prompt's token does not cost the same everywhere: small steps may take a slower path through
 llama.cpp, and every step costs more the more cells are in use. So there is an estimate for each
 size of step, as a line over the cells in use.
+
+Steps have the sizes that are known to be cheap. Another one is tried only where what it may cost
+more is little beside the whole prompt. What it may cost is known beforehand by and large: no
+more than a smaller step, for each token, and no more than the replies' own tokens.
+
+So no prompt costs more than a tenth above the best size, but for the first few thousand tokens
+after everything was measured wrongly: until that shows, they may cost a fifth more, as on a
+processor on which small steps beside replies are the cheaper ones, and only large ones known.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
 
 from bot.inference.sequence import Step
 
 MIN_TOKENS = 16
 """Steps that read fewer tell nothing about what a token costs."""
+FIRST_TOKENS = 64
+"""Of a step while nothing is known: cheap, or nearly, on every processor that was ever seen."""
 _SMOOTHING = 0.3
 _MEMORY = 0.85
 """What a measurement still weighs when the next one of its size has come."""
 _OTHER = 2.0
-"""Times as long, or as short, as expected: then it is another machine now, so to say."""
+"""Times as long as expected, twice, or as short: then it is another machine now, so to say."""
 _ABOUT_EQUAL = 1.08
 """Costs that differ by less count as the same."""
-_STALE = 300.0
-"""Seconds of reading after which a size counts as unknown: no slow moment decides for ever."""
-_MAX_LOSS, _MAX_TIMES = 0.02, 8
-"""Of the time for reading, spent on trying again what was dear: it may have been a slow moment.
-What was dearer than so many times the best may have been one all the more.
-"""
-_LOOK_EVERY, _LOOK_SECONDS = 10.0, 2.0
-"""Seconds of reading between two looks at a size that nobody would ask for, lest it be the best
-one; and how long a step may take that is a mere try.
-"""
-_NO_SIZE = 1 << 30
+_MAX_LOSS = 0.06
+"""Of the time that a prompt takes, for trying sizes in it."""
+_AGAIN = 0.02
+"""Of the time for reading, for trying again what was dear: it may have been a slow moment."""
+_MAX_TIMES = 16.0
+"""Times the best is what a small step may cost of which nothing is known."""
+_FIFTH = 0.2
+"""Of the best is what any other size may cost more, on processors that were seen."""
+_MAX_SECONDS = 2.0
+"""Of a step that is a mere trial."""
+_NEVER = float("inf")
 _FIXED_REPLIES = 2
 """What a step costs however few replies go on in it, measured in replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A size worth a try in a prompt of which at least ``num_left`` tokens are left."""
+
+    size: int
+    num_left: int
 
 
 class _Line:
@@ -46,23 +67,42 @@ class _Line:
         self._xx = self._xx * _MEMORY + x * x
         self._xy = self._xy * _MEMORY + x * y
 
+    @property
+    def mean_x(self) -> float:
+        return self._x / self._weight
+
+    @property
+    def variance(self) -> float:
+        return self._xx / self._weight - self.mean_x**2
+
+    @property
+    def is_flat(self) -> bool:
+        """It was measured in one place only: nobody knows its slope."""
+        return self.variance <= (0.05 * self.mean_x) ** 2
+
     def at(self, x: float) -> float:
-        mean_x, mean_y = self._x / self._weight, self._y / self._weight
-        variance = self._xx / self._weight - mean_x * mean_x
-        if variance <= (0.05 * mean_x) ** 2:
+        mean_y = self._y / self._weight
+        if self.is_flat:
             return mean_y
-        slope = max(0.0, (self._xy / self._weight - mean_x * mean_y) / variance)
-        return max(mean_y + slope * (x - mean_x), 0.1 * mean_y)
+        slope = max(0.0, (self._xy / self._weight - self.mean_x * mean_y) / self.variance)
+        return max(mean_y + slope * (x - self.mean_x), 0.1 * mean_y)
+
+    def compare(self, x: float, y: float) -> float:
+        """Times as long as expected; without a slope, as anything between none and all of it."""
+        ratio = x / self.mean_x if self.is_flat and self.mean_x else 1.0
+        least, most = self.at(x) * min(1.0, ratio), self.at(x) * max(1.0, ratio)
+        return y / least if y < least else max(1.0, y / most)
 
 
 class StepCosts:
-    """``max_tokens``: of prompts that one step may read."""
+    """``max_tokens``: of prompts that one step may read. Only ``observe`` changes anything."""
 
     def __init__(self, max_tokens: int) -> None:
         self._sizes = _sizes_up_to(max_tokens)
         self._lines: dict[int, _Line] = {}
         self._seen_at: dict[int, float] = {}
-        self._spent = self._looked_at = 0.0
+        self._doubted_at: dict[int, float] = {}
+        self._spent = self._rests_until = 0.0
         self._decode: dict[int, float] = {}
 
     @property
@@ -92,7 +132,7 @@ class StepCosts:
         """Of a step that reads so many; from the nearest size that was measured."""
         size = self._size_of(num_tokens)
         nearest = min(self._lines, key=lambda known: abs(known.bit_length() - size.bit_length()))
-        return self._lines[nearest].at(num_cells)
+        return self._at(nearest, num_cells)
 
     def num_within(self, seconds: float, num_cells: int) -> int:
         """Tokens that are read in that time."""
@@ -104,46 +144,72 @@ class StepCosts:
         return min(self._cheap(self._known(num_cells)))
 
     def economical(self, num_tokens: int, num_cells: int) -> int:
-        """The number nearest to ``num_tokens`` whose tokens cost as little as any; rather more.
-
-        Sizes that are not known, or not any more, are given a try: the larger ones first, until
-        one is dear, since those below it will be, too.
-        """
-        known = self._known(num_cells)
-        cheap = self._cheap(known)
+        """The number nearest to ``num_tokens`` whose tokens cost as little as any; rather more."""
+        cheap = self._cheap(self._known(num_cells))
         wanted = self._size_of(num_tokens)
-        chosen = min((size for size in cheap if size >= wanted), default=_NO_SIZE)
-        untried = self._untried(known, cheap)
-        dear = [size for size in known if wanted <= size < chosen and size not in untried]
-        if below := [size for size in untried if max(dear, default=wanted - 1) < size < chosen]:
-            return max(num_tokens, *below)
-        if untried and self._spent - self._looked_at >= _LOOK_EVERY:
-            self._looked_at = self._spent
-            return untried[-1]
-        if chosen == _NO_SIZE:  # the largest steps below it
-            return min(num_tokens, 2 * max(cheap) - 1)
-        return max(num_tokens, chosen)
+        above = min((size for size in cheap if size >= wanted), default=_NEVER)
+        below = max((size for size in cheap if size < wanted), default=0)
+        if above * below > wanted * wanted:
+            return min(num_tokens, below + below // 2)  # the replies' rows count, too
+        return max(num_tokens, int(above))
+
+    def trials(self, num_tokens: int, num_replies: int, num_cells: int) -> tuple[Trial, ...]:
+        """Sizes that may be better than those in use, the ones nearest to ``num_tokens`` first.
+
+        None as long as the last dear step is still felt, and beside nobody no small ones.
+        """
+        if FIRST_TOKENS in self._sizes and FIRST_TOKENS not in self._lines:
+            return (Trial(FIRST_TOKENS, 0),)
+        if self._spent < self._rests_until:
+            return ()
+        known = self._known(num_cells)
+        best, cheap = min(known.values()), self._cheap(known)
+        found = []
+        for size in self._sizes:
+            cost = self._may_cost(size, num_replies, known)
+            is_long = size > FIRST_TOKENS and size * cost > _MAX_SECONDS
+            is_small = size < FIRST_TOKENS and not num_replies
+            is_due = cost < known.get(size, _NEVER) or self._is_due(size, cost)
+            if size in cheap or is_long or is_small or not is_due:
+                continue
+            loss = size * max(0.0 if size in known else _FIFTH * best, cost - best)
+            found.append(Trial(size, ceil(loss / (_MAX_LOSS * best))))
+        wanted = self._size_of(num_tokens).bit_length()
+        return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
+
+    def _at(self, size: int, num_cells: int) -> float:
+        """A size without a slope has that of the one of which most is known."""
+        line = self._lines[size]
+        if not line.is_flat:
+            return line.at(num_cells)
+        other = max(self._lines.values(), key=lambda known: known.variance)
+        return line.at(num_cells) * other.at(num_cells) / other.at(line.mean_x)
 
     def _known(self, num_cells: int) -> dict[int, float]:
-        """Size -> seconds a token."""
-        return {s: line.at(num_cells) for s, line in self._lines.items() if self._age(s) < _STALE}
+        """Size -> seconds a token. What lies between two that are cheap is as they are."""
+        known = {size: self._at(size, num_cells) for size in sorted(self._lines)}
+        cheap, below = self._cheap(known), 0
+        for above in tuple(known):
+            if below in cheap and above in cheap:
+                known |= {size: known[below] for size in self._sizes if below < size < above}
+            below = above
+        return known
 
     def _cheap(self, known: dict[int, float]) -> list[int]:
         least = min(known.values())
         return [size for size, cost in known.items() if cost <= _ABOUT_EQUAL * least]
 
-    def _untried(self, known: dict[int, float], cheap: list[int]) -> list[int]:
-        """Sizes to try, if a step of theirs will not take too long."""
-        max_tokens = _LOOK_SECONDS / known[cheap[0]]
-        others = [size for size in self._sizes if size not in cheap and size <= max_tokens]
-        return [size for size in others if self._is_due(size, known)]
+    def _may_cost(self, size: int, num_replies: int, known: dict[int, float]) -> float:
+        """Seconds a token. What was measured at far more than a reply's token is not believed."""
+        below = max((other for other in known if other <= size), default=0)
+        by_reply = self.decoding(num_replies) / max(1, num_replies)
+        if by_reply:
+            return known[below] if below and known[below] <= _OTHER * by_reply else by_reply
+        return known[below] if below else _MAX_TIMES * min(known.values())
 
-    def _is_due(self, size: int, known: dict[int, float]) -> bool:
+    def _is_due(self, size: int, cost: float) -> bool:
         """It is not known, or may be tried again, though it was dear."""
-        if size not in known:
-            return True
-        cost = min(known[size], _MAX_TIMES * min(known.values()))
-        return _MAX_LOSS * self._age(size) >= size * cost
+        return size not in self._lines or _AGAIN * self._age(size) >= size * cost
 
     def _age(self, size: int) -> float:
         """Seconds of reading since it was measured."""
@@ -152,16 +218,31 @@ class StepCosts:
     def _add(self, size: int, num_cells: int, num_tokens: int, seconds: float) -> None:
         self._spent += seconds
         cost = seconds / num_tokens
-        if not self._expects(size, num_cells, cost):
-            self._lines[size] = _Line()
-        self._lines[size].add(num_cells, cost)
+        line = self._lines.get(size)
+        times = line.compare(num_cells, cost) if line else 1.0
+        if times > _OTHER and size not in self._doubted_at:  # it may have been a slow moment
+            self._doubted_at[size] = self._spent
+            self._rest_after(num_tokens, cost, num_cells)
+            return
+        doubted_at = self._doubted_at.pop(size, self._seen_at.get(size, 0.0))
+        if not 1 / _OTHER <= times <= _OTHER:
+            self._forget_before(doubted_at)
+        self._lines.setdefault(size, _Line()).add(num_cells, cost)
         self._seen_at[size] = self._spent
+        self._rest_after(num_tokens, cost, num_cells)
 
-    def _expects(self, size: int, num_cells: int, cost: float) -> bool:
-        if size not in self._lines or self._age(size) >= _STALE:
-            return False
-        expected = self._lines[size].at(num_cells)
-        return expected / _OTHER <= cost <= expected * _OTHER
+    def _rest_after(self, num_tokens: int, cost: float, num_cells: int) -> None:
+        """Nothing is tried until what the step lost is little beside what was read since."""
+        best = min(self._known(num_cells).values())
+        if cost > _ABOUT_EQUAL * best:
+            lost = num_tokens * (cost - best)
+            self._rests_until = max(self._rests_until, self._spent + lost / _MAX_LOSS)
+
+    def _forget_before(self, spent: float) -> None:
+        """What was measured until then was measured on another machine, so to say."""
+        for size in [size for size in self._lines if self._seen_at[size] <= spent]:
+            del self._lines[size]
+        self._rests_until = self._spent
 
     def _size_of(self, num_tokens: float) -> int:
         """The largest size that is not above it."""

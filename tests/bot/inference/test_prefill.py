@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.inference.prefill import PrefillBudget, StepLimits
 from bot.inference.sequence import Chunk, Step
+from bot.inference.step_costs import Trial
 
 
 def learnt(
@@ -30,7 +31,7 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
         budget = PrefillBudget(512)
         for _ in range(50):
             budget.observe(step(decode=4), 0.02, 500)
-            share = budget.limits(4, 500).beside
+            share = budget.limits(4, 500).of_both(10_000)
             budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token, 500)
         seconds = 0.02 + budget.limits(4, 500).beside * per_token
         assert budget.limits(4, 500).beside in (16, 512) or 0.08 <= seconds <= 0.12
@@ -89,7 +90,23 @@ def test_nothing_is_owed_to_replies_that_have_ended() -> None:
     budget = learnt(per_token=0.002, decode={4: 0.02})
     budget.observe(step(decode=4, prefill=200), 0.42, 500)
     assert not budget.limits(0, 500).is_owed
-    assert not budget.limits(4, 500).is_owed
+    budget.observe(step(prefill=200), 0.4, 700)
+    assert not budget.limits(4, 700).is_owed
+
+
+def test_asking_changes_nothing() -> None:
+    asked, other = PrefillBudget(512), PrefillBudget(512)
+    for num_tokens in (64, 200, 0, 40, 512, 0, 0, 20, 300, 64) * 20:
+        taken = step(decode=4, prefill=num_tokens)
+        seconds = 0.02 + num_tokens * (0.03 if num_tokens < 64 else 0.004)
+        for budget in (asked, other):
+            budget.observe(taken, seconds, 500)
+        for num_replies in (0, 4, 12):
+            asked.limits(num_replies, 500)
+            asked.limits(num_replies, 9_000)
+        assert [asked.limits(n, 500) for n in (4, 1, 0)] == [
+            other.limits(n, 500) for n in (4, 1, 0)
+        ]
 
 
 def test_no_prompt_ends_with_a_step_that_is_dear() -> None:
@@ -97,6 +114,21 @@ def test_no_prompt_ends_with_a_step_that_is_dear() -> None:
     assert [known.of_both(n) for n in (120, 150, 180, 192, 900)] == [128, 86, 116, 128, 128]
     known = replace(known, beside=64, short_beside=64, enough=64)
     assert [known.of_both(n) for n in (64, 100, 130, 200)] == [64, 100, 64, 64]
+
+
+def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() -> None:
+    known = StepLimits(
+        beside=64,
+        short_beside=64,
+        enough=64,
+        alone=64,
+        full=512,
+        trials=(Trial(16, 900), Trial(128, 0)),
+    )
+    assert [known.of_both(n) for n in (64, 100, 899, 900)] == [64, 128, 128, 16]
+    assert [known.of_prompts(n) for n in (64, 1_000)] == [64, 16]
+    assert known.undisturbed().of_prompts(1_000) == 512
+    assert known.at_most(30).of_both(500) == 30
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:
