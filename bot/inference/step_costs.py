@@ -8,7 +8,8 @@ Steps have the sizes that are known to be cheap. Another one is tried only where
 more is little beside the whole prompt. What it may cost is known beforehand by and large: no
 more than a smaller step, for each token, and no more than the replies' own tokens.
 
-So no prompt costs more than a tenth above the best size, but for the first few thousand tokens
+So no prompt costs more than a tenth above the best size (beside replies a quarter, for shorter
+steps), but for the first few thousand tokens
 after everything was measured wrongly: until that shows, they may cost a fifth more, as on a
 processor on which small steps beside replies are the cheaper ones, and only large ones known.
 """
@@ -143,9 +144,14 @@ class StepCosts:
         """The smallest size that is known to cost as little as any."""
         return min(self._cheap(self._known(num_cells)))
 
-    def economical(self, num_tokens: int, num_cells: int) -> int:
-        """The number nearest to ``num_tokens`` whose tokens cost as little as any; rather more."""
-        cheap = self._cheap(self._known(num_cells))
+    def economical(self, num_tokens: int, num_cells: int, for_shorter: float = 1.0) -> int:
+        """The number nearest to ``num_tokens`` whose tokens cost as little as any; rather more.
+
+        ``for_shorter``: times the least may the tokens of smaller sizes than those cost.
+        """
+        known = self._known(num_cells)
+        cheap, most = self._cheap(known), for_shorter * min(known.values())
+        cheap += [size for size in known if size < min(cheap) and known[size] <= most]
         wanted = self._size_of(num_tokens)
         above = min((size for size in cheap if size >= wanted), default=_NEVER)
         below = max((size for size in cheap if size < wanted), default=0)

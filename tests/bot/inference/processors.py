@@ -48,6 +48,13 @@ def _amx_with_flash(num_rows: int, _num_replies: int, num_cells: int) -> float:
     return 0.0013 + 1.07e-6 * num_cells
 
 
+def _emerald_rapids(num_rows: int, _num_replies: int, num_cells: int) -> float:
+    """Without AMX (measured with SmolLM2): from 64 rows on, what all rows share counts, too."""
+    if num_rows < 64:
+        return max(0.004, 13.3e-6 * num_cells - 0.008)
+    return 0.0028 + 1.1e-6 * num_cells + 20e-6 * num_cells / num_rows
+
+
 def _without_flash(_num_rows: int, _num_replies: int, num_cells: int) -> float:
     return 0.0009 + 1.5e-6 * num_cells
 
@@ -62,6 +69,7 @@ def _seven_billion(num_rows: int, _num_replies: int, num_cells: int) -> float:
 
 
 AMX_WITH_FLASH = Processor("AMX with flash attention", 0.004, _amx_with_flash)
+EMERALD_RAPIDS = Processor("Emerald Rapids with flash attention", 0.006, _emerald_rapids)
 ALL = (
     AMX_WITH_FLASH,
     Processor("AMX without flash attention", 0.006, _without_flash),

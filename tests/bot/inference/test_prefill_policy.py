@@ -17,7 +17,7 @@ from bot.inference.sequence import Chunk, Status, Step
 from bot.inference.sequence import Sequence as Request
 from bot.types import Sampling
 from tests.bot.inference import processors
-from tests.bot.inference.processors import AMX_WITH_FLASH, SIZES, Processor
+from tests.bot.inference.processors import AMX_WITH_FLASH, EMERALD_RAPIDS, SIZES, Processor
 
 FULL, RUNNING = 512, 16
 PROMPTS = (931, 2_030, 3_931, 931, 2_031)
@@ -149,14 +149,17 @@ def test_nobody_waiting_means_full_batches(processor: Processor) -> None:
 
 
 @pytest.mark.parametrize("num_replies", [1, 4])
-def test_a_prompt_beside_replies_costs_no_more_than_with_the_best_size(
+def test_a_prompt_beside_replies_costs_hardly_more_than_with_the_best_size(
     processor: Processor, learn: Learn, num_replies: int
 ) -> None:
-    """Whatever was learnt wrongly, after a first prompt; what is tried costs something, too."""
+    """Whatever was learnt wrongly, after a first prompt; what is tried costs something, too.
+
+    A quarter more where that makes steps shorter, or seems to.
+    """
     engine = Engine(processor, learn)
     engine.talk(num_replies)
     engine.read(4_000)
-    assert max(map(engine.regret, (250, 2_500, 530, 700, 1_030))) <= 1.1
+    assert max(map(engine.regret, (250, 2_500, 530, 700, 1_030))) <= 1.25
 
 
 def test_the_very_first_prompts_beside_replies_cost_no_more_either(processor: Processor) -> None:
@@ -206,3 +209,12 @@ def test_where_small_steps_are_dear_next_to_none_are_taken_beside_replies() -> N
     engine.read(4_000)
     small = [step.num_prefill for step, _ in engine.steps[first:] if step.num_prefill < 60]
     assert sum(small) <= 32  # tried again, lest they be cheap by now
+
+
+def test_beside_replies_a_prompt_may_cost_a_quarter_more_where_its_steps_are_much_shorter() -> None:
+    engine = Engine(EMERALD_RAPIDS)
+    engine.read(2_000)
+    engine.talk(7)
+    first = len(engine.steps)
+    assert engine.regret(2_000) <= 1.25
+    assert max(seconds for _, seconds in engine.steps[first:]) <= 1.6
