@@ -87,6 +87,33 @@ class TalkClock(FakeClock):
             await super().settle()
 
 
+class StageClock(TalkClock):
+    """Stands still while a call of what it watches is under way, however long that takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: set[asyncio.Future[Any]] = set()
+
+    def watch(self, called: object, *methods: str) -> None:
+        for name in methods:
+            setattr(called, name, self._watched(getattr(called, name)))
+
+    def _watched(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            task = asyncio.ensure_future(method(*args, **kwargs))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+            return await task
+
+        return call
+
+    async def settle(self) -> None:
+        await super().settle()
+        while self._calls:
+            await asyncio.wait(self._calls)
+            await super().settle()
+
+
 class Talk:
     """What people do and see."""
 

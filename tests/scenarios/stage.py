@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
 from adapters.slack.settings import SlackSettings
@@ -22,7 +21,7 @@ from bot.metrics import Metrics
 from bot.ports import Adapter, ThreadStore
 from bot.types import Place, Turn
 from tests.adapters.slack.conftest import bound_socket, serving
-from tests.bot.talk import TalkClock, book, open_test_store
+from tests.bot.talk import StageClock, book, open_test_store
 from tests.contracts.adapter import listening
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
@@ -33,33 +32,6 @@ CALL_TIMEOUT = 1.0
 """Real seconds: the one time that the SDK keeps by itself."""
 
 _CALLS = ("post", "edit", "delete", "react", "unreact", "whisper", "find_posts")
-
-
-class StageClock(TalkClock):
-    """Stands still while a call of ``watch``'s adapter is under way, however long it takes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls: set[asyncio.Future[Any]] = set()
-
-    def watch(self, adapter: Adapter) -> None:
-        for name in _CALLS:
-            setattr(adapter, name, self._watched(getattr(adapter, name)))
-
-    def _watched(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(*args: Any) -> Any:
-            task = asyncio.ensure_future(method(*args))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-            return await task
-
-        return call
-
-    async def settle(self) -> None:
-        await super().settle()
-        while self._calls:
-            await asyncio.wait(self._calls)
-            await super().settle()
 
 
 class Stage:
@@ -132,7 +104,7 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
         adapter = _adapter(slack.api_url, clock)
         await stack.enter_async_context(serving(adapter, listener))
         await stack.enter_async_context(adapter)
-        clock.watch(adapter)
+        clock.watch(adapter, *_CALLS)
         store = await open_test_store(folder, clock)
         stack.push_async_callback(store.close)
         service = await _service(folder, store, generator, adapter, clock)

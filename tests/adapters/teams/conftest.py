@@ -20,7 +20,7 @@ from adapters.teams.settings import TeamsSettings
 from adapters.teams.webhook import MAX_BODY, PATH
 from bot.clock import SystemClock
 from bot.ports import Clock
-from bot.types import Person, Place
+from bot.types import Limits, Person, Place
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import ADA_ENTRA, CHANNEL, PERSONAL, ROOT, TENANT
 
@@ -44,12 +44,13 @@ def make_adapter(
     observed: Observed | None = None,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    limits: Limits = SHORT,
     **more: str,
 ) -> TeamsAdapter:
     settings = TeamsSettings.read(teams.settings(**more))
     observe = observed if observed is not None else Observed()
     grant = grant_of(settings, environ or {})
-    return TeamsAdapter(settings, grant, clock or SystemClock(), observe, SHORT, folder)
+    return TeamsAdapter(settings, grant, clock or SystemClock(), observe, limits, folder)
 
 
 @web.middleware

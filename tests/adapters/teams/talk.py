@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from adapters.teams.adapter import TeamsAdapter
 from adapters.teams.conversations import read_conversation
@@ -14,9 +15,9 @@ from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.metrics import Metrics
-from bot.types import Incoming, TurnState
-from tests.adapters.teams.conftest import make_adapter, serving
-from tests.bot.talk import book
+from bot.types import Incoming, Limits, TurnState
+from tests.adapters.teams.conftest import SHORT, make_adapter, serving
+from tests.bot.talk import StageClock, WatchedStore, book
 from tests.contracts.adapter import listening
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
@@ -27,6 +28,7 @@ PATIENCE = 30.0
 """Seconds; generous, since the machine may be busy."""
 
 POLL_SECONDS = 0.001
+_CALLS = ("post", "edit", "delete", "typing", "begin", "grow", "finish", "finish_citing", "offer")
 
 
 class EagerClock(FakeClock):
@@ -87,20 +89,24 @@ async def until(is_seen: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def talking(
-    teams: FakeTeams, folder: Path, clock: FakeClock | None = None
+    teams: FakeTeams, folder: Path, clock: StageClock | None = None, limits: Limits = SHORT
 ) -> AsyncIterator[Talk]:
-    """Time passes as soon as somebody waits, unless the clock is the test's own."""
-    clock, metrics = clock or EagerClock(), Metrics()
-    teams.clock = teams.issuer.clock = clock
-    adapter, generator = make_adapter(teams, clock=clock), ScriptedGenerator()
-    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+    """Time passes as soon as somebody waits; the test's own only while nothing is under way."""
+    teams.clock = teams.issuer.clock = used = clock or EagerClock()
+    adapter, generator = make_adapter(teams, clock=used, limits=limits), ScriptedGenerator()
+    store = await open_store(f"sqlite:///{folder / 'parley.db'}", used)
+    metrics = Metrics()
+    if clock:
+        clock.watch(adapter, *_CALLS)
+        clock.store = WatchedStore(store)
+        store = cast(SqlThreadStore, clock.store)
     service = ConversationService(
         store=store,
         generator=generator,
         personalities=await asyncio.to_thread(book, folder / "personalities"),
-        access=Access(max_in_flight=0, per_minute=0, clock=clock),
+        access=Access(max_in_flight=0, per_minute=0, clock=used),
         adapters={"teams": adapter},
-        clock=clock,
+        clock=used,
         metrics=metrics,
         rules=ConversationRules(stop_reactions={"teams": ("angry", "*stop*")}),
     )

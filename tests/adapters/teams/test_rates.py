@@ -14,6 +14,7 @@ import pytest
 
 from adapters.teams.limits import LIMITS
 from tests.adapters.teams.talk import Talk, talking
+from tests.bot.talk import StageClock
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration
 from tests.fakes.teams import FakeTeams
@@ -24,23 +25,21 @@ STEP = 0.1
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> StageClock:
+    return StageClock()
 
 
 @pytest.fixture
-async def talk(teams: FakeTeams, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Talk]:
-    async with talking(teams, tmp_path, clock) as talk:
+async def talk(teams: FakeTeams, tmp_path: Path, clock: StageClock) -> AsyncIterator[Talk]:
+    async with talking(teams, tmp_path, clock, LIMITS) as talk:
         yield talk
         passing = asyncio.create_task(let_pass(clock, 60))
     passing.cancel()
 
 
 async def let_pass(clock: FakeClock, seconds: float) -> None:
-    """In small steps, between which calls over the socket get their answers."""
     for _ in range(round(seconds / STEP)):
         await clock.advance(STEP)
-        await asyncio.sleep(0.001)
 
 
 async def writing(clock: FakeClock, seconds: float, *replies: ScriptedGeneration) -> None:

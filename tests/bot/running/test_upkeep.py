@@ -20,7 +20,7 @@ from bot.ports import ThreadStore
 from bot.prompt import check_prompts
 from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.types import Personality, Place
-from tests.bot.talk import TalkClock, book, open_test_store
+from tests.bot.talk import StageClock, TalkClock, book, open_test_store
 from tests.contracts.store import accepted, answered, ask
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.generator import ScriptedGenerator
@@ -149,14 +149,12 @@ def personalities(folder: Path) -> PersonalityBook:
     return book(folder)
 
 
-async def eventually(clock: FakeClock, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Files are read in a thread, which the clock does not wait for."""
-    for _ in range(1000):
-        if text in caplog.text:
-            return
-        await asyncio.sleep(0.01)
-        await clock.advance(2)
-    raise AssertionError(caplog.text)
+@pytest.fixture
+def reading(personalities: PersonalityBook) -> StageClock:
+    """Stands still while files are read in a thread, however busy the machine is."""
+    clock = StageClock()
+    clock.watch(personalities, "refresh")
+    return clock
 
 
 async def all_fit(_: tuple[Personality, ...]) -> None:
@@ -164,41 +162,40 @@ async def all_fit(_: tuple[Personality, ...]) -> None:
 
 
 async def test_a_changed_personality_counts_without_a_restart(
-    folder: Path, personalities: PersonalityBook
+    folder: Path, personalities: PersonalityBook, reading: StageClock
 ) -> None:
-    clock = FakeClock()
-    async with running(reread_personalities(personalities, all_fit, clock)):
+    async with running(reread_personalities(personalities, all_fit, reading)):
         (folder / "poet.md").write_text("---\ntitle: Poet\n---\nYou rhyme.\n")
-        for _ in range(1000):
-            await asyncio.sleep(0.01)
-            await clock.advance(2)
-            if "poet" in personalities.names:
-                break
+        await reading.advance(2)
         assert personalities.get("poet").prompt == "You rhyme."
 
 
 async def test_a_prompt_that_outgrew_the_model_is_logged_and_the_old_one_stays(
-    folder: Path, personalities: PersonalityBook, caplog: pytest.LogCaptureFixture
+    folder: Path,
+    personalities: PersonalityBook,
+    reading: StageClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     small = ScriptedGenerator(window=200)
     fits = partial(check_prompts, small, folder=folder, max_tokens=50)
-    clock = FakeClock()
-    async with running(reread_personalities(personalities, fits, clock)):
+    async with running(reread_personalities(personalities, fits, reading)):
         (folder / "assistant.md").write_text(f"---\ntitle: A\n---\n{'word ' * 500}\n")
-        await eventually(clock, "leave room to talk", caplog)
+        await reading.advance(2)
+    assert "leave room to talk" in caplog.text
     assert personalities.get("assistant").prompt == "You are Parley."
 
 
 async def test_a_broken_personality_is_logged_once_and_the_old_ones_stay(
-    folder: Path, personalities: PersonalityBook, caplog: pytest.LogCaptureFixture
+    folder: Path,
+    personalities: PersonalityBook,
+    reading: StageClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = FakeClock()
-    async with running(reread_personalities(personalities, all_fit, clock)):
+    async with running(reread_personalities(personalities, all_fit, reading)):
         (folder / "assistant.md").write_text("no front matter at all")
-        await eventually(clock, "the personalities stay as they were", caplog)
-        for _ in range(5):
-            await asyncio.sleep(0.01)
-            await clock.advance(2)
+        await reading.advance(2)
+        assert "the personalities stay as they were" in caplog.text
+        await reading.advance(10)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "assistant.md:1" in warnings[0].getMessage()
