@@ -16,7 +16,10 @@ ACK_SECONDS = 3.0
 
 
 class FakePeople(FakeServer):
-    """``gateway_url`` and ``files_url`` are there once it serves."""
+    """``gateway_url`` and ``files_url`` are there once it serves.
+
+    ``ack_seconds``: so long an interaction waits to be acknowledged.
+    """
 
     gateway_url = files_url = ""
 
@@ -24,6 +27,7 @@ class FakePeople(FakeServer):
         super().__init__(clock, message_content=message_content)
         self.gateway = FakeGateway(self, TOKEN, lambda: self.gateway_url)
         self.files: dict[str, bytes] = {}
+        self.ack_seconds = ACK_SECONDS
         self._tokens = itertools.count(1)
 
     async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
@@ -95,7 +99,7 @@ class FakePeople(FakeServer):
     async def slash(
         self, name: str, /, *, sub: str = "", user: str = ADA, channel: str = CHANNEL, **given: Any
     ) -> Asked:
-        """Use a slash command; back once it was acknowledged, or after 3 seconds."""
+        """Use a slash command; back once it was acknowledged, or after ``ack_seconds``."""
         options = [
             {"name": key, "type": 5 if isinstance(value, bool) else 3, "value": value}
             for key, value in given.items()
@@ -143,7 +147,7 @@ class FakePeople(FakeServer):
         }
         await self.gateway.dispatch("INTERACTION_CREATE", payload, guild)
         try:
-            await self.until(lambda: asked.callback is not None, ACK_SECONDS)
+            await self.until(lambda: asked.callback is not None, self.ack_seconds)
         except TimeoutError:
             asked.callback = None
         return asked

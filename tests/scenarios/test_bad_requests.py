@@ -17,6 +17,7 @@ from yarl import URL
 from tests.local_slack import free_port
 from tests.scenarios.asking import JSON, Answer, ask, body, metric, post, until_metric
 from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import RAMBLING, make_personalities
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
@@ -35,8 +36,9 @@ async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parl
         "PARLEY_QUEUE": str(NUM_WAITING),
         "PARLEY_MAX_TOKENS": "8",
         "PARLEY_CPU_THREADS": "1",
+        "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
     }
-    async with running_parley(folder, free_port(), settings) as parley:
+    async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
         yield parley
         assert (await ask(parley, "Are you still there?")).status == 200
         assert await parley.stop() == 0
@@ -231,7 +233,7 @@ async def test_a_reader_that_stops_reading_holds_up_nobody_and_gets_all_of_it_la
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         slow.setblocking(False)
         await loop.sock_connect(slow, address(parley))
-        await loop.sock_sendall(slow, request(STORY, stream=True, max_tokens=300))
+        await loop.sock_sendall(slow, request(STORY, model="rambler", stream=True, max_tokens=120))
         for _ in range(3):
             assert (await ask(parley, "Hello!")).text
         await until_idle(parley)
@@ -246,7 +248,7 @@ async def test_a_client_that_vanishes_frees_its_place_at_once(parley: Parley, st
     await until_idle(parley)
     cancelled = await metric(parley, "parley_cancelled_total")
     _, writer = await asyncio.open_connection(*address(parley))
-    writer.write(request(STORY, stream=stream, max_tokens=8_000))
+    writer.write(request(STORY, model="rambler", stream=stream, max_tokens=8_000))
     await until_metric(parley, "parley_running_sequences", lambda running: running == 1)
     writer.transport.abort()
     await until_idle(parley)
@@ -258,7 +260,7 @@ async def test_clients_that_vanish_while_they_wait_leave_the_queue(parley: Parle
     writers = []
     for _ in range(NUM_RUNNING + 4):
         _, writer = await asyncio.open_connection(*address(parley))
-        writer.write(request(STORY, stream=False, max_tokens=8_000))
+        writer.write(request(STORY, model="rambler", stream=False, max_tokens=8_000))
         writers.append(writer)
     await until_metric(parley, "parley_queue_length", lambda waiting: waiting == 4)
     for writer in writers:

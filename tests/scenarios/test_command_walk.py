@@ -13,6 +13,7 @@ from tests.local_slack import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.command import Result, begin, bound_by_file_modes, command, finish
 from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import RAMBLING, make_personalities
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,8 +28,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def parley(folder: Path) -> AsyncIterator[Parley]:
-    settings = {"PARLEY_MAX_TOKENS": "24", "PARLEY_CPU_THREADS": "1"}
-    async with running_parley(folder, free_port(), settings) as parley:
+    settings = {
+        "PARLEY_MAX_TOKENS": "48",
+        "PARLEY_CPU_THREADS": "1",
+        "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
+    }
+    async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
         yield parley
         assert await parley.stop() == 0
     assert "Traceback" not in parley.output
@@ -88,7 +93,7 @@ async def test_ask_without_a_question_says_how_to_ask(
 async def test_ctrl_c_during_ask_stops_the_reply_at_the_running_parley(
     folder: Path, parley: Parley
 ) -> None:
-    asking = await begin(folder, "ask", STORY)
+    asking = await begin(folder, "ask", "-p", "rambler", STORY)
     await until_metric(parley, "parley_running_sequences", lambda running: running == 1)
     asking.send_signal(signal.SIGINT)
     result = await finish(asking)

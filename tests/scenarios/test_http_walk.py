@@ -25,6 +25,8 @@ from bot.personality import PersonalityBook
 from tests.local_slack import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import ROOT, Parley, running_parley
+from tests.scenarios.personalities import FREQUENCY_PENALTY as RAMBLING_ON
+from tests.scenarios.personalities import RAMBLING
 from tests.scenarios.polling import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -39,7 +41,7 @@ STORY = "Write a very long story about a llama that walks around the world."
 async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
     folder = tmp_path_factory.mktemp("parley")
     settings = {"PARLEY_MAX_TOKENS": "24", "PARLEY_CPU_THREADS": "1"}
-    async with running_parley(folder, free_port(), settings) as parley:
+    async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
         yield parley
         assert await parley.stop() == 0
     assert "Traceback" not in parley.output
@@ -86,7 +88,7 @@ async def test_a_stream_grows_and_ends_with_its_usage(client: AsyncOpenAI) -> No
     stream = await client.chat.completions.create(
         model=MODEL,
         messages=[user(STORY)],
-        temperature=0,
+        frequency_penalty=RAMBLING_ON,
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -114,20 +116,20 @@ async def test_streamed_or_whole_the_text_is_the_same(client: AsyncOpenAI) -> No
 
 
 async def test_a_stop_string_ends_the_answer_and_is_not_shown(client: AsyncOpenAI) -> None:
-    asked = user(CAPITAL)
     answer = await client.chat.completions.create(
-        model=MODEL, messages=[asked], temperature=0, stop=[" "]
+        model=MODEL, messages=[user(STORY)], frequency_penalty=RAMBLING_ON, stop=[" comes"]
     )
     (choice,) = answer.choices
     assert choice.finish_reason == "stop"
-    assert choice.message.content
-    assert " " not in choice.message.content
+    assert (choice.message.content or "").strip() == "and the tide"
     assert answer.usage is not None
     assert answer.usage.completion_tokens < 24
 
 
 async def test_max_tokens_ends_the_answer_with_length(client: AsyncOpenAI) -> None:
-    answer = await client.chat.completions.create(model=MODEL, messages=[user(STORY)], max_tokens=5)
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[user(STORY)], frequency_penalty=RAMBLING_ON, max_tokens=5
+    )
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 5
@@ -219,7 +221,11 @@ async def test_the_clients_errors_are_the_ones_it_knows(client: AsyncOpenAI) -> 
 async def test_leaving_a_stream_stops_the_reply(parley: Parley, client: AsyncOpenAI) -> None:
     cancelled = await metric(parley, "parley_cancelled_total")
     stream = await client.chat.completions.create(
-        model=MODEL, messages=[user(STORY)], stream=True, max_tokens=4_000
+        model=MODEL,
+        messages=[user(STORY)],
+        frequency_penalty=RAMBLING_ON,
+        stream=True,
+        max_tokens=4_000,
     )
     async for _ in stream:
         break
@@ -239,7 +245,7 @@ class City(BaseModel):
 
 
 async def test_a_class_of_the_program_is_what_the_answer_is_read_into(
-    parley: Parley, client: AsyncOpenAI
+    client: AsyncOpenAI,
 ) -> None:
     answer = await client.chat.completions.parse(
         model=MODEL, messages=[user("Describe Paris.")], response_format=City, max_tokens=400
@@ -247,7 +253,25 @@ async def test_a_class_of_the_program_is_what_the_answer_is_read_into(
     (choice,) = answer.choices
     assert choice.finish_reason == "stop"
     assert isinstance(choice.message.parsed, City)
-    assert await metric(parley, "parley_grammar_resampled_total") > 0
+
+
+class Seven(BaseModel):
+    number: Literal[7]
+
+
+class Three(BaseModel):
+    number: Literal[3]
+
+
+async def test_what_had_to_be_chosen_again_is_counted(parley: Parley, client: AsyncOpenAI) -> None:
+    """Whatever it is that the model wants to say: it is not both of these."""
+    before = await metric(parley, "parley_grammar_resampled_total")
+    for kind in (Seven, Three):
+        answer = await client.chat.completions.parse(
+            model=MODEL, messages=[user("How many?")], response_format=kind, temperature=0
+        )
+        assert isinstance(answer.choices[0].message.parsed, kind)
+    assert await metric(parley, "parley_grammar_resampled_total") > before
 
 
 async def test_an_answer_in_a_format_grows_like_any_other(client: AsyncOpenAI) -> None:
@@ -331,7 +355,9 @@ async def test_parley_is_not_ready_while_another_program_locks_its_database(
 
 async def test_the_metrics_count_what_was_answered(parley: Parley, client: AsyncOpenAI) -> None:
     written = await metric(parley, "parley_completion_tokens_total")
-    answer = await client.chat.completions.create(model=MODEL, messages=[user(STORY)], max_tokens=5)
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[user(STORY)], frequency_penalty=RAMBLING_ON, max_tokens=5
+    )
     assert answer.usage is not None
     assert await metric(parley, "parley_completion_tokens_total") == written + 5
     assert await metric(parley, "parley_first_token_seconds_count") >= 1

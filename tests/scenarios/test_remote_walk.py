@@ -26,6 +26,7 @@ from tests.local_slack import free_port
 from tests.scenarios.asking import Answer, metric, post, until_metric
 from tests.scenarios.command import command
 from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import FREQUENCY_PENALTY, RAMBLING
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
@@ -116,7 +117,7 @@ async def _begun(stream: GenerationStream) -> None:
 async def second(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
     folder = tmp_path_factory.mktemp("second")
     settings = {"PARLEY_API_KEYS": f"front:{KEY}", "PARLEY_CONTEXT": "2048"}
-    async with running_parley(folder, free_port(), settings) as parley:
+    async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
         yield parley
     assert "Traceback" not in parley.output
 
@@ -157,7 +158,7 @@ async def test_a_parley_without_a_model_answers_with_the_model_of_another(
 
 async def test_a_stop_goes_through_both(front: Parley, second: Parley) -> None:
     stopped = await metric(second, "parley_cancelled_total")
-    data = body("Write a very long story.", stream=True, max_tokens=1_500)
+    data = body("Go on.", stream=True, max_tokens=1_500, frequency_penalty=FREQUENCY_PENALTY)
     headers = {"Content-Type": "application/json"}
     async with (
         aiohttp.ClientSession() as session,

@@ -13,6 +13,7 @@ import pytest
 from tests.local_slack import free_port
 from tests.scenarios.asking import until_metric
 from tests.scenarios.parley import Parley, running_parley
+from tests.scenarios.personalities import RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 pytestmark = pytest.mark.model
@@ -22,7 +23,9 @@ SETTINGS = {"PARLEY_MAX_TOKENS": "4000", "PARLEY_DRAIN_SECONDS": "600"}
 
 
 async def test_a_second_ctrl_c_waits_for_no_reply(tmp_path: Path) -> None:
-    async with running_parley(tmp_path, free_port(), SETTINGS) as parley:
+    personalities = str(make_personalities(tmp_path / "personalities"))
+    settings = {**SETTINGS, "PARLEY_PERSONALITIES": personalities}
+    async with running_parley(tmp_path, free_port(), settings, RAMBLING) as parley:
         asking = asyncio.create_task(ask(parley))
         await until_metric(parley, "parley_running_sequences", lambda running: running == 1)
         os.kill(parley.pid, signal.SIGINT)
@@ -40,7 +43,8 @@ async def test_a_second_ctrl_c_waits_for_no_reply(tmp_path: Path) -> None:
 async def ask(parley: Parley) -> str:
     """What came of the streamed reply until its end or that of the connection."""
     said = b""
-    body = {"messages": [{"role": "user", "content": STORY}], "stream": True}
+    messages = [{"role": "user", "content": STORY}]
+    body = {"model": "rambler", "messages": messages, "stream": True}
     async with aiohttp.ClientSession() as session:
         try:
             async with session.post(f"{parley.url}/v1/chat/completions", json=body) as answer:

@@ -228,12 +228,16 @@ async def test_twenty_people_at_once_are_all_answered_with_one_call_per_channel_
             assert discord.num_rate_limited == 0
 
 
-async def test_fifty_interactions_in_one_second_are_all_acknowledged_in_time(
+async def test_fifty_interactions_at_once_are_all_acknowledged_before_any_is_answered(
     talk: Talk, discord: FakeDiscord
 ) -> None:
-    talk.generator.replies += ["Yes."] * 50
+    discord.ack_seconds = 60.0  # however slow the machine is
     asked = await asyncio.gather(*(discord.slash("ask", question=f"{n}?") for n in range(50)))
     assert all(each.callback == 5 for each in asked)
+    for _ in asked:
+        generation = await talk.generation()
+        generation.say("Yes.")
+        generation.finish()
     await discord.until(lambda: all(discord.answer_to(each) == "Yes." for each in asked), 60)
 
 

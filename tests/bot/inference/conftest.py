@@ -12,6 +12,6 @@ from bot.inference.llama.options import LlamaOptions
 @pytest.fixture(scope="session")
 def smollm2() -> Iterator[LlamaModel]:
     """The real embedded model with a small pool; release what you open."""
-    model = LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=2_048, max_running=4))
+    model = LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=512, max_running=4))
     yield model
     model.close()

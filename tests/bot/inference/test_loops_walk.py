@@ -1,30 +1,60 @@
-"""A reply of the real model that loops, through the whole engine: ended, and talked out of it."""
+"""A reply that loops, through the whole engine: ended, and talked out of it."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import llama_cpp as llama
+import numpy as np
 import pytest
 
 from bot.inference import models
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.sequence import Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 
 pytestmark = pytest.mark.model
-_MESSAGES = (
-    ChatMessage("user", "Repeat after me: I am fine."),
-    ChatMessage("assistant", "I am fine. " * 12),
-    ChatMessage("user", "Again, a hundred times."),
-)
+_WORDS = "I am fine. "
 _NUM_TOKENS = 130
+_LEAD = 30.0
+"""Logits; it takes a repetition of nine tokens to cost more than that."""
+
+
+class StuckModel(LlamaModel):
+    """The real one, to which the next word of one sentence is always far the likeliest."""
+
+    def __init__(self, path: Path, options: LlamaOptions) -> None:
+        super().__init__(path, options)
+        words = self.vocabulary.tokenize(_WORDS + "I am")
+        self._first = words[0]
+        self._after = dict(pairwise(words))
+        self._last: dict[int, int] = {}
+        self._sample = self._samplers.sample
+        self._samplers.sample = self._sample_stuck  # type: ignore[method-assign]
+
+    def run(self, step: Step) -> dict[int, int]:
+        self._last = {chunk.slot: chunk.tokens[-1] for chunk in step.chunks}
+        return super().run(step)
+
+    def _sample_stuck(self, context: Any, slot: int, index: int) -> int:
+        native = llama.llama_get_logits_ith(context, index)
+        logits = np.ctypeslib.as_array(native, (self.vocabulary.num_tokens,))
+        logits[self._after.get(self._last[slot], self._first)] = logits.max() + _LEAD
+        return self._sample(context, slot, index)
 
 
 async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Finished]:
     request = GenerationRequest(
-        messages=_MESSAGES, person="ada", sampling=sampling, max_tokens=_NUM_TOKENS
+        messages=(ChatMessage("user", "How are you?"),),
+        person="ada",
+        sampling=sampling,
+        max_tokens=_NUM_TOKENS,
     )
     events = [event async for event in await service.generate(request)]
     assert isinstance(events[-1], Finished)
@@ -33,8 +63,8 @@ async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Fin
 
 async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loop() -> None:
     """Into which other one it may come then depends on the processor."""
-    options = LlamaOptions(num_cells=1_024, max_running=2)
-    model = await asyncio.to_thread(lambda: LlamaModel(models.locate(models.EMBEDDED), options))
+    path = await asyncio.to_thread(models.locate, models.EMBEDDED)
+    model = await asyncio.to_thread(StuckModel, path, LlamaOptions(num_cells=512, max_running=2))
     metrics = Metrics()
     async with InferenceService(model, metrics, max_running=2, max_waiting=2) as service:
         (text, plain), (other, dry) = await asyncio.gather(
@@ -44,7 +74,8 @@ async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loo
     assert plain.reason is FinishReason.LOOPED
     assert 0 < plain.num_repeated < len(text)
     assert plain.usage.completion_tokens < _NUM_TOKENS
-    assert text.startswith("I am fine. " * 10)
-    assert "I am fine. " * 10 not in other
+    assert text.startswith(_WORDS * 10)
+    assert other.startswith(_WORDS.strip())
+    assert _WORDS * 4 not in other
     num_looped = [plain.reason, dry.reason].count(FinishReason.LOOPED)
     assert metrics.registry.get_sample_value("parley_looped_total") == num_looped

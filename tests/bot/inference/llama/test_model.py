@@ -19,6 +19,7 @@ from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step,
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
+from tests.bot.inference.llama.bare import TOLERANCE, regret
 
 pytestmark = pytest.mark.model
 GREEDY = Sampling(temperature=0)
@@ -57,6 +58,7 @@ def test_two_sequences_in_one_batch_and_a_chunked_prompt_answer_as_one_alone(
     smollm2: LlamaModel,
 ) -> None:
     prompt = smollm2.encode([ChatMessage("user", "Hello!")])  # its best answer leads by 3.7
+    path = models.locate("smollm2")
     alone = smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, prompt, True)]))
     half = len(prompt) // 2
     smollm2.run(Step([Release(0), Opening(1, GREEDY, [])], [Chunk(1, 0, prompt[:half], False)]))
@@ -67,19 +69,19 @@ def test_two_sequences_in_one_batch_and_a_chunked_prompt_answer_as_one_alone(
         )
     )
     smollm2.run(Step([Release(1), Release(2)], []))
-    assert text_of(smollm2, [alone[0]]) == "Hello"
+    assert regret(path, prompt, [alone[0]]) < TOLERANCE
     assert both[1] == both[2] == alone[0]
 
 
 def test_a_full_pool_is_told_as_no_room_and_leaves_everything_as_it_was(
     smollm2: LlamaModel,
 ) -> None:
-    block = [100] * 500
+    block = [100] * 120
     for slot in range(4):
         smollm2.run(Step([Opening(slot, GREEDY, [])], [Chunk(slot, 0, block, False)]))
     with pytest.raises(NoRoom):
-        smollm2.run(Step([], [Chunk(0, 500, [100] * 100, True)]))
-    smollm2.run(Step([Release(1), Release(2), Release(3)], [Chunk(0, 500, [100] * 100, True)]))
+        smollm2.run(Step([], [Chunk(0, 120, [100] * 40, True)]))
+    smollm2.run(Step([Release(1), Release(2), Release(3)], [Chunk(0, 120, [100] * 40, True)]))
     smollm2.run(Step([Release(0)], []))
 
 
@@ -102,24 +104,23 @@ def test_seeds_and_penalties_reach_the_sampler(smollm2: LlamaModel) -> None:
 
 
 def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: LlamaModel) -> None:
-    system = ChatMessage("system", "You are a kind assistant and answer every greeting. " * 80)
+    system = ChatMessage("system", "You are a kind assistant and answer every greeting. " * 16)
     prompt = smollm2.encode([system, ChatMessage("user", "Hello!")])
     shared = len(prompt) - 8  # three copies would not fit into the pool
-    for start in range(0, shared, 400):
-        chunk = Chunk(0, start, prompt[start : min(start + 400, shared)], False)
-        smollm2.run(Step([Opening(0, GREEDY, [])], [chunk]))
+    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, prompt[:shared], False)]))
     copies: list[Action] = [Share(0, 1, shared), Share(0, 2, shared), Trim(0, shared)]
     opened: list[Action] = [Opening(slot, GREEDY, []) for slot in range(3)]
     chunks = [Chunk(slot, shared, prompt[shared:], True) for slot in range(3)]
     said = smollm2.run(Step([*copies, *opened], chunks))
-    assert len(prompt) > 700
-    assert {text_of(smollm2, [token]) for token in said.values()} == {"Hello"}
+    assert 3 * len(prompt) > smollm2.num_cells
+    worst = max(regret(models.locate("smollm2"), prompt, [token]) for token in set(said.values()))
+    assert worst < TOLERANCE
     smollm2.run(Step([Release(0), Release(1), Release(2)], []))
 
 
 def test_a_thread_that_is_silent_keeps_its_cells_and_no_sampler(smollm2: LlamaModel) -> None:
     """A sampler that sampled once keeps an entry for every token of the vocabulary."""
-    prompt = smollm2.encode([ChatMessage("user", "Hello!")])
+    prompt = [100] * 8
     resident = psutil.Process().memory_info().rss
     for slot in range(40):
         chunk = Chunk(slot, 0, prompt, True)
@@ -133,24 +134,42 @@ def test_a_thread_that_is_silent_keeps_its_cells_and_no_sampler(smollm2: LlamaMo
 
 
 def test_a_reset_forgets_every_cell(smollm2: LlamaModel) -> None:
-    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
+    block = [100] * (smollm2.num_cells // 2 + 1)
+    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, block, False)]))
     smollm2.reset()
-    smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, [100] * 500, False)]))
+    smollm2.run(Step([Opening(1, GREEDY, [])], [Chunk(1, 0, block, False)]))
     smollm2.run(Step([Release(0)], []))
 
 
+class Noted(LlamaModel):
+    """Keeps what it said, token by token."""
+
+    said: list[int]
+
+    def run(self, step: Step) -> dict[int, int]:
+        sampled = super().run(step)
+        self.said = [*getattr(self, "said", []), *sampled.values()]
+        return sampled
+
+
 async def test_the_real_model_answers_through_the_service() -> None:
-    options = LlamaOptions(num_cells=1_024, max_running=2)
-    model = await asyncio.to_thread(lambda: LlamaModel(models.locate("smollm2"), options))
+    """With what it answers by itself on this processor, which need not be right."""
+    path = await asyncio.to_thread(models.locate, "smollm2")
+    model = await asyncio.to_thread(Noted, path, LlamaOptions(num_cells=512, max_running=2))
     service = InferenceService(model, Metrics(), max_running=2, max_waiting=8)
     question = ChatMessage("user", "What is the capital of France? Answer in one sentence.")
     async with service:
-        asked = GenerationRequest(messages=(question,), person="ada", sampling=GREEDY)
+        asked = GenerationRequest(
+            messages=(question,), person="ada", sampling=GREEDY, max_tokens=24
+        )
         events = [event async for event in await service.generate(asked)]
-    text = "".join(e.text for e in events if isinstance(e, Delta))
-    assert "Paris" in text
+        prompt, said = model.encode([question]), model.said
+        has_ended = model.is_end(said[-1])
+        text = text_of(model, said[:-1] if has_ended else said)
+    assert await asyncio.to_thread(regret, path, prompt, said) < TOLERANCE
+    assert "".join(e.text for e in events if isinstance(e, Delta)) == text != ""
     assert isinstance(events[-1], Finished)
-    assert events[-1].reason is FinishReason.STOP
+    assert events[-1].reason is (FinishReason.STOP if has_ended else FinishReason.LENGTH)
 
 
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
