@@ -24,6 +24,7 @@ SMALL = {
     "PARLEY_PORT": "0",
     "PARLEY_RUNNING": "2",
     "PARLEY_CPU_THREADS": "1",
+    "PARLEY_OPTIMIZE": "off",
 }
 
 

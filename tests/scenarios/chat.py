@@ -122,7 +122,7 @@ async def chatting(folder: Path) -> AsyncIterator[Chat]:
     """``assistant`` answers, and in threads that want it ``rambler``."""
     port = free_port()
     personalities = make_personalities(folder / "personalities")
-    settings = {"PARLEY_PERSONALITIES": str(personalities), "PARLEY_MAX_TOKENS": "400"}
+    settings = {"PARLEY_PERSONALITIES": str(personalities), "PARLEY_MAX_TOKENS": "250"}
     events_url = f"http://127.0.0.1:{port}/slack/events"
     async with running_local_slack(binary_or_skip(), folder, events_url) as local:
         environment = {**local.environment, **settings}

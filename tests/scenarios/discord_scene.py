@@ -104,10 +104,11 @@ class Scene:
 
 @asynccontextmanager
 async def scene(folder: Path, module: str = RAMBLING, **more: str) -> AsyncIterator[Scene]:
-    """Up, connected, its commands registered, and the rambler in ``LONG_CHANNEL``."""
+    """Up, connected, its commands registered; all are brief but who is in ``LONG_CHANNEL``."""
     personalities = str(make_personalities(folder / "personalities"))
     async with FakeDiscord() as discord:
         discord.gateway.heartbeat_interval = 0.3
+        more = {"PARLEY_PERSONALITY": "brief", **more}
         own = settings(discord, PARLEY_PERSONALITIES=personalities, **more)
         parley = Parley(folder, free_port(), own, module)
         try:

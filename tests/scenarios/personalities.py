@@ -8,10 +8,24 @@ from pathlib import Path
 from tests.scenarios.parley import ROOT
 
 RAMBLING = "tests.scenarios.rambling"
-"""The module to start instead of ``bot``, whose rambler says the same on every machine."""
+"""The module to start instead of ``bot``, where these two say the same on every machine."""
 
 FREQUENCY_PENALTY = -2
 """Its every word makes itself likelier; and so it is known to ``tests.scenarios.rambling``."""
+
+PRESENCE_PENALTY = -1
+"""So is the brief one."""
+
+_BRIEF = f"""\
+---
+title: Brief
+description: Says yes, whatever it is asked.
+sampling:
+  temperature: 0
+  presence_penalty: {PRESENCE_PENALTY}
+---
+You say yes.
+"""
 
 _RAMBLER = f"""\
 ---
@@ -27,7 +41,8 @@ You tell stories that never end.
 
 
 def make_personalities(folder: Path) -> Path:
-    """The shipped ones and ``rambler``, which never ends."""
+    """The shipped ones, ``rambler``, which never ends, and ``brief``, which says yes."""
     shutil.copytree(ROOT / "personalities", folder)
     (folder / "rambler.md").write_text(_RAMBLER, "utf-8")
+    (folder / "brief.md").write_text(_BRIEF, "utf-8")
     return folder

@@ -14,7 +14,7 @@ from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
-SHORT, LONG = "24", "2000"
+SHORT, LONG = "12", "2000"
 PLACEHOLDERS = ("Thinking…", "You are ")
 
 

@@ -14,18 +14,19 @@ from collections.abc import Iterator
 from bot.inference.llama.model import LlamaModel
 from bot.inference.sequence import Opening, Step
 from bot.running import loading
-from tests.scenarios.personalities import FREQUENCY_PENALTY
+from bot.types import Sampling
+from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY
 
-_WORDS = " and the tide comes and the tide goes,"
-_STEP_SECONDS = 0.02
+_STORY, _YES = " and the tide comes and the tide goes,", "Yes, of course."
+_STEP_SECONDS = 0.04
 """A step takes at least that long: a test can do something while a reply grows."""
 
-_ramblers: dict[int, Iterator[int]] = {}
+_said: dict[int, Iterator[int]] = {}
 """By slot: what is said next there."""
 
 
 class RamblingModel(LlamaModel):
-    """Whoever has the rambler's sampling tells a story that never ends, in the same words."""
+    """Whoever has the sampling of one of these two says what that one does."""
 
     def run(self, step: Step) -> dict[int, int]:
         begun = time.perf_counter()
@@ -33,19 +34,25 @@ class RamblingModel(LlamaModel):
             if isinstance(action, Opening):
                 self._open(action)
         sampled = super().run(step)
-        rambling = sampled.keys() & _ramblers.keys()
-        for slot in rambling:
-            sampled[slot] = next(_ramblers[slot])
-        if rambling:
+        decided = sampled.keys() & _said.keys()
+        for slot in decided:
+            sampled[slot] = next(_said[slot])
+        if decided:
             time.sleep(max(0.0, begun + _STEP_SECONDS - time.perf_counter()))
         return sampled
 
     def _open(self, opening: Opening) -> None:
-        _ramblers.pop(opening.slot, None)
-        if opening.sampling.frequency_penalty == FREQUENCY_PENALTY:
-            words = self.vocabulary.tokenize(_WORDS)
-            said = len(opening.generated) % len(words)
-            _ramblers[opening.slot] = itertools.islice(itertools.cycle(words), said, None)
+        _said.pop(opening.slot, None)
+        if words := self._words(opening.sampling):
+            _said[opening.slot] = itertools.islice(words, len(opening.generated), None)
+
+    def _words(self, sampling: Sampling) -> Iterator[int] | None:
+        if sampling.frequency_penalty == FREQUENCY_PENALTY:
+            return itertools.cycle(self.vocabulary.tokenize(_STORY))
+        if sampling.presence_penalty == PRESENCE_PENALTY:
+            end = next(filter(self.is_end, itertools.count()))
+            return iter([*self.vocabulary.tokenize(_YES), end])
+        return None
 
 
 def run() -> None:

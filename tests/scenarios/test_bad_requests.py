@@ -233,7 +233,7 @@ async def test_a_reader_that_stops_reading_holds_up_nobody_and_gets_all_of_it_la
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         slow.setblocking(False)
         await loop.sock_connect(slow, address(parley))
-        await loop.sock_sendall(slow, request(STORY, model="rambler", stream=True, max_tokens=120))
+        await loop.sock_sendall(slow, request(STORY, model="rambler", stream=True, max_tokens=60))
         for _ in range(3):
             assert (await ask(parley, "Hello!")).text
         await until_idle(parley)

@@ -15,7 +15,7 @@ from tests.scenarios.polling import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
-MAX_TOKENS = "200"
+MAX_TOKENS = "100"
 LONG_TEXT = b"the tide comes and the tide goes. " * 80
 
 

@@ -38,7 +38,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("wire")
     hurried = "tests.scenarios.hurried"
     async with scene(
-        folder, hurried, PARLEY_MAX_TOKENS="300", PARLEY_RUNNING=str(NUM_RUNNING)
+        folder, hurried, PARLEY_MAX_TOKENS="150", PARLEY_RUNNING=str(NUM_RUNNING)
     ) as it:
         yield it
 

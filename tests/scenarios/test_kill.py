@@ -175,7 +175,7 @@ async def test_an_old_question_is_not_answered_out_of_the_blue_but_offers_retry(
 
 
 async def test_a_stop_by_sigterm_lets_a_reply_end(tmp_path: Path) -> None:
-    async with scene(tmp_path, PARLEY_MAX_TOKENS="100", PARLEY_DRAIN_SECONDS="60") as it:
+    async with scene(tmp_path, PARLEY_MAX_TOKENS="50", PARLEY_DRAIN_SECONDS="60") as it:
         ts = await it.ask("tell me a story")
         await it.grows(ts)
         assert await it.parley.stop() == 0

@@ -41,7 +41,7 @@ async def parley(teams: FakeTeams, tmp_path: Path) -> AsyncIterator[Parley]:
     settings = {
         **given,
         "PARLEY_CPU_THREADS": "1",
-        "PARLEY_MAX_TOKENS": "200",
+        "PARLEY_MAX_TOKENS": "100",
         "PARLEY_PERSONALITIES": str(make_personalities(tmp_path / "personalities")),
         "PARLEY_PERSONALITY": "rambler",
     }

@@ -26,11 +26,15 @@ def copies(folder: Path, source: Path, sha256: str = models.EMBEDDED_SHA256) -> 
     return Copies(folder, "smollm2", source, sha256, quantize)
 
 
-def test_a_copy_is_found_again_and_says_nearly_the_same(tmp_path: Path, source: Path) -> None:
-    ours = copies(tmp_path / "models", source)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
+    ours = copies(tmp_path_factory.mktemp("data") / "models", source)
     assert ours.find() is None
-    made = ours.make(Quantisation.Q8_0, 2)
-    assert ours.find() == made
+    return ours.make(Quantisation.Q8_0, 2)
+
+
+def test_a_copy_is_found_again_and_says_nearly_the_same(made: Path, source: Path) -> None:
+    assert copies(made.parent, source).find() == made
     options = LlamaOptions(num_cells=1_024, max_running=2, num_slots=2, num_threads=1)
     original, copy = LlamaModel(source, options), LlamaModel(made, options)
     alike = likeness(original, copy)
@@ -40,17 +44,18 @@ def test_a_copy_is_found_again_and_says_nearly_the_same(tmp_path: Path, source: 
     copy.close()
 
 
-def test_another_copy_takes_the_place_of_the_one_before(tmp_path: Path, source: Path) -> None:
+def test_another_copy_takes_the_place_of_the_one_before(
+    tmp_path: Path, source: Path, made: Path
+) -> None:
     ours = copies(tmp_path, source)
-    before = ours.make(Quantisation.Q8_0, 2)
     stale = copies(tmp_path, source, "0" * 64).path(Quantisation.Q8_0)
-    before.rename(stale)
+    stale.hardlink_to(made)
     mine = tmp_path / "smollm2-mine-Q8_0.gguf"
     mine.touch()
     assert ours.find() is None, "that is a copy of another file"
-    made = ours.make(Quantisation.Q4_0, 2)
-    assert ours.find() == made
-    assert set(tmp_path.glob("*.*")) == {made, mine, tmp_path / ".copies.lock"}
+    other = ours.make(Quantisation.Q4_0, 2)
+    assert ours.find() == other
+    assert set(tmp_path.glob("*.*")) == {other, mine, tmp_path / ".copies.lock"}
 
 
 def test_a_copy_that_was_cut_off_is_made_again(tmp_path: Path, source: Path) -> None:

@@ -36,14 +36,20 @@ def count(metrics: Metrics, outcome: str) -> float | None:
     return metrics.registry.get_sample_value("parley_model_copies_total", {"outcome": outcome})
 
 
-def test_the_first_start_makes_a_copy_and_the_next_one_finds_it(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Whose copy is made once."""
+    return tmp_path_factory.mktemp("parley")
+
+
+def test_the_first_start_makes_a_copy_and_the_next_one_finds_it(folder: Path) -> None:
     first, second = Metrics(), Metrics()
-    path, said = start(settings(tmp_path), first)
-    assert path.parent == tmp_path / "data" / "models"
+    path, said = start(settings(folder), first)
+    assert path.parent == folder / "data" / "models"
     assert path.name.endswith("-Q8_0.gguf")
     assert [text.split(" copy")[0] for text in said] == ["making a"]
     assert (count(first, "made"), count(first, "used")) == (1, 1)
-    assert start(settings(tmp_path), second) == (path, [])
+    assert start(settings(folder), second) == (path, [])
     assert (count(second, "made"), count(second, "used")) == (None, 1)
 
 
@@ -76,13 +82,13 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_original_used(
 
 
 def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, metrics = settings(tmp_path), Metrics()
+    ours, metrics = settings(folder), Metrics()
     original = models.locate("smollm2")
     enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2)
     monkeypatch.setattr(fit, "available_bytes", lambda: enough)
-    path, (_, sentence) = start(ours, metrics)
+    path, said = start(ours, metrics)
     assert path == original
-    assert "cannot be used, so the original is" in sentence
+    assert "cannot be used, so the original is" in said[-1]
     assert (count(metrics, "failed"), count(metrics, "used")) == (1, None)
