@@ -136,7 +136,9 @@ async def test_threads_come_back_from_memory_from_disk_and_after_a_restart(tmp_p
     tiny = cold_return.Size(
         num_threads=5, num_words=30, max_memory=5 << 20, num_cells=256, num_anew=1
     )
-    found = await cold_return.compare(tiny, LlamaOptions(num_cells=256, max_running=4), tmp_path)
+    found = await cold_return.compare(
+        tiny, LlamaOptions(num_cells=256, max_running=4, num_threads=1), tmp_path
+    )
     cold_return.check(found)
     assert all(seconds > 0 for times in found.seconds.values() for seconds in times)
 

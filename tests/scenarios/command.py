@@ -35,6 +35,8 @@ async def begin(
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "PARLEY_PORT": "0"}
     settings["XDG_CACHE_HOME"] = CACHE
     settings["OMP_WAIT_POLICY"] = "passive"
+    if "PARLEY_ENGINE_URL" not in (environ or {}):
+        settings["PARLEY_CPU_THREADS"] = "1"  # two that wait for each other crawl on a busy machine
     settings["PARLEY_OPTIMIZE"] = "off"  # a first start would make a copy each time
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),

@@ -11,7 +11,12 @@ from bot.inference.llama.options import LlamaOptions
 
 @pytest.fixture(scope="session")
 def smollm2() -> Iterator[LlamaModel]:
-    """The real embedded model with a small pool; release what you open."""
-    model = LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=512, max_running=4))
+    """The real embedded model with a small pool; release what you open.
+
+    On one thread, as wherever tests compute: two that wait for each other crawl on a busy machine.
+    """
+    model = LlamaModel(
+        models.locate("smollm2"), LlamaOptions(num_cells=512, max_running=4, num_threads=1)
+    )
     yield model
     model.close()

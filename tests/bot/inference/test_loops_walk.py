@@ -64,7 +64,9 @@ async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Fin
 async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loop() -> None:
     """Into which other one it may come then depends on the processor."""
     path = await asyncio.to_thread(models.locate, models.EMBEDDED)
-    model = await asyncio.to_thread(StuckModel, path, LlamaOptions(num_cells=512, max_running=2))
+    model = await asyncio.to_thread(
+        StuckModel, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
+    )
     metrics = Metrics()
     async with InferenceService(model, metrics, max_running=2, max_waiting=2) as service:
         (text, plain), (other, dry) = await asyncio.gather(

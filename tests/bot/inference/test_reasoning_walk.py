@@ -35,7 +35,7 @@ class ThinkingModel(LlamaModel):
     """Every reply is begun for it: a thought between two tags, and a few words."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, LlamaOptions(num_cells=1_024, max_running=1))
+        super().__init__(path, LlamaOptions(num_cells=1_024, max_running=1, num_threads=1))
         opens, closes = map(self.token_of, _RENAMED.values())
         thought, beginning = map(self.vocabulary.tokenize, (_THOUGHT, _BEGINNING))
         self.num_reasoning_tokens = len(thought) + 2

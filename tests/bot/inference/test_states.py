@@ -28,7 +28,9 @@ LOGIT_TOLERANCE = 1.0
 
 
 def load(num_cells: int) -> LlamaModel:
-    return LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=num_cells, max_running=4))
+    return LlamaModel(
+        models.locate("smollm2"), LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ class Asking:
 
 @asynccontextmanager
 async def asking_of(num_cells: int) -> AsyncIterator[Asking]:
-    options = LlamaOptions(num_cells=num_cells, max_running=4)
+    options = LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
     model = await asyncio.to_thread(lambda: LlamaModel(models.locate("smollm2"), options))
     metrics = Metrics()
     async with InferenceService(model, metrics, max_running=4, max_waiting=8) as service:

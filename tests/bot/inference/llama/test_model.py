@@ -86,7 +86,7 @@ def test_a_full_pool_is_told_as_no_room_and_leaves_everything_as_it_was(
 
 
 def test_seeds_and_penalties_reach_the_sampler(smollm2: LlamaModel) -> None:
-    prompt = smollm2.encode([ChatMessage("user", "Say something.")])
+    prompt = smollm2.vocabulary.tokenize("Once upon a time, there was")
 
     def first(sampling: Sampling) -> int:
         step = Step([Release(0), Opening(0, sampling, [])], [Chunk(0, 0, prompt, True)])
@@ -155,7 +155,9 @@ class Noted(LlamaModel):
 async def test_the_real_model_answers_through_the_service() -> None:
     """With what it answers by itself on this processor, which need not be right."""
     path = await asyncio.to_thread(models.locate, "smollm2")
-    model = await asyncio.to_thread(Noted, path, LlamaOptions(num_cells=512, max_running=2))
+    model = await asyncio.to_thread(
+        Noted, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
+    )
     service = InferenceService(model, Metrics(), max_running=2, max_waiting=8)
     question = ChatMessage("user", "What is the capital of France? Answer in one sentence.")
     async with service:
@@ -184,7 +186,7 @@ def test_the_thread_that_loads_a_model_ends_with_it() -> None:
     def note(_share: float) -> None:
         threads.add(threading.current_thread())
 
-    options = LlamaOptions(num_cells=512, max_running=1)
+    options = LlamaOptions(num_cells=512, max_running=1, num_threads=1)
     model = LlamaModel(models.locate("smollm2"), options, on_progress=note)
     model.close()
     assert threads
