@@ -1,5 +1,6 @@
 # make run      start Parley            make test       format, lint, types and tests
 # make bench    measure                 make try-slack  Parley in a Slack-like page, no account
+# make shape    the house in figures  make format     mend what can be mended
 #
 # PYTHON=python3.12  another Python; BACKEND=cpu|cuda|metal  what llama.cpp is built for.
 
@@ -11,7 +12,7 @@ READY_TO_TEST := .venv/.ready-to-test
 LOCAL_SLACK := $(if $(filter Linux,$(shell uname -s)),local-slack)
 SOURCES := bot adapters tests deploy
 
-.PHONY: help run test lint format bench try-slack local-slack model-server vocabularies clean
+.PHONY: help run test lint format bench shape try-slack local-slack model-server vocabularies clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +36,9 @@ format: $(READY_TO_TEST)
 
 bench: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.benchmarks
+
+shape: $(READY_TO_TEST)
+	@$(BIN)/python -m tests.shape
 
 try-slack: $(READY_TO_RUN)
 	@$(BIN)/python -m deploy.slack.try_slack

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SOURCES = sorted([*ROOT.glob("bot/**/*.py"), *ROOT.glob("adapters/**/*.py")])
+from tests.shape.sources import modules
 
 # Modules (with everything in them) by what they are about; one group per line of the house.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -84,11 +81,7 @@ OWNERS = {
 }
 
 
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {name_of(path): path for path in SOURCES}
+MODULES = modules()
 
 
 def is_in(module: str, package: str) -> bool:
@@ -104,43 +97,25 @@ def group_of(module: str) -> str | None:
     return None
 
 
-def imports_of(module: str) -> Iterator[str]:
-    """Absolute names, those of a function's body and of TYPE_CHECKING included."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{module} uses a relative import; write the whole name"
-            yield from (imported(node.module or "", alias.name) for alias in node.names)
-
-
-def imported(package: str, name: str) -> str:
-    return f"{package}.{name}" if f"{package}.{name}" in MODULES else package
-
-
-def our_imports(module: str) -> Iterator[str]:
-    return (name for name in imports_of(module) if name.split(".")[0] in ("bot", "adapters"))
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_has_a_row_and_imports_only_what_its_row_allows(module: str) -> None:
     group = group_of(module)
     assert group, f"{module} stands in no group of {Path(__file__).name}; add it where it belongs"
     allowed = MAY_IMPORT[group] | {group}
-    wrong = [name for name in our_imports(module) if group_of(name) not in allowed]
+    wrong = [name for name in MODULES[module].our_imports if group_of(name) not in allowed]
     assert not wrong, f"{module} ({group}) may not import {', '.join(wrong)}"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("adapters.")])
 def test_an_adapter_imports_no_other_adapter(module: str) -> None:
     own = ".".join(module.split(".")[:2])
-    others = [n for n in our_imports(module) if is_in(n, "adapters") and not is_in(n, own)]
+    others = [n for n in MODULES[module].our_imports if is_in(n, "adapters") and not is_in(n, own)]
     assert not others, f"{module} imports another adapter: {', '.join(others)}"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_package_with_an_owner_is_imported_nowhere_else(module: str) -> None:
-    for name in imports_of(module):
+    for name in MODULES[module].imports:
         owner = OWNERS.get(name.split(".")[0])
         assert owner is None or is_in(module, owner), f"only {owner} may import {name}"
 
@@ -148,7 +123,7 @@ def test_a_package_with_an_owner_is_imported_nowhere_else(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_bot_never_imports_an_adapter_by_name(module: str) -> None:
     if is_in(module, "bot") and module != "bot.app":
-        assert not [name for name in imports_of(module) if is_in(name, "adapters")]
+        assert not [name for name in MODULES[module].imports if is_in(name, "adapters")]
 
 
 def test_every_group_has_a_row_and_names_modules_that_exist() -> None:
