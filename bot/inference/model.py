@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from bot.inference.reasoning import Tag
 from bot.inference.sequence import Step
 from bot.types import ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What stands before and after the reasoning; nothing after it: the answer follows at once."""
+
+    opens: bytes
+    closes: bytes
 
 
 class NoRoom(Exception):

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from bot.inference.model import Model
-from bot.inference.residents import common_length
+from bot.inference.sequence import common_length
 from bot.types import ChatMessage
 
 _MAX_KNOWN = 64

@@ -8,21 +8,13 @@ read as their text (see ``TAG_TOKENS``), so a tag is a tag whether or not it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from bot.inference.model import Tag
 from bot.inference.text import TextStream, overlap
 from bot.types import Delta, Reasoning
 
 Kind = Literal["reasoning", "answer"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """What stands before and after the reasoning; nothing after it: the answer follows at once."""
-
-    opens: bytes
-    closes: bytes
 
 
 TAGS = (

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from bot.inference.sequence import common_length
+
 MIN_PREFIX = 32
 """Tokens; evaluating fewer again costs less than keeping them."""
 
@@ -23,18 +25,6 @@ class Resident:
     tokens: list[int]
     tick: int = 0
     is_common: bool = False
-
-
-def common_length(one: list[int], other: list[int]) -> int:
-    """How many first tokens are the same; halving, since slices compare at C speed."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 class Kept(Protocol):

@@ -6,8 +6,7 @@ from collections.abc import Container, Iterator
 
 from bot.inference.finding import MIN_COMMON, system_prompt
 from bot.inference.kv import KVPool
-from bot.inference.residents import common_length
-from bot.inference.sequence import Sequence
+from bot.inference.sequence import Sequence, common_length
 
 
 class Seated:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Protocol
 
-from bot.inference.loops import LoopGuard
 from bot.inference.parked import Parked
 from bot.types import FinishReason, Sampling
 
 NO_TOKEN = -1
 """Stands for a token that a grammar did not find, or not in time; no token has this id."""
+
+
+class TokenGuard(Protocol):
+    """Watches the tokens of one reply; ``num_repeated`` at its end may be taken away."""
+
+    num_repeated: int
+
+    def add(self, token: int) -> bool:
+        """Whether the reply, with this token, only repeats itself."""
 
 
 class Status(Enum):
@@ -46,7 +55,7 @@ class Sequence:
     num_prefix: int = 0
     is_background: bool = False
     grammar: str | None = None
-    guard: LoopGuard | None = None
+    guard: TokenGuard | None = None
     num_prompt: int = field(init=False)
     num_cached: int = 0
     num_shared: int = 0
@@ -177,3 +186,15 @@ class Step:
     def opens(self) -> bool:
         """Whether somebody was admitted."""
         return any(isinstance(action, Opening) for action in self.actions)
+
+
+def common_length(one: list[int], other: list[int]) -> int:
+    """How many first tokens are the same; halving, since slices compare at C speed."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from bot.inference.model import NoRoom, NotRestored, StepFailed
+from bot.inference.model import NoRoom, NotRestored, StepFailed, Tag
 from bot.inference.parked import Parked
-from bot.inference.reasoning import Tag
 from bot.inference.sequence import (
     NO_TOKEN,
     Action,

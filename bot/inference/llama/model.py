@@ -17,8 +17,7 @@ from bot.inference.llama.native_grammar import NativeGrammar
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.inference.model import NotRestored
-from bot.inference.reasoning import Tag
+from bot.inference.model import NotRestored, Tag
 from bot.inference.sequence import (
     Action,
     Chunk,
