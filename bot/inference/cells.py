@@ -7,14 +7,8 @@ used first, and a shared prompt never before its users.
 
 from __future__ import annotations
 
-from bot.inference.finding import MIN_COMMON, Find, Finder, system_prompt
-from bot.inference.idle import IdleCells
-from bot.inference.kv import KVPool
-from bot.inference.lot import Lot
-from bot.inference.parked import Parked
-from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
-from bot.inference.seated import Seated
-from bot.inference.sequence import (
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import (
     Action,
     Opening,
     Restore,
@@ -22,6 +16,12 @@ from bot.inference.sequence import (
     Share,
     Trim,
 )
+from bot.inference.finding import MIN_COMMON, Find, Finder, system_prompt
+from bot.inference.idle import IdleCells
+from bot.inference.kv import KVPool
+from bot.inference.lot import Lot
+from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
+from bot.inference.seated import Seated
 
 _MAX_COMMON = 16
 """Beginnings that were once alike, kept while nobody uses them."""
@@ -228,7 +228,7 @@ class Cells:
         self._actions.append(Trim(resident.slot, num_tokens))
 
     def _restore(
-        self, sequence: Sequence, parked: Parked, num_tokens: int, prefix: Resident | None
+        self, sequence: Sequence, parked: SavedState, num_tokens: int, prefix: Resident | None
     ) -> None:
         """The whole state for a moment; then the cells of the shared prompt are given back."""
         self._lot.remove(parked)

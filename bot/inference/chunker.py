@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from bot.inference.cells import Cells
+from bot.inference.core.sequence import Chunk, Sequence, Status
 from bot.inference.hold import Hold, Turn
 from bot.inference.prefill import StepLimits
-from bot.inference.sequence import Chunk, Sequence, Status
 
 _ELDEST_SHARE = 4
 """Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""

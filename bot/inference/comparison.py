@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.inference.sequence import Chunk, Opening, Release, Step
+from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.types import ChatMessage, Sampling
 
 PASSAGE = Path(__file__).with_name("passage.txt")

@@ -52,7 +52,7 @@ class Drawers:
 
     def forget_before(self, time: float, but: Collection[str]) -> None:
         """What was parked before that time, in seconds since 1970."""
-        self._delete(lambda head: head.parked_at < time, but)
+        self._delete(lambda head: head.saved_at < time, but)
 
     def _delete(self, is_meant: Callable[[Head], bool], but: Collection[str]) -> None:
         spared = {_name_of(model) for model in but}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Sequence
 from bot.inference.lot import Lot
-from bot.inference.parked import Parked
 from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
-from bot.inference.sequence import Sequence
 
 MIN_COMMON = 16
 """Tokens that two questions must begin with alike for the second to share them."""
@@ -23,7 +23,7 @@ class Find:
 
     num_tokens: int = 0
     source: Resident | None = None
-    parked: Parked | None = None
+    parked: SavedState | None = None
 
 
 def system_prompt(sequence: Sequence) -> list[int]:
@@ -67,7 +67,9 @@ class Finder:
             return self._prefixes.find(sequence.scope, prompt)
         return self._prefixes.find_longest(sequence.scope, sequence.tokens)
 
-    def _better(self, best: Find, parked: Parked, num_tokens: int, prefix: Resident | None) -> Find:
+    def _better(
+        self, best: Find, parked: SavedState, num_tokens: int, prefix: Resident | None
+    ) -> Find:
         """The parked state, where that is faster than evaluating what it has beyond ``best``."""
         gained = num_tokens - best.num_tokens
         if gained < MIN_PREFIX or not self._lot.pace.is_worth_restoring(parked, gained):

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum, auto
 
+from bot.inference.core.sequence import Chunk, Sequence
 from bot.inference.prefill import StepLimits
-from bot.inference.sequence import Chunk, Sequence
 
 _YOUNG = 8
 """Tokens that a reply has said at most while it is made to wait: it is hardly on a screen yet."""

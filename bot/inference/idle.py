@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bot.inference.core.sequence import Action, Offload, Release, Trim
 from bot.inference.kv import KVPool
 from bot.inference.lot import Lot
 from bot.inference.residents import Prefixes, Resident, Threads
-from bot.inference.sequence import Action, Park, Release, Trim
 
 _IDLE_SHARE = 4
 """Where they cannot be parked, idle threads keep a quarter of the pool."""
@@ -59,7 +59,7 @@ class IdleCells:
     def park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
         parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
         if parked is not None:
-            self._actions.append(Park(slot, parked))
+            self._actions.append(Offload(slot, parked))
         return parked is not None
 
     def drop(self, idle: Resident) -> None:

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bot.errors import PromptTooLong
+from bot.inference.core.model import Model
+from bot.inference.core.sequence import Sequence
+from bot.inference.core.stream import GenerationStream
 from bot.inference.grammar.formats import followed
 from bot.inference.loops import LoopGuard
-from bot.inference.model import Model
 from bot.inference.prompts import PromptEncoder
 from bot.inference.reasoning import ReplyText
 from bot.inference.reply import Reply
-from bot.inference.sequence import Sequence
-from bot.inference.stream import GenerationStream
 from bot.types import AnswerFormat, ChatMessage, GenerationRequest
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.inference.core.saved_state import SavedState
 from bot.inference.pace import MIN_GAIN, Pace
-from bot.inference.parked import Parked
 from bot.inference.residents import MIN_PREFIX, Threads
 
 _SPILL_SHARE = 0.875
@@ -24,16 +24,16 @@ class Lot:
         self.max_memory, self.max_disk = max_memory, max_disk
         self.is_open = False
         self.pace = Pace(min_gain)
-        self.wanted: list[Parked] = []
+        self.wanted: list[SavedState] = []
         self.discarded: list[str] = []
-        self.writing: Parked | None = None
+        self.writing: SavedState | None = None
         self.num_dropped = 0
-        self._threads: Threads[Parked] = Threads()
+        self._threads: Threads[SavedState] = Threads()
 
     def __len__(self) -> int:
         return len(self._threads)
 
-    def __iter__(self) -> Iterator[Parked]:
+    def __iter__(self) -> Iterator[SavedState]:
         return iter(self._threads)
 
     def __contains__(self, parked: object) -> bool:
@@ -53,17 +53,17 @@ class Lot:
 
     def park(
         self, scope: str, thread: str | None, tokens: list[int], num_own: int
-    ) -> Parked | None:
+    ) -> SavedState | None:
         """A place for tokens of which ``num_own`` are in nobody else's cells, if it is worth it."""
         if not self.is_open or num_own < MIN_PREFIX:
             return None
         if not self.pace.is_worth_parking(len(tokens), num_own):
             return None
-        parked = Parked(scope, thread, tokens)
+        parked = SavedState(scope, thread, tokens)
         self.add(parked)
         return parked
 
-    def add(self, parked: Parked) -> None:
+    def add(self, parked: SavedState) -> None:
         """As the one used last; an older state of the same thread goes."""
         older = self._threads.add(parked)
         if older is not None:
@@ -71,22 +71,22 @@ class Lot:
 
     def find(
         self, scope: str, thread: str | None, tokens: list[int], num_prefix: int = 0
-    ) -> tuple[Parked, int] | None:
+    ) -> tuple[SavedState, int] | None:
         return self._threads.match(scope, thread, tokens, num_prefix)
 
-    def is_ready(self, parked: Parked) -> bool:
+    def is_ready(self, parked: SavedState) -> bool:
         """Whether it is in memory; if not, it will be read as soon as there is room for it."""
         if parked.state is None and not parked.is_wanted and self._has_room_to_read(parked):
             parked.is_wanted = True
             self.wanted.append(parked)
         return parked.state is not None
 
-    def _has_room_to_read(self, parked: Parked) -> bool:
+    def _has_room_to_read(self, parked: SavedState) -> bool:
         """One at a time if memory is full."""
         reading = sum(p.num_bytes for p in self._threads if p.is_wanted)
         return not reading or self.memory_bytes + reading + parked.num_bytes <= self.max_memory
 
-    def remove(self, parked: Parked) -> None:
+    def remove(self, parked: SavedState) -> None:
         """It is restored, lost or of no use any more."""
         self._threads.remove(parked)
         self._discard_file(parked)
@@ -100,10 +100,10 @@ class Lot:
     def forget_before(self, time: float) -> None:
         """Remove what was parked before that time and not used since."""
         for parked in self._threads:
-            if 0 < parked.parked_at < time:
+            if 0 < parked.saved_at < time:
                 self.remove(parked)
 
-    def touch(self, parked: Parked) -> None:
+    def touch(self, parked: SavedState) -> None:
         """It counts as used last."""
         self._threads.remove(parked)
         self._threads.add(parked)
@@ -111,9 +111,9 @@ class Lot:
     def stamp(self, now: float) -> None:
         """Those whose state has come since the last time."""
         for parked in self._in_memory():
-            parked.parked_at = parked.parked_at or now
+            parked.saved_at = parked.saved_at or now
 
-    def drop(self, parked: Parked) -> None:
+    def drop(self, parked: SavedState) -> None:
         """There is no room for it."""
         self.remove(parked)
         self.num_dropped += 1
@@ -138,7 +138,7 @@ class Lot:
             else:
                 self.drop(parked)
 
-    def next_to_spill(self) -> Parked | None:
+    def next_to_spill(self) -> SavedState | None:
         """Who is to be written to disk now; what is there already only leaves the memory."""
         share = int(self.max_memory * _SPILL_SHARE)
         excess = self.memory_bytes - max(0, min(share, self.max_memory - self._largest))
@@ -151,11 +151,11 @@ class Lot:
             excess -= parked.num_bytes
         return None
 
-    def unwritten(self) -> list[Parked]:
+    def unwritten(self) -> list[SavedState]:
         """Only in memory; used last comes first."""
         return [p for p in self._in_memory() if not p.file][::-1]
 
-    def make_room_on_disk(self, parked: Parked | None = None) -> bool:
+    def make_room_on_disk(self, parked: SavedState | None = None) -> bool:
         """Discard files used before ``parked`` until there is room for it; False: there is none."""
         excess = self.disk_bytes - self.max_disk + (parked.num_bytes if parked else 0)
         for other in self._threads:
@@ -166,7 +166,7 @@ class Lot:
                 self._leave_disk(other)
         return excess <= 0
 
-    def _leave_disk(self, parked: Parked) -> None:
+    def _leave_disk(self, parked: SavedState) -> None:
         if parked.state is None:
             self.remove(parked)
         else:
@@ -176,10 +176,10 @@ class Lot:
     def _largest(self) -> int:
         return max((p.num_bytes for p in self._in_memory()), default=0)
 
-    def _in_memory(self) -> Iterator[Parked]:
+    def _in_memory(self) -> Iterator[SavedState]:
         return (p for p in self._threads if p.state is not None)
 
-    def _discard_file(self, parked: Parked) -> None:
+    def _discard_file(self, parked: SavedState) -> None:
         if parked.file:
             self.discarded.append(parked.file)
             parked.file = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.inference.parked import Parked
-from bot.inference.sequence import Step
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Step
 
 _SMOOTHING = 0.3
 _MIN_PREFILL = 16
@@ -48,14 +48,14 @@ class Pace:
         if num_prefill >= max(_MIN_PREFILL, 3 * step.num_decode):
             self._evaluated.take(max(0.0, seconds), num_prefill)
 
-    def saved(self, parked: Parked) -> None:
+    def saved(self, parked: SavedState) -> None:
         self._saved.take(parked.seconds, parked.num_bytes)
         self._bytes_per_token.take(parked.num_bytes, len(parked.tokens))
 
-    def restored(self, parked: Parked) -> None:
+    def restored(self, parked: SavedState) -> None:
         self._restored.take(parked.seconds, parked.num_bytes)
 
-    def was_read(self, parked: Parked, seconds: float) -> None:
+    def was_read(self, parked: SavedState, seconds: float) -> None:
         self._read.take(seconds, parked.num_bytes)
 
     def is_worth_parking(self, num_tokens: int, num_own: int) -> bool:
@@ -64,7 +64,7 @@ class Pace:
         detour = [self._saved.of(num_bytes), self._restored.of(num_bytes)]
         return self._is_worth(num_own, detour)
 
-    def is_worth_restoring(self, parked: Parked, num_gained: int) -> bool:
+    def is_worth_restoring(self, parked: SavedState, num_gained: int) -> bool:
         detour = [self._restored.of(parked.num_bytes)]
         if parked.state is None:
             detour.append(self._read.of(parked.num_bytes))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bot.inference.parked import Parked
+from bot.inference.core.saved_state import SavedState
 
 MAC_BYTES = 32
 _MAGIC = b"PARLEY\x00\x01"
@@ -36,18 +36,18 @@ class Head:
     thread: str | None
     tokens: list[int]
     num_bytes: int
-    parked_at: float
+    saved_at: float
     num_bytes_before: int = 0
 
     @classmethod
-    def of(cls, parked: Parked, fingerprint: str) -> Head:
+    def of(cls, parked: SavedState, fingerprint: str) -> Head:
         return cls(
             fingerprint,
             parked.scope,
             parked.thread,
             parked.tokens,
             parked.num_bytes,
-            parked.parked_at,
+            parked.saved_at,
         )
 
     def pack(self) -> bytes:
@@ -58,19 +58,19 @@ class Head:
                 self.thread,
                 len(self.tokens),
                 self.num_bytes,
-                self.parked_at,
+                self.saved_at,
             ]
         ).encode()
         return _START.pack(_MAGIC, len(text)) + text + _pack_tokens(self.tokens)
 
-    def parked(self, file: str) -> Parked:
-        return Parked(
+    def parked(self, file: str) -> SavedState:
+        return SavedState(
             self.scope,
             self.thread,
             self.tokens,
             file=file,
             num_bytes=self.num_bytes,
-            parked_at=self.parked_at,
+            saved_at=self.saved_at,
         )
 
 

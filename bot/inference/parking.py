@@ -16,12 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from bot.inference.core.model import Model, StepFailed
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Offload, Restore, Step
 from bot.inference.lot import Lot
-from bot.inference.model import Model, StepFailed
 from bot.inference.pace import MIN_GAIN
-from bot.inference.parked import Parked
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Park, Restore, Step
 from bot.inference.shelf import Shelf
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics, Share
@@ -105,9 +105,9 @@ class Parking:
 
     def settle(self, step: Step, refused: Sequence[int] = ()) -> float:
         """Take in what a step saved and restored, all but ``refused`` slots; its seconds."""
-        copied = [a for a in step.actions if isinstance(a, Park | Restore)]
+        copied = [a for a in step.actions if isinstance(a, Offload | Restore)]
         for action in copied:
-            if isinstance(action, Park):
+            if isinstance(action, Offload):
                 self._saved(action.parked)
             else:
                 self._restored(action.parked, is_refused=action.slot in refused)
@@ -161,7 +161,7 @@ class Parking:
         else:
             self.settle(step)
 
-    def _saved(self, parked: Parked) -> None:
+    def _saved(self, parked: SavedState) -> None:
         if parked not in self.lot:  # forgotten, or its thread has spoken, while it was saved
             parked.state = None
             return
@@ -172,7 +172,7 @@ class Parking:
         self.lot.pace.saved(parked)
         self._metrics.parked.inc()
 
-    def _restored(self, parked: Parked, *, is_refused: bool) -> None:
+    def _restored(self, parked: SavedState, *, is_refused: bool) -> None:
         parked.state = None
         if is_refused:
             self._metrics.parked_ignored.inc()
@@ -180,7 +180,7 @@ class Parking:
         self.lot.pace.restored(parked)
         self._metrics.restored.labels(_DISK if parked.was_read else _MEMORY).inc()
 
-    async def _read(self, parked: Parked, file: str) -> None:
+    async def _read(self, parked: SavedState, file: str) -> None:
         """Whoever waits for it goes on, with the state or without."""
         started, state = time.monotonic(), None
         try:
@@ -193,7 +193,7 @@ class Parking:
             self._show()
             self._wake()
 
-    def _was_read(self, parked: Parked, state: memoryview | None, seconds: float) -> None:
+    def _was_read(self, parked: SavedState, state: memoryview | None, seconds: float) -> None:
         if state is None:
             self.lot.remove(parked)
             self._metrics.parked_ignored.inc()
@@ -221,7 +221,7 @@ class Parking:
         await self._delete_discarded()
         self._show()
 
-    async def _write(self, shelf: Shelf, parked: Parked) -> None:
+    async def _write(self, shelf: Shelf, parked: SavedState) -> None:
         if not self.lot.make_room_on_disk(parked):
             self.lot.drop(parked)
             return
@@ -230,7 +230,7 @@ class Parking:
             if parked in self.lot and parked.state is not None:  # it may have gone meanwhile
                 await self._write_now(shelf, parked)
 
-    async def _write_now(self, shelf: Shelf, parked: Parked) -> None:
+    async def _write_now(self, shelf: Shelf, parked: SavedState) -> None:
         self.lot.writing = parked
         try:
             file = await self._work(shelf.write, parked)
@@ -243,7 +243,7 @@ class Parking:
         finally:
             self.lot.writing = None
 
-    def _written(self, parked: Parked, file: str) -> None:
+    def _written(self, parked: SavedState, file: str) -> None:
         if parked in self.lot:
             parked.file, parked.state = file, None
         else:

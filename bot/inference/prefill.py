@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.inference.sequence import Step
+from bot.inference.core.sequence import Step
 from bot.inference.step_costs import FIRST_TOKENS, MIN_TOKENS, StepCosts, Trial
 
 _ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from bot.inference.model import Model
-from bot.inference.sequence import common_length
+from bot.inference.core.model import Model
+from bot.inference.core.sequence import common_length
 from bot.types import ChatMessage
 
 _MAX_KNOWN = 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from bot.inference.model import Tag
+from bot.inference.core.model import Tag
 from bot.inference.text import TextStream, overlap
 from bot.types import Delta, Reasoning
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Items
 
+from bot.inference.core.sequence import Sequence
 from bot.inference.reply import Reply
-from bot.inference.sequence import Sequence
 from bot.inference.waits import Waits
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason

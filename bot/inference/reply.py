@@ -6,9 +6,9 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
+from bot.inference.core.sequence import Sequence
+from bot.inference.core.stream import GenerationStream
 from bot.inference.reasoning import ReplyText
-from bot.inference.sequence import Sequence
-from bot.inference.stream import GenerationStream
 from bot.types import Delta, Queued, Reasoning, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))

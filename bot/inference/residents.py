@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from bot.inference.sequence import common_length
+from bot.inference.core.sequence import common_length
 
 MIN_PREFIX = 32
 """Tokens; evaluating fewer again costs less than keeping them."""

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from bot.errors import QueueFull
 from bot.inference.cells import Cells
 from bot.inference.chunker import Chunker, LimitsOf
+from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.lot import Lot
 from bot.inference.prefill import StepLimits
-from bot.inference.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.waiting import WaitingLine
 from bot.types import FinishReason
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
+from bot.inference.core.sequence import Sequence, common_length
 from bot.inference.finding import MIN_COMMON, system_prompt
 from bot.inference.kv import KVPool
-from bot.inference.sequence import Sequence, common_length
 
 
 class Seated:

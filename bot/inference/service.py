@@ -17,17 +17,17 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.core.model import Model, NoRoom, NotRestored
+from bot.inference.core.sequence import Sequence, Step
+from bot.inference.core.stream import GenerationStream
 from bot.inference.failures import Failures
 from bot.inference.intake import Intake
-from bot.inference.model import Model, NoRoom, NotRestored
 from bot.inference.parking import Parking, ParkingOptions
 from bot.inference.prefill import PrefillBudget
 from bot.inference.replies import Replies
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Sequence, Step
 from bot.inference.step_metrics import StepMetrics
-from bot.inference.stream import GenerationStream
 from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics

@@ -16,7 +16,7 @@ import secrets
 from io import FileIO
 from pathlib import Path
 
-from bot.inference.parked import Parked
+from bot.inference.core.saved_state import SavedState
 from bot.inference.parked_file import MAC_BYTES, BadFile, Head, head_of, read_head
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Shelf:
         self._fingerprint = fingerprint
         self._key = b""
 
-    def open(self) -> tuple[list[Parked], int]:
+    def open(self) -> tuple[list[SavedState], int]:
         """What lies there, used last at the end, and how many files were not usable.
 
         Raises OSError if there can be no such folder.
@@ -50,7 +50,7 @@ class Shelf:
             path.unlink(missing_ok=True)
         return self._index()
 
-    def write(self, parked: Parked) -> str:
+    def write(self, parked: SavedState) -> str:
         """The file's name. Raises OSError, and has left nothing behind then."""
         name = secrets.token_hex(16)
         temporary = self._folder / f"{name}{_TEMPORARY}"
@@ -67,7 +67,7 @@ class Shelf:
             raise
         return name
 
-    def read(self, parked: Parked, name: str) -> memoryview | None:
+    def read(self, parked: SavedState, name: str) -> memoryview | None:
         """The state; None if the file is not what was written for ``parked``: it is gone then."""
         path = self._folder / f"{name}{SUFFIX}"
         try:
@@ -83,7 +83,7 @@ class Shelf:
             with contextlib.suppress(OSError):
                 (self._folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
 
-    def _read(self, path: Path, parked: Parked) -> memoryview:
+    def _read(self, path: Path, parked: SavedState) -> memoryview:
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             head = read_head(file, size)
@@ -103,16 +103,16 @@ class Shelf:
         mac.update(state)
         return mac.digest()
 
-    def _index(self) -> tuple[list[Parked], int]:
+    def _index(self) -> tuple[list[SavedState], int]:
         """By the heads alone; of two states of one thread the later one stays."""
         paths = list(self._folder.glob(f"*{SUFFIX}"))
         found = [parked for path in paths if (parked := self._look_at(path))]
-        found.sort(key=lambda parked: parked.parked_at)
+        found.sort(key=lambda parked: parked.saved_at)
         newest = {(p.scope, p.thread or p.file): p for p in found}
         self.delete([p.file for p in found if newest[p.scope, p.thread or p.file] is not p])
         return list(newest.values()), len(paths) - len(newest)
 
-    def _look_at(self, path: Path) -> Parked | None:
+    def _look_at(self, path: Path) -> SavedState | None:
         try:
             head = head_of(path)
             if head.fingerprint != self._fingerprint:

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Chunk
+from bot.inference.core.model import NoRoom, StepFailed
+from bot.inference.core.sequence import Chunk
 from bot.types import ChatMessage
 
 _TOLERANCE = 0.05

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from bot.inference.sequence import Step
+from bot.inference.core.sequence import Step
 
 MIN_TOKENS = 16
 """Steps that read fewer tell nothing about what a token costs."""

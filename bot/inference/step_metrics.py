@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot.inference.model import Model
+from bot.inference.core.model import Model
+from bot.inference.core.sequence import Step
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Step
 from bot.metrics import Metrics, Share
 
 

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from bot.inference.sequence import Sequence
+from bot.inference.core.sequence import Sequence
 from bot.inference.tickets import Tickets
 
 _MAX_OVERTAKEN = 16

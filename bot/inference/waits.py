@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from bot.inference.stream import GenerationStream
+from bot.inference.core.stream import GenerationStream
 from bot.types import Queued
 
 _SMOOTHING = 0.2

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from bot.inference.model import Model, NoRoom, NotRestored
-from bot.inference.sequence import Step
+from bot.inference.core.model import Model, NoRoom, NotRestored
+from bot.inference.core.sequence import Step
 
 T = TypeVar("T")
 

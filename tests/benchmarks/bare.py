@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import llama_cpp as llama
 
 from bot.inference import models
+from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.types import Sampling
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import llama_cpp as llama
 
-from bot.inference.sequence import common_length
+from bot.inference.core.sequence import common_length
 
 
 @dataclass(frozen=True, slots=True)

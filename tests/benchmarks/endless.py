@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from bot.inference import models
+from bot.inference.core.sequence import Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Opening, Release, Step
 from bot.settings.tables import Settings
 
 _POLL_SECONDS = 0.005

@@ -14,9 +14,9 @@ import pytest
 
 from bot.app import App
 from bot.config import load_settings
+from bot.inference.core.model import StepFailed
+from bot.inference.core.sequence import Step
 from bot.inference.llama.model import LlamaModel
-from bot.inference.model import StepFailed
-from bot.inference.sequence import Step
 
 pytestmark = pytest.mark.model
 SMALL = {

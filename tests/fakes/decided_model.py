@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Opening, Step
 
 
 class DecidedModel(LlamaModel):

@@ -11,14 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from bot.inference.model import NoRoom, NotRestored, StepFailed, Tag
-from bot.inference.parked import Parked
-from bot.inference.sequence import (
+from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import (
     NO_TOKEN,
     Action,
     Chunk,
+    Offload,
     Opening,
-    Park,
     Release,
     Restore,
     Share,
@@ -143,7 +143,7 @@ class FakeModel:
         _require(not self._cells, "the check needs an empty pool")
         return self._keeps
 
-    def _park(self, slot: int, parked: Parked) -> None:
+    def _park(self, slot: int, parked: SavedState) -> None:
         tokens = [cell.token for cell in self._cells[slot]]
         _require(tokens == parked.tokens, "the cells are not those that are to be parked")
         state = b"".join(token.to_bytes(self._state_bytes, "big") for token in tokens)
@@ -169,7 +169,7 @@ class FakeModel:
             self._cells[slot][: action.num_shared] = shared
         return None
 
-    def _tokens_of(self, parked: Parked) -> list[int]:
+    def _tokens_of(self, parked: SavedState) -> list[int]:
         data, size = bytes(parked.state or b""), self._state_bytes
         parts = (data[i : i + size] for i in range(0, len(data), size))
         return [int.from_bytes(part, "big") for part in parts]
@@ -177,7 +177,7 @@ class FakeModel:
     def _act(self, action: Action) -> int | None:
         """The slot of a state that was refused."""
         match action:
-            case Park(slot, parked):
+            case Offload(slot, parked):
                 self._park(slot, parked)
             case Restore():
                 return self._restore(action)

@@ -11,8 +11,8 @@ import runpy
 import time
 from collections.abc import Iterator
 
+from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
-from bot.inference.sequence import Opening, Step
 from bot.running import loading
 from bot.types import Sampling
 from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY

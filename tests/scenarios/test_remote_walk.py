@@ -14,10 +14,10 @@ import pytest_asyncio
 
 from bot.errors import PromptTooLong
 from bot.inference import models
+from bot.inference.core.stream import GenerationStream
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.remote.engine import RemoteEngine
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, FinishReason, GenerationRequest, Sampling
 from tests.benchmarks import peer

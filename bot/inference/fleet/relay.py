@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 from bot.errors import ModelError, ParleyError
+from bot.inference.core.stream import GenerationStream
 from bot.inference.fleet.stay import Stay
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason, GenerationRequest, Queued
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bot.inference.core.sequence import NO_TOKEN
 from bot.inference.grammar.beginnings import Beginnings, Ids, Mask
-from bot.inference.sequence import NO_TOKEN
 
 Logits = npt.NDArray[np.float32]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import llama_cpp as llama
 import numpy as np
 
+from bot.inference.core.sequence import Chunk
 from bot.inference.llama.pointer import pointer_to
-from bot.inference.sequence import Chunk
 
 
 class Batch:

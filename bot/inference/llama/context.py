@@ -9,14 +9,14 @@ import llama_cpp as llama
 import numpy as np
 
 from bot.errors import ModelError
+from bot.inference.core.model import NoRoom, StepFailed
+from bot.inference.core.sequence import Chunk
 from bot.inference.grammar.held import Logits
 from bot.inference.llama.apart import apart
 from bot.inference.llama.batch import Batch
 from bot.inference.llama.log import log
 from bot.inference.llama.memory import Memory
 from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
-from bot.inference.model import NoRoom, StepFailed
-from bot.inference.sequence import Chunk
 
 
 class Context:

@@ -10,10 +10,10 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
+from bot.inference.core.model import StepFailed
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Restore
 from bot.inference.llama.pointer import pointer_to
-from bot.inference.model import StepFailed
-from bot.inference.parked import Parked
-from bot.inference.sequence import Restore
 
 
 class Memory:
@@ -32,7 +32,7 @@ class Memory:
         """Both hold the same cells then; nothing is copied."""
         llama.llama_memory_seq_cp(self._native, source, target, 0, num_tokens)
 
-    def park(self, slot: int, parked: Parked) -> None:
+    def park(self, slot: int, parked: SavedState) -> None:
         started = time.perf_counter()
         self._check_length(slot, parked)
         parked.state = self.save(slot)
@@ -67,7 +67,7 @@ class Memory:
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
         return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)
 
-    def _check_length(self, slot: int, parked: Parked) -> None:
+    def _check_length(self, slot: int, parked: SavedState) -> None:
         num_tokens = llama.llama_memory_seq_pos_max(self._native, slot) + 1
         if num_tokens != len(parked.tokens):
             raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(parked.tokens)}")

@@ -8,6 +8,18 @@ from pathlib import Path
 import llama_cpp as llama
 
 from bot.inference import fingerprint, fit, states
+from bot.inference.core.model import NotRestored, Tag
+from bot.inference.core.sequence import (
+    Action,
+    Chunk,
+    Offload,
+    Opening,
+    Release,
+    Restore,
+    Share,
+    Step,
+    Trim,
+)
 from bot.inference.grammar.held import Logits
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
@@ -17,18 +29,6 @@ from bot.inference.llama.native_grammar import NativeGrammar
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.inference.model import NotRestored, Tag
-from bot.inference.sequence import (
-    Action,
-    Chunk,
-    Opening,
-    Park,
-    Release,
-    Restore,
-    Share,
-    Step,
-    Trim,
-)
 from bot.types import ChatMessage
 
 _MAX_SLOTS = 256
@@ -36,7 +36,7 @@ _MAX_SLOTS = 256
 
 
 class LlamaModel:
-    """``bot.inference.model.Model`` over llama.cpp."""
+    """``bot.inference.core.model.Model`` over llama.cpp."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class LlamaModel:
             case Trim(slot, num_tokens):
                 self._samplers.close(slot)
                 memory.remove(slot, num_tokens)
-            case Park(slot, parked):
+            case Offload(slot, parked):
                 memory.park(slot, parked)
             case Restore(slot):
                 if not memory.restore(action):

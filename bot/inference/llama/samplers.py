@@ -7,11 +7,11 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
+from bot.inference.core.sequence import Opening
 from bot.inference.grammar.held import HeldReply
 from bot.inference.llama.native_grammar import NativeGrammar
 from bot.inference.llama.sampler_chain import SamplerChain
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.inference.sequence import Opening
 
 
 class Samplers:

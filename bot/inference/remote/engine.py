@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.inference.core.stream import GenerationStream
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN
@@ -21,7 +22,6 @@ from bot.inference.remote.reply import Reply
 from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import Server
 from bot.inference.remote.servers import Servers
-from bot.inference.stream import GenerationStream
 from bot.inference.waits import Waits
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest

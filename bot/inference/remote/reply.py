@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bot.inference.core.stream import GenerationStream
 from bot.inference.reasoning import ReplyText
 from bot.inference.remote.chunks import Chunk
-from bot.inference.stream import GenerationStream
 from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64

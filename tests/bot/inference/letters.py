@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bot.inference.core.model import NotRestored
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Offload, Sequence, Step
 from bot.inference.lot import Lot
-from bot.inference.model import NotRestored
-from bot.inference.parked import Parked
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Park, Sequence, Step
 from bot.types import Sampling
 from tests.fakes.model import ANSWER, FakeModel
 
@@ -89,12 +89,12 @@ class Disk:
         self._lot = lot
         self._delay, self._damages = delay, damages
         self._files: dict[str, memoryview] = {}
-        self._reading: list[tuple[int, Parked]] = []
+        self._reading: list[tuple[int, SavedState]] = []
         self._num_read = 0
 
     def settle(self, step: Step | None) -> None:
         for action in step.actions if step else []:
-            if isinstance(action, Park) and action.parked in self._lot:
+            if isinstance(action, Offload) and action.parked in self._lot:
                 self._write(action.parked)
         self._reading += [(self._delay, parked) for parked in self._lot.wanted]
         self._lot.wanted.clear()
@@ -103,12 +103,12 @@ class Disk:
         for parked in due:
             self._read(parked)
 
-    def _write(self, parked: Parked) -> None:
+    def _write(self, parked: SavedState) -> None:
         assert parked.state is not None
         parked.file = str(len(self._files))
         self._files[parked.file], parked.state = parked.state, None
 
-    def _read(self, parked: Parked) -> None:
+    def _read(self, parked: SavedState) -> None:
         parked.is_wanted = False
         if parked not in self._lot:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.inference.sequence import Step
+from bot.inference.core.sequence import Step
 
 SIZES = (16, 32, 64, 128, 256, 512)
 RowCost = Callable[[int, int, int], float]

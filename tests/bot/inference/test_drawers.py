@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bot.inference.core.saved_state import SavedState
 from bot.inference.drawers import Drawers
-from bot.inference.parked import Parked
 from bot.inference.shelf import Shelf
 
 
@@ -15,7 +15,7 @@ def filled(folder: Path, *models: str) -> Drawers:
         shelf.open()
         for at in (1, 2):
             state = memoryview(b"state")
-            shelf.write(Parked("x", f"t{at}", [1, 2, 3], state, num_bytes=5, parked_at=at))
+            shelf.write(SavedState("x", f"t{at}", [1, 2, 3], state, num_bytes=5, saved_at=at))
     return drawers
 
 

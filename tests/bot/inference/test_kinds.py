@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bot.cli.doctor import examine
+from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.kinds import Kind
 from bot.inference.llama.files import read_facts, read_kind
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Chunk, Opening, Release, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest, Sampling

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from bot.inference import models
+from bot.inference.core.sequence import Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling

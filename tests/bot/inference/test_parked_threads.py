@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.parked import Parked
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.stream import GenerationStream
 from bot.inference.parked_file import head_of
 from bot.inference.parking import ParkingOptions
 from bot.inference.service import InferenceService
 from bot.inference.shelf import Shelf
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
 from tests.fakes.model import FakeModel, broken_step
@@ -271,7 +271,7 @@ class SlowDisk:
         self.num_asked = 0
         write, delete = Shelf.write, Shelf.delete
 
-        def slow_write(shelf: Shelf, parked: Parked) -> str:
+        def slow_write(shelf: Shelf, parked: SavedState) -> str:
             self._wait()
             self.threads.append(parked.thread)
             return write(shelf, parked)

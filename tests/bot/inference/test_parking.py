@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Chunk, Offload, Restore, Sequence, Step
 from bot.inference.lot import Lot
 from bot.inference.pace import Pace
-from bot.inference.parked import Parked
-from bot.inference.sequence import Chunk, Park, Restore, Sequence, Step
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
@@ -32,7 +32,7 @@ def crowded(lot: Lot, *, cells: int = 600, num_threads: int = 12) -> Engine:
     return engine
 
 
-def num_actions(engine: Engine, kind: type[Park] | type[Restore]) -> int:
+def num_actions(engine: Engine, kind: type[Offload] | type[Restore]) -> int:
     return sum(isinstance(action, kind) for step in engine.model.steps for action in step.actions)
 
 
@@ -48,7 +48,7 @@ def test_without_parking_it_is_evaluated_again_behind_the_shared_prompt() -> Non
     engine = crowded(Lot())
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
-    assert num_actions(engine, Park) == 0
+    assert num_actions(engine, Offload) == 0
 
 
 def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
@@ -100,7 +100,7 @@ def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
         engine.policy.add(sequence)
     while engine.step():
         pass
-    parks = [sum(isinstance(a, Park) for a in step.actions) for step in engine.model.steps]
+    parks = [sum(isinstance(a, Offload) for a in step.actions) for step in engine.model.steps]
     assert max(parks) == 1
     assert sum(parks) > 1
 
@@ -113,7 +113,7 @@ def test_beside_somebody_who_runs_not_even_a_short_idle_thread_stays_in_the_pool
     engine.policy.add(asked)
     while engine.step():
         assert engine.policy.num_residents <= 1
-    assert num_actions(engine, Park) == 2
+    assert num_actions(engine, Offload) == 2
 
 
 def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_the_pool() -> None:
@@ -122,7 +122,7 @@ def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_th
     lot.pace.saved(copied(1_000, 5.0))
     engine = crowded(lot, cells=2_000, num_threads=20)
     kept = engine.policy.num_cells_used - len(SYSTEM)
-    assert num_actions(engine, Park) < 3
+    assert num_actions(engine, Offload) < 3
     assert 2_000 // 8 < kept <= 2_000 // 4
 
 
@@ -266,16 +266,16 @@ def test_a_state_larger_than_the_disk_may_hold_finds_no_room() -> None:
     assert not lot.make_room_on_disk(parked)
 
 
-def in_memory(thread: str, num_bytes: int) -> Parked:
-    return Parked("", thread, [1, 2, 3], memoryview(bytes(num_bytes)), num_bytes=num_bytes)
+def in_memory(thread: str, num_bytes: int) -> SavedState:
+    return SavedState("", thread, [1, 2, 3], memoryview(bytes(num_bytes)), num_bytes=num_bytes)
 
 
 def prefill(num_tokens: int) -> Step:
     return Step([], [Chunk(0, 0, [1] * num_tokens, False)])
 
 
-def copied(num_bytes: int, seconds: float) -> Parked:
-    return Parked("", "1", [1] * 100, None, "f", num_bytes, seconds=seconds)
+def copied(num_bytes: int, seconds: float) -> SavedState:
+    return SavedState("", "1", [1] * 100, None, "f", num_bytes, seconds=seconds)
 
 
 @pytest.mark.parametrize(("copy_seconds", "is_worth"), [(0.02, True), (0.06, False)])

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot.inference.core.sequence import Chunk, Step
 from bot.inference.prefill import PrefillBudget, StepLimits
-from bot.inference.sequence import Chunk, Step
 from bot.inference.step_costs import Trial
 
 

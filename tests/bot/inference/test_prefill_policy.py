@@ -11,10 +11,10 @@ from itertools import count
 
 import pytest
 
+from bot.inference.core.sequence import Chunk, Status, Step
+from bot.inference.core.sequence import Sequence as Request
 from bot.inference.prefill import PrefillBudget
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Chunk, Status, Step
-from bot.inference.sequence import Sequence as Request
 from bot.types import Sampling
 from tests.bot.inference import processors
 from tests.bot.inference.processors import AMX_WITH_FLASH, EMERALD_RAPIDS, SIZES, Processor

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import ModelError
-from bot.inference.model import Tag
+from bot.inference.core.model import Tag
 from bot.inference.reasoning import TAGS, ReplyText, open_tag
 from bot.inference.template import ChatTemplate
 from bot.types import Delta, Reasoning

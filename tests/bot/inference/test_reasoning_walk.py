@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.inference import models
+from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.sequence import Opening, Step
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (

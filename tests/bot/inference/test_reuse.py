@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.inference.core.sequence import common_length
 from bot.inference.lot import Lot
 from bot.inference.prefill import StepLimits
-from bot.inference.sequence import common_length
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER

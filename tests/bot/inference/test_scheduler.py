@@ -6,9 +6,9 @@ import pytest
 
 from bot.errors import QueueFull
 from bot.inference.chunker import LimitsOf
+from bot.inference.core.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.inference.prefill import StepLimits
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.types import FinishReason, Sampling
 from tests.fakes.model import END
 

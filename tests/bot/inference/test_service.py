@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
-from bot.inference.model import NoRoom
+from bot.inference.core.model import NoRoom
+from bot.inference.core.stream import GenerationStream
 from bot.inference.reasoning import TAGS
 from bot.inference.scheduler import Scheduler
 from bot.inference.service import InferenceService
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,

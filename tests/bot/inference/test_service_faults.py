@@ -11,11 +11,11 @@ import pytest
 
 from bot.errors import EngineFailed
 from bot.inference.cells import Cells
+from bot.inference.core.sequence import Sequence, Step
+from bot.inference.core.stream import GenerationStream
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
-from bot.inference.sequence import Sequence, Step
 from bot.inference.shelf import Shelf
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason
 from tests.bot.inference import test_parked_threads as parked

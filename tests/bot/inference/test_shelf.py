@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.parked import Parked
+from bot.inference.core.saved_state import SavedState
 from bot.inference.shelf import Shelf
 
 STATE = bytes(range(256)) * 40
 
 
-def thread(name: str | None = "slack:T01/C01/1", *, at: float = 1.0) -> Parked:
-    return Parked(
-        "slack:T01", name, [5, 70_000, 9], memoryview(STATE), num_bytes=len(STATE), parked_at=at
+def thread(name: str | None = "slack:T01/C01/1", *, at: float = 1.0) -> SavedState:
+    return SavedState(
+        "slack:T01", name, [5, 70_000, 9], memoryview(STATE), num_bytes=len(STATE), saved_at=at
     )
 
 
-def opened(folder: Path, model: str = "model") -> tuple[Shelf, list[Parked], int]:
+def opened(folder: Path, model: str = "model") -> tuple[Shelf, list[SavedState], int]:
     shelf = Shelf(folder / "parked", model)
     return shelf, *shelf.open()
 
@@ -128,7 +128,7 @@ def test_of_two_states_of_a_thread_the_older_is_stale(tmp_path: Path) -> None:
     for at in (3.0, 4.0):
         shelf.write(thread(None, at=at))
     _, found, num_ignored = opened(tmp_path)
-    assert [parked.parked_at for parked in found] == [2.0, 3.0, 4.0]
+    assert [parked.saved_at for parked in found] == [2.0, 3.0, 4.0]
     assert num_ignored == 1
     assert len(files(tmp_path)) == 3
 

@@ -11,12 +11,21 @@ import numpy.typing as npt
 import pytest
 
 from bot.inference import fingerprint, models, states
+from bot.inference.core.model import NotRestored
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import (
+    Action,
+    Chunk,
+    Offload,
+    Opening,
+    Release,
+    Restore,
+    Step,
+    Trim,
+)
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.model import NotRestored
-from bot.inference.parked import Parked
 from bot.inference.parking import ParkingOptions
-from bot.inference.sequence import Action, Chunk, Opening, Park, Release, Restore, Step, Trim
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, GenerationRequest, Sampling
@@ -52,8 +61,8 @@ def test_twenty_threads_with_a_long_common_prompt_fit_into_a_pool_for_three(
 ) -> None:
     tokens = [100 + 7 * n % 3_000 for n in range(SHARED + OWN)]
     evaluate(model, 0, tokens)
-    parked = Parked("", "1", tokens)
-    model.run(Step([Park(0, parked)], []))
+    parked = SavedState("", "1", tokens)
+    model.run(Step([Offload(0, parked)], []))
     alone = model.logits(Chunk(0, len(tokens), [42], True))
     model.run(Step([Trim(0, SHARED)], []))
     restored: list[Action] = [
@@ -86,10 +95,10 @@ def test_saved_and_restored_alone_a_sequence_goes_on_the_same_to_the_bit(
 
 @pytest.mark.model
 def test_a_state_fits_between_other_sequences_cells(model: LlamaModel) -> None:
-    small, large = Parked("", "1", [100] * 128), Parked("", "2", [100] * 384)
+    small, large = SavedState("", "1", [100] * 128), SavedState("", "2", [100] * 384)
     for parked in (small, large):
         evaluate(model, 0, parked.tokens)
-        model.run(Step([Park(0, parked), Release(0)], []))
+        model.run(Step([Offload(0, parked), Release(0)], []))
     full: list[Action] = [Restore(slot, small, 128) for slot in range(32)]
     model.run(Step([*full, *(Release(slot) for slot in range(0, 32, 2))], []))
     model.run(Step([Restore(32, large, 384)], [Chunk(32, 384, [42], False)]))
@@ -100,10 +109,10 @@ def test_a_state_fits_between_other_sequences_cells(model: LlamaModel) -> None:
 def test_a_state_without_room_or_cut_off_is_refused_and_leaves_nothing(model: LlamaModel) -> None:
     tokens = [100] * 400
     evaluate(model, 0, tokens)
-    parked = Parked("", "1", tokens)
-    model.run(Step([Park(0, parked)], []))
+    parked = SavedState("", "1", tokens)
+    model.run(Step([Offload(0, parked)], []))
     assert parked.state is not None
-    cut = Parked("", "1", tokens, parked.state[:-1_000])
+    cut = SavedState("", "1", tokens, parked.state[:-1_000])
     with pytest.raises(NotRestored) as refusal:
         model.run(Step([Restore(1, cut, 400)], [Chunk(0, 400, [42], False)]))
     assert refusal.value.slots == (1,)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.inference.model import StepFailed
-from bot.inference.sequence import Step
+from bot.inference.core.model import StepFailed
+from bot.inference.core.sequence import Step
 from bot.inference.worker import ModelWorker, computing_thread
 from tests.fakes.model import FakeModel
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ModelDied, ModelError
+from bot.inference.core.model import Model
+from bot.inference.core.sequence import Step
+from bot.inference.core.stream import GenerationStream
 from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.model import Model
 from bot.inference.parking import ParkingOptions
-from bot.inference.sequence import Step
 from bot.inference.service import NO_PARKING, InferenceService
-from bot.inference.stream import GenerationStream
 from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest

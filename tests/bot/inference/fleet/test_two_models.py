@@ -11,10 +11,10 @@ import pytest
 
 from bot.config import Settings, load_settings
 from bot.inference import models
+from bot.inference.core.sequence import Step
 from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.llama.model import LlamaModel
-from bot.inference.sequence import Step
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.proofs import Proofs

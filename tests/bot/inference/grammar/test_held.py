@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.inference.core.sequence import NO_TOKEN
 from bot.inference.grammar.check import checked
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.gbnf import render
@@ -21,7 +22,6 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.native_grammar import NativeGrammar
 from bot.inference.llama.sampler_chain import SamplerChain
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.inference.sequence import NO_TOKEN
 from bot.types import JsonSchema, OneOf, Sampling
 from tests.bot.inference.grammar.schemas import Schema, schemas
 from tests.bot.inference.grammar.test_schema import validate

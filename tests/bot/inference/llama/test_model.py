@@ -12,10 +12,10 @@ import pytest
 
 from bot.errors import ModelError
 from bot.inference import models
+from bot.inference.core.model import NoRoom
+from bot.inference.core.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.model import NoRoom
-from bot.inference.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling

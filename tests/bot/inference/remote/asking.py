@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from bot.inference.core.stream import GenerationStream
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.remote.patience import Patience
-from bot.inference.stream import GenerationStream
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest
 from tests.fakes.model_server import FakeModelServer

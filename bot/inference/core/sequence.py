@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from bot.inference.parked import Parked
+from bot.inference.core.saved_state import SavedState
 from bot.types import FinishReason, Sampling
 
 NO_TOKEN = -1
@@ -133,11 +133,11 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Park:
+class Offload:
     """Copy the state of the slot, whose cells hold just the tokens of ``parked``, into it."""
 
     slot: int
-    parked: Parked
+    parked: SavedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,13 @@ class Restore:
     """
 
     slot: int
-    parked: Parked
+    parked: SavedState
     num_tokens: int
     prefix: int | None = None
     num_shared: int = 0
 
 
-Action = Release | Trim | Share | Opening | Park | Restore
+Action = Release | Trim | Share | Opening | Offload | Restore
 
 
 @dataclass(frozen=True, slots=True)

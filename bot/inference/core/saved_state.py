@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, eq=False)
-class Parked:
+class SavedState:
     """``state`` is what llama.cpp saved of ``tokens``: in memory, or in the file ``file``.
 
-    Both are missing until the step that saves it was done. ``parked_at`` in seconds since
+    Both are missing until the step that saves it was done. ``saved_at`` in seconds since
     1970. ``seconds`` is what its last copying took. ``is_wanted``: it is being read;
     ``was_read``: from disk, back into memory.
     """
@@ -20,7 +20,7 @@ class Parked:
     state: memoryview | None = None
     file: str = ""
     num_bytes: int = 0
-    parked_at: float = 0.0
+    saved_at: float = 0.0
     seconds: float = 0.0
     is_wanted: bool = False
     was_read: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.inference.sequence import Step
+from bot.inference.core.sequence import Step
 from bot.types import ChatMessage
 
 
