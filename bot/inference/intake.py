@@ -14,9 +14,9 @@ from bot.inference.core.model import Model
 from bot.inference.core.sequence import Sequence
 from bot.inference.core.stream import GenerationStream
 from bot.inference.grammar.formats import followed
-from bot.inference.loops import LoopGuard
+from bot.inference.output.repetition_guard import RepetitionGuard
+from bot.inference.output.text import ReplyText
 from bot.inference.prompts import PromptEncoder
-from bot.inference.reasoning import ReplyText
 from bot.inference.reply import Reply
 from bot.types import AnswerFormat, ChatMessage, GenerationRequest
 
@@ -98,7 +98,7 @@ class Intake:
             grammar=grammar,
         )
         if self._loop_guard and request.loop_guard:
-            sequence.guard = LoopGuard(self._model.piece)
+            sequence.guard = RepetitionGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))
         text = ReplyText(request.stop, self._model.open_tag)
         return Reply(sequence, stream, text, self._model.piece, time.monotonic())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.inference.core.sequence import Sequence
 from bot.inference.core.stream import GenerationStream
-from bot.inference.reasoning import ReplyText
+from bot.inference.output.text import ReplyText
 from bot.types import Delta, Queued, Reasoning, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))

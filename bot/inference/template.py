@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from bot.errors import ConversationRefused, ModelError
-from bot.inference.reasoning import open_tag
+from bot.inference.output.text import open_tag
 from bot.inference.sandbox import Sandbox, TemplateFailed
 from bot.inference.shapes import forms, without_thoughts
 from bot.types import ChatMessage, Role

@@ -10,7 +10,7 @@ from typing import Any
 import llama_cpp as llama
 
 from bot.inference.grammar.beginnings import Beginnings
-from bot.inference.reasoning import TAG_TOKENS
+from bot.inference.output.text import TAG_TOKENS
 from bot.inference.specials import Special, SpecialTokens
 from bot.inference.template import ChatTemplate
 from bot.types import ChatMessage

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.inference.core.stream import GenerationStream
-from bot.inference.reasoning import ReplyText
+from bot.inference.output.text import ReplyText
 from bot.inference.remote.chunks import Chunk
 from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
 

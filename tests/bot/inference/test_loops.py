@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.inference.llama.model import LlamaModel
-from bot.inference.loops import LoopGuard
+from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.types import ChatMessage
 from tests.bot.inference.replies.made import MADE
 
@@ -38,14 +38,14 @@ def letter(token: int) -> bytes:
     return chr(token).encode()
 
 
-def ended_at(guard: LoopGuard, tokens: Iterable[int]) -> int | None:
+def ended_at(guard: RepetitionGuard, tokens: Iterable[int]) -> int | None:
     """How many tokens were heard when the guard called it a loop."""
     return next((n for n, token in enumerate(tokens, 1) if guard.add(token)), None)
 
 
 def ending(text: str) -> str | None:
     """What is left of ``text``, a letter a token, without what only repeats; None: no loop."""
-    guard = LoopGuard(letter)
+    guard = RepetitionGuard(letter)
     end = ended_at(guard, map(ord, text))
     return None if end is None else text[: end - guard.num_repeated]
 
@@ -122,7 +122,7 @@ class Noted(int):
 )
 def test_a_token_costs_the_same_however_long_the_reply_is(text: str) -> None:
     tokens = [Noted(ord(c)) for c in text] * 2
-    guard, uses = LoopGuard(letter), []
+    guard, uses = RepetitionGuard(letter), []
     for token in tokens:
         before = Noted.num_uses
         if guard.add(token):
@@ -142,7 +142,7 @@ def tokenized(model: LlamaModel, text: str) -> list[int]:
 @pytest.mark.model
 @pytest.mark.parametrize("text", MADE.values(), ids=MADE)
 def test_an_honest_reply_is_never_ended(smollm2: LlamaModel, text: str) -> None:
-    assert ended_at(LoopGuard(smollm2.piece), tokenized(smollm2, text)) is None
+    assert ended_at(RepetitionGuard(smollm2.piece), tokenized(smollm2, text)) is None
 
 
 @pytest.mark.model
@@ -150,7 +150,7 @@ def test_of_the_real_replies_every_loop_is_ended_soon_and_no_other(smollm2: Llam
     """Precision 1 and recall 1; what only drifts may be ended, and need not be."""
     late: list[int] = []
     for reply in recorded():
-        end = ended_at(LoopGuard(smollm2.piece), reply.tokens)
+        end = ended_at(RepetitionGuard(smollm2.piece), reply.tokens)
         if reply.label == "honest":
             assert end is None, f"{reply.prompt!r} was ended after {end} tokens"
         elif reply.label == "loop":

@@ -3,24 +3,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.inference.text import TextStream
+from bot.inference.output.text import Detokenizer
 
 
 def test_a_character_split_over_tokens_is_shown_once_it_is_whole() -> None:
-    text = TextStream()
+    text = Detokenizer()
     first, second, third, fourth = "🦜".encode()[:1], b"\x9f", b"\xa6", b"\x9c"
     assert [text.feed(first), text.feed(second), text.feed(third)] == ["", "", ""]
     assert text.feed(fourth) == "🦜"
 
 
 def test_half_a_character_at_the_end_becomes_a_replacement_character() -> None:
-    text = TextStream()
+    text = Detokenizer()
     assert text.feed("é".encode()[:1]) == ""
     assert text.flush() == "�"
 
 
 def test_nothing_of_a_stop_string_is_ever_shown() -> None:
-    text = TextStream(["\nUser:"])
+    text = Detokenizer(["\nUser:"])
     assert text.feed(b"Fine.\nUs") == "Fine."
     assert text.feed(b"er: and you?") == ""
     assert text.is_stopped
@@ -29,18 +29,18 @@ def test_nothing_of_a_stop_string_is_ever_shown() -> None:
 
 
 def test_the_beginning_of_a_stop_string_that_goes_on_otherwise_is_shown() -> None:
-    text = TextStream(["END"])
+    text = Detokenizer(["END"])
     assert text.feed(b"the E") == "the "
     assert text.feed(b"N") == ""
     assert text.feed(b"glish") == "ENglish"
 
 
 def test_of_stop_strings_that_overlap_the_one_complete_first_counts() -> None:
-    assert TextStream(["a", "baa"]).feed(b"baa") == "b"
+    assert Detokenizer(["a", "baa"]).feed(b"baa") == "b"
 
 
 def test_the_earliest_of_several_stop_strings_counts() -> None:
-    text = TextStream(["bb", "aa"])
+    text = Detokenizer(["bb", "aa"])
     assert text.feed(b"xaabb") == "x"
 
 
@@ -53,7 +53,7 @@ def test_however_the_bytes_are_cut_the_text_is_the_same(
 ) -> None:
     raw = said.encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
-    text = TextStream(stops)
+    text = Detokenizer(stops)
     shown = ""
     for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
         shown += text.feed(raw[start:end])
@@ -63,6 +63,6 @@ def test_however_the_bytes_are_cut_the_text_is_the_same(
 
 
 def test_control_characters_do_not_reach_anybody_and_every_line_ends_alike() -> None:
-    stream = TextStream()
+    stream = Detokenizer()
     said = "".join(map(stream.feed, (b"a\r\nb\x1b[31mc", "\td\u2028e\x0bf\x00".encode())))
     assert said == "a\nb[31mc\td\ne\nf"

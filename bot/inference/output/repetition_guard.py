@@ -30,7 +30,7 @@ _MAX_SHOWN = 3
 _STALE_SHARE, _WORD_SHARE = 0.9, 0.6
 
 
-class LoopGuard:
+class RepetitionGuard:
     """Hears each token of a reply; ``piece`` tells a token's bytes.
 
     ``num_repeated``: tokens at the end of a looping reply that may be taken away and leave

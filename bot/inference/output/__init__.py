@@ -1,0 +1,1 @@
+"""From tokens to text: detokenizing, reasoning apart from the answer, repetition."""
