@@ -49,7 +49,7 @@ class Chain(Protocol):
     def accept(self, tokens: Sequence[int]) -> None: ...
 
 
-class Vocabulary(Protocol):
+class TokenTexts(Protocol):
     @property
     def beginnings(self) -> Beginnings: ...
     def piece(self, token: int) -> bytes: ...
@@ -67,7 +67,7 @@ class HeldReply:
         self,
         grammar: Grammar,
         chain: Chain,
-        vocabulary: Vocabulary,
+        vocabulary: TokenTexts,
         computed: Callable[[], float] = time.thread_time,
     ) -> None:
         """``computed``: seconds that this worker has computed, whatever else ran meanwhile."""
