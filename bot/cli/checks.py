@@ -66,7 +66,8 @@ def check_trial(settings: Settings) -> Check | None:
 
 def check_model(settings: Settings) -> Check:
     """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
-    from bot.inference import fit, models
+    from bot.inference import models
+    from bot.inference.gguf import memory_check
     from bot.inference.llama.files import read_facts, read_kind
 
     try:
@@ -74,12 +75,12 @@ def check_model(settings: Settings) -> Check:
         path = _copy_of(source, settings) or source
         facts, kind = read_facts(path), read_kind(path)
         if not is_held(settings.data_dir):
-            fit.check_fit(
+            memory_check.check_fit(
                 facts,
                 num_cells=settings.kv_tokens,
                 max_batch=settings.running,
                 num_running=settings.running,
-                available=fit.available_bytes(),
+                available=memory_check.available_bytes(),
             )
     except ModelError as error:
         return Check("model", "fail", str(error))

@@ -11,9 +11,9 @@ from bot.config import Settings
 from bot.inference import models
 from bot.inference.core.model import Model
 from bot.inference.drawers import Drawers
-from bot.inference.fit import available_bytes
 from bot.inference.fleet.catalogue import Catalogue
 from bot.inference.fleet.fleet import Fleet
+from bot.inference.gguf.memory_check import available_bytes
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.outline import LlamaOutline, needed_bytes
 from bot.inference.parking import ParkingOptions

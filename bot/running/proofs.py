@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bot.errors import ModelDied
-from bot.inference import fingerprint
+from bot.inference.gguf import fingerprint
 from bot.inference.llama.options import LlamaOptions
 from bot.running.trial import try_out
 

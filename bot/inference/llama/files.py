@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import llama_cpp as llama
 
 from bot.errors import ModelError
-from bot.inference.fit import ModelFacts
-from bot.inference.gguf import read_lists
-from bot.inference.kinds import Kind
+from bot.inference.gguf.memory_check import ModelFacts
+from bot.inference.gguf.metadata import read_lists
 from bot.inference.llama.backend import start_backend
 from bot.inference.llama.log import log
 
@@ -85,7 +85,7 @@ def _metadata(model: Any) -> dict[str, str]:
     return found
 
 
-def read_kind(path: Path) -> Kind:
+def read_kind(path: Path) -> AttentionKind:
     """A model file's kind, asked of llama.cpp without reading a weight; ModelError."""
     start_backend()
     params = llama.llama_model_default_params()
@@ -97,12 +97,14 @@ def read_kind(path: Path) -> Kind:
         llama.llama_model_free(model)
 
 
-def kind_of(model: Any) -> Kind:
+def kind_of(model: Any) -> AttentionKind:
     if llama.llama_model_is_recurrent(model):
-        return Kind.RECURRENT
+        return AttentionKind.RECURRENT
     if llama.llama_model_is_hybrid(model):
-        return Kind.HYBRID
-    return Kind.SLIDING_WINDOW if llama.llama_model_n_swa(model) else Kind.ATTENTION
+        return AttentionKind.HYBRID
+    return (
+        AttentionKind.SLIDING_WINDOW if llama.llama_model_n_swa(model) else AttentionKind.ATTENTION
+    )
 
 
 def quantize(source: Path, target: Path, quantisation: str, num_threads: int) -> None:
@@ -116,3 +118,21 @@ def quantize(source: Path, target: Path, quantisation: str, num_threads: int) ->
     files = str(source).encode(), str(target).encode()
     if llama.llama_model_quantize(*files, ctypes.byref(params)):
         raise ModelError(f"llama.cpp could not write it: {log.last_error or 'no reason given'}")
+
+
+class AttentionKind(StrEnum):
+    """The name is what ``doctor`` shows."""
+
+    ATTENTION = "full attention"
+    SLIDING_WINDOW = "sliding-window attention"
+    RECURRENT = "recurrent"
+    HYBRID = "hybrid"
+
+    @property
+    def can_reuse(self) -> bool:
+        """Whether what was evaluated can be cut off at any token, kept and shared.
+
+        The state of the others belongs to the text up to its end: a thread's next turn is
+        evaluated from its first token.
+        """
+        return self is AttentionKind.ATTENTION

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
-from bot.inference import fingerprint, fit, states
+from bot.inference import states
 from bot.inference.core.model import NotRestored, Tag
 from bot.inference.core.sequence import (
     Action,
@@ -20,6 +20,7 @@ from bot.inference.core.sequence import (
     Step,
     Trim,
 )
+from bot.inference.gguf import fingerprint, memory_check
 from bot.inference.grammar.held import Logits
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
@@ -74,12 +75,12 @@ class LlamaModel:
         """Only the memory of this machine: of a GPU's, llama.cpp tells by itself."""
         if self._options.gpu_layers != 0 and supports_gpu():
             return
-        fit.check_fit(
+        memory_check.check_fit(
             self.facts,
             num_cells=self.num_cells,
             max_batch=self.max_batch,
             num_running=self._options.max_running,
-            available=fit.available_bytes(),
+            available=memory_check.available_bytes(),
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.inference.fit import ModelFacts
+from bot.inference.gguf.memory_check import ModelFacts
 
 MAX_UBATCH = 512
 """Tokens that llama.cpp evaluates at once; a batch of more is taken in pieces."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
-from bot.inference.fit import ModelFacts
+from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.llama.files import facts_of, load_vocabulary
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.vocabulary import Vocabulary

@@ -62,7 +62,7 @@ def overlap(text: AnyStr, stop: AnyStr) -> int:
     return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
 
 
-Kind = Literal["reasoning", "answer"]
+AttentionKind = Literal["reasoning", "answer"]
 
 
 TAGS = (
@@ -98,7 +98,7 @@ def open_tag(prompt: str) -> Tag | None:
 
 
 class Part(NamedTuple):
-    kind: Kind
+    kind: AttentionKind
     text: bytes
 
 
@@ -110,7 +110,7 @@ class ReasoningSplitter:
 
     def __init__(self, tag: Tag | None = None) -> None:
         self._tag = tag
-        self._kind: Kind | None = "reasoning" if tag else None
+        self._kind: AttentionKind | None = "reasoning" if tag else None
         self._is_blank = True
         self._held = b""
 

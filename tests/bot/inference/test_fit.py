@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import ModelError
-from bot.inference.fit import ModelFacts, check_fit
+from bot.inference.gguf.memory_check import ModelFacts, check_fit
 
 SMOLLM2 = {
     "general.architecture": "llama",

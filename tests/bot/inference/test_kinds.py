@@ -12,8 +12,7 @@ import pytest
 
 from bot.cli.doctor import examine
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
-from bot.inference.kinds import Kind
-from bot.inference.llama.files import read_facts, read_kind
+from bot.inference.llama.files import AttentionKind, read_facts, read_kind
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.service import InferenceService
@@ -47,7 +46,13 @@ MODELS: dict[str, tuple[Architecture, str, str]] = {
     "hybrid": (LFM2, "phi-3", "LFM2-8B-A1B"),
 }
 FULLY_EVALUATED = ["sliding window", "recurrent", "hybrid"]
-KINDS = [Kind.ATTENTION, Kind.ATTENTION, Kind.SLIDING_WINDOW, Kind.RECURRENT, Kind.HYBRID]
+KINDS = [
+    AttentionKind.ATTENTION,
+    AttentionKind.ATTENTION,
+    AttentionKind.SLIDING_WINDOW,
+    AttentionKind.RECURRENT,
+    AttentionKind.HYBRID,
+]
 SYSTEM = ChatMessage("system", "You are kind and brief, and you answer in one sentence. " * 3)
 GREEDY = Sampling(temperature=0)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bot.inference import fingerprint, models, states
+from bot.inference import models, states
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -23,6 +23,7 @@ from bot.inference.core.sequence import (
     Step,
     Trim,
 )
+from bot.inference.gguf import fingerprint
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.parking import ParkingOptions

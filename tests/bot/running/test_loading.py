@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings, load_settings
-from bot.inference import fit, models
+from bot.inference import models
+from bot.inference.gguf import memory_check
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import read_facts
 from bot.metrics import Metrics
@@ -87,7 +88,7 @@ def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
     ours, metrics = settings(folder), Metrics()
     original = models.locate("smollm2")
     enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2)
-    monkeypatch.setattr(fit, "available_bytes", lambda: enough)
+    monkeypatch.setattr(memory_check, "available_bytes", lambda: enough)
     path, said = start(ours, metrics)
     assert path == original
     assert "cannot be used, so the original is" in said[-1]
