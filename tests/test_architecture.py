@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "engine output": ("bot.inference.output",),
     "engine grammar": ("bot.inference.grammar",),
     "model files: gguf": ("bot.inference.gguf",),
+    "engine chat template": ("bot.inference.chat_template",),
     "inference": ("bot.inference",),
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine output": {"types", "engine core"},
     "engine grammar": {"types", "errors", "engine core"},
     "model files: gguf": {"types", "errors"},
+    "engine chat template": {"types", "errors", "engine core", "engine output"},
     "inference": {
         "types",
         "errors",
@@ -62,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine output",
         "engine grammar",
         "model files: gguf",
+        "engine chat template",
     },
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},

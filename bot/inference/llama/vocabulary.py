@@ -9,10 +9,10 @@ from typing import Any
 
 import llama_cpp as llama
 
+from bot.inference.chat_template.special_tokens import Special, SpecialTokens
+from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.grammar.beginnings import Beginnings
 from bot.inference.output.text import TAG_TOKENS
-from bot.inference.specials import Special, SpecialTokens
-from bot.inference.template import ChatTemplate
 from bot.types import ChatMessage
 
 

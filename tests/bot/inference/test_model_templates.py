@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelError
-from bot.inference.template import ChatTemplate
+from bot.inference.chat_template.template import ChatTemplate
 from bot.types import ChatMessage
 from tests.vocabularies import vocabularies_or_skip
 

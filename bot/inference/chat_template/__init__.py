@@ -1,0 +1,1 @@
+"""From messages to the prompt's text, by the model's own template."""
