@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +13,13 @@ import numpy as np
 
 from bot.errors import ModelError
 from bot.inference.core.model import NoRoom, StepFailed
-from bot.inference.core.sequence import Chunk
+from bot.inference.core.saved_state import SavedState
+from bot.inference.core.sequence import Chunk, Restore
 from bot.inference.grammar.held import Logits
 from bot.inference.llama.apart import apart
-from bot.inference.llama.batch import Batch
 from bot.inference.llama.log import log
-from bot.inference.llama.memory import Memory
 from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
+from bot.inference.llama.pointer import pointer_to
 
 
 class Context:
@@ -103,3 +106,106 @@ class Context:
         params.kv_unified = True
         params.no_perf = True
         return params
+
+
+class Batch:
+    """A llama_batch over arrays of ours: filled through numpy, one slot per token.
+
+    The binding's ``add_sequence`` restarts positions at 0 and cannot continue a sequence.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._tokens = np.zeros(size, np.int32)
+        self._positions = np.zeros(size, np.int32)
+        self._slots = np.zeros(size, np.int32)
+        self._wants = np.zeros(size, np.int8)
+        self._ones = np.ones(size, np.int32)
+        addresses = self._slots.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
+        self._slot_pointers = np.ascontiguousarray(addresses, np.uint64)
+        self.native = llama.llama_batch()
+        self.native.token = pointer_to(self._tokens, llama.llama_token)
+        self.native.pos = pointer_to(self._positions, llama.llama_pos)
+        self.native.n_seq_id = pointer_to(self._ones, ctypes.c_int32)
+        self.native.seq_id = pointer_to(self._slot_pointers, ctypes.POINTER(llama.llama_seq_id))
+        self.native.logits = pointer_to(self._wants, ctypes.c_int8)
+
+    def fill(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
+        """Lay the chunks in; ``(slot, index)`` of every token whose successor is wanted."""
+        tokens: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        outputs: list[tuple[int, int]] = []
+        for chunk in chunks:
+            num_tokens = len(chunk.tokens)
+            tokens += chunk.tokens
+            positions += range(chunk.start, chunk.start + num_tokens)
+            slots += [chunk.slot] * num_tokens
+            if chunk.wants_token:
+                outputs.append((chunk.slot, len(tokens) - 1))
+        end = len(tokens)
+        self._tokens[:end], self._positions[:end], self._slots[:end] = tokens, positions, slots
+        self._wants[:end] = 0
+        self._wants[[index for _, index in outputs]] = 1
+        self.native.n_tokens = end
+        return outputs
+
+    def want_all(self) -> None:
+        """Scores after every token, not after the last of a chunk alone."""
+        self._wants[: self.native.n_tokens] = 1
+
+
+class Memory:
+    """Of one context. Cells are named by the positions of their tokens in a slot."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._native = llama.llama_get_memory(context)
+
+    def remove(self, slot: int, start: int, end: int = -1) -> None:
+        """Give up the cells from ``start`` to before ``end``; raises StepFailed."""
+        if not llama.llama_memory_seq_rm(self._native, slot, start, end):
+            raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
+
+    def share(self, source: int, target: int, num_tokens: int) -> None:
+        """Both hold the same cells then; nothing is copied."""
+        llama.llama_memory_seq_cp(self._native, source, target, 0, num_tokens)
+
+    def park(self, slot: int, parked: SavedState) -> None:
+        started = time.perf_counter()
+        self._check_length(slot, parked)
+        parked.state = self.save(slot)
+        parked.num_bytes = len(parked.state)
+        parked.seconds = time.perf_counter() - started
+
+    def restore(self, action: Restore) -> bool:
+        """False if its state was refused; the slot is empty then."""
+        started, slot, parked = time.perf_counter(), action.slot, action.parked
+        if parked.state is None or not self.load(slot, parked.state):
+            return False
+        self._check_length(slot, parked)
+        self.remove(slot, action.num_tokens)
+        if action.prefix is not None:
+            self.remove(slot, 0, action.num_shared)
+            self.share(action.prefix, slot, action.num_shared)
+        parked.seconds = time.perf_counter() - started
+        return True
+
+    def save(self, slot: int) -> memoryview:
+        """The slot's state, in pages of its own: they go back to the system with it."""
+        size = llama.llama_state_seq_get_size(self._context, slot)
+        state = memoryview(mmap.mmap(-1, size))
+        native = (ctypes.c_uint8 * size).from_buffer(state)
+        if llama.llama_state_seq_get_data(self._context, native, size, slot) != size:
+            raise StepFailed(f"the state of slot {slot} could not be saved")
+        return state
+
+    def load(self, slot: int, state: memoryview) -> bool:
+        """False if llama.cpp refuses it, or has no room; the slot is empty then."""
+        size = len(state)
+        native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
+        return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)
+
+    def _check_length(self, slot: int, parked: SavedState) -> None:
+        num_tokens = llama.llama_memory_seq_pos_max(self._native, slot) + 1
+        if num_tokens != len(parked.tokens):
+            raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(parked.tokens)}")

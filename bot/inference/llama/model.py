@@ -7,7 +7,6 @@ from pathlib import Path
 
 import llama_cpp as llama
 
-from bot.inference import states
 from bot.inference.core.model import NotRestored, Tag
 from bot.inference.core.sequence import (
     Action,
@@ -22,6 +21,7 @@ from bot.inference.core.sequence import (
 )
 from bot.inference.gguf import fingerprint, memory_check
 from bot.inference.grammar.held import Logits
+from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
@@ -148,7 +148,7 @@ class LlamaModel:
                 self._samplers.open(action)
 
     def keeps_states(self) -> bool:
-        return self.can_reuse and states.are_kept(self)
+        return self.can_reuse and state_check.are_kept(self)
 
     def logits(self, chunk: Chunk) -> Logits:
         """Of the token after the chunk."""

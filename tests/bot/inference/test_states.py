@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bot.inference import models, states
+from bot.inference import models
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -24,6 +24,7 @@ from bot.inference.core.sequence import (
     Trim,
 )
 from bot.inference.gguf import fingerprint
+from bot.inference.llama import state_check
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.parking import ParkingOptions
@@ -197,8 +198,8 @@ class Changing:
 
 @pytest.mark.parametrize(("change", "is_kept"), [(0.0, True), (0.01, True), (0.4, False)])
 def test_a_model_that_goes_on_differently_is_found_out(change: float, is_kept: bool) -> None:
-    assert states.are_kept(Changing(change)) is is_kept
+    assert state_check.are_kept(Changing(change)) is is_kept
 
 
 def test_a_model_that_refuses_its_own_states_is_found_out() -> None:
-    assert not states.are_kept(Changing(0.0, loads=False))
+    assert not state_check.are_kept(Changing(0.0, loads=False))
