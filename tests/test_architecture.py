@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "model files: gguf": ("bot.inference.gguf",),
     "engine chat template": ("bot.inference.chat_template",),
     "engine llama": ("bot.inference.llama",),
+    "engine kv cache": ("bot.inference.kv_cache",),
     "inference": ("bot.inference",),
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine chat template",
         "model files: gguf",
     },
+    "engine kv cache": {"types", "errors", "engine core"},
     "inference": {
         "types",
         "errors",
@@ -76,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model files: gguf",
         "engine chat template",
         "engine llama",
+        "engine kv cache",
     },
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from bot.inference.cells import Cells
 from bot.inference.core.sequence import Chunk, Sequence, Status
 from bot.inference.hold import Hold, Turn
+from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.prefill import StepLimits
 
 _ELDEST_SHARE = 4
@@ -32,7 +32,9 @@ def _by_length(sequence: Sequence) -> tuple[bool, int]:
 class Chunker:
     """``running`` is the scheduler's own list; whoever is admitted appears in it."""
 
-    def __init__(self, running: list[Sequence], cells: Cells, admit_next: AdmitNext) -> None:
+    def __init__(
+        self, running: list[Sequence], cells: KVCacheManager, admit_next: AdmitNext
+    ) -> None:
         self.hold = Hold()
         self.cells = cells
         self._running = running

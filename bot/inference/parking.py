@@ -19,8 +19,8 @@ from typing import TypeVar
 from bot.inference.core.model import Model, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Restore, Step
-from bot.inference.lot import Lot
-from bot.inference.pace import MIN_GAIN
+from bot.inference.kv_cache.cost_model import MIN_GAIN
+from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduler import Scheduler
 from bot.inference.shelf import Shelf
 from bot.inference.worker import ModelWorker
@@ -35,7 +35,7 @@ _MEMORY, _DISK = "memory", "disk"
 
 @dataclass(frozen=True, slots=True)
 class ParkingOptions:
-    """Bytes for states in memory and in ``folder``; none at all by default. See ``Pace``."""
+    """Bytes for states in memory and in ``folder``; none at all by default. See ``CostModel``."""
 
     max_memory: int = 0
     max_disk: int = 0
@@ -50,7 +50,7 @@ class Parking:
         self._folder = options.folder
         self._options = options
         max_disk = options.max_disk if options.folder else 0
-        self.lot = Lot(options.max_memory, max_disk, min_gain=options.min_gain)
+        self.lot = SavedStates(options.max_memory, max_disk, min_gain=options.min_gain)
         self._metrics = metrics
         self._wake = wake
         self._shelf: Shelf | None = None

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from bot.errors import QueueFull
-from bot.inference.cells import Cells
 from bot.inference.chunker import Chunker, LimitsOf
 from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
-from bot.inference.lot import Lot
+from bot.inference.kv_cache.manager import KVCacheManager
+from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.prefill import StepLimits
 from bot.inference.waiting import WaitingLine
 from bot.types import FinishReason
@@ -34,7 +34,7 @@ class Scheduler:
         max_batch: int,
         num_slots: int = 0,
         reuse: bool = True,
-        lot: Lot | None = None,
+        lot: SavedStates | None = None,
         limits_of: LimitsOf | None = None,
     ) -> None:
         """``num_slots``: running, idle and shared sequences. ``reuse`` and ``lot``: see Cells.
@@ -195,8 +195,8 @@ class Scheduler:
         sequence.finish_reason = reason
         self._waiting.leave(sequence)
 
-    def _new_cells(self) -> Cells:
-        return Cells(
+    def _new_cells(self) -> KVCacheManager:
+        return KVCacheManager(
             self._num_cells,
             self._num_slots,
             max_running=self.max_running,

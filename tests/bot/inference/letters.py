@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
-from bot.inference.lot import Lot
+from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduler import Scheduler
 from bot.types import Sampling
 from tests.fakes.model import ANSWER, FakeModel
@@ -20,7 +20,12 @@ class Engine:
     """
 
     def __init__(
-        self, *, cells: int = 2_000, slots: int = 16, reuse: bool = True, lot: Lot | None = None
+        self,
+        *,
+        cells: int = 2_000,
+        slots: int = 16,
+        reuse: bool = True,
+        lot: SavedStates | None = None,
     ) -> None:
         self.model = FakeModel(script, num_cells=cells, num_slots=slots)
         self.policy = Scheduler(
@@ -85,7 +90,7 @@ def prompt_of(sequence: Sequence) -> str:
 class Disk:
     """Takes every state out of memory; reading one back takes ``delay`` steps, and may fail."""
 
-    def __init__(self, lot: Lot, *, delay: int, damages: int) -> None:
+    def __init__(self, lot: SavedStates, *, delay: int, damages: int) -> None:
         self._lot = lot
         self._delay, self._damages = delay, damages
         self._files: dict[str, memoryview] = {}

@@ -8,8 +8,8 @@ import pytest
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Offload, Restore, Sequence, Step
-from bot.inference.lot import Lot
-from bot.inference.pace import Pace
+from bot.inference.kv_cache.cost_model import CostModel
+from bot.inference.kv_cache.saved_states import SavedStates
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
@@ -17,13 +17,13 @@ from tests.fakes.model import ANSWER
 LONG = "x" * 60
 
 
-def open_lot(max_memory: int = 1 << 20, max_disk: int = 0) -> Lot:
-    lot = Lot(max_memory, max_disk)
+def open_lot(max_memory: int = 1 << 20, max_disk: int = 0) -> SavedStates:
+    lot = SavedStates(max_memory, max_disk)
     lot.is_open = True
     return lot
 
 
-def crowded(lot: Lot, *, cells: int = 600, num_threads: int = 12) -> Engine:
+def crowded(lot: SavedStates, *, cells: int = 600, num_threads: int = 12) -> Engine:
     """An engine in which threads 0, 1, ... have spoken once, more than fit into the pool."""
     engine = Engine(cells=cells, lot=lot)
     for number in range(num_threads):
@@ -45,7 +45,7 @@ def test_a_thread_that_left_the_pool_goes_on_from_its_parked_state() -> None:
 
 
 def test_without_parking_it_is_evaluated_again_behind_the_shared_prompt() -> None:
-    engine = crowded(Lot())
+    engine = crowded(SavedStates())
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
     assert num_actions(engine, Offload) == 0
@@ -282,7 +282,7 @@ def copied(num_bytes: int, seconds: float) -> SavedState:
 def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluated(
     copy_seconds: float, is_worth: bool
 ) -> None:
-    pace = Pace()
+    pace = CostModel()
     pace.evaluated(prefill(100), 0.1)
     pace.saved(copied(1_000, copy_seconds))
     pace.restored(copied(1_000, copy_seconds))
@@ -290,7 +290,7 @@ def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluate
 
 
 def test_of_a_state_only_what_nobody_shares_counts_as_gained() -> None:
-    pace = Pace()
+    pace = CostModel()
     pace.evaluated(prefill(100), 0.1)
     pace.saved(copied(1_000, 0.01))
     pace.restored(copied(1_000, 0.01))
@@ -299,7 +299,7 @@ def test_of_a_state_only_what_nobody_shares_counts_as_gained() -> None:
 
 
 def test_a_slow_disk_is_left_alone_but_tried_again_now_and_then() -> None:
-    pace = Pace()
+    pace = CostModel()
     pace.evaluated(prefill(100), 0.1)
     slow = copied(1_000, 0.001)
     pace.was_read(slow, 5.0)

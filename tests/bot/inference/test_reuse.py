@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.inference.core.sequence import common_length
-from bot.inference.lot import Lot
+from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.prefill import StepLimits
 from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
@@ -295,7 +295,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     forgets: list[tuple[int, str]],
     parks: bool,
 ) -> None:
-    lot = Lot(max_memory=1 << 20)
+    lot = SavedStates(max_memory=1 << 20)
     lot.is_open = parks
     disk = Disk(lot, delay=delay, damages=damages) if delay is not None else None
     engine = Engine(cells=cells, slots=slots, lot=lot)

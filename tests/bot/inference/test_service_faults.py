@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed
-from bot.inference.cells import Cells
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
+from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
 from bot.inference.shelf import Shelf
@@ -96,7 +96,7 @@ async def test_a_pool_whose_books_are_wrong_is_given_up_with_who_was_in_it(
         await until(lambda: service.num_running == 1)
         waiting = await service.generate(request("you", person="b"))
         with monkeypatch.context() as patch:
-            patch.setattr(Cells, "retire", defect)
+            patch.setattr(KVCacheManager, "retire", defect)
             model.failures = [broken_step()]
             model.allow(1)
             [finished] = await ended([unlucky])

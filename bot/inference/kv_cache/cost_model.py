@@ -12,7 +12,7 @@ _TRY_AGAIN = 32
 """Every so manieth refusal is overruled, so that one slow moment does not decide for ever."""
 
 
-class _Mean:
+class _MovingAverage:
     """Seconds for one of something; None until it was measured."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class _Mean:
         return self._value * number if self._value is not None else None
 
 
-class Pace:
+class CostModel:
     """What was never measured is taken for worth it: so it gets measured.
 
     ``min_gain``: a detour over a parked state must be that many times as fast as evaluating.
@@ -37,9 +37,9 @@ class Pace:
 
     def __init__(self, min_gain: float = MIN_GAIN) -> None:
         self._min_gain = min_gain
-        self._evaluated, self._saved = _Mean(), _Mean()
-        self._restored, self._read = _Mean(), _Mean()
-        self._bytes_per_token = _Mean()
+        self._evaluated, self._saved = _MovingAverage(), _MovingAverage()
+        self._restored, self._read = _MovingAverage(), _MovingAverage()
+        self._bytes_per_token = _MovingAverage()
         self._num_refused = 0
 
     def evaluated(self, step: Step, seconds: float) -> None:

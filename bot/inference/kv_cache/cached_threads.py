@@ -13,7 +13,7 @@ MIN_PREFIX = 32
 
 
 @dataclass(slots=True, eq=False)
-class Resident:
+class CachedTokens:
     """The evaluated ``tokens`` of ``slot``; a shared prompt was used last at ``tick``.
 
     ``is_common``: not a system prompt, only what two questions happened to begin with.
@@ -27,7 +27,7 @@ class Resident:
     is_common: bool = False
 
 
-class Kept(Protocol):
+class Evaluated(Protocol):
     """Evaluated tokens that a thread may go on from."""
 
     scope: str
@@ -35,10 +35,10 @@ class Kept(Protocol):
     tokens: list[int]
 
 
-K = TypeVar("K", bound=Kept)
+K = TypeVar("K", bound=Evaluated)
 
 
-class Threads(Generic[K]):
+class ThreadIndex(Generic[K]):
     """Idle threads by last use. A thread is found by its name first, by its text second."""
 
     def __init__(self) -> None:
@@ -99,30 +99,30 @@ class Threads(Generic[K]):
         return (k for k in self._all.values() if k.thread is None and k.scope == scope)
 
 
-class Prefixes:
+class SharedPrefixes:
     """Shared system prompts, each in a slot of its own; also those being evaluated just now."""
 
     def __init__(self) -> None:
         self.num_changes = 0
-        self._ready: dict[tuple[str, tuple[int, ...]], Resident] = {}
+        self._ready: dict[tuple[str, tuple[int, ...]], CachedTokens] = {}
         self._pending: dict[tuple[str, tuple[int, ...]], int] = {}
         self._tick = 0
 
     def __len__(self) -> int:
         return len(self._ready)
 
-    def __iter__(self) -> Iterator[Resident]:
+    def __iter__(self) -> Iterator[CachedTokens]:
         """Least recently used first."""
         return iter(sorted(self._ready.values(), key=lambda r: r.tick))
 
-    def find(self, scope: str, tokens: list[int]) -> Resident | None:
+    def find(self, scope: str, tokens: list[int]) -> CachedTokens | None:
         found = self._ready.get((scope, tuple(tokens)))
         if found:
             self._tick += 1
             found.tick = self._tick
         return found
 
-    def find_longest(self, scope: str, tokens: list[int]) -> Resident | None:
+    def find_longest(self, scope: str, tokens: list[int]) -> CachedTokens | None:
         """The longest that ``tokens`` begin with."""
         fitting = (
             prefix.tokens
@@ -132,7 +132,7 @@ class Prefixes:
         longest = max(fitting, key=len, default=None)
         return None if longest is None else self.find(scope, longest)
 
-    def add(self, resident: Resident) -> None:
+    def add(self, resident: CachedTokens) -> None:
         self.num_changes += 1
         self._tick += 1
         resident.tick = self._tick
@@ -140,7 +140,7 @@ class Prefixes:
         self._pending.pop(key, None)
         self._ready[key] = resident
 
-    def remove(self, resident: Resident) -> None:
+    def remove(self, resident: CachedTokens) -> None:
         self.num_changes += 1
         del self._ready[resident.scope, tuple(resident.tokens)]
 

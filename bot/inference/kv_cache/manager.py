@@ -7,6 +7,8 @@ used first, and a shared prompt never before its users.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
+
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
     Action,
@@ -15,19 +17,67 @@ from bot.inference.core.sequence import (
     Sequence,
     Share,
     Trim,
+    common_length,
 )
-from bot.inference.finding import MIN_COMMON, Find, Finder, system_prompt
-from bot.inference.idle import IdleCells
-from bot.inference.kv import KVPool
-from bot.inference.lot import Lot
-from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
-from bot.inference.seated import Seated
+from bot.inference.kv_cache.cached_threads import (
+    MIN_PREFIX,
+    CachedTokens,
+    SharedPrefixes,
+    ThreadIndex,
+)
+from bot.inference.kv_cache.eviction import EvictionPolicy
+from bot.inference.kv_cache.pool import KVPool
+from bot.inference.kv_cache.prefix_lookup import (
+    MIN_COMMON,
+    PrefixLookup,
+    PrefixMatch,
+    system_prompt,
+)
+from bot.inference.kv_cache.saved_states import SavedStates
+
+
+class RunningSequences:
+    """Running sequences by id."""
+
+    def __init__(self, pool: KVPool) -> None:
+        self._pool = pool
+        self._by_id: dict[int, Sequence] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, sequence: Sequence) -> None:
+        self._by_id[sequence.id] = sequence
+
+    def remove(self, sequence: Sequence) -> None:
+        del self._by_id[sequence.id]
+
+    @property
+    def num_prefixes(self) -> int:
+        """Shared prefixes that they use."""
+        used = {self._pool.prefix_of(sequence.seat) for sequence in self._by_id.values()}
+        return len(used - {None})
+
+    def is_as_urgent(self, sequence_id: int, as_another: Sequence) -> bool:
+        return as_another.is_background or not self._by_id[sequence_id].is_background
+
+    def twins(self, sequence: Sequence, but: Container[int] = ()) -> Iterator[tuple[Sequence, int]]:
+        """Who shares nothing and begins alike, with the number of tokens; not the slots ``but``."""
+        for other in self._by_id.values():
+            if other.scope == sequence.scope and other.seat not in but and self._is_alone(other):
+                common = common_length(other.tokens[: other.num_prompt], sequence.tokens)
+                if common >= MIN_COMMON:
+                    yield other, common
+
+    def _is_alone(self, sequence: Sequence) -> bool:
+        return not system_prompt(sequence) and not self._pool.num_shared(sequence.seat)
+
 
 _MAX_COMMON = 16
 """Beginnings that were once alike, kept while nobody uses them."""
 
 
-class Cells:
+class KVCacheManager:
     """``reuse`` off: every sequence is evaluated from its first token, nothing stays.
 
     Of the slots ``max_running`` are for sequences: no more prefixes are shared than leave them.
@@ -41,19 +91,19 @@ class Cells:
         *,
         max_running: int,
         reuse: bool = True,
-        lot: Lot | None = None,
+        lot: SavedStates | None = None,
     ) -> None:
         self._pool = KVPool(num_cells, num_slots)
         self._max_prefixes = num_slots - max_running
-        self._residents: Threads[Resident] = Threads()
-        self._prefixes = Prefixes()
-        self._lot = lot if lot is not None else Lot()
-        self._finder = Finder(self._residents, self._prefixes, self._lot)
-        self._seated = Seated(self._pool)
+        self._residents: ThreadIndex[CachedTokens] = ThreadIndex()
+        self._prefixes = SharedPrefixes()
+        self._lot = lot if lot is not None else SavedStates()
+        self._finder = PrefixLookup(self._residents, self._prefixes, self._lot)
+        self._seated = RunningSequences(self._pool)
         self._actions: list[Action] = []
         self._reuse = reuse
         homes = self._residents, self._prefixes, self._lot
-        self.idle = IdleCells(self._pool, *homes, self._actions)
+        self.idle = EvictionPolicy(self._pool, *homes, self._actions)
 
     @property
     def num_used(self) -> int:
@@ -115,7 +165,7 @@ class Cells:
         room = self._pool.num_free + sum(self._pool.num_own(r.slot) for r in idle)
         return has_slot and room >= num_cells
 
-    def make_room(self, num_cells: int, keep: Resident | None = None) -> None:
+    def make_room(self, num_cells: int, keep: CachedTokens | None = None) -> None:
         """Let idle cells go until that many are free, or none are left."""
         while self._pool.num_free < num_cells and self.idle.evict(keep):
             pass
@@ -175,14 +225,14 @@ class Cells:
         self._pool.trim(slot, num_tokens)  # a step under way may have added more
         self._actions.append(Trim(slot, num_tokens))
         tokens = sequence.tokens[:num_tokens]
-        older = self._residents.add(Resident(slot, sequence.scope, sequence.thread, tokens))
+        older = self._residents.add(CachedTokens(slot, sequence.scope, sequence.thread, tokens))
         if older is not None:
             self.idle.release(older.slot)
         self._lot.forget(sequence.scope, sequence.thread)
         sequence.slot = None
 
-    def _find(self, sequence: Sequence) -> Find:
-        return self._finder.find(sequence) if self._reuse else Find()
+    def _find(self, sequence: Sequence) -> PrefixMatch:
+        return self._finder.find(sequence) if self._reuse else PrefixMatch()
 
     def _share_beginning(self, sequence: Sequence) -> None:
         """What the sequence begins with is evaluated in another's seat: give it to both."""
@@ -211,14 +261,14 @@ class Cells:
         slot = self._pool.take()
         self._pool.hand_over(sequence.seat, slot, len(tokens))
         self._actions.append(Share(sequence.seat, slot, len(tokens)))
-        self._prefixes.add(Resident(slot, sequence.scope, None, tokens, is_common=is_common))
+        self._prefixes.add(CachedTokens(slot, sequence.scope, None, tokens, is_common=is_common))
 
     def _let_old_beginnings_go(self) -> None:
         unused = [p for p in self._prefixes if p.is_common and not self._pool.num_users(p.slot)]
         for prefix in unused[:-_MAX_COMMON]:
             self.idle.drop(prefix)
 
-    def _resume(self, sequence: Sequence, resident: Resident, num_tokens: int) -> None:
+    def _resume(self, sequence: Sequence, resident: CachedTokens, num_tokens: int) -> None:
         self._residents.remove(resident)
         sequence.slot = resident.slot
         sequence.num_shared = min(self._pool.num_shared(resident.slot), num_tokens)
@@ -228,7 +278,7 @@ class Cells:
         self._actions.append(Trim(resident.slot, num_tokens))
 
     def _restore(
-        self, sequence: Sequence, parked: SavedState, num_tokens: int, prefix: Resident | None
+        self, sequence: Sequence, parked: SavedState, num_tokens: int, prefix: CachedTokens | None
     ) -> None:
         """The whole state for a moment; then the cells of the shared prompt are given back."""
         self._lot.remove(parked)
@@ -245,7 +295,7 @@ class Cells:
         self._actions.append(Restore(slot, parked, num_tokens, source, num_shared))
         self._expect_prompt(sequence, prefix)
 
-    def _begin(self, sequence: Sequence, prefix: Resident | None) -> None:
+    def _begin(self, sequence: Sequence, prefix: CachedTokens | None) -> None:
         """With a shared prompt, or with nothing."""
         self._release_older(sequence)
         self._lot.forget(sequence.scope, sequence.thread)
@@ -258,13 +308,13 @@ class Cells:
             self._actions.append(Share(prefix.slot, slot, num_tokens))
         self._expect_prompt(sequence, prefix)
 
-    def _take_slot(self, sequence: Sequence, keep: Resident | None) -> int:
+    def _take_slot(self, sequence: Sequence, keep: CachedTokens | None) -> int:
         if not self._pool.has_slot:
             self.idle.evict(keep)
         sequence.slot = self._pool.take()
         return sequence.slot
 
-    def _expect_prompt(self, sequence: Sequence, prefix: Resident | None) -> None:
+    def _expect_prompt(self, sequence: Sequence, prefix: CachedTokens | None) -> None:
         """Without a shared one, it will share its system prompt once that is in its cells."""
         prompt = self._system_prompt(sequence)
         if prefix is None and prompt:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Slot:
     """``prefix`` is the slot whose first ``num_shared`` cells this one uses, too."""
 
     num_own: int = 0
@@ -25,7 +25,7 @@ class KVPool:
     def __init__(self, num_cells: int, num_slots: int) -> None:
         self.num_cells = num_cells
         self._free_slots = list(range(num_slots - 1, -1, -1))
-        self._seats: dict[int, _Seat] = {}
+        self._seats: dict[int, _Slot] = {}
         self._num_used = 0
 
     @property
@@ -39,7 +39,7 @@ class KVPool:
     def take(self) -> int:
         """A free slot, holding no cells yet."""
         slot = self._free_slots.pop()
-        self._seats[slot] = _Seat()
+        self._seats[slot] = _Slot()
         return slot
 
     def grow(self, slot: int, num_tokens: int) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bot.inference.core.sequence import Action, Offload, Release, Trim
-from bot.inference.kv import KVPool
-from bot.inference.lot import Lot
-from bot.inference.residents import Prefixes, Resident, Threads
+from bot.inference.kv_cache.cached_threads import CachedTokens, SharedPrefixes, ThreadIndex
+from bot.inference.kv_cache.pool import KVPool
+from bot.inference.kv_cache.saved_states import SavedStates
 
 _IDLE_SHARE = 4
 """Where they cannot be parked, idle threads keep a quarter of the pool."""
 
 
-class IdleCells:
+class EvictionPolicy:
     """Idle threads go before shared prompts, least recently used first, and are parked.
 
     What the model must do for it goes to ``actions``.
@@ -20,23 +20,23 @@ class IdleCells:
     def __init__(
         self,
         pool: KVPool,
-        residents: Threads[Resident],
-        prefixes: Prefixes,
-        lot: Lot,
+        residents: ThreadIndex[CachedTokens],
+        prefixes: SharedPrefixes,
+        lot: SavedStates,
         actions: list[Action],
     ) -> None:
         self._pool, self._actions = pool, actions
         self._residents, self._prefixes, self._lot = residents, prefixes, lot
-        self._not_worth_parking: Resident | None = None
+        self._not_worth_parking: CachedTokens | None = None
 
-    def all(self) -> list[Resident]:
+    def all(self) -> list[CachedTokens]:
         """Who goes first comes first."""
         return [*self._residents, *self._unused()]
 
-    def _unused(self) -> list[Resident]:
+    def _unused(self) -> list[CachedTokens]:
         return [p for p in self._prefixes if not self._pool.num_users(p.slot)]
 
-    def evict(self, keep: Resident | None = None) -> bool:
+    def evict(self, keep: CachedTokens | None = None) -> bool:
         """Let the first idle one go, parked if it is worth it; False if there is none."""
         victim = next((r for r in self.all() if r is not keep), None)
         if victim is None:
@@ -51,7 +51,7 @@ class IdleCells:
         else:
             self.evict()
 
-    def _put_away(self, idle: Resident) -> None:
+    def _put_away(self, idle: CachedTokens) -> None:
         if idle in self._residents:
             self.park(idle.slot, idle.scope, idle.thread, idle.tokens)
         self.drop(idle)
@@ -62,7 +62,7 @@ class IdleCells:
             self._actions.append(Offload(slot, parked))
         return parked is not None
 
-    def drop(self, idle: Resident) -> None:
+    def drop(self, idle: CachedTokens) -> None:
         home = self._residents if idle in self._residents else self._prefixes
         home.remove(idle)
         self.release(idle.slot)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.inference.core.saved_state import SavedState
-from bot.inference.pace import MIN_GAIN, Pace
-from bot.inference.residents import MIN_PREFIX, Threads
+from bot.inference.kv_cache.cached_threads import MIN_PREFIX, ThreadIndex
+from bot.inference.kv_cache.cost_model import MIN_GAIN, CostModel
 
 _SPILL_SHARE = 0.875
 """Of the memory; what is above it is written to disk, so that there is room for the next."""
 
 
-class Lot:
+class SavedStates:
     """Bookkeeping only. ``wanted`` are to be read from disk, files in ``discarded`` deleted."""
 
     def __init__(
@@ -23,12 +23,12 @@ class Lot:
     ) -> None:
         self.max_memory, self.max_disk = max_memory, max_disk
         self.is_open = False
-        self.pace = Pace(min_gain)
+        self.pace = CostModel(min_gain)
         self.wanted: list[SavedState] = []
         self.discarded: list[str] = []
         self.writing: SavedState | None = None
         self.num_dropped = 0
-        self._threads: Threads[SavedState] = Threads()
+        self._threads: ThreadIndex[SavedState] = ThreadIndex()
 
     def __len__(self) -> int:
         return len(self._threads)

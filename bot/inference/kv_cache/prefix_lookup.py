@@ -6,15 +6,20 @@ from dataclasses import dataclass, replace
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Sequence
-from bot.inference.lot import Lot
-from bot.inference.residents import MIN_PREFIX, Prefixes, Resident, Threads
+from bot.inference.kv_cache.cached_threads import (
+    MIN_PREFIX,
+    CachedTokens,
+    SharedPrefixes,
+    ThreadIndex,
+)
+from bot.inference.kv_cache.saved_states import SavedStates
 
 MIN_COMMON = 16
 """Tokens that two questions must begin with alike for the second to share them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Find:
+class PrefixMatch:
     """What saves a sequence its first ``num_tokens``.
 
     A resident thread or a shared prompt in ``source``; or ``parked``, with the shared prompt
@@ -22,7 +27,7 @@ class Find:
     """
 
     num_tokens: int = 0
-    source: Resident | None = None
+    source: CachedTokens | None = None
     parked: SavedState | None = None
 
 
@@ -31,16 +36,18 @@ def system_prompt(sequence: Sequence) -> list[int]:
     return sequence.tokens[: sequence.num_prefix] if sequence.num_prefix >= MIN_PREFIX else []
 
 
-class Finder:
+class PrefixLookup:
     """Who is next in the queue is asked for in every step, so the last answer is kept."""
 
-    def __init__(self, residents: Threads[Resident], prefixes: Prefixes, lot: Lot) -> None:
+    def __init__(
+        self, residents: ThreadIndex[CachedTokens], prefixes: SharedPrefixes, lot: SavedStates
+    ) -> None:
         self._residents = residents
         self._prefixes = prefixes
         self._lot = lot
-        self._last: tuple[tuple[int, ...], Find] | None = None
+        self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
 
-    def find(self, sequence: Sequence) -> Find:
+    def find(self, sequence: Sequence) -> PrefixMatch:
         """What saves the most."""
         homes = (self._residents, self._prefixes, self._lot)
         key = (sequence.id, len(sequence.tokens), *(home.num_changes for home in homes))
@@ -48,30 +55,30 @@ class Finder:
             self._last = key, self._search(sequence)
         return self._last[1]
 
-    def _search(self, sequence: Sequence) -> Find:
+    def _search(self, sequence: Sequence) -> PrefixMatch:
         """One token at least is left to evaluate: without it there is nothing to sample from."""
         tokens = sequence.tokens
         asked = sequence.scope, sequence.thread, tokens, sequence.num_prefix
         prefix = self._shared(sequence)
-        best = Find(len(prefix.tokens), prefix) if prefix else Find()
+        best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
         if own := self._residents.match(*asked):
-            best = max(Find(own[1], own[0]), best, key=lambda find: find.num_tokens)
+            best = max(PrefixMatch(own[1], own[0]), best, key=lambda find: find.num_tokens)
         if parked := self._lot.find(*asked):
             best = self._better(best, *parked, prefix)
         if best.num_tokens < MIN_COMMON:
-            return Find()
+            return PrefixMatch()
         return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
 
-    def _shared(self, sequence: Sequence) -> Resident | None:
+    def _shared(self, sequence: Sequence) -> CachedTokens | None:
         if prompt := system_prompt(sequence):
             return self._prefixes.find(sequence.scope, prompt)
         return self._prefixes.find_longest(sequence.scope, sequence.tokens)
 
     def _better(
-        self, best: Find, parked: SavedState, num_tokens: int, prefix: Resident | None
-    ) -> Find:
+        self, best: PrefixMatch, parked: SavedState, num_tokens: int, prefix: CachedTokens | None
+    ) -> PrefixMatch:
         """The parked state, where that is faster than evaluating what it has beyond ``best``."""
         gained = num_tokens - best.num_tokens
         if gained < MIN_PREFIX or not self._lot.pace.is_worth_restoring(parked, gained):
             return best
-        return Find(num_tokens, prefix, parked)
+        return PrefixMatch(num_tokens, prefix, parked)
