@@ -26,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "engine chat template": ("bot.inference.chat_template",),
     "engine llama": ("bot.inference.llama",),
     "engine kv cache": ("bot.inference.kv_cache",),
+    "engine state store": ("bot.inference.state_store",),
     "inference": ("bot.inference",),
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
@@ -68,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model files: gguf",
     },
     "engine kv cache": {"types", "errors", "engine core"},
+    "engine state store": {"types", "errors", "engine core"},
     "inference": {
         "types",
         "errors",
@@ -79,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine chat template",
         "engine llama",
         "engine kv cache",
+        "engine state store",
     },
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},

@@ -22,7 +22,7 @@ from bot.inference.core.sequence import Offload, Restore, Step
 from bot.inference.kv_cache.cost_model import MIN_GAIN
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduler import Scheduler
-from bot.inference.shelf import Shelf
+from bot.inference.state_store.store import StateStore
 from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics, Share
 
@@ -53,7 +53,7 @@ class Parking:
         self.lot = SavedStates(options.max_memory, max_disk, min_gain=options.min_gain)
         self._metrics = metrics
         self._wake = wake
-        self._shelf: Shelf | None = None
+        self._shelf: StateStore | None = None
         self._workers = ThreadPoolExecutor(2, "parley-parked")
         self._reading: set[asyncio.Task[None]] = set()
         self._spilling: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Parking:
         self._go_on()
 
     async def _open_shelf(self, folder: Path, model: Model) -> None:
-        shelf = Shelf(folder, await self._work(lambda: model.fingerprint))
+        shelf = StateStore(folder, await self._work(lambda: model.fingerprint))
         try:
             found, num_ignored = await self._work(shelf.open)
         except OSError as error:
@@ -221,7 +221,7 @@ class Parking:
         await self._delete_discarded()
         self._show()
 
-    async def _write(self, shelf: Shelf, parked: SavedState) -> None:
+    async def _write(self, shelf: StateStore, parked: SavedState) -> None:
         if not self.lot.make_room_on_disk(parked):
             self.lot.drop(parked)
             return
@@ -230,7 +230,7 @@ class Parking:
             if parked in self.lot and parked.state is not None:  # it may have gone meanwhile
                 await self._write_now(shelf, parked)
 
-    async def _write_now(self, shelf: Shelf, parked: SavedState) -> None:
+    async def _write_now(self, shelf: StateStore, parked: SavedState) -> None:
         self.lot.writing = parked
         try:
             file = await self._work(shelf.write, parked)

@@ -10,7 +10,6 @@ from typing import Protocol, Self, runtime_checkable
 from bot.config import Settings
 from bot.inference import models
 from bot.inference.core.model import Model
-from bot.inference.drawers import Drawers
 from bot.inference.fleet.catalogue import Catalogue
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.gguf.memory_check import available_bytes
@@ -19,6 +18,7 @@ from bot.inference.llama.outline import LlamaOutline, needed_bytes
 from bot.inference.parking import ParkingOptions
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.service import InferenceService
+from bot.inference.state_store.folders import StateFolders
 from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.personality import KnownModels
@@ -62,7 +62,7 @@ def make_engine(
         return remote_engine(settings, metrics)
     default = default or name_of_model(settings)
     budget = max(0, available_bytes() - settings.parked_memory)
-    drawers = Drawers(settings.data_dir / "parked")
+    drawers = StateFolders(settings.data_dir / "parked")
     loader = LocalLoader(settings, metrics, catalogue, drawers, banner)
     return Fleet(default, loader, metrics, budget=budget, drawers=drawers)
 
@@ -97,7 +97,7 @@ class LocalLoader:
         settings: Settings,
         metrics: Metrics,
         catalogue: Catalogue,
-        drawers: Drawers,
+        drawers: StateFolders,
         banner: Banner | None = None,
         proofs: Proofs | None = None,
     ) -> None:

@@ -13,12 +13,12 @@ from typing import Protocol, Self
 from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.core.model import Model
 from bot.inference.core.stream import GenerationStream
-from bot.inference.drawers import Drawers
 from bot.inference.fleet.memory import fits, next_to_leave
 from bot.inference.fleet.outlines import Outline, Outlines
 from bot.inference.fleet.relay import Relay, why_unusable
 from bot.inference.fleet.stay import Stay
 from bot.inference.service import InferenceService
+from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest
 
@@ -61,7 +61,7 @@ class Fleet:
     """
 
     def __init__(
-        self, default: str, loader: Loader, metrics: Metrics, *, budget: int, drawers: Drawers
+        self, default: str, loader: Loader, metrics: Metrics, *, budget: int, drawers: StateFolders
     ) -> None:
         """``budget``: bytes for models. ``drawers``: what they keep on disk, loaded or not."""
         self._default = default

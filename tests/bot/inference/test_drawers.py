@@ -3,15 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.inference.core.saved_state import SavedState
-from bot.inference.drawers import Drawers
-from bot.inference.shelf import Shelf
+from bot.inference.state_store.folders import StateFolders
+from bot.inference.state_store.store import StateStore
 
 
-def filled(folder: Path, *models: str) -> Drawers:
+def filled(folder: Path, *models: str) -> StateFolders:
     """Each model keeps threads t1 and t2, parked at 1 and 2."""
-    drawers = Drawers(folder)
+    drawers = StateFolders(folder)
     for model in models:
-        shelf = Shelf(drawers.of(model), model)
+        shelf = StateStore(drawers.of(model), model)
         shelf.open()
         for at in (1, 2):
             state = memoryview(b"state")
@@ -19,8 +19,8 @@ def filled(folder: Path, *models: str) -> Drawers:
     return drawers
 
 
-def threads(drawers: Drawers, model: str) -> list[str | None]:
-    found, _ = Shelf(drawers.of(model), model).open()
+def threads(drawers: StateFolders, model: str) -> list[str | None]:
+    found, _ = StateStore(drawers.of(model), model).open()
     return [parked.thread for parked in found]
 
 
@@ -28,7 +28,7 @@ def test_what_a_model_kept_goes_with_the_model(tmp_path: Path) -> None:
     filled(tmp_path, "a", "b")
     (tmp_path / "notes.txt").write_text("not ours")
     (tmp_path / "before.state").write_text("a thread, when one model had the folder for itself")
-    drawers = Drawers(tmp_path)
+    drawers = StateFolders(tmp_path)
     drawers.keep(["a", "c"])
     assert len(drawers) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", drawers.of("a").name}
@@ -57,7 +57,7 @@ def test_what_was_parked_before_a_time_goes_and_what_nobody_can_read(tmp_path: P
 
 
 def test_nothing_is_made_before_something_is_parked(tmp_path: Path) -> None:
-    drawers = Drawers(tmp_path / "parked")
+    drawers = StateFolders(tmp_path / "parked")
     drawers.of("a")
     drawers.forget("x", "t1", [])
     drawers.keep(["a"])

@@ -14,10 +14,10 @@ import pytest
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.stream import GenerationStream
-from bot.inference.parked_file import head_of
 from bot.inference.parking import ParkingOptions
 from bot.inference.service import InferenceService
-from bot.inference.shelf import Shelf
+from bot.inference.state_store.state_file import head_of
+from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
 from tests.fakes.model import FakeModel, broken_step
@@ -269,19 +269,19 @@ class SlowDisk:
         self._may_go_on = threading.Event()
         self.threads: list[str | None] = []
         self.num_asked = 0
-        write, delete = Shelf.write, Shelf.delete
+        write, delete = StateStore.write, StateStore.delete
 
-        def slow_write(shelf: Shelf, parked: SavedState) -> str:
+        def slow_write(shelf: StateStore, parked: SavedState) -> str:
             self._wait()
             self.threads.append(parked.thread)
             return write(shelf, parked)
 
-        def slow_delete(shelf: Shelf, names: list[str]) -> None:
+        def slow_delete(shelf: StateStore, names: list[str]) -> None:
             self._wait()
             delete(shelf, names)
 
-        patch.setattr(Shelf, "write", slow_write)
-        patch.setattr(Shelf, "delete", slow_delete)
+        patch.setattr(StateStore, "write", slow_write)
+        patch.setattr(StateStore, "delete", slow_delete)
 
     def _wait(self) -> None:
         self.num_asked += 1

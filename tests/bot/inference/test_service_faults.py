@@ -15,7 +15,7 @@ from bot.inference.core.stream import GenerationStream
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.reply import Reply
 from bot.inference.scheduler import Scheduler
-from bot.inference.shelf import Shelf
+from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason
 from tests.bot.inference import test_parked_threads as parked
@@ -213,7 +213,7 @@ async def test_a_state_that_cannot_be_read_for_a_defect_is_evaluated_again(
         for thread in range(8):
             await parley.ask(thread)
         await parley.until_on_disk()
-        monkeypatch.setattr(Shelf, "read", _no_memory)
+        monkeypatch.setattr(StateStore, "read", _no_memory)
         async with asyncio.timeout(10):
             finished = await parley.ask(0, "?")
         assert (finished.reason, finished.usage.cached_tokens) == (FinishReason.STOP, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.inference.core.saved_state import SavedState
-from bot.inference.shelf import Shelf
+from bot.inference.state_store.store import StateStore
 
 STATE = bytes(range(256)) * 40
 
@@ -19,8 +19,8 @@ def thread(name: str | None = "slack:T01/C01/1", *, at: float = 1.0) -> SavedSta
     )
 
 
-def opened(folder: Path, model: str = "model") -> tuple[Shelf, list[SavedState], int]:
-    shelf = Shelf(folder / "parked", model)
+def opened(folder: Path, model: str = "model") -> tuple[StateStore, list[SavedState], int]:
+    shelf = StateStore(folder / "parked", model)
     return shelf, *shelf.open()
 
 

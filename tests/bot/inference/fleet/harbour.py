@@ -14,10 +14,10 @@ from bot.errors import ModelDied, ModelError
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
 from bot.inference.core.stream import GenerationStream
-from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.parking import ParkingOptions
 from bot.inference.service import NO_PARKING, InferenceService
+from bot.inference.state_store.folders import StateFolders
 from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest
@@ -75,7 +75,7 @@ class Harbour:
         self.deadly = set[str]()
         self.metrics = Metrics()
         self._options, self._parking = options, parking
-        self.drawers = Drawers(parking.folder or Path("no such folder"))
+        self.drawers = StateFolders(parking.folder or Path("no such folder"))
         # a model that stands still would hold the thread of all the others
         self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0

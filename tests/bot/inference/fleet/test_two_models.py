@@ -12,9 +12,9 @@ import pytest
 from bot.config import Settings, load_settings
 from bot.inference import models
 from bot.inference.core.sequence import Step
-from bot.inference.drawers import Drawers
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.llama.model import LlamaModel
+from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.proofs import Proofs
@@ -50,7 +50,7 @@ def make_fleet(
 ) -> Fleet:
     catalogue = make_catalogue(settings)
     assert catalogue.read() == ("smollm2", "twin")
-    drawers = Drawers(settings.data_dir / "parked")
+    drawers = StateFolders(settings.data_dir / "parked")
     loader = LocalLoader(settings, metrics, catalogue, drawers, proofs=proofs)
     return Fleet("smollm2", loader, metrics, budget=budget, drawers=drawers)
 

@@ -12,13 +12,13 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from bot.inference.parked_file import BadFile, Head, head_of
-from bot.inference.shelf import SUFFIX
+from bot.inference.state_store.state_file import BadStateFile, StateHeader, head_of
+from bot.inference.state_store.store import SUFFIX
 
 _NAME = re.compile(r"[0-9a-f]{16}")
 
 
-class Drawers:
+class StateFolders:
     """``len`` is how many models have one: they share the disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class Drawers:
         """What was parked before that time, in seconds since 1970."""
         self._delete(lambda head: head.saved_at < time, but)
 
-    def _delete(self, is_meant: Callable[[Head], bool], but: Collection[str]) -> None:
+    def _delete(self, is_meant: Callable[[StateHeader], bool], but: Collection[str]) -> None:
         spared = {_name_of(model) for model in but}
         for drawer in self._drawers():
             if drawer.name in spared:
@@ -74,8 +74,8 @@ def _name_of(model: str) -> str:
     return hashlib.sha256(model.encode()).hexdigest()[:16]
 
 
-def _head_of(path: Path) -> Head | None:
+def _head_of(path: Path) -> StateHeader | None:
     """None if it is of no use to anybody."""
-    with contextlib.suppress(OSError, BadFile):
+    with contextlib.suppress(OSError, BadStateFile):
         return head_of(path)
     return None

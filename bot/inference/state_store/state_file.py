@@ -23,12 +23,12 @@ _MAX_JSON = 65_536
 _TOKEN_BYTES = 4
 
 
-class BadFile(Exception):
+class BadStateFile(Exception):
     """The file is not one of ours, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class StateHeader:
     """``num_bytes`` of the state; ``num_bytes_before`` it in the file."""
 
     fingerprint: str
@@ -40,7 +40,7 @@ class Head:
     num_bytes_before: int = 0
 
     @classmethod
-    def of(cls, parked: SavedState, fingerprint: str) -> Head:
+    def of(cls, parked: SavedState, fingerprint: str) -> StateHeader:
         return cls(
             fingerprint,
             parked.scope,
@@ -74,27 +74,29 @@ class Head:
         )
 
 
-def head_of(path: Path) -> Head:
+def head_of(path: Path) -> StateHeader:
     """Raises BadFile, and OSError where there is no such file any more."""
     with path.open("rb") as file:
         return read_head(file, os.fstat(file.fileno()).st_size)
 
 
-def read_head(file: BinaryIO, size: int) -> Head:
+def read_head(file: BinaryIO, size: int) -> StateHeader:
     """From the beginning of a file of ``size`` bytes; BadFile unless all of it is there."""
     try:
         magic, length = _START.unpack(file.read(_START.size))
         if magic != _MAGIC or length > _MAX_JSON:
-            raise BadFile("it is not a parked state")
+            raise BadStateFile("it is not a parked state")
         fingerprint, scope, thread, num_tokens, num_bytes, at = json.loads(file.read(length))
         start = _START.size + length + _TOKEN_BYTES * int(num_tokens)
         if start + int(num_bytes) + MAC_BYTES != size:
-            raise BadFile("it is not complete")
+            raise BadStateFile("it is not complete")
         tokens = _unpack_tokens(file.read(_TOKEN_BYTES * int(num_tokens)))
         name = None if thread is None else str(thread)
-        return Head(str(fingerprint), str(scope), name, tokens, int(num_bytes), float(at), start)
+        return StateHeader(
+            str(fingerprint), str(scope), name, tokens, int(num_bytes), float(at), start
+        )
     except (struct.error, ValueError, TypeError) as error:
-        raise BadFile("its head cannot be read") from error
+        raise BadStateFile("its head cannot be read") from error
 
 
 def _pack_tokens(tokens: list[int]) -> bytes:

@@ -17,7 +17,13 @@ from io import FileIO
 from pathlib import Path
 
 from bot.inference.core.saved_state import SavedState
-from bot.inference.parked_file import MAC_BYTES, BadFile, Head, head_of, read_head
+from bot.inference.state_store.state_file import (
+    MAC_BYTES,
+    BadStateFile,
+    StateHeader,
+    head_of,
+    read_head,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +33,7 @@ _KEY_BYTES = 32
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-class Shelf:
+class StateStore:
     """One folder (mode 0700) of files (0600) whose random names say nothing.
 
     Only states of a model with this ``fingerprint`` are used.
@@ -54,7 +60,7 @@ class Shelf:
         """The file's name. Raises OSError, and has left nothing behind then."""
         name = secrets.token_hex(16)
         temporary = self._folder / f"{name}{_TEMPORARY}"
-        head = Head.of(parked, self._fingerprint).pack()
+        head = StateHeader.of(parked, self._fingerprint).pack()
         state = parked.state or memoryview(b"")
         try:
             with os.fdopen(os.open(temporary, _NEW, 0o600), "wb", buffering=0) as file:
@@ -72,7 +78,7 @@ class Shelf:
         path = self._folder / f"{name}{SUFFIX}"
         try:
             return self._read(path, parked)
-        except (OSError, BadFile) as error:
+        except (OSError, BadStateFile) as error:
             logger.warning("a parked state is not used: %s", error)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -93,9 +99,9 @@ class Shelf:
         start, end = head.num_bytes_before, size - MAC_BYTES
         mac = self._mac(content[:start], content[start:end])
         if not hmac.compare_digest(mac, content[end:]):
-            raise BadFile("it was changed after it was written")
+            raise BadStateFile("it was changed after it was written")
         if (head.scope, head.thread, head.tokens) != (parked.scope, parked.thread, parked.tokens):
-            raise BadFile("it belongs to another thread")
+            raise BadStateFile("it belongs to another thread")
         return content[start:end].toreadonly()
 
     def _mac(self, head: bytes | memoryview, state: memoryview) -> bytes:
@@ -116,9 +122,9 @@ class Shelf:
         try:
             head = head_of(path)
             if head.fingerprint != self._fingerprint:
-                raise BadFile("it is of another model, setting or version")
+                raise BadStateFile("it is of another model, setting or version")
             return head.parked(path.stem)
-        except (OSError, BadFile) as error:
+        except (OSError, BadStateFile) as error:
             logger.info("a parked state is not used: %s", error)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -148,5 +154,5 @@ def _fill(file: FileIO, buffer: memoryview) -> None:
     while buffer:
         count = file.readinto(buffer)
         if not count:
-            raise BadFile("it ends too early")
+            raise BadStateFile("it ends too early")
         buffer = buffer[count:]

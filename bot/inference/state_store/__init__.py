@@ -1,0 +1,1 @@
+"""Saved states on disk, each model's in a folder of its own."""
