@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "engine llama": ("bot.inference.llama",),
     "engine kv cache": ("bot.inference.kv_cache",),
     "engine state store": ("bot.inference.state_store",),
+    "engine scheduling": ("bot.inference.scheduling",),
     "inference": ("bot.inference",),
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "engine kv cache": {"types", "errors", "engine core"},
     "engine state store": {"types", "errors", "engine core"},
+    "engine scheduling": {"types", "errors", "engine core", "engine kv cache"},
     "inference": {
         "types",
         "errors",
@@ -82,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine llama",
         "engine kv cache",
         "engine state store",
+        "engine scheduling",
     },
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},

@@ -23,10 +23,10 @@ from bot.inference.core.stream import GenerationStream
 from bot.inference.failures import Failures
 from bot.inference.intake import Intake
 from bot.inference.parking import Parking, ParkingOptions
-from bot.inference.prefill import PrefillBudget
 from bot.inference.replies import Replies
 from bot.inference.reply import Reply
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.prefill_budget import PrefillBudget
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.step_metrics import StepMetrics
 from bot.inference.waits import Waits
 from bot.inference.worker import ModelWorker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.metrics import Metrics, Share
 
 

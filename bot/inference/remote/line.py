@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from bot.inference.tickets import Tickets
+from bot.inference.scheduling.request_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class FairLine(Generic[T]):
 
     def __init__(self) -> None:
         self._places: list[_Place[T]] = []
-        self._tickets = Tickets()
+        self._tickets = FairQueue()
         self._num_added = 0
 
     def __len__(self) -> int:

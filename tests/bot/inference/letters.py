@@ -6,7 +6,7 @@ from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
 from bot.inference.kv_cache.saved_states import SavedStates
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import Sampling
 from tests.fakes.model import ANSWER, FakeModel
 

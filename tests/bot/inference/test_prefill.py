@@ -3,8 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.inference.core.sequence import Chunk, Step
-from bot.inference.prefill import PrefillBudget, StepLimits
-from bot.inference.step_costs import Trial
+from bot.inference.scheduling.prefill_budget import PrefillBudget, StepLimits, Trial
 
 
 def learnt(

@@ -13,8 +13,8 @@ import pytest
 
 from bot.inference.core.sequence import Chunk, Status, Step
 from bot.inference.core.sequence import Sequence as Request
-from bot.inference.prefill import PrefillBudget
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.prefill_budget import PrefillBudget
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import Sampling
 from tests.bot.inference import processors
 from tests.bot.inference.processors import AMX_WITH_FLASH, EMERALD_RAPIDS, SIZES, Processor

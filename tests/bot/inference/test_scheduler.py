@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import QueueFull
-from bot.inference.chunker import LimitsOf
 from bot.inference.core.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
-from bot.inference.prefill import StepLimits
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.batching import LimitsOf
+from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import FinishReason, Sampling
 from tests.fakes.model import END
 

@@ -15,7 +15,7 @@ from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.inference.core.model import NoRoom
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import TAGS
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (

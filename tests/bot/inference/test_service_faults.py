@@ -14,7 +14,7 @@ from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.reply import Reply
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason

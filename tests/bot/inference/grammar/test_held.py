@@ -34,7 +34,7 @@ END = 2
 WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
 
 
-class Hold(Protocol):
+class DecodePause(Protocol):
     def __call__(self, grammar: str, sampling: Sampling = WILD) -> HeldReply: ...
 
 
@@ -44,7 +44,7 @@ def vocabulary(smollm2: LlamaModel) -> Vocabulary:
 
 
 @pytest.fixture
-def hold(vocabulary: Vocabulary) -> Iterator[Hold]:
+def hold(vocabulary: Vocabulary) -> Iterator[DecodePause]:
     opened: list[SamplerChain | HeldReply] = []
 
     def make(grammar: str, sampling: Sampling = WILD) -> HeldReply:
@@ -91,7 +91,7 @@ def said(held: HeldReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> s
 )
 @given(schema=schemas, seed=st.integers(0, 2**32))
 def test_whatever_a_model_wants_its_reply_is_valid(
-    hold: Hold, vocabulary: Vocabulary, schema: Schema, seed: int
+    hold: DecodePause, vocabulary: Vocabulary, schema: Schema, seed: int
 ) -> None:
     held = hold(grammar_of(JsonSchema(json.dumps(schema))))
     validate(schema, said(held, vocabulary, whims(vocabulary, seed)))
@@ -114,14 +114,18 @@ def test_llama_cpp_allows_every_text_that_fits_the_rules(
     grammar.close()
 
 
-def test_a_first_choice_that_fits_is_taken_as_it_is(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_a_first_choice_that_fits_is_taken_as_it_is(
+    hold: DecodePause, vocabulary: Vocabulary
+) -> None:
     (yes,) = vocabulary.tokenize("yes")
     held = hold(grammar_of(OneOf(("yes", "no"))))
     assert held.sample(preferring(vocabulary, yes)) == yes
     assert not held.was_refused
 
 
-def test_a_first_choice_that_does_not_fit_is_made_again(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_a_first_choice_that_does_not_fit_is_made_again(
+    hold: DecodePause, vocabulary: Vocabulary
+) -> None:
     (maybe,), (no,) = vocabulary.tokenize("maybe"), vocabulary.tokenize("no")
     held = hold(grammar_of(OneOf(("yes", "no"))))
     assert held.sample(preferring(vocabulary, maybe, no)) == no
@@ -129,7 +133,9 @@ def test_a_first_choice_that_does_not_fit_is_made_again(hold: Hold, vocabulary: 
     assert vocabulary.is_end(held.sample(preferring(vocabulary, maybe, no)))
 
 
-def test_the_only_way_on_is_found_among_all_tokens(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_the_only_way_on_is_found_among_all_tokens(
+    hold: DecodePause, vocabulary: Vocabulary
+) -> None:
     """The 256 likeliest tokens are all refused."""
     words = [t for t in range(vocabulary.num_tokens) if vocabulary.piece(t)[:1].isalpha()]
     held = hold(grammar_of(OneOf(("§ 7",))))
@@ -138,7 +144,7 @@ def test_the_only_way_on_is_found_among_all_tokens(hold: Hold, vocabulary: Vocab
     assert said(held, vocabulary, repeat(wishes)) == "§ 7"
 
 
-def test_special_tokens_are_no_characters(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_special_tokens_are_no_characters(hold: DecodePause, vocabulary: Vocabulary) -> None:
     """For llama.cpp's grammars <|im_start|> is the text that it is named."""
     (quote,), (letter,) = vocabulary.tokenize('"'), vocabulary.tokenize("x")
     held = hold(grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}')))
@@ -146,7 +152,7 @@ def test_special_tokens_are_no_characters(hold: Hold, vocabulary: Vocabulary) ->
     assert held.sample(preferring(vocabulary, 1, letter)) == letter
 
 
-def test_bytes_that_are_no_utf_8_are_refused(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_bytes_that_are_no_utf_8_are_refused(hold: DecodePause, vocabulary: Vocabulary) -> None:
     """For llama.cpp's grammars E0 82 is the beginning of a character."""
     bare = {vocabulary.piece(t): t for t in range(1_000) if len(vocabulary.piece(t)) == 1}
     held = hold(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
@@ -155,7 +161,7 @@ def test_bytes_that_are_no_utf_8_are_refused(hold: Hold, vocabulary: Vocabulary)
     assert held.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
 
 
-def test_penalties_count_what_was_said(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_penalties_count_what_was_said(hold: DecodePause, vocabulary: Vocabulary) -> None:
     (quote,), (a,), (b,) = map(vocabulary.tokenize, '"ab')
     grammar = grammar_of(JsonSchema('{"type": "string", "pattern": "^[ab]{2}$"}'))
     held = hold(grammar, Sampling(temperature=0, presence_penalty=2))
@@ -165,7 +171,7 @@ def test_penalties_count_what_was_said(hold: Hold, vocabulary: Vocabulary) -> No
     assert [held.sample(wish), held.sample(wish)] == [a, b]
 
 
-def test_a_reply_goes_on_where_it_was(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_a_reply_goes_on_where_it_was(hold: DecodePause, vocabulary: Vocabulary) -> None:
     grammar = grammar_of(JsonSchema('{"type": "array", "items": {"const": "ü"}, "maxItems": 2}'))
     before = vocabulary.tokenize('["ü","ü"')
     (comma,), (bracket,) = vocabulary.tokenize(","), vocabulary.tokenize("]")
@@ -175,7 +181,7 @@ def test_a_reply_goes_on_where_it_was(hold: Hold, vocabulary: Vocabulary) -> Non
     assert vocabulary.is_end(held.sample(preferring(vocabulary, comma)))
 
 
-def test_a_grammar_that_explodes_ends_its_reply(hold: Hold, vocabulary: Vocabulary) -> None:
+def test_a_grammar_that_explodes_ends_its_reply(hold: DecodePause, vocabulary: Vocabulary) -> None:
     """Each bracket may belong to either option, so there are ever more ways to read them."""
     nested = {"type": "array", "items": {"$ref": "#"}}
     schema = {"anyOf": [{**nested, "minItems": 1}, {**nested, "maxItems": 5}]}

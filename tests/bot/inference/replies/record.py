@@ -24,7 +24,7 @@ from bot.inference import models
 from bot.inference.core.sequence import Sequence
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import ChatMessage, Sampling
 from tests.bot.inference.replies.asked import ASKED
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from bot.errors import QueueFull
-from bot.inference.chunker import Chunker, LimitsOf
 from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
-from bot.inference.prefill import StepLimits
-from bot.inference.waiting import WaitingLine
+from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
+from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.request_queue import RequestQueue
 from bot.types import FinishReason
 
 _HEADROOM = 32
@@ -50,9 +50,9 @@ class Scheduler:
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._lot = reuse, lot
         self._cells = self._new_cells()
-        self._waiting = WaitingLine()
+        self._waiting = RequestQueue()
         self._running: list[Sequence] = []
-        self._chunker = Chunker(self._running, self._cells, self._admit_next)
+        self._chunker = BatchPlanner(self._running, self._cells, self._admit_next)
 
     @property
     def running(self) -> tuple[Sequence, ...]:

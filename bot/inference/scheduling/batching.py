@@ -7,13 +7,64 @@ what is read longest keeps a share of every step. Background work comes last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from enum import Enum, auto
 from itertools import chain
 
 from bot.inference.core.sequence import Chunk, Sequence, Status
-from bot.inference.hold import Hold, Turn
 from bot.inference.kv_cache.manager import KVCacheManager
-from bot.inference.prefill import StepLimits
+from bot.inference.scheduling.prefill_budget import StepLimits
+
+_YOUNG = 8
+"""Tokens that a reply has said at most while it is made to wait: it is hardly on a screen yet."""
+
+
+class StepKind(Enum):
+    """Who has the next step: the prompts, the replies under way, or both."""
+
+    PREFILL = auto()
+    DECODE = auto()
+    MIXED = auto()
+
+
+class DecodePause:
+    """``num_held``: steps in which replies waited."""
+
+    def __init__(self) -> None:
+        self.num_held = 0
+        self._num_read = 0
+        self._is_rested = False
+
+    def rest(self) -> None:
+        """The engine had nothing to do for a while: whoever comes now begins together."""
+        self._is_rested = True
+
+    def turn(
+        self, decoding: Collection[Sequence], prompt: Sequence, limits: StepLimits
+    ) -> StepKind:
+        """``prompt`` is read next. Replies wait for nothing long, and for no background work."""
+        if not decoding:
+            return StepKind.PREFILL
+        at_once = limits.hold if self._is_rested else limits.whole
+        num_tokens = prompt.num_pending
+        if prompt.is_background or num_tokens > at_once:
+            return StepKind.MIXED
+        if not self._is_rested and num_tokens <= limits.of_both(num_tokens):
+            return StepKind.MIXED
+        return StepKind.PREFILL if self._num_read + num_tokens <= at_once else StepKind.DECODE
+
+    def read(self, decoding: Collection[Sequence], chunks: Collection[Chunk]) -> None:
+        """A step reads these and nothing else."""
+        if decoding:
+            self.num_held += 1
+            self._num_read += sum(len(chunk.tokens) for chunk in chunks)
+
+    def end(self, decoding: Collection[Sequence]) -> None:
+        """These replies go on, by a token each."""
+        self._num_read = 0
+        if any(sequence.num_generated >= _YOUNG for sequence in decoding):
+            self._is_rested = False
+
 
 _ELDEST_SHARE = 4
 """Of the prefill tokens of a step, a quarter goes to who reads longest, however short others."""
@@ -29,13 +80,13 @@ def _by_length(sequence: Sequence) -> tuple[bool, int]:
     return sequence.is_background, sequence.num_pending
 
 
-class Chunker:
+class BatchPlanner:
     """``running`` is the scheduler's own list; whoever is admitted appears in it."""
 
     def __init__(
         self, running: list[Sequence], cells: KVCacheManager, admit_next: AdmitNext
     ) -> None:
-        self.hold = Hold()
+        self.hold = DecodePause()
         self.cells = cells
         self._running = running
         self._admit_next = admit_next
@@ -53,13 +104,13 @@ class Chunker:
             return self._go_on(decoding)
         readers = chain([first], readers)
         match self.hold.turn(decoding, first, limits):
-            case Turn.READ:
+            case StepKind.PREFILL:
                 chunks = self._read(readers, limits.of_prompts(first.num_pending))
                 self.hold.read(decoding, chunks)
                 return chunks
-            case Turn.GO_ON:
+            case StepKind.DECODE:
                 return self._go_on(decoding)
-            case Turn.BOTH:
+            case StepKind.MIXED:
                 share = min(room, limits.of_both(first.num_pending))
                 return self._go_on(decoding) + self._read(readers, share)
 

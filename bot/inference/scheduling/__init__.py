@@ -1,0 +1,1 @@
+"""Who runs in the next step, and how many tokens of whose prompt it carries; pure."""
