@@ -10,16 +10,16 @@ from typing import Protocol, Self, runtime_checkable
 from bot.config import Settings
 from bot.inference import models
 from bot.inference.core.model import Model
+from bot.inference.engine.offloading import OffloadOptions
+from bot.inference.engine.service import InferenceService
+from bot.inference.engine.worker import computing_thread
 from bot.inference.fleet.catalogue import Catalogue
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.gguf.memory_check import available_bytes
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.outline import LlamaOutline, needed_bytes
-from bot.inference.parking import ParkingOptions
 from bot.inference.remote.engine import RemoteEngine
-from bot.inference.service import InferenceService
 from bot.inference.state_store.folders import StateFolders
-from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.personality import KnownModels
 from bot.ports import TextGenerator
@@ -144,7 +144,7 @@ class LocalLoader:
             self._metrics.share(),
             max_running=settings.running,
             max_waiting=settings.queue,
-            parking=ParkingOptions(
+            parking=OffloadOptions(
                 settings.parked_memory, settings.parked_disk, self._drawers.of(model.name)
             ),
             thread=self._thread,

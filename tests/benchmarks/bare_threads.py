@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from bot.inference import models
 from bot.inference.core.sequence import Action, Chunk, Opening, Step
+from bot.inference.engine.intake import PromptEncoder
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.prompts import PromptEncoder
 from bot.types import ChatMessage, Sampling
 from tests.benchmarks.bare_seats import Prefix, Seats
 from tests.benchmarks.chat_load import Reply

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.inference import models
+from bot.inference.engine.offloading import OffloadOptions
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.parking import ParkingOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, GenerationRequest, Sampling
 from tests.benchmarks import command
@@ -114,7 +114,7 @@ class Asker:
 
 
 @asynccontextmanager
-async def engine(chosen: LlamaOptions, parking: ParkingOptions) -> AsyncIterator[Asker]:
+async def engine(chosen: LlamaOptions, parking: OffloadOptions) -> AsyncIterator[Asker]:
     def load() -> LlamaModel:
         return LlamaModel(models.locate(models.EMBEDDED), chosen)
 
@@ -127,7 +127,7 @@ async def engine(chosen: LlamaOptions, parking: ParkingOptions) -> AsyncIterator
 async def compare(size: Size, chosen: LlamaOptions, folder: Path) -> Found:
     """Begin all threads; they return oldest first, newest first, and after a restart."""
     found = Found()
-    parking = ParkingOptions(size.max_memory, _MAX_DISK, folder / "parked")
+    parking = OffloadOptions(size.max_memory, _MAX_DISK, folder / "parked")
     threads = [_thread(number, size.num_words) for number in range(size.num_threads)]
     async with engine(chosen, parking) as asker:
         for thread in threads:
@@ -140,7 +140,7 @@ async def compare(size: Size, chosen: LlamaOptions, folder: Path) -> Found:
         for thread in threads:
             tier, seconds = await asker.come_back(thread)
             found.add(RESTART if tier == DISK else tier, seconds)
-    async with engine(chosen, ParkingOptions()) as asker:
+    async with engine(chosen, OffloadOptions()) as asker:
         for thread in threads[: size.num_anew]:
             thread.messages.append(_RETURN)
             found.add(ANEW, await asker.ask(thread, scope=f"anew {thread.number}"))

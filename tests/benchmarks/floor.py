@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.ports import Generation
 from bot.types import ChatMessage, GenerationRequest, Sampling

@@ -7,7 +7,7 @@ import json
 from itertools import pairwise
 from statistics import median
 
-from bot.inference.service import InferenceService
+from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import AnswerFormat, ChatMessage, GenerationRequest, JsonSchema
 from tests.benchmarks import command

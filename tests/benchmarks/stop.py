@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.inference.core.stream import GenerationStream
-from bot.inference.service import InferenceService
+from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest
 from tests.benchmarks import command, counters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.__main__ import main
-from bot.inference.service import InferenceService
+from bot.inference.engine.service import InferenceService
 
 if __name__ == "__main__":
     defaults = InferenceService.__init__.__kwdefaults__ or {}

@@ -13,11 +13,11 @@ from typing import Protocol, Self
 from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.core.model import Model
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.service import InferenceService
 from bot.inference.fleet.memory import fits, next_to_leave
 from bot.inference.fleet.outlines import Outline, Outlines
 from bot.inference.fleet.relay import Relay, why_unusable
 from bot.inference.fleet.stay import Stay
-from bot.inference.service import InferenceService
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from bot.errors import EngineFailed
 from bot.inference.core.stream import GenerationStream
-from bot.inference.service import InferenceService
+from bot.inference.engine.service import InferenceService
 
 
 class Stay:

@@ -1,4 +1,4 @@
-"""Which threads are parked, and within how many bytes; ``Parking`` does what follows from it.
+"""Which threads are parked, and within how many bytes; ``Offloading`` does what follows from it.
 
 The least recently used go from memory to disk, and from the disk for good.
 """

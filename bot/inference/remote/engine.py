@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.queue_estimates import QueueEstimates
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN
@@ -22,7 +23,6 @@ from bot.inference.remote.reply import Reply
 from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import Server
 from bot.inference.remote.servers import Servers
-from bot.inference.waits import Waits
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
 
@@ -65,7 +65,7 @@ class RemoteEngine:
         self._metrics = metrics
         self._line: FairLine[Reply] = FairLine()
         self._tasks: dict[asyncio.Task[None], Reply] = {}
-        self._waits = Waits(max_running)
+        self._waits = QueueEstimates(max_running)
         self._is_open = False
 
     @property

@@ -13,9 +13,9 @@ import pytest
 
 from bot.inference import models
 from bot.inference.core.sequence import Step
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 

@@ -14,8 +14,8 @@ import pytest
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.stream import GenerationStream
-from bot.inference.parking import ParkingOptions
-from bot.inference.service import InferenceService
+from bot.inference.engine.offloading import OffloadOptions
+from bot.inference.engine.service import InferenceService
 from bot.inference.state_store.state_file import head_of
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
@@ -85,7 +85,7 @@ async def engine(
 ) -> AsyncIterator[Watched]:
     """A pool of 800 cells: two idle threads stay in it, the others are parked."""
     model, metrics = FakeModel(about, num_cells=800, **options), Metrics()  # type: ignore[arg-type]
-    parking = ParkingOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
+    parking = OffloadOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
     service = InferenceService(model, metrics, max_running=4, max_waiting=50, parking=parking)
     async with service:
         yield Watched(service, model, metrics)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.inference.prompts import PromptEncoder
+from bot.inference.engine.intake import PromptEncoder
 from bot.types import ChatMessage
 from tests.fakes.model import FakeModel
 

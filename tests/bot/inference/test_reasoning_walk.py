@@ -9,9 +9,9 @@ import pytest
 
 from bot.inference import models
 from bot.inference.core.sequence import Opening, Step
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,

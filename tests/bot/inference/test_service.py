@@ -14,9 +14,9 @@ import pytest
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.inference.core.model import NoRoom
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.service import InferenceService
 from bot.inference.output.text import TAGS
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,
@@ -418,7 +418,7 @@ async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped = SimpleNamespace(monotonic=lambda: 100.0, perf_counter=time.perf_counter)
-    monkeypatch.setattr("bot.inference.replies.time", stopped)
+    monkeypatch.setattr("bot.inference.engine.replies.time", stopped)
     model = FakeModel(lambda _: "Hello", stepwise=True)
     async with engine(model) as service:
         stream = await service.generate(request())
@@ -436,7 +436,7 @@ async def test_the_more_replies_run_the_larger_are_their_pieces(
     """A step takes 60 ms here; 16 replies pass on text 160 times a second together."""
     now = 100.0
     clock = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr("bot.inference.replies.time", clock)
+    monkeypatch.setattr("bot.inference.engine.replies.time", clock)
     model = FakeModel(lambda _: "Hello you", stepwise=True)
     async with engine(model, running=16) as service:
         streams = [await service.generate(request()) for _ in range(num_replies)]

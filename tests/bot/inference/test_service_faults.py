@@ -12,8 +12,8 @@ import pytest
 from bot.errors import EngineFailed
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.replies import Reply
 from bot.inference.kv_cache.manager import KVCacheManager
-from bot.inference.reply import Reply
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics

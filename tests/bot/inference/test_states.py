@@ -23,12 +23,12 @@ from bot.inference.core.sequence import (
     Step,
     Trim,
 )
+from bot.inference.engine.offloading import OffloadOptions
+from bot.inference.engine.service import InferenceService
 from bot.inference.gguf import fingerprint
 from bot.inference.llama import state_check
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.parking import ParkingOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, GenerationRequest, Sampling
 
@@ -149,7 +149,7 @@ def test_the_fingerprint_is_of_the_file_and_of_what_changes_a_state(
 
 @pytest.mark.model
 async def test_a_thread_goes_on_after_a_restart_with_the_real_model(tmp_path: Path) -> None:
-    options = ParkingOptions(1 << 30, 1 << 30, tmp_path / "parked", min_gain=0.0)
+    options = OffloadOptions(1 << 30, 1 << 30, tmp_path / "parked", min_gain=0.0)
     system = ChatMessage("system", "You are a kind harbour master and answer briefly. " * 4)
     turns = [system, ChatMessage("user", "Which boats are in? " * 10)]
 

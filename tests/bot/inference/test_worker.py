@@ -11,7 +11,7 @@ import pytest
 
 from bot.inference.core.model import StepFailed
 from bot.inference.core.sequence import Step
-from bot.inference.worker import ModelWorker, computing_thread
+from bot.inference.engine.worker import ModelWorker, computing_thread
 from tests.fakes.model import FakeModel
 
 

@@ -14,11 +14,11 @@ from bot.errors import ModelDied, ModelError
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.offloading import OffloadOptions
+from bot.inference.engine.service import NO_PARKING, InferenceService
+from bot.inference.engine.worker import computing_thread
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.parking import ParkingOptions
-from bot.inference.service import NO_PARKING, InferenceService
 from bot.inference.state_store.folders import StateFolders
-from bot.inference.worker import computing_thread
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest
 from tests.fakes.model import FakeModel
@@ -61,7 +61,7 @@ class Harbour:
     ``deadly``: models that llama.cpp is known to die of.
     """
 
-    def __init__(self, *names: str, parking: ParkingOptions = NO_PARKING, **options: Any) -> None:
+    def __init__(self, *names: str, parking: OffloadOptions = NO_PARKING, **options: Any) -> None:
         """``parking.folder`` is where each model has a drawer."""
         self.sources = {name: f"/models/{name}.gguf" for name in names}
         self.loads: list[str] = []

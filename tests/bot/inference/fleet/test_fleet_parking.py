@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.fleet.fleet import Fleet
-from bot.inference.parking import ParkingOptions
 from bot.types import Finished
 from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, metric, read, until
 
@@ -20,7 +20,7 @@ Loading = asyncio.Task[Finished]
 
 def harbour(folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000) -> Harbour:
     """Models a and b with 800 cells each, in which one idle thread stays."""
-    parking = ParkingOptions(memory, disk, folder, min_gain=0.0)
+    parking = OffloadOptions(memory, disk, folder, min_gain=0.0)
     return Harbour("a", "b", parking=parking, num_cells=800)
 
 

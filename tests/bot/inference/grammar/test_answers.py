@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bot.errors import UnsupportedFormat
 from bot.inference import models
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import (
     AnswerFormat,

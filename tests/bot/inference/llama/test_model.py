@@ -14,9 +14,9 @@ from bot.errors import ModelError
 from bot.inference import models
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
+from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.service import InferenceService
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from tests.bot.inference.llama.bare import TOLERANCE, regret

@@ -6,12 +6,64 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Items
+from dataclasses import dataclass, field
 
 from bot.inference.core.sequence import Sequence
-from bot.inference.reply import Reply
-from bot.inference.waits import Waits
+from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.queue_estimates import QueueEstimates
+from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
-from bot.types import Finished, FinishReason
+from bot.types import Delta, Finished, FinishReason, Queued, Reasoning, Usage
+
+_LATER_BYTES = bytes(range(0x80, 0xC0))
+"""UTF-8: those of a character that are not its first."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """``piece`` tells a token's bytes; times in monotonic seconds."""
+
+    sequence: Sequence
+    stream: GenerationStream
+    text: ReplyText
+    piece: Callable[[int], bytes]
+    accepted_at: float
+    num_shown: int = 0
+    shown_at: float = 0.0
+    queued: Queued | None = field(default=None)
+
+    @property
+    def usage(self) -> Usage:
+        sequence = self.sequence
+        num_found = sequence.num_shared + sequence.num_resumed + sequence.num_restored
+        num_cached = min(num_found, sequence.num_prompt)
+        num_reasoning = self.text.num_reasoning_tokens
+        return Usage(sequence.num_prompt, num_cached, sequence.num_generated, num_reasoning)
+
+    @property
+    def num_repeated(self) -> int:
+        """Characters at its end that a looping answer can do without."""
+        guard = self.sequence.guard
+        if guard is None or not guard.num_repeated or self.text.is_reasoning:
+            return 0
+        tail = b"".join(map(self.piece, self.sequence.tokens[-guard.num_repeated :]))
+        return len(tail.lstrip(_LATER_BYTES).decode("utf-8", "replace"))
+
+    def show(self) -> None:
+        """Pass on what the sequence said since it was last shown."""
+        said = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
+        self.num_shown += len(said)
+        for token in said:
+            self._put(self.text.feed(self.piece(token)))
+
+    def show_rest(self) -> None:
+        """What was still held back; nothing more will come."""
+        self._put(self.text.flush())
+
+    def _put(self, events: Items[Delta | Reasoning]) -> None:
+        for event in events:
+            self.stream.put(event)
+
 
 _DELTA_SECONDS, _DELTAS_A_SECOND = 0.05, 160
 """A reply's text is passed on this often at most, and all together as many times a second: nobody
@@ -24,7 +76,9 @@ _LOST = "The answer could not go on in the format asked for. Please ask for a si
 class Replies:
     """``stop`` is called for a sequence whose text has come to a stop string."""
 
-    def __init__(self, metrics: Metrics, waits: Waits, stop: Callable[[Sequence], None]) -> None:
+    def __init__(
+        self, metrics: Metrics, waits: QueueEstimates, stop: Callable[[Sequence], None]
+    ) -> None:
         self._metrics = metrics
         self._waits = waits
         self._stop = stop

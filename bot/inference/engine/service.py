@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,23 +21,68 @@ from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.core.model import Model, NoRoom, NotRestored
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
-from bot.inference.failures import Failures
-from bot.inference.intake import Intake
-from bot.inference.parking import Parking, ParkingOptions
-from bot.inference.replies import Replies
-from bot.inference.reply import Reply
+from bot.inference.engine.intake import Intake
+from bot.inference.engine.offloading import Offloading, OffloadOptions
+from bot.inference.engine.queue_estimates import QueueEstimates
+from bot.inference.engine.replies import Replies, Reply
+from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.inference.step_metrics import StepMetrics
-from bot.inference.waits import Waits
-from bot.inference.worker import ModelWorker
-from bot.metrics import Metrics
+from bot.metrics import Metrics, Share
 from bot.types import ChatMessage, FinishReason, GenerationRequest
+
+
+class StepMetrics:
+    def __init__(self, metrics: Metrics, scheduler: Scheduler, model: Model) -> None:
+        self._metrics = metrics
+        self._scheduler = scheduler
+        self._model = model
+        self._preempted, self._overtaken = Share(metrics.preempted), Share(metrics.overtaken)
+        self._held = Share(metrics.held)
+        self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
+
+    def observe(self, step: Step, seconds: float) -> None:
+        metrics, scheduler = self._metrics, self._scheduler
+        metrics.step.observe(seconds)
+        metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
+        self._preempted.set(scheduler.num_preempted)
+        self._overtaken.set(scheduler.num_overtaken)
+        self._held.set(scheduler.num_held)
+        self._resampled.set(self._model.num_resampled)
+        metrics.queue_length.set(len(scheduler.waiting))
+        metrics.running_sequences.set(len(scheduler.running))
+        metrics.resident_threads.set(scheduler.num_residents)
+
+
+_MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
+_PAUSE_SECONDS = 1.0
+
+
+class Failures:
+    """Three within a minute are too many: ``/readyz`` turns red, and the loop slows down."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=_MAX_FAILURES)
+
+    @property
+    def are_many(self) -> bool:
+        if len(self._times) < _MAX_FAILURES:
+            return False
+        return time.monotonic() - self._times[0] <= _FAILURE_SECONDS
+
+    def note(self) -> None:
+        """One more."""
+        self._times.append(time.monotonic())
+
+    async def pause(self) -> None:
+        """What fails at once and for ever must not fill the log and heat a core."""
+        await asyncio.sleep(_PAUSE_SECONDS if self.are_many else 0)
+
 
 logger = logging.getLogger(__name__)
 
 _REST_SECONDS = 0.25
-NO_PARKING = ParkingOptions()
+NO_PARKING = OffloadOptions()
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
@@ -52,7 +98,7 @@ class InferenceService:
         *,
         max_running: int,
         max_waiting: int,
-        parking: ParkingOptions = NO_PARKING,
+        parking: OffloadOptions = NO_PARKING,
         thread: ThreadPoolExecutor | None = None,
         loop_guard: bool = True,
     ) -> None:
@@ -63,7 +109,7 @@ class InferenceService:
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
-        self._parking = Parking(parking, metrics, self._work.set)
+        self._parking = Offloading(parking, metrics, self._work.set)
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._scheduler = Scheduler(
             max_running=max_running,
@@ -78,7 +124,7 @@ class InferenceService:
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")
         self._step_metrics = StepMetrics(metrics, self._scheduler, model)
-        self._waits = Waits(max_running)
+        self._waits = QueueEstimates(max_running)
         self._replies = Replies(metrics, self._waits, self._come_to_stop)
         self._failures = Failures()
         self._worker = ModelWorker(model, thread)

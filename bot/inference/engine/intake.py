@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,48 @@ from dataclasses import dataclass
 
 from bot.errors import PromptTooLong
 from bot.inference.core.model import Model
-from bot.inference.core.sequence import Sequence
+from bot.inference.core.sequence import Sequence, common_length
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.replies import Reply
 from bot.inference.grammar.formats import followed
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText
-from bot.inference.prompts import PromptEncoder
-from bot.inference.reply import Reply
 from bot.types import AnswerFormat, ChatMessage, GenerationRequest
+
+_MAX_KNOWN = 64
+
+
+class PromptEncoder:
+    """Used from one worker only. Remembers the system prompts it met last."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: OrderedDict[str | None, list[int]] = OrderedDict()
+
+    def encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
+        """All tokens, and the number that every prompt with this system prompt begins with."""
+        tokens = self._model.encode(messages)
+        beginning = self._beginning(messages)
+        num_same = common_length(beginning, tokens)
+        if num_same < len(beginning):
+            del self._known[_system(messages)]  # a template may write the date: a new day
+        return tokens, num_same
+
+    def _beginning(self, messages: Items[ChatMessage]) -> list[int]:
+        """What two prompts with nothing else in common have in common."""
+        key = _system(messages)
+        system = messages[:1] if key is not None else ()
+        if key not in self._known:
+            one, other = (self._model.encode([*system, ChatMessage("user", t)]) for t in "1?")
+            self._known[key] = one[: common_length(one, other)]
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+def _system(messages: Items[ChatMessage]) -> str | None:
+    return messages[0].content if messages and messages[0].role == "system" else None
 
 
 @dataclass(slots=True, eq=False)

@@ -19,11 +19,11 @@ from typing import TypeVar
 from bot.inference.core.model import Model, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Restore, Step
+from bot.inference.engine.worker import ModelWorker
 from bot.inference.kv_cache.cost_model import MIN_GAIN
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
-from bot.inference.worker import ModelWorker
 from bot.metrics import Metrics, Share
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _MEMORY, _DISK = "memory", "disk"
 
 
 @dataclass(frozen=True, slots=True)
-class ParkingOptions:
+class OffloadOptions:
     """Bytes for states in memory and in ``folder``; none at all by default. See ``CostModel``."""
 
     max_memory: int = 0
@@ -43,10 +43,10 @@ class ParkingOptions:
     min_gain: float = MIN_GAIN
 
 
-class Parking:
+class Offloading:
     """``lot`` says who is parked; ``wake`` is called when a state that was waited for is there."""
 
-    def __init__(self, options: ParkingOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
+    def __init__(self, options: OffloadOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder
         self._options = options
         max_disk = options.max_disk if options.folder else 0

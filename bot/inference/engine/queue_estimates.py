@@ -11,14 +11,14 @@ from bot.types import Queued
 _SMOOTHING = 0.2
 
 
-class Waiting(Protocol):
+class QueuedReply(Protocol):
     """``queued``: what it was told last."""
 
     stream: GenerationStream
     queued: Queued | None
 
 
-class Waits:
+class QueueEstimates:
     """``max_running`` replies are written at once."""
 
     def __init__(self, max_running: int) -> None:
@@ -33,7 +33,7 @@ class Waits:
         """Seconds until the request at ``place`` begins."""
         return self._mean_seconds * place / self._max_running
 
-    def tell(self, waiting: Iterable[Waiting]) -> None:
+    def tell(self, waiting: Iterable[QueuedReply]) -> None:
         """Those whose place has changed; the first stands at 1."""
         for place, reply in enumerate(waiting, 1):
             if reply.queued is None or reply.queued.place != place:
