@@ -11,7 +11,7 @@ from bot.cli.checks import Check
 from bot.config import Settings
 from bot.errors import ModelError
 from bot.inference.remote.engine import RemoteEngine
-from bot.inference.remote.server import Server
+from bot.inference.remote.server import RemoteServer
 from bot.metrics import Metrics
 from bot.running.engines import remote_engine
 
@@ -38,7 +38,7 @@ async def _examine(settings: Settings) -> list[Check]:
         return [Check("engine", "fail", line) for line in str(error).splitlines()]
 
 
-def _server(server: Server, engine: RemoteEngine) -> Check:
+def _server(server: RemoteServer, engine: RemoteEngine) -> Check:
     if server.problem:
         return Check("engine", "fail", f"{server.url}: {server.problem}", _advice(server))
     window = server.windows.get(engine.name)
@@ -47,7 +47,7 @@ def _server(server: Server, engine: RemoteEngine) -> Check:
     return Check("engine", "ok", f"{server.url}: {engine.name}, {known}; {kind}")
 
 
-def _advice(server: Server) -> str:
+def _advice(server: RemoteServer) -> str:
     return "" if server.is_wrong else "Start it, or correct PARLEY_ENGINE_URL."
 
 

@@ -45,7 +45,7 @@ class _Event(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class StreamChunk:
     """A piece of the reply; most carry text only."""
 
     text: str = ""
@@ -58,7 +58,7 @@ class Chunk:
         return len(self.text) + len(self.thought)
 
 
-def read_chunk(data: bytes) -> Chunk:
+def read_chunk(data: bytes) -> StreamChunk:
     """Raises ``Fault`` or ``ContextExceeded``: an error may come in the middle of a stream."""
     try:
         event = _Event.model_validate_json(data)
@@ -68,10 +68,10 @@ def read_chunk(data: bytes) -> Chunk:
         raise refusal(_SERVER_ERROR, ErrorBody.of(event.error))
     usage = _usage(event.usage) if event.usage else None
     if not event.choices:
-        return Chunk(usage=usage)
+        return StreamChunk(usage=usage)
     choice = event.choices[0]
     delta = choice.delta or _Delta()
-    return Chunk(
+    return StreamChunk(
         text=delta.content or "",
         thought=delta.reasoning_content or "",
         reason=_reason(choice.finish_reason),

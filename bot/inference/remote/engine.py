@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.core.stream import GenerationStream
@@ -17,14 +19,56 @@ from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN
 from bot.inference.remote.faults import ContextExceeded, Fault
 from bot.inference.remote.formats import response_format
-from bot.inference.remote.line import FairLine
 from bot.inference.remote.patience import Patience
-from bot.inference.remote.reply import Reply
+from bot.inference.remote.reply import RemoteReply
 from bot.inference.remote.sender import Sender
-from bot.inference.remote.server import Server
+from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
+from bot.inference.scheduling.request_queue import FairQueue
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[T]):
+    ticket: int
+    number: int
+    who: T
+
+
+class FairLine(Generic[T]):
+    """Iterates over who waits, in the order in which ``pop`` gives them.
+
+    Whoever was added leaves in the end, after ``pop`` or instead of it.
+    """
+
+    def __init__(self) -> None:
+        self._places: list[_Place[T]] = []
+        self._tickets = FairQueue()
+        self._num_added = 0
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[T]:
+        return (place.who for place in self._places)
+
+    def add(self, name: str, who: T) -> None:
+        self._num_added += 1
+        place = _Place(self._tickets.take(name), self._num_added, who)
+        insort(self._places, place, key=lambda p: (p.ticket, p.number))
+
+    def pop(self) -> T:
+        place = self._places.pop(0)
+        self._tickets.serve(place.ticket)
+        return place.who
+
+    def leave(self, name: str, who: T) -> None:
+        self._places = [place for place in self._places if place.who is not who]
+        self._tickets.leave(name)
+
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +107,8 @@ class RemoteEngine:
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._metrics = metrics
-        self._line: FairLine[Reply] = FairLine()
-        self._tasks: dict[asyncio.Task[None], Reply] = {}
+        self._line: FairLine[RemoteReply] = FairLine()
+        self._tasks: dict[asyncio.Task[None], RemoteReply] = {}
         self._waits = QueueEstimates(max_running)
         self._is_open = False
 
@@ -109,9 +153,9 @@ class RemoteEngine:
         if num_tokens >= self.window:
             raise PromptTooLong(num_tokens, self.window - 1)
         self._check_room()
-        reply: Reply
+        reply: RemoteReply
         stream = GenerationStream(lambda: self._cancel(reply))
-        reply = Reply(request, stream, time.monotonic(), num_tokens)
+        reply = RemoteReply(request, stream, time.monotonic(), num_tokens)
         self._line.add(request.person, reply)
         self._admit()
         return stream
@@ -133,7 +177,7 @@ class RemoteEngine:
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
 
-    async def _answer(self, reply: Reply) -> None:
+    async def _answer(self, reply: RemoteReply) -> None:
         try:
             await self._sender.send(reply)
             self._conclude(reply, Finished(reply.reason or FinishReason.STOP, reply.usage))
@@ -145,7 +189,7 @@ class RemoteEngine:
             reply.stream.fail(PromptTooLong(num_tokens, self.window - 1))
         await self._compare(reply)
 
-    async def _learn(self, reply: Reply, exceeded: ContextExceeded) -> None:
+    async def _learn(self, reply: RemoteReply, exceeded: ContextExceeded) -> None:
         """What fits now is less each time, so whoever asks again comes to an end."""
         known = self.known_window
         if exceeded.window and (known is None or exceeded.window < known):
@@ -154,12 +198,12 @@ class RemoteEngine:
         else:
             await self._counter.learn(reply.request.messages, exceeded.num_tokens)
 
-    async def _compare(self, reply: Reply) -> None:
+    async def _compare(self, reply: RemoteReply) -> None:
         """The server's count of the prompt tells whether ours was on the safe side."""
         if reply.told and reply.told.prompt_tokens > reply.num_tokens:
             await self._counter.learn(reply.request.messages, reply.told.prompt_tokens)
 
-    def _conclude(self, reply: Reply, finished: Finished) -> None:
+    def _conclude(self, reply: RemoteReply, finished: Finished) -> None:
         if reply.stream.is_finished:
             return
         reply.show_rest()
@@ -180,7 +224,7 @@ class RemoteEngine:
         self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, _UNEXPECTED))
         self._admit()
 
-    def _cancel(self, reply: Reply) -> None:
+    def _cancel(self, reply: RemoteReply) -> None:
         self._metrics.cancelled.inc()
         self._conclude(reply, Finished(FinishReason.CANCELLED, reply.usage))
         task = next((task for task, each in self._tasks.items() if each is reply), None)
@@ -190,7 +234,7 @@ class RemoteEngine:
             self._line.leave(reply.request.person, reply)
             self._admit()
 
-    def _body(self, request: GenerationRequest, server: Server) -> dict[str, Any]:
+    def _body(self, request: GenerationRequest, server: RemoteServer) -> dict[str, Any]:
         return body_of(request, request.model or self.name, (server.dialect or PLAIN).samplers)
 
     async def __aenter__(self) -> Self:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
-from bot.inference.remote.chunks import Chunk
+from bot.inference.remote.chunks import StreamChunk
 from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64
@@ -15,7 +15,7 @@ _MAX_CHARACTERS_PER_TOKEN = 64
 
 
 @dataclass(slots=True, eq=False)
-class Reply:
+class RemoteReply:
     """``accepted_at`` in monotonic seconds; ``num_tokens``: of the prompt, as we count."""
 
     request: GenerationRequest
@@ -39,7 +39,7 @@ class Reply:
         """What the server told, or what we can count: a piece is mostly one token."""
         return self.told or Usage(self.num_tokens, 0, self.num_chunks)
 
-    def take(self, chunk: Chunk) -> None:
+    def take(self, chunk: StreamChunk) -> None:
         self.reason = chunk.reason or self.reason
         self.told = chunk.usage or self.told
         if not chunk.num_characters:

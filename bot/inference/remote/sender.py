@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-from bot.inference.remote.chunks import Chunk
+from bot.inference.remote.chunks import StreamChunk
 from bot.inference.remote.faults import ContextExceeded, Fault
 from bot.inference.remote.patience import Patience
-from bot.inference.remote.reply import Reply
-from bot.inference.remote.server import Server
+from bot.inference.remote.reply import RemoteReply
+from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
 from bot.types import FinishReason, GenerationRequest
@@ -24,7 +24,7 @@ class Sender:
     def __init__(
         self,
         servers: Servers,
-        body_of: Callable[[GenerationRequest, Server], dict[str, Any]],
+        body_of: Callable[[GenerationRequest, RemoteServer], dict[str, Any]],
         metrics: Metrics,
         patience: Patience,
     ) -> None:
@@ -33,9 +33,9 @@ class Sender:
         self._metrics = metrics
         self._patience = patience
 
-    async def send(self, reply: Reply) -> None:
+    async def send(self, reply: RemoteReply) -> None:
         """Raises ``Fault``, or ``ContextExceeded`` before the first token."""
-        avoided: set[Server] = set()
+        avoided: set[RemoteServer] = set()
         for attempts_left in reversed(range(self._patience.max_attempts)):
             server = self._servers.least_loaded(avoided)
             await asyncio.sleep(max(0.0, server.rests_until - time.monotonic()))
@@ -51,7 +51,7 @@ class Sender:
                     raise
                 self._metrics.engine_retries.inc()
 
-    async def _receive(self, reply: Reply, server: Server) -> None:
+    async def _receive(self, reply: RemoteReply, server: RemoteServer) -> None:
         body = self._body_of(reply.request, server)
         with server.busy():
             try:
@@ -65,7 +65,7 @@ class Sender:
         self._count("ok")
         server.note_success()
 
-    async def _read(self, reply: Reply, server: Server, body: dict[str, Any]) -> None:
+    async def _read(self, reply: RemoteReply, server: RemoteServer, body: dict[str, Any]) -> None:
         try:
             async with aclosing(server.stream(body)) as chunks:
                 async for chunk in chunks:
@@ -81,12 +81,12 @@ class Sender:
             reply.has_asked_why = True
             raise await server.why(body) or fault from None
 
-    def _take(self, reply: Reply, chunk: Chunk) -> None:
+    def _take(self, reply: RemoteReply, chunk: StreamChunk) -> None:
         if chunk.num_characters and not reply.has_begun:
             self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
         reply.take(chunk)
 
-    def _note(self, server: Server, fault: Fault) -> None:
+    def _note(self, server: RemoteServer, fault: Fault) -> None:
         self._count(fault.kind)
         server.note_fault(fault, time.monotonic())
 

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from bot.inference.remote.chunks import DONE, Chunk, read_chunk
+from bot.inference.remote.chunks import DONE, StreamChunk, read_chunk
 from bot.inference.remote.dialects import (
     DIALECTS,
     PLAIN,
@@ -23,7 +23,39 @@ from bot.inference.remote.dialects import (
 )
 from bot.inference.remote.faults import ErrorBody, Fault, mapped, refusal
 from bot.inference.remote.patience import Patience
-from bot.inference.remote.sse import EventParser
+
+MAX_EVENT_BYTES = 1 << 20
+"""A token's event is some hundred bytes long; what is larger than this is no token."""
+
+
+class EventParser:
+    """``feed`` gives the data of every event that became complete; other fields are skipped."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._num_bytes = 0
+
+    def feed(self, received: bytes) -> Iterator[bytes]:
+        """Raises ``Fault`` for an event without end."""
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        for line in lines:
+            if (data := self._take(line.removesuffix(b"\r"))) is not None:
+                yield data
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise Fault("malformed")
+
+    def _take(self, line: bytes) -> bytes | None:
+        if not line:
+            data, self._data, self._num_bytes = self._data, [], 0
+            return b"\n".join(data) if data else None
+        if line.startswith(b"data:"):
+            self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
+            self._num_bytes += len(line)
+            if self._num_bytes > MAX_EVENT_BYTES:
+                raise Fault("malformed")
+        return None
+
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +70,7 @@ def with_path(url: str) -> str:
     return str(parsed.with_path("/v1")) if parsed.path in ("", "/") else url.rstrip("/")
 
 
-class Server:
+class RemoteServer:
     """``num_running`` replies come from it now; ``problem`` is empty while it is well.
 
     ``is_wrong``: it answers, and only an admin can help.
@@ -81,7 +113,7 @@ class Server:
         if fault.kind == "unreachable":
             self.problem = str(fault)
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[StreamChunk, None]:
         """Raises ``Fault`` or ``ContextExceeded``; closing it hangs up, which stops the reply."""
         with mapped():
             async with asyncio.timeout(self._patience.first_token):
@@ -117,7 +149,7 @@ class Server:
         logger.debug("%s said: %s", self.url, error.message)
         return refusal(response.status, error, response.headers.get("Retry-After", ""))
 
-    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[StreamChunk]:
         """A line that is only kept open is silent, too."""
         events, limit, is_complete = _events(response), self._patience.first_token, False
         while (data := await self._next(events, limit, is_complete)) not in (None, DONE):

@@ -14,7 +14,7 @@ import aiohttp
 
 from bot.errors import ModelError
 from bot.inference.remote.patience import Patience
-from bot.inference.remote.server import Server
+from bot.inference.remote.server import RemoteServer
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ class Servers:
         self._key = key
         self._model = model
         self._patience = patience
-        self._servers: tuple[Server, ...] = ()
+        self._servers: tuple[RemoteServer, ...] = ()
         self._stack = AsyncExitStack()
 
-    def __iter__(self) -> Iterator[Server]:
+    def __iter__(self) -> Iterator[RemoteServer]:
         return iter(self._servers)
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Servers:
     def num_up(self) -> int:
         return sum(server.is_up for server in self)
 
-    def least_loaded(self, avoided: Container[Server] = ()) -> Server:
+    def least_loaded(self, avoided: Container[RemoteServer] = ()) -> RemoteServer:
         """Of those that are well and rested, if there are any."""
         now = time.monotonic()
         return min(
@@ -80,7 +80,7 @@ class Servers:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         await self._stack.enter_async_context(session)
-        self._servers = tuple(Server(url, session, self._patience) for url in self._urls)
+        self._servers = tuple(RemoteServer(url, session, self._patience) for url in self._urls)
         try:
             await self._probe()
             self._refuse_if_all_are_wrong()

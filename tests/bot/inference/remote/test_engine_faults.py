@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bot.errors import PromptTooLong
-from bot.inference.remote.sse import MAX_EVENT_BYTES
+from bot.inference.remote.server import MAX_EVENT_BYTES
 from bot.metrics import Metrics
 from bot.types import FinishReason
 from tests.bot.inference.remote.asking import HASTY, answer, count, engine_over, question, read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.inference.remote.line import FairLine
+from bot.inference.remote.engine import FairLine
 
 
 def line(*names: str) -> FairLine[str]:

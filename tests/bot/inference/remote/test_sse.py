@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.inference.remote.faults import Fault
-from bot.inference.remote.sse import MAX_EVENT_BYTES, EventParser
+from bot.inference.remote.server import MAX_EVENT_BYTES, EventParser
 
 STREAM = (
     ': ping\n\ndata: {"a": "é"}\r\n\r\nevent: x\ndata:one\ndata: two\n\n\ndata: [DONE]\n\n'.encode()
