@@ -134,7 +134,7 @@ def optimize(
 ) -> None:
     """Make a copy of the model that a CPU runs faster, and say what it costs."""
     from bot.cli.models import optimize
-    from bot.inference.copies import Quantisation
+    from bot.inference.model_files.requantised import Quantisation
 
     optimize(_settings(), Quantisation(to), typer.echo)
 

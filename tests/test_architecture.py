@@ -30,6 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "engine scheduling": ("bot.inference.scheduling",),
     "engine loop": ("bot.inference.engine",),
     "engine remote": ("bot.inference.remote",),
+    "model files": ("bot.inference.model_files",),
     "inference": ("bot.inference",),
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
@@ -95,6 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine scheduling",
         "engine loop",
     },
+    "model files": {"types", "errors", "engine core", "engine llama", "model files: gguf"},
     "inference": {
         "types",
         "errors",
@@ -110,6 +112,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine scheduling",
         "engine loop",
         "engine remote",
+        "model files",
     },
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},

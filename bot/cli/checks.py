@@ -43,13 +43,13 @@ def check_trial(settings: Settings) -> Check | None:
     Before the other checks of the model, which ask llama.cpp in this one; None where there is
     no model to try.
     """
-    from bot.inference import models
+    from bot.inference.model_files import locate
     from bot.running.loading import options_of
     from bot.running.proofs import Proofs
 
     proofs, options = Proofs(), options_of(settings)
     try:
-        path = models.locate(settings.model_source)
+        path = locate.locate(settings.model_source)
     except ModelError:
         return None
     if is_held(settings.data_dir) and not proofs.has(path, options):
@@ -66,12 +66,12 @@ def check_trial(settings: Settings) -> Check | None:
 
 def check_model(settings: Settings) -> Check:
     """The file, its metadata, and whether memory is enough (unless it is loaded already)."""
-    from bot.inference import models
     from bot.inference.gguf import memory_check
     from bot.inference.llama.files import read_facts, read_kind
+    from bot.inference.model_files import locate
 
     try:
-        source = models.locate(settings.model_source)
+        source = locate.locate(settings.model_source)
         path = _copy_of(source, settings) or source
         facts, kind = read_facts(path), read_kind(path)
         if not is_held(settings.data_dir):
@@ -106,14 +106,14 @@ def _copy_of(source: Path, settings: Settings) -> Path | None:
 
 def _faster(path: Path, settings: Settings) -> str:
     """What makes a CPU run the file faster, for the kinds of weights that it is slow with."""
-    from bot.inference import models
+    from bot.inference.model_files import locate
     from bot.running.loading import offloads, runs_as_copy
 
     if offloads(settings) or not {q.upper() for q in _quantisation(path)} & _SLOW:
         return ""
     if runs_as_copy(settings):
         return "The next start makes a copy with which most CPUs read prompts faster."
-    if settings.model_source == models.EMBEDDED:
+    if settings.model_source == locate.EMBEDDED:
         return "PARLEY_OPTIMIZE=auto makes a copy with which most CPUs read prompts faster."
     return "`python -m bot models optimize` makes a copy that most CPUs run faster."
 

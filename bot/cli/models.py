@@ -7,11 +7,11 @@ from pathlib import Path
 
 from bot.config import Settings
 from bot.errors import ModelError
-from bot.inference import models
-from bot.inference.comparison import Likeness, Speed, likeness, rounding, speeds
-from bot.inference.copies import CopyFailed, Quantisation
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
+from bot.inference.model_files.evaluate import Likeness, Speed, likeness, rounding, speeds
+from bot.inference.model_files.requantised import CopyFailed, Quantisation
 from bot.running.loading import copies_of, offloads, try_out
 from bot.running.proofs import Proofs
 
@@ -23,12 +23,12 @@ _NUM_CELLS = 2_048
 def try_model(settings: Settings, say: Callable[[str], None]) -> None:
     """Say whether llama.cpp lives when it computes with it. Raises ModelError."""
     try_out(settings, say)
-    say(f"llama.cpp computes with {models.name_of(settings.model)}.")
+    say(f"llama.cpp computes with {locate.name_of(settings.model)}.")
 
 
 def optimize(settings: Settings, quantisation: Quantisation, say: Callable[[str], None]) -> None:
     """Make it and say what it is like. Raises ModelError."""
-    source = models.locate(settings.model_source)
+    source = locate.locate(settings.model_source)
     Proofs().prove(source, _options(settings))
     copies = copies_of(settings, source)
     say(f"Making a {quantisation} copy of {copies.name} ...")
@@ -88,7 +88,7 @@ def _ratio(before: float, after: float) -> str:
 
 
 def _what_now(settings: Settings, copy: Path) -> str:
-    if settings.model_source != models.EMBEDDED:
+    if settings.model_source != locate.EMBEDDED:
         return (
             "A model given by path is never replaced: to run on the copy, set "
             f"PARLEY_MODEL={copy.absolute()}"

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from bot.config import Settings
-from bot.inference import models
 from bot.inference.core.model import Model
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
@@ -18,6 +17,7 @@ from bot.inference.fleet.fleet import Fleet
 from bot.inference.gguf.memory_check import available_bytes
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.outline import LlamaOutline, needed_bytes
+from bot.inference.model_files import locate
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
@@ -115,10 +115,10 @@ class LocalLoader:
         return self._catalogue.sources
 
     def outline(self, source: str) -> LlamaOutline:
-        return LlamaOutline(models.locate(source), self._options)
+        return LlamaOutline(locate.locate(source), self._options)
 
     def check(self, source: str) -> None:
-        self._proofs.check(models.locate(source), self._options)
+        self._proofs.check(locate.locate(source), self._options)
 
     def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
         if not self._drawers:  # at the start
@@ -131,7 +131,7 @@ class LocalLoader:
 
     def _load(self, source: str, name: str) -> LlamaModel:
         if name != name_of_model(self._settings):
-            path = models.locate(source)
+            path = locate.locate(source)
             self._proofs.prove(path, self._options)
             return LlamaModel(path, self._options, name=name)
         say = self._banner.model_note if self._banner else None
@@ -155,7 +155,7 @@ def name_of_model(settings: Settings) -> str:
     """Before the engine is there to say it."""
     if settings.is_remote:
         return settings.engine_model or "remote"
-    return models.name_of(settings.model)
+    return locate.name_of(settings.model)
 
 
 def names_of(engine: Engine | None, settings: Settings) -> tuple[str, ...]:

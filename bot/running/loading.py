@@ -7,11 +7,11 @@ from pathlib import Path
 
 from bot.config import Settings
 from bot.errors import ModelError
-from bot.inference import models
-from bot.inference.copies import Copies, CopyFailed, Quantisation
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
+from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 from bot.metrics import Metrics
 from bot.running.proofs import Proofs
 from bot.running.quantizing import quantize_apart
@@ -31,7 +31,7 @@ def load(
 
     Only where there is somebody to ``say`` it to, a faster copy is made that is not there yet.
     """
-    source = models.locate(settings.model_source)
+    source = locate.locate(settings.model_source)
     proofs = proofs or Proofs()
     proofs.prove(source, options_of(settings))  # before llama.cpp is asked anything in here
     copy = _copy(settings, source, metrics, say)
@@ -51,20 +51,20 @@ def load(
 
 def runs_as_copy(settings: Settings) -> bool:
     """Only the embedded model, only on a CPU, and only if nobody said off."""
-    is_embedded = settings.model_source == models.EMBEDDED
+    is_embedded = settings.model_source == locate.EMBEDDED
     return settings.optimize == "auto" and is_embedded and not offloads(settings)
 
 
 def copies_of(settings: Settings, source: Path) -> Copies:
-    name = models.name_of(settings.model)
-    is_embedded = settings.model_source == models.EMBEDDED
-    sha256 = models.EMBEDDED_SHA256 if is_embedded else models.sha256_of(source)
+    name = locate.name_of(settings.model)
+    is_embedded = settings.model_source == locate.EMBEDDED
+    sha256 = locate.EMBEDDED_SHA256 if is_embedded else locate.sha256_of(source)
     return Copies(settings.copies_dir, name, source, sha256, quantize_apart)
 
 
 def try_out(settings: Settings, say: Say) -> None:
     """All that ``load`` would compute with, each in a process of its own. Raises ``ModelError``."""
-    source, proofs = models.locate(settings.model_source), Proofs()
+    source, proofs = locate.locate(settings.model_source), Proofs()
     proofs.prove(source, options_of(settings))
     if copy := _copy(settings, source, Metrics(), say):
         proofs.prove(copy, options_of(settings))
@@ -91,7 +91,7 @@ def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -
 
 
 def _open(path: Path, settings: Settings) -> LlamaModel:
-    return LlamaModel(path, options_of(settings), name=models.name_of(settings.model))
+    return LlamaModel(path, options_of(settings), name=locate.name_of(settings.model))
 
 
 def options_of(settings: Settings) -> LlamaOptions:

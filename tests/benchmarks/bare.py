@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import llama_cpp as llama
 
-from bot.inference import models
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.types import Sampling
 
 
@@ -20,7 +20,7 @@ class BareLoop(LlamaModel):
     """Prompts are evaluated by the model as Parley does it; only ``decode`` is what is timed."""
 
     def __init__(self, options: LlamaOptions) -> None:
-        super().__init__(models.locate(models.EMBEDDED), options)
+        super().__init__(locate.locate(locate.EMBEDDED), options)
 
     def begin(self, prompts: Sequence[list[int]], samplings: Sequence[Sampling]) -> None:
         """Every prompt in a slot of its own, each with its first token sampled."""

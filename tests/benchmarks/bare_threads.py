@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.inference import models
 from bot.inference.core.sequence import Action, Chunk, Opening, Step
 from bot.inference.engine.intake import PromptEncoder
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.types import ChatMessage, Sampling
 from tests.benchmarks.bare_seats import Prefix, Seats
 from tests.benchmarks.chat_load import Reply
@@ -54,7 +54,7 @@ class _Turn:
 
 class BareThreads(LlamaModel):
     def __init__(self, options: LlamaOptions, max_cells: int = MAX_CELLS) -> None:
-        super().__init__(models.locate(models.EMBEDDED), options)
+        super().__init__(locate.locate(locate.EMBEDDED), options)
         self.seats = Seats(self._context.native, self.num_slots, max_cells)
         self._prompts = PromptEncoder(self)
         self._prefixes: dict[tuple[int, ...], Prefix] = {}

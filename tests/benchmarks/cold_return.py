@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.inference import models
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, GenerationRequest, Sampling
 from tests.benchmarks import command
@@ -116,7 +116,7 @@ class Asker:
 @asynccontextmanager
 async def engine(chosen: LlamaOptions, parking: OffloadOptions) -> AsyncIterator[Asker]:
     def load() -> LlamaModel:
-        return LlamaModel(models.locate(models.EMBEDDED), chosen)
+        return LlamaModel(locate.locate(locate.EMBEDDED), chosen)
 
     model, metrics = await asyncio.to_thread(load), Metrics()
     service = InferenceService(model, metrics, max_running=4, max_waiting=4, parking=parking)

@@ -6,10 +6,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from bot.inference import models
 from bot.inference.core.sequence import Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.settings.tables import Settings
 
 _POLL_SECONDS = 0.005
@@ -30,7 +30,7 @@ class EndlessModel(LlamaModel):
     """An end of text is looked for, as ever, and never found: replies go on behind it."""
 
     def __init__(self, options: LlamaOptions) -> None:
-        super().__init__(models.locate(models.EMBEDDED), options)
+        super().__init__(locate.locate(locate.EMBEDDED), options)
         self.can_reuse = False  # a place that is given up then shows as a release
         self.steps: list[StepNote] = []
 

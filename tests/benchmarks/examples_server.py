@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from tests.benchmarks import peer, source
 from tests.benchmarks.servers import Server, free_port
 
@@ -23,8 +23,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def server(folder: Path, *, num_threads: int, num_cells: int) -> Server:
     port = free_port()
     model = {
-        "path": str(models.locate(models.EMBEDDED)),
-        "alias": models.EMBEDDED,
+        "path": str(locate.locate(locate.EMBEDDED)),
+        "alias": locate.EMBEDDED,
         "n_ctx": num_cells,
         "n_seq_max": _NUM_SEQUENCES,
         "threads": num_threads,

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from deploy.setup import builds
 from tests.benchmarks import peer, source
 from tests.benchmarks.servers import ROOT, Server, free_port
@@ -33,8 +33,8 @@ def server(
     """Its default settings, but for what Parley's are, too: threads, cells, replies at once."""
     port = free_port()
     options = {
-        "--model": str(models.locate(models.EMBEDDED)),
-        "--alias": models.EMBEDDED,
+        "--model": str(locate.locate(locate.EMBEDDED)),
+        "--alias": locate.EMBEDDED,
         "--host": "127.0.0.1",
         "--port": str(port),
         "--threads": str(num_threads),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from tests.benchmarks.figures import Table
 
 _GIB = 1024**3
 
 
 def describe() -> Table:
-    model = models.locate(models.EMBEDDED)
+    model = locate.locate(locate.EMBEDDED)
     rows = [
         ("CPU", _cpu_model()),
         ("cores", f"{psutil.cpu_count(logical=False)} physical, {psutil.cpu_count()} logical"),

@@ -7,7 +7,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from tests.benchmarks.servers import ROOT, Server, free_port
 from tests.lacking import go_on_without, skip_for_lack
 
@@ -27,7 +27,7 @@ def server(folder: Path, *, num_threads: int, **changed: str) -> Server:
     """
     port = free_port()
     options = {
-        "--model": str(models.locate(models.EMBEDDED)),
+        "--model": str(locate.locate(locate.EMBEDDED)),
         "--host": "127.0.0.1",
         "--port": str(port),
         "--n_threads": str(num_threads),

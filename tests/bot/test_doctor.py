@@ -12,10 +12,10 @@ from bot.cli.checks import Check
 from bot.cli.doctor import examine, report
 from bot.clock import SystemClock
 from bot.history import open_store
-from bot.inference import models
-from bot.inference.copies import Copies, Quantisation
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import quantize
+from bot.inference.model_files import locate
+from bot.inference.model_files.requantised import Copies, Quantisation
 from bot.lock import DataLock
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -93,7 +93,7 @@ def test_a_pool_that_does_not_fit_the_memory_fails(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(supports_gpu(), reason="a GPU has no use for it")
 def test_a_faster_copy_is_proposed_where_it_helps(tmp_path: Path) -> None:
-    original = models.locate("smollm2")
+    original = locate.locate("smollm2")
     (tmp_path / "mine.Q4_1.gguf").symlink_to(original)
     (tmp_path / "mine.Q8_0.gguf").symlink_to(original)
     assert "next start makes a copy" in checks(tmp_path)["model"].advice
@@ -105,9 +105,9 @@ def test_a_faster_copy_is_proposed_where_it_helps(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(supports_gpu(), reason="a GPU has no use for it")
 def test_the_copy_that_is_there_is_shown(tmp_path: Path) -> None:
-    original = models.locate("smollm2")
+    original = locate.locate("smollm2")
     folder = tmp_path / "data" / "models"
-    copies = Copies(folder, "smollm2", original, models.EMBEDDED_SHA256, quantize)
+    copies = Copies(folder, "smollm2", original, locate.EMBEDDED_SHA256, quantize)
     made = copies.make(Quantisation.Q8_0, 1)
     model = checks(tmp_path)["model"]
     assert str(made) in model.detail

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from bot.lock import DataLock
 from tests.fakes.gguf_files import write_embedding_model
 from tests.scenarios.command import bound_by_file_modes, command, full_disk
@@ -54,7 +54,7 @@ async def test_a_folder_instead_of_a_model(tmp_path: Path) -> None:
     ("num_bytes", "reason"), [(50 * MEGABYTE, "is corrupted or incomplete"), (1_000, "")]
 )
 async def test_a_truncated_model(tmp_path: Path, num_bytes: int, reason: str) -> None:
-    whole = await asyncio.to_thread(models.locate, "smollm2")
+    whole = await asyncio.to_thread(locate.locate, "smollm2")
     path = tmp_path / "half.gguf"
     path.write_bytes(whole.read_bytes()[:num_bytes])
     sentence = await refusal(tmp_path, PARLEY_MODEL="half.gguf")

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bot.inference import models
+from bot.inference.model_files import locate
 from tests.local_slack import free_port
 from tests.scenarios.asking import metric, post
 from tests.scenarios.command import command
@@ -25,7 +25,7 @@ ASSISTANT = "---\ntitle: Assistant\n---\nYou are kind.\n"
 def set_up(folder: Path, model: str) -> dict[str, str]:
     """The embedded model a second time as ``twin``, and a personality that names ``model``."""
     (folder / "models").mkdir()
-    (folder / "models" / "twin.gguf").symlink_to(models.locate(models.EMBEDDED))
+    (folder / "models" / "twin.gguf").symlink_to(locate.locate(locate.EMBEDDED))
     (folder / "mine").mkdir()
     (folder / "mine" / "assistant.md").write_text(ASSISTANT)
     front = f"---\ntitle: Pirate\nmodel: {model}\n---\nYou are a pirate.\n"

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from bot.errors import PromptTooLong
-from bot.inference import models
 from bot.inference.core.stream import GenerationStream
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.inference.remote.engine import RemoteEngine
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, FinishReason, GenerationRequest, Sampling
@@ -97,7 +97,7 @@ async def test_the_window_of_the_library_s_own_server_is_learnt_from_its_refusal
 
 
 def _exact_count() -> int:
-    model = LlamaModel(models.locate(models.EMBEDDED), LlamaOptions(num_cells=256, max_running=1))
+    model = LlamaModel(locate.locate(locate.EMBEDDED), LlamaOptions(num_cells=256, max_running=1))
     try:
         return len(model.encode(MESSAGES))
     finally:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
 _COPY = re.compile(r"-[0-9a-f]{12}-[A-Z][A-Z0-9_]+$")
-"""A faster copy of another model; see ``bot.inference.copies``."""
+"""A faster copy of another model; see ``bot.inference.model_files.requantised``."""
 
 _PICTURES = "mmproj"
 """Files that belong to a model which sees; they are no model by themselves."""
 
 
 class Catalogue:
-    """``sources``: name -> path, or whatever ``bot.inference.models.locate`` takes."""
+    """``sources``: name -> path, or whatever ``bot.inference.model_files.locate.locate`` takes."""
 
     def __init__(self, name: str, source: str, folder: Path) -> None:
         self._default = {name: source}

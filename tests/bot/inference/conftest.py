@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.inference import models
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def smollm2() -> Iterator[LlamaModel]:
     On one thread, as wherever tests compute: two that wait for each other crawl on a busy machine.
     """
     model = LlamaModel(
-        models.locate("smollm2"), LlamaOptions(num_cells=512, max_running=4, num_threads=1)
+        locate.locate("smollm2"), LlamaOptions(num_cells=512, max_running=4, num_threads=1)
     )
     yield model
     model.close()

@@ -7,22 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.inference import models
-from bot.inference.comparison import kl_divergence, likeness
-from bot.inference.copies import Copies, CopyFailed, Quantisation
 from bot.inference.llama.files import quantize
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
+from bot.inference.model_files.evaluate import kl_divergence, likeness
+from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
 def source() -> Path:
-    return models.locate("smollm2")
+    return locate.locate("smollm2")
 
 
-def copies(folder: Path, source: Path, sha256: str = models.EMBEDDED_SHA256) -> Copies:
+def copies(folder: Path, source: Path, sha256: str = locate.EMBEDDED_SHA256) -> Copies:
     return Copies(folder, "smollm2", source, sha256, quantize)
 
 

@@ -11,11 +11,11 @@ import llama_cpp as llama
 import numpy as np
 import pytest
 
-from bot.inference import models
 from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 
@@ -63,7 +63,7 @@ async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Fin
 
 async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loop() -> None:
     """Into which other one it may come then depends on the processor."""
-    path = await asyncio.to_thread(models.locate, models.EMBEDDED)
+    path = await asyncio.to_thread(locate.locate, locate.EMBEDDED)
     model = await asyncio.to_thread(
         StuckModel, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference import models
 from bot.inference.core.sequence import Opening, Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,
@@ -57,7 +57,7 @@ class ThinkingModel(LlamaModel):
 
 @pytest.fixture(scope="module")
 def thinking_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = models.locate(models.EMBEDDED).read_bytes()
+    data = locate.locate(locate.EMBEDDED).read_bytes()
     for name, other in _RENAMED.items():
         data = data.replace(name, other, 1)
     path = tmp_path_factory.mktemp("models") / "thinking.gguf"

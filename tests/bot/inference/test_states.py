@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bot.inference import models
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -29,6 +28,7 @@ from bot.inference.gguf import fingerprint
 from bot.inference.llama import state_check
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, GenerationRequest, Sampling
 
@@ -40,7 +40,7 @@ LOGIT_TOLERANCE = 1.0
 
 def load(num_cells: int) -> LlamaModel:
     return LlamaModel(
-        models.locate("smollm2"), LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
+        locate.locate("smollm2"), LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings, load_settings
-from bot.inference import models
 from bot.inference.gguf import memory_check
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import read_facts
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.running.loading import load
 
@@ -56,13 +56,13 @@ def test_the_first_start_makes_a_copy_and_the_next_one_finds_it(folder: Path) ->
 
 def test_a_question_on_its_own_makes_no_copy(tmp_path: Path) -> None:
     model = load(settings(tmp_path), Metrics())
-    assert model.path == models.locate("smollm2")
+    assert model.path == locate.locate("smollm2")
     model.close()
 
 
 @pytest.mark.parametrize("change", ["off", "path"])
 def test_off_and_a_path_mean_the_original(tmp_path: Path, change: str) -> None:
-    original, metrics = models.locate("smollm2"), Metrics()
+    original, metrics = locate.locate("smollm2"), Metrics()
     environ = {"off": {"PARLEY_OPTIMIZE": "off"}, "path": {"PARLEY_MODEL": str(original)}}[change]
     assert start(settings(tmp_path, **environ), metrics) == (original, [])
     assert not (tmp_path / "data").exists()
@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_original_used(
     (tmp_path / "mine").touch()
     metrics = Metrics()
     path, (_, sentence) = start(settings(tmp_path, PARLEY_MODEL_DIR="mine"), metrics)
-    assert path == models.locate("smollm2")
+    assert path == locate.locate("smollm2")
     assert sentence == (
         f"the original is used, since no copy could be made ({tmp_path}/mine cannot be written: "
         "File exists); PARLEY_OPTIMIZE=off ends the attempts"
@@ -86,7 +86,7 @@ def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, metrics = settings(folder), Metrics()
-    original = models.locate("smollm2")
+    original = locate.locate("smollm2")
     enough = read_facts(original).needed_bytes(ours.kv_tokens, 514, 2)
     monkeypatch.setattr(memory_check, "available_bytes", lambda: enough)
     path, said = start(ours, metrics)

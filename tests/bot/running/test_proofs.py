@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelDied, ModelError
-from bot.inference import models
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.running.proofs import Proofs, describe_processor
 from bot.running.trial import try_out
 
@@ -212,9 +212,9 @@ def test_a_processor_is_known_by_its_name_and_by_what_it_can_do(tmp_path: Path) 
 @pytest.mark.model
 def test_the_embedded_model_is_computed_with_in_every_way(tmp_path: Path) -> None:
     real = Proofs(tmp_path / "proofs")
-    assert real.prove(models.locate("smollm2"), OPTIONS)
+    assert real.prove(locate.locate("smollm2"), OPTIONS)
     silent = replace(real, command=(sys.executable, "-c", "raise SystemExit(1)"))
-    assert silent.prove(models.locate("smollm2"), OPTIONS), "it is kept"
+    assert silent.prove(locate.locate("smollm2"), OPTIONS), "it is kept"
 
 
 def test_a_trial_yields_to_whoever_computes_however_this_process_waits(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.config import load_settings
-from bot.inference import models
-from bot.inference.copies import Copies, CopyFailed, Quantisation
 from bot.inference.llama.backend import supports_gpu
+from bot.inference.model_files import locate
+from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 from bot.metrics import Metrics
 from bot.running.loading import load
 from bot.running.quantizing import quantize_apart
@@ -78,7 +78,7 @@ def test_a_start_lives_though_llama_cpp_dies_of_making_the_copy(
     small = {"PARLEY_KV_TOKENS": "256", "PARLEY_RUNNING": "2"}
     said: list[str] = []
     model = load(load_settings(small, tmp_path), Metrics(), said.append)
-    assert model.path == models.locate("smollm2")
+    assert model.path == locate.locate("smollm2")
     assert said[1] == (
         "the original is used, since no copy could be made (llama.cpp died of an illegal "
         "instruction (SIGILL) while it started); PARLEY_OPTIMIZE=off ends the attempts"

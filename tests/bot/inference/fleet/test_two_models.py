@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings, load_settings
-from bot.inference import models
 from bot.inference.core.sequence import Step
 from bot.inference.fleet.fleet import Fleet
 from bot.inference.llama.model import LlamaModel
+from bot.inference.model_files import locate
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.model
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "twin.gguf").symlink_to(models.locate(models.EMBEDDED))
+    (tmp_path / "models" / "twin.gguf").symlink_to(locate.locate(locate.EMBEDDED))
     small = {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "4", "PARLEY_CPU_THREADS": "1"}
     return load_settings(small, tmp_path)
 

@@ -13,10 +13,10 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnsupportedFormat
-from bot.inference import models
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import (
     AnswerFormat,
@@ -64,7 +64,7 @@ class Asking:
 @asynccontextmanager
 async def asking_of(num_cells: int) -> AsyncIterator[Asking]:
     options = LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
-    model = await asyncio.to_thread(lambda: LlamaModel(models.locate("smollm2"), options))
+    model = await asyncio.to_thread(lambda: LlamaModel(locate.locate("smollm2"), options))
     metrics = Metrics()
     async with InferenceService(model, metrics, max_running=4, max_waiting=8) as service:
         yield Asking(service, metrics)

@@ -8,37 +8,37 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelError
-from bot.inference import models
 from bot.inference.llama.files import read_facts
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from tests.fakes.gguf_files import write_embedding_model
 
 pytestmark = pytest.mark.model
 
 
 def test_the_embedded_model_says_what_it_is() -> None:
-    facts = read_facts(models.locate("smollm2"))
+    facts = read_facts(locate.locate("smollm2"))
     assert (facts.architecture, facts.max_context, facts.bytes_per_cell) == ("llama", 8192, 23_040)
 
 
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"There is no model file .*PARLEY_MODEL"):
-        models.locate(str(tmp_path / "nothing.gguf"))
+        locate.locate(str(tmp_path / "nothing.gguf"))
     with pytest.raises(ModelError, match="is a folder"):
-        models.locate(str(tmp_path))
+        locate.locate(str(tmp_path))
 
 
 def test_text_named_gguf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.gguf"
     path.write_text("Dear diary")
     with pytest.raises(ModelError, match="is not a GGUF file"):
-        models.locate(str(path))
+        locate.locate(str(path))
 
 
 def test_a_truncated_model_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "half.gguf"
-    shutil.copy(models.locate("smollm2"), path)
+    shutil.copy(locate.locate("smollm2"), path)
     with path.open("r+b") as file:
         file.truncate(50_000_000)
     with pytest.raises(ModelError, match=r"corrupted or incomplete.*download it again"):
@@ -49,11 +49,11 @@ def test_a_file_that_only_begins_like_a_model_is_refused(tmp_path: Path) -> None
     path = tmp_path / "bad.gguf"
     path.write_bytes(b"GGUF" + bytes(200))
     with pytest.raises(ModelError, match="cannot be loaded"):
-        LlamaModel(models.locate(str(path)), LlamaOptions())
+        LlamaModel(locate.locate(str(path)), LlamaOptions())
 
 
 def test_an_embedding_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "embedder.gguf"
     write_embedding_model(path)
     with pytest.raises(ModelError, match="is an embedding model and cannot write text"):
-        LlamaModel(models.locate(str(path)), LlamaOptions())
+        LlamaModel(locate.locate(str(path)), LlamaOptions())

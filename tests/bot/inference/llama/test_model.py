@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from bot.errors import ModelError
-from bot.inference import models
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from tests.bot.inference.llama.bare import TOLERANCE, regret
@@ -58,7 +58,7 @@ def test_two_sequences_in_one_batch_and_a_chunked_prompt_answer_as_one_alone(
     smollm2: LlamaModel,
 ) -> None:
     prompt = smollm2.encode([ChatMessage("user", "Hello!")])  # its best answer leads by 3.7
-    path = models.locate("smollm2")
+    path = locate.locate("smollm2")
     alone = smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, prompt, True)]))
     half = len(prompt) // 2
     smollm2.run(Step([Release(0), Opening(1, GREEDY, [])], [Chunk(1, 0, prompt[:half], False)]))
@@ -113,7 +113,7 @@ def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: Llama
     chunks = [Chunk(slot, shared, prompt[shared:], True) for slot in range(3)]
     said = smollm2.run(Step([*copies, *opened], chunks))
     assert 3 * len(prompt) > smollm2.num_cells
-    worst = max(regret(models.locate("smollm2"), prompt, [token]) for token in set(said.values()))
+    worst = max(regret(locate.locate("smollm2"), prompt, [token]) for token in set(said.values()))
     assert worst < TOLERANCE
     smollm2.run(Step([Release(0), Release(1), Release(2)], []))
 
@@ -154,7 +154,7 @@ class Noted(LlamaModel):
 
 async def test_the_real_model_answers_through_the_service() -> None:
     """With what it answers by itself on this processor, which need not be right."""
-    path = await asyncio.to_thread(models.locate, "smollm2")
+    path = await asyncio.to_thread(locate.locate, "smollm2")
     model = await asyncio.to_thread(
         Noted, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
     )
@@ -176,7 +176,7 @@ async def test_the_real_model_answers_through_the_service() -> None:
 
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to"):
-        LlamaModel(models.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
+        LlamaModel(locate.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
 
 
 def test_the_thread_that_loads_a_model_ends_with_it() -> None:
@@ -187,7 +187,7 @@ def test_the_thread_that_loads_a_model_ends_with_it() -> None:
         threads.add(threading.current_thread())
 
     options = LlamaOptions(num_cells=512, max_running=1, num_threads=1)
-    model = LlamaModel(models.locate("smollm2"), options, on_progress=note)
+    model = LlamaModel(locate.locate("smollm2"), options, on_progress=note)
     model.close()
     assert threads
     assert not any(thread.is_alive() for thread in threads)
@@ -200,7 +200,7 @@ def test_loading_leaves_no_thread_behind_that_computes() -> None:
         loader.submit(int).result()
         num_threads = process.num_threads()
         options = LlamaOptions(num_cells=512, max_running=1, num_threads=2)
-        model = loader.submit(LlamaModel, models.locate("smollm2"), options).result()
+        model = loader.submit(LlamaModel, locate.locate("smollm2"), options).result()
         try:
             deadline = time.monotonic() + 10  # they end by themselves, a moment later
             while process.num_threads() > num_threads and time.monotonic() < deadline:

@@ -20,10 +20,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from bot.inference import models
 from bot.inference.core.sequence import Sequence
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import ChatMessage, Sampling
 from tests.bot.inference.replies.asked import ASKED
@@ -35,7 +35,7 @@ _MIN_REPEATED = 40
 
 def record() -> Iterator[dict[str, object]]:
     options = LlamaOptions(num_cells=16_384, max_running=_MAX_RUNNING)
-    model = LlamaModel(models.locate(models.EMBEDDED), options)
+    model = LlamaModel(locate.locate(locate.EMBEDDED), options)
     sequences = [_sequence(model, number) for number in range(len(ASKED))]
     _generate(model, sequences)
     for (prompt, sampling), sequence in zip(ASKED, sequences, strict=True):

@@ -1,0 +1,1 @@
+"""Where model files are, and copies of them that compute faster here."""
