@@ -19,7 +19,7 @@ from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, open_store
-from bot.inference.fleet.catalogue import Catalogue
+from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook

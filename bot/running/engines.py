@@ -12,12 +12,12 @@ from bot.inference.core.model import Model
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.engine.worker import computing_thread
-from bot.inference.fleet.catalogue import Catalogue
-from bot.inference.fleet.fleet import Fleet
 from bot.inference.gguf.memory_check import available_bytes
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.outline import LlamaOutline, needed_bytes
 from bot.inference.model_files import locate
+from bot.inference.multi_model.catalogue import Catalogue
+from bot.inference.multi_model.fleet import Fleet
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
@@ -90,7 +90,7 @@ def known_models(settings: Settings, catalogue: Catalogue) -> KnownModels | None
 
 
 class LocalLoader:
-    """``bot.inference.fleet.fleet.Loader`` with llama.cpp. All models compute in turn."""
+    """``bot.inference.multi_model.fleet.Loader`` with llama.cpp. All models compute in turn."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import NO_PARKING, InferenceService
 from bot.inference.engine.worker import computing_thread
-from bot.inference.fleet.fleet import Fleet
+from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, Finished, GenerationRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.inference.fleet.catalogue import Catalogue
+from bot.inference.multi_model.catalogue import Catalogue
 
 
 def test_the_default_comes_first_and_then_the_files_of_the_folder(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.inference.engine.offloading import OffloadOptions
-from bot.inference.fleet.fleet import Fleet
+from bot.inference.multi_model.fleet import Fleet
 from bot.types import Finished
 from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, metric, read, until
 

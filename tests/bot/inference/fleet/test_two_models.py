@@ -11,9 +11,9 @@ import pytest
 
 from bot.config import Settings, load_settings
 from bot.inference.core.sequence import Step
-from bot.inference.fleet.fleet import Fleet
 from bot.inference.llama.model import LlamaModel
 from bot.inference.model_files import locate
+from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue

@@ -7,7 +7,7 @@ import logging
 
 from bot.errors import ModelError, ParleyError
 from bot.inference.core.stream import GenerationStream
-from bot.inference.fleet.stay import Stay
+from bot.inference.multi_model.loaded_model import LoadedModel
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason, GenerationRequest, Queued
 
@@ -25,7 +25,7 @@ def why_unusable(model: str, error: ModelError) -> str:
 class Relay:
     """``stream`` says what is being loaded, and then what the model says."""
 
-    def __init__(self, stay: Stay, request: GenerationRequest, metrics: Metrics) -> None:
+    def __init__(self, stay: LoadedModel, request: GenerationRequest, metrics: Metrics) -> None:
         self._stay = stay
         self._request = request
         self._metrics = metrics

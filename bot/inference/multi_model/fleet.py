@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
@@ -14,13 +14,22 @@ from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.core.model import Model
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
-from bot.inference.fleet.memory import fits, next_to_leave
-from bot.inference.fleet.outlines import Outline, Outlines
-from bot.inference.fleet.relay import Relay, why_unusable
-from bot.inference.fleet.stay import Stay
+from bot.inference.multi_model.loaded_model import LoadedModel
+from bot.inference.multi_model.outlines import Outline, Outlines
+from bot.inference.multi_model.relay import Relay, why_unusable
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest
+
+
+def fits(loaded: Iterable[LoadedModel], num_bytes: int, budget: int) -> bool:
+    return sum(stay.num_bytes for stay in loaded) + num_bytes <= budget
+
+
+def next_to_leave(loaded: Iterable[LoadedModel]) -> LoadedModel | None:
+    """The least recently used of the idle; if none is idle, of all: it ends its replies first."""
+    return min(loaded, key=lambda stay: (stay.num_users > 0, stay.used_at), default=None)
+
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +79,8 @@ class Fleet:
         self._metrics = metrics
         self._budget = budget
         self._outlines = Outlines(lambda: loader.sources, loader.outline)
-        self._stays: dict[str, Stay] = {}
-        self._loaded: list[Stay] = []
+        self._stays: dict[str, LoadedModel] = {}
+        self._loaded: list[LoadedModel] = []
         self._num_uses = 0
         self._one_by_one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,23 +180,23 @@ class Fleet:
             with stay.used():
                 await stay.service.warm(request)
 
-    def _stay(self, name: str) -> Stay:
+    def _stay(self, name: str) -> LoadedModel:
         """The model's stay in memory, wished for if there is none."""
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
         if name not in self._stays:
-            self._stays[name] = Stay(name)
+            self._stays[name] = LoadedModel(name)
             self._spawn(self._open(self._stays[name]))
         self._num_uses += 1
         self._stays[name].used_at = self._num_uses
         return self._stays[name]
 
-    def _generate_later(self, stay: Stay, request: GenerationRequest) -> GenerationStream:
+    def _generate_later(self, stay: LoadedModel, request: GenerationRequest) -> GenerationStream:
         relay = Relay(stay, request, self._metrics)
         relay.start(self._spawn(relay.run()))
         return relay.stream
 
-    async def _open(self, stay: Stay) -> None:
+    async def _open(self, stay: LoadedModel) -> None:
         try:
             async with self._one_by_one:
                 if not stay.num_users:
@@ -204,13 +213,13 @@ class Fleet:
         finally:
             stay.opened.cancel()  # nothing, unless it is not done yet
 
-    def _give_up(self, stay: Stay, error: ParleyError) -> None:
+    def _give_up(self, stay: LoadedModel, error: ParleyError) -> None:
         """Whoever asks for the model from now on has it loaded anew."""
         del self._stays[stay.name]
         stay.opened.set_exception(error)
         stay.opened.exception()  # told to whoever waits, if anybody still does
 
-    async def _load(self, stay: Stay) -> InferenceService:
+    async def _load(self, stay: LoadedModel) -> InferenceService:
         """Others leave until there is room; loading itself runs beside what they compute."""
         source = self._outlines.source(stay.name)
         if self._loaded:

@@ -11,7 +11,7 @@ from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
 
 
-class Stay:
+class LoadedModel:
     """``num_users``: replies that are written or wait for it. ``used_at``: a count of uses.
 
     ``opened`` is done once the model is loaded, or cannot be.

@@ -1,1 +1,0 @@
-"""Several models, of which as many are loaded as memory holds."""

@@ -1,0 +1,1 @@
+"""Several models in one process: loaded when asked for, unloaded for others."""
