@@ -28,7 +28,7 @@ from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.engines import (
     Engine,
-    ParksThreads,
+    OffloadsThreads,
     describe_device,
     known_models,
     make_catalogue,
@@ -228,13 +228,13 @@ class App:
     ) -> None:
         self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
         engine = self._engine
-        forget_parked = engine.forget_parked if isinstance(engine, ParksThreads) else None
+        forget_saved = engine.forget_saved if isinstance(engine, OffloadsThreads) else None
         pruning = prune(
             store,
             self._settings.retention_days,
             self._clock,
             forget=service.let_go,
-            forget_parked=forget_parked,
+            forget_saved=forget_saved,
         )
         self._spawn(pruning, "parley-prune")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")

@@ -43,10 +43,10 @@ class Engine(TextGenerator, Protocol):
 
 
 @runtime_checkable
-class ParksThreads(Protocol):
+class OffloadsThreads(Protocol):
     """An ``Engine`` that keeps idle threads' states, in memory and on disk."""
 
-    async def forget_parked(self, before: datetime) -> None: ...
+    async def forget_saved(self, before: datetime) -> None: ...
 
 
 def make_engine(
@@ -62,9 +62,9 @@ def make_engine(
         return remote_engine(settings, metrics)
     default = default or name_of_model(settings)
     budget = max(0, available_bytes() - settings.parked_memory)
-    drawers = StateFolders(settings.data_dir / "parked")
-    loader = LocalLoader(settings, metrics, catalogue, drawers, banner)
-    return Fleet(default, loader, metrics, budget=budget, drawers=drawers)
+    state_folders = StateFolders(settings.data_dir / "parked")
+    loader = LocalLoader(settings, metrics, catalogue, state_folders, banner)
+    return Fleet(default, loader, metrics, budget=budget, state_folders=state_folders)
 
 
 def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:
@@ -97,14 +97,14 @@ class LocalLoader:
         settings: Settings,
         metrics: Metrics,
         catalogue: Catalogue,
-        drawers: StateFolders,
+        state_folders: StateFolders,
         banner: Banner | None = None,
         proofs: Proofs | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._catalogue = catalogue
-        self._drawers = drawers
+        self._state_folders = state_folders
         self._banner = banner
         self._proofs = proofs or Proofs()
         self._thread = computing_thread()
@@ -121,8 +121,8 @@ class LocalLoader:
         self._proofs.check(locate.locate(source), self._options)
 
     def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
-        if not self._drawers:  # at the start
-            self._drawers.keep(self._catalogue.read())
+        if not self._state_folders:  # at the start
+            self._state_folders.keep(self._catalogue.read())
         model = self._load(source, name)
         if self._banner:
             self._banner.file(model.path, model.facts.num_bytes)
@@ -144,8 +144,8 @@ class LocalLoader:
             self._metrics.share(),
             max_running=settings.running,
             max_waiting=settings.queue,
-            parking=OffloadOptions(
-                settings.parked_memory, settings.parked_disk, self._drawers.of(model.name)
+            offloading=OffloadOptions(
+                settings.parked_memory, settings.parked_disk, self._state_folders.of(model.name)
             ),
             thread=self._thread,
         )

@@ -38,12 +38,12 @@ async def prune(
     clock: Clock,
     *,
     forget: Callable[[Place], Awaitable[None]] | None = None,
-    forget_parked: Callable[[datetime], Awaitable[None]] | None = None,
+    forget_saved: Callable[[datetime], Awaitable[None]] | None = None,
 ) -> None:
     """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
 
     Keys of what is gone are dropped in any case. ``forget``: what the engine keeps of a thread
-    of which turns were deleted; ``forget_parked``: what it kept that long ago of others.
+    of which turns were deleted; ``forget_saved``: what it kept that long ago of others.
     """
     while True:
         before = clock.now() - timedelta(days=retention_days) if retention_days else None
@@ -55,8 +55,8 @@ async def prune(
                     await forget(place)
             if num_pruned:
                 logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
-            if before and forget_parked:
-                await forget_parked(before)
+            if before and forget_saved:
+                await forget_saved(before)
         except ParleyError as error:
             logger.warning("old turns could not be deleted: %s", error)
         await clock.sleep(_PRUNE_SECONDS)

@@ -114,12 +114,12 @@ class Asker:
 
 
 @asynccontextmanager
-async def engine(chosen: LlamaOptions, parking: OffloadOptions) -> AsyncIterator[Asker]:
+async def engine(chosen: LlamaOptions, offloading: OffloadOptions) -> AsyncIterator[Asker]:
     def load() -> LlamaModel:
         return LlamaModel(locate.locate(locate.EMBEDDED), chosen)
 
     model, metrics = await asyncio.to_thread(load), Metrics()
-    service = InferenceService(model, metrics, max_running=4, max_waiting=4, parking=parking)
+    service = InferenceService(model, metrics, max_running=4, max_waiting=4, offloading=offloading)
     async with service:
         yield Asker(service, metrics)
 
@@ -127,16 +127,16 @@ async def engine(chosen: LlamaOptions, parking: OffloadOptions) -> AsyncIterator
 async def compare(size: Size, chosen: LlamaOptions, folder: Path) -> Found:
     """Begin all threads; they return oldest first, newest first, and after a restart."""
     found = Found()
-    parking = OffloadOptions(size.max_memory, _MAX_DISK, folder / "parked")
+    offloading = OffloadOptions(size.max_memory, _MAX_DISK, folder / "parked")
     threads = [_thread(number, size.num_words) for number in range(size.num_threads)]
-    async with engine(chosen, parking) as asker:
+    async with engine(chosen, offloading) as asker:
         for thread in threads:
             await asker.ask(thread)
         for order in (threads, threads[::-1]):
             for thread in order:
                 found.add(*await asker.come_back(thread))
         found.dropped = asker.count("parked_dropped_total")
-    async with engine(chosen, parking) as asker:
+    async with engine(chosen, offloading) as asker:
         for thread in threads:
             tier, seconds = await asker.come_back(thread)
             found.add(RESTART if tier == DISK else tier, seconds)

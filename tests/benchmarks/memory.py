@@ -32,15 +32,15 @@ _MEGABYTE = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """In bytes; ``parked`` is what Parley keeps on purpose, within its budget."""
+    """In bytes; ``saved`` is what Parley keeps on purpose, within its budget."""
 
     after: str
-    resident: float
-    parked: float
+    cached: float
+    saved: float
 
     @property
     def beside_parked(self) -> float:
-        return self.resident - self.parked
+        return self.cached - self.saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ async def measure(quick: bool) -> list[Table]:
 async def _readings(url: str, process: psutil.Process, size: Size) -> list[Reading]:
     async def read(after: str) -> Reading:
         counted = await counters.read(url)
-        parked = counted.get(counters.PARKED_IN_MEMORY, 0.0)
-        return Reading(after, process.memory_info().rss, parked)
+        saved = counted.get(counters.PARKED_IN_MEMORY, 0.0)
+        return Reading(after, process.memory_info().rss, saved)
 
     options = Namespace(url=url, model="smollm2", max_tokens=_MAX_TOKENS, key=None)
     few, many, half, end = phases(size)
@@ -143,7 +143,7 @@ def rows_of(readings: list[Reading]) -> list[tuple[str, ...]]:
 
 
 def _row(reading: Reading, more: str, expected: str) -> tuple[str, ...]:
-    sizes = (reading.resident, reading.parked, reading.beside_parked)
+    sizes = (reading.cached, reading.saved, reading.beside_parked)
     return (reading.after, *(f"{size / _MEGABYTE:.1f}" for size in sizes), more, expected)
 
 

@@ -105,9 +105,9 @@ def test_the_counters_that_workloads_demand_are_parleys_own() -> None:
     metrics.parked_bytes.labels("memory").set(0)
     known = counters.parse(metrics.expose().decode())
     demanded = (counters.SHARED, counters.RESUMED, counters.EVALUATED, counters.COMPLETED)
-    parking = (counters.PARKED, counters.RESTORED_FROM_MEMORY, counters.PARKED_IN_MEMORY)
+    offloading = (counters.PARKED, counters.RESTORED_FROM_MEMORY, counters.PARKED_IN_MEMORY)
     others = (counters.CANCELLED, counters.PREEMPTED, counters.HELD, counters.LOOPED)
-    assert {*demanded, *parking, *others} <= known.keys()
+    assert {*demanded, *offloading, *others} <= known.keys()
 
 
 def test_make_bench_fails_where_something_could_not_be_measured_and_measures_the_rest(

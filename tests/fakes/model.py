@@ -143,24 +143,24 @@ class FakeModel:
         _require(not self._cells, "the check needs an empty pool")
         return self._keeps
 
-    def _park(self, slot: int, parked: SavedState) -> None:
+    def _park(self, slot: int, saved: SavedState) -> None:
         tokens = [cell.token for cell in self._cells[slot]]
-        _require(tokens == parked.tokens, "the cells are not those that are to be parked")
+        _require(tokens == saved.tokens, "the cells are not those that are to be parked")
         state = b"".join(token.to_bytes(self._state_bytes, "big") for token in tokens)
-        parked.state, parked.num_bytes = memoryview(state), len(state)
+        saved.state, saved.num_bytes = memoryview(state), len(state)
 
     def _restore(self, action: Restore) -> int | None:
         """The slot, if its state is refused."""
-        slot, parked = action.slot, action.parked
+        slot, saved = action.slot, action.saved
         _require(not self._cells.get(slot), f"slot {slot} holds cells already")
-        _require(parked.state is not None, "restored from a state that is not in memory")
+        _require(saved.state is not None, "restored from a state that is not in memory")
         if self.refuses:
             self.refuses -= 1
             return slot
         room = self.num_cells - self.num_used
-        _require(len(parked.tokens) <= room, "no room for a state in the pool")
-        self._cells[slot] = [_Cell(token) for token in self._tokens_of(parked)]
-        _require(action.num_tokens <= len(parked.tokens), "kept more than was restored")
+        _require(len(saved.tokens) <= room, "no room for a state in the pool")
+        self._cells[slot] = [_Cell(token) for token in self._tokens_of(saved)]
+        _require(action.num_tokens <= len(saved.tokens), "kept more than was restored")
         del self._cells[slot][action.num_tokens :]
         if action.prefix is not None:
             shared = self._cells[action.prefix][: action.num_shared]
@@ -169,16 +169,16 @@ class FakeModel:
             self._cells[slot][: action.num_shared] = shared
         return None
 
-    def _tokens_of(self, parked: SavedState) -> list[int]:
-        data, size = bytes(parked.state or b""), self._state_bytes
+    def _tokens_of(self, saved: SavedState) -> list[int]:
+        data, size = bytes(saved.state or b""), self._state_bytes
         parts = (data[i : i + size] for i in range(0, len(data), size))
         return [int.from_bytes(part, "big") for part in parts]
 
     def _act(self, action: Action) -> int | None:
         """The slot of a state that was refused."""
         match action:
-            case Offload(slot, parked):
-                self._park(slot, parked)
+            case Offload(slot, saved):
+                self._park(slot, saved)
             case Restore():
                 return self._restore(action)
             case Release(slot):

@@ -76,7 +76,7 @@ class Sequence:
         return len(self.tokens) - self.num_prompt
 
     @property
-    def seat(self) -> int:
+    def held_slot(self) -> int:
         """The slot of a sequence that has one; RuntimeError otherwise: a planning bug."""
         if self.slot is None:
             raise RuntimeError(f"sequence {self.id} has no slot")
@@ -134,10 +134,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """Copy the state of the slot, whose cells hold just the tokens of ``parked``, into it."""
+    """Copy the state of the slot, whose cells hold just the tokens of ``saved``, into it."""
 
     slot: int
-    parked: SavedState
+    saved: SavedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Restore:
     """
 
     slot: int
-    parked: SavedState
+    saved: SavedState
     num_tokens: int
     prefix: int | None = None
     num_shared: int = 0

@@ -44,16 +44,16 @@ class OffloadOptions:
 
 
 class Offloading:
-    """``lot`` says who is parked; ``wake`` is called when a state that was waited for is there."""
+    """``saved_states`` says who is parked; ``wake`` is called when a state that was waited for is there."""
 
     def __init__(self, options: OffloadOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder
         self._options = options
         max_disk = options.max_disk if options.folder else 0
-        self.lot = SavedStates(options.max_memory, max_disk, min_gain=options.min_gain)
+        self.saved_states = SavedStates(options.max_memory, max_disk, min_gain=options.min_gain)
         self._metrics = metrics
         self._wake = wake
-        self._shelf: StateStore | None = None
+        self._store: StateStore | None = None
         self._workers = ThreadPoolExecutor(2, "parley-parked")
         self._reading: set[asyncio.Task[None]] = set()
         self._spilling: asyncio.Task[None] | None = None
@@ -63,44 +63,44 @@ class Offloading:
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
         """Threads may be parked from now on, and those on disk are found; if the model can."""
-        if self.lot.max_memory + self.lot.max_disk == 0:
+        if self.saved_states.max_memory + self.saved_states.max_disk == 0:
             return
         if not await worker.call(model.keeps_states):
             logger.warning("%s: no thread is parked, its state cannot be restored", model.name)
             return
-        if self._folder is not None and self.lot.max_disk:
-            await self._open_shelf(self._folder, model)
-        self.lot.is_open = True
+        if self._folder is not None and self.saved_states.max_disk:
+            await self._open_store(self._folder, model)
+        self.saved_states.is_open = True
         self._go_on()
 
-    async def _open_shelf(self, folder: Path, model: Model) -> None:
-        shelf = StateStore(folder, await self._work(lambda: model.fingerprint))
+    async def _open_store(self, folder: Path, model: Model) -> None:
+        store = StateStore(folder, await self._work(lambda: model.fingerprint))
         try:
-            found, num_ignored = await self._work(shelf.open)
+            found, num_ignored = await self._work(store.open)
         except OSError as error:
             logger.warning("idle threads are not kept on disk: %s", error)
-            self.lot.max_disk = 0
+            self.saved_states.max_disk = 0
             return
-        self._shelf = shelf
+        self._store = store
         self._metrics.parked_ignored.inc(num_ignored)
-        for parked in found:
-            self.lot.add(parked)
+        for saved in found:
+            self.saved_states.add(saved)
 
     def share(self, num_in_memory: int, num_on_disk: int) -> None:
         """So many models have the memory between them from now on, and so many the disk."""
-        self.lot.max_memory = self._options.max_memory // num_in_memory
-        if self._shelf is not None:
-            self.lot.max_disk = self._options.max_disk // num_on_disk
+        self.saved_states.max_memory = self._options.max_memory // num_in_memory
+        if self._store is not None:
+            self.saved_states.max_disk = self._options.max_disk // num_on_disk
         self._go_on()
 
     def fetch(self) -> None:
         """Begin to read what the plan asked for, and delete what it has no use for."""
-        wanted, self.lot.wanted = self.lot.wanted, []
-        for parked in wanted:
-            task = asyncio.create_task(self._read(parked, parked.file))
+        wanted, self.saved_states.wanted = self.saved_states.wanted, []
+        for saved in wanted:
+            task = asyncio.create_task(self._read(saved, saved.file))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
-        if self.lot.discarded:
+        if self.saved_states.discarded:
             self._go_on()
 
     def settle(self, step: Step, refused: Sequence[int] = ()) -> float:
@@ -108,29 +108,32 @@ class Offloading:
         copied = [a for a in step.actions if isinstance(a, Offload | Restore)]
         for action in copied:
             if isinstance(action, Offload):
-                self._saved(action.parked)
+                self._saved(action.saved)
             else:
-                self._restored(action.parked, is_refused=action.slot in refused)
+                self._restored(action.saved, is_refused=action.slot in refused)
         if copied:
-            self.lot.drop_excess()
+            self.saved_states.drop_excess()
             self._go_on()
-        return sum(action.parked.seconds for action in copied)
+        return sum(action.saved.seconds for action in copied)
 
     def lose_unsaved(self) -> None:
         """The step that should have saved them failed."""
-        self.lot.drop_unsaved()
+        self.saved_states.drop_unsaved()
         self._go_on()
 
     async def until_gone(self) -> None:
         """No file is left of what was removed from the lot, not even one being written."""
-        if self.lot.writing is not None and self.lot.writing not in self.lot:
+        if (
+            self.saved_states.writing is not None
+            and self.saved_states.writing not in self.saved_states
+        ):
             async with self._writing:
                 pass
         await self._delete_discarded()
         self._show()
 
     async def forget_before(self, moment: datetime) -> None:
-        self.lot.forget_before(moment.timestamp())
+        self.saved_states.forget_before(moment.timestamp())
         await self.until_gone()
 
     async def close(self, scheduler: Scheduler, worker: ModelWorker) -> None:
@@ -139,19 +142,19 @@ class Offloading:
         self._is_closing = True
         if tasks := [*self._reading, *([self._spilling] if self._spilling else [])]:
             await asyncio.wait(tasks)
-        if self._shelf is not None:
+        if self._store is not None:
             await self._save_idle(scheduler, worker)
-            for parked in self.lot.unwritten():
+            for saved in self.saved_states.unwritten():
                 if time.monotonic() < deadline:
-                    await self._write(self._shelf, parked)
+                    await self._write(self._store, saved)
         await self._delete_discarded()
         await asyncio.to_thread(self._workers.shutdown)
 
     async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
         """Not after a step that failed: nobody knows what it left."""
         await worker.until_idle()
-        self.lot.stamp(time.time())
-        step = scheduler.park_idle() if worker.is_sound else None
+        self.saved_states.stamp(time.time())
+        step = scheduler.offload_idle() if worker.is_sound else None
         if step is None:
             return
         try:
@@ -161,46 +164,48 @@ class Offloading:
         else:
             self.settle(step)
 
-    def _saved(self, parked: SavedState) -> None:
-        if parked not in self.lot:  # forgotten, or its thread has spoken, while it was saved
-            parked.state = None
+    def _saved(self, saved: SavedState) -> None:
+        if (
+            saved not in self.saved_states
+        ):  # forgotten, or its thread has spoken, while it was saved
+            saved.state = None
             return
-        if parked.state is None:
-            self.lot.remove(parked)
+        if saved.state is None:
+            self.saved_states.remove(saved)
             return
-        self.lot.stamp(time.time())
-        self.lot.pace.saved(parked)
+        self.saved_states.stamp(time.time())
+        self.saved_states.costs.saved(saved)
         self._metrics.parked.inc()
 
-    def _restored(self, parked: SavedState, *, is_refused: bool) -> None:
-        parked.state = None
+    def _restored(self, saved: SavedState, *, is_refused: bool) -> None:
+        saved.state = None
         if is_refused:
             self._metrics.parked_ignored.inc()
             return
-        self.lot.pace.restored(parked)
-        self._metrics.restored.labels(_DISK if parked.was_read else _MEMORY).inc()
+        self.saved_states.costs.restored(saved)
+        self._metrics.restored.labels(_DISK if saved.was_read else _MEMORY).inc()
 
-    async def _read(self, parked: SavedState, file: str) -> None:
+    async def _read(self, saved: SavedState, file: str) -> None:
         """Whoever waits for it goes on, with the state or without."""
         started, state = time.monotonic(), None
         try:
-            if self._shelf:
-                state = await self._work(self._shelf.read, parked, file)
+            if self._store:
+                state = await self._work(self._store.read, saved, file)
         finally:
-            parked.is_wanted = False
-            if parked in self.lot:
-                self._was_read(parked, state, time.monotonic() - started)
+            saved.is_wanted = False
+            if saved in self.saved_states:
+                self._was_read(saved, state, time.monotonic() - started)
             self._show()
             self._wake()
 
-    def _was_read(self, parked: SavedState, state: memoryview | None, seconds: float) -> None:
+    def _was_read(self, saved: SavedState, state: memoryview | None, seconds: float) -> None:
         if state is None:
-            self.lot.remove(parked)
+            self.saved_states.remove(saved)
             self._metrics.parked_ignored.inc()
             return
-        parked.state, parked.was_read = state, True
-        self.lot.pace.was_read(parked, seconds)
-        self.lot.touch(parked)
+        saved.state, saved.was_read = state, True
+        self.saved_states.costs.was_read(saved, seconds)
+        self.saved_states.touch(saved)
 
     def _go_on(self) -> None:
         """Write what is too much for the memory, one after the other; ``close`` writes all."""
@@ -212,51 +217,51 @@ class Offloading:
         return await asyncio.get_running_loop().run_in_executor(self._workers, do, *arguments)
 
     async def _spill(self) -> None:
-        while not self._is_closing and (parked := self.lot.next_to_spill()) is not None:
-            if self._shelf is None:
-                self.lot.drop(parked)
+        while not self._is_closing and (saved := self.saved_states.next_to_spill()) is not None:
+            if self._store is None:
+                self.saved_states.drop(saved)
             else:
-                await self._write(self._shelf, parked)
-        self.lot.make_room_on_disk()
+                await self._write(self._store, saved)
+        self.saved_states.make_room_on_disk()
         await self._delete_discarded()
         self._show()
 
-    async def _write(self, shelf: StateStore, parked: SavedState) -> None:
-        if not self.lot.make_room_on_disk(parked):
-            self.lot.drop(parked)
+    async def _write(self, store: StateStore, saved: SavedState) -> None:
+        if not self.saved_states.make_room_on_disk(saved):
+            self.saved_states.drop(saved)
             return
         await self._delete_discarded()
         async with self._writing:
-            if parked in self.lot and parked.state is not None:  # it may have gone meanwhile
-                await self._write_now(shelf, parked)
+            if saved in self.saved_states and saved.state is not None:  # it may have gone meanwhile
+                await self._write_now(store, saved)
 
-    async def _write_now(self, shelf: StateStore, parked: SavedState) -> None:
-        self.lot.writing = parked
+    async def _write_now(self, store: StateStore, saved: SavedState) -> None:
+        self.saved_states.writing = saved
         try:
-            file = await self._work(shelf.write, parked)
+            file = await self._work(store.write, saved)
         except OSError as error:
             logger.warning("a parked thread is given up, it could not be written: %s", error)
-            if parked in self.lot:
-                self.lot.drop(parked)
+            if saved in self.saved_states:
+                self.saved_states.drop(saved)
         else:
-            self._written(parked, file)
+            self._written(saved, file)
         finally:
-            self.lot.writing = None
+            self.saved_states.writing = None
 
-    def _written(self, parked: SavedState, file: str) -> None:
-        if parked in self.lot:
-            parked.file, parked.state = file, None
+    def _written(self, saved: SavedState, file: str) -> None:
+        if saved in self.saved_states:
+            saved.file, saved.state = file, None
         else:
-            self.lot.discarded.append(file)
+            self.saved_states.discarded.append(file)
 
     async def _delete_discarded(self) -> None:
         """Returns once nothing is left of them, whoever began to delete them."""
         async with self._deleting:
-            names, self.lot.discarded = self.lot.discarded, []
-            if names and self._shelf:
-                await self._work(self._shelf.delete, names)
+            names, self.saved_states.discarded = self.saved_states.discarded, []
+            if names and self._store:
+                await self._work(self._store.delete, names)
 
     def _show(self) -> None:
-        self._metrics.parked_bytes.labels(_MEMORY).set(self.lot.memory_bytes)
-        self._metrics.parked_bytes.labels(_DISK).set(self.lot.disk_bytes)
-        self._dropped.set(self.lot.num_dropped)
+        self._metrics.parked_bytes.labels(_MEMORY).set(self.saved_states.memory_bytes)
+        self._metrics.parked_bytes.labels(_DISK).set(self.saved_states.disk_bytes)
+        self._dropped.set(self.saved_states.num_dropped)

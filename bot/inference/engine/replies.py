@@ -77,10 +77,10 @@ class Replies:
     """``stop`` is called for a sequence whose text has come to a stop string."""
 
     def __init__(
-        self, metrics: Metrics, waits: QueueEstimates, stop: Callable[[Sequence], None]
+        self, metrics: Metrics, estimates: QueueEstimates, stop: Callable[[Sequence], None]
     ) -> None:
         self._metrics = metrics
-        self._waits = waits
+        self._estimates = estimates
         self._stop = stop
         self._all: dict[int, Reply] = {}
         self._advanced: deque[Sequence] = deque()
@@ -129,7 +129,7 @@ class Replies:
         del self._all[sequence.id]
         self._count(reply, reason)
         if reason is not FinishReason.CANCELLED and not sequence.is_background:
-            self._waits.took(time.monotonic() - reply.accepted_at)
+            self._estimates.took(time.monotonic() - reply.accepted_at)
 
     def fail(self, sequences: Items[Sequence], detail: str) -> None:
         """What they said last goes no further."""
@@ -154,7 +154,7 @@ class Replies:
         self._all.clear()
 
     def tell_places(self, waiting: Iterable[Sequence]) -> None:
-        self._waits.tell(self._all[sequence.id] for sequence in waiting)
+        self._estimates.tell(self._all[sequence.id] for sequence in waiting)
 
     def _count(self, reply: Reply, reason: FinishReason) -> None:
         sequence, metrics = reply.sequence, self._metrics

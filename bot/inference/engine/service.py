@@ -51,7 +51,7 @@ class StepMetrics:
         self._resampled.set(self._model.num_resampled)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
-        metrics.resident_threads.set(scheduler.num_residents)
+        metrics.resident_threads.set(scheduler.num_cached_threads)
 
 
 _MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
@@ -82,7 +82,7 @@ class Failures:
 logger = logging.getLogger(__name__)
 
 _REST_SECONDS = 0.25
-NO_PARKING = OffloadOptions()
+NO_OFFLOAD = OffloadOptions()
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
@@ -98,7 +98,7 @@ class InferenceService:
         *,
         max_running: int,
         max_waiting: int,
-        parking: OffloadOptions = NO_PARKING,
+        offloading: OffloadOptions = NO_OFFLOAD,
         thread: ThreadPoolExecutor | None = None,
         loop_guard: bool = True,
     ) -> None:
@@ -109,7 +109,7 @@ class InferenceService:
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
-        self._parking = Offloading(parking, metrics, self._work.set)
+        self._offloading = Offloading(offloading, metrics, self._work.set)
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._scheduler = Scheduler(
             max_running=max_running,
@@ -118,14 +118,14 @@ class InferenceService:
             max_batch=model.max_batch,
             num_slots=model.num_slots,
             reuse=model.can_reuse,
-            lot=self._parking.lot,
+            saved_states=self._offloading.saved_states,
             limits_of=self._prefill.limits,
         )
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")
         self._step_metrics = StepMetrics(metrics, self._scheduler, model)
-        self._waits = QueueEstimates(max_running)
-        self._replies = Replies(metrics, self._waits, self._come_to_stop)
+        self._estimates = QueueEstimates(max_running)
+        self._replies = Replies(metrics, self._estimates, self._come_to_stop)
         self._failures = Failures()
         self._worker = ModelWorker(model, thread)
         self._loop_task: asyncio.Task[None] | None = None
@@ -163,7 +163,7 @@ class InferenceService:
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""
         if self._scheduler.is_full:
-            raise QueueFull(self._waits.until(self.num_waiting))
+            raise QueueFull(self._estimates.until(self.num_waiting))
         self._check_running()
         reply = await self._intake.take(request)
         self._end_warming(request.scope, request.thread)
@@ -193,7 +193,7 @@ class InferenceService:
 
     def _queue(self, reply: Reply) -> GenerationStream:
         self._check_running()  # it may have ended since the request came
-        self._scheduler.add(reply.sequence, retry_after=self._waits.until(self.num_waiting))
+        self._scheduler.add(reply.sequence, retry_after=self._estimates.until(self.num_waiting))
         self._replies.add(reply)
         self._tell_places()
         self._work.set()
@@ -204,15 +204,15 @@ class InferenceService:
         self._end_warming(scope, thread)
         self._scheduler.forget(scope, thread)
         self._work.set()
-        await self._parking.until_gone()
+        await self._offloading.until_gone()
 
-    async def forget_parked(self, before: datetime) -> None:
+    async def forget_saved(self, before: datetime) -> None:
         """States that were parked earlier and not used since are deleted."""
-        await self._parking.forget_before(before)
+        await self._offloading.forget_before(before)
 
-    def share_parking(self, num_in_memory: int, num_on_disk: int) -> None:
+    def share_offload_space(self, num_in_memory: int, num_on_disk: int) -> None:
         """So many models have the memory and the disk for idle threads, each as much as others."""
-        self._parking.share(num_in_memory, num_on_disk)
+        self._offloading.share(num_in_memory, num_on_disk)
 
     def _end_warming(self, scope: str, thread: str | None) -> None:
         """Where its thread speaks, the question goes on from what is evaluated so far."""
@@ -244,7 +244,7 @@ class InferenceService:
         if not self.num_running and time.monotonic() - self._worked_at >= _REST_SECONDS:
             self._scheduler.rest()
         step = self._scheduler.plan()
-        self._parking.fetch()
+        self._offloading.fetch()
         if step is None:
             self._replies.publish()
             await self._work.wait()
@@ -257,14 +257,14 @@ class InferenceService:
         try:
             sampled, seconds = await computing
         except NoRoom:
-            self._parking.settle(step)
+            self._offloading.settle(step)
             self._replies.fail(self._scheduler.undo(step), _NO_ROOM)
             return
         except NotRestored as refusal:
-            self._parking.settle(step, refusal.slots)
+            self._offloading.settle(step, refusal.slots)
             self._scheduler.begin_again(step, refusal.slots)
             return
-        seconds -= self._parking.settle(step)
+        seconds -= self._offloading.settle(step)
         self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
 
@@ -275,7 +275,7 @@ class InferenceService:
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
         self._prefill.observe(step, seconds, self._scheduler.num_cells_used)
-        self._parking.lot.pace.evaluated(step, seconds)
+        self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds)
 
     def _tell_places(self) -> None:
@@ -299,7 +299,7 @@ class InferenceService:
         if not failed and self._failures.are_many:  # it would go on like this for ever
             self._scheduler.lose_waiting(1)
         self._replies.end_finished(_FAILED)
-        self._parking.lose_unsaved()
+        self._offloading.lose_unsaved()
 
     def _mourn(self, loop_task: asyncio.Task[None]) -> None:
         """Nobody is answered any more, and everybody is told."""
@@ -311,7 +311,7 @@ class InferenceService:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._parking.open(self._model, self._worker)
+            await self._offloading.open(self._model, self._worker)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -332,7 +332,7 @@ class InferenceService:
             for reply in self._replies:
                 self._scheduler.finish(reply.sequence, FinishReason.CANCELLED)
                 self._replies.conclude(reply.sequence)
-            await self._parking.close(self._scheduler, self._worker)
+            await self._offloading.close(self._scheduler, self._worker)
         finally:
             self._replies.cut_off(_NOT_RUNNING)
             self._metrics.resident_threads.set(0)

@@ -132,17 +132,17 @@ class SharedPrefixes:
         longest = max(fitting, key=len, default=None)
         return None if longest is None else self.find(scope, longest)
 
-    def add(self, resident: CachedTokens) -> None:
+    def add(self, cached: CachedTokens) -> None:
         self.num_changes += 1
         self._tick += 1
-        resident.tick = self._tick
-        key = resident.scope, tuple(resident.tokens)
+        cached.tick = self._tick
+        key = cached.scope, tuple(cached.tokens)
         self._pending.pop(key, None)
-        self._ready[key] = resident
+        self._ready[key] = cached
 
-    def remove(self, resident: CachedTokens) -> None:
+    def remove(self, cached: CachedTokens) -> None:
         self.num_changes += 1
-        del self._ready[resident.scope, tuple(resident.tokens)]
+        del self._ready[cached.scope, tuple(cached.tokens)]
 
     def begin(self, scope: str, tokens: list[int], sequence_id: int) -> None:
         """``sequence_id`` evaluates it; others had better wait than do it again."""

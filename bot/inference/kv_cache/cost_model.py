@@ -48,26 +48,26 @@ class CostModel:
         if num_prefill >= max(_MIN_PREFILL, 3 * step.num_decode):
             self._evaluated.take(max(0.0, seconds), num_prefill)
 
-    def saved(self, parked: SavedState) -> None:
-        self._saved.take(parked.seconds, parked.num_bytes)
-        self._bytes_per_token.take(parked.num_bytes, len(parked.tokens))
+    def saved(self, saved: SavedState) -> None:
+        self._saved.take(saved.seconds, saved.num_bytes)
+        self._bytes_per_token.take(saved.num_bytes, len(saved.tokens))
 
-    def restored(self, parked: SavedState) -> None:
-        self._restored.take(parked.seconds, parked.num_bytes)
+    def restored(self, saved: SavedState) -> None:
+        self._restored.take(saved.seconds, saved.num_bytes)
 
-    def was_read(self, parked: SavedState, seconds: float) -> None:
-        self._read.take(seconds, parked.num_bytes)
+    def was_read(self, saved: SavedState, seconds: float) -> None:
+        self._read.take(seconds, saved.num_bytes)
 
-    def is_worth_parking(self, num_tokens: int, num_own: int) -> bool:
+    def is_worth_saving(self, num_tokens: int, num_own: int) -> bool:
         """``num_own`` of ``num_tokens`` would have to be evaluated again."""
         num_bytes = int(self._bytes_per_token.of(num_tokens) or 0)
         detour = [self._saved.of(num_bytes), self._restored.of(num_bytes)]
         return self._is_worth(num_own, detour)
 
-    def is_worth_restoring(self, parked: SavedState, num_gained: int) -> bool:
-        detour = [self._restored.of(parked.num_bytes)]
-        if parked.state is None:
-            detour.append(self._read.of(parked.num_bytes))
+    def is_worth_restoring(self, saved: SavedState, num_gained: int) -> bool:
+        detour = [self._restored.of(saved.num_bytes)]
+        if saved.state is None:
+            detour.append(self._read.of(saved.num_bytes))
         return self._is_worth(num_gained, detour)
 
     def _is_worth(self, num_tokens: int, detour: list[float | None]) -> bool:

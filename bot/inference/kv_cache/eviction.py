@@ -20,18 +20,22 @@ class EvictionPolicy:
     def __init__(
         self,
         pool: KVPool,
-        residents: ThreadIndex[CachedTokens],
+        cached_threads: ThreadIndex[CachedTokens],
         prefixes: SharedPrefixes,
-        lot: SavedStates,
+        saved_states: SavedStates,
         actions: list[Action],
     ) -> None:
         self._pool, self._actions = pool, actions
-        self._residents, self._prefixes, self._lot = residents, prefixes, lot
+        self._cached_threads, self._prefixes, self._saved_states = (
+            cached_threads,
+            prefixes,
+            saved_states,
+        )
         self._not_worth_parking: CachedTokens | None = None
 
     def all(self) -> list[CachedTokens]:
         """Who goes first comes first."""
-        return [*self._residents, *self._unused()]
+        return [*self._cached_threads, *self._unused()]
 
     def _unused(self) -> list[CachedTokens]:
         return [p for p in self._prefixes if not self._pool.num_users(p.slot)]
@@ -52,18 +56,18 @@ class EvictionPolicy:
             self.evict()
 
     def _put_away(self, idle: CachedTokens) -> None:
-        if idle in self._residents:
-            self.park(idle.slot, idle.scope, idle.thread, idle.tokens)
+        if idle in self._cached_threads:
+            self.offload(idle.slot, idle.scope, idle.thread, idle.tokens)
         self.drop(idle)
 
-    def park(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
-        parked = self._lot.park(scope, thread, tokens, self._pool.num_own(slot))
-        if parked is not None:
-            self._actions.append(Offload(slot, parked))
-        return parked is not None
+    def offload(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
+        saved = self._saved_states.offload(scope, thread, tokens, self._pool.num_own(slot))
+        if saved is not None:
+            self._actions.append(Offload(slot, saved))
+        return saved is not None
 
     def drop(self, idle: CachedTokens) -> None:
-        home = self._residents if idle in self._residents else self._prefixes
+        home = self._cached_threads if idle in self._cached_threads else self._prefixes
         home.remove(idle)
         self.release(idle.slot)
 
@@ -73,23 +77,23 @@ class EvictionPolicy:
 
     def lose(self, slot: int) -> None:
         """Nothing was restored into the slot, and its sequence has retired meanwhile."""
-        resident = next((r for r in self._residents if r.slot == slot), None)
-        if resident is not None:
-            trim = Trim(slot, len(resident.tokens))
+        cached = next((r for r in self._cached_threads if r.slot == slot), None)
+        if cached is not None:
+            trim = Trim(slot, len(cached.tokens))
             self._actions[:] = [action for action in self._actions if action != trim]
-            self.drop(resident)
+            self.drop(cached)
 
     def forget(self, scope: str, thread: str) -> None:
         """Nothing of the idle thread stays, nor of what was parked of it."""
-        resident = self._residents.named(scope, thread)
-        if resident is not None:
-            self.drop(resident)
-        self._lot.forget(scope, thread)
+        cached = self._cached_threads.named(scope, thread)
+        if cached is not None:
+            self.drop(cached)
+        self._saved_states.forget(scope, thread)
 
-    def park_all(self) -> None:
+    def offload_all(self) -> None:
         """Park every idle thread: the pool is about to go."""
-        for resident in self._residents:
-            self._put_away(resident)
+        for cached in self._cached_threads:
+            self._put_away(cached)
 
     def let_oldest_go(self, num_kept: int) -> None:
         """Every step's attention runs over all cells in use, so idle ones do not stay there.
@@ -99,14 +103,14 @@ class EvictionPolicy:
         of those are idle, one thread does all the work (14 ms a token became 11). One goes with
         each step, so that saving its state makes none of them long; ``num_kept`` of them stay.
         """
-        if len(self._residents) <= num_kept:
+        if len(self._cached_threads) <= num_kept:
             return
-        oldest = next(iter(self._residents))
-        num_idle = sum(self._pool.num_own(r.slot) for r in self._residents)
+        oldest = next(iter(self._cached_threads))
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._cached_threads)
         if num_idle > self._pool.num_cells // _IDLE_SHARE:
             self._put_away(oldest)
         elif oldest is not self._not_worth_parking:
-            if self.park(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
+            if self.offload(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
                 self.drop(oldest)
             else:
                 self._not_worth_parking = oldest

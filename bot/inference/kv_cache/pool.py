@@ -25,7 +25,7 @@ class KVPool:
     def __init__(self, num_cells: int, num_slots: int) -> None:
         self.num_cells = num_cells
         self._free_slots = list(range(num_slots - 1, -1, -1))
-        self._seats: dict[int, _Slot] = {}
+        self._slots: dict[int, _Slot] = {}
         self._num_used = 0
 
     @property
@@ -39,63 +39,63 @@ class KVPool:
     def take(self) -> int:
         """A free slot, holding no cells yet."""
         slot = self._free_slots.pop()
-        self._seats[slot] = _Slot()
+        self._slots[slot] = _Slot()
         return slot
 
     def grow(self, slot: int, num_tokens: int) -> None:
         """The slot holds ``num_tokens`` more; RuntimeError beyond the pool: a planning bug."""
         if num_tokens > self.num_free:
             raise RuntimeError("the plan put more tokens into the pool than fit")
-        self._own(slot, self._seats[slot].num_own + num_tokens)
+        self._own(slot, self._slots[slot].num_own + num_tokens)
 
     def trim(self, slot: int, num_tokens: int) -> None:
         """The slot holds its first ``num_tokens`` tokens only, shared ones among them."""
-        seat = self._seats[slot]
-        seat.num_shared = min(seat.num_shared, num_tokens)
-        self._own(slot, num_tokens - seat.num_shared)
+        cells = self._slots[slot]
+        cells.num_shared = min(cells.num_shared, num_tokens)
+        self._own(slot, num_tokens - cells.num_shared)
 
     def free(self, slot: int) -> None:
         """RuntimeError for a prefix that still has users: a planning bug."""
-        if self._seats[slot].num_users:
+        if self._slots[slot].num_users:
             raise RuntimeError("a shared prefix was freed before its users")
         self._own(slot, 0)
-        seat = self._seats.pop(slot)
-        if seat.prefix is not None:
-            self._seats[seat.prefix].num_users -= 1
+        cells = self._slots.pop(slot)
+        if cells.prefix is not None:
+            self._slots[cells.prefix].num_users -= 1
         self._free_slots.append(slot)
 
     def share(self, prefix: int, slot: int, num_tokens: int) -> None:
         """``slot`` uses the first ``num_tokens`` cells of ``prefix`` instead of own ones."""
-        seat = self._seats[slot]
-        seat.prefix, seat.num_shared = prefix, num_tokens
-        self._seats[prefix].num_users += 1
+        cells = self._slots[slot]
+        cells.prefix, cells.num_shared = prefix, num_tokens
+        self._slots[prefix].num_users += 1
 
     def hand_over(self, slot: int, prefix: int, num_tokens: int) -> None:
         """The first ``num_tokens`` cells of ``slot`` belong to ``prefix`` from now on."""
-        self._own(slot, self._seats[slot].num_own - num_tokens)
+        self._own(slot, self._slots[slot].num_own - num_tokens)
         self._own(prefix, num_tokens)
         self.share(prefix, slot, num_tokens)
 
     def share_again(self, prefix: int, slot: int, num_tokens: int) -> None:
         """``slot`` gives its first ``num_tokens`` cells back and uses those of ``prefix``."""
-        self._own(slot, self._seats[slot].num_own - num_tokens)
+        self._own(slot, self._slots[slot].num_own - num_tokens)
         self.share(prefix, slot, num_tokens)
 
     def prefix_of(self, slot: int) -> int | None:
-        return self._seats[slot].prefix
+        return self._slots[slot].prefix
 
     def num_users(self, prefix: int) -> int:
-        return self._seats[prefix].num_users
+        return self._slots[prefix].num_users
 
     def num_own(self, slot: int) -> int:
         """Cells that freeing the slot would free."""
-        return self._seats[slot].num_own
+        return self._slots[slot].num_own
 
     def num_shared(self, slot: int) -> int:
         """Cells that the slot uses and a shared prefix owns."""
-        return self._seats[slot].num_shared
+        return self._slots[slot].num_shared
 
     def _own(self, slot: int, num_cells: int) -> None:
-        seat = self._seats[slot]
-        self._num_used += num_cells - seat.num_own
-        seat.num_own = num_cells
+        cells = self._slots[slot]
+        self._num_used += num_cells - cells.num_own
+        cells.num_own = num_cells

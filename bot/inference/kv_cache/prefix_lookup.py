@@ -22,13 +22,13 @@ MIN_COMMON = 16
 class PrefixMatch:
     """What saves a sequence its first ``num_tokens``.
 
-    A resident thread or a shared prompt in ``source``; or ``parked``, with the shared prompt
+    A resident thread or a shared prompt in ``source``; or ``saved``, with the shared prompt
     that it begins with in ``source``, if there is one.
     """
 
     num_tokens: int = 0
     source: CachedTokens | None = None
-    parked: SavedState | None = None
+    saved: SavedState | None = None
 
 
 def system_prompt(sequence: Sequence) -> list[int]:
@@ -40,16 +40,19 @@ class PrefixLookup:
     """Who is next in the queue is asked for in every step, so the last answer is kept."""
 
     def __init__(
-        self, residents: ThreadIndex[CachedTokens], prefixes: SharedPrefixes, lot: SavedStates
+        self,
+        cached_threads: ThreadIndex[CachedTokens],
+        prefixes: SharedPrefixes,
+        saved_states: SavedStates,
     ) -> None:
-        self._residents = residents
+        self._cached_threads = cached_threads
         self._prefixes = prefixes
-        self._lot = lot
+        self._saved_states = saved_states
         self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
 
     def find(self, sequence: Sequence) -> PrefixMatch:
         """What saves the most."""
-        homes = (self._residents, self._prefixes, self._lot)
+        homes = (self._cached_threads, self._prefixes, self._saved_states)
         key = (sequence.id, len(sequence.tokens), *(home.num_changes for home in homes))
         if self._last is None or self._last[0] != key:
             self._last = key, self._search(sequence)
@@ -61,10 +64,10 @@ class PrefixLookup:
         asked = sequence.scope, sequence.thread, tokens, sequence.num_prefix
         prefix = self._shared(sequence)
         best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
-        if own := self._residents.match(*asked):
+        if own := self._cached_threads.match(*asked):
             best = max(PrefixMatch(own[1], own[0]), best, key=lambda find: find.num_tokens)
-        if parked := self._lot.find(*asked):
-            best = self._better(best, *parked, prefix)
+        if saved := self._saved_states.find(*asked):
+            best = self._better(best, *saved, prefix)
         if best.num_tokens < MIN_COMMON:
             return PrefixMatch()
         return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
@@ -75,10 +78,10 @@ class PrefixLookup:
         return self._prefixes.find_longest(sequence.scope, sequence.tokens)
 
     def _better(
-        self, best: PrefixMatch, parked: SavedState, num_tokens: int, prefix: CachedTokens | None
+        self, best: PrefixMatch, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
     ) -> PrefixMatch:
         """The parked state, where that is faster than evaluating what it has beyond ``best``."""
         gained = num_tokens - best.num_tokens
-        if gained < MIN_PREFIX or not self._lot.pace.is_worth_restoring(parked, gained):
+        if gained < MIN_PREFIX or not self._saved_states.costs.is_worth_restoring(saved, gained):
             return best
-        return PrefixMatch(num_tokens, prefix, parked)
+        return PrefixMatch(num_tokens, prefix, saved)

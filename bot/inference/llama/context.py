@@ -170,24 +170,24 @@ class Memory:
         """Both hold the same cells then; nothing is copied."""
         llama.llama_memory_seq_cp(self._native, source, target, 0, num_tokens)
 
-    def park(self, slot: int, parked: SavedState) -> None:
+    def offload(self, slot: int, saved: SavedState) -> None:
         started = time.perf_counter()
-        self._check_length(slot, parked)
-        parked.state = self.save(slot)
-        parked.num_bytes = len(parked.state)
-        parked.seconds = time.perf_counter() - started
+        self._check_length(slot, saved)
+        saved.state = self.save(slot)
+        saved.num_bytes = len(saved.state)
+        saved.seconds = time.perf_counter() - started
 
     def restore(self, action: Restore) -> bool:
         """False if its state was refused; the slot is empty then."""
-        started, slot, parked = time.perf_counter(), action.slot, action.parked
-        if parked.state is None or not self.load(slot, parked.state):
+        started, slot, saved = time.perf_counter(), action.slot, action.saved
+        if saved.state is None or not self.load(slot, saved.state):
             return False
-        self._check_length(slot, parked)
+        self._check_length(slot, saved)
         self.remove(slot, action.num_tokens)
         if action.prefix is not None:
             self.remove(slot, 0, action.num_shared)
             self.share(action.prefix, slot, action.num_shared)
-        parked.seconds = time.perf_counter() - started
+        saved.seconds = time.perf_counter() - started
         return True
 
     def save(self, slot: int) -> memoryview:
@@ -205,7 +205,7 @@ class Memory:
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
         return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)
 
-    def _check_length(self, slot: int, parked: SavedState) -> None:
+    def _check_length(self, slot: int, saved: SavedState) -> None:
         num_tokens = llama.llama_memory_seq_pos_max(self._native, slot) + 1
-        if num_tokens != len(parked.tokens):
-            raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(parked.tokens)}")
+        if num_tokens != len(saved.tokens):
+            raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(saved.tokens)}")

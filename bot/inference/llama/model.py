@@ -137,8 +137,8 @@ class LlamaModel:
             case Trim(slot, num_tokens):
                 self._samplers.close(slot)
                 memory.remove(slot, num_tokens)
-            case Offload(slot, parked):
-                memory.park(slot, parked)
+            case Offload(slot, saved):
+                memory.offload(slot, saved)
             case Restore(slot):
                 if not memory.restore(action):
                     self._refused.append(slot)

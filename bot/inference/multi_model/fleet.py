@@ -23,12 +23,12 @@ from bot.types import ChatMessage, GenerationRequest
 
 
 def fits(loaded: Iterable[LoadedModel], num_bytes: int, budget: int) -> bool:
-    return sum(stay.num_bytes for stay in loaded) + num_bytes <= budget
+    return sum(loaded.num_bytes for loaded in loaded) + num_bytes <= budget
 
 
 def next_to_leave(loaded: Iterable[LoadedModel]) -> LoadedModel | None:
     """The least recently used of the idle; if none is idle, of all: it ends its replies first."""
-    return min(loaded, key=lambda stay: (stay.num_users > 0, stay.used_at), default=None)
+    return min(loaded, key=lambda loaded: (loaded.num_users > 0, loaded.used_at), default=None)
 
 
 logger = logging.getLogger(__name__)
@@ -70,12 +70,18 @@ class Fleet:
     """
 
     def __init__(
-        self, default: str, loader: Loader, metrics: Metrics, *, budget: int, drawers: StateFolders
+        self,
+        default: str,
+        loader: Loader,
+        metrics: Metrics,
+        *,
+        budget: int,
+        state_folders: StateFolders,
     ) -> None:
-        """``budget``: bytes for models. ``drawers``: what they keep on disk, loaded or not."""
+        """``budget``: bytes for models. ``state_folders``: what they keep on disk, loaded or not."""
         self._default = default
         self._loader = loader
-        self._drawers = drawers
+        self._state_folders = state_folders
         self._metrics = metrics
         self._budget = budget
         self._outlines = Outlines(lambda: loader.sources, loader.outline)
@@ -103,11 +109,11 @@ class Fleet:
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        return tuple(stay.name for stay in self._loaded)
+        return tuple(loaded.name for loaded in self._loaded)
 
     @property
     def is_healthy(self) -> bool:
-        return self._is_open and all(stay.service.is_healthy for stay in self._loaded)
+        return self._is_open and all(loaded.service.is_healthy for loaded in self._loaded)
 
     async def model(self, name: str) -> FleetModel:
         """One of the models. Raises ``EngineFailed`` where it is gone or broken."""
@@ -122,32 +128,32 @@ class Fleet:
         return await self.count_for(self._default, messages)
 
     async def count_for(self, name: str, messages: Sequence[ChatMessage]) -> int:
-        stay = self._stays.get(name)
-        if stay is None or not stay.is_open:
+        loaded = self._stays.get(name)
+        if loaded is None or not loaded.is_open:
             return await self._outlines.count(name, messages)
-        with stay.used():
-            return await stay.service.count(messages)
+        with loaded.used():
+            return await loaded.service.count(messages)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """By ``request.model``; the stream says ``Queued`` while that one is being loaded."""
-        stay = self._stay(request.model or self._default)
-        if not stay.is_open:
-            return self._generate_later(stay, request)
-        with stay.used():
-            return stay.follow(await stay.service.generate(request))
+        loaded = self._stay(request.model or self._default)
+        if not loaded.is_open:
+            return self._generate_later(loaded, request)
+        with loaded.used():
+            return loaded.follow(await loaded.service.generate(request))
 
     async def forget(self, thread: str, scope: str) -> None:
         """By every model, loaded or not."""
         await self._everywhere(
             lambda service: service.forget(thread, scope),
-            lambda but: self._drawers.forget(scope, thread, but),
+            lambda but: self._state_folders.forget(scope, thread, but),
         )
 
-    async def forget_parked(self, before: datetime) -> None:
+    async def forget_saved(self, before: datetime) -> None:
         """States that were parked earlier and not used since are deleted."""
         await self._everywhere(
-            lambda service: service.forget_parked(before),
-            lambda but: self._drawers.forget_before(before.timestamp(), but),
+            lambda service: service.forget_saved(before),
+            lambda but: self._state_folders.forget_before(before.timestamp(), but),
         )
 
     async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
@@ -169,16 +175,16 @@ class Fleet:
             await asyncio.to_thread(on_disk, self.loaded)
 
     async def _by_loaded(self, by: _ByService) -> None:
-        for stay in tuple(self._loaded):
-            with stay.used():
-                await by(stay.service)
+        for loaded in tuple(self._loaded):
+            with loaded.used():
+                await by(loaded.service)
 
     async def warm(self, request: GenerationRequest) -> None:
         """Only where the model is loaded: it is not worth a load."""
-        stay = self._stays.get(request.model or self._default)
-        if stay and stay.is_open:
-            with stay.used():
-                await stay.service.warm(request)
+        loaded = self._stays.get(request.model or self._default)
+        if loaded and loaded.is_open:
+            with loaded.used():
+                await loaded.service.warm(request)
 
     def _stay(self, name: str) -> LoadedModel:
         """The model's stay in memory, wished for if there is none."""
@@ -191,46 +197,46 @@ class Fleet:
         self._stays[name].used_at = self._num_uses
         return self._stays[name]
 
-    def _generate_later(self, stay: LoadedModel, request: GenerationRequest) -> GenerationStream:
-        relay = Relay(stay, request, self._metrics)
+    def _generate_later(self, loaded: LoadedModel, request: GenerationRequest) -> GenerationStream:
+        relay = Relay(loaded, request, self._metrics)
         relay.start(self._spawn(relay.run()))
         return relay.stream
 
-    async def _open(self, stay: LoadedModel) -> None:
+    async def _open(self, loaded: LoadedModel) -> None:
         try:
             async with self._one_by_one:
-                if not stay.num_users:
-                    raise EngineFailed(f"Nobody waits for the model {stay.name} any more.")
-                service = await self._load(stay)
-                self._loaded.append(stay)
-                stay.opened.set_result(service)
+                if not loaded.num_users:
+                    raise EngineFailed(f"Nobody waits for the model {loaded.name} any more.")
+                service = await self._load(loaded)
+                self._loaded.append(loaded)
+                loaded.opened.set_result(service)
                 self._count_loaded()
         except ParleyError as error:
-            self._give_up(stay, error)
+            self._give_up(loaded, error)
         except Exception:  # one load never takes others down, nor the next of its model
-            logger.exception("the model %s could not be loaded", stay.name)
-            self._give_up(stay, ModelError(f"The model {stay.name} could not be loaded."))
+            logger.exception("the model %s could not be loaded", loaded.name)
+            self._give_up(loaded, ModelError(f"The model {loaded.name} could not be loaded."))
         finally:
-            stay.opened.cancel()  # nothing, unless it is not done yet
+            loaded.opened.cancel()  # nothing, unless it is not done yet
 
-    def _give_up(self, stay: LoadedModel, error: ParleyError) -> None:
+    def _give_up(self, loaded: LoadedModel, error: ParleyError) -> None:
         """Whoever asks for the model from now on has it loaded anew."""
-        del self._stays[stay.name]
-        stay.opened.set_exception(error)
-        stay.opened.exception()  # told to whoever waits, if anybody still does
+        del self._stays[loaded.name]
+        loaded.opened.set_exception(error)
+        loaded.opened.exception()  # told to whoever waits, if anybody still does
 
-    async def _load(self, stay: LoadedModel) -> InferenceService:
+    async def _load(self, loaded: LoadedModel) -> InferenceService:
         """Others leave until there is room; loading itself runs beside what they compute."""
-        source = self._outlines.source(stay.name)
+        source = self._outlines.source(loaded.name)
         if self._loaded:
             await asyncio.to_thread(self._loader.check, source)  # before others leave for it
-            needed = (await self._outlines.get(stay.name)).needed_bytes
+            needed = (await self._outlines.get(loaded.name)).needed_bytes
             while not fits(self._loaded, needed, self._budget):
                 if not await self._unload_one():
                     break
-        model, stay.num_bytes = await self._load_with_room(source, stay.name)
+        model, loaded.num_bytes = await self._load_with_room(source, loaded.name)
         if self._loaded:  # the first one the banner tells
-            logger.info("the model %s is loaded", stay.name)
+            logger.info("the model %s is loaded", loaded.name)
         self._metrics.model_loads.inc()
         return await self._loader.serve(model).__aenter__()
 
@@ -247,14 +253,14 @@ class Fleet:
 
     async def _unload_one(self) -> bool:
         """False if nobody is left. Who asks for that model from now on waits for a new stay."""
-        stay = next_to_leave(self._loaded)
-        if stay is None:
+        loaded = next_to_leave(self._loaded)
+        if loaded is None:
             return False
-        self._stays.pop(stay.name, None)
-        await stay.until_idle()
-        self._loaded.remove(stay)
-        await stay.service.__aexit__(None, None, None)
-        logger.info("the model %s is unloaded", stay.name)
+        self._stays.pop(loaded.name, None)
+        await loaded.until_idle()
+        self._loaded.remove(loaded)
+        await loaded.service.__aexit__(None, None, None)
+        logger.info("the model %s is unloaded", loaded.name)
         self._metrics.model_unloads.inc()
         self._count_loaded()
         return True
@@ -262,8 +268,8 @@ class Fleet:
     def _count_loaded(self) -> None:
         """They share what there is for idle threads."""
         self._metrics.models_loaded.set(len(self._loaded))
-        for stay in self._loaded:
-            stay.service.share_parking(len(self._loaded), len(self._drawers) or 1)
+        for loaded in self._loaded:
+            loaded.service.share_offload_space(len(self._loaded), len(self._state_folders) or 1)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="parley-fleet")
@@ -274,9 +280,9 @@ class Fleet:
     async def __aenter__(self) -> Self:
         self._is_open = True
         try:
-            stay = self._stay(self._default)
-            with stay.used():
-                self._window = (await asyncio.shield(stay.opened)).window
+            loaded = self._stay(self._default)
+            with loaded.used():
+                self._window = (await asyncio.shield(loaded.opened)).window
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -294,8 +300,8 @@ class Fleet:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for stay in self._loaded:
-            await stay.service.__aexit__(kind, error, traceback)
+        for loaded in self._loaded:
+            await loaded.service.__aexit__(kind, error, traceback)
         self._loaded.clear()
         self._outlines.close()
 

@@ -25,14 +25,14 @@ def why_unusable(model: str, error: ModelError) -> str:
 class Relay:
     """``stream`` says what is being loaded, and then what the model says."""
 
-    def __init__(self, stay: LoadedModel, request: GenerationRequest, metrics: Metrics) -> None:
-        self._stay = stay
+    def __init__(self, loaded: LoadedModel, request: GenerationRequest, metrics: Metrics) -> None:
+        self._stay = loaded
         self._request = request
         self._metrics = metrics
         self._task: asyncio.Task[None] | None = None
         self._inner: GenerationStream | None = None
-        self.stream = stay.follow(GenerationStream(self._cancel))
-        self.stream.put(Queued(1, loading=stay.name))
+        self.stream = loaded.follow(GenerationStream(self._cancel))
+        self.stream.put(Queued(1, loading=loaded.name))
 
     def start(self, task: asyncio.Task[None]) -> None:
         self._task = task

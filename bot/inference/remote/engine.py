@@ -109,7 +109,7 @@ class RemoteEngine:
         self._metrics = metrics
         self._line: FairLine[RemoteReply] = FairLine()
         self._tasks: dict[asyncio.Task[None], RemoteReply] = {}
-        self._waits = QueueEstimates(max_running)
+        self._estimates = QueueEstimates(max_running)
         self._is_open = False
 
     @property
@@ -165,7 +165,7 @@ class RemoteEngine:
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
-            raise QueueFull(self._waits.until(self.num_waiting))
+            raise QueueFull(self._estimates.until(self.num_waiting))
 
     def _admit(self) -> None:
         while len(self._line) and self.num_running < self._max_running and self._is_open:
@@ -173,7 +173,7 @@ class RemoteEngine:
             task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
             self._tasks[task] = reply
             task.add_done_callback(self._end)
-        self._waits.tell(self._line)
+        self._estimates.tell(self._line)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
 
@@ -214,7 +214,7 @@ class RemoteEngine:
         evaluated = usage.prompt_tokens - usage.cached_tokens
         self._metrics.prompt_tokens.labels("evaluated").inc(evaluated)
         if finished.reason is not FinishReason.CANCELLED:
-            self._waits.took(time.monotonic() - reply.accepted_at)
+            self._estimates.took(time.monotonic() - reply.accepted_at)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         reply = self._tasks.pop(task)

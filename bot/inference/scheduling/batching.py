@@ -39,13 +39,13 @@ class DecodePause:
         """The engine had nothing to do for a while: whoever comes now begins together."""
         self._is_rested = True
 
-    def turn(
+    def next_step(
         self, decoding: Collection[Sequence], prompt: Sequence, limits: StepLimits
     ) -> StepKind:
         """``prompt`` is read next. Replies wait for nothing long, and for no background work."""
         if not decoding:
             return StepKind.PREFILL
-        at_once = limits.hold if self._is_rested else limits.whole
+        at_once = limits.pause if self._is_rested else limits.whole
         num_tokens = prompt.num_pending
         if prompt.is_background or num_tokens > at_once:
             return StepKind.MIXED
@@ -86,7 +86,7 @@ class BatchPlanner:
     def __init__(
         self, running: list[Sequence], cells: KVCacheManager, admit_next: AdmitNext
     ) -> None:
-        self.hold = DecodePause()
+        self.pause = DecodePause()
         self.cells = cells
         self._running = running
         self._admit_next = admit_next
@@ -95,38 +95,38 @@ class BatchPlanner:
         """At most ``max_batch`` tokens; there are cells for one of every reply under way."""
         decoding = self.decoding()
         room = max_batch - len(decoding)
-        readers = self._readers() if room > 0 else iter(())
+        readers = self._prompts() if room > 0 else iter(())
         first = next(readers, None)
         if first is None:
-            return self._go_on(decoding)
+            return self._decode(decoding)
         limits = limits_of(len(decoding), self.cells.num_used)
         if decoding and limits.is_owed:
-            return self._go_on(decoding)
+            return self._decode(decoding)
         readers = chain([first], readers)
-        match self.hold.turn(decoding, first, limits):
+        match self.pause.next_step(decoding, first, limits):
             case StepKind.PREFILL:
-                chunks = self._read(readers, limits.of_prompts(first.num_pending))
-                self.hold.read(decoding, chunks)
+                chunks = self._prefill_prompts(readers, limits.of_prompts(first.num_pending))
+                self.pause.read(decoding, chunks)
                 return chunks
             case StepKind.DECODE:
-                return self._go_on(decoding)
+                return self._decode(decoding)
             case StepKind.MIXED:
                 share = min(room, limits.of_both(first.num_pending))
-                return self._go_on(decoding) + self._read(readers, share)
+                return self._decode(decoding) + self._prefill_prompts(readers, share)
 
     def decoding(self) -> list[Sequence]:
         """The replies under way."""
         return [s for s in self._running if s.status is Status.DECODE]
 
-    def _go_on(self, decoding: list[Sequence]) -> list[Chunk]:
+    def _decode(self, decoding: list[Sequence]) -> list[Chunk]:
         """One token of every reply."""
-        self.hold.end(decoding)
+        self.pause.end(decoding)
         self.cells.make_room(len(decoding))  # who was let in just now may have taken some
         return [self._chunk(sequence, 1) for sequence in decoding]
 
-    def _read(self, readers: Iterator[Sequence], budget: int) -> list[Chunk]:
+    def _prefill_prompts(self, readers: Iterator[Sequence], budget: int) -> list[Chunk]:
         chunks: list[Chunk] = []
-        eldest = next(iter(self._reading()), None)
+        eldest = next(iter(self._prefilling()), None)
         spared = budget // _ELDEST_SHARE
         for sequence in readers:
             if sequence is eldest:
@@ -138,16 +138,16 @@ class BatchPlanner:
             self._prefill(eldest, chunks, budget)
         return chunks
 
-    def _readers(self) -> Iterator[Sequence]:
+    def _prompts(self) -> Iterator[Sequence]:
         """Who reads, the shortest first; whoever waits is admitted when their turn comes."""
-        reading = sorted(self._reading(), key=_by_length)
+        reading = sorted(self._prefilling(), key=_by_length)
         while True:
             admitted = self._admit_next(reading[0] if reading else None)
             if admitted is None and not reading:
                 return
             yield admitted or reading.pop(0)
 
-    def _reading(self) -> list[Sequence]:
+    def _prefilling(self) -> list[Sequence]:
         """Oldest first, background last."""
         reading = [s for s in self._running if s.status is Status.PREFILL]
         return sorted(reading, key=lambda s: s.is_background)
@@ -164,4 +164,4 @@ class BatchPlanner:
         start = sequence.num_cached
         self.cells.grow(sequence, num_tokens)
         tokens = sequence.tokens[start : start + num_tokens]
-        return Chunk(sequence.seat, start, tokens, start + num_tokens == len(sequence.tokens))
+        return Chunk(sequence.held_slot, start, tokens, start + num_tokens == len(sequence.tokens))

@@ -271,7 +271,7 @@ class StepLimits:
     begins with a prompt of which only ``alone`` are left.
 
     ``enough``: of a step that only reads. A prompt that begins it may be longer, up to
-    ``alone``. ``whole``: of prompts for which replies wait; ``hold``: of those for which replies
+    ``alone``. ``whole``: of prompts for which replies wait; ``pause``: of those for which replies
     that have only begun wait. ``is_owed``: the replies were kept waiting, and go on alone.
     ``full``: of a step for the only prompt that there is, while nobody waits for anything.
     ``least``: steps with fewer tokens are dearer, for each token. ``trials``: sizes that a step
@@ -283,7 +283,7 @@ class StepLimits:
     enough: int
     alone: int
     whole: int = 0
-    hold: int = 0
+    pause: int = 0
     is_owed: bool = False
     full: int = 0
     least: int = 0
@@ -373,7 +373,7 @@ class PrefillBudget:
             enough=self._economical(target, num_cells),
             alone=self._economical(_ALONE * target, num_cells),
             whole=costs.num_within(_WHOLE * target, num_cells),
-            hold=costs.num_within(_HOLD_SECONDS, num_cells),
+            pause=costs.num_within(_HOLD_SECONDS, num_cells),
             is_owed=num_replies > 0 and self._debt > 0,
             full=self._max_tokens,
             least=min(least, beside) if num_replies else least,

@@ -84,13 +84,13 @@ class RequestQueue:
     def leave(self, sequence: Sequence) -> None:
         self._tickets.leave(sequence.person)
 
-    def let_in(
-        self, has_turn: Callable[[Sequence], bool], admit: Callable[[Sequence], bool]
+    def admit_first(
+        self, may_run: Callable[[Sequence], bool], admit: Callable[[Sequence], bool]
     ) -> Sequence | None:
         """Whom ``admit`` gave a place: the first, or one that needs less than who is before it."""
         passed: list[Sequence] = []
         for sequence in islice(self._waiting, _NUM_CANDIDATES):
-            if not has_turn(sequence):
+            if not may_run(sequence):
                 return None
             if admit(sequence):
                 self._pass(sequence, passed)

@@ -34,10 +34,10 @@ class Scheduler:
         max_batch: int,
         num_slots: int = 0,
         reuse: bool = True,
-        lot: SavedStates | None = None,
+        saved_states: SavedStates | None = None,
         limits_of: LimitsOf | None = None,
     ) -> None:
-        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``lot``: see Cells.
+        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``saved_states``: see Cells.
 
         Without ``limits_of`` a step takes as much of prompts as there is room for.
         """
@@ -48,7 +48,7 @@ class Scheduler:
         self._max_prefill = max_batch
         self.num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
-        self._reuse, self._lot = reuse, lot
+        self._reuse, self._saved_states = reuse, saved_states
         self._cells = self._new_cells()
         self._waiting = RequestQueue()
         self._running: list[Sequence] = []
@@ -75,16 +75,16 @@ class Scheduler:
     @property
     def num_held(self) -> int:
         """Steps in which replies that had only begun waited for others to be read."""
-        return self._chunker.hold.num_held
+        return self._chunker.pause.num_held
 
     @property
     def num_cells_used(self) -> int:
         return self._cells.num_used
 
     @property
-    def num_residents(self) -> int:
+    def num_cached_threads(self) -> int:
         """Idle threads that would go on from where they were."""
-        return self._cells.num_residents
+        return self._cells.num_cached_threads
 
     def add(self, sequence: Sequence, *, retry_after: float = 5.0) -> None:
         """Queue a sequence; raises QueueFull."""
@@ -106,7 +106,7 @@ class Scheduler:
 
     def rest(self) -> None:
         """Nothing ran for a while; see Hold."""
-        self._chunker.hold.rest()
+        self._chunker.pause.rest()
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""
@@ -154,7 +154,7 @@ class Scheduler:
     def begin_again(self, step: Step, slots: Iterable[int]) -> None:
         """The model did the actions of ``step``, but the states for ``slots`` were refused."""
         self._take_back(step)
-        for sequence in [s for s in self._running if s.seat in slots]:
+        for sequence in [s for s in self._running if s.held_slot in slots]:
             self._cells.leave(sequence)
             self._requeue(sequence)
         for slot in slots:
@@ -167,9 +167,9 @@ class Scheduler:
                 sequence.is_forgotten = True
         self._cells.idle.forget(scope, thread)
 
-    def park_idle(self) -> Step | None:
+    def offload_idle(self) -> Step | None:
         """All idle threads leave the pool; the step that saves them."""
-        self._cells.idle.park_all()
+        self._cells.idle.offload_all()
         actions = self._cells.take_actions()
         return Step(actions, []) if actions else None
 
@@ -201,7 +201,7 @@ class Scheduler:
             self._num_slots,
             max_running=self.max_running,
             reuse=self._reuse,
-            lot=self._lot,
+            saved_states=self._saved_states,
         )
 
     def _fail_running(self) -> list[Sequence]:
@@ -229,7 +229,7 @@ class Scheduler:
 
     def _admit_next(self, shorter_than: Sequence | None) -> Sequence | None:
         """Where somebody reads already, only who is much shorter has a turn."""
-        return self._waiting.let_in(
+        return self._waiting.admit_first(
             lambda sequence: shorter_than is None or self._overtakes(sequence, shorter_than),
             self._admit,
         )
@@ -248,7 +248,7 @@ class Scheduler:
         needed = promised + self._cells.num_needed(sequence) + headroom
         if self._running and not self._cells.could_free(needed, sequence):
             return False
-        self._cells.seat(sequence, needed)
+        self._cells.allocate(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         return True
@@ -276,7 +276,7 @@ class Scheduler:
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the head of its round; its state is parked or evaluated again."""
-        self._cells.set_aside(sequence)
+        self._cells.preempt(sequence)
         self._requeue(sequence)
         self.num_preempted += 1
 

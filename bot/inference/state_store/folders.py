@@ -40,7 +40,7 @@ class StateFolders:
         for path in self._folder.glob(f"*{SUFFIX}"):
             path.unlink(missing_ok=True)
         kept = {_name_of(model) for model in models}
-        for path in self._drawers():
+        for path in self._state_folders():
             if path.name in kept:
                 self._names.add(path.name)
             else:
@@ -56,15 +56,15 @@ class StateFolders:
 
     def _delete(self, is_meant: Callable[[StateHeader], bool], but: Collection[str]) -> None:
         spared = {_name_of(model) for model in but}
-        for drawer in self._drawers():
-            if drawer.name in spared:
+        for folder in self._state_folders():
+            if folder.name in spared:
                 continue
-            for path in drawer.glob(f"*{SUFFIX}"):
+            for path in folder.glob(f"*{SUFFIX}"):
                 head = _head_of(path)
                 if head is None or is_meant(head):
                     path.unlink(missing_ok=True)
 
-    def _drawers(self) -> Iterator[Path]:
+    def _state_folders(self) -> Iterator[Path]:
         if self._folder.is_dir():
             yield from (path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
 

@@ -40,14 +40,14 @@ class StateHeader:
     num_bytes_before: int = 0
 
     @classmethod
-    def of(cls, parked: SavedState, fingerprint: str) -> StateHeader:
+    def of(cls, saved: SavedState, fingerprint: str) -> StateHeader:
         return cls(
             fingerprint,
-            parked.scope,
-            parked.thread,
-            parked.tokens,
-            parked.num_bytes,
-            parked.saved_at,
+            saved.scope,
+            saved.thread,
+            saved.tokens,
+            saved.num_bytes,
+            saved.saved_at,
         )
 
     def pack(self) -> bytes:
@@ -63,7 +63,7 @@ class StateHeader:
         ).encode()
         return _START.pack(_MAGIC, len(text)) + text + _pack_tokens(self.tokens)
 
-    def parked(self, file: str) -> SavedState:
+    def saved(self, file: str) -> SavedState:
         return SavedState(
             self.scope,
             self.thread,

@@ -56,12 +56,12 @@ class StateStore:
             path.unlink(missing_ok=True)
         return self._index()
 
-    def write(self, parked: SavedState) -> str:
+    def write(self, saved: SavedState) -> str:
         """The file's name. Raises OSError, and has left nothing behind then."""
         name = secrets.token_hex(16)
         temporary = self._folder / f"{name}{_TEMPORARY}"
-        head = StateHeader.of(parked, self._fingerprint).pack()
-        state = parked.state or memoryview(b"")
+        head = StateHeader.of(saved, self._fingerprint).pack()
+        state = saved.state or memoryview(b"")
         try:
             with os.fdopen(os.open(temporary, _NEW, 0o600), "wb", buffering=0) as file:
                 for part in (head, state, self._mac(head, state)):
@@ -73,11 +73,11 @@ class StateStore:
             raise
         return name
 
-    def read(self, parked: SavedState, name: str) -> memoryview | None:
-        """The state; None if the file is not what was written for ``parked``: it is gone then."""
+    def read(self, saved: SavedState, name: str) -> memoryview | None:
+        """The state; None if the file is not what was written for ``saved``: it is gone then."""
         path = self._folder / f"{name}{SUFFIX}"
         try:
-            return self._read(path, parked)
+            return self._read(path, saved)
         except (OSError, BadStateFile) as error:
             logger.warning("a parked state is not used: %s", error)
             with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ class StateStore:
             with contextlib.suppress(OSError):
                 (self._folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
 
-    def _read(self, path: Path, parked: SavedState) -> memoryview:
+    def _read(self, path: Path, saved: SavedState) -> memoryview:
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             head = read_head(file, size)
@@ -100,7 +100,7 @@ class StateStore:
         mac = self._mac(content[:start], content[start:end])
         if not hmac.compare_digest(mac, content[end:]):
             raise BadStateFile("it was changed after it was written")
-        if (head.scope, head.thread, head.tokens) != (parked.scope, parked.thread, parked.tokens):
+        if (head.scope, head.thread, head.tokens) != (saved.scope, saved.thread, saved.tokens):
             raise BadStateFile("it belongs to another thread")
         return content[start:end].toreadonly()
 
@@ -112,8 +112,8 @@ class StateStore:
     def _index(self) -> tuple[list[SavedState], int]:
         """By the heads alone; of two states of one thread the later one stays."""
         paths = list(self._folder.glob(f"*{SUFFIX}"))
-        found = [parked for path in paths if (parked := self._look_at(path))]
-        found.sort(key=lambda parked: parked.saved_at)
+        found = [saved for path in paths if (saved := self._look_at(path))]
+        found.sort(key=lambda saved: saved.saved_at)
         newest = {(p.scope, p.thread or p.file): p for p in found}
         self.delete([p.file for p in found if newest[p.scope, p.thread or p.file] is not p])
         return list(newest.values()), len(paths) - len(newest)
@@ -123,7 +123,7 @@ class StateStore:
             head = head_of(path)
             if head.fingerprint != self._fingerprint:
                 raise BadStateFile("it is of another model, setting or version")
-            return head.parked(path.stem)
+            return head.saved(path.stem)
         except (OSError, BadStateFile) as error:
             logger.info("a parked state is not used: %s", error)
             with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
 class Engine:
     """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end.
 
-    ``lot``: where idle threads are parked, if at all.
+    ``saved_states``: where idle threads are parked, if at all.
     """
 
     def __init__(
@@ -25,12 +25,12 @@ class Engine:
         cells: int = 2_000,
         slots: int = 16,
         reuse: bool = True,
-        lot: SavedStates | None = None,
+        saved_states: SavedStates | None = None,
     ) -> None:
         self.model = FakeModel(script, num_cells=cells, num_slots=slots)
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
-            reuse=reuse, lot=lot,
+            reuse=reuse, saved_states=saved_states,
         )  # fmt: skip
         self._count = 0
 
@@ -90,8 +90,8 @@ def prompt_of(sequence: Sequence) -> str:
 class Disk:
     """Takes every state out of memory; reading one back takes ``delay`` steps, and may fail."""
 
-    def __init__(self, lot: SavedStates, *, delay: int, damages: int) -> None:
-        self._lot = lot
+    def __init__(self, saved_states: SavedStates, *, delay: int, damages: int) -> None:
+        self._saved_states = saved_states
         self._delay, self._damages = delay, damages
         self._files: dict[str, memoryview] = {}
         self._reading: list[tuple[int, SavedState]] = []
@@ -99,26 +99,26 @@ class Disk:
 
     def settle(self, step: Step | None) -> None:
         for action in step.actions if step else []:
-            if isinstance(action, Offload) and action.parked in self._lot:
-                self._write(action.parked)
-        self._reading += [(self._delay, parked) for parked in self._lot.wanted]
-        self._lot.wanted.clear()
-        due = [parked for left, parked in self._reading if left <= 0]
-        self._reading = [(left - 1, parked) for left, parked in self._reading if left > 0]
-        for parked in due:
-            self._read(parked)
+            if isinstance(action, Offload) and action.saved in self._saved_states:
+                self._write(action.saved)
+        self._reading += [(self._delay, saved) for saved in self._saved_states.wanted]
+        self._saved_states.wanted.clear()
+        due = [saved for left, saved in self._reading if left <= 0]
+        self._reading = [(left - 1, saved) for left, saved in self._reading if left > 0]
+        for saved in due:
+            self._read(saved)
 
-    def _write(self, parked: SavedState) -> None:
-        assert parked.state is not None
-        parked.file = str(len(self._files))
-        self._files[parked.file], parked.state = parked.state, None
+    def _write(self, saved: SavedState) -> None:
+        assert saved.state is not None
+        saved.file = str(len(self._files))
+        self._files[saved.file], saved.state = saved.state, None
 
-    def _read(self, parked: SavedState) -> None:
-        parked.is_wanted = False
-        if parked not in self._lot:
+    def _read(self, saved: SavedState) -> None:
+        saved.is_wanted = False
+        if saved not in self._saved_states:
             return
         self._num_read += 1
         if self._damages and self._num_read % self._damages == 0:
-            self._lot.remove(parked)
+            self._saved_states.remove(saved)
         else:
-            parked.state = self._files[parked.file]
+            saved.state = self._files[saved.file]

@@ -85,8 +85,8 @@ async def engine(
 ) -> AsyncIterator[Watched]:
     """A pool of 800 cells: two idle threads stay in it, the others are parked."""
     model, metrics = FakeModel(about, num_cells=800, **options), Metrics()  # type: ignore[arg-type]
-    parking = OffloadOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
-    service = InferenceService(model, metrics, max_running=4, max_waiting=50, parking=parking)
+    offloading = OffloadOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
+    service = InferenceService(model, metrics, max_running=4, max_waiting=50, offloading=offloading)
     async with service:
         yield Watched(service, model, metrics)
 
@@ -241,9 +241,9 @@ async def test_what_was_parked_before_the_retention_is_deleted(tmp_path: Path) -
         for thread in range(8):
             await parley.ask(thread)
         await parley.until_on_disk()
-        await parley.service.forget_parked(datetime.now(UTC) - timedelta(days=1))
+        await parley.service.forget_saved(datetime.now(UTC) - timedelta(days=1))
         assert len(files(tmp_path)) > 0
-        await parley.service.forget_parked(datetime.now(UTC) + timedelta(days=1))
+        await parley.service.forget_saved(datetime.now(UTC) + timedelta(days=1))
         assert files(tmp_path) == []
         assert parley.count("parked_bytes", tier="disk") == 0
 
@@ -271,14 +271,14 @@ class SlowDisk:
         self.num_asked = 0
         write, delete = StateStore.write, StateStore.delete
 
-        def slow_write(shelf: StateStore, parked: SavedState) -> str:
+        def slow_write(store: StateStore, saved: SavedState) -> str:
             self._wait()
-            self.threads.append(parked.thread)
-            return write(shelf, parked)
+            self.threads.append(saved.thread)
+            return write(store, saved)
 
-        def slow_delete(shelf: StateStore, names: list[str]) -> None:
+        def slow_delete(store: StateStore, names: list[str]) -> None:
             self._wait()
-            delete(shelf, names)
+            delete(store, names)
 
         patch.setattr(StateStore, "write", slow_write)
         patch.setattr(StateStore, "delete", slow_delete)
@@ -296,7 +296,7 @@ def _by_name(service: InferenceService) -> Awaitable[None]:
 
 
 def _by_retention(service: InferenceService) -> Awaitable[None]:
-    return service.forget_parked(datetime.now(UTC) + timedelta(days=1))
+    return service.forget_saved(datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.mark.parametrize("forget", [_by_name, _by_retention])
@@ -330,13 +330,15 @@ async def test_what_is_forgotten_just_before_its_file_is_written_never_is(
         disk = SlowDisk(monkeypatch)
         await parley.ask(4)
         await parley.until(lambda: disk.num_asked == 1)
-        parked = next(p.thread for p in parley.service._parking.lot if p.state is not None)
-        assert parked is not None
-        forgetting = asyncio.create_task(parley.service.forget(parked, SCOPE))
+        saved = next(
+            p.thread for p in parley.service._offloading.saved_states if p.state is not None
+        )
+        assert saved is not None
+        forgetting = asyncio.create_task(parley.service.forget(saved, SCOPE))
         await asyncio.sleep(0)
         disk.go_on()
         await forgetting
-    assert parked not in disk.threads
+    assert saved not in disk.threads
 
 
 async def test_bytes_on_disk_and_in_memory_keep_to_their_budgets(tmp_path: Path) -> None:

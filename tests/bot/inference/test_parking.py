@@ -17,15 +17,15 @@ from tests.fakes.model import ANSWER
 LONG = "x" * 60
 
 
-def open_lot(max_memory: int = 1 << 20, max_disk: int = 0) -> SavedStates:
-    lot = SavedStates(max_memory, max_disk)
-    lot.is_open = True
-    return lot
+def open_saved_states(max_memory: int = 1 << 20, max_disk: int = 0) -> SavedStates:
+    saved_states = SavedStates(max_memory, max_disk)
+    saved_states.is_open = True
+    return saved_states
 
 
-def crowded(lot: SavedStates, *, cells: int = 600, num_threads: int = 12) -> Engine:
+def crowded(saved_states: SavedStates, *, cells: int = 600, num_threads: int = 12) -> Engine:
     """An engine in which threads 0, 1, ... have spoken once, more than fit into the pool."""
-    engine = Engine(cells=cells, lot=lot)
+    engine = Engine(cells=cells, saved_states=saved_states)
     for number in range(num_threads):
         engine.ask(f"Question {number} {LONG}", thread=str(number))
     engine.step()
@@ -37,7 +37,7 @@ def num_actions(engine: Engine, kind: type[Offload] | type[Restore]) -> int:
 
 
 def test_a_thread_that_left_the_pool_goes_on_from_its_parked_state() -> None:
-    engine = crowded(open_lot())
+    engine = crowded(open_saved_states())
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert again.num_shared == len(SYSTEM)
     assert again.num_restored == len(f"Question 0 {LONG}{ANSWER}")
@@ -52,7 +52,7 @@ def test_without_parking_it_is_evaluated_again_behind_the_shared_prompt() -> Non
 
 
 def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
-    engine = crowded(open_lot())
+    engine = crowded(open_saved_states())
     before = engine.model.num_used
     own = len(engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0").tokens) - len(SYSTEM)
     assert engine.model.num_used <= before + own
@@ -60,8 +60,8 @@ def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
 
 
 def test_where_the_shared_prompt_is_gone_the_restored_thread_brings_it_back() -> None:
-    lot = open_lot()
-    engine = crowded(lot)
+    saved_states = open_saved_states()
+    engine = crowded(saved_states)
     engine.policy.lose_everything()
     engine.model.reset()
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
@@ -71,14 +71,14 @@ def test_where_the_shared_prompt_is_gone_the_restored_thread_brings_it_back() ->
 
 
 def test_an_edited_question_is_restored_up_to_the_fork() -> None:
-    engine = crowded(open_lot())
+    engine = crowded(open_saved_states())
     edited = engine.ask(f"Question 0 {LONG[:40]} no", thread="0")
     assert edited.num_restored == len(f"Question 0 {LONG[:40]}")
     assert said(edited) == script(prompt_of(edited))
 
 
 def test_a_thread_without_a_name_is_found_among_the_parked_by_its_text() -> None:
-    engine = Engine(cells=600, lot=open_lot())
+    engine = Engine(cells=600, saved_states=open_saved_states())
     for number in range(12):
         engine.ask(f"{number} asks {LONG}")
     again = engine.ask(f"0 asks {LONG}{ANSWER}And?")
@@ -86,7 +86,7 @@ def test_a_thread_without_a_name_is_found_among_the_parked_by_its_text() -> None
 
 
 def test_nothing_parked_crosses_from_one_workspace_to_another() -> None:
-    engine = Engine(cells=600, lot=open_lot())
+    engine = Engine(cells=600, saved_states=open_saved_states())
     for number in range(12):
         engine.ask(f"{number} {LONG}", thread=str(number), scope="slack:T01")
     other = engine.ask(f"0 {LONG}", thread="0", scope="slack:T02")
@@ -94,7 +94,7 @@ def test_nothing_parked_crosses_from_one_workspace_to_another() -> None:
 
 
 def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
-    engine = Engine(cells=2_000, lot=open_lot())
+    engine = Engine(cells=2_000, saved_states=open_saved_states())
     many = [engine.sequence(f"{n} {LONG * 3}", thread=str(n), person=str(n)) for n in range(8)]
     for sequence in many:
         engine.policy.add(sequence)
@@ -106,28 +106,28 @@ def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
 
 
 def test_beside_somebody_who_runs_not_even_a_short_idle_thread_stays_in_the_pool() -> None:
-    engine = Engine(cells=10_000, lot=open_lot())
+    engine = Engine(cells=10_000, saved_states=open_saved_states())
     for name in ("first", "second"):
         engine.ask(f"{name} {LONG}", thread=name)
     asked = engine.sequence("And I?", thread="third")
     engine.policy.add(asked)
     while engine.step():
-        assert engine.policy.num_residents <= 1
+        assert engine.policy.num_cached_threads <= 1
     assert num_actions(engine, Offload) == 2
 
 
 def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_the_pool() -> None:
-    lot = open_lot()
-    lot.pace.evaluated(prefill(100), 0.001)
-    lot.pace.saved(copied(1_000, 5.0))
-    engine = crowded(lot, cells=2_000, num_threads=20)
+    saved_states = open_saved_states()
+    saved_states.costs.evaluated(prefill(100), 0.001)
+    saved_states.costs.saved(copied(1_000, 5.0))
+    engine = crowded(saved_states, cells=2_000, num_threads=20)
     kept = engine.policy.num_cells_used - len(SYSTEM)
     assert num_actions(engine, Offload) < 3
     assert 2_000 // 8 < kept <= 2_000 // 4
 
 
 def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
-    engine = Engine(cells=360, lot=open_lot())
+    engine = Engine(cells=360, saved_states=open_saved_states())
     texts = ["a" * 60, "b" * 60, "c" * 60]
     asked = [engine.sequence(t, system="", person=t[:1], limit=100) for t in texts]
     engine.model.answers(lambda prompt: prompt * 2)
@@ -141,8 +141,8 @@ def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
 
 
 def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else() -> None:
-    lot = open_lot()
-    engine = crowded(lot)
+    saved_states = open_saved_states()
+    engine = crowded(saved_states)
     engine.model.refuses = 1
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
@@ -151,8 +151,8 @@ def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else(
 
 
 def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
-    lot = open_lot()
-    engine = crowded(lot)
+    saved_states = open_saved_states()
+    engine = crowded(saved_states)
     for number in ("0", "11"):
         engine.policy.forget("", number)
         again = engine.ask(f"Question {number} {LONG}{ANSWER}And?", thread=number)
@@ -160,7 +160,7 @@ def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
 
 
 def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
-    engine = Engine(lot=open_lot())
+    engine = Engine(saved_states=open_saved_states())
     asked = engine.sequence(f"Hello {LONG}", thread="1")
     engine.policy.add(asked)
     engine.step()
@@ -168,13 +168,13 @@ def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
     engine.policy.finish(asked, FinishReason.CANCELLED)
     while engine.step():
         pass
-    assert engine.policy.num_residents == 0
+    assert engine.policy.num_cached_threads == 0
 
 
 def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() -> None:
-    lot = open_lot()
-    engine = Engine(cells=600, lot=lot)
-    disk = Disk(lot, delay=5, damages=0)
+    saved_states = open_saved_states()
+    engine = Engine(cells=600, saved_states=saved_states)
+    disk = Disk(saved_states, delay=5, damages=0)
 
     def step() -> Step | None:
         step = engine.policy.plan()
@@ -203,9 +203,9 @@ def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() ->
 @pytest.mark.parametrize("seed", range(3))
 def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> None:
     """Each goes on where it was, most often from disk; every reply is what its text demands."""
-    choose, lot = random.Random(seed), open_lot()  # noqa: S311
-    engine = Engine(cells=420, lot=lot)
-    disk = Disk(lot, delay=2, damages=7)
+    choose, saved_states = random.Random(seed), open_saved_states()  # noqa: S311
+    engine = Engine(cells=420, saved_states=saved_states)
+    disk = Disk(saved_states, delay=2, damages=7)
     texts = {name: f"Thread {name}: {LONG[:20]}" for name in "abcdefgh"}
     running: dict[str, Sequence] = {}
     for _ in range(1_500):
@@ -224,46 +224,46 @@ def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> No
             if len(texts[name]) > 200:
                 texts[name] = f"Thread {name}: again {choose.randrange(100)}"
     assert num_actions(engine, Restore) > 20
-    while engine.step() or lot.wanted:
+    while engine.step() or saved_states.wanted:
         disk.settle(None)
     assert engine.policy.num_cells_used == engine.model.num_used
 
 
 def test_the_least_recently_used_leave_the_memory_first_and_the_bytes_are_bounded() -> None:
     """One state more than the budget may be there: the one that is being written."""
-    lot = open_lot(max_memory=1_000)
+    saved_states = open_saved_states(max_memory=1_000)
     kept = [in_memory(str(n), 300) for n in range(5)]
-    for parked in kept:
-        lot.add(parked)
-        lot.drop_excess()
-    assert [p.thread for p in lot] == ["1", "2", "3", "4"]
-    assert (lot.memory_bytes, lot.num_dropped) == (1_200, 1)
+    for saved in kept:
+        saved_states.add(saved)
+        saved_states.drop_excess()
+    assert [p.thread for p in saved_states] == ["1", "2", "3", "4"]
+    assert (saved_states.memory_bytes, saved_states.num_dropped) == (1_200, 1)
 
 
 def test_what_goes_to_disk_goes_oldest_first_and_the_oldest_file_makes_room() -> None:
-    lot = open_lot(max_memory=900, max_disk=600)
+    saved_states = open_saved_states(max_memory=900, max_disk=600)
     for number in range(4):
-        lot.add(in_memory(str(number), 300))
+        saved_states.add(in_memory(str(number), 300))
     written = []
-    while parked := lot.next_to_spill():
-        assert lot.make_room_on_disk(parked)
-        parked.file, parked.state = f"file {parked.thread}", None
-        written.append(parked.thread)
+    while saved := saved_states.next_to_spill():
+        assert saved_states.make_room_on_disk(saved)
+        saved.file, saved.state = f"file {saved.thread}", None
+        written.append(saved.thread)
     assert written == ["0", "1"]
-    lot.add(in_memory("4", 300))
-    lot.add(in_memory("5", 300))
-    third = lot.next_to_spill()
+    saved_states.add(in_memory("4", 300))
+    saved_states.add(in_memory("5", 300))
+    third = saved_states.next_to_spill()
     assert third is not None
-    assert lot.make_room_on_disk(third)
-    assert lot.discarded == ["file 0"]
-    assert lot.disk_bytes + third.num_bytes == 600
+    assert saved_states.make_room_on_disk(third)
+    assert saved_states.discarded == ["file 0"]
+    assert saved_states.disk_bytes + third.num_bytes == 600
 
 
 def test_a_state_larger_than_the_disk_may_hold_finds_no_room() -> None:
-    lot = open_lot(max_memory=0, max_disk=100)
-    parked = in_memory("1", 300)
-    lot.add(parked)
-    assert not lot.make_room_on_disk(parked)
+    saved_states = open_saved_states(max_memory=0, max_disk=100)
+    saved = in_memory("1", 300)
+    saved_states.add(saved)
+    assert not saved_states.make_room_on_disk(saved)
 
 
 def in_memory(thread: str, num_bytes: int) -> SavedState:
@@ -282,26 +282,26 @@ def copied(num_bytes: int, seconds: float) -> SavedState:
 def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluated(
     copy_seconds: float, is_worth: bool
 ) -> None:
-    pace = CostModel()
-    pace.evaluated(prefill(100), 0.1)
-    pace.saved(copied(1_000, copy_seconds))
-    pace.restored(copied(1_000, copy_seconds))
-    assert pace.is_worth_parking(100, 100) is is_worth
+    costs = CostModel()
+    costs.evaluated(prefill(100), 0.1)
+    costs.saved(copied(1_000, copy_seconds))
+    costs.restored(copied(1_000, copy_seconds))
+    assert costs.is_worth_saving(100, 100) is is_worth
 
 
 def test_of_a_state_only_what_nobody_shares_counts_as_gained() -> None:
-    pace = CostModel()
-    pace.evaluated(prefill(100), 0.1)
-    pace.saved(copied(1_000, 0.01))
-    pace.restored(copied(1_000, 0.01))
-    assert pace.is_worth_parking(100, 90)
-    assert not pace.is_worth_parking(100, 30)
+    costs = CostModel()
+    costs.evaluated(prefill(100), 0.1)
+    costs.saved(copied(1_000, 0.01))
+    costs.restored(copied(1_000, 0.01))
+    assert costs.is_worth_saving(100, 90)
+    assert not costs.is_worth_saving(100, 30)
 
 
 def test_a_slow_disk_is_left_alone_but_tried_again_now_and_then() -> None:
-    pace = CostModel()
-    pace.evaluated(prefill(100), 0.1)
+    costs = CostModel()
+    costs.evaluated(prefill(100), 0.1)
     slow = copied(1_000, 0.001)
-    pace.was_read(slow, 5.0)
-    tried = [pace.is_worth_restoring(slow, 100) for _ in range(64)]
+    costs.was_read(slow, 5.0)
+    tried = [costs.is_worth_restoring(slow, 100) for _ in range(64)]
     assert tried.count(True) == 2

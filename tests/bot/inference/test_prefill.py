@@ -64,9 +64,9 @@ def test_the_only_prompt_is_read_in_full_batches() -> None:
 
 def test_replies_wait_a_quarter_of_a_second_and_a_second_when_they_have_only_begun() -> None:
     unknown = PrefillBudget(512).limits(4, 500)
-    assert (unknown.whole, unknown.hold) == (0, 0)
+    assert (unknown.whole, unknown.pause) == (0, 0)
     limits = learnt(per_token=0.002).limits(4, 500)
-    assert (limits.whole, limits.hold) == (125, 500)
+    assert (limits.whole, limits.pause) == (125, 500)
 
 
 def test_the_share_never_exceeds_the_batch() -> None:
@@ -131,7 +131,7 @@ def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() 
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:
-    known = StepLimits(beside=20, short_beside=32, enough=40, alone=160, whole=100, hold=400)
+    known = StepLimits(beside=20, short_beside=32, enough=40, alone=160, whole=100, pause=400)
     assert known.at_most(30) == StepLimits(
-        beside=20, short_beside=30, enough=30, alone=30, whole=100, hold=400
+        beside=20, short_beside=30, enough=30, alone=30, whole=100, pause=400
     )

@@ -147,7 +147,7 @@ def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_u
     engine = Engine(cells=400)
     for number in range(12):
         engine.ask(f"Question number {number} " + "x" * 60, thread=str(number))
-    assert 0 < engine.policy.num_residents < 12
+    assert 0 < engine.policy.num_cached_threads < 12
     late = engine.ask("And one more", thread="late")
     assert late.num_shared == len(SYSTEM)
 
@@ -273,7 +273,7 @@ ASKS = st.lists(
     asks=ASKS,
     share=st.integers(1, 40),
     whole=st.sampled_from([0, 30]),
-    hold=st.sampled_from([0, 30, 200]),
+    pause=st.sampled_from([0, 30, 200]),
     cells=st.integers(180, 400),
     slots=st.integers(4, 12),
     delay=st.none() | st.integers(0, 5),
@@ -286,7 +286,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     asks: list[_Ask],
     share: int,
     whole: int,
-    hold: int,
+    pause: int,
     cells: int,
     slots: int,
     delay: int | None,
@@ -295,10 +295,10 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     forgets: list[tuple[int, str]],
     parks: bool,
 ) -> None:
-    lot = SavedStates(max_memory=1 << 20)
-    lot.is_open = parks
-    disk = Disk(lot, delay=delay, damages=damages) if delay is not None else None
-    engine = Engine(cells=cells, slots=slots, lot=lot)
+    saved_states = SavedStates(max_memory=1 << 20)
+    saved_states.is_open = parks
+    disk = Disk(saved_states, delay=delay, damages=damages) if delay is not None else None
+    engine = Engine(cells=cells, slots=slots, saved_states=saved_states)
     policy, model = engine.policy, engine.model
     model.refuses = refuses
     everyone = [
@@ -306,7 +306,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
                               person=ask.person, limit=ask.limit))
         for ask in asks
     ]  # fmt: skip
-    limits = StepLimits(share, share + share // 2, share, 2 * share, whole, hold)
+    limits = StepLimits(share, share + share // 2, share, 2 * share, whole, pause)
     policy.limits_of = lambda _num_replies, _num_cells: limits
     for tick in range(20_000):
         for ask, one in everyone:

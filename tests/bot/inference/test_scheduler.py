@@ -23,16 +23,16 @@ def share(num_tokens: int) -> LimitsOf:
     return lambda _num_replies, _num_cells: StepLimits.all(num_tokens)
 
 
-def limits(*, whole: int = 0, hold: int = 0) -> LimitsOf:
-    found = StepLimits(beside=5, short_beside=8, enough=10, alone=40, whole=whole, hold=hold)
+def limits(*, whole: int = 0, pause: int = 0) -> LimitsOf:
+    found = StepLimits(beside=5, short_beside=8, enough=10, alone=40, whole=whole, pause=pause)
     return lambda _num_replies, _num_cells: found
 
 
-def crowd(size: int, *, hold: int) -> Scheduler:
+def crowd(size: int, *, pause: int) -> Scheduler:
     """So many short questions at once, after a rest."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(hold=hold)
+    policy.limits_of = limits(pause=pause)
     for number in range(size):
         policy.add(sequence(number, "a" * 12, limit=50))
     return policy
@@ -75,7 +75,7 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
 
 def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
     """Each prompt is read whole in a step, so that its first word does not wait for others."""
-    policy = crowd(5, hold=100)
+    policy = crowd(5, pause=100)
     steps = [advance(policy) for _ in range(5)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [(0, 12)] * 5
     assert policy.num_held == 4
@@ -83,7 +83,7 @@ def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> Non
 
 
 def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> None:
-    policy = crowd(6, hold=24)
+    policy = crowd(6, pause=24)
     steps = [advance(policy) for _ in range(8)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [
         *[(0, 12)] * 3,
@@ -97,7 +97,7 @@ def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> No
 def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(hold=100)
+    policy.limits_of = limits(pause=100)
     policy.add(sequence(1, limit=50))
     for _ in range(10):
         advance(policy)
@@ -112,7 +112,7 @@ def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
 ) -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(hold=100)
+    policy.limits_of = limits(pause=100)
     policy.add(sequence(1, limit=50))
     advance(policy)
     later = sequence(2, "a" * (12 if is_background else 101))
@@ -127,7 +127,7 @@ def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
     """Who begins in step ends in step, and all who come next would wait for each other."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(hold=100)
+    policy.limits_of = limits(pause=100)
     first = [sequence(number, "a" * 12, limit=20) for number in range(3)]
     for each in first:
         policy.add(each)
@@ -270,7 +270,7 @@ def test_a_prompt_that_is_only_evaluated_stays_for_its_thread() -> None:
     advance(policy)
     assert warming.finish_reason is FinishReason.LENGTH
     assert warming.num_generated == 0
-    assert policy.num_residents == 1
+    assert policy.num_cached_threads == 1
 
 
 def test_decode_tokens_come_first_and_the_batch_is_never_exceeded() -> None:
@@ -334,7 +334,9 @@ def test_a_reply_whose_grammar_cannot_go_on_ends_with_an_error() -> None:
     policy.add(other)
     step = policy.plan()
     assert step is not None
-    policy.apply(step, {lost.seat: NO_TOKEN, other.seat: ord("x")}, lambda token: token == END)
+    policy.apply(
+        step, {lost.held_slot: NO_TOKEN, other.held_slot: ord("x")}, lambda token: token == END
+    )
     assert lost.finish_reason is FinishReason.ERROR
     assert (lost.num_generated, other.num_generated) == (0, 1)
 

@@ -18,7 +18,7 @@ from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason
-from tests.bot.inference import test_parked_threads as parked
+from tests.bot.inference import test_parked_threads as saved
 from tests.bot.inference.test_service import engine, read, request, until
 from tests.fakes.model import FakeModel, broken_step
 
@@ -209,7 +209,7 @@ async def test_a_failure_while_a_step_computes_waits_for_that_step(
 async def test_a_state_that_cannot_be_read_for_a_defect_is_evaluated_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with parked.engine(tmp_path, memory=0) as parley:
+    async with saved.engine(tmp_path, memory=0) as parley:
         for thread in range(8):
             await parley.ask(thread)
         await parley.until_on_disk()

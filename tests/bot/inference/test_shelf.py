@@ -20,8 +20,8 @@ def thread(name: str | None = "slack:T01/C01/1", *, at: float = 1.0) -> SavedSta
 
 
 def opened(folder: Path, model: str = "model") -> tuple[StateStore, list[SavedState], int]:
-    shelf = StateStore(folder / "parked", model)
-    return shelf, *shelf.open()
+    store = StateStore(folder / "parked", model)
+    return store, *store.open()
 
 
 def files(folder: Path) -> list[Path]:
@@ -31,8 +31,8 @@ def files(folder: Path) -> list[Path]:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """The file of one parked thread."""
-    shelf, _, _ = opened(tmp_path)
-    shelf.write(thread())
+    store, _, _ = opened(tmp_path)
+    store.write(thread())
     (path,) = files(tmp_path)
     return path
 
@@ -40,14 +40,14 @@ def written(tmp_path: Path) -> Path:
 def test_a_state_is_found_again_after_a_restart_with_its_thread_and_tokens(
     tmp_path: Path, written: Path
 ) -> None:
-    shelf, (found,), num_ignored = opened(tmp_path)
+    store, (found,), num_ignored = opened(tmp_path)
     assert (found.scope, found.thread, found.tokens) == (
         "slack:T01",
         "slack:T01/C01/1",
         [5, 70_000, 9],
     )
     assert (found.state, found.num_bytes, num_ignored) == (None, len(STATE), 0)
-    state = shelf.read(found, found.file)
+    state = store.read(found, found.file)
     assert state is not None
     assert bytes(state) == STATE
 
@@ -77,8 +77,8 @@ def test_one_changed_bit_anywhere_and_it_is_not_used_but_deleted(
     data = bytearray(written.read_bytes())
     damage(data)
     written.write_bytes(data)
-    shelf, found, _ = opened(tmp_path)
-    assert [shelf.read(parked, parked.file) for parked in found] == [None]
+    store, found, _ = opened(tmp_path)
+    assert [store.read(saved, saved.file) for saved in found] == [None]
     assert files(tmp_path) == []
 
 
@@ -109,26 +109,26 @@ def test_the_state_of_another_model_or_build_is_ignored_and_deleted(
 
 def test_without_the_key_nothing_is_trusted(tmp_path: Path, written: Path) -> None:
     (tmp_path / "parked" / "key").unlink()
-    shelf, (found,), _ = opened(tmp_path)
-    assert shelf.read(found, found.file) is None
+    store, (found,), _ = opened(tmp_path)
+    assert store.read(found, found.file) is None
 
 
 def test_a_file_put_in_the_place_of_another_threads_is_not_used(
     tmp_path: Path, written: Path
 ) -> None:
-    shelf, (found,), _ = opened(tmp_path)
-    other = shelf.write(thread("slack:T01/C01/2"))
-    assert shelf.read(found, other) is None
+    store, (found,), _ = opened(tmp_path)
+    other = store.write(thread("slack:T01/C01/2"))
+    assert store.read(found, other) is None
 
 
 def test_of_two_states_of_a_thread_the_older_is_stale(tmp_path: Path) -> None:
-    shelf, _, _ = opened(tmp_path)
+    store, _, _ = opened(tmp_path)
     for at in (2.0, 1.0):
-        shelf.write(thread(at=at))
+        store.write(thread(at=at))
     for at in (3.0, 4.0):
-        shelf.write(thread(None, at=at))
+        store.write(thread(None, at=at))
     _, found, num_ignored = opened(tmp_path)
-    assert [parked.saved_at for parked in found] == [2.0, 3.0, 4.0]
+    assert [saved.saved_at for saved in found] == [2.0, 3.0, 4.0]
     assert num_ignored == 1
     assert len(files(tmp_path)) == 3
 

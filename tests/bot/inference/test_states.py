@@ -63,17 +63,15 @@ def test_twenty_threads_with_a_long_common_prompt_fit_into_a_pool_for_three(
 ) -> None:
     tokens = [100 + 7 * n % 3_000 for n in range(SHARED + OWN)]
     evaluate(model, 0, tokens)
-    parked = SavedState("", "1", tokens)
-    model.run(Step([Offload(0, parked)], []))
+    saved = SavedState("", "1", tokens)
+    model.run(Step([Offload(0, saved)], []))
     alone = model.logits(Chunk(0, len(tokens), [42], True))
     model.run(Step([Trim(0, SHARED)], []))
-    restored: list[Action] = [
-        Restore(slot, parked, len(tokens), 0, SHARED) for slot in range(1, 21)
-    ]
+    restored: list[Action] = [Restore(slot, saved, len(tokens), 0, SHARED) for slot in range(1, 21)]
     model.run(Step(restored, []))
     crowded = [model.logits(Chunk(slot, len(tokens), [42], True)) for slot in (1, 20)]
     model.run(Step([Release(slot) for slot in range(21)], []))
-    assert parked.num_bytes > 20_000_000
+    assert saved.num_bytes > 20_000_000
     assert max(np.abs(each - alone).max() for each in crowded) < LOGIT_TOLERANCE
     best = [alone[each.argmax()] for each in crowded]
     assert min(best) > alone.max() - LOGIT_TOLERANCE
@@ -98,9 +96,9 @@ def test_saved_and_restored_alone_a_sequence_goes_on_the_same_to_the_bit(
 @pytest.mark.model
 def test_a_state_fits_between_other_sequences_cells(model: LlamaModel) -> None:
     small, large = SavedState("", "1", [100] * 128), SavedState("", "2", [100] * 384)
-    for parked in (small, large):
-        evaluate(model, 0, parked.tokens)
-        model.run(Step([Offload(0, parked), Release(0)], []))
+    for saved in (small, large):
+        evaluate(model, 0, saved.tokens)
+        model.run(Step([Offload(0, saved), Release(0)], []))
     full: list[Action] = [Restore(slot, small, 128) for slot in range(32)]
     model.run(Step([*full, *(Release(slot) for slot in range(0, 32, 2))], []))
     model.run(Step([Restore(32, large, 384)], [Chunk(32, 384, [42], False)]))
@@ -111,17 +109,17 @@ def test_a_state_fits_between_other_sequences_cells(model: LlamaModel) -> None:
 def test_a_state_without_room_or_cut_off_is_refused_and_leaves_nothing(model: LlamaModel) -> None:
     tokens = [100] * 400
     evaluate(model, 0, tokens)
-    parked = SavedState("", "1", tokens)
-    model.run(Step([Offload(0, parked)], []))
-    assert parked.state is not None
-    cut = SavedState("", "1", tokens, parked.state[:-1_000])
+    saved = SavedState("", "1", tokens)
+    model.run(Step([Offload(0, saved)], []))
+    assert saved.state is not None
+    cut = SavedState("", "1", tokens, saved.state[:-1_000])
     with pytest.raises(NotRestored) as refusal:
         model.run(Step([Restore(1, cut, 400)], [Chunk(0, 400, [42], False)]))
     assert refusal.value.slots == (1,)
     for slot in range(1, 10):
-        model.run(Step([Restore(slot, parked, 400)], []))
+        model.run(Step([Restore(slot, saved, 400)], []))
     with pytest.raises(NotRestored):
-        model.run(Step([Restore(10, parked, 400)], []))
+        model.run(Step([Restore(10, saved, 400)], []))
     model.run(Step([Release(slot) for slot in range(1, 11)], [Chunk(0, 400, [42], False)]))
     model.run(Step([Release(0)], []))
 
@@ -155,7 +153,7 @@ async def test_a_thread_goes_on_after_a_restart_with_the_real_model(tmp_path: Pa
 
     async def ask(metrics: Metrics, *messages: ChatMessage) -> Finished:
         model = await asyncio.to_thread(load, 1_024)
-        service = InferenceService(model, metrics, max_running=2, max_waiting=2, parking=options)
+        service = InferenceService(model, metrics, max_running=2, max_waiting=2, offloading=options)
         async with service:
             asked = GenerationRequest(
                 messages=messages, person="ada", thread="1", sampling=GREEDY, max_tokens=4

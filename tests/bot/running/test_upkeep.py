@@ -91,9 +91,9 @@ async def test_states_of_threads_older_than_the_retention_go_too(
     async def forget(before: datetime) -> None:
         asked.append(before)
 
-    async with running(prune(store, 2.0, clock, forget_parked=forget)):
+    async with running(prune(store, 2.0, clock, forget_saved=forget)):
         await clock.advance(10.0)
-    async with running(prune(store, 0, clock, forget_parked=forget)):
+    async with running(prune(store, 0, clock, forget_saved=forget)):
         await clock.advance(10.0)
     assert asked == [START - timedelta(days=2)]
 

@@ -15,7 +15,7 @@ from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.offloading import OffloadOptions
-from bot.inference.engine.service import NO_PARKING, InferenceService
+from bot.inference.engine.service import NO_OFFLOAD, InferenceService
 from bot.inference.engine.worker import computing_thread
 from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
@@ -61,8 +61,10 @@ class Harbour:
     ``deadly``: models that llama.cpp is known to die of.
     """
 
-    def __init__(self, *names: str, parking: OffloadOptions = NO_PARKING, **options: Any) -> None:
-        """``parking.folder`` is where each model has a drawer."""
+    def __init__(
+        self, *names: str, offloading: OffloadOptions = NO_OFFLOAD, **options: Any
+    ) -> None:
+        """``offloading.folder`` is where each model has a drawer."""
         self.sources = {name: f"/models/{name}.gguf" for name in names}
         self.loads: list[str] = []
         self.models: dict[str, CountedModel] = {}
@@ -74,8 +76,8 @@ class Harbour:
         self.breaks: dict[str, Exception] = {}
         self.deadly = set[str]()
         self.metrics = Metrics()
-        self._options, self._parking = options, parking
-        self.drawers = StateFolders(parking.folder or Path("no such folder"))
+        self._options, self._offloading = options, offloading
+        self.state_folders = StateFolders(offloading.folder or Path("no such folder"))
         # a model that stands still would hold the thread of all the others
         self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0
@@ -84,7 +86,9 @@ class Harbour:
     @asynccontextmanager
     async def fleet(self, *, budget: int = 10 * SIZE) -> AsyncIterator[Fleet]:
         default = next(iter(self.sources))
-        async with Fleet(default, self, self.metrics, budget=budget, drawers=self.drawers) as fleet:
+        async with Fleet(
+            default, self, self.metrics, budget=budget, state_folders=self.state_folders
+        ) as fleet:
             try:
                 yield fleet
             finally:
@@ -118,13 +122,13 @@ class Harbour:
         return self.models[name], SIZE
 
     def serve(self, model: Model) -> InferenceService:
-        folder = self._parking.folder and self.drawers.of(model.name)
+        folder = self._offloading.folder and self.state_folders.of(model.name)
         return InferenceService(
             model,
             self.metrics.share(),
             max_running=4,
             max_waiting=50,
-            parking=replace(self._parking, folder=folder),
+            offloading=replace(self._offloading, folder=folder),
             thread=self._thread,
         )
 

@@ -208,7 +208,7 @@ async def test_a_default_model_whose_load_breaks_refuses_the_start() -> None:
 
 
 async def test_a_model_that_breaks_just_after_it_was_loaded_leaves_the_memory_again() -> None:
-    harbour = Harbour("a", "b", parking=OffloadOptions(1_000))
+    harbour = Harbour("a", "b", offloading=OffloadOptions(1_000))
     async with harbour.fleet() as fleet:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(CountedModel, "keeps_states", broken_state)

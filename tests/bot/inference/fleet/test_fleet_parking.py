@@ -20,8 +20,8 @@ Loading = asyncio.Task[Finished]
 
 def harbour(folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000) -> Harbour:
     """Models a and b with 800 cells each, in which one idle thread stays."""
-    parking = OffloadOptions(memory, disk, folder, min_gain=0.0)
-    return Harbour("a", "b", parking=parking, num_cells=800)
+    offloading = OffloadOptions(memory, disk, folder, min_gain=0.0)
+    return Harbour("a", "b", offloading=offloading, num_cells=800)
 
 
 async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished:
@@ -31,7 +31,7 @@ async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished
 
 
 def files(port: Harbour, model: str) -> set[Path]:
-    return set(port.drawers.of(model).glob("*.state"))
+    return set(port.state_folders.of(model).glob("*.state"))
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ async def test_what_was_parked_long_ago_goes_from_every_disk(tmp_path: Path) -> 
         for model in "ba":
             await say(fleet, 1, model)
         now = datetime.now(UTC)
-        await fleet.forget_parked(now - timedelta(hours=1))
+        await fleet.forget_saved(now - timedelta(hours=1))
         assert len(files(port, "b")) == 1
-        await fleet.forget_parked(now + timedelta(hours=1))
+        await fleet.forget_saved(now + timedelta(hours=1))
         assert len(files(port, "b")) == 0

@@ -50,9 +50,9 @@ def make_fleet(
 ) -> Fleet:
     catalogue = make_catalogue(settings)
     assert catalogue.read() == ("smollm2", "twin")
-    drawers = StateFolders(settings.data_dir / "parked")
-    loader = LocalLoader(settings, metrics, catalogue, drawers, proofs=proofs)
-    return Fleet("smollm2", loader, metrics, budget=budget, drawers=drawers)
+    state_folders = StateFolders(settings.data_dir / "parked")
+    loader = LocalLoader(settings, metrics, catalogue, state_folders, proofs=proofs)
+    return Fleet("smollm2", loader, metrics, budget=budget, state_folders=state_folders)
 
 
 def capital(model: str | None = None) -> GenerationRequest:

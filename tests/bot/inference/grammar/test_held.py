@@ -44,7 +44,7 @@ def vocabulary(smollm2: LlamaModel) -> Vocabulary:
 
 
 @pytest.fixture
-def hold(vocabulary: Vocabulary) -> Iterator[DecodePause]:
+def pause(vocabulary: Vocabulary) -> Iterator[DecodePause]:
     opened: list[SamplerChain | HeldReply] = []
 
     def make(grammar: str, sampling: Sampling = WILD) -> HeldReply:
@@ -91,9 +91,9 @@ def said(held: HeldReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> s
 )
 @given(schema=schemas, seed=st.integers(0, 2**32))
 def test_whatever_a_model_wants_its_reply_is_valid(
-    hold: DecodePause, vocabulary: Vocabulary, schema: Schema, seed: int
+    pause: DecodePause, vocabulary: Vocabulary, schema: Schema, seed: int
 ) -> None:
-    held = hold(grammar_of(JsonSchema(json.dumps(schema))))
+    held = pause(grammar_of(JsonSchema(json.dumps(schema))))
     validate(schema, said(held, vocabulary, whims(vocabulary, seed)))
 
 
@@ -115,77 +115,77 @@ def test_llama_cpp_allows_every_text_that_fits_the_rules(
 
 
 def test_a_first_choice_that_fits_is_taken_as_it_is(
-    hold: DecodePause, vocabulary: Vocabulary
+    pause: DecodePause, vocabulary: Vocabulary
 ) -> None:
     (yes,) = vocabulary.tokenize("yes")
-    held = hold(grammar_of(OneOf(("yes", "no"))))
+    held = pause(grammar_of(OneOf(("yes", "no"))))
     assert held.sample(preferring(vocabulary, yes)) == yes
     assert not held.was_refused
 
 
 def test_a_first_choice_that_does_not_fit_is_made_again(
-    hold: DecodePause, vocabulary: Vocabulary
+    pause: DecodePause, vocabulary: Vocabulary
 ) -> None:
     (maybe,), (no,) = vocabulary.tokenize("maybe"), vocabulary.tokenize("no")
-    held = hold(grammar_of(OneOf(("yes", "no"))))
+    held = pause(grammar_of(OneOf(("yes", "no"))))
     assert held.sample(preferring(vocabulary, maybe, no)) == no
     assert held.was_refused
     assert vocabulary.is_end(held.sample(preferring(vocabulary, maybe, no)))
 
 
 def test_the_only_way_on_is_found_among_all_tokens(
-    hold: DecodePause, vocabulary: Vocabulary
+    pause: DecodePause, vocabulary: Vocabulary
 ) -> None:
     """The 256 likeliest tokens are all refused."""
     words = [t for t in range(vocabulary.num_tokens) if vocabulary.piece(t)[:1].isalpha()]
-    held = hold(grammar_of(OneOf(("§ 7",))))
+    held = pause(grammar_of(OneOf(("§ 7",))))
     wishes = np.zeros(vocabulary.num_tokens, np.float32)
     wishes[words] = 5
     assert said(held, vocabulary, repeat(wishes)) == "§ 7"
 
 
-def test_special_tokens_are_no_characters(hold: DecodePause, vocabulary: Vocabulary) -> None:
+def test_special_tokens_are_no_characters(pause: DecodePause, vocabulary: Vocabulary) -> None:
     """For llama.cpp's grammars <|im_start|> is the text that it is named."""
     (quote,), (letter,) = vocabulary.tokenize('"'), vocabulary.tokenize("x")
-    held = hold(grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}')))
+    held = pause(grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}')))
     held.sample(preferring(vocabulary, quote))
     assert held.sample(preferring(vocabulary, 1, letter)) == letter
 
 
-def test_bytes_that_are_no_utf_8_are_refused(hold: DecodePause, vocabulary: Vocabulary) -> None:
+def test_bytes_that_are_no_utf_8_are_refused(pause: DecodePause, vocabulary: Vocabulary) -> None:
     """For llama.cpp's grammars E0 82 is the beginning of a character."""
     bare = {vocabulary.piece(t): t for t in range(1_000) if len(vocabulary.piece(t)) == 1}
-    held = hold(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
+    held = pause(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
     held.sample(preferring(vocabulary, bare[b'"']))
     assert held.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
     assert held.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
 
 
-def test_penalties_count_what_was_said(hold: DecodePause, vocabulary: Vocabulary) -> None:
+def test_penalties_count_what_was_said(pause: DecodePause, vocabulary: Vocabulary) -> None:
     (quote,), (a,), (b,) = map(vocabulary.tokenize, '"ab')
     grammar = grammar_of(JsonSchema('{"type": "string", "pattern": "^[ab]{2}$"}'))
-    held = hold(grammar, Sampling(temperature=0, presence_penalty=2))
+    held = pause(grammar, Sampling(temperature=0, presence_penalty=2))
     held.sample(preferring(vocabulary, quote))
     wish = np.zeros(vocabulary.num_tokens, np.float32)
     wish[[a, b]] = 10, 9
     assert [held.sample(wish), held.sample(wish)] == [a, b]
 
 
-def test_a_reply_goes_on_where_it_was(hold: DecodePause, vocabulary: Vocabulary) -> None:
+def test_a_reply_goes_on_where_it_was(pause: DecodePause, vocabulary: Vocabulary) -> None:
     grammar = grammar_of(JsonSchema('{"type": "array", "items": {"const": "ü"}, "maxItems": 2}'))
     before = vocabulary.tokenize('["ü","ü"')
     (comma,), (bracket,) = vocabulary.tokenize(","), vocabulary.tokenize("]")
-    held = hold(grammar)
+    held = pause(grammar)
     held.resume(before)
     assert held.sample(preferring(vocabulary, comma, bracket)) == bracket
     assert vocabulary.is_end(held.sample(preferring(vocabulary, comma)))
 
 
-def test_a_grammar_that_explodes_ends_its_reply(hold: DecodePause, vocabulary: Vocabulary) -> None:
+def test_a_grammar_that_explodes_ends_its_reply(pause: DecodePause, vocabulary: Vocabulary) -> None:
     """Each bracket may belong to either option, so there are ever more ways to read them."""
     nested = {"type": "array", "items": {"$ref": "#"}}
     schema = {"anyOf": [{**nested, "minItems": 1}, {**nested, "maxItems": 5}]}
-    held = hold(grammar_of(JsonSchema(json.dumps(schema))))
+    held = pause(grammar_of(JsonSchema(json.dumps(schema))))
     (bracket,) = vocabulary.tokenize("[")
     tokens = [held.sample(preferring(vocabulary, bracket)) for _ in range(20)]
     assert tokens[:5] == [bracket] * 5

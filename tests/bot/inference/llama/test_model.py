@@ -121,12 +121,12 @@ def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: Llama
 def test_a_thread_that_is_silent_keeps_its_cells_and_no_sampler(smollm2: LlamaModel) -> None:
     """A sampler that sampled once keeps an entry for every token of the vocabulary."""
     prompt = [100] * 8
-    resident = psutil.Process().memory_info().rss
+    cached = psutil.Process().memory_info().rss
     for slot in range(40):
         chunk = Chunk(slot, 0, prompt, True)
         said = smollm2.run(Step([Opening(slot, GREEDY, [])], [chunk]))
         smollm2.run(Step([Trim(slot, len(prompt))], []))
-    grown = psutil.Process().memory_info().rss - resident
+    grown = psutil.Process().memory_info().rss - cached
     again = Chunk(39, len(prompt), [said[39]], True)
     assert smollm2.run(Step([Opening(39, GREEDY, [])], [again]))
     smollm2.run(Step([Release(slot) for slot in range(40)], []))
