@@ -21,7 +21,7 @@ def quantize_apart(
     *,
     command: Sequence[str] = _CHILD,
 ) -> None:
-    """``bot.inference.model_files.requantised.Quantize``. ``command``: the child's, before its arguments."""
+    """A ``Quantize``. ``command``: the child's, before its arguments."""
     arguments = str(source), str(target), quantisation, str(num_threads)
     trial = try_out([*command, *arguments], _PATIENCE)
     if trial.is_refused:

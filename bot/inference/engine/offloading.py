@@ -44,7 +44,7 @@ class OffloadOptions:
 
 
 class Offloading:
-    """``saved_states`` says who is parked; ``wake`` is called when a state that was waited for is there."""
+    """Does what ``saved_states`` decides; ``wake`` is called when a wanted state has been read."""
 
     def __init__(self, options: OffloadOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder

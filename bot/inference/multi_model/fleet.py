@@ -78,7 +78,7 @@ class Fleet:
         budget: int,
         state_folders: StateFolders,
     ) -> None:
-        """``budget``: bytes for models. ``state_folders``: what they keep on disk, loaded or not."""
+        """``budget``: bytes for models. ``state_folders``: their saved states on disk."""
         self._default = default
         self._loader = loader
         self._state_folders = state_folders

@@ -1,6 +1,6 @@
 """Who waits for a place, in the order in which they get one. Pure.
 
-Fair to people (see Tickets); background work comes last.
+Fair to people (see FairQueue); background work comes last.
 """
 
 from __future__ import annotations

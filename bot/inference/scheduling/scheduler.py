@@ -1,7 +1,7 @@
 """Who runs, who waits and what the next step does. Pure: no clock, no I/O, no model.
 
-Admission is fair to people (see Tickets); a prompt less than half as long overtakes. What a
-step evaluates of those who were admitted is the Chunker's. Background work comes last in
+Admission is fair to people (see FairQueue); a prompt less than half as long overtakes. What a
+step evaluates of those who were admitted is the BatchPlanner's. Background work comes last in
 everything.
 """
 
@@ -37,7 +37,7 @@ class Scheduler:
         saved_states: SavedStates | None = None,
         limits_of: LimitsOf | None = None,
     ) -> None:
-        """``num_slots``: running, idle and shared sequences. ``reuse`` and ``saved_states``: see Cells.
+        """``num_slots``: of running, idle and shared sequences. See KVCacheManager for the others.
 
         Without ``limits_of`` a step takes as much of prompts as there is room for.
         """
@@ -105,7 +105,7 @@ class Scheduler:
             self._cells.retire(sequence)
 
     def rest(self) -> None:
-        """Nothing ran for a while; see Hold."""
+        """Nothing ran for a while; see DecodePause."""
         self._chunker.pause.rest()
 
     def plan(self) -> Step | None:
