@@ -11,7 +11,7 @@ import pytest
 from bot.errors import EngineFailed, ModelError
 from bot.inference.engine.offloading import OffloadOptions
 from bot.types import ChatMessage, FinishReason, Queued
-from tests.bot.inference.fleet.harbour import (
+from tests.bot.inference.multi_model.harbour import (
     SIZE,
     CountedModel,
     FakeOutline,

@@ -15,7 +15,7 @@ from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.types import ChatMessage
 from tests.bot.inference.replies.made import MADE
 
-RECORDED = Path(__file__).parent / "replies" / "recorded.jsonl"
+RECORDED = Path(__file__).parents[1] / "replies" / "recorded.jsonl"
 MAX_LATE, USUAL_LATE = 340, 150
 """Tokens from where a reply begins to loop to where it is ended: at most, and the median."""
 

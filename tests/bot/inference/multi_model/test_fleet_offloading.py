@@ -12,7 +12,7 @@ from pathlib import Path
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.multi_model.fleet import Fleet
 from bot.types import Finished
-from tests.bot.inference.fleet.harbour import SIZE, Harbour, ask, metric, read, until
+from tests.bot.inference.multi_model.harbour import SIZE, Harbour, ask, metric, read, until
 
 SCOPE = "slack:T01"
 Loading = asyncio.Task[Finished]

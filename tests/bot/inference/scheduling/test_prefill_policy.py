@@ -16,8 +16,13 @@ from bot.inference.core.sequence import Sequence as Request
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.types import Sampling
-from tests.bot.inference import processors
-from tests.bot.inference.processors import AMX_WITH_FLASH, EMERALD_RAPIDS, SIZES, Processor
+from tests.bot.inference.scheduling import processors
+from tests.bot.inference.scheduling.processors import (
+    AMX_WITH_FLASH,
+    EMERALD_RAPIDS,
+    SIZES,
+    Processor,
+)
 
 FULL, RUNNING = 512, 16
 PROMPTS = (931, 2_030, 3_931, 931, 2_031)
