@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
     "personalities": ("bot.personality", "bot.front_matter"),
     "access": ("bot.access",),
-    "adapting": ("bot.adapting",),
+    "adapter_support": ("bot.adapter_support",),
     "attachments": ("bot.attachments",),
     "prompt": ("bot.prompt",),
     "conversation": ("bot.conversation", "bot.commands", "bot.turns"),
@@ -129,16 +129,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": PORTS | {"tasks"},
     "personalities": {"types", "errors"},
     "access": PORTS,
-    "adapting": PORTS,
+    "adapter_support": PORTS,
     "attachments": PORTS,
     "prompt": PORTS,
     "conversation": PORTS
     | {"metrics", "tasks", "delivery", "personalities", "access", "attachments", "prompt"},
-    "server": PORTS | {"metrics", "adapting"},
-    "settings": PORTS | {"access", "clock", "server", "adapting"},
+    "server": PORTS | {"metrics", "adapter_support"},
+    "settings": PORTS | {"access", "clock", "server", "adapter_support"},
     "app": set(GROUPS) - {"command line"},
     "command line": set(GROUPS),
-    "adapters": PORTS | {"adapting"},
+    "adapters": PORTS | {"adapter_support"},
 }
 
 # Packages that only one place may know.
@@ -147,7 +147,7 @@ OWNERS = {
     "sqlalchemy": "bot.history",
     "alembic": "bot.history",
     "jinja2": "bot.inference",
-    "markdown_it": "bot.adapting",
+    "markdown_it": "bot.adapter_support",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",

@@ -7,7 +7,7 @@ and the only ``<…>`` ever written is a link to http, https or mailto.
 from __future__ import annotations
 
 from adapters.slack.spans import SlackSpans, escape
-from bot.adapting.blocks import Line, Markup, renderer
+from bot.adapter_support.blocks import Line, Markup, renderer
 
 _BULLETS = ("•", "◦", "▪")
 _INDENT = "    "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
-from bot.adapting.loopback import is_loopback
+from bot.adapter_support.loopback import is_loopback
 from bot.errors import SettingsError
 
 _SLACK = "https://slack.com/api/"

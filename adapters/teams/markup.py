@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from adapters.teams.spans import TeamsSpans, escape, harmless
-from bot.adapting.blocks import FENCE, Line, Markup, renderer
+from bot.adapter_support.blocks import FENCE, Line, Markup, renderer
 
 
 def _indented(line: Line, mark: str) -> Line:

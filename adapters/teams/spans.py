@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.adapting.spans import ZERO_WIDTH_SPACE, Spans, around_links
+from bot.adapter_support.spans import ZERO_WIDTH_SPACE, Spans, around_links
 
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+", re.IGNORECASE)
 _BARE_LINK = re.compile(r"https?://[^\s<>|\"`*\\]*[^\s<>|\"`.,;:!?'()\[\]{}*_~\\]")

@@ -10,7 +10,7 @@ from typing import Protocol
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bot.adapting.spans import ZERO_WIDTH_SPACE, Spans, plain_text
+from bot.adapter_support.spans import ZERO_WIDTH_SPACE, Spans, plain_text
 from bot.types import Rendered
 
 FENCE = "```"
