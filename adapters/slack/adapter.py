@@ -12,11 +12,12 @@ from aiohttp import web
 
 from adapters.slack import markup
 from adapters.slack.client import SlackClient
-from adapters.slack.events import Identity, Payload, read_event
+from adapters.slack.events import Identity, read_event
 from adapters.slack.labels import read_label, to_metadata
 from adapters.slack.people import People
 from adapters.slack.settings import SlackSettings
 from adapters.slack.webhook import PATH, Webhook
+from bot.adapter_support.payloads import Payload
 from bot.errors import NotPermitted, PlatformRefused, SettingsError, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import Label, Limits, Person, Place, Question, RateRule, Rendered

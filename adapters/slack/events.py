@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from adapters.slack.text import PlainText, read_text
+from bot.adapter_support.payloads import Payload, PlainText, size_of, table_of, tables_of, text_of
 from bot.types import (
     Attachment,
     Incoming,
@@ -23,8 +22,6 @@ from bot.types import (
     QuestionEdited,
     StopRequest,
 )
-
-Payload = Mapping[str, Any]
 
 EVENTS: Mapping[str, frozenset[str]] = {
     "app_mention": frozenset({"app_mentions:read"}),
@@ -38,6 +35,9 @@ EVENTS: Mapping[str, frozenset[str]] = {
 
 _QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _TIMESTAMP = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
+_TOKEN = re.compile(r"<([@#!]|https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITY = re.compile("|".join(_ENTITIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Identity:
 
 def read_event(payload: Payload, me: Identity, names: Mapping[str, str]) -> Incoming | None:
     """``names``: user id -> name, as far as they are known."""
-    event = _table(payload, "event")
-    reader = _Reader(_text(payload, "event_id"), me, names)
+    event = table_of(payload, "event")
+    reader = _Reader(text_of(payload, "event_id"), me, names)
     if not reader.event_id:
         return None
-    match _text(event, "type"), _text(event, "subtype"):
+    match text_of(event, "type"), text_of(event, "subtype"):
         case "app_mention", _:
             return reader.question(event)
         case "message", "message_changed":
@@ -75,10 +75,10 @@ class _Reader:
     names: Mapping[str, str]
 
     def question(self, event: Payload) -> Question | None:
-        channel, ts = _text(event, "channel"), _text(event, "ts")
+        channel, ts = text_of(event, "channel"), text_of(event, "ts")
         if not (channel and _is_timestamp(ts) and self._is_from_a_person(event)):
             return None
-        said = read_text(_text(event, "text"), self.me.user_id, self.names)
+        said = read_text(text_of(event, "text"), self.me.user_id, self.names)
         is_mention = said.mentions_bot or event["type"] == "app_mention"
         is_direct = _is_direct(event)
         if not (is_mention or is_direct or _is_in_thread(event)):
@@ -87,7 +87,7 @@ class _Reader:
         return Question(
             event_id=self.event_id,
             place=place,
-            person=self._person(place, _text(event, "user")),
+            person=self._person(place, text_of(event, "user")),
             text=said.text,
             message_id=ts,
             sent_at=datetime.fromtimestamp(float(ts), UTC),
@@ -99,35 +99,35 @@ class _Reader:
 
     def edited(self, event: Payload) -> QuestionEdited | QuestionDeleted | None:
         """Unfurled links fire this with the text as it was: None."""
-        now, before = _table(event, "message"), _table(event, "previous_message")
-        channel, ts = _text(event, "channel"), _text(now, "ts")
+        now, before = table_of(event, "message"), table_of(event, "previous_message")
+        channel, ts = text_of(event, "channel"), text_of(now, "ts")
         if not (channel and _is_timestamp(ts) and self._is_from_a_person(now, before)):
             return None
-        if _text(now, "subtype") == "tombstone":  # a deleted root that has replies
+        if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)
-        if _text(now, "text") == _text(before, "text"):
+        if text_of(now, "text") == text_of(before, "text"):
             return None
         place = self._place(channel, now)
         return QuestionEdited(
             event_id=self.event_id,
             place=place,
-            person=self._person(place, _text(now, "user")),
+            person=self._person(place, text_of(now, "user")),
             message_id=ts,
             text=self._plain(now).text,
         )
 
     def deleted(self, event: Payload) -> QuestionDeleted | None:
-        channel, ts = _text(event, "channel"), _text(event, "deleted_ts")
-        before = _table(event, "previous_message")
+        channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
+        before = table_of(event, "previous_message")
         if not (channel and _is_timestamp(ts)) or self._is_from_a_bot(before):
             return None
         return self._gone(channel, ts, before)
 
     def reaction(self, event: Payload) -> StopRequest | None:
         """Slack does not say in which thread the item is: ``place.thread`` is empty."""
-        item, user = _table(event, "item"), _text(event, "user")
-        channel, ts = _text(item, "channel"), _text(item, "ts")
-        name = _text(event, "reaction").partition("::")[0]  # the rest is a skin tone
+        item, user = table_of(event, "item"), text_of(event, "user")
+        channel, ts = text_of(item, "channel"), text_of(item, "ts")
+        name = text_of(event, "reaction").partition("::")[0]  # the rest is a skin tone
         if not (channel and ts and name and user) or user == self.me.user_id:
             return None
         place = Place("slack", self.me.team_id, channel, "")
@@ -141,52 +141,49 @@ class _Reader:
 
     def _gone(self, channel: str, ts: str, before: Payload) -> QuestionDeleted:
         place = self._place(channel, {"ts": ts, **before})
-        person = self._person(place, _text(before, "user"))
+        person = self._person(place, text_of(before, "user"))
         return QuestionDeleted(event_id=self.event_id, place=place, person=person, message_id=ts)
 
     def _place(self, channel: str, message: Payload) -> Place:
         """Direct messages are answered flat, unless the message itself is in a thread."""
-        root = "" if channel.startswith("D") else _text(message, "ts")
-        return Place("slack", self.me.team_id, channel, _text(message, "thread_ts") or root)
+        root = "" if channel.startswith("D") else text_of(message, "ts")
+        return Place("slack", self.me.team_id, channel, text_of(message, "thread_ts") or root)
 
     def _person(self, place: Place, user: str) -> Person:
         return Person.at(place, user, self.names.get(user, ""))
 
     def _plain(self, message: Payload) -> PlainText:
-        return read_text(_text(message, "text"), self.me.user_id, self.names)
+        return read_text(text_of(message, "text"), self.me.user_id, self.names)
 
     def _is_from_a_bot(self, message: Payload) -> bool:
         own = (self.me.user_id, "USLACKBOT")
-        return bool(message.get("bot_id")) or _text(message, "user") in own
+        return bool(message.get("bot_id")) or text_of(message, "user") in own
 
     def _is_from_a_person(self, *versions: Payload) -> bool:
-        has_user = any(_text(message, "user") for message in versions)
+        has_user = any(text_of(message, "user") for message in versions)
         return has_user and not any(map(self._is_from_a_bot, versions))
 
 
 def _is_direct(event: Payload) -> bool:
-    return _text(event, "channel_type") == "im" or _text(event, "channel").startswith("D")
+    return text_of(event, "channel_type") == "im" or text_of(event, "channel").startswith("D")
 
 
 def _is_in_thread(event: Payload) -> bool:
-    return _text(event, "thread_ts") not in ("", _text(event, "ts"))
+    return text_of(event, "thread_ts") not in ("", text_of(event, "ts"))
 
 
 def _attachments(event: Payload) -> tuple[Attachment, ...]:
-    files = event.get("files")
-    found = [_attachment(file) for file in files] if isinstance(files, list) else []
-    return tuple(file for file in found if file is not None)
+    """Files of which Slack gives no address cannot be fetched and are left out."""
+    found = (_attachment(file) for file in tables_of(event, "files"))
+    return tuple(file for file in found if file.url)
 
 
-def _attachment(file: object) -> Attachment | None:
-    if not isinstance(file, Mapping) or not (url := _text(file, "url_private")):
-        return None
-    size = file.get("size")
+def _attachment(file: Payload) -> Attachment:
     return Attachment(
-        name=_text(file, "name") or "file",
-        media_type=_text(file, "mimetype") or "application/octet-stream",
-        size=size if isinstance(size, int) and size > 0 else 0,
-        url=url,
+        name=text_of(file, "name") or "file",
+        media_type=text_of(file, "mimetype") or "application/octet-stream",
+        size=size_of(file, "size"),
+        url=text_of(file, "url_private"),
     )
 
 
@@ -194,11 +191,44 @@ def _is_timestamp(text: str) -> bool:
     return _TIMESTAMP.fullmatch(text) is not None
 
 
-def _text(table: Payload, key: str) -> str:
-    value = table.get(key)
-    return value if isinstance(value, str) else ""
+def read_text(raw: str, bot_id: str, names: Mapping[str, str]) -> PlainText:
+    """``names``: user id -> name, as far as they are known."""
+    tokens = [(sigil, target) for sigil, target, _ in _TOKEN.findall(raw)]
+    own = ("@", bot_id)
+    return PlainText(
+        text=_unescape(_TOKEN.sub(lambda m: _shown(m, names), _without_own(raw, bot_id))).strip(),
+        mentions_bot=own in tokens,
+        mentions_others=any(_addresses_somebody(*token) for token in tokens if token != own),
+    )
 
 
-def _table(table: Payload, key: str) -> Payload:
-    value = table.get(key)
-    return value if isinstance(value, Mapping) else {}
+def _without_own(raw: str, bot_id: str) -> str:
+    mention = rf"<@{re.escape(bot_id)}(?:\|[^<>]*)?>"
+    raw = re.sub(rf"\A\s*{mention}\s*[,:]?", "", raw)
+    return re.sub(rf"{mention}[ \t]?", "", raw)
+
+
+def _addresses_somebody(sigil: str, target: str) -> bool:
+    return sigil == "@" or (sigil == "!" and not target.startswith("date^"))
+
+
+def _shown(match: re.Match[str], names: Mapping[str, str]) -> str:
+    sigil, target, label = match.groups()
+    match sigil:
+        case "@":
+            return f"@{names.get(target) or label or target}"
+        case "#":
+            return f"#{label or target}"
+        case "!":
+            return label or f"@{target.partition('^')[0]}"
+    return _link(sigil + target, label)
+
+
+def _link(url: str, label: str | None) -> str:
+    if not label or label in url:  # Slack labels what it linked by itself with the text typed
+        return url if url.startswith("http") else url.partition(":")[2]
+    return f"{label} ({url})"
+
+
+def _unescape(text: str) -> str:
+    return _ENTITY.sub(lambda match: _ENTITIES[match.group()], text)

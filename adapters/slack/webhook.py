@@ -20,7 +20,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from adapters.slack.events import Payload
+from bot.adapter_support.payloads import Payload
 from bot.errors import ParleyError
 from bot.ports import Clock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.slack.text import read_text
+from adapters.slack.events import read_text
 
 NAMES = {"U02": "Bob"}
 

@@ -1,0 +1,46 @@
+"""Reading what a platform sent: parsed JSON, of which any part may be missing or of another kind.
+
+Total: a part of another kind counts as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """What a person typed, without markup and without the mention of the bot."""
+
+    text: str
+    mentions_bot: bool
+    mentions_others: bool
+
+
+def text_of(payload: Payload, key: str) -> str:
+    value = payload.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def table_of(payload: Payload, key: str) -> Payload:
+    value = payload.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def items_of(payload: Payload, key: str) -> list[Any]:
+    value = payload.get(key)
+    return value if isinstance(value, list) else []
+
+
+def tables_of(payload: Payload, key: str) -> list[Payload]:
+    return [item for item in items_of(payload, key) if isinstance(item, Mapping)]
+
+
+def size_of(payload: Payload, key: str) -> int:
+    """In bytes; 0 where it is not known."""
+    value = payload.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
