@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from bot.adapter_support.blocks import FENCE, aligned, printable
+from bot.adapter_support.markdown import FENCE, aligned, printable
 from bot.types import Rendered
 
 _JOINER = "\u2060"

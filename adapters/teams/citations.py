@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from bot.adapter_support.blocks import FENCE
+from bot.adapter_support.markdown import FENCE
 from bot.types import Source
 
 Json = dict[str, Any]
