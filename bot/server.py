@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
-from bot.adapter_support.loopback import is_loopback
+from bot.adapter_support.addresses import is_loopback
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.gate import Gate

@@ -28,7 +28,7 @@ from adapters.discord.ids import (
 )
 from adapters.discord.posting import MESSAGES, body_of, controls_of
 from adapters.discord.settings import DiscordSettings
-from bot.adapter_support.calls import Observe
+from bot.adapter_support.connection import Observe
 from bot.errors import MessageGone, PlatformError, PlatformRefused, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import (

@@ -24,7 +24,7 @@ from adapters.discord.posting import Posting
 from adapters.discord.rest import Rest
 from adapters.discord.settings import DiscordSettings
 from adapters.discord.text import Identity
-from bot.adapter_support.calls import Observe
+from bot.adapter_support.connection import Observe
 from bot.errors import SettingsError, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import Personality, Place

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import discord
 
-from bot.adapter_support.calls import Observe, counted, retry_after
+from bot.adapter_support.connection import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,

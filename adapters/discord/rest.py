@@ -18,7 +18,7 @@ from discord.webhook.async_ import async_context
 
 from adapters.discord.client import ParleyClient, no_redirects
 from adapters.discord.errors import translated
-from bot.adapter_support.calls import Observe
+from bot.adapter_support.connection import Observe
 from bot.errors import Unavailable
 
 Json = dict[str, Any]

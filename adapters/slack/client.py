@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.errors import translated
 from adapters.slack.settings import SlackSettings
-from bot.adapter_support.calls import Observe
+from bot.adapter_support.connection import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {

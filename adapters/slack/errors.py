@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from slack_bolt.error import BoltError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.adapter_support.calls import Observe, counted, retry_after
+from bot.adapter_support.connection import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,

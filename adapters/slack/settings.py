@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
-from bot.adapter_support.loopback import is_loopback
+from bot.adapter_support.addresses import is_loopback
 from bot.errors import SettingsError
 
 _SLACK = "https://slack.com/api/"

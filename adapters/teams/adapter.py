@@ -26,7 +26,7 @@ from adapters.teams.proof import Proof
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.streams import INTERVAL, ReplyStream
 from adapters.teams.webhook import PATH, Webhook
-from bot.adapter_support.calls import Observe
+from bot.adapter_support.connection import Observe
 from bot.errors import (
     MessageGone,
     MessageTooLong,

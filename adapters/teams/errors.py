@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from bot.adapter_support.calls import Observe, counted, retry_after
+from bot.adapter_support.connection import Observe, counted, retry_after
 from bot.errors import (
     MessageGone,
     MessageTooLong,

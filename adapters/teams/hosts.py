@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from yarl import URL
 
-from bot.adapter_support.loopback import is_loopback
+from bot.adapter_support.addresses import is_loopback
 
 _HOSTS = frozenset({"smba.trafficmanager.net"})
 """Exactly: anybody can have a name below trafficmanager.net."""

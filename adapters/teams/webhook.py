@@ -18,8 +18,8 @@ from adapters.teams.conversations import read_conversation
 from adapters.teams.hosts import is_trusted
 from adapters.teams.proof import NotProven, Proof, Vouched
 from adapters.teams.settings import TeamsSettings
-from bot.adapter_support.calls import Observe
-from bot.adapter_support.loopback import is_from_this_machine
+from bot.adapter_support.addresses import is_from_this_machine
+from bot.adapter_support.connection import Observe
 from bot.errors import ParleyError, Unavailable
 
 logger = logging.getLogger(__name__)

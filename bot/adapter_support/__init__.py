@@ -1,1 +1,1 @@
-"""What adapters have in common: Markdown into a markup of another kind, and calls that fail."""
+"""What adapters share: payloads, Markdown, the connection, addresses and settings."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bot.adapter_support.loopback import is_loopback
+from bot.adapter_support.addresses import is_loopback
 from bot.cli.checks import Check
 from bot.config import Settings
 from bot.errors import ModelError

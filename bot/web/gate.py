@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.adapter_support.loopback import is_from_this_machine
+from bot.adapter_support.addresses import is_from_this_machine
 from bot.ports import ACCOUNT, LOCAL_ACCOUNT
 from bot.web.keys import Keys
 

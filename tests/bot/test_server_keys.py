@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.adapter_support.loopback import is_loopback
+from bot.adapter_support.addresses import is_loopback
 from bot.metrics import Metrics
 from bot.ports import ACCOUNT
 from bot.server import Server, ServerSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.adapter_support.calls import DEFAULT_RETRY_AFTER, counted, retry_after
+from bot.adapter_support.connection import DEFAULT_RETRY_AFTER, counted, retry_after
 from bot.errors import MessageGone, Unavailable
 
 

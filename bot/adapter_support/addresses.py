@@ -1,4 +1,4 @@
-"""What is on this machine: an address, or whoever sent a request. The one place that decides.
+"""Addresses, and which of them and of the senders of requests are on this machine.
 
 A request comes from this machine only when its peer and its Host header are loopback and
 nothing says that it was forwarded: a tunnel on this machine, or a page that points its own
@@ -12,6 +12,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
+from yarl import URL
 
 
 def is_loopback(host: str) -> bool:
@@ -24,6 +25,21 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def web_address(text: str, schemes: tuple[str, ...] = ("http", "https")) -> URL | None:
+    """None for what is not an address of one of these schemes."""
+    try:
+        url = URL(text)
+        is_whole = url.scheme in schemes and bool(url.host) and url.port is not None
+    except ValueError:
+        return None
+    return url if is_whole else None
+
+
+def is_loopback_url(text: str) -> bool:
+    url = web_address(text)
+    return url is not None and is_loopback(url.host or "")
 
 
 def is_from_this_machine(request: web.Request) -> bool:

@@ -1,0 +1,117 @@
+"""An adapter's connection: opened and closed, deliveries taken over it, and calls that get lost."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from bot.errors import Unavailable
+
+C = TypeVar("C")
+D = TypeVar("D")
+
+Observe = Callable[[str, str], None]
+"""Counts one call: its method, and how it ended."""
+
+DEFAULT_RETRY_AFTER = 1.0
+_DAY = 86_400.0
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+MAX_DELIVERY = 1024 * 1024
+
+
+class ConnectedAdapter(ABC, Generic[C]):
+    """Usable between enter and leave, and again after; entering twice is entering once."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._connection: C | None = None
+        self._opened = AsyncExitStack()
+
+    @abstractmethod
+    async def _connect(self, opened: AsyncExitStack) -> C:
+        """Connect; ``opened`` gets the ``close`` of each part as soon as that is open."""
+
+    async def __aenter__(self) -> Self:
+        if self._connection is None:
+            async with AsyncExitStack() as opened:
+                self._connection = await self._connect(opened)
+                self._opened = opened.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection = None
+        opened, self._opened = self._opened, AsyncExitStack()
+        await opened.aclose()
+
+    @property
+    def _connected(self) -> C:
+        """Raises ``Unavailable`` outside of enter and leave."""
+        if self._connection is None:
+            raise Unavailable(f"{self.name.title()} is not connected.", ambiguous=False)
+        return self._connection
+
+
+class Webhook(Generic[D]):
+    """A platform delivers to it. ``deliver`` gets what is verified; None while nobody listens."""
+
+    def __init__(self) -> None:
+        self.deliver: Callable[[D], Awaitable[None]] | None = None
+
+    async def listen(self, deliver: Callable[[D], Awaitable[None]]) -> None:
+        """Until cancelled."""
+        self.deliver = deliver
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self.deliver is deliver:
+                self.deliver = None
+
+
+async def delivery_of(request: web.Request) -> bytes | None:
+    """The body; None if it is larger than any delivery."""
+    if (request.content_length or 0) > MAX_DELIVERY:
+        return None
+    body = await request.read()
+    return body if len(body) <= MAX_DELIVERY else None
+
+
+@contextmanager
+def counted(platform: str, method: str, observe: Observe) -> Iterator[None]:
+    """Around one call, outside of what maps the platform's own refusals.
+
+    ``from None``: such an error carries the whole exchange, and a log must not.
+    """
+    try:
+        yield
+    except _NEVER_SENT:
+        observe(method, "unreachable")
+        raise Unavailable(f"{method}: {platform} cannot be reached.", ambiguous=False) from None
+    except TimeoutError:
+        observe(method, "timeout")
+        raise Unavailable(f"{method}: {platform} did not answer in time.", ambiguous=True) from None
+    except (aiohttp.ClientError, OSError, UnicodeError):
+        observe(method, "dropped")
+        raise Unavailable(f"{method}: the connection was lost.", ambiguous=True) from None
+    observe(method, "ok")
+
+
+def retry_after(header: object) -> float:
+    """Seconds; a platform is believed within a day."""
+    try:
+        seconds = float(str(header))
+    except ValueError:
+        return DEFAULT_RETRY_AFTER
+    return seconds if 0 <= seconds < _DAY else DEFAULT_RETRY_AFTER
