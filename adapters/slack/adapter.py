@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import unquote
 
+import aiohttp
 from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import markup
-from adapters.slack.client import SlackClient
-from adapters.slack.events import Identity, read_event
-from adapters.slack.labels import read_label, to_metadata
-from adapters.slack.people import People
+from adapters.slack.errors import translated
+from adapters.slack.events import SlackIdentity, read_event
 from adapters.slack.settings import SlackSettings
-from adapters.slack.webhook import PATH, Webhook
-from bot.adapter_support.payloads import Payload
-from bot.errors import NotPermitted, PlatformRefused, SettingsError, Unavailable
+from adapters.slack.webhook import PATH, SlackWebhook
+from bot.adapter_support.connection import ConnectedAdapter, Observe
+from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.errors import (
+    MessageGone,
+    NotPermitted,
+    PlatformError,
+    PlatformRefused,
+    SettingsError,
+    Unavailable,
+)
 from bot.ports import Clock, Handler
 from bot.types import Label, Limits, Person, Place, Question, RateRule, Rendered
 
@@ -39,7 +49,11 @@ LIMITS = Limits(
 _EYES = "eyes"
 _PAGE_SIZE = 200
 _MAX_PAGES = 10
+_MAX_NAME = 80
+_MAX_NAMES = 10_000
 _NAME_SECONDS = 1.0
+_QUIET_SECONDS = 60.0
+_LABEL = "parley_reply"
 
 # What the model wrote never unfurls and never pings; chat.update would parse by default.
 _SILENT = {
@@ -50,86 +64,68 @@ _SILENT = {
     "unfurl_media": False,
 }
 
+SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "auth.test": frozenset(),
+        "chat.delete": frozenset({"chat:write"}),
+        "chat.postEphemeral": frozenset({"chat:write"}),
+        "chat.postMessage": frozenset({"chat:write"}),
+        "chat.update": frozenset({"chat:write"}),
+        "conversations.history": frozenset({"im:history"}),
+        "conversations.replies": frozenset(
+            {"channels:history", "groups:history", "im:history", "mpim:history"}
+        ),
+        "reactions.add": frozenset({"reactions:write"}),
+        "reactions.remove": frozenset({"reactions:write"}),
+        "users.info": frozenset({"users:read"}),
+    }
+)
+"""Every method that is called, and what the app must be granted for it."""
 
-class SlackAdapter:
+_READING = frozenset({"conversations.history", "conversations.replies", "users.info"})
+"""These methods take no JSON."""
+
+
+class SlackAdapter(ConnectedAdapter["SlackClient"]):
     """Usable between enter and leave, and again after; entering twice is entering once."""
+
+    name = "slack"
+    render = staticmethod(markup.render)
 
     def __init__(
         self,
         settings: SlackSettings,
         clock: Clock,
-        observe: Callable[[str, str], None],
+        observe: Observe,
         limits: Limits = LIMITS,
     ) -> None:
+        super().__init__()
+        self.limits = limits
         self._settings = settings
         self._observe = observe
-        self._limits = limits
-        self._webhook = Webhook(settings.signing_secret, clock)
-        self._people = People(self._look_up, clock, max_wait=_NAME_SECONDS)
-        self._client: SlackClient | None = None
-        self._me = Identity("", "")
-
-    @property
-    def name(self) -> str:
-        return "slack"
-
-    @property
-    def limits(self) -> Limits:
-        return self._limits
+        self._webhook = SlackWebhook(settings.signing_secret, clock)
+        self._people = People(self._look_up, clock)
+        self._me = SlackIdentity("", "")
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [web.post(PATH, self._webhook.handle)]
 
-    def render(self, markdown: str) -> Rendered:
-        return markup.render(markdown)
-
-    async def __aenter__(self) -> Self:
-        if self._client is None:
-            self._client = SlackClient(self._settings, self._observe, self._limits.call_timeout)
-            try:
-                self._me = await self._who_am_i()
-            except BaseException:
-                await self.__aexit__(None, None, None)
-                raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _who_am_i(self) -> Identity:
+    async def _connect(self, opened: AsyncExitStack) -> SlackClient:
+        client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
+        opened.push_async_callback(client.close)
         try:
-            answer = await self._slack.write("auth.test")
+            answer = await client.call("auth.test")
         except NotPermitted as error:
             raise SettingsError(
                 [f"SLACK_BOT_TOKEN is refused by Slack; copy it again from your app. {error}"]
             ) from None
-        return Identity(_required(answer, "team_id"), _required(answer, "user_id"))
-
-    @property
-    def _slack(self) -> SlackClient:
-        if self._client is None:
-            raise Unavailable("Slack is not connected.", ambiguous=False)
-        return self._client
+        self._me = SlackIdentity(_required(answer, "team_id"), _required(answer, "user_id"))
+        return client
 
     async def listen(self, handler: Handler) -> None:
-        async def deliver(payload: Payload) -> None:
-            await self._deliver(payload, handler)
+        await self._webhook.listen(partial(self._deliver, handler))
 
-        self._webhook.deliver = deliver
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self._webhook.deliver is deliver:
-                self._webhook.deliver = None
-
-    async def _deliver(self, payload: Payload, handler: Handler) -> None:
+    async def _deliver(self, handler: Handler, payload: Payload) -> None:
         incoming = read_event(payload, self._me, self._people.names)
         if isinstance(incoming, Question):
             await self._people.meet(_user(incoming.person))
@@ -138,35 +134,38 @@ class SlackAdapter:
             await handler(incoming)
 
     async def _look_up(self, user: str) -> str:
-        found = _table(await self._slack.read("users.info", user=user), "user")
-        profile = _table(found, "profile")
+        found = table_of(await self._connected.call("users.info", user=user), "user")
+        profile = table_of(found, "profile")
         names = (profile.get("display_name"), found.get("real_name"), found.get("name"))
         return next((name for name in names if isinstance(name, str) and name.strip()), user)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
-        answer = await self._slack.write(
+        answer = await self._connected.call(
             "chat.postMessage",
             **_where(place),
             **_SILENT,
             text=text,
-            metadata=to_metadata(label),
+            metadata={
+                "event_type": _LABEL,
+                "event_payload": {"turn": label.turn_id, "part": label.part},
+            },
         )
         return _required(answer, "ts")
 
     async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
         """Slack keeps the label of a post whose edit does not name one."""
-        await self._slack.write(
+        await self._connected.call(
             "chat.update", channel=place.channel, ts=message_id, text=text, **_SILENT
         )
 
     async def delete(self, place: Place, message_id: str) -> None:
-        await self._slack.write("chat.delete", channel=place.channel, ts=message_id)
+        await self._connected.call("chat.delete", channel=place.channel, ts=message_id)
 
     async def typing(self, place: Place) -> None:
-        """Slack has no such call for bots outside the assistant panel."""
+        """Does nothing: Slack has no such call for bots outside the assistant panel."""
 
     async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
-        await self._slack.write(
+        await self._connected.call(
             "chat.postEphemeral",
             **_where(place),
             user=_user(person),
@@ -185,7 +184,9 @@ class SlackAdapter:
         self, method: str, place: Place, message_id: str, *, already: str
     ) -> None:
         try:
-            await self._slack.write(method, channel=place.channel, timestamp=message_id, name=_EYES)
+            await self._connected.call(
+                method, channel=place.channel, timestamp=message_id, name=_EYES
+            )
         except PlatformRefused as error:
             if error.code != already:
                 raise
@@ -194,25 +195,23 @@ class SlackAdapter:
         """Of two posts of one part the older; in a long direct message only the latest pages."""
         found: dict[int, str] = {}
         async for message in self._messages(place):
-            label, ts = read_label(message), message.get("ts")
-            if label is None or label.turn_id != turn_id or not isinstance(ts, str):
-                continue
-            if message.get("user") == self._me.user_id:
+            label, ts = _label_of(message), text_of(message, "ts")
+            is_ours = message.get("user") == self._me.user_id
+            if ts and is_ours and label is not None and label.turn_id == turn_id:
                 found[label.part] = min(ts, found.get(label.part, ts))
         return found
 
-    async def _messages(self, place: Place) -> AsyncIterator[Mapping[str, Any]]:
+    async def _messages(self, place: Place) -> AsyncIterator[Payload]:
         method = "conversations.replies" if place.thread else "conversations.history"
         query: dict[str, Any] = {"channel": place.channel, "limit": _PAGE_SIZE}
         query["include_all_metadata"] = True
         if place.thread:
             query["ts"] = place.thread
         for _ in range(_MAX_PAGES):
-            page = await self._slack.read(method, **query)
-            for message in page.get("messages") or ():
-                if isinstance(message, Mapping):
-                    yield message
-            query["cursor"] = _table(page, "response_metadata").get("next_cursor")
+            page = await self._connected.call(method, **query)
+            for message in tables_of(page, "messages"):
+                yield message
+            query["cursor"] = table_of(page, "response_metadata").get("next_cursor")
             if not query["cursor"]:
                 return
 
@@ -226,13 +225,94 @@ def _user(person: Person) -> str:
     return unquote(person.id.rpartition("/")[2])
 
 
-def _table(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = answer.get(key)
-    return value if isinstance(value, Mapping) else {}
+def _label_of(message: Payload) -> Label | None:
+    metadata = table_of(message, "metadata")
+    payload = table_of(metadata, "event_payload")
+    part = payload.get("part")
+    if metadata.get("event_type") != _LABEL or not isinstance(part, int):
+        return None
+    return Label(text_of(payload, "turn"), part)
 
 
-def _required(answer: Mapping[str, Any], key: str) -> str:
-    value = answer.get(key)
-    if not isinstance(value, str) or not value:
+def _required(answer: Payload, key: str) -> str:
+    value = text_of(answer, key)
+    if not value:
         raise Unavailable(f"Slack's answer lacks {key}.", ambiguous=True)
     return value
+
+
+class SlackClient:
+    """Slack's own client without its retries. Raises ``PlatformError`` only.
+
+    The token goes to ``settings.api_url`` and nowhere else.
+    """
+
+    def __init__(self, settings: SlackSettings, observe: Observe, call_timeout: float) -> None:
+        timeout = aiohttp.ClientTimeout(total=call_timeout, connect=call_timeout / 2)
+        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._web = _PlainWebClient(
+            token=settings.bot_token,
+            base_url=settings.api_url,
+            session=self._session,
+            retry_handlers=[],
+        )
+        if settings.is_loopback:
+            self._web.proxy = None
+        self._observe = observe
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        assert method in SCOPES, method  # noqa: S101 - the manifest is made from SCOPES
+        verb, form = ("GET", "params") if method in _READING else ("POST", "json")
+        with translated(method, self._observe):
+            response = await self._web.api_call(method, http_verb=verb, **{form: arguments})
+        data: dict[str, Any] = response.data  # type: ignore[assignment]
+        return data
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class _PlainWebClient(AsyncWebClient):
+    """Never follows a redirect: text and token would go to a host nobody configured."""
+
+    async def _request(
+        self, *, http_verb: str, api_url: str, req_args: dict[str, Any]
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = await super()._request(
+            http_verb=http_verb,
+            api_url=api_url,
+            req_args={**req_args, "allow_redirects": False},
+        )
+        if not isinstance(result["data"], dict):
+            result["data"] = {"ok": False}
+        return result
+
+
+class People:
+    """The names of people, each looked up once. ``names``: user id -> name, bounded.
+
+    A lookup that fails or takes longer than a second leaves the id as the name, and no other
+    is tried for a minute: a delivery must be answered in time.
+    """
+
+    def __init__(self, look_up: Callable[[str], Awaitable[str]], clock: Clock) -> None:
+        self.names: dict[str, str] = {}
+        self._look_up = look_up
+        self._clock = clock
+        self._quiet_until = 0.0
+
+    async def meet(self, user: str) -> None:
+        """Learn the name of ``user`` if that takes no longer than a moment."""
+        if not user or user in self.names or self._clock.monotonic() < self._quiet_until:
+            return
+        try:
+            async with asyncio.timeout(_NAME_SECONDS):
+                name = await self._look_up(user)
+        except (PlatformRefused, MessageGone):
+            name = user
+        except (PlatformError, TimeoutError):
+            self._quiet_until = self._clock.monotonic() + _QUIET_SECONDS
+            return
+        if len(self.names) >= _MAX_NAMES:
+            del self.names[next(iter(self.names))]
+        self.names[user] = " ".join(name.split())[:_MAX_NAME] or user

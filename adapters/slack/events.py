@@ -1,4 +1,4 @@
-"""A delivery of Slack's Events API -> what Parley takes, or None. Pure and total.
+"""A delivery of Slack's Events API -> an ``Incoming``, or None. Pure and total.
 
 One mention arrives twice, as ``app_mention`` and as ``message``: both become a question with
 the same ``message_id`` (the ``ts``) and their own ``event_id``.
@@ -41,14 +41,14 @@ _ENTITY = re.compile("|".join(_ENTITIES))
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the bot is, as ``auth.test`` told."""
+class SlackIdentity:
+    """Who the bot is, as ``auth.test`` answered."""
 
     team_id: str
     user_id: str
 
 
-def read_event(payload: Payload, me: Identity, names: Mapping[str, str]) -> Incoming | None:
+def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> Incoming | None:
     """``names``: user id -> name, as far as they are known."""
     event = table_of(payload, "event")
     reader = _Reader(text_of(payload, "event_id"), me, names)
@@ -71,14 +71,14 @@ def read_event(payload: Payload, me: Identity, names: Mapping[str, str]) -> Inco
 @dataclass(frozen=True, slots=True)
 class _Reader:
     event_id: str
-    me: Identity
+    me: SlackIdentity
     names: Mapping[str, str]
 
     def question(self, event: Payload) -> Question | None:
         channel, ts = text_of(event, "channel"), text_of(event, "ts")
-        if not (channel and _is_timestamp(ts) and self._is_from_a_person(event)):
+        if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(event)):
             return None
-        said = read_text(text_of(event, "text"), self.me.user_id, self.names)
+        said = self._read(event)
         is_mention = said.mentions_bot or event["type"] == "app_mention"
         is_direct = _is_direct(event)
         if not (is_mention or is_direct or _is_in_thread(event)):
@@ -101,7 +101,7 @@ class _Reader:
         """Unfurled links fire this with the text as it was: None."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
-        if not (channel and _is_timestamp(ts) and self._is_from_a_person(now, before)):
+        if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(now, before)):
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)
@@ -113,13 +113,13 @@ class _Reader:
             place=place,
             person=self._person(place, text_of(now, "user")),
             message_id=ts,
-            text=self._plain(now).text,
+            text=self._read(now).text,
         )
 
     def deleted(self, event: Payload) -> QuestionDeleted | None:
         channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
         before = table_of(event, "previous_message")
-        if not (channel and _is_timestamp(ts)) or self._is_from_a_bot(before):
+        if not (channel and _TIMESTAMP.fullmatch(ts)) or self._is_from_a_bot(before):
             return None
         return self._gone(channel, ts, before)
 
@@ -152,7 +152,7 @@ class _Reader:
     def _person(self, place: Place, user: str) -> Person:
         return Person.at(place, user, self.names.get(user, ""))
 
-    def _plain(self, message: Payload) -> PlainText:
+    def _read(self, message: Payload) -> PlainText:
         return read_text(text_of(message, "text"), self.me.user_id, self.names)
 
     def _is_from_a_bot(self, message: Payload) -> bool:
@@ -187,16 +187,13 @@ def _attachment(file: Payload) -> Attachment:
     )
 
 
-def _is_timestamp(text: str) -> bool:
-    return _TIMESTAMP.fullmatch(text) is not None
-
-
 def read_text(raw: str, bot_id: str, names: Mapping[str, str]) -> PlainText:
     """``names``: user id -> name, as far as they are known."""
     tokens = [(sigil, target) for sigil, target, _ in _TOKEN.findall(raw)]
     own = ("@", bot_id)
+    shown = _TOKEN.sub(lambda match: _shown(match, names), _without_own(raw, bot_id))
     return PlainText(
-        text=_unescape(_TOKEN.sub(lambda m: _shown(m, names), _without_own(raw, bot_id))).strip(),
+        text=_ENTITY.sub(lambda match: _ENTITIES[match[0]], shown).strip(),
         mentions_bot=own in tokens,
         mentions_others=any(_addresses_somebody(*token) for token in tokens if token != own),
     )
@@ -228,7 +225,3 @@ def _link(url: str, label: str | None) -> str:
     if not label or label in url:  # Slack labels what it linked by itself with the text typed
         return url if url.startswith("http") else url.partition(":")[2]
     return f"{label} ({url})"
-
-
-def _unescape(text: str) -> str:
-    return _ENTITY.sub(lambda match: _ENTITIES[match.group()], text)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from yarl import URL
-
-from bot.adapter_support.addresses import is_loopback
-from bot.errors import SettingsError
+from bot.adapter_support.addresses import is_loopback_url, web_address
+from bot.adapter_support.settings import SettingsReader
 
 _SLACK = "https://slack.com/api/"
 
 
 @dataclass(frozen=True, slots=True)
 class SlackSettings:
+    """``is_loopback``: the API is a test server on this machine."""
+
     bot_token: str = field(repr=False)
     signing_secret: str = field(repr=False)
     api_url: str = _SLACK
@@ -22,41 +22,24 @@ class SlackSettings:
     @classmethod
     def read(cls, table: Mapping[str, str]) -> SlackSettings:
         """Raises ``SettingsError`` with every problem of the table."""
-        token, secret = _given(table, "bot_token"), _given(table, "signing_secret")
-        api_url = _given(table, "api_url") or _SLACK
-        problems = []
+        given = SettingsReader("SLACK", table)
+        token, secret = given.text("bot_token"), given.text("signing_secret")
+        api_url = given.text("api_url", _SLACK)
         if not token:
-            problems.append("SLACK_BOT_TOKEN is not set: give the bot token (xoxb-…) of your app.")
-        if not secret:
-            problems.append(_missing_secret(table))
-        if not _is_web_address(api_url):
-            problems.append("SLACK_API_URL is no address: give one like https://slack.com/api/.")
-        if problems:
-            raise SettingsError(problems)
+            given.refuse("bot_token", " is not set: give the bot token (xoxb-…) of your app.")
+        if not secret and given.text("app_token"):
+            given.refuse(
+                "app_token",
+                " asks for Socket Mode, which is not in this version: "
+                "set SLACK_SIGNING_SECRET and let Slack send events to /slack/events.",
+            )
+        elif not secret:
+            given.refuse("signing_secret", " is not set: without it no event can be verified.")
+        if web_address(api_url) is None:
+            given.refuse("api_url", " is no address: give one like https://slack.com/api/.")
+        given.check()
         return cls(token, secret, api_url.rstrip("/") + "/")
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the API is a test server on this machine."""
-        return is_loopback(URL(self.api_url).host or "")
-
-
-def _given(table: Mapping[str, str], key: str) -> str:
-    return (table.get(key) or "").strip()
-
-
-def _missing_secret(table: Mapping[str, str]) -> str:
-    if _given(table, "app_token"):
-        return (
-            "SLACK_APP_TOKEN asks for Socket Mode, which is not in this version: "
-            "set SLACK_SIGNING_SECRET and let Slack send events to /slack/events."
-        )
-    return "SLACK_SIGNING_SECRET is not set: without it no event can be verified."
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        url = URL(text)
-    except ValueError:
-        return False
-    return url.scheme in ("http", "https") and bool(url.host)
+        return is_loopback_url(self.api_url)

@@ -1,6 +1,6 @@
 """``POST /slack/events``: verified, handed to bolt, answered once the delivery is dealt with.
 
-200: Slack need not deliver this again. 500: it must. Nothing unverified is parsed.
+200: Slack need not deliver this again. 500: it must. Nothing is parsed before it is verified.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -20,26 +19,24 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from bot.adapter_support.payloads import Payload
+from bot.adapter_support.connection import Webhook, delivery_of
+from bot.adapter_support.payloads import Payload, table_of
 from bot.errors import ParleyError
 from bot.ports import Clock
 
 logger = logging.getLogger(__name__)
 
 PATH = "/slack/events"
-MAX_BODY = 1024 * 1024
-
-Deliver = Callable[[Payload], Awaitable[None]]
 
 _JSON = {"content-type": "application/json"}
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
-class Webhook:
-    """``deliver`` is called once per verified event; while it is None the answer is 503."""
+class SlackWebhook(Webhook[Payload]):
+    """The answer is 503 while nobody listens."""
 
     def __init__(self, signing_secret: str, clock: Clock) -> None:
-        self.deliver: Deliver | None = None
+        super().__init__()
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))
         self._bolt = self._make_bolt()
 
@@ -59,27 +56,29 @@ class Webhook:
         return bolt
 
     async def handle(self, request: web.Request) -> web.Response:
-        if (request.content_length or 0) > MAX_BODY or len(body := await request.read()) > MAX_BODY:
+        body = await delivery_of(request)
+        if body is None:
             return web.Response(status=413, text="The body is too large.")
         if not self._is_signed(request, body):
             return web.Response(status=401, text="The signature is wrong or too old.")
         if self.deliver is None:
             return web.Response(status=503, text="Not listening yet.")
-        return await self._dispatch(body)
+        delivery = _bolt_request(body.decode())
+        if delivery is None:
+            return web.Response(status=200)
+        return await to_aiohttp_response(await self._bolt.async_dispatch(delivery))
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:
-        """The verifier raises for headers that no honest sender writes; so they go first."""
+        """Headers and bodies for which the verifier raises come from no honest sender."""
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
-        if not (_TIMESTAMP.fullmatch(timestamp) and signature.isascii() and _is_utf8(body)):
+        if not (_TIMESTAMP.fullmatch(timestamp) and signature.isascii()):
+            return False
+        try:
+            body.decode()
+        except UnicodeDecodeError:
             return False
         return self._verifier.is_valid(body, timestamp, signature)
-
-    async def _dispatch(self, body: bytes) -> web.Response:
-        request = _bolt_request(body.decode())
-        if request is None:
-            return web.Response(status=200)
-        return await to_aiohttp_response(await self._bolt.async_dispatch(request))
 
     async def _on_event(self, body: dict[str, Any]) -> None:
         assert self.deliver is not None  # noqa: S101 - handle() has looked
@@ -87,7 +86,7 @@ class Webhook:
 
 
 def _bolt_request(text: str) -> AsyncBoltRequest | None:
-    """None for what is no event: bolt's readers expect Slack's shapes and raise for others."""
+    """None for a delivery that is not an event: bolt expects Slack's shapes and else raises."""
     try:
         payload = json.loads(text)
         if _is_delivery(payload):
@@ -104,17 +103,8 @@ def _is_delivery(payload: object) -> bool:
         return False
     if payload.get("type") == "url_verification":
         return isinstance(payload.get("challenge"), str)
-    event = payload.get("event")
-    is_event = isinstance(event, dict) and isinstance(event.get("type"), str)
+    is_event = isinstance(table_of(payload, "event").get("type"), str)
     return payload.get("type") == "event_callback" and is_event
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 async def _authorize() -> AuthorizeResult:
@@ -131,7 +121,7 @@ async def _on_error(error: Exception) -> BoltResponse:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Bolt writes request bodies into its warnings, and message text into no log of ours."""
+    """Bolt writes request bodies into its warnings, and message text must not be logged."""
     bolt_logger = logging.getLogger(f"{__name__}.bolt")
     bolt_logger.setLevel(logging.ERROR)
     return bolt_logger

@@ -23,7 +23,7 @@ Observe = Callable[[str, str], None]
 DEFAULT_RETRY_AFTER = 1.0
 _DAY = 86_400.0
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-MAX_DELIVERY = 1024 * 1024
+MAX_BODY = 1024 * 1024
 
 
 class ConnectedAdapter(ABC, Generic[C]):
@@ -82,10 +82,10 @@ class Webhook(Generic[D]):
 
 async def delivery_of(request: web.Request) -> bytes | None:
     """The body; None if it is larger than any delivery."""
-    if (request.content_length or 0) > MAX_DELIVERY:
+    if (request.content_length or 0) > MAX_BODY:
         return None
     body = await request.read()
-    return body if len(body) <= MAX_DELIVERY else None
+    return body if len(body) <= MAX_BODY else None
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from aiohttp.typedefs import Handler as WebHandler
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
 from adapters.slack.settings import SlackSettings
-from adapters.slack.webhook import MAX_BODY, PATH
+from adapters.slack.webhook import PATH
+from bot.adapter_support.connection import MAX_BODY
 from bot.clock import SystemClock
 from bot.ports import Clock
 from bot.types import Person, Place

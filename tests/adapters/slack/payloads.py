@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.slack.events import Identity
+from adapters.slack.events import SlackIdentity
 from tests.fakes.slack import envelope
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM
 
 Json = dict[str, Any]
 
-ME = Identity(TEAM, BOT)
+ME = SlackIdentity(TEAM, BOT)
 TS, ROOT = "1795154942.000008", "1795154942.000003"
 
 

@@ -219,5 +219,5 @@ async def test_leaving_closes_every_connection(slack: FakeSlack) -> None:
     adapter = make_adapter(slack.api_url)
     sessions: list[aiohttp.ClientSession] = []
     async with adapter:
-        sessions.append(adapter._slack._session)
+        sessions.append(adapter._connected._session)
     assert all(session.closed for session in sessions)

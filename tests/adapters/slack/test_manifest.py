@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from adapters.slack import adapter
-from adapters.slack.client import SCOPES
+from adapters.slack.adapter import SCOPES
 from adapters.slack.events import EVENTS
 from adapters.slack.webhook import PATH
 

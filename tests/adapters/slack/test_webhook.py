@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
-from adapters.slack.webhook import MAX_BODY
+from bot.adapter_support.connection import MAX_BODY
 from bot.errors import StorageFull
 from bot.types import Incoming, Question
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
