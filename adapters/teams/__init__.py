@@ -3,13 +3,12 @@
 import os
 
 from adapters.teams.adapter import TeamsAdapter
-from adapters.teams.grants import grant_of
-from adapters.teams.settings import TeamsSettings
+from adapters.teams.settings import TeamsSettings, token_source
 from bot.ports import AdapterContext
 
 
 def create(context: AdapterContext) -> TeamsAdapter:
     """Raises ``SettingsError`` for a missing or wrong setting."""
     settings = TeamsSettings.read(context.settings)
-    grant = grant_of(settings, os.environ)
-    return TeamsAdapter(settings, grant, context.clock, context.observe, folder=context.folder)
+    source = token_source(settings, os.environ)
+    return TeamsAdapter(settings, source, context.clock, context.observe, folder=context.folder)

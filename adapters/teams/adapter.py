@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 
-from adapters.teams import markup, messages
-from adapters.teams.connector import Connector, Json
-from adapters.teams.conversations import Conversations, id_of, read_conversation
-from adapters.teams.credentials import Credentials
-from adapters.teams.errors import Refusal, StreamRefused, translated
+from adapters.teams import markup
+from adapters.teams.activities import messages
+from adapters.teams.activities.streams import INTERVAL, ReplyStream, StreamRefused
+from adapters.teams.auth.credentials import Credentials, TokenSource
+from adapters.teams.auth.verifier import SigningKeys, TokenVerifier
+from adapters.teams.connector import Connector
+from adapters.teams.conversations import ConversationReferences, id_of, read_conversation
+from adapters.teams.errors import Refusal, translated
 from adapters.teams.events import read_activity
 from adapters.teams.files import Files
-from adapters.teams.grants import Grant
-from adapters.teams.hosts import is_trusted
-from adapters.teams.keys import SigningKeys
-from adapters.teams.limits import LIMITS
-from adapters.teams.proof import Proof
 from adapters.teams.settings import TeamsSettings
-from adapters.teams.streams import INTERVAL, ReplyStream
-from adapters.teams.webhook import PATH, Webhook
-from bot.adapter_support.connection import Observe
+from adapters.teams.webhook import PATH, TeamsWebhook
+from bot.adapter_support.connection import ConnectedAdapter, Observe
+from bot.adapter_support.payloads import Json
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -37,60 +36,72 @@ from bot.errors import (
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Attachment, Choice, Label, Limits, Place, Rendered, Source
+from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered, Source
 
 T = TypeVar("T")
+
+_CALLS = frozenset({"post", "edit", "delete", "typing"})
+LIMITS = Limits(
+    max_size=20_000,
+    rules=(
+        RateRule(_CALLS, "channel", 7, 1.0),
+        RateRule(_CALLS, "channel", 8, 2.0),
+        RateRule(_CALLS, "channel", 60, 30.0),
+        RateRule(_CALLS, "channel", 1800, 3600.0),
+        RateRule(_CALLS, "workspace", 50, 1.0),
+    ),
+    edit_interval=2.0,
+    ack_deadline=15.0,
+)
+"""Teams counts a channel, with all of its threads, as one conversation."""
 
 _MAX_REFUSING = 1000
 
 
-class TeamsAdapter:
+class TeamsAdapter(ConnectedAdapter[Connector]):
     """Usable between enter and leave, and again after; entering twice is entering once."""
+
+    name = "teams"
+    render = staticmethod(markup.render)
 
     def __init__(
         self,
         settings: TeamsSettings,
-        grant: Grant,
+        source: TokenSource,
         clock: Clock,
         observe: Observe,
         limits: Limits = LIMITS,
         folder: Path | None = None,
     ) -> None:
+        super().__init__()
+        self.limits = limits
         self._settings = settings
         self._clock = clock
         self._observe = observe
-        self._limits = limits
-        self._credentials = Credentials(grant, clock)
-        self._conversations = Conversations(folder)
+        self._credentials = Credentials(source, clock)
+        self._conversations = ConversationReferences(folder)
         keys = SigningKeys(settings.openid_metadata_url, clock)
-        self._webhook = Webhook(settings, Proof(settings.app_id, keys, clock), observe)
-        self._connector: Connector | None = None
+        verifier = TokenVerifier(settings.app_id, keys, clock)
+        self._webhook = TeamsWebhook(settings, verifier, observe)
         self._streams: dict[str, ReplyStream] = {}
         self._refusing: set[str] = set()
-
-    @property
-    def name(self) -> str:
-        return "teams"
-
-    @property
-    def limits(self) -> Limits:
-        return self._limits
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [web.post(PATH, self._webhook.handle)]
 
-    def render(self, markdown: str) -> Rendered:
-        return markup.render(markdown)
+    async def _connect(self, opened: AsyncExitStack) -> Connector:
+        await self._conversations.load()
+        opened.push_async_callback(self._credentials.close)
+        await self._check_credentials()
+        connector = Connector(self._token, self._settings.app_id, self.limits.call_timeout)
+        opened.push_async_callback(connector.close)
+        await connector.start()
+        self._webhook.connector = connector
+        return connector
 
-    async def __aenter__(self) -> Self:
-        if self._connector is None:
-            await self._conversations.load()
-            await self._check_credentials()
-            token = None if self._settings.is_anonymous else self._credentials.token
-            self._connector = Connector(token, self._settings.app_id, self._limits.call_timeout)
-            await self._connector.start()
-            self._webhook.connector = self._connector
-        return self
+    @property
+    def _token(self) -> Callable[[], Awaitable[str]] | None:
+        return None if self._settings.is_anonymous else self._credentials.token
 
     async def __aexit__(
         self,
@@ -98,12 +109,11 @@ class TeamsAdapter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Streams are ended while there still is a connection."""
         streams, self._streams = self._streams, {}
         await asyncio.gather(*(stream.close() for stream in streams.values()))
-        connector, self._connector, self._webhook.connector = self._connector, None, None
-        await self._credentials.close()
-        if connector is not None:
-            await connector.close()
+        self._webhook.connector = None
+        await super().__aexit__(kind, error, traceback)
 
     async def _check_credentials(self) -> None:
         if self._settings.is_anonymous:
@@ -120,17 +130,9 @@ class TeamsAdapter:
             ) from None
 
     async def listen(self, handler: Handler) -> None:
-        async def deliver(activity: Json) -> None:
-            await self._deliver(activity, handler)
+        await self._webhook.listen(partial(self._deliver, handler))
 
-        self._webhook.deliver = deliver
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self._webhook.deliver is deliver:
-                self._webhook.deliver = None
-
-    async def _deliver(self, activity: Json, handler: Handler) -> None:
+    async def _deliver(self, handler: Handler, activity: Json) -> None:
         incoming = read_activity(activity)
         conversation = read_conversation(activity)
         if incoming and conversation is not None:
@@ -161,14 +163,12 @@ class TeamsAdapter:
 
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
         """The file; ``PlatformError`` if it cannot be had or is larger than ``max_size``."""
-        settings = self._settings
-        token = None if settings.is_anonymous else self._credentials.token
-        files = Files(settings.service_hosts, token, self._limits.call_timeout)
+        files = Files(self._settings.service_hosts, self._token, self.limits.call_timeout)
         with translated("fetch", self._observe):
             return await files.fetch(attachment.url, max_size)
 
     def growth_interval(self, place: Place) -> float:
-        return INTERVAL if self._can_stream(place) else self._limits.edit_interval
+        return INTERVAL if self._can_stream(place) else self.limits.edit_interval
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
         if label.part == 0 and self._can_stream(place):
@@ -231,7 +231,7 @@ class TeamsAdapter:
         return message_id
 
     async def _finish_stream(self, stream: ReplyStream, body: Json) -> None:
-        """A stream whose end may be tried again is kept until then."""
+        """A stream whose end may be tried again is kept."""
         try:
             await stream.finish(body)
         except (RateLimited, MessageTooLong, Unavailable):
@@ -265,10 +265,8 @@ class TeamsAdapter:
         await self._call("edit", lambda to: to.update(url, id_of(place), message_id, body))
 
     async def _call(self, method: str, call: Callable[[Connector], Awaitable[T]]) -> T:
-        """A token that the service does not take is replaced once: nothing has happened."""
-        connector = self._connector
-        if connector is None:
-            raise Unavailable("Teams is not connected.", ambiguous=False)
+        """A refused token is replaced once, and the call repeated: nothing has happened."""
+        connector = self._connected
         with translated(method, self._observe):
             try:
                 return await call(connector)
@@ -279,9 +277,8 @@ class TeamsAdapter:
                 return await call(connector)
 
     def _service(self, place: Place) -> str:
-        """What was remembered is looked at again: the settings may have changed since."""
+        """A remembered address is checked again: the settings may have changed since."""
         url = self._conversations.service_url(place)
-        settings = self._settings
-        if not is_trusted(url, settings.service_hosts, loopback=settings.is_anonymous):
+        if not self._settings.trusts(url):
             raise Unavailable("No trusted address of Teams is known here.", ambiguous=False)
         return url

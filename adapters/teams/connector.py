@@ -1,11 +1,11 @@
 """The one module that knows botbuilder: activities in, REST calls out.
 
-botbuilder 4.17.1 is out of support. Its successor is a swap of this module: whatever
-``Connector`` is made of then, it parses an activity (``receive``) and makes the calls (``send``,
-``update``, ``delete``) on plain JSON, and raises what ``adapters.teams.errors`` maps. Proof of
-the sender, the bot's own token, texts, cards and streams are ours already, and stay.
+botbuilder 4.17.1 is out of support. To replace it, replace this module: ``Connector`` parses an
+activity (``receive``) and makes the calls (``send``, ``update``, ``delete``) on plain JSON, and
+raises the errors that ``adapters.teams.errors`` maps. Verification of the sender, the bot's own
+token, texts, cards and streams do not use botbuilder.
 
-Its faults are lived with here: entities lose their data (``_OpenEntity``), it would fetch a
+Its faults are worked around here: entities lose their data (``_OpenEntity``), it would fetch a
 token each turn and retry by itself through threads (``_Sender`` replaces both), and its own
 route serialises answers twice (``adapters.teams.webhook`` is ours).
 """
@@ -45,12 +45,12 @@ from msrest.universal_http.async_abc import AsyncClientResponse
 from multidict import CIMultiDict
 
 from adapters.teams.errors import BrokenAnswer, refusal_of
+from bot.adapter_support.payloads import Json
 
-Json = dict[str, Any]
 Logic = Callable[[Json], Awaitable[Json | None]]
 
 SDK_ERRORS = (ClientException, DeserializationError, SerializationError)
-"""All that msrest raises; with azure-core beside it the last two are of another tree."""
+"""All errors of msrest; with azure-core installed the last two are of another tree."""
 
 _MAX_ANSWER = 1024 * 1024
 _MAX_CLIENTS = 64
@@ -59,11 +59,11 @@ _NO_CREDENTIALS = ()
 
 
 class Malformed(Exception):
-    """What was delivered is no activity."""
+    """The delivery is not an activity."""
 
 
 class Connector:
-    """``token`` gives what each call is signed with; None: calls carry none."""
+    """``token`` gives the token of each call; None: calls carry none."""
 
     def __init__(
         self, token: Callable[[], Awaitable[str]] | None, app_id: str, call_timeout: float
@@ -73,7 +73,7 @@ class Connector:
         self._session._retry_connection = False  # one call is one request: they are counted
         self._token = token
         self._clients: dict[str, ConnectorClient] = {}
-        self._cloud = CloudAdapter(_Proven(self._client))
+        self._cloud = CloudAdapter(_Authentication(self._client))
         self._claims = self._cloud.create_claims_identity(app_id)
 
     async def start(self) -> None:
@@ -84,7 +84,7 @@ class Connector:
         await self._session.close()
 
     async def receive(self, body: Json, logic: Logic) -> Json | None:
-        """Run ``logic`` as botbuilder's turn on an activity whose sender is proven.
+        """Run ``logic`` as botbuilder's turn on an activity whose sender is verified.
 
         The answer is the body for an invoke. Raises ``Malformed``.
         """
@@ -170,8 +170,8 @@ async def _guarded(call: Awaitable[Any]) -> Any:
         raise BrokenAnswer from None
 
 
-class _Proven(BotFrameworkAuthentication):  # type: ignore[misc]
-    """botbuilder's door, which nobody comes through: proof is ours (``adapters.teams.proof``)."""
+class _Authentication(BotFrameworkAuthentication):  # type: ignore[misc]
+    """Refuses everything: ``adapters.teams.auth.verifier`` verifies senders."""
 
     def __init__(self, client: Callable[[str], ConnectorClient]) -> None:
         self._client = client

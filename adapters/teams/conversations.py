@@ -1,4 +1,4 @@
-"""Where a place is in Teams: conversation ids, and the service address of each tenant."""
+"""Conversations of Teams: their ids, and the service address of each tenant."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.types import Place
 
 logger = logging.getLogger(__name__)
 
 _PUBLIC = "https://smba.trafficmanager.net/teams/"
-"""Microsoft's address for who has none of a conversation's own."""
+"""Microsoft's address for a tenant whose own is not known."""
 
 _MESSAGE_ID = ";messageid="
 _MESSAGES = ("message", "messageUpdate", "messageDelete")
 _NO_TENANT = "none"
-"""Of tools on this machine; Teams always names one."""
+"""The tenant of tools on this machine; Teams always names one."""
 
 _MAX_REMEMBERED = 10_000
 _FILE = "services.json"
@@ -29,7 +29,7 @@ _FILE = "services.json"
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What an activity tells of where it was said. ``root``: a channel thread's first message."""
+    """The conversation of an activity. ``root``: the first message of a channel's thread."""
 
     tenant: str
     id: str
@@ -46,33 +46,33 @@ class Conversation:
         return Place("teams", self.tenant, self.id, self.root)
 
 
-def read_conversation(activity: Mapping[str, Any]) -> Conversation | None:
-    """None where the activity does not say. botbuilder's own ``tenant_id`` is always empty."""
-    table = _table(activity, "conversation")
-    channel, _, root = _text(table, "id").partition(_MESSAGE_ID)
-    data_tenant = _text(_table(_table(activity, "channelData"), "tenant"), "id")
-    tenant = _text(table, "tenantId") or data_tenant or _NO_TENANT
-    kind = _text(table, "conversationType") or _likely_kind(table, root)
+def read_conversation(activity: Payload) -> Conversation | None:
+    """None where the activity names none. botbuilder's own ``tenant_id`` is always empty."""
+    table = table_of(activity, "conversation")
+    channel, _, root = text_of(table, "id").partition(_MESSAGE_ID)
+    data_tenant = text_of(table_of(table_of(activity, "channelData"), "tenant"), "id")
+    tenant = text_of(table, "tenantId") or data_tenant or _NO_TENANT
+    kind = text_of(table, "conversationType") or _likely_kind(table, root)
     if not channel:
         return None
-    if kind == "channel" and not root and _text(activity, "type") in _MESSAGES:
-        root = _text(activity, "id")
-    return Conversation(tenant, channel, root, kind, _text(activity, "serviceUrl"))
+    if kind == "channel" and not root and text_of(activity, "type") in _MESSAGES:
+        root = text_of(activity, "id")
+    return Conversation(tenant, channel, root, kind, text_of(activity, "serviceUrl"))
 
 
-def _likely_kind(table: Mapping[str, Any], root: str) -> str:
-    """Some activities do not name it: never personal then if others may read along."""
+def _likely_kind(table: Payload, root: str) -> str:
+    """For activities that do not name it: not personal if others may read along."""
     if root:
         return "channel"
     return "groupChat" if table.get("isGroup") else "personal"
 
 
 def id_of(place: Place) -> str:
-    """What the connector calls the place: a channel's thread is a conversation of its own."""
+    """The connector's id of the place: a channel's thread is a conversation of its own."""
     return f"{place.channel}{_MESSAGE_ID}{place.thread}" if place.thread else place.channel
 
 
-class Conversations:
+class ConversationReferences:
     """Remembers the service address of each tenant in a file, and which chats are personal."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -86,7 +86,7 @@ class Conversations:
             self._services = await asyncio.to_thread(_read, self._folder / _FILE)
 
     async def meet(self, conversation: Conversation) -> None:
-        """Returns once what a restart needs is on disk."""
+        """Returns once a new service address is on disk."""
         if conversation.is_personal:
             self._personal[conversation.id] = None
             self._personal.move_to_end(conversation.id)
@@ -127,13 +127,3 @@ def _write(folder: Path, services: Mapping[str, str]) -> None:
     fresh = folder / f"{_FILE}.new"
     fresh.write_text(json.dumps(services, indent=1), encoding="utf-8")
     fresh.replace(folder / _FILE)
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = table.get(key)
-    return value if isinstance(value, Mapping) else {}

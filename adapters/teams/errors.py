@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from adapters.teams.activities.streams import StreamRefused
+from adapters.teams.auth.credentials import NoToken
 from bot.adapter_support.connection import Observe, counted, retry_after
+from bot.adapter_support.payloads import table_of, text_of
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -26,7 +29,7 @@ _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class Refusal(Exception):
-    """An answer of the service that is no success."""
+    """An answer of the service other than success."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float) -> None:
         super().__init__(f"{status} {code}")
@@ -37,30 +40,17 @@ class Refusal(Exception):
 
 
 class BrokenAnswer(Exception):
-    """A success whose body cannot be read, or an SDK that stumbled over it."""
-
-
-class NoToken(Exception):
-    """The identity provider refuses the bot; the text is its word for why."""
-
-
-class StreamRefused(PlatformRefused):
-    """Teams takes no more of this stream; ``reason`` is its sentence."""
-
-    def __init__(self, method: str, code: str, reason: str) -> None:
-        super().__init__(method, code)
-        self.reason = reason
+    """A success whose body cannot be read, by us or by the SDK."""
 
 
 def refusal_of(status: int, headers: Mapping[str, str], body: object) -> Refusal:
     """``body``: the parsed JSON, which may be anything."""
-    error = body.get("error") if isinstance(body, Mapping) else None
-    table = error if isinstance(error, Mapping) else {}
-    code, message = table.get("code"), table.get("message")
+    error = table_of(body, "error") if isinstance(body, Mapping) else {}
+    code = text_of(error, "code")
     return Refusal(
         status,
-        code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}",
-        message if isinstance(message, str) else "",
+        code if _CODE.fullmatch(code) else f"http_{status}",
+        text_of(error, "message"),
         retry_after(headers.get("Retry-After")),
     )
 

@@ -1,18 +1,19 @@
-"""An activity of Teams -> what Parley takes. Pure and total.
+"""An activity of Teams -> the ``Incoming`` that it holds. Pure and total.
 
-One delivery may hold several reactions, so several incoming values may come of it.
+One delivery may hold several reactions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.teams.cards import pressed
+from adapters.teams.activities.cards import pressed
 from adapters.teams.conversations import Conversation, read_conversation
-from adapters.teams.text import read_text
+from bot.adapter_support.payloads import Payload, PlainText, table_of, tables_of, text_of
 from bot.types import (
     Attachment,
     Command,
@@ -25,20 +26,21 @@ from bot.types import (
     StopRequest,
 )
 
-Activity = Mapping[str, Any]
-
 _DOWNLOAD = "application/vnd.microsoft.teams.file.download.info"
 _MEDIA_TYPES = {"pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown"}
 _RATINGS = {"like": 1, "dislike": -1}
+_AT = re.compile(r"<at\b[^>]*>(.*?)</at>", re.IGNORECASE | re.DOTALL)
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li)>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
 
 
-def read_activity(activity: Activity) -> tuple[Incoming, ...]:
-    """Nothing of what other bots and Parley itself do."""
+def read_activity(activity: Payload) -> tuple[Incoming, ...]:
+    """Empty for activities of other bots and of Parley itself."""
     conversation = read_conversation(activity)
-    if conversation is None or not _text(activity, "id"):
+    if conversation is None or not text_of(activity, "id"):
         return ()
     reader = _Reader(activity, conversation)
-    match _text(activity, "type"):
+    match text_of(activity, "type"):
         case "installationUpdate" | "conversationUpdate":
             return reader.installed()
         case _ if not reader.is_from_a_person:
@@ -58,34 +60,34 @@ def read_activity(activity: Activity) -> tuple[Incoming, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    activity: Activity
+    activity: Payload
     conversation: Conversation
 
     @property
     def is_from_a_person(self) -> bool:
-        sender = _table(self.activity, "from")
-        user = _text(sender, "id")
+        sender = table_of(self.activity, "from")
+        user = text_of(sender, "id")
         is_bot = user.startswith("28:") or sender.get("role") in ("bot", "skill")
         return bool(user) and not is_bot and user != self._bot_id
 
     @property
     def _bot_id(self) -> str:
-        return _text(_table(self.activity, "recipient"), "id")
+        return text_of(table_of(self.activity, "recipient"), "id")
 
     @property
     def _person(self) -> Person:
         """By the id that Entra knows, which an admin can look up, and every activity carries."""
-        sender = _table(self.activity, "from")
-        user = _text(sender, "aadObjectId") or _text(sender, "id")
-        return Person.at(self.conversation.place, user, " ".join(_text(sender, "name").split()))
+        sender = table_of(self.activity, "from")
+        user = text_of(sender, "aadObjectId") or text_of(sender, "id")
+        return Person.at(self.conversation.place, user, " ".join(text_of(sender, "name").split()))
 
     @property
     def _message_id(self) -> str:
-        return _text(self.activity, "id")
+        return text_of(self.activity, "id")
 
     def _event(self, *parts: str) -> dict[str, Any]:
         """An edit has the id of its message: only with the time it is one event."""
-        kind, at = _text(self.activity, "type"), _text(self.activity, "timestamp")
+        kind, at = text_of(self.activity, "type"), text_of(self.activity, "timestamp")
         event_id = "/".join((kind, self.conversation.id, self._message_id, at, *parts))
         return {"event_id": event_id, "place": self.conversation.place, "person": self._person}
 
@@ -105,7 +107,7 @@ class _Reader:
 
     def _pressed(self, says: str, *, is_stop: bool) -> tuple[Incoming, ...]:
         if is_stop:
-            message_id = _text(self.activity, "replyToId")
+            message_id = text_of(self.activity, "replyToId")
             return (StopRequest(**self._event(), message_id=message_id),) if message_id else ()
         return (self._question(says, is_mention=True),)
 
@@ -121,7 +123,7 @@ class _Reader:
             **self._event(),
             text=text,
             message_id=self._message_id,
-            sent_at=_time(_text(self.activity, "timestamp")),
+            sent_at=_time(text_of(self.activity, "timestamp")),
             is_direct=self.conversation.is_personal,
             is_mention=is_mention,
             mentions_others=mentions_others,
@@ -129,7 +131,7 @@ class _Reader:
         )
 
     def edited(self) -> tuple[Incoming, ...]:
-        """An undeleted message is as good as edited: what it says may be asked again."""
+        """An undeleted message counts as edited: it may be asked again."""
         said = read_text(self.activity, self._bot_id)
         return (QuestionEdited(**self._event(), message_id=self._message_id, text=said.text),)
 
@@ -138,13 +140,8 @@ class _Reader:
 
     def reactions(self) -> tuple[Incoming, ...]:
         """Teams tells of reactions to the bot's own messages only."""
-        message_id = _text(self.activity, "replyToId")
-        added = self.activity.get("reactionsAdded")
-        names = [
-            _text(each, "type")
-            for each in (added if isinstance(added, Sequence) else ())
-            if isinstance(each, Mapping)
-        ]
+        message_id = text_of(self.activity, "replyToId")
+        names = [text_of(each, "type") for each in tables_of(self.activity, "reactionsAdded")]
         return tuple(
             StopRequest(**self._event(name), message_id=message_id, reaction=name)
             for name in names
@@ -152,18 +149,18 @@ class _Reader:
         )
 
     def invoke(self) -> tuple[Incoming, ...]:
-        value = _table(self.activity, "value")
-        match _text(self.activity, "name"):
+        value = table_of(self.activity, "value")
+        match text_of(self.activity, "name"):
             case "message/submitAction":
                 return self._feedback(value)
             case "adaptiveCard/action":
-                press = pressed(_table(value, "action").get("data"))
+                press = pressed(table_of(value, "action").get("data"))
                 return self._pressed(press.says, is_stop=press.is_stop) if press else ()
         return ()
 
-    def _feedback(self, value: Activity) -> tuple[Incoming, ...]:
-        rating = _RATINGS.get(_text(_table(value, "actionValue"), "reaction"))
-        message_id = _text(self.activity, "replyToId")
+    def _feedback(self, value: Payload) -> tuple[Incoming, ...]:
+        rating = _RATINGS.get(text_of(table_of(value, "actionValue"), "reaction"))
+        message_id = text_of(self.activity, "replyToId")
         if value.get("actionName") != "feedback" or rating is None or not message_id:
             return ()
         return (Feedback(**self._event(), message_id=message_id, rating=rating),)
@@ -177,32 +174,26 @@ class _Reader:
 
     @property
     def _is_added(self) -> bool:
-        if _text(self.activity, "type") == "installationUpdate":
-            return _text(self.activity, "action") in ("add", "add-upgrade")
-        members = self.activity.get("membersAdded")
-        return any(
-            isinstance(each, Mapping) and _text(each, "id") == self._bot_id
-            for each in (members if isinstance(members, Sequence) else ())
-        )
+        if text_of(self.activity, "type") == "installationUpdate":
+            return text_of(self.activity, "action") in ("add", "add-upgrade")
+        members = tables_of(self.activity, "membersAdded")
+        return any(text_of(each, "id") == self._bot_id for each in members)
 
 
-def _attachments(activity: Activity) -> tuple[Attachment, ...]:
+def _attachments(activity: Payload) -> tuple[Attachment, ...]:
     """Files that people sent; every message also brings its own text as ``text/html``."""
-    files = activity.get("attachments")
-    found = [_attachment(each) for each in (files if isinstance(files, Sequence) else ())]
+    found = [_attachment(each) for each in tables_of(activity, "attachments")]
     return tuple(each for each in found if each is not None)
 
 
-def _attachment(file: object) -> Attachment | None:
-    if not isinstance(file, Mapping):
-        return None
-    kind, content = _text(file, "contentType"), _table(file, "content")
-    if kind == _DOWNLOAD and (url := _text(content, "downloadUrl")):
-        suffix = _text(content, "fileType").lower()
+def _attachment(file: Payload) -> Attachment | None:
+    kind, content = text_of(file, "contentType"), table_of(file, "content")
+    if kind == _DOWNLOAD and (url := text_of(content, "downloadUrl")):
+        suffix = text_of(content, "fileType").lower()
         media_type = _MEDIA_TYPES.get(suffix, "application/octet-stream")
-        return Attachment(_text(file, "name") or "file", media_type, 0, url)
-    if kind.startswith("image/") and (url := _text(file, "contentUrl")):
-        return Attachment(_text(file, "name") or "image", kind, 0, url)
+        return Attachment(text_of(file, "name") or "file", media_type, 0, url)
+    if kind.startswith("image/") and (url := text_of(file, "contentUrl")):
+        return Attachment(text_of(file, "name") or "image", kind, 0, url)
     return None
 
 
@@ -215,11 +206,32 @@ def _time(text: str) -> datetime:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _text(table: Activity, key: str) -> str:
-    value = table.get(key)
-    return value if isinstance(value, str) else ""
+def read_text(activity: Payload, bot_id: str) -> PlainText:
+    """Who is mentioned is what the entities say; a tag that somebody typed is text."""
+    text = text_of(activity, "text")
+    own, others = _mentions(activity, bot_id)
+    for tag in own:
+        text = text.replace(tag, " ", 1) if tag else text
+    text = _AT.sub(lambda match: f"@{match[1]}", text)
+    if activity.get("textFormat") == "xml":
+        text = html.unescape(_TAG.sub("", _BREAK.sub("\n", text)))
+    return PlainText(_tidy(text), bool(own), others)
 
 
-def _table(table: Activity, key: str) -> Activity:
-    value = table.get(key)
-    return value if isinstance(value, Mapping) else {}
+def _mentions(activity: Payload, bot_id: str) -> tuple[list[str], bool]:
+    """The texts of the bot's own mentions, and whether there are others."""
+    mentions = [each for each in tables_of(activity, "entities") if each.get("type") == "mention"]
+    own = [each for each in mentions if table_of(each, "mentioned").get("id") == bot_id]
+    return [_tag(each) for each in own], len(own) < len(mentions)
+
+
+def _tag(mention: Payload) -> str:
+    """How the mention stands in the text; some clients leave that out of the entity."""
+    name = table_of(mention, "mentioned").get("name")
+    own = f"<at>{name}</at>" if isinstance(name, str) else ""
+    return text_of(mention, "text") or own
+
+
+def _tidy(text: str) -> str:
+    text = text.replace("&nbsp;", " ").replace("\u00a0", " ").replace("\r\n", "\n")
+    return re.sub(r"\A\s*[,:]?\s*", "", re.sub(r"[ \t]+(?=\n|\Z)", "", text)).rstrip()

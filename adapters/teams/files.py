@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import aiohttp
-from yarl import URL
 
 from adapters.teams.errors import refusal_of
-from adapters.teams.hosts import is_loopback_url, is_trusted
+from adapters.teams.settings import is_trusted
+from bot.adapter_support.addresses import web_address
 from bot.errors import PlatformRefused
 
 _STORES = (".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us")
@@ -21,8 +21,8 @@ Token = Callable[[], Awaitable[str]]
 
 
 class Files:
-    """``token``: only what the connector itself keeps (pictures in a message) is asked for
-    with it, on a host that replies go to as well."""
+    """``token`` is sent only for attachments that the connector itself keeps (pictures in a
+    message), on a host to which replies are sent, too."""
 
     def __init__(self, own_hosts: tuple[str, ...], token: Token | None, timeout: float) -> None:
         self._own_hosts = own_hosts
@@ -60,9 +60,8 @@ async def _read(response: aiohttp.ClientResponse, max_size: int) -> bytes:
 
 
 def _is_store(address: str) -> bool:
-    try:
-        url = URL(address)
-    except ValueError:
+    url = web_address(address)
+    if url is None:
         return False
     is_plain = url.scheme == "https" and url.port == 443 and not (url.user or url.password)
-    return is_plain and (url.host or "").endswith(_STORES) and not is_loopback_url(address)
+    return is_plain and (url.host or "").endswith(_STORES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from bot.adapter_support.markdown import (
-    FENCE,
     ZERO_WIDTH_SPACE,
     Dialect,
     RenderedLine,
@@ -82,21 +81,3 @@ def _quoted(line: RenderedLine) -> RenderedLine:
 render = renderer(
     Dialect(TeamsSpans, escape, harmless, lambda _: "-", _indented, _quoted, without=("lheading",))
 )
-
-
-def settled(rendered: str) -> str:
-    """The beginning that more Markdown is not likely to change, for a stream that only grows.
-
-    What has begun on the last line and not ended (emphasis, a link, a table) is held back, and
-    so is the end of a code block, which may be there for want of more code.
-    """
-    head, newline, last = rendered.rpartition("\n")
-    if last == FENCE and newline:
-        return head
-    while last.count("|") and newline:
-        head, newline, last = head.rpartition("\n")
-    if head.count(FENCE) % 2:
-        return f"{head}{newline}{last}"
-    fragile = re.search(r"[\\*_`\[\]~|&<>#!]|^\s*(?:-|\d+\.?)\s*$", last)
-    stable = last[: fragile.start()] if fragile else last
-    return f"{head}{newline}{stable}".rstrip()

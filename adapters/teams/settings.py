@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from adapters.teams.hosts import is_loopback_url, is_web_address
-from bot.errors import SettingsError
+from adapters.teams.auth.credentials import (
+    AppServiceIdentity,
+    ClientSecret,
+    ManagedIdentity,
+    TokenSource,
+    WorkloadIdentity,
+)
+from bot.adapter_support.addresses import is_loopback, is_loopback_url, web_address
+from bot.adapter_support.settings import SettingsReader
 
 _OPENID_METADATA = "https://login.botframework.com/v1/.well-known/openidconfiguration"
+_AUTHORITY = "https://login.microsoftonline.com/"
+_METADATA_SERVICE = "http://169.254.169.254/metadata/identity/oauth2/token"
+
+_HOSTS = frozenset({"smba.trafficmanager.net"})
+"""Exactly: anybody can have a name below trafficmanager.net."""
+
+_DOMAINS = (".botframework.com", ".teams.microsoft.com", ".teams.microsoft.us")
+"""Microsoft's own: the connector of the public cloud, and of the government clouds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +47,30 @@ class TeamsSettings:
     @classmethod
     def read(cls, table: Mapping[str, str]) -> TeamsSettings:
         """Raises ``SettingsError`` with every problem of the table."""
-        values = {key: value.strip() for key, value in table.items()}
-        if problems := [*_missing(values), *_wrong_addresses(values)]:
-            raise SettingsError(problems)
-        tenant_id = values.get("tenant_id", "")
+        given = SettingsReader("TEAMS", table)
+        app_id, app_password = given.text("app_id"), given.text("app_password")
+        tenant_id = given.text("tenant_id")
+        if app_password and not app_id:
+            given.refuse(
+                "app_id", " is not set: give the app id that TEAMS_APP_PASSWORD belongs to."
+            )
+        elif app_password and not tenant_id:
+            given.refuse(
+                "tenant_id",
+                " is not set: bots are registered in one tenant today; give its id.",
+            )
+        for key in ("openid_metadata_url", "token_url"):
+            if (url := given.text(key)) and not _is_safe(url):
+                given.refuse(key, " must begin with https://, or be on this machine.")
+        given.check()
         return cls(
-            app_id=values.get("app_id", ""),
-            app_password=values.get("app_password", ""),
-            tenant_id=tenant_id,
-            openid_metadata_url=values.get("openid_metadata_url") or _OPENID_METADATA,
-            token_url=values.get("token_url", ""),
-            service_hosts=_words(values.get("service_hosts", "")),
-            tenants=_words(values.get("tenants", "")) or ((tenant_id,) if tenant_id else ("*",)),
+            app_id,
+            app_password,
+            tenant_id,
+            openid_metadata_url=given.text("openid_metadata_url", _OPENID_METADATA),
+            token_url=given.text("token_url"),
+            service_hosts=given.words("service_hosts"),
+            tenants=given.words("tenants") or ((tenant_id,) if tenant_id else ("*",)),
         )
 
     @property
@@ -56,25 +84,50 @@ class TeamsSettings:
     def allows_tenant(self, tenant: str) -> bool:
         return "*" in self.tenants or tenant.lower() in map(str.lower, self.tenants)
 
-
-def _missing(values: Mapping[str, str]) -> list[str]:
-    if values.get("app_id") and values.get("app_password") and not values.get("tenant_id"):
-        return ["TEAMS_TENANT_ID is not set: bots are registered in one tenant today; give its id."]
-    if values.get("app_password") and not values.get("app_id"):
-        return ["TEAMS_APP_ID is not set: give the app id that TEAMS_APP_PASSWORD belongs to."]
-    return []
+    def trusts(self, service_url: str) -> bool:
+        """Whether replies may be sent there; without an app id to this machine only."""
+        return is_trusted(service_url, self.service_hosts, loopback=self.is_anonymous)
 
 
-def _wrong_addresses(values: Mapping[str, str]) -> list[str]:
-    """Secrets go out to one of them and trust comes in from the other."""
-    problems = []
-    for key in ("openid_metadata_url", "token_url"):
-        url = values.get(key, "")
-        if url and not (is_web_address(url) and (url.startswith("https") or is_loopback_url(url))):
-            name = f"TEAMS_{key.upper()}"
-            problems.append(f"{name} must begin with https://, or be on this machine.")
-    return problems
+def _is_safe(url: str) -> bool:
+    """Secrets are sent to one of these addresses, and the other says whom to trust."""
+    is_secure = url.startswith("https") and web_address(url) is not None
+    return is_secure or is_loopback_url(url)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for part in text.split(",") if (word := part.strip()))
+def is_trusted(service_url: str, own_hosts: Iterable[str] = (), *, loopback: bool = False) -> bool:
+    """Whether replies, and the token with them, may be sent there: to Microsoft or ``own_hosts``.
+
+    ``own_hosts`` are ``host`` or ``host:port``; plain HTTP only among them, on this machine.
+    ``loopback``: this machine and nothing else.
+    """
+    url = web_address(service_url)
+    if url is None or url.user or url.password or url.query_string or url.fragment:
+        return False
+    if loopback:
+        return is_loopback(url.host or "")
+    if any(own in (url.host, f"{url.host}:{url.port}") for own in own_hosts):
+        return url.scheme == "https" or is_loopback(url.host or "")
+    host = url.host or ""
+    is_microsoft = host in _HOSTS or host.endswith(_DOMAINS)
+    return url.scheme == "https" and url.port == 443 and is_microsoft
+
+
+def token_source(settings: TeamsSettings, environ: Mapping[str, str]) -> TokenSource:
+    """``environ``: Azure sets variables where a managed identity can be used."""
+    given, app_id = settings.token_url, settings.app_id
+    if not settings.is_managed_identity:
+        url = given or _token_url(_AUTHORITY, settings.tenant_id)
+        return ClientSecret(url, app_id, settings.app_password)
+    local, header = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
+    if local and header:
+        return AppServiceIdentity(given or local, app_id, header)
+    if path := environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+        tenant = environ.get("AZURE_TENANT_ID") or settings.tenant_id
+        authority = environ.get("AZURE_AUTHORITY_HOST") or _AUTHORITY
+        return WorkloadIdentity(given or _token_url(authority, tenant), app_id, Path(path))
+    return ManagedIdentity(given or _METADATA_SERVICE, app_id)
+
+
+def _token_url(authority: str, tenant: str) -> str:
+    return f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token"

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 Payload = Mapping[str, Any]
+"""What a platform sent."""
+
+Json = dict[str, Any]
+"""What is sent to a platform."""
 
 
 @dataclass(frozen=True, slots=True)

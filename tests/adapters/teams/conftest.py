@@ -13,11 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
-from adapters.teams.adapter import TeamsAdapter
-from adapters.teams.grants import grant_of
-from adapters.teams.limits import LIMITS
-from adapters.teams.settings import TeamsSettings
-from adapters.teams.webhook import MAX_BODY, PATH
+from adapters.teams.adapter import LIMITS, TeamsAdapter
+from adapters.teams.settings import TeamsSettings, token_source
+from adapters.teams.webhook import PATH
+from bot.adapter_support.connection import MAX_BODY
 from bot.clock import SystemClock
 from bot.ports import Clock
 from bot.types import Limits, Person, Place
@@ -49,8 +48,8 @@ def make_adapter(
 ) -> TeamsAdapter:
     settings = TeamsSettings.read(teams.settings(**more))
     observe = observed if observed is not None else Observed()
-    grant = grant_of(settings, environ or {})
-    return TeamsAdapter(settings, grant, clock or SystemClock(), observe, limits, folder)
+    source = token_source(settings, environ or {})
+    return TeamsAdapter(settings, source, clock or SystemClock(), observe, limits, folder)
 
 
 @web.middleware

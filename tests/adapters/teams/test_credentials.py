@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.teams.adapter import TeamsAdapter
-from adapters.teams.grants import grant_of
-from adapters.teams.settings import TeamsSettings
+from adapters.teams.settings import TeamsSettings, token_source
 from bot.errors import PlatformRefused, SettingsError, Unavailable
 from bot.types import Label
 from tests.adapters.teams.conftest import HERE, IN_CHANNEL, introduce, make_adapter, serving
@@ -141,7 +140,7 @@ def test_who_is_asked_for_the_token_follows_from_settings_and_environment(
     table: dict[str, str], environ: dict[str, str], url: str
 ) -> None:
     settings = TeamsSettings.read({"app_id": "a", "tenant_id": "t", **table})
-    assert grant_of(settings, environ).request().url == url
+    assert token_source(settings, environ).request().url == url
 
 
 @pytest.mark.parametrize("wrong", [{"IDENTITY_HEADER": "rotated"}, {"token": "missing"}])
@@ -161,7 +160,7 @@ def test_no_secret_is_shown_by_a_grant_or_its_request() -> None:
     settings = TeamsSettings.read({"app_id": "a", "app_password": "hush", "tenant_id": "t"})
     managed = TeamsSettings.read({"app_id": "a"})
     environ = {"IDENTITY_ENDPOINT": "http://x/", "IDENTITY_HEADER": "hush"}
-    for grant in (grant_of(settings, {}), grant_of(managed, environ)):
+    for grant in (token_source(settings, {}), token_source(managed, environ)):
         assert "hush" not in repr((grant, grant.request()))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
+from adapters.teams.activities.streams import StreamRefused
+from adapters.teams.auth.credentials import NoToken
 from adapters.teams.connector import SDK_ERRORS, _guarded
 from adapters.teams.errors import (
     BrokenAnswer,
-    NoToken,
     Refusal,
-    StreamRefused,
     refusal_of,
     translated,
 )

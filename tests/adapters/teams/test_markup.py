@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.teams.markup import render, settled
+from adapters.teams.activities.streams import settled
+from adapters.teams.markup import render
 from tests.adapters.teams.conftest import pings
 from tests.contracts.adapter import MARKDOWN
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.teams.limits import LIMITS
+from adapters.teams.adapter import LIMITS
 from tests.adapters.teams.talk import Talk, talking
 from tests.bot.talk import StageClock
 from tests.fakes.clock import FakeClock

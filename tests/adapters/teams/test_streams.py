@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from adapters.teams.errors import StreamRefused, refusal_of, translated
-from adapters.teams.messages import ended
-from adapters.teams.streams import ReplyStream
+from adapters.teams.activities.messages import ended
+from adapters.teams.activities.streams import ReplyStream, StreamRefused
+from adapters.teams.errors import refusal_of, translated
 from bot.errors import MessageGone, RateLimited, ReplyStopped, Unavailable
 from bot.types import Rendered
 from tests.fakes.clock import FakeClock, settle

@@ -12,8 +12,7 @@ import jwt
 import pytest
 
 from adapters.teams.adapter import TeamsAdapter
-from adapters.teams.grants import grant_of
-from adapters.teams.settings import TeamsSettings
+from adapters.teams.settings import TeamsSettings, token_source
 from bot.errors import StorageFull
 from bot.types import Feedback, Incoming, Question
 from tests.adapters.teams.conftest import SHORT, Observed, make_adapter, serving
@@ -382,7 +381,7 @@ async def test_what_concerns_nobody_is_acknowledged(
 async def anonymous(taken: Taken) -> AsyncIterator[FakeTeams]:
     async with FakeTeams() as teams:
         settings = TeamsSettings.read({})
-        grant = grant_of(settings, {})
+        grant = token_source(settings, {})
         adapter = TeamsAdapter(settings, grant, FakeClock(), Observed(), SHORT)
         async with serving(adapter, teams), adapter, listening(adapter, taken):
             yield teams

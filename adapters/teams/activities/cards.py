@@ -1,14 +1,12 @@
-"""Adaptive Cards: buttons under a message, and what their presses say. Pure."""
+"""Adaptive Cards: buttons under a message, and what a press of them sends. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from bot.adapter_support.payloads import Json
 from bot.types import Choice
-
-Json = dict[str, Any]
 
 _KEY, _PICKED = "parley", "picked"
 _MAX_BUTTONS = 6
@@ -18,14 +16,14 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """``is_stop``: the reply under which the button stands is to end; else ``says`` is said."""
+    """``is_stop``: the reply above the button is to be stopped; else ``says`` is a question."""
 
     says: str = ""
     is_stop: bool = False
 
 
 def pressed(value: object) -> Press | None:
-    """What a press of one of our buttons sent; None for anything else."""
+    """The press of one of our buttons; None for anything else."""
     if not isinstance(value, Mapping) or not isinstance(data := value.get(_KEY), Mapping):
         return None
     if data.get("stop") is True:

@@ -1,15 +1,19 @@
-"""The activities that Parley sends. Pure."""
+"""Messages, what they cite, and the parts of a stream. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import PurePosixPath
 
-from adapters.teams.cards import choices_card, stop_card
-from adapters.teams.citations import claims, marked
+from adapters.teams.activities.cards import choices_card, stop_card
+from bot.adapter_support.markdown import FENCE
+from bot.adapter_support.payloads import Json
 from bot.types import Choice, Rendered, Source
 
-Json = dict[str, Any]
+MAX_CITATIONS = 20
+_MAX_NAME = 80
+_MAX_ABSTRACT = 160
+_ICONS = {".pdf": "PDF", ".txt": "Text", ".md": "Text", ".csv": "Text", ".log": "Text"}
 
 _AI_LABEL: Json = {
     "type": "https://schema.org/Message",
@@ -31,8 +35,11 @@ def growing(text: Rendered) -> Json:
 
 def ended(text: Rendered | str, sources: Sequence[Source] = ()) -> Json:
     """The whole reply: labelled as made by AI, open to judgement, and with its sources."""
-    label = {**_AI_LABEL, "citation": claims(sources)} if sources else _AI_LABEL
-    return {**message(marked(text, sources)), "entities": [label], "channelData": _FEEDBACK}
+    cited = sources[:MAX_CITATIONS]
+    claims = [_claim(number, each) for number, each in enumerate(cited, 1)]
+    label = {**_AI_LABEL, "citation": claims} if claims else _AI_LABEL
+    text = _numbered(text, len(cited))
+    return {**message(text), "entities": [label], "channelData": _FEEDBACK}
 
 
 def offering(text: Rendered, choices: Sequence[Choice]) -> Json:
@@ -59,3 +66,27 @@ def stream_end(body: Json, *, stream_id: str) -> Json:
     """What ends a stream: the message that it becomes."""
     info: Json = {"type": "streaminfo", "streamType": "final", "streamId": stream_id}
     return {**body, "entities": [info, *body.get("entities", [])]}
+
+
+def _numbered(text: str, num_sources: int) -> str:
+    """With a number for each source at its end; nothing follows the fence of a code block."""
+    numbers = "".join(f"[{number}]" for number in range(1, num_sources + 1))
+    space = "\n\n" if text.endswith(FENCE) else " "
+    return f"{text.rstrip()}{space}{numbers}" if numbers else text
+
+
+def _claim(number: int, source: Source) -> Json:
+    """Without the address of the file: anybody who has it can read the file."""
+    suffix = PurePosixPath(source.name.lower()).suffix
+    appearance = {
+        "@type": "DigitalDocument",
+        "name": _short(source.name, _MAX_NAME),
+        "abstract": _short(source.excerpt, _MAX_ABSTRACT),
+        "image": {"@type": "ImageObject", "name": _ICONS.get(suffix, "Source Code")},
+    }
+    return {"@type": "Claim", "position": number, "appearance": appearance}
+
+
+def _short(text: str, max_size: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= max_size else f"{line[: max_size - 1].rstrip()}…"

@@ -1,29 +1,29 @@
-"""Teams' own streaming of one reply, in personal chats, and when it must become plain edits.
+"""Teams' own streaming of one reply, in personal chats, and its end as a message that is edited.
 
-Teams' rules: the text only ever grows, one request a second, two minutes in all. Whatever does
-not keep to them (a text that changed, a stream that got old or is refused) ends the stream with
-what it shows; from then on the message is edited as any other.
+Teams' rules: the text only ever grows, one request a second, two minutes in all. A text that
+changed, an old stream and a refusal end the stream with the text it shows; from then on the
+message is edited as any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from math import inf
 
-from adapters.teams import messages
-from adapters.teams.errors import StreamRefused
-from adapters.teams.markup import settled
-from adapters.teams.messages import Json
-from bot.errors import MessageGone, PlatformError, ReplyStopped, Unavailable
+from adapters.teams.activities import messages
+from bot.adapter_support.markdown import FENCE
+from bot.adapter_support.payloads import Json
+from bot.errors import MessageGone, PlatformError, PlatformRefused, ReplyStopped, Unavailable
 from bot.ports import Clock
 from bot.types import Rendered
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.05
-"""Seconds between requests of one stream; Teams takes one a second."""
+"""Seconds between requests of one stream; Teams accepts one a second."""
 
 MAX_AGE = 105.0
 """Seconds after which a stream becomes an ordinary message; Teams ends it after 120."""
@@ -34,10 +34,36 @@ Send = Callable[[Json], Awaitable[str]]
 Update = Callable[[str, Json], Awaitable[None]]
 
 
+class StreamRefused(PlatformRefused):
+    """Teams accepts no more of this stream; ``reason`` is its sentence."""
+
+    def __init__(self, method: str, code: str, reason: str) -> None:
+        super().__init__(method, code)
+        self.reason = reason
+
+
+def settled(rendered: str) -> str:
+    """The beginning that more Markdown is not likely to change, for a stream that only grows.
+
+    Emphasis, a link or a table that begins on the last line and has not ended is held back, and
+    so is the end of a code block: more code may follow.
+    """
+    head, newline, last = rendered.rpartition("\n")
+    if last == FENCE and newline:
+        return head
+    while last.count("|") and newline:
+        head, newline, last = head.rpartition("\n")
+    if head.count(FENCE) % 2:
+        return f"{head}{newline}{last}"
+    fragile = re.search(r"[\\*_`\[\]~|&<>#!]|^\s*(?:-|\d+\.?)\s*$", last)
+    stable = last[: fragile.start()] if fragile else last
+    return f"{head}{newline}{stable}".rstrip()
+
+
 class ReplyStream:
     """Begun by ``open``; every method raises ``PlatformError``, ``grow`` also ``ReplyStopped``.
 
-    Calls are made one after the other, whoever asks for them.
+    Calls are made one after the other.
     """
 
     def __init__(self, send: Send, update: Update, clock: Clock) -> None:
@@ -54,7 +80,7 @@ class ReplyStream:
         self.id = ""
 
     async def open(self, text: Rendered, *, is_text: bool) -> str:
-        """Raises ``StreamRefused`` where Teams takes no stream."""
+        """Raises ``StreamRefused`` where Teams accepts no stream."""
         async with self._lock:
             stable = settled(text) if is_text else ""
             self._line = _WAITING if is_text else text
@@ -88,7 +114,7 @@ class ReplyStream:
             await self._update(self.id, body)
 
     async def close(self) -> None:
-        """Leave an ordinary message behind, which a later process can edit."""
+        """End the stream as an ordinary message, which a later process can edit."""
         self._stop_expiry()
         await self._try_to_hand_over()
 
@@ -102,7 +128,7 @@ class ReplyStream:
             await self._edit(text)
 
     async def _stream(self, text: str, *, is_text: bool) -> str:
-        """What a failed call may have shown counts as shown: text must never shrink."""
+        """A failed call counts as shown: it may have been, and text must never shrink."""
         self._sequence += 1
         body = messages.streaming(text, stream_id=self.id, sequence=self._sequence, is_text=is_text)
         try:
@@ -114,7 +140,7 @@ class ReplyStream:
         return stream_id
 
     async def _hand_over(self) -> None:
-        """End the stream with what people see; the message stays and can be edited."""
+        """End the stream with the text it shows; the message stays and can be edited."""
         await self._end(messages.message(self._shown or self._line))
 
     async def _end(self, body: Json) -> bool:

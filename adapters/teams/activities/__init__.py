@@ -1,0 +1,1 @@
+"""The activities that Parley sends: messages, cards and streams."""

@@ -1,0 +1,1 @@
+"""Tokens: the bot's own, and the verification of those that Microsoft sends."""
