@@ -80,7 +80,7 @@ class _Reader:
             return None
         said = self._read(event)
         is_mention = said.mentions_bot or event["type"] == "app_mention"
-        is_direct = _is_direct(event)
+        is_direct = text_of(event, "channel_type") == "im" or channel.startswith("D")
         if not (is_mention or is_direct or _is_in_thread(event)):
             return None
         place = self._place(channel, event)
@@ -162,10 +162,6 @@ class _Reader:
     def _is_from_a_person(self, *versions: Payload) -> bool:
         has_user = any(text_of(message, "user") for message in versions)
         return has_user and not any(map(self._is_from_a_bot, versions))
-
-
-def _is_direct(event: Payload) -> bool:
-    return text_of(event, "channel_type") == "im" or text_of(event, "channel").startswith("D")
 
 
 def _is_in_thread(event: Payload) -> bool:

@@ -29,20 +29,17 @@ def escape(text: str) -> str:
 
 
 class SlackSpans(Spans):
-    """Slack formats at word borders and within one line only; both are made up for here."""
+    """Slack formats at word borders and within one line only: invisible spaces make borders."""
 
     marks = {"strong": "*", "em": "_", "s": "~"}  # noqa: RUF012
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ends_span = False
+    _ends_span = False
 
     def words(self, content: str) -> None:
-        around_links(_BARE_LINK, content, self._write_escaped, self._write_link)
+        around_links(_BARE_LINK, content, self._write, self._write_link)
 
     def code(self, content: str) -> None:
         if "`" in content:  # cannot be shown as code
-            self._write_escaped(content)
+            self._write(content)
             return
         self.begin("`")
         self.parts.append(escape(content))
@@ -51,11 +48,9 @@ class SlackSpans(Spans):
     def link(self, url: str, label: str) -> None:
         url = url.replace("|", "%7C")
         if not _LINK.fullmatch(url):
-            self._write_escaped(f"{label} ({url})" if url and label else label or url)
-        elif label in ("", url):
-            self._write_link(url)
+            self._write(f"{label} ({url})" if url and label else label or url)
         else:
-            self._write(f"<{escape(url)}|{escape(label)}>")
+            self._write_link(url, label)
 
     def begin(self, mark: str) -> None:
         if self.parts and self.parts[-1][-1].isalnum():
@@ -77,13 +72,12 @@ class SlackSpans(Spans):
         if self._ends_span and text[0].isalnum():
             self.parts.append(ZERO_WIDTH_SPACE)
         self._ends_span = False
-        self.parts.append(text)
+        self.parts.append(escape(text))
 
-    def _write_escaped(self, text: str) -> None:
-        self._write(escape(text))
-
-    def _write_link(self, url: str) -> None:
-        self._write(f"<{escape(url)}>")
+    def _write_link(self, url: str, label: str = "") -> None:
+        self._ends_span = False
+        labelled = f"|{escape(label)}" if label not in ("", url) else ""
+        self.parts.append(f"<{escape(url)}{labelled}>")
 
 
 def _bullet(depth: int) -> str:

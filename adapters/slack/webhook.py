@@ -89,22 +89,15 @@ def _bolt_request(text: str) -> AsyncBoltRequest | None:
     """None for a delivery that is not an event: bolt expects Slack's shapes and else raises."""
     try:
         payload = json.loads(text)
-        if _is_delivery(payload):
+        kind = str(payload["type"])
+        is_event = isinstance(table_of(payload, "event").get("type"), str)
+        is_challenge = isinstance(payload.get("challenge"), str)
+        if (kind == "event_callback" and is_event) or (kind == "url_verification" and is_challenge):
             return AsyncBoltRequest(body=text, headers=dict(_JSON))
-        kind = str(payload.get("type")) if isinstance(payload, dict) else type(payload).__name__
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         kind = type(error).__name__
     logger.info("ignored a delivery that is no event: %.40s", kind)
     return None
-
-
-def _is_delivery(payload: object) -> bool:
-    if not isinstance(payload, dict):
-        return False
-    if payload.get("type") == "url_verification":
-        return isinstance(payload.get("challenge"), str)
-    is_event = isinstance(table_of(payload, "event").get("type"), str)
-    return payload.get("type") == "event_callback" and is_event
 
 
 async def _authorize() -> AuthorizeResult:

@@ -243,31 +243,26 @@ class _Blocks:
         """The blocks up to the token ``closing``, which is consumed."""
         blocks: list[_Block] = []
         for token in self._tokens:
-            if token.type == closing:
-                break
-            if block := self._block(token):
-                blocks.append(block)
+            match token.type:
+                case kind if kind == closing:
+                    break
+                case "paragraph_open":
+                    self._paragraph_end = token.map[1] if token.map else -1
+                    blocks.append(_Block(self._text_lines(), hugs=token.hidden))
+                case "heading_open":
+                    blocks.append(_Block(self._text_lines(is_bold=True)))
+                case "bullet_list_open" | "ordered_list_open":
+                    blocks.append(self._list(token))
+                case "blockquote_open":
+                    lines = _joined(self.until("blockquote_close"))
+                    blocks.append(_Block([self._dialect.quoted(line) for line in lines]))
+                case "table_open":
+                    blocks.append(self._code("\n".join(code_table(self._tokens))))
+                case "fence" | "code_block":
+                    blocks.append(self._code(token.content.removesuffix("\n")))
+                case "hr":
+                    blocks.append(_Block([RenderedLine(_RULE)]))
         return blocks
-
-    def _block(self, token: Token) -> _Block | None:
-        match token.type:
-            case "paragraph_open":
-                self._paragraph_end = token.map[1] if token.map else -1
-                return _Block(self._text_lines(), hugs=token.hidden)
-            case "heading_open":
-                return _Block(self._text_lines(is_bold=True))
-            case "bullet_list_open" | "ordered_list_open":
-                return self._list(token)
-            case "blockquote_open":
-                lines = _joined(self.until("blockquote_close"))
-                return _Block([self._dialect.quoted(line) for line in lines])
-            case "table_open":
-                return self._code("\n".join(code_table(self._tokens)))
-            case "fence" | "code_block":
-                return self._code(token.content.removesuffix("\n"))
-            case "hr":
-                return _Block([RenderedLine(_RULE)])
-        return None
 
     def _text_lines(self, *, is_bold: bool = False) -> list[RenderedLine]:
         tokens = next(self._tokens).children or ()
