@@ -151,7 +151,7 @@ OWNERS = {
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",
-    "jwt": "adapters.teams",
+    "jwt": "adapters.teams.auth",
     "pypdf": "bot.attachments",
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",

@@ -44,7 +44,7 @@ LIMITS = Limits(
         RateRule(frozenset({"unreact"}), "workspace", 20, 60.0),
     ),
 )
-"""Slack's tiers, which count per method and workspace; posts about one a second per channel."""
+"""Slack's tiers, which count per method and workspace; posts: about one a second per channel."""
 
 _EYES = "eyes"
 _PAGE_SIZE = 200
@@ -80,7 +80,7 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "users.info": frozenset({"users:read"}),
     }
 )
-"""Every method that is called, and what the app must be granted for it."""
+"""Every method that is called, and the scopes that the app needs for it."""
 
 _READING = frozenset({"conversations.history", "conversations.replies", "users.info"})
 """These methods take no JSON."""
@@ -153,7 +153,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         return _required(answer, "ts")
 
     async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
-        """Slack keeps the label of a post whose edit does not name one."""
+        """Slack keeps the label of a post if the edit names none."""
         await self._connected.call(
             "chat.update", channel=place.channel, ts=message_id, text=text, **_SILENT
         )
@@ -192,7 +192,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
                 raise
 
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
-        """Of two posts of one part the older; in a long direct message only the latest pages."""
+        """Of two posts of one part the older; of a long direct message only its latest pages."""
         found: dict[int, str] = {}
         async for message in self._messages(place):
             label, ts = _label_of(message), text_of(message, "ts")

@@ -87,7 +87,7 @@ def _refusal(method: str, code: str, response: object) -> PlatformError:
 
 
 def _status(response: object) -> int:
-    """Of the SDK's response, or of aiohttp's, which the SDK raises with when JSON is broken."""
+    """The HTTP status, of the SDK's response or (if its JSON is broken) of aiohttp's; else 0."""
     for name in ("status_code", "status"):
         value = getattr(response, name, None)
         if isinstance(value, int):
@@ -96,7 +96,7 @@ def _status(response: object) -> int:
 
 
 def _code(response: object) -> str:
-    """Slack's word for it, else the HTTP status: bounded, because it becomes a label."""
+    """Slack's error code, else the HTTP status; bounded, because it labels a metric."""
     data = getattr(response, "data", response)
     code = data.get("error") if isinstance(data, dict) else None
     if isinstance(code, str) and _CODE.fullmatch(code):

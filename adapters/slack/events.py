@@ -31,7 +31,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "message.mpim": frozenset({"mpim:history"}),
     "reaction_added": frozenset({"reactions:read"}),
 }
-"""What the app subscribes to, and what it must be granted for it."""
+"""Every event that the app subscribes to, and the scopes that it needs for it."""
 
 _QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _TIMESTAMP = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
@@ -98,7 +98,7 @@ class _Reader:
         )
 
     def edited(self, event: Payload) -> QuestionEdited | QuestionDeleted | None:
-        """Unfurled links fire this with the text as it was: None."""
+        """None if the text is the same: an unfurled link causes such an event."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
         if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(now, before)):

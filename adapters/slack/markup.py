@@ -10,7 +10,7 @@ import re
 
 from bot.adapter_support.markdown import (
     ZERO_WIDTH_SPACE,
-    Dialect,
+    Markup,
     RenderedLine,
     Spans,
     around_links,
@@ -92,4 +92,4 @@ def _quoted(line: RenderedLine) -> RenderedLine:
     return line if line.is_code else RenderedLine(f"> {line.text}")
 
 
-render = renderer(Dialect(SlackSpans, escape, escape, _bullet, _indented, _quoted))
+render = renderer(Markup(SlackSpans, escape, escape, _bullet, _indented, _quoted))

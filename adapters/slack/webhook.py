@@ -1,4 +1,4 @@
-"""``POST /slack/events``: verified, handed to bolt, answered once the delivery is dealt with.
+"""``POST /slack/events``: verified, handed to bolt, answered once the delivery is handled.
 
 200: Slack need not deliver this again. 500: it must. Nothing is parsed before it is verified.
 """
@@ -69,7 +69,7 @@ class SlackWebhook(Webhook[Payload]):
         return await to_aiohttp_response(await self._bolt.async_dispatch(delivery))
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:
-        """Headers and bodies for which the verifier raises come from no honest sender."""
+        """False also for headers and bodies on which the verifier would raise."""
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         if not (_TIMESTAMP.fullmatch(timestamp) and signature.isascii()):
@@ -101,7 +101,7 @@ def _bolt_request(text: str) -> AsyncBoltRequest | None:
 
 
 async def _authorize() -> AuthorizeResult:
-    """Without a token: bolt makes no call of its own."""
+    """Without a token, since bolt makes no call of its own."""
     return AuthorizeResult(enterprise_id=None, team_id=None)
 
 

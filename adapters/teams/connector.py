@@ -77,7 +77,7 @@ class Connector:
         self._claims = self._cloud.create_claims_identity(app_id)
 
     async def start(self) -> None:
-        """Off the loop: the first client of botbuilder asks ``uname`` what to call itself."""
+        """botbuilder's first client calls ``uname``, which must not block the event loop."""
         await asyncio.to_thread(platform.platform)
 
     async def close(self) -> None:
@@ -102,7 +102,7 @@ class Connector:
         return answer[0]
 
     async def send(self, service_url: str, conversation: str, body: Json) -> str:
-        """POST an activity; its id, or an empty text where the service names none."""
+        """POST an activity. Returns its id, or an empty text if the service names none."""
         operations = self._client(service_url).conversations
         call = operations.send_to_conversation(conversation, _activity(body))
         return _id_of(await _guarded(call))
@@ -134,7 +134,7 @@ class Connector:
 
 
 class _OpenEntity(Entity):  # type: ignore[misc]
-    """An entity that keeps what it holds; botbuilder's sends ``type`` and nothing else."""
+    """An entity that keeps all of its fields; botbuilder's sends ``type`` only."""
 
     _attribute_map = {  # noqa: RUF012
         "type": {"key": "type", "type": "str"},
@@ -211,7 +211,7 @@ class _Sender(AsyncHTTPSender):  # type: ignore[type-arg]
         self._token = token
 
     async def __aexit__(self, *_: object) -> None:
-        """The session is the connector's."""
+        """Does nothing: the session belongs to the connector."""
 
     async def send(self, request: Any, **_: Any) -> Response[Any, Any]:
         call: ClientRequest = request.http_request

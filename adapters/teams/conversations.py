@@ -97,7 +97,7 @@ class ConversationReferences:
             await self._save()
 
     def is_personal(self, place: Place) -> bool:
-        """False for a chat that has been silent since the start."""
+        """False also for a personal chat without a message since the start."""
         return place.channel in self._personal
 
     def service_url(self, place: Place) -> str:

@@ -76,7 +76,7 @@ class _Reader:
 
     @property
     def _person(self) -> Person:
-        """By the id that Entra knows, which an admin can look up, and every activity carries."""
+        """Known by Entra's object id, which every activity carries and an admin can look up."""
         sender = table_of(self.activity, "from")
         user = text_of(sender, "aadObjectId") or text_of(sender, "id")
         return Person.at(self.conversation.place, user, " ".join(text_of(sender, "name").split()))
@@ -86,13 +86,13 @@ class _Reader:
         return text_of(self.activity, "id")
 
     def _event(self, *parts: str) -> dict[str, Any]:
-        """An edit has the id of its message: only with the time it is one event."""
+        """An edit carries the id of its message, so the event id includes the time."""
         kind, at = text_of(self.activity, "type"), text_of(self.activity, "timestamp")
         event_id = "/".join((kind, self.conversation.id, self._message_id, at, *parts))
         return {"event_id": event_id, "place": self.conversation.place, "person": self._person}
 
     def message(self) -> tuple[Incoming, ...]:
-        """A button of ours comes as a message without text."""
+        """A press of one of our buttons comes as a message without text."""
         if press := pressed(self.activity.get("value")):
             return self._pressed(press.says, is_stop=press.is_stop)
         said = read_text(self.activity, self._bot_id)
@@ -139,7 +139,7 @@ class _Reader:
         return (QuestionDeleted(**self._event(), message_id=self._message_id),)
 
     def reactions(self) -> tuple[Incoming, ...]:
-        """Teams tells of reactions to the bot's own messages only."""
+        """Teams delivers reactions to the bot's own messages only."""
         message_id = text_of(self.activity, "replyToId")
         names = [text_of(each, "type") for each in tables_of(self.activity, "reactionsAdded")]
         return tuple(
@@ -166,7 +166,7 @@ class _Reader:
         return (Feedback(**self._event(), message_id=message_id, rating=rating),)
 
     def installed(self) -> tuple[Incoming, ...]:
-        """Both kinds of activity come for one install, and each may come again: greet once."""
+        """Both kinds of activity come for one install, and may be repeated: they are one event."""
         if not self._is_added:
             return ()
         event = self._event() | {"event_id": f"greet/{self.conversation.id}"}
@@ -181,7 +181,7 @@ class _Reader:
 
 
 def _attachments(activity: Payload) -> tuple[Attachment, ...]:
-    """Files that people sent; every message also brings its own text as ``text/html``."""
+    """Files only: every message also has its own text attached, as ``text/html``."""
     found = [_attachment(each) for each in tables_of(activity, "attachments")]
     return tuple(each for each in found if each is not None)
 
@@ -207,7 +207,7 @@ def _time(text: str) -> datetime:
 
 
 def read_text(activity: Payload, bot_id: str) -> PlainText:
-    """Who is mentioned is what the entities say; a tag that somebody typed is text."""
+    """Only the entities are mentions; a tag that somebody typed is text."""
     text = text_of(activity, "text")
     own, others = _mentions(activity, bot_id)
     for tag in own:
@@ -226,7 +226,7 @@ def _mentions(activity: Payload, bot_id: str) -> tuple[list[str], bool]:
 
 
 def _tag(mention: Payload) -> str:
-    """How the mention stands in the text; some clients leave that out of the entity."""
+    """The mention as it is in the text; some clients leave that out of the entity."""
     name = table_of(mention, "mentioned").get("name")
     own = f"<at>{name}</at>" if isinstance(name, str) else ""
     return text_of(mention, "text") or own

@@ -1,4 +1,4 @@
-"""Files that people attach: fetched from Microsoft's own hosts only, never more than asked for."""
+"""Files that people attach: fetched from Microsoft's own hosts only, up to a size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.adapter_support.addresses import web_address
 from bot.errors import PlatformRefused
 
 _STORES = (".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us")
-"""Where Teams puts files; the address it gives is good for a few minutes and needs no token."""
+"""Teams stores files there; their addresses are valid for minutes and need no token."""
 
 _ATTACHMENTS = "/v3/attachments/"
 _CHUNK = 64 * 1024
@@ -30,7 +30,7 @@ class Files:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def fetch(self, address: str, max_size: int) -> bytes:
-        """Raises ``PlatformRefused`` and what ``adapters.teams.errors`` maps."""
+        """Raises ``PlatformRefused`` and the errors that ``adapters.teams.errors`` maps."""
         headers = await self.headers_for(address)
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,

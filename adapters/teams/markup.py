@@ -1,4 +1,4 @@
-"""Markdown -> what Teams renders of it. Pure and total: any text in.
+"""Markdown -> the Markdown that Teams renders. Pure and total: any text in.
 
 Teams knows no headings, rules, tables and images: headings become bold, tables code blocks,
 images links. ``<`` never stands before a tag's name outside of code, and nowhere before ``at``.
@@ -10,7 +10,7 @@ import re
 
 from bot.adapter_support.markdown import (
     ZERO_WIDTH_SPACE,
-    Dialect,
+    Markup,
     RenderedLine,
     Spans,
     around_links,
@@ -25,7 +25,7 @@ _AT = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    """Every character that Teams would take for markup, a tag or an entity."""
+    """Escape every character that begins markup, a tag or an entity in Teams."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _LINE_START.sub(_escaped_start, _SPECIAL.sub(r"\\\g<0>", text))
 
@@ -36,12 +36,12 @@ def _escaped_start(match: re.Match[str]) -> str:
 
 
 def harmless(code: str) -> str:
-    """Code as it is, but for what could be read as a mention."""
+    """Code, unchanged except for mentions."""
     return _AT.sub(f"<{ZERO_WIDTH_SPACE}", code)
 
 
 class TeamsSpans(Spans):
-    """Links that stand bare stay bare: Teams finds them, and escapes would break them."""
+    """Bare links stay bare: Teams finds them, and escapes would break them."""
 
     marks = {"strong": "**", "em": "_", "s": "~~"}  # noqa: RUF012
     hard_break = "  \n"
@@ -63,7 +63,7 @@ class TeamsSpans(Spans):
             self.parts.append(f"[{escape(label or url)}]({target})")
 
     def _write_escaped(self, text: str) -> None:
-        """What looks like a list's or heading's mark does so at the start of a line only."""
+        """Marks of lists and headings are escaped at the start of a line only."""
         at_start = not self.parts or self.parts[-1].endswith("\n")
         if text:
             self.parts.append(escape(text) if at_start else escape(f"x{text}")[1:])
@@ -79,5 +79,5 @@ def _quoted(line: RenderedLine) -> RenderedLine:
 
 # A line that arrives later must not change the one above it ("lheading"): replies stream.
 render = renderer(
-    Dialect(TeamsSpans, escape, harmless, lambda _: "-", _indented, _quoted, without=("lheading",))
+    Markup(TeamsSpans, escape, harmless, lambda _: "-", _indented, _quoted, without=("lheading",))
 )

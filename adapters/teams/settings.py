@@ -21,7 +21,7 @@ _AUTHORITY = "https://login.microsoftonline.com/"
 _METADATA_SERVICE = "http://169.254.169.254/metadata/identity/oauth2/token"
 
 _HOSTS = frozenset({"smba.trafficmanager.net"})
-"""Exactly: anybody can have a name below trafficmanager.net."""
+"""Only this name: anybody can have one below trafficmanager.net."""
 
 _DOMAINS = (".botframework.com", ".teams.microsoft.com", ".teams.microsoft.us")
 """Microsoft's own: the connector of the public cloud, and of the government clouds."""
@@ -31,9 +31,8 @@ _DOMAINS = (".botframework.com", ".teams.microsoft.com", ".teams.microsoft.us")
 class TeamsSettings:
     """``app_id`` empty: nobody is verified, and only this machine may talk to the bot.
 
-    Without ``app_password`` the bot is a user-assigned managed identity. ``token_url`` is
-    empty where Microsoft's own is meant. ``tenants``: whose people may use the bot; ``*`` is
-    everybody's.
+    Without ``app_password`` the bot is a user-assigned managed identity. ``token_url``
+    empty: Microsoft's own. ``tenants``: those whose people may use the bot; ``*``: all.
     """
 
     app_id: str = ""
@@ -90,7 +89,7 @@ class TeamsSettings:
 
 
 def _is_safe(url: str) -> bool:
-    """Secrets are sent to one of these addresses, and the other says whom to trust."""
+    """Secrets are sent to one of these addresses; the other gives the keys to trust."""
     is_secure = url.startswith("https") and web_address(url) is not None
     return is_secure or is_loopback_url(url)
 

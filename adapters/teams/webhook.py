@@ -1,4 +1,4 @@
-"""``POST /api/messages``: verified, taken, answered once the delivery is dealt with.
+"""``POST /api/messages``: verified, handled, and then answered.
 
 202 (invokes: 200): Teams need not deliver this again. 503: it must. No body is parsed before
 its sender is verified.
@@ -82,7 +82,7 @@ class TeamsWebhook(Webhook[Json]):
         return activity
 
     def _check_address(self, activity: Payload) -> None:
-        """The service to which replies would be sent, the channel and the tenant."""
+        """Raises ``InvalidToken`` for a service, a channel or a tenant that is not trusted."""
         settings = self._settings
         if not settings.trusts(text_of(activity, "serviceUrl")):
             raise InvalidToken("the service's address is not trusted", 403)

@@ -1,4 +1,4 @@
-"""Addresses, and which of them and of the senders of requests are on this machine.
+"""Web addresses; and whether an address, or the sender of a request, is on this machine.
 
 A request comes from this machine only when its peer and its Host header are loopback and
 nothing says that it was forwarded: a tunnel on this machine, or a page that points its own
@@ -28,7 +28,7 @@ def is_loopback(host: str) -> bool:
 
 
 def web_address(text: str, schemes: tuple[str, ...] = ("http", "https")) -> URL | None:
-    """None for what is not an address of one of these schemes."""
+    """None if the text is not an address of one of these schemes."""
     try:
         url = URL(text)
         is_whole = url.scheme in schemes and bool(url.host) and url.port is not None
@@ -43,7 +43,7 @@ def is_loopback_url(text: str) -> bool:
 
 
 def is_from_this_machine(request: web.Request) -> bool:
-    """HTTP/1.0 is what proxies speak by default, and programs no more."""
+    """False for HTTP/1.0, which proxies speak by default, and programs no more."""
     hosts = request.headers.getall("Host", [])
     return (
         request.version >= HttpVersion11

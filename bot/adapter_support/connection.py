@@ -1,4 +1,4 @@
-"""An adapter's connection: opened and closed, deliveries taken over it, and calls that get lost."""
+"""An adapter's connection to its platform: its lifecycle, its deliveries, its failed calls."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ class ConnectedAdapter(ABC, Generic[C]):
 
 
 class Webhook(Generic[D]):
-    """A platform delivers to it. ``deliver`` gets what is verified; None while nobody listens."""
+    """Receives deliveries over HTTP. ``deliver`` gets verified ones; None while nobody listens."""
 
     def __init__(self) -> None:
         self.deliver: Callable[[D], Awaitable[None]] | None = None
 
     async def listen(self, deliver: Callable[[D], Awaitable[None]]) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         self.deliver = deliver
         try:
             await asyncio.Event().wait()
@@ -90,7 +90,7 @@ async def delivery_of(request: web.Request) -> bytes | None:
 
 @contextmanager
 def counted(platform: str, method: str, observe: Observe) -> Iterator[None]:
-    """Around one call, outside of what maps the platform's own refusals.
+    """Count one call and map failed connections; encloses the mapping of the platform's refusals.
 
     ``from None``: such an error carries the whole exchange, and a log must not.
     """
@@ -109,7 +109,7 @@ def counted(platform: str, method: str, observe: Observe) -> Iterator[None]:
 
 
 def retry_after(header: object) -> float:
-    """Seconds; a platform is believed within a day."""
+    """Seconds; a value that is negative, a day or longer, or not a number becomes the default."""
     try:
         seconds = float(str(header))
     except ValueError:

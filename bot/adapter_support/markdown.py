@@ -27,7 +27,7 @@ def printable(text: str) -> str:
 
 
 def parser(*without: str) -> Callable[[str], list[Token]]:
-    """The parser of printable Markdown, with tables; ``without``: rules it shall not know.
+    """The parser of printable Markdown, with tables; ``without``: rules to leave out.
 
     Each block's first token has a ``map``: its lines in the source, from and up to.
     """
@@ -70,7 +70,7 @@ class Spans(ABC):
     """Bold, links and code: markdown-it's inline tokens -> a platform's text.
 
     A mark within the same mark is counted and not written, and each line has marks of its own.
-    ``marks``: what stands around ``strong``, ``em`` and ``s``.
+    ``marks``: the marks around ``strong``, ``em`` and ``s``.
     """
 
     marks: ClassVar[Mapping[str, str]]
@@ -174,12 +174,12 @@ class RenderedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class Markup:
     """A platform's markup, each part of it a pure function.
 
     ``escape`` is for text and ``literal`` for code between fences; ``bullet`` gives an item's
     mark at a depth from 1, and ``indented`` a further line of an item behind its mark.
-    ``without``: rules of Markdown that it shall not know.
+    ``without``: rules of Markdown to leave out.
     """
 
     spans: type[Spans]
@@ -195,19 +195,19 @@ class Render(Protocol):
     def __call__(self, markdown: str) -> Rendered: ...
 
 
-def renderer(dialect: Dialect) -> Render:
+def renderer(markup: Markup) -> Render:
     """For a platform whose markup is not Markdown.
 
     Text that nests deeper than anybody writes is shown as it was typed.
     """
-    parse = parser(*dialect.without)
+    parse = parser(*markup.without)
 
     def render(markdown: str) -> Rendered:
         source = printable(markdown)
         tokens = parse(source)
         if any(token.level >= _MAX_NESTING - 1 for token in tokens):
-            return Rendered(dialect.escape(source.strip()))
-        lines = _joined(_Blocks(tokens, dialect).until(""))
+            return Rendered(markup.escape(source.strip()))
+        lines = _joined(_Blocks(tokens, markup).until(""))
         return Rendered("\n".join(line.text for line in lines).strip("\n"))
 
     return render
@@ -215,7 +215,7 @@ def renderer(dialect: Dialect) -> Render:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """``hugs``: stands right under the block before, without an empty line."""
+    """``hugs``: no empty line separates it from the block before."""
 
     lines: list[RenderedLine]
     hugs: bool = False
@@ -233,9 +233,9 @@ def _joined(blocks: Iterable[_Block]) -> list[RenderedLine]:
 class _Blocks:
     """One pass over markdown-it's flat block tokens."""
 
-    def __init__(self, tokens: Sequence[Token], dialect: Dialect) -> None:
+    def __init__(self, tokens: Sequence[Token], markup: Markup) -> None:
         self._tokens = iter(tokens)
-        self._dialect = dialect
+        self._markup = markup
         self._list_depth = 0
         self._paragraph_end = -1
 
@@ -255,7 +255,7 @@ class _Blocks:
                     blocks.append(self._list(token))
                 case "blockquote_open":
                     lines = _joined(self.until("blockquote_close"))
-                    blocks.append(_Block([self._dialect.quoted(line) for line in lines]))
+                    blocks.append(_Block([self._markup.quoted(line) for line in lines]))
                 case "table_open":
                     blocks.append(self._code("\n".join(code_table(self._tokens))))
                 case "fence" | "code_block":
@@ -266,12 +266,12 @@ class _Blocks:
 
     def _text_lines(self, *, is_bold: bool = False) -> list[RenderedLine]:
         tokens = next(self._tokens).children or ()
-        text = self._dialect.spans.rendered(tokens, is_bold=is_bold)
+        text = self._markup.spans.rendered(tokens, is_bold=is_bold)
         return [RenderedLine(line) for line in text.split("\n")]
 
     def _code(self, content: str) -> _Block:
-        """Any three backticks could end it, wherever they stand."""
-        safe = self._dialect.literal(content).replace(FENCE, f"``{ZERO_WIDTH_SPACE}`")
+        """Three backticks inside would end the block, so they are broken up."""
+        safe = self._markup.literal(content).replace(FENCE, f"``{ZERO_WIDTH_SPACE}`")
         lines = (FENCE, *safe.split("\n"), FENCE)
         return _Block([RenderedLine(line, is_code=True) for line in lines])
 
@@ -280,7 +280,7 @@ class _Blocks:
         closing = opening.type.replace("open", "close")
         number = int(opening.attrs.get("start", 1)) if opening.tag == "ol" else None
         self._list_depth += 1
-        bullet = self._dialect.bullet(self._list_depth)
+        bullet = self._markup.bullet(self._list_depth)
         items: list[_Block] = []
         for token in self._tokens:
             if token.type == closing:
@@ -296,5 +296,5 @@ class _Blocks:
         if not lines or lines[0].is_code:
             lines.insert(0, RenderedLine(""))
         first, *rest = lines
-        further = [self._dialect.indented(line, mark) for line in rest]
+        further = [self._markup.indented(line, mark) for line in rest]
         return _Block([RenderedLine(f"{mark} {first.text}"), *further], is_tight)

@@ -1,6 +1,6 @@
-"""Reading what a platform sent: parsed JSON, of which any part may be missing or of another kind.
+"""Readers of payloads: parsed JSON, of which any part may be missing or of another type.
 
-Total: a part of another kind counts as missing.
+Total: a part of another type counts as missing.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 Payload = Mapping[str, Any]
-"""What a platform sent."""
+"""A JSON object from a platform."""
 
 Json = dict[str, Any]
-"""What is sent to a platform."""
+"""A JSON object for a platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """What a person typed, without markup and without the mention of the bot."""
+    """A person's text, without markup and without the mention of the bot."""
 
     text: str
     mentions_bot: bool

@@ -10,7 +10,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 
 
 class SettingsReader:
-    """Values are texts, keys as in ``parley.toml``; ``prefix`` is that of the variables.
+    """Values are texts, keys as in ``parley.toml``; ``prefix`` is of the environment variables.
 
     Problems are collected, so that a person reads all of them at once.
     """
@@ -35,7 +35,7 @@ class SettingsReader:
         return int(self.text(key, "0"))
 
     def refuse(self, key: str, problem: str) -> None:
-        """``problem`` goes on from the name of the variable."""
+        """Note a problem; the sentence begins with the name of the variable."""
         self._problems.append(f"{self._prefix}_{key.upper()}{problem}")
 
     def check(self) -> None:

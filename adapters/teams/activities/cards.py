@@ -1,4 +1,4 @@
-"""Adaptive Cards: buttons under a message, and what a press of them sends. Pure."""
+"""Adaptive Cards: the buttons under a message, and their presses. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stop_card() -> Json:
 
 
 def choices_card(choices: Sequence[Choice]) -> Json:
-    """Buttons while there are few, else a list to pick from."""
+    """Buttons for a few choices, else a list."""
     if len(choices) <= _MAX_BUTTONS:
         buttons = [_button(each.title, {"says": each.says}) for each in choices]
         return _card([], buttons)

@@ -1,4 +1,4 @@
-"""Messages, what they cite, and the parts of a stream. Pure."""
+"""Messages, their citations, and the parts of a stream. Pure."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def message(text: Rendered | str) -> Json:
 
 
 def growing(text: Rendered) -> Json:
-    """With a button that stops it: Teams has none of its own but in personal chats."""
+    """A reply in progress, with a Stop button: Teams has its own in personal chats only."""
     return {**message(text), "attachments": [stop_card()]}
 
 
 def ended(text: Rendered | str, sources: Sequence[Source] = ()) -> Json:
-    """The whole reply: labelled as made by AI, open to judgement, and with its sources."""
+    """The whole reply, labelled as made by AI, with feedback buttons and its sources."""
     cited = sources[:MAX_CITATIONS]
     claims = [_claim(number, each) for number, each in enumerate(cited, 1)]
     label = {**_AI_LABEL, "citation": claims} if claims else _AI_LABEL
@@ -51,7 +51,7 @@ def typing() -> Json:
 
 
 def streaming(text: str, *, stream_id: str, sequence: int, is_text: bool) -> Json:
-    """``is_text`` False: a line that says what is being done; ``stream_id`` empty: the first."""
+    """``is_text`` False: a line of progress. ``stream_id`` empty: the first part of a stream."""
     info: Json = {
         "type": "streaminfo",
         "streamType": "streaming" if is_text else "informative",
@@ -63,20 +63,20 @@ def streaming(text: str, *, stream_id: str, sequence: int, is_text: bool) -> Jso
 
 
 def stream_end(body: Json, *, stream_id: str) -> Json:
-    """What ends a stream: the message that it becomes."""
+    """The end of a stream, with the message that it becomes."""
     info: Json = {"type": "streaminfo", "streamType": "final", "streamId": stream_id}
     return {**body, "entities": [info, *body.get("entities", [])]}
 
 
 def _numbered(text: str, num_sources: int) -> str:
-    """With a number for each source at its end; nothing follows the fence of a code block."""
+    """The text with a number for each source; nothing may follow the fence of a code block."""
     numbers = "".join(f"[{number}]" for number in range(1, num_sources + 1))
     space = "\n\n" if text.endswith(FENCE) else " "
     return f"{text.rstrip()}{space}{numbers}" if numbers else text
 
 
 def _claim(number: int, source: Source) -> Json:
-    """Without the address of the file: anybody who has it can read the file."""
+    """A citation without the address of the file: anybody who has that can read the file."""
     suffix = PurePosixPath(source.name.lower()).suffix
     appearance = {
         "@type": "DigitalDocument",

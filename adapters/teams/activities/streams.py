@@ -104,7 +104,7 @@ class ReplyStream:
                 await self._try_to_stream(stable, text, is_text=True)
 
     async def finish(self, body: Json) -> None:
-        """The message that the reply ends as."""
+        """End the stream; ``body`` is the message that the reply becomes."""
         async with self._lock:
             self._stop_expiry()
             if not self._is_over and not body["text"].startswith(self._shown):
@@ -144,7 +144,7 @@ class ReplyStream:
         await self._end(messages.message(self._shown or self._line))
 
     async def _end(self, body: Json) -> bool:
-        """False if this may not have become the message; the stream is over anyway.
+        """End the stream; False if ``body`` may not have become the message.
 
         An end that may have happened is not repeated: an edit of the message is as good.
         """
@@ -162,7 +162,7 @@ class ReplyStream:
         return False
 
     async def _edit(self, text: Rendered) -> None:
-        """A stream that was refused before it had a text left no message to edit."""
+        """A stream that was refused before its first text has left no message to edit."""
         try:
             await self._update(self.id, messages.growing(text))
         except MessageGone:
@@ -170,7 +170,7 @@ class ReplyStream:
                 raise
 
     async def _request(self, body: Json) -> str:
-        """Teams counts a request at some moment until it has answered: so the pause is after."""
+        """The pause follows the answer: Teams may count a request at any moment until then."""
         pause = self._free_at - self._clock.monotonic()
         if pause > 0:
             await self._clock.sleep(pause)

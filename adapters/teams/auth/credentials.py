@@ -62,7 +62,7 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class ManagedIdentity:
-    """Of a virtual machine, whose metadata service gives the token."""
+    """The identity of a virtual machine, whose metadata service gives the token."""
 
     url: str
     app_id: str
@@ -74,7 +74,8 @@ class ManagedIdentity:
 
 @dataclass(frozen=True, slots=True)
 class AppServiceIdentity:
-    """Of App Service, Functions and Container Apps: a local service that wants a header."""
+    """The identity of App Service, Functions and Container Apps: a local service gives the token
+    to requests with a header."""
 
     url: str
     app_id: str
@@ -87,7 +88,8 @@ class AppServiceIdentity:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadIdentity:
-    """Of Kubernetes: its token, in a file that it renews, is exchanged."""
+    """The identity of a Kubernetes workload: the token in a file, which Kubernetes renews, is
+    exchanged for the bot's."""
 
     url: str
     app_id: str
@@ -117,7 +119,7 @@ class Credentials:
         self._fetching: asyncio.Task[None] | None = None
 
     async def token(self) -> str:
-        """Raises ``NoToken`` if the bot is refused, else what aiohttp raises."""
+        """Raises ``NoToken`` if the bot is refused, and aiohttp's errors."""
         now = self._clock.monotonic()
         if not self._token or now >= self._ends_at:
             await asyncio.shield(self._begin())
@@ -184,7 +186,7 @@ async def _answer(response: aiohttp.ClientResponse) -> Payload:
 
 
 def _seconds(value: object) -> float:
-    """Entra writes a number, the services of machines a text."""
+    """Entra writes a number, the metadata services a text."""
     try:
         return float(str(value))
     except ValueError:

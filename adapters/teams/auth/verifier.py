@@ -203,7 +203,7 @@ class SigningKeys:
             return _read_keys(await _get(session, address))
 
     def _is_trusted(self, address: str) -> bool:
-        """On the host of the metadata only."""
+        """True on the host of the metadata only."""
         here, there = URL(self._metadata_url), URL(address)
         is_safe = there.scheme == "https" or is_loopback_url(address)
         return is_safe and (here.host, here.port) == (there.host, there.port)
