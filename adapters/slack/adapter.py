@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
 import aiohttp
-from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import markup
 from adapters.slack.errors import translated
 from adapters.slack.events import SlackIdentity, read_event
 from adapters.slack.settings import SlackSettings
-from adapters.slack.webhook import PATH, SlackWebhook
-from bot.adapter_support.connection import ConnectedAdapter, Observe
+from adapters.slack.webhook import SlackWebhook
+from bot.adapter_support.connection import Observe, WebhookAdapter
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import (
     MessageGone,
@@ -86,8 +84,8 @@ _READING = frozenset({"conversations.history", "conversations.replies", "users.i
 """These methods take no JSON."""
 
 
-class SlackAdapter(ConnectedAdapter["SlackClient"]):
-    """Usable between enter and leave, and again after; entering twice is entering once."""
+class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
+    """Calls Slack's Web API, and receives deliveries of its Events API."""
 
     name = "slack"
     render = staticmethod(markup.render)
@@ -107,9 +105,6 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._people = People(self._look_up, clock)
         self._me = SlackIdentity("", "")
 
-    def routes(self) -> Sequence[web.RouteDef]:
-        return [web.post(PATH, self._webhook.handle)]
-
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
         opened.push_async_callback(client.close)
@@ -122,14 +117,11 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._me = SlackIdentity(_required(answer, "team_id"), _required(answer, "user_id"))
         return client
 
-    async def listen(self, handler: Handler) -> None:
-        await self._webhook.listen(partial(self._deliver, handler))
-
-    async def _deliver(self, handler: Handler, payload: Payload) -> None:
-        incoming = read_event(payload, self._me, self._people.names)
+    async def _deliver(self, handler: Handler, delivery: Payload) -> None:
+        incoming = read_event(delivery, self._me, self._people.names)
         if isinstance(incoming, Question):
             await self._people.meet(_user(incoming.person))
-            incoming = read_event(payload, self._me, self._people.names)
+            incoming = read_event(delivery, self._me, self._people.names)
         if incoming is not None:
             await handler(incoming)
 

@@ -35,6 +35,8 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 class SlackWebhook(Webhook[Payload]):
     """The answer is 503 while nobody listens."""
 
+    path = PATH
+
     def __init__(self, signing_secret: str, clock: Clock) -> None:
         super().__init__()
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from aiohttp import web
-
 from adapters.teams import markup
 from adapters.teams.activities import messages
 from adapters.teams.activities.streams import INTERVAL, ReplyStream, StreamRefused
@@ -23,8 +21,8 @@ from adapters.teams.errors import Refusal, translated
 from adapters.teams.events import read_activity
 from adapters.teams.files import Files
 from adapters.teams.settings import TeamsSettings
-from adapters.teams.webhook import PATH, TeamsWebhook
-from bot.adapter_support.connection import ConnectedAdapter, Observe
+from adapters.teams.webhook import TeamsWebhook
+from bot.adapter_support.connection import Observe, WebhookAdapter
 from bot.adapter_support.payloads import Json
 from bot.errors import (
     MessageGone,
@@ -58,8 +56,8 @@ LIMITS = Limits(
 _MAX_REFUSING = 1000
 
 
-class TeamsAdapter(ConnectedAdapter[Connector]):
-    """Usable between enter and leave, and again after; entering twice is entering once."""
+class TeamsAdapter(WebhookAdapter[Connector, Json]):
+    """Calls the connector of Teams, and receives activities."""
 
     name = "teams"
     render = staticmethod(markup.render)
@@ -82,12 +80,9 @@ class TeamsAdapter(ConnectedAdapter[Connector]):
         self._conversations = ConversationReferences(folder)
         keys = SigningKeys(settings.openid_metadata_url, clock)
         verifier = TokenVerifier(settings.app_id, keys, clock)
-        self._webhook = TeamsWebhook(settings, verifier, observe)
+        self._webhook: TeamsWebhook = TeamsWebhook(settings, verifier, observe)
         self._streams: dict[str, ReplyStream] = {}
         self._refusing: set[str] = set()
-
-    def routes(self) -> Sequence[web.RouteDef]:
-        return [web.post(PATH, self._webhook.handle)]
 
     async def _connect(self, opened: AsyncExitStack) -> Connector:
         await self._conversations.load()
@@ -129,12 +124,9 @@ class TeamsAdapter(ConnectedAdapter[Connector]):
                 ]
             ) from None
 
-    async def listen(self, handler: Handler) -> None:
-        await self._webhook.listen(partial(self._deliver, handler))
-
-    async def _deliver(self, handler: Handler, activity: Json) -> None:
-        incoming = read_activity(activity)
-        conversation = read_conversation(activity)
+    async def _deliver(self, handler: Handler, delivery: Json) -> None:
+        incoming = read_activity(delivery)
+        conversation = read_conversation(delivery)
         if incoming and conversation is not None:
             await self._conversations.meet(conversation)
         for each in incoming:

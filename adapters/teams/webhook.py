@@ -42,6 +42,8 @@ class TeamsWebhook(Webhook[Json]):
     ``observe`` counts each delivery by the status of its answer.
     """
 
+    path = PATH
+
     def __init__(self, settings: TeamsSettings, verifier: TokenVerifier, observe: Observe) -> None:
         super().__init__()
         self.connector: Connector | None = None
