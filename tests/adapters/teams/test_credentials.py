@@ -156,12 +156,12 @@ async def test_an_identity_that_is_refused_is_said_in_one_sentence_without_secre
     assert "rotated" not in str(caught.value)
 
 
-def test_no_secret_is_shown_by_a_grant_or_its_request() -> None:
+def test_no_secret_is_shown_by_a_token_source_or_its_request() -> None:
     settings = TeamsSettings.read({"app_id": "a", "app_password": "hush", "tenant_id": "t"})
     managed = TeamsSettings.read({"app_id": "a"})
     environ = {"IDENTITY_ENDPOINT": "http://x/", "IDENTITY_HEADER": "hush"}
-    for grant in (token_source(settings, {}), token_source(managed, environ)):
-        assert "hush" not in repr((grant, grant.request()))
+    for source in (token_source(settings, {}), token_source(managed, environ)):
+        assert "hush" not in repr((source, source.request()))
 
 
 async def test_the_token_never_goes_to_a_host_that_is_not_trusted(

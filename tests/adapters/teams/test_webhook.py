@@ -381,8 +381,8 @@ async def test_what_concerns_nobody_is_acknowledged(
 async def anonymous(taken: Taken) -> AsyncIterator[FakeTeams]:
     async with FakeTeams() as teams:
         settings = TeamsSettings.read({})
-        grant = token_source(settings, {})
-        adapter = TeamsAdapter(settings, grant, FakeClock(), Observed(), SHORT)
+        source = token_source(settings, {})
+        adapter = TeamsAdapter(settings, source, FakeClock(), Observed(), SHORT)
         async with serving(adapter, teams), adapter, listening(adapter, taken):
             yield teams
 
