@@ -31,7 +31,6 @@ from typing import Any, Self
 
 from bot.delivery.backoff import Backoff
 from bot.delivery.layout import Layout
-from bot.delivery.rate_window import Urgency
 from bot.delivery.reply_messages import Record, ReplyMessages, Step
 from bot.delivery.reply_pace import ReplyPace
 from bot.delivery.stand_in import StandIn
@@ -43,7 +42,7 @@ from bot.errors import (
     ReplyStopped,
     Unavailable,
 )
-from bot.pacing import EditBudget, Ticket
+from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Clock
 from bot.types import Place, Post, Rendered, Source
 
@@ -108,7 +107,7 @@ class ReplyEditor:
 
     async def __aenter__(self) -> Self:
         if len(self._messages):
-            self._pace.promise()
+            self._pace.reserve()
         self._task = asyncio.create_task(self._deliver())
         return self
 
@@ -165,7 +164,7 @@ class ReplyEditor:
                 else:
                     await self._idle()
         finally:
-            self._pace.settle()
+            self._pace.release()
 
     def _next_step(self) -> Step | None:
         if not (self._is_final or self._may_grow):
@@ -199,27 +198,27 @@ class ReplyEditor:
         """Make a call when it is time, with the text as it is by then."""
         if not await self._pause_until(self._not_before(step)):
             return
-        ticket = await self._ticket_for(step)
-        if ticket is None:
+        permit = await self._permit_for(step)
+        if permit is None:
             return
         try:
             fresh = self._next_step()
             if fresh is None or fresh.target != step.target:
-                ticket.refund()
+                permit.refund()
             else:
-                await self._call(fresh, ticket)
+                await self._call(fresh, permit)
         finally:
-            ticket.end()
+            permit.end()
         if len(self._messages) and not self._is_final:
             await self._stand_in.remove(patiently=False)
 
-    async def _call(self, step: Step, ticket: Ticket) -> None:
-        self._pace.serve(ticket)
+    async def _call(self, step: Step, permit: Permit) -> None:
+        self._pace.serve(permit)
         is_text = not self._shows_placeholder
         try:
             await self._messages.take(step)
         except RateLimited as error:
-            ticket.block(error.retry_after)
+            permit.block(error.retry_after)
         except Unavailable as error:
             self._retry_later(step, error)
         except MessageTooLong as error:
@@ -262,19 +261,19 @@ class ReplyEditor:
         message = self._messages.get(step.part)
         return max(self._backoff.retry_at, self._pace.not_before(step, message))
 
-    async def _ticket_for(self, step: Step) -> Ticket | None:
+    async def _permit_for(self, step: Step) -> Permit | None:
         """Stand in line; None if what is wanted changed before it was our turn."""
-        ticket = self._pace.request(step, is_text=not self._shows_placeholder)
+        permit = self._pace.request(step, is_text=not self._shows_placeholder)
         try:
-            if ticket.urgency is Urgency.OPEN and not ticket.granted.is_set():
+            if permit.urgency is Urgency.OPEN and not permit.granted.is_set():
                 await self._stand_in.show()
-            if not ticket.granted.is_set():
-                await _first_of(ticket.granted.wait(), self._wake.wait())
+            if not permit.granted.is_set():
+                await _first_of(permit.granted.wait(), self._wake.wait())
         finally:
-            if not ticket.granted.is_set():
+            if not permit.granted.is_set():
                 self._wake.clear()
-                ticket.end()
-        return ticket if ticket.granted.is_set() else None
+                permit.end()
+        return permit if permit.granted.is_set() else None
 
     async def _pause_until(self, moment: float) -> bool:
         """False if what is wanted changed meanwhile."""

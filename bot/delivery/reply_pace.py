@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from bot.delivery.rate_window import Urgency
 from bot.delivery.reply_messages import Message, Step
-from bot.pacing import EditBudget, Ticket
+from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Clock, GrowsReplies
 from bot.types import Place
 
@@ -24,18 +23,18 @@ class ReplyPace:
         self._place = place
         self._final_at: float | None = None
         self._served_at = -inf
-        self._is_promised = False
+        self._has_reserved = False
         self.has_text = False
 
-    def promise(self) -> None:
+    def reserve(self) -> None:
         """It has messages of an earlier run, which will need a last edit."""
-        self._budget.promise(self._place)
-        self._is_promised = True
+        self._budget.reserve(self._place)
+        self._has_reserved = True
 
-    def settle(self) -> None:
+    def release(self) -> None:
         """It had its last edit, or needs none any more."""
-        if self._is_promised:
-            self._budget.settle(self._place)
+        if self._has_reserved:
+            self._budget.release(self._place)
 
     def finish(self) -> None:
         """Only the last calls are left, and somebody waits for them from now on."""
@@ -53,7 +52,7 @@ class ReplyPace:
             return self._adapter.growth_interval(self._place)
         return self._adapter.limits.edit_interval
 
-    def request(self, step: Step, *, is_text: bool) -> Ticket:
+    def request(self, step: Step, *, is_text: bool) -> Permit:
         """Stand in line. ``is_text``: what would be shown is no placeholder."""
         since = self._served_at if self._final_at is None else self._final_at
         urgency = self._urgency(step, is_text)
@@ -61,16 +60,16 @@ class ReplyPace:
             step.method, self._place, step.message_id, urgency=urgency, since=since
         )
 
-    def serve(self, ticket: Ticket) -> None:
-        """The call of this ticket is made now."""
-        self._is_promised |= ticket.urgency is Urgency.OPEN
+    def serve(self, permit: Permit) -> None:
+        """The call of this permit is made now."""
+        self._has_reserved |= permit.urgency is Urgency.OPEN
         self._served_at = self._clock.monotonic()
 
     def _urgency(self, step: Step, is_text: bool) -> Urgency:
         if self._final_at is not None or step.method in ("find_posts", "delete"):
             return Urgency.FINAL
         if step.method == "post":
-            return Urgency.FIRST if self._is_promised else Urgency.OPEN
+            return Urgency.FIRST if self._has_reserved else Urgency.OPEN
         if not is_text:
             return Urgency.SPARE
         return Urgency.GROWTH if self.has_text else Urgency.FIRST

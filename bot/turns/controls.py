@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from bot.delivery.rate_window import Urgency
 from bot.errors import PlatformError
+from bot.pacing import Urgency
 from bot.ports import OffersControls
 from bot.turns.live import LiveTurn
 from bot.turns.parts import Parts

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.delivery.rate_window import Urgency
 from bot.errors import RateLimited
-from bot.pacing import EditBudget, Ticket
+from bot.pacing import EditBudget, Permit, Urgency
 from bot.types import Place, RateRule, Scope
 from tests.fakes.clock import FakeClock, settle
 
@@ -22,7 +21,7 @@ def rule(max_calls: int, seconds: float, *methods: str, scope: Scope = "workspac
 
 
 class Line:
-    """Tickets for edits, ended as soon as they are granted unless a test keeps them."""
+    """Permits for edits, ended as soon as they are granted unless a test keeps them."""
 
     def __init__(self, *rules: RateRule) -> None:
         self.clock = FakeClock()
@@ -34,14 +33,14 @@ class Line:
         method: str = "edit",
         place: Place = PLACE,
         since: float = 0.0,
-    ) -> Ticket:
+    ) -> Permit:
         return self.budget.request(method, place, "m", urgency=urgency, since=since)
 
     def take(self, number: int) -> None:
         for _ in range(number):
-            ticket = self.ask()
-            assert ticket.granted.is_set()
-            ticket.end()
+            permit = self.ask()
+            assert permit.granted.is_set()
+            permit.end()
 
 
 async def test_a_call_counts_until_its_window_has_passed_since_its_end() -> None:
@@ -95,7 +94,7 @@ async def test_a_final_goes_before_growth_and_growth_to_who_was_served_least_rec
 async def test_growth_leaves_the_promised_last_edits_untouched() -> None:
     line = Line(rule(10, 60))
     for _ in range(4):
-        line.budget.promise(PLACE)
+        line.budget.reserve(PLACE)
     line.take(6)
     assert not line.ask(Urgency.GROWTH).granted.is_set()
     line.take(4)
@@ -104,9 +103,9 @@ async def test_growth_leaves_the_promised_last_edits_untouched() -> None:
 async def test_a_reply_opens_only_if_its_last_edit_can_be_promised() -> None:
     line = Line(rule(10, 60))
     opened = [line.ask(Urgency.OPEN, "post") for _ in range(7)]
-    assert sum(ticket.granted.is_set() for ticket in opened) == 5
-    line.budget.settle(PLACE)
-    assert sum(ticket.granted.is_set() for ticket in opened) == 6
+    assert sum(permit.granted.is_set() for permit in opened) == 5
+    line.budget.release(PLACE)
+    assert sum(permit.granted.is_set() for permit in opened) == 6
 
 
 async def test_a_reply_does_not_open_while_the_edits_are_used_up() -> None:

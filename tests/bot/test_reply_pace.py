@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bot.delivery.rate_window import Urgency
 from bot.delivery.reply_messages import Message, Step
 from bot.delivery.reply_pace import ReplyPace
-from bot.pacing import EditBudget
+from bot.pacing import EditBudget, Urgency
 from bot.types import Limits, Place, RateRule
 from tests.fakes.clock import FakeClock
 from tests.fakes.platform import FakePlatform
@@ -29,9 +28,9 @@ class Replies:
 
 
 def urgency(pace: ReplyPace, step: Step, *, is_text: bool = True) -> Urgency:
-    ticket = pace.request(step, is_text=is_text)
-    ticket.refund()
-    return ticket.urgency
+    permit = pace.request(step, is_text=is_text)
+    permit.refund()
+    return permit.urgency
 
 
 async def test_growth_goes_behind_a_first_text_and_before_a_place_in_the_queue() -> None:
@@ -55,9 +54,9 @@ async def test_who_was_served_long_ago_goes_before_who_was_served_just_now() -> 
     replies = Replies()
     early, late = replies.begin(), replies.begin()
     for pace in (early, late):
-        ticket = pace.request(EDIT, is_text=True)
-        pace.serve(ticket)
-        ticket.end()
+        permit = pace.request(EDIT, is_text=True)
+        pace.serve(permit)
+        permit.end()
         await replies.clock.advance(1)
     second, first = late.request(EDIT, is_text=True), early.request(EDIT, is_text=True)
     assert not first.granted.is_set()
@@ -76,15 +75,15 @@ async def test_a_reply_that_is_over_makes_room_for_the_next_one() -> None:
     assert urgency(pace, POST) is Urgency.FIRST, "a further message needs no other promise"
     waiting = other.request(POST, is_text=False)
     assert not waiting.granted.is_set()
-    pace.settle()
+    pace.release()
     assert waiting.granted.is_set()
 
 
 async def test_messages_of_an_earlier_run_are_sure_of_their_last_edit() -> None:
     replies = Replies()
     pace = replies.begin()
-    pace.promise()
+    pace.reserve()
     waiting = replies.begin().request(POST, is_text=False)
     assert not waiting.granted.is_set()
-    pace.settle()
+    pace.release()
     assert waiting.granted.is_set()
