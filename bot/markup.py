@@ -1,8 +1,8 @@
-"""Where Markdown may be cut, so that every part is whole in itself (pure).
+"""Where Markdown may be cut, so that every part can be rendered alone (pure).
 
 A cut never falls inside a word, a link, an inline code span or a fence line. A code fence
 that is open at a cut is closed there and opened again, with the same info string, in the
-next part. Only where nothing else fits is a link or a word cut, then between graphemes.
+next part. A link or a word is cut only where nothing else fits, then between graphemes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bot.delivery.spans import (
     may_break,
     unbreakable,
 )
+from bot.types import Rendered
 
 _FENCE_LINE = re.compile(r"([ \t]*)(`{3,}|~{3,})([^\n]{0,200})")
 _BREAK = re.compile(r"[ \t\r\n]+|(?<=[。！？；])(?=\S)")
@@ -30,7 +31,7 @@ _FULL = 0.98
 
 _NUM_GUESSES = 3
 _MARGIN = 500
-"""A part is looked for in half as much again as ``max_size``, and so many characters."""
+"""A part is searched in one and a half times ``max_size`` and so many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Fence:
 
 
 class Rank(IntEnum):
-    """How good a place for a cut is."""
+    """How good a place for a cut is, from worst to best."""
 
     ANYWHERE = 0
     WORD = 1
@@ -73,7 +74,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Text before ``position`` goes into this part; ``fence`` is open there."""
+    """The text before ``position`` goes into this part; ``fence`` is open there."""
 
     position: int
     fence: Fence | None
@@ -81,8 +82,8 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Markdown that stands for itself, and where in the source it ends."""
+class MarkdownPart:
+    """Markdown that can be rendered alone, and where in the source it ends."""
 
     text: str
     end: int
@@ -103,12 +104,68 @@ Size = Callable[[str], int]
 """The rendered size; it should roughly grow with the text."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    text: Rendered
+    end: int
+    fence: Fence | None
+
+
+class Layout:
+    """Which part of a growing text is shown in which message of a reply.
+
+    Cuts are made where ``render`` of a part fits, and stay while the text before them does.
+    """
+
+    def __init__(self, render: Callable[[str], Rendered], max_size: int) -> None:
+        self._render = render
+        self._max_size = max_size
+        self._smaller: dict[int, int] = {}
+        self._markdown = ""
+        self._full: list[_Page] = []
+        self._last: _Page | None = None
+
+    def parts(self, markdown: str) -> list[Rendered]:
+        """The text of each message that is not blank."""
+        if markdown != self._markdown or not (self._full or self._last):
+            self._lay_out(markdown)
+        pages = [*self._full, self._last] if self._last else self._full
+        return [page.text for page in pages if page.text.strip()]
+
+    def shrink(self, part: int, size: int) -> None:
+        """The platform refused ``size``: this part is cut again, at half of that."""
+        self._smaller[part] = max(1, size // 2)
+        del self._full[part:]
+        self._last = None
+        self._markdown = self._markdown[: self._full[-1].end] if self._full else ""
+
+    def _lay_out(self, markdown: str) -> None:
+        while self._full and not markdown.startswith(self._markdown[: self._full[-1].end]):
+            self._full.pop()
+        self._markdown, self._last = markdown, None
+        while (page := self._next_page()) is not None:
+            if page.end == len(markdown):
+                self._last = page
+                return
+            self._full.append(page)
+
+    def _next_page(self) -> _Page | None:
+        start, fence = (self._full[-1].end, self._full[-1].fence) if self._full else (0, None)
+        max_size = self._smaller.get(len(self._full), self._max_size)
+
+        def size(text: str) -> int:
+            return len(self._render(text))
+
+        part = next_part(self._markdown, start, fence, size, max_size)
+        return _Page(self._render(part.text), part.end, part.fence) if part else None
+
+
 def next_part(
     markdown: str, start: int, fence: Fence | None, size: Size, max_size: int
-) -> Part | None:
-    """The part that begins at ``start``, where ``fence`` is open; None if nothing is left.
+) -> MarkdownPart | None:
+    """The part that begins at ``start``, where ``fence`` is open; None if no text is left.
 
-    It is all that is left, if that fits.
+    The whole rest is one part, if it fits.
     """
     start, fence = _skip_blank(markdown, start, fence)
     window = markdown[start : start + max_size + max_size // 2 + _MARGIN]
@@ -150,7 +207,9 @@ def safe_cuts(markdown: str, fence: Fence | None = None) -> list[Cut]:
     return [cut for cut in cuts if cut.position > indentation]
 
 
-def _longest(window: str, start: int, fence: Fence | None, size: Size, max_size: int) -> Part:
+def _longest(
+    window: str, start: int, fence: Fence | None, size: Size, max_size: int
+) -> MarkdownPart:
     def size_of(cut: Cut) -> int:
         return size(_part(window, start, fence, cut).text)
 
@@ -180,7 +239,7 @@ def _ever_worse_cuts(window: str, fence: Fence | None) -> Iterator[list[Cut]]:
 def _last_fitting(cuts: Sequence[Cut], size_of: Callable[[Cut], int], max_size: int) -> Cut | None:
     """A cut that fits and fills a part, or nearly so; None if not even the first one fits.
 
-    Rendering is slow, so it looks first where most markup is cut: it renders about as long
+    Rendering is slow, so a bisection begins with guesses: most markup renders about as long
     as it is, or else in proportion.
     """
     low, high, guess = 0, len(cuts), _FULL * max_size
@@ -201,9 +260,9 @@ def _last_fitting(cuts: Sequence[Cut], size_of: Callable[[Cut], int], max_size: 
     return cuts[low - 1] if low else None
 
 
-def _part(window: str, start: int, fence: Fence | None, cut: Cut) -> Part:
+def _part(window: str, start: int, fence: Fence | None, cut: Cut) -> MarkdownPart:
     text = _whole(window[: cut.position], fence, cut.fence)
-    return Part(text, start + cut.position, cut.fence)
+    return MarkdownPart(text, start + cut.position, cut.fence)
 
 
 def _whole(body: str, before: Fence | None, after: Fence | None) -> str:
@@ -226,7 +285,7 @@ def _without_dangling(body: str, before: Fence | None, after: Fence) -> tuple[st
 
 
 def _skip_blank(markdown: str, start: int, fence: Fence | None) -> tuple[int, Fence | None]:
-    """Past empty lines, and past the end of a fence that was closed at the last cut."""
+    """Skip empty lines, and the end of a fence that was closed at the last cut."""
     for line in _lines(markdown, start):
         if fence and fence.is_closed_by(line):
             fence = None
@@ -247,7 +306,10 @@ def _stretches(markdown: str, fence: Fence | None) -> Iterator[_Stretch]:
     """Cover the text without gaps; each carries the fence that is open at its end."""
     start = end = 0
     for line in _lines(markdown):
-        after = _fence_after(line, fence)
+        if fence is None:
+            after = Fence.opened_by(line)
+        else:
+            after = None if fence.is_closed_by(line) else fence
         if after is not fence:
             if start < end:
                 yield _Stretch(start, end, fence)
@@ -259,14 +321,8 @@ def _stretches(markdown: str, fence: Fence | None) -> Iterator[_Stretch]:
         yield _Stretch(start, end, fence)
 
 
-def _fence_after(line: str, fence: Fence | None) -> Fence | None:
-    if fence is None:
-        return Fence.opened_by(line)
-    return None if fence.is_closed_by(line) else fence
-
-
 def _cuts_in_code(markdown: str, stretch: _Stretch) -> Iterator[Cut]:
-    """After each line; not after the last before the closing line, or the next were empty."""
+    """After each line, except the last before the closing line: the next part would be empty."""
     position = stretch.start
     for line in _lines(markdown[: stretch.end], stretch.start):
         position += len(line)
@@ -283,12 +339,9 @@ def _cuts_in_text(markdown: str, stretch: _Stretch) -> Iterator[Cut]:
             span = next(spans)
         is_inside = span[0] < match.end()
         if not is_inside and may_break(text, match.start(), match.end()):
-            position = match.start() + _up_to_indentation(match[0])
+            space = match[0]
+            position = match.start() + (space.rfind("\n") + 1 or len(space))
             yield Cut(stretch.start + position, None, _rank(text, match))
-
-
-def _up_to_indentation(space: str) -> int:
-    return space.rfind("\n") + 1 or len(space)
 
 
 def _rank(text: str, match: re.Match[str]) -> Rank:

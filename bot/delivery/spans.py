@@ -1,4 +1,4 @@
-"""Stretches of Markdown text, outside code fences, that a cut would break (pure)."""
+"""Spans of Markdown, outside code fences, that a cut would break (pure)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _EXTENDING = frozenset({"Mn", "Me", "Mc"})
 
 
 def unbreakable(text: str) -> list[tuple[int, int]]:
-    """The links, code spans and strong words, as ordered stretches that do not overlap.
+    """The links, code spans and strong words, as ordered spans that do not overlap.
 
-    What has begun at the end of the text may be one whose end has not arrived yet.
+    A link or code span that has begun at the end of the text counts: the rest of it may not
+    have arrived yet.
     """
     return _merged(sorted(_Scan(text).spans))
 
@@ -40,7 +41,7 @@ class _Scan:
         self.spans += [(start, len(text)) for start in self._brackets if self._is_recent(start)]
 
     def _take(self, match: re.Match[str]) -> int:
-        """Note what begins or ends here; where to go on."""
+        """Note the span that begins or ends here; the position to scan from next."""
         mark = match[0]
         if mark.startswith("\n"):
             self._brackets.clear()
@@ -65,7 +66,7 @@ class _Scan:
         return self.spans[-1][1]
 
     def _link(self, start: int, end: int) -> int:
-        """Brackets alone are text; with a destination (perhaps still to come) a link."""
+        """Brackets alone are text; with a destination, perhaps not here yet, they are a link."""
         rest = _DESTINATION.match(self._text, end)
         rest = rest or _UNFINISHED_DESTINATION.match(self._text, end)
         if rest or end == len(self._text) or self._text.startswith("[", end):
@@ -95,7 +96,7 @@ def may_break(text: str, start: int, end: int) -> bool:
 
 
 def begins_block(text: str, position: int) -> bool:
-    """Whether what follows would mean something else at the beginning of a line."""
+    """Whether the text from here would be markup at the beginning of a line."""
     return _BLOCK_START.match(text, position) is not None
 
 
@@ -104,10 +105,10 @@ def is_after_space(text: str, position: int) -> bool:
 
 
 def is_between_graphemes(text: str, position: int) -> bool:
-    """Whether a cut before ``position`` leaves what people see as one character whole.
+    """Whether a cut before ``position`` leaves every grapheme whole.
 
     Unicode's rules for marks, emoji sequences, flags and conjoining jamo; and Markdown's
-    backslash stays with what it escapes.
+    backslash stays with the character that it escapes.
     """
     before, after = text[position - 1], text[position]
     if before in (_JOINER, "\\") or before + after == "\r\n":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from bot.delivery.layout import Layout
 from bot.errors import PlatformError
-from bot.markup import next_part
+from bot.markup import Layout, next_part
 from bot.ports import Adapter, EndsAsFile
 from bot.types import Label, Place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from bot.delivery.backoff import Backoff
+from bot.delivery.reply_pace import Backoff
 
 
 def pauses(seed: int, num: int) -> list[float]:

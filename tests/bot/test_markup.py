@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.delivery.layout import Layout
 from bot.delivery.spans import is_between_graphemes, unbreakable
-from bot.markup import complete, open_fence
+from bot.markup import Layout, complete, open_fence
 from bot.types import Rendered
 
 

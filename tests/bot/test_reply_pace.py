@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.delivery.reply_messages import Message, Step
+from dataclasses import replace
+
+from bot.delivery.reply_messages import PlatformCall, SentMessage
 from bot.delivery.reply_pace import ReplyPace
 from bot.pacing import EditBudget, Urgency
 from bot.types import Limits, Place, RateRule
@@ -12,7 +14,10 @@ from tests.fakes.platform import FakePlatform
 PLACE = Place("fake", "W", "C", "t")
 EDITS = RateRule(frozenset({"edit"}), "workspace", 2, 60.0)
 LIMITS = Limits(max_size=4000, rules=(EDITS,), edit_interval=1.5)
-POST, EDIT, DELETE = Step("post", 0), Step("edit", 0, "m"), Step("delete", 0, "m")
+POST = PlatformCall("post", 0)
+PLACEHOLDER = PlatformCall("post", 0, is_text=False)
+EDIT = PlatformCall("edit", 0, "m")
+DELETE = PlatformCall("delete", 0, "m")
 
 
 class Replies:
@@ -27,8 +32,8 @@ class Replies:
         return ReplyPace(self._platform, self._budget, self.clock, PLACE)
 
 
-def urgency(pace: ReplyPace, step: Step, *, is_text: bool = True) -> Urgency:
-    permit = pace.request(step, is_text=is_text)
+def urgency(pace: ReplyPace, call: PlatformCall, *, is_text: bool = True) -> Urgency:
+    permit = pace.request(replace(call, is_text=is_text))
     permit.refund()
     return permit.urgency
 
@@ -43,22 +48,22 @@ async def test_growth_goes_behind_a_first_text_and_before_a_place_in_the_queue()
 
 async def test_the_end_of_a_reply_goes_first_and_waits_for_no_interval() -> None:
     replies = Replies()
-    pace, message = replies.begin(), Message("m", called_at=replies.clock.monotonic())
+    pace, message = replies.begin(), SentMessage("m", called_at=replies.clock.monotonic())
     assert pace.not_before(EDIT, message) == message.called_at + 1.5
     pace.finish()
     assert pace.not_before(EDIT, message) < message.called_at
-    assert {urgency(pace, step) for step in (POST, EDIT, DELETE)} == {Urgency.FINAL}
+    assert {urgency(pace, call) for call in (POST, EDIT, DELETE)} == {Urgency.FINAL}
 
 
 async def test_who_was_served_long_ago_goes_before_who_was_served_just_now() -> None:
     replies = Replies()
     early, late = replies.begin(), replies.begin()
     for pace in (early, late):
-        permit = pace.request(EDIT, is_text=True)
+        permit = pace.request(EDIT)
         pace.serve(permit)
         permit.end()
         await replies.clock.advance(1)
-    second, first = late.request(EDIT, is_text=True), early.request(EDIT, is_text=True)
+    second, first = late.request(EDIT), early.request(EDIT)
     assert not first.granted.is_set()
     await replies.clock.advance(58.5)
     assert (first.granted.is_set(), second.granted.is_set()) == (True, False)
@@ -69,11 +74,11 @@ async def test_who_was_served_long_ago_goes_before_who_was_served_just_now() -> 
 async def test_a_reply_that_is_over_makes_room_for_the_next_one() -> None:
     replies = Replies()
     pace, other = replies.begin(), replies.begin()
-    opened = pace.request(POST, is_text=False)
+    opened = pace.request(PLACEHOLDER)
     pace.serve(opened)
     opened.end()
     assert urgency(pace, POST) is Urgency.FIRST, "a further message needs no other promise"
-    waiting = other.request(POST, is_text=False)
+    waiting = other.request(PLACEHOLDER)
     assert not waiting.granted.is_set()
     pace.release()
     assert waiting.granted.is_set()
@@ -83,7 +88,7 @@ async def test_messages_of_an_earlier_run_are_sure_of_their_last_edit() -> None:
     replies = Replies()
     pace = replies.begin()
     pace.reserve()
-    waiting = replies.begin().request(POST, is_text=False)
+    waiting = replies.begin().request(PLACEHOLDER)
     assert not waiting.granted.is_set()
     pace.release()
     assert waiting.granted.is_set()
