@@ -143,21 +143,20 @@ class Layout:
         while self._full and not markdown.startswith(self._markdown[: self._full[-1].end]):
             self._full.pop()
         self._markdown, self._last = markdown, None
-        while (page := self._next_page()) is not None:
-            if page.end == len(markdown):
-                self._last = page
+        while self._last is None:
+            start, fence = (self._full[-1].end, self._full[-1].fence) if self._full else (0, None)
+            max_size = self._smaller.get(len(self._full), self._max_size)
+            part = next_part(markdown, start, fence, self._size, max_size)
+            if part is None:
                 return
-            self._full.append(page)
+            page = _Page(self._render(part.text), part.end, part.fence)
+            if part.end < len(markdown):
+                self._full.append(page)
+            else:
+                self._last = page
 
-    def _next_page(self) -> _Page | None:
-        start, fence = (self._full[-1].end, self._full[-1].fence) if self._full else (0, None)
-        max_size = self._smaller.get(len(self._full), self._max_size)
-
-        def size(text: str) -> int:
-            return len(self._render(text))
-
-        part = next_part(self._markdown, start, fence, size, max_size)
-        return _Page(self._render(part.text), part.end, part.fence) if part else None
+    def _size(self, text: str) -> int:
+        return len(self._render(text))
 
 
 def next_part(

@@ -107,7 +107,7 @@ class ReplyEditor:
         self._is_leaving = False
 
     async def __aenter__(self) -> Self:
-        if len(self._messages):
+        if self._messages.by_part:
             self._pace.reserve()
         self._task = asyncio.create_task(self._deliver())
         return self
@@ -185,7 +185,7 @@ class ReplyEditor:
 
     async def _make_when_due(self, call: PlatformCall) -> None:
         """Make the call with the text as it is by then; return early when the target changes."""
-        due_at = self._pace.not_before(call, self._messages.get(call.part))
+        due_at = self._pace.not_before(call, self._messages.by_part.get(call.part))
         seconds = max(self._backoff.retry_at, due_at) - self._clock.monotonic()
         if seconds > 0:
             await _first_of(self._clock.sleep(seconds), self._wake.wait())
@@ -203,7 +203,7 @@ class ReplyEditor:
                 await self._make(fresh, permit)
         finally:
             permit.end()
-        if len(self._messages) and not self._is_final:
+        if self._messages.by_part and not self._is_final:
             await self._indicator.remove(patiently=False)
 
     async def _permit_for(self, call: PlatformCall) -> Permit | None:
@@ -256,7 +256,7 @@ class ReplyEditor:
             self._layout.shrink(call.part, len(call.text))
 
     def _do_without(self, call: PlatformCall, error: PlatformRefused) -> None:
-        message = self._messages.get(call.part)
+        message = self._messages.by_part.get(call.part)
         if call.method == "edit" and message and message.is_inherited:
             self._messages.abandon(call.part)
         elif self._is_final:

@@ -64,7 +64,8 @@ class ReplyMessages:
     """``search`` asks the platform, if it can be asked, before the first post.
 
     ``grows`` is False for a notice, which is posted whole and not streamed.
-    ``sources``: what the model used for the reply, for a platform that shows it.
+    ``by_part``: the messages that exist. ``sources``: what the model used for the reply, for a
+    platform that shows it.
     """
 
     def __init__(
@@ -87,18 +88,12 @@ class ReplyMessages:
         self._turn_id = turn_id
         self._question_id = question_id
         self._record = record
-        self._by_part = {post.part: SentMessage(post.message_id) for post in posts}
+        self.by_part = {post.part: SentMessage(post.message_id) for post in posts}
         self._outdated: list[str] = []
         self.sources: tuple[Source, ...] = ()
         self._is_searching = False
         if search:
             self.search()
-
-    def __len__(self) -> int:
-        return len(self._by_part)
-
-    def get(self, part: int) -> SentMessage | None:
-        return self._by_part.get(part)
 
     def search(self) -> bool:
         """Look for posts of this turn before the next post; False if the platform cannot."""
@@ -107,14 +102,14 @@ class ReplyMessages:
 
     def abandon(self, part: int) -> None:
         """The platform does not let us change this message: another one replaces it."""
-        self._outdated.append(self._by_part.pop(part).id)
+        self._outdated.append(self.by_part.pop(part).id)
 
     def call_to_show(
         self, texts: Sequence[Rendered], *, is_final: bool = False, is_text: bool = True
     ) -> PlatformCall | None:
         """The next call on the way to show ``texts``, earlier parts first."""
         for part, text in enumerate(texts):
-            message = self._by_part.get(part)
+            message = self.by_part.get(part)
             is_end = part == len(texts) - 1
             is_last = is_final or not is_end
             sources = self.sources if is_final and is_end else ()
@@ -129,7 +124,7 @@ class ReplyMessages:
 
     def call_to_tidy(self, num_parts: int) -> PlatformCall | None:
         """The next call on the way to have ``num_parts`` messages and no other."""
-        for part, message in sorted(self._by_part.items(), reverse=True):
+        for part, message in sorted(self.by_part.items(), reverse=True):
             if part >= num_parts:
                 return PlatformCall("delete", part, message.id)
         return PlatformCall("delete", -1, self._outdated[0]) if self._outdated else None
@@ -154,7 +149,7 @@ class ReplyMessages:
         except (NotPermitted, PlatformRefused, MessageGone) as error:
             logger.warning("posts cannot be looked for: %s", error)
         self._is_searching = False
-        for part in sorted(set(found) - set(self._by_part)):
+        for part in sorted(set(found) - set(self.by_part)):
             await self._keep(part, SentMessage(found[part]))
 
     async def _post(self, call: PlatformCall) -> None:
@@ -168,13 +163,13 @@ class ReplyMessages:
             message_id = await self._growing.begin(
                 self._place, call.text, label, is_text=call.is_text
             )
-        if call.part in self._by_part:
+        if call.part in self.by_part:
             self.abandon(call.part)
         message = SentMessage(message_id, call.text, call.is_last, called_at, called_at)
         await self._keep(call.part, message)
 
     async def _edit(self, call: PlatformCall) -> None:
-        message = self._by_part[call.part]
+        message = self.by_part[call.part]
         message.called_at = self._clock.monotonic()
         message_id = message.id
         if self._growing is None:
@@ -213,9 +208,9 @@ class ReplyMessages:
     async def _keep(self, part: int, message: SentMessage | None) -> None:
         """A failure to store it is only logged: the person's reply matters more."""
         if message is None:
-            del self._by_part[part]
+            del self.by_part[part]
         else:
-            self._by_part[part] = message
+            self.by_part[part] = message
         try:
             await self._record(part, message.id if message else None)
         except StorageError as error:
