@@ -1,1 +1,1 @@
-"""What ``ReplyEditor`` and ``EditBudget`` are made of."""
+"""Behind ``ReplyEditor``: a reply's messages, their pace and back-off, and spans of Markdown."""

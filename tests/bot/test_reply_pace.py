@@ -1,11 +1,12 @@
-"""What a reply's next call waits for: its interval, and who goes first."""
+"""When a reply's next call is made: its interval, its turn among others, pauses after failures."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from bot.delivery.reply_messages import PlatformCall, SentMessage
-from bot.delivery.reply_pace import ReplyPace
+from bot.delivery.reply_pace import Backoff, ReplyPace
 from bot.pacing import EditBudget, Urgency
 from bot.types import Limits, Place, RateRule
 from tests.fakes.clock import FakeClock
@@ -92,3 +93,21 @@ async def test_messages_of_an_earlier_run_are_sure_of_their_last_edit() -> None:
     assert not waiting.granted.is_set()
     pace.release()
     assert waiting.granted.is_set()
+
+
+def pauses(seed: int, num: int) -> list[float]:
+    backoff = Backoff(patience=600, rng=random.Random(seed))  # noqa: S311
+    found = []
+    for _ in range(num):
+        backoff.fail(now=100.0)
+        found.append(backoff.retry_at - 100.0)
+    return found
+
+
+def test_pauses_double_up_to_half_a_minute_each_shortened_by_less_than_half() -> None:
+    for pause, full in zip(pauses(1, 8), (1, 2, 4, 8, 16, 32, 32, 32), strict=True):
+        assert full / 2 <= pause <= full
+
+
+def test_who_failed_together_does_not_come_back_together() -> None:
+    assert len({pauses(seed, 1)[0] for seed in range(20)}) == 20
