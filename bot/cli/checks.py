@@ -160,7 +160,7 @@ def check_database(settings: Settings) -> Check:
     path = Path(settings.database_url.removeprefix(_SQLITE))
     if not path.exists():
         return Check("database", "ok", f"{path} will be made at the first start")
-    from bot.history.failures import refusing
+    from bot.history.database import refusing
 
     try:
         with refusing(path), closing(_read_only(path)) as connection:

@@ -1,6 +1,6 @@
-"""Bring the file to the schema of this Parley, or say in one sentence why that cannot be.
+"""Migrate the file to the newest schema, or refuse it in one sentence.
 
-Blocking, for a worker thread, and once at the start only.
+Blocking; runs once, at the start.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from bot.errors import DataError
-from bot.history.engines import BUSY_TIMEOUT, migrating_engine
-from bot.history.failures import refusing
+from bot.history.database import BUSY_TIMEOUT, migrating_engine, refusing
 
 APPLICATION_ID = 0x5061726C
 """``Parl``, in the header of every database of ours (``PRAGMA application_id``)."""
@@ -43,7 +42,7 @@ def current(connection: Connection) -> str | None:
 
 
 def _make_file(path: Path) -> None:
-    """What people say is for Parley's user only; SQLite gives the log the file's own mode."""
+    """Readable by Parley's user only; SQLite gives the log the mode of the file."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():

@@ -1,20 +1,59 @@
-"""The tables. Whatever changes here needs a migration in ``migrations/versions``."""
+"""The tables, their column types, and how a place stands in them.
+
+A change of a table needs a migration in ``migrations/versions``.
+"""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
+    DateTime,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
     MetaData,
+    Row,
     Table,
+    Text,
     UniqueConstraint,
+    and_,
     text,
 )
+from sqlalchemy.types import TypeDecorator
 
-from bot.history.columns import CleanText, UtcTime
+from bot.types import Place
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on both sides; SQLite itself stores them without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class CleanText(TypeDecorator[str]):
+    """Text in which half a surrogate pair, which no database stores, became U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or value.isascii():
+            return value
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
 
 metadata = MetaData()
 
@@ -114,3 +153,23 @@ remarks = Table(
     Index("remarks_by_thread", "thread_id", "turn_seq"),
     Index("remarks_by_turn", "turn_seq"),
 )
+
+
+def channel_columns(place: Place) -> dict[str, str]:
+    return {"adapter": place.adapter, "workspace": place.workspace, "channel": place.channel}
+
+
+def thread_columns(place: Place) -> dict[str, str]:
+    return {**channel_columns(place), "thread": place.thread}
+
+
+def channel_is(table: Table, place: Place) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == value for name, value in channel_columns(place).items()))
+
+
+def thread_is(place: Place) -> ColumnElement[bool]:
+    return and_(*(threads.c[name] == value for name, value in thread_columns(place).items()))
+
+
+def place_of(row: Row[Any]) -> Place:
+    return Place(row.adapter, row.workspace, row.channel, row.thread)

@@ -1,9 +1,7 @@
-"""Threads: their numbers, remarks, first kept turn, and summaries."""
+"""Threads: their numbers, personalities, first kept turn, and summaries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -13,88 +11,92 @@ from sqlalchemy import (
     Select,
     Subquery,
     and_,
+    delete,
     exists,
     func,
-    insert,
-    literal,
     select,
     update,
 )
 from sqlalchemy.dialects import sqlite
 
-from bot.history import keys, places
-from bot.history.columns import UtcTime
-from bot.history.schema import channels, remarks, threads, turns
-from bot.types import Place, Question, ThreadSummary
+from bot.history.schema import (
+    channel_columns,
+    channel_is,
+    channels,
+    place_of,
+    remarks,
+    thread_columns,
+    thread_is,
+    threads,
+    turns,
+)
+from bot.types import Place, ThreadSummary
 
 _MAX_TITLE = 80
-_REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
 
 HAS_TURNS = exists().where(turns.c.thread_id == threads.c.id)
 
 
 def count_turn(connection: Connection, place: Place) -> tuple[int, int]:
     """The thread's id and the number of its next turn; the thread is made if it is new."""
-    made = sqlite.insert(threads).values(**places.thread_columns(place), last_number=1)
+    made = sqlite.insert(threads).values(**thread_columns(place), last_number=1)
     counted = made.on_conflict_do_update(
-        index_elements=list(places.thread_columns(place)),
+        index_elements=list(thread_columns(place)),
         set_={"last_number": threads.c.last_number + 1},
     )
     row = connection.execute(counted.returning(threads.c.id, threads.c.last_number)).one()
     return row.id, row.last_number
 
 
-def knows(connection: Connection, place: Place) -> bool:
-    return _known_id(connection, place) is not None
-
-
-def add_remark(connection: Connection, question: Question, now: datetime) -> None:
-    thread_id = _known_id(connection, question.place)
-    if thread_id is None or not keys.note(connection, keys.of_message(question), now):
-        return
-    person = {"person_id": question.person.id, "name": question.person.name}
-    said = {"thread_id": thread_id, "text": question.text, "said_at": now}
-    connection.execute(insert(remarks).values(**person, **said))
+def known_id(connection: Connection, place: Place) -> int | None:
+    """The id of a thread in which Parley takes part; None for any other."""
+    found: int | None = connection.scalar(select(threads.c.id).where(thread_is(place), HAS_TURNS))
+    return found
 
 
 def speakers(connection: Connection, place: Place) -> set[str]:
-    """Whoever asked or remarked, also in turns that are not kept in the context."""
-    thread_id = select(threads.c.id).where(places.thread_is(place)).scalar_subquery()
+    """The ids of all who asked or remarked, also in turns that are not kept in the context."""
+    thread_id = select(threads.c.id).where(thread_is(place)).scalar_subquery()
     asked = select(turns.c.person_id).where(turns.c.thread_id == thread_id)
     remarked = select(remarks.c.person_id).where(remarks.c.thread_id == thread_id)
     return set(connection.scalars(asked.union(remarked)))
 
 
-def add_earlier(
-    connection: Connection, turn_id: str, earlier: Sequence[tuple[str, str]], now: datetime
-) -> None:
-    """What was said before Parley took part, as remarks of the thread's first question.
-
-    They count as the asker's: nobody said them in Parley's presence, and the platform has them.
-    """
-    for name, text in earlier:
-        said = select(
-            turns.c.thread_id,
-            turns.c.seq,
-            turns.c.person_id,
-            *map(literal, (name, text)),
-            literal(now, UtcTime),
-        ).where(turns.c.id == turn_id)
-        connection.execute(insert(remarks).from_select(_REMARK, said))
-
-
-def _known_id(connection: Connection, place: Place) -> int | None:
-    found: int | None = connection.scalar(
-        select(threads.c.id).where(places.thread_is(place), HAS_TURNS)
-    )
-    return found
-
-
 def keep_from(connection: Connection, place: Place, number: int) -> None:
-    """A number not given yet is one of a thread that stood here and was forgotten."""
+    """Ignores a number not given yet: it belongs to a thread that was forgotten here."""
     is_given = threads.c.last_number >= number
-    thread = update(threads).where(places.thread_is(place), is_given)
+    thread = update(threads).where(thread_is(place), is_given)
     connection.execute(thread.values(first_kept=number))
+
+
+def personality(connection: Connection, place: Place) -> str | None:
+    """The thread's personality, else the channel's, else None."""
+    of_thread = select(threads.c.personality).where(thread_is(place))
+    of_channel = select(channels.c.personality).where(channel_is(channels, place))
+    return connection.scalar(of_thread) or connection.scalar(of_channel)
+
+
+def set_personality(connection: Connection, place: Place, name: str | None) -> None:
+    if name is None:
+        thread = update(threads).where(thread_is(place))
+        connection.execute(thread.values(personality=None))
+        return
+    columns = thread_columns(place)
+    made = sqlite.insert(threads).values(**columns, personality=name)
+    connection.execute(
+        made.on_conflict_do_update(index_elements=list(columns), set_={"personality": name})
+    )
+
+
+def set_channel_personality(connection: Connection, place: Place, name: str | None) -> None:
+    if name is None:
+        connection.execute(delete(channels).where(channel_is(channels, place)))
+        return
+    columns = channel_columns(place)
+    made = sqlite.insert(channels).values(**columns, personality=name)
+    connection.execute(
+        made.on_conflict_do_update(index_elements=list(columns), set_={"personality": name})
+    )
 
 
 def summaries(connection: Connection, person_id: str) -> list[ThreadSummary]:
@@ -141,7 +143,7 @@ def _ends(condition: ColumnElement[bool]) -> Subquery:
 
 def _summary(row: Row[Any]) -> ThreadSummary:
     return ThreadSummary(
-        place=places.of(row),
+        place=place_of(row),
         personality=row.personality or row.channel_personality or "",
         num_turns=row.num_turns,
         title=_title(row.first_text),

@@ -1,15 +1,90 @@
-"""Turns as they are read: rows, posts and remarks put together."""
+"""Turns with their posts and remarks, from accepted to finished and rated; deduplication.
+
+Each function is the work of one transaction. A turn may have been forgotten meanwhile: then
+there is nothing to change; ``get``, ``begin``, ``note_read`` and ``requeue`` raise LookupError.
+"""
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import sqlite
 
-from bot.history import places, unread
-from bot.history.schema import posts, remarks, threads, turns
-from bot.types import FinishReason, Person, Place, Post, Turn, TurnState, Usage
+from bot.history import threads
+from bot.history.schema import (
+    UtcTime,
+    channel_is,
+    place_of,
+    posts,
+    remarks,
+    seen,
+    thread_is,
+    turns,
+)
+from bot.history.schema import threads as thread_table
+from bot.types import (
+    Attachment,
+    FinishReason,
+    Incoming,
+    Person,
+    Place,
+    Post,
+    Question,
+    Turn,
+    TurnState,
+    Unread,
+    Usage,
+)
+
+GRACE = timedelta(days=1)
+"""How long a deduplication key outlives its turn, or its event."""
+
+_REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
+
+
+def message_key(question: Question) -> str:
+    """The parts of the place are escaped, so the opaque id at the end cannot be mistaken."""
+    return f"message {question.place.channel_form}/{question.message_id}"
+
+
+def event_key(incoming: Incoming) -> str:
+    return f"event {incoming.place.adapter}/{incoming.event_id}"
+
+
+def note_key(connection: Connection, key: str, goes_at: datetime | None) -> bool:
+    """Whether ``key`` is new. It is kept until ``goes_at``; None: until ``release_keys``."""
+    added = sqlite.insert(seen).values(key=key, goes_at=goes_at).on_conflict_do_nothing()
+    return connection.execute(added).rowcount == 1
+
+
+def release_keys(connection: Connection, going: ColumnElement[bool], now: datetime) -> None:
+    """The time of grace begins for the keys of turns that are about to be deleted."""
+    keys = select(turns.c.key).where(going)
+    connection.execute(update(seen).where(seen.c.key.in_(keys)).values(goes_at=now + GRACE))
+
+
+def drop_keys(connection: Connection, limit: int, now: datetime) -> int:
+    """Drop at most ``limit`` keys whose time is over; returns how many."""
+    over = select(seen.c.key).where(seen.c.goes_at <= now).limit(limit)
+    return connection.execute(delete(seen).where(seen.c.key.in_(over))).rowcount
 
 
 def find(connection: Connection, turn_id: str) -> Turn | None:
@@ -26,18 +101,18 @@ def get(connection: Connection, turn_id: str) -> Turn:
 def of_message(connection: Connection, place: Place, message_id: str) -> Turn | None:
     replied = select(posts.c.turn_seq).where(posts.c.message_id == message_id)
     is_meant = or_(turns.c.message_id == message_id, turns.c.seq.in_(replied))
-    found = _load(connection, and_(is_meant, places.channel_is(threads, place)))
+    found = _load(connection, and_(is_meant, channel_is(thread_table, place)))
     return next(iter(found), None)
 
 
 def kept(connection: Connection, place: Place) -> list[Turn]:
-    """Those that later prompts may show."""
-    is_kept = turns.c.number >= threads.c.first_kept
-    return _load(connection, and_(places.thread_is(place), is_kept))
+    """The turns that later prompts may show."""
+    is_kept = turns.c.number >= thread_table.c.first_kept
+    return _load(connection, and_(thread_is(place), is_kept))
 
 
 def every(connection: Connection, place: Place) -> list[Turn]:
-    return _load(connection, places.thread_is(place))
+    return _load(connection, thread_is(place))
 
 
 def unfinished(connection: Connection) -> list[Turn]:
@@ -46,12 +121,10 @@ def unfinished(connection: Connection) -> list[Turn]:
 
 def _load(connection: Connection, condition: ColumnElement[bool]) -> list[Turn]:
     """In the order of acceptance, which within a thread is the order of numbers."""
-    meant = select(turns.c.seq).join(threads).where(condition)
+    meant = select(turns.c.seq).join(thread_table).where(condition)
+    place = (thread_table.c[name] for name in ("adapter", "workspace", "channel", "thread"))
     rows = connection.execute(
-        select(turns, threads.c.adapter, threads.c.workspace, threads.c.channel, threads.c.thread)
-        .join(threads)
-        .where(condition)
-        .order_by(turns.c.seq)
+        select(turns, *place).join(thread_table).where(condition).order_by(turns.c.seq)
     ).all()
     if not rows:
         return []
@@ -73,7 +146,7 @@ def _turn(
 ) -> Turn:
     return Turn(
         id=row.id,
-        place=places.of(row),
+        place=place_of(row),
         number=row.number,
         state=TurnState(row.state),
         person=Person(row.person_id, row.person_name),
@@ -87,7 +160,156 @@ def _turn(
         usage=Usage(row.prompt_tokens, row.cached_tokens, row.completion_tokens),
         posts=its_posts,
         remarks=its_remarks,
-        unread=unread.load(row.unread),
+        unread=_unread(row.unread),
         files=row.files,
         finished_at=row.finished_at,
     )
+
+
+def _unread(text: str | None) -> Unread:
+    if text is None:
+        return Unread()
+    found = json.loads(text)
+    return Unread(tuple(Attachment(**each) for each in found["attachments"]), found["earlier"])
+
+
+def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
+    key = message_key(question)
+    if not note_key(connection, key, None):
+        return None
+    thread_id, number = threads.count_turn(connection, question.place)
+    values = _new(question) | {"key": key, "thread_id": thread_id, "number": number}
+    made = insert(turns).values(**values, accepted_at=now).returning(turns.c.seq, turns.c.id)
+    row = connection.execute(made).one()
+    connection.execute(
+        update(remarks)
+        .where(remarks.c.thread_id == thread_id, remarks.c.turn_seq.is_(None))
+        .values(turn_seq=row.seq)
+    )
+    return get(connection, row.id)
+
+
+def _new(question: Question) -> dict[str, Any]:
+    """The id has 16 characters: with a part number it fits Discord's nonce of 25."""
+    unread = Unread(question.attachments, question.wants_earlier)
+    return {
+        "id": secrets.token_hex(8),
+        "state": TurnState.QUEUED,
+        "person_id": question.person.id,
+        "person_name": question.person.name,
+        "message_id": question.message_id,
+        "text": question.text,
+        "unread": json.dumps(asdict(unread)) if unread else None,
+        "is_direct": question.is_direct,
+    }
+
+
+def add_remark(connection: Connection, question: Question, now: datetime) -> None:
+    thread_id = threads.known_id(connection, question.place)
+    if thread_id is None or not note_key(connection, message_key(question), now + GRACE):
+        return
+    person = {"person_id": question.person.id, "name": question.person.name}
+    said = {"thread_id": thread_id, "text": question.text, "said_at": now}
+    connection.execute(insert(remarks).values(**person, **said))
+
+
+def begin(connection: Connection, turn_id: str) -> Turn:
+    attempts = turns.c.attempts + 1
+    _change(connection, turn_id, state=TurnState.RUNNING, attempts=attempts, finished_at=None)
+    return get(connection, turn_id)
+
+
+def note_read(
+    connection: Connection,
+    turn_id: str,
+    files: str,
+    earlier: Sequence[tuple[str, str]],
+    now: datetime,
+) -> Turn:
+    _change(connection, turn_id, unread=None, files=files)
+    _add_earlier(connection, turn_id, earlier, now)
+    return get(connection, turn_id)
+
+
+def _add_earlier(
+    connection: Connection, turn_id: str, earlier: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Keep the messages from before Parley took part as remarks of the thread's first question.
+
+    They count as the asker's: Parley was not there when they were posted, and the platform
+    keeps them.
+    """
+    for name, text in earlier:
+        said = select(
+            turns.c.thread_id,
+            turns.c.seq,
+            turns.c.person_id,
+            *map(literal, (name, text)),
+            literal(now, UtcTime),
+        ).where(turns.c.id == turn_id)
+        connection.execute(insert(remarks).from_select(_REMARK, said))
+
+
+def put_back(connection: Connection, turn_id: str) -> None:
+    """Only a running turn: its end may be committed while its task is cancelled."""
+    is_running = and_(turns.c.id == turn_id, turns.c.state == TurnState.RUNNING)
+    values = {"state": TurnState.QUEUED, "attempts": turns.c.attempts - 1}
+    connection.execute(update(turns).where(is_running).values(**values))
+
+
+def requeue(connection: Connection, turn_id: str, attempts: int | None) -> Turn:
+    finish(connection, turn_id, TurnState.QUEUED, reply="", reason=None, usage=Usage(), now=None)
+    _change(connection, turn_id, rating=0)
+    if attempts is not None:
+        _change(connection, turn_id, attempts=attempts)
+    return get(connection, turn_id)
+
+
+def finish(
+    connection: Connection,
+    turn_id: str,
+    state: TurnState,
+    *,
+    reply: str,
+    reason: FinishReason | None,
+    usage: Usage,
+    now: datetime | None,
+) -> None:
+    _change(
+        connection,
+        turn_id,
+        state=state,
+        reply=reply,
+        finished_at=now,
+        finish_reason=reason,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def edit_question(connection: Connection, turn_id: str, text: str) -> None:
+    _change(connection, turn_id, text=text)
+
+
+def rate(connection: Connection, turn_id: str, rating: int) -> None:
+    _change(connection, turn_id, rating=rating)
+
+
+def _change(connection: Connection, turn_id: str, **values: Any) -> None:
+    connection.execute(update(turns).where(turns.c.id == turn_id).values(**values))
+
+
+def add_post(connection: Connection, turn_id: str, part: int, message_id: str) -> None:
+    shown = select(turns.c.seq, literal(part), literal(message_id)).where(turns.c.id == turn_id)
+    added = sqlite.insert(posts).from_select(["turn_seq", "part", "message_id"], shown)
+    connection.execute(
+        added.on_conflict_do_update(
+            index_elements=["turn_seq", "part"], set_={"message_id": added.excluded.message_id}
+        )
+    )
+
+
+def remove_post(connection: Connection, turn_id: str, part: int) -> None:
+    seq = select(turns.c.seq).where(turns.c.id == turn_id).scalar_subquery()
+    connection.execute(delete(posts).where(posts.c.turn_seq == seq, posts.c.part == part))

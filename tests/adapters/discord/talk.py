@@ -18,7 +18,7 @@ from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
 from bot.history import SqlThreadStore, open_store
-from bot.history.engines import BUSY_TIMEOUT
+from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
 from bot.types import Turn, TurnState
 from tests.bot.talk import book

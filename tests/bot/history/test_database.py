@@ -12,7 +12,7 @@ from sqlalchemy.pool import Pool
 
 from bot.errors import StorageError, StorageFull
 from bot.history import SqlThreadStore, open_store
-from bot.history.engines import NUM_READERS
+from bot.history.database import NUM_READERS
 from tests.contracts.store import HERE, accepted, ask, texts
 from tests.fakes.clock import FakeClock, settle
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import DataError, StorageError, StorageFull
-from bot.history.failures import at_work, refusing
+from bot.history.database import at_work, refusing
 
 
 def _failure(code: int) -> sqlite3.OperationalError:

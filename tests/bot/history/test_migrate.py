@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 
 from bot.errors import DataError
 from bot.history import open_store
-from bot.history.engines import migrating_engine
+from bot.history.database import migrating_engine
 from bot.history.migrate import APPLICATION_ID, current, head, migrate
 from bot.history.schema import metadata
 from tests.contracts.store import HERE, accepted, ask, texts

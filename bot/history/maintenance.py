@@ -1,0 +1,79 @@
+"""Deleting threads and old turns, a short transaction at a time, and copying the whole file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, exists, select
+
+from bot.errors import DataError
+from bot.history.database import refusing
+from bot.history.schema import place_of, remarks, thread_is, threads, turns
+from bot.history.threads import HAS_TURNS
+from bot.history.turns import every, release_keys
+from bot.types import Place, Turn
+
+
+def forget(connection: Connection, place: Place, now: datetime) -> list[Turn]:
+    """Delete a thread with its turns, posts and remarks; its keys stay for their time of grace.
+
+    Returns the deleted turns.
+    """
+    forgotten = every(connection, place)
+    thread_id = select(threads.c.id).where(thread_is(place)).scalar_subquery()
+    release_keys(connection, turns.c.thread_id == thread_id, now)
+    connection.execute(delete(threads).where(thread_is(place)))
+    return forgotten
+
+
+def outdated(connection: Connection, before: datetime) -> list[Place]:
+    """Threads with turns that finished before."""
+    ids = select(turns.c.thread_id).where(turns.c.finished_at < before)
+    rows = connection.execute(select(threads).where(threads.c.id.in_(ids)))
+    return [place_of(row) for row in rows]
+
+
+def drop_turns(connection: Connection, limit: int, before: datetime, now: datetime) -> int:
+    """Drop at most ``limit`` turns that finished before; returns how many."""
+    old = turns.c.seq.in_(
+        select(turns.c.seq)
+        .where(turns.c.finished_at < before)
+        .order_by(turns.c.finished_at)
+        .limit(limit)
+    )
+    release_keys(connection, old, now)
+    return connection.execute(delete(turns).where(old)).rowcount
+
+
+def drop_empty_threads(connection: Connection, before: datetime) -> None:
+    """Delete old remarks that no question followed, and threads in which nothing is left.
+
+    A thread with a chosen personality is kept.
+    """
+    connection.execute(
+        delete(remarks).where(remarks.c.turn_seq.is_(None), remarks.c.said_at < before)
+    )
+    has_remarks = exists().where(remarks.c.thread_id == threads.c.id)
+    is_plain = threads.c.personality.is_(None)
+    connection.execute(delete(threads).where(is_plain, ~HAS_TURNS, ~has_remarks))
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Write a compact copy while Parley runs; ``target`` never names half of one."""
+    if target.exists():
+        raise DataError(f"{target} exists already; name a new file for the backup.")
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {error.strerror}.") from error
+    try:
+        with refusing(partial), closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
