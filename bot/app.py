@@ -23,7 +23,7 @@ from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext, HasRoutes
+from bot.ports import Adapter, AdapterContext, Capabilities
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.engines import (
@@ -169,8 +169,8 @@ class App:
         )
         server.mount(routes)
         for adapter in adapters.values():
-            if isinstance(adapter, HasRoutes):
-                server.mount(adapter.routes(), verified=True)
+            if web := Capabilities.of(adapter).web:
+                server.mount(web.routes(), verified=True)
         return server
 
     def _make_service(

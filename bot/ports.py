@@ -1,7 +1,7 @@
 """The Protocols between the parts of Parley.
 
 Each port has as few methods as its caller uses and says what it raises. What only some
-platforms can do is a small Protocol of its own, checked with ``isinstance``.
+platforms can do is a small Protocol of its own; ``Capabilities.of`` looks them all up.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
-
-from aiohttp import web
+from typing import Any, Protocol, Self, runtime_checkable
 
 from bot.types import (
     Attachment,
@@ -42,11 +40,8 @@ Handler = Callable[[Incoming], Awaitable[None]]
 """``Conversations.handle``: returns once what must survive is on disk."""
 
 
-ACCOUNT = web.RequestKey("account", str)
-"""Who calls over HTTP: the API key's or basic-auth name, or ``local``. Set by ``bot.server``."""
-
 LOCAL_ACCOUNT = "local"
-"""The programs of this machine, as far as they need no key."""
+"""The account of this machine's own programs, as far as they need no key."""
 
 
 class Clock(Protocol):
@@ -113,7 +108,7 @@ class Whispers(Protocol):
 
 @runtime_checkable
 class Reacts(Protocol):
-    """A platform on which the bot may put a 👀 under a question, and take it away."""
+    """A platform on which the bot may put a 👀 under a question, and remove it."""
 
     async def react(self, place: Place, message_id: str) -> None: ...
     async def unreact(self, place: Place, message_id: str) -> None: ...
@@ -121,7 +116,7 @@ class Reacts(Protocol):
 
 @runtime_checkable
 class GrowsReplies(Protocol):
-    """A platform on which a reply that still grows differs from one that has ended.
+    """A platform that shows a reply that still grows differently from one that has ended.
 
     ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
     ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
@@ -145,7 +140,7 @@ class GrowsReplies(Protocol):
 
 @runtime_checkable
 class CitesSources(Protocol):
-    """A platform that grows replies, and can show at their end what they were made from."""
+    """A platform that grows replies, and can show their sources at their end."""
 
     async def finish_citing(
         self,
@@ -216,10 +211,10 @@ class EndsAsFile(Protocol):
 
 @runtime_checkable
 class HasEarlierMessages(Protocol):
-    """A platform that can be asked what was said in a thread before Parley came to it."""
+    """A platform that gives the messages of a thread from before Parley took part in it."""
 
     def may_have_earlier(self, place: Place, message_id: str) -> bool:
-        """Whether asking is worth it: the message does not begin its thread itself."""
+        """False if there cannot be any: the message begins its thread itself."""
         ...
 
     async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
@@ -240,12 +235,50 @@ class FetchesFiles(Protocol):
 class HasRoutes(Protocol):
     """An adapter that takes deliveries over HTTP and verifies them by itself."""
 
-    def routes(self) -> Sequence[web.RouteDef]: ...
+    def routes(self) -> Sequence[Any]:
+        """aiohttp's ``RouteDef``, which only the server and the adapters know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one adapter can do beyond ``Adapter``: itself under each Protocol it implements."""
+
+    whispers: Whispers | None
+    reacts: Reacts | None
+    grows: GrowsReplies | None
+    cites: CitesSources | None
+    offers: OffersChoices | None
+    finds_posts: FindsPosts | None
+    edit_deadlines: HasEditDeadlines | None
+    controls: OffersControls | None
+    ends_as_file: EndsAsFile | None
+    earlier_messages: HasEarlierMessages | None
+    files: FetchesFiles | None
+    web: HasRoutes | None
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> Self:
+        """Looks at the adapter each time; keep the answer where calls are frequent."""
+        return cls(
+            whispers=adapter if isinstance(adapter, Whispers) else None,
+            reacts=adapter if isinstance(adapter, Reacts) else None,
+            grows=adapter if isinstance(adapter, GrowsReplies) else None,
+            cites=adapter if isinstance(adapter, CitesSources) else None,
+            offers=adapter if isinstance(adapter, OffersChoices) else None,
+            finds_posts=adapter if isinstance(adapter, FindsPosts) else None,
+            edit_deadlines=adapter if isinstance(adapter, HasEditDeadlines) else None,
+            controls=adapter if isinstance(adapter, OffersControls) else None,
+            ends_as_file=adapter if isinstance(adapter, EndsAsFile) else None,
+            earlier_messages=adapter if isinstance(adapter, HasEarlierMessages) else None,
+            files=adapter if isinstance(adapter, FetchesFiles) else None,
+            web=adapter if isinstance(adapter, HasRoutes) else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
-    """What an adapter is made of. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
+    """For building an adapter. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
 
     ``observe(method, status)`` counts one call to the platform. ``folder`` is where an
     adapter may keep what it must know after a restart; it need not exist yet.
@@ -261,13 +294,13 @@ class AdapterContext:
 
 
 class Generation(Protocol):
-    """A reply in the making: ``Queued`` as the place changes, ``Reasoning``, ``Delta``,
+    """The events of one reply: ``Queued`` as the place changes, ``Reasoning``, ``Delta``,
     ``Finished`` last.
 
     ``cancel`` takes effect at the next step; the iterator then still ends with ``Finished``.
-    Reading raises ``PromptTooLong``, before any ``Delta``, where only a server far away could
-    tell: the engine has learnt from it, and the same thread may be asked about again.
-    Who stops reading must call it. Harmless when finished.
+    A reader that stops early must call it; it is harmless when finished. Reading raises
+    ``PromptTooLong``, before any ``Delta``, where only a remote server could tell: the engine
+    then knows the server's limit, and the caller may ask again with a shorter prompt.
     """
 
     def __aiter__(self) -> Self: ...
@@ -276,7 +309,7 @@ class Generation(Protocol):
 
 
 class TextGenerator(Protocol):
-    """The engine. ``window`` is the tokens of one thread, prompt and reply together."""
+    """The engine. ``window``: the tokens of one sequence, prompt and reply together."""
 
     @property
     def name(self) -> str: ...
@@ -292,17 +325,17 @@ class TextGenerator(Protocol):
         ...
 
     async def forget(self, thread: str, scope: str) -> None:
-        """Keep nothing of what was evaluated for ``GenerationRequest.thread`` in that scope."""
+        """Drop the cached state of ``GenerationRequest.thread`` in that scope."""
         ...
 
 
 @runtime_checkable
 class Warming(Protocol):
-    """A ``TextGenerator`` that can read ahead."""
+    """A ``TextGenerator`` that can prefill ahead."""
 
     async def warm(self, request: GenerationRequest) -> None:
-        """Evaluate the prompt when nobody waits, so that its thread's next question starts at
-        once; returns when that is done or was given up. Raises ``EngineFailed``."""
+        """Prefill the prompt while the engine is idle, so that the thread's next question starts
+        at once; returns when that is done or was given up. Raises ``EngineFailed``."""
         ...
 
 
@@ -315,10 +348,9 @@ class HasModels(Protocol):
         ...
 
 
-class ThreadStore(Protocol):
-    """Threads and turns on disk. Every write is committed when its method returns.
+class DeliveryLog(Protocol):
+    """Deliveries of platforms, each of which is stored once.
 
-    Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
     A turn is unique on (adapter, workspace, channel, message id), an event on
     (adapter, event id); both keys outlive ``forget`` and pruning by a day.
     """
@@ -328,26 +360,28 @@ class ThreadStore(Protocol):
         ...
 
     async def accept_event(self, incoming: Incoming) -> bool:
-        """Note an event that is no question; False if it was noted before."""
+        """Store an event that is not a question; False if it was stored before."""
         ...
 
     async def add_remark(self, question: Question) -> None:
-        """Keep a message of a known thread that was not said to Parley, for later prompts."""
+        """Keep a message of a known thread that was not addressed to Parley, for later prompts."""
         ...
 
     async def knows(self, place: Place) -> bool:
         """Whether Parley takes part in this thread."""
         ...
 
-    async def speakers(self, place: Place) -> set[str]:
-        """The ids of all who asked or remarked in this thread, as far as the history goes."""
-        ...
-
-    async def turn(self, turn_id: str) -> Turn | None: ...
-
     async def turn_of_message(self, place: Place, message_id: str) -> Turn | None:
         """The turn whose question or reply is this message (``place.thread`` is ignored)."""
         ...
+
+    async def rate(self, turn_id: str, rating: int) -> None: ...
+
+
+class TurnProgress(Protocol):
+    """Turns from queued to finished, and the messages in which their replies are posted."""
+
+    async def turn(self, turn_id: str) -> Turn | None: ...
 
     async def turns(self, place: Place) -> list[Turn]:
         """The thread's turns in order, from the first that is still kept in the context."""
@@ -364,7 +398,7 @@ class ThreadStore(Protocol):
     async def note_read(
         self, turn_id: str, *, files: str, earlier: Sequence[tuple[str, str]]
     ) -> Turn:
-        """Nothing of the question is unread any more; ``earlier`` are its remarks."""
+        """Store what was read for the question; ``earlier`` become its remarks."""
         ...
 
     async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
@@ -372,7 +406,7 @@ class ThreadStore(Protocol):
         ...
 
     async def put_back(self, turn_id: str) -> None:
-        """A running turn is queued as if this attempt had not been made; else nothing."""
+        """Queue a running turn as if this attempt had not been made; else do nothing."""
         ...
 
     async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
@@ -397,7 +431,9 @@ class ThreadStore(Protocol):
         """Leave turns before ``number`` out of later prompts; they stay in the history."""
         ...
 
-    async def rate(self, turn_id: str, rating: int) -> None: ...
+
+class ThreadSettings(Protocol):
+    """The personality that people chose for a thread or a channel."""
 
     async def personality(self, place: Place) -> str | None:
         """The thread's personality, else its channel's, else None."""
@@ -406,11 +442,23 @@ class ThreadStore(Protocol):
     async def set_personality(self, place: Place, name: str | None) -> None: ...
     async def set_channel_personality(self, place: Place, name: str | None) -> None: ...
 
-    async def forget(self, place: Place) -> list[Turn]:
-        """Delete the thread with all its turns; what was deleted."""
+
+class ThreadDirectory(Protocol):
+    """Who takes part in a thread, and in which threads a person does."""
+
+    async def speakers(self, place: Place) -> set[str]:
+        """The ids of all who asked or remarked in this thread, as far as the history goes."""
         ...
 
     async def threads(self, person_id: str) -> list[ThreadSummary]: ...
+
+
+class Retention(Protocol):
+    """Deleting what people asked to be forgotten, and what is old."""
+
+    async def forget(self, place: Place) -> list[Turn]:
+        """Delete the thread with all its turns; returns the deleted turns."""
+        ...
 
     async def outdated(self, before: datetime) -> list[Place]:
         """The threads of which ``prune`` would delete turns."""
@@ -420,14 +468,21 @@ class ThreadStore(Protocol):
         """Delete turns finished before, if given; how many. Also drops keys whose day is over."""
         ...
 
+
+class ThreadStore(DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, Protocol):
+    """Threads and turns on disk. Every write is committed when its method returns.
+
+    Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
+    """
+
     async def close(self) -> None: ...
 
 
 class Conversations(Protocol):
-    """What adapters call."""
+    """The port that adapters call."""
 
     async def handle(self, incoming: Incoming) -> None:
-        """Take what a platform delivered; returns once what must survive is on disk.
+        """Handle a delivery of a platform; returns once everything that must survive is on disk.
 
         Raises ``StorageError``: answer the platform with an error, so that it delivers again;
         where it never does, tell the person.

@@ -15,8 +15,9 @@ from adapters.http.errors import InvalidBody, to_body, to_response
 from adapters.http.models import Models, Resolved
 from adapters.http.shapes import DONE, Chunks, Envelope, Said, comment, completion, event
 from adapters.http.sse import EventStream
+from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import EngineFailed, ParleyError
-from bot.ports import ACCOUNT, Clock, Conversations, Generation
+from bot.ports import Clock, Conversations, Generation
 from bot.types import (
     CompletionRequest,
     Delta,

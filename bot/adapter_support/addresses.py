@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from aiohttp import HttpVersion11, web
 from yarl import URL
 
+ACCOUNT = web.RequestKey("account", str)
+"""Who calls over HTTP: the API key's or basic-auth name, or ``local``. Set by ``bot.web``."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether an address (or the name ``localhost``) can only be reached from this machine."""

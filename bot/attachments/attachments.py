@@ -9,7 +9,7 @@ from bot.attachments.kinds import MAX_CHARACTERS, MAX_FILES, MAX_SIZES, kind_of,
 from bot.attachments.reader import FileReader, Unreadable
 from bot.attachments.text import with_file
 from bot.errors import PlatformError
-from bot.ports import Adapter, FetchesFiles
+from bot.ports import Adapter, Capabilities, FetchesFiles
 from bot.types import Attachment
 
 logger = logging.getLogger(__name__)
@@ -34,18 +34,18 @@ class Attachments:
         """Why not one of these files can be read; empty if some may be. Nothing is fetched."""
         if not files:
             return ()
-        if not isinstance(adapter, FetchesFiles):
+        if Capabilities.of(adapter).files is None:
             return (NOT_HERE,)
         refusals = [refusal(file) for file in files[:MAX_FILES]]
         return tuple(dict.fromkeys(filter(None, refusals))) if all(refusals) else ()
 
     async def read(self, adapter: Adapter, files: tuple[Attachment, ...]) -> Read:
         """Never fails: what cannot be read is said."""
-        if not isinstance(adapter, FetchesFiles):
+        if not (fetches := Capabilities.of(adapter).files):
             return Read(refusals=self.why_none(adapter, files))
         text, num_files, room, refusals = "", 0, MAX_CHARACTERS, list[str]()
         for file in files[:MAX_FILES]:
-            why, content = await self._read_one(adapter, file, room)
+            why, content = await self._read_one(fetches, file, room)
             if why:
                 refusals.append(why)
                 continue

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.errors import ParleyError
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Clock, ThreadStore
+from bot.ports import Clock, Retention
 from bot.types import Place
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock
 
 
 async def prune(
-    store: ThreadStore,
+    store: Retention,
     retention_days: float,
     clock: Clock,
     *,

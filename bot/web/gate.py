@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.adapter_support.addresses import is_from_this_machine
-from bot.ports import ACCOUNT, LOCAL_ACCOUNT
+from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
+from bot.ports import LOCAL_ACCOUNT
 from bot.web.keys import Keys
 
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)

@@ -14,9 +14,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.adapter_support.addresses import is_loopback
+from bot.adapter_support.addresses import ACCOUNT, is_loopback
 from bot.metrics import Metrics
-from bot.ports import ACCOUNT
 from bot.server import Server, ServerSettings
 from bot.web.keys import named_keys
 from tests.fakes.readiness import always
