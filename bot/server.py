@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import socket
@@ -12,30 +11,28 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
 from bot.adapter_support.addresses import is_loopback
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
-from bot.web.gate import Gate
 from bot.web.keys import Keys
-from bot.web.refusals import Unexcited, as_json
+from bot.web.middleware import Gate, MalformedRequests, as_json, read_within
 
-_KEEPALIVE_SECONDS = 75.0  # also what a client has for its headers
+_KEEPALIVE_SECONDS = 75.0  # also the time in which a client must send its headers
 _BACKLOG = 1024
 _wire_logger = logging.getLogger(f"{__name__}.wire")
-_wire_logger.addFilter(Unexcited())
+_wire_logger.addFilter(MalformedRequests())
 
 
 @dataclass(frozen=True)
 class ServerSettings:
     """``api_keys``: name -> secret; names identify accounts. Port 0 is any free one.
 
-    ``max_body`` in bytes holds a question far too long for any window, so that it gets a
-    clear answer. ``own_key`` is what Parley's own commands on this machine send. ``is_public``:
-    something passes on to this port what comes from outside. A body must arrive within
+    ``max_body``: bytes, enough for a question far too long for any window, which then gets a
+    clear answer. ``own_key``: the key of Parley's own commands on this machine. ``is_public``:
+    something forwards requests from outside to this port. A body must arrive within
     ``read_seconds``; requests in flight have ``drain_seconds`` when the server closes.
     """
 
@@ -53,7 +50,7 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class Readiness:
-    """What ``/readyz`` tells: 200 or 503, and ``body`` as JSON."""
+    """The answer of ``/readyz``: 200 or 503, and ``body`` as JSON."""
 
     ready: bool
     body: Mapping[str, object]
@@ -77,9 +74,9 @@ class Server:
         self._runner = self._make_runner()
 
     def mount(self, routes: Sequence[web.RouteDef], *, verified: bool = False) -> None:
-        """Serve ``routes``; ``verified`` ones check their callers by themselves, without keys.
+        """Serve ``routes``; ``verified`` ones check their callers themselves, without keys.
 
-        A handler is cancelled when its caller hangs up, but a verified one ends what it began.
+        A handler is cancelled when its caller hangs up; a verified one runs to its end.
         """
         added = self._app.add_routes(routes)
         if verified:
@@ -118,7 +115,7 @@ class Server:
 
     def _make_app(self) -> web.Application:
         app = web.Application(
-            middlewares=[as_json, self._gate.admit, _reading(self._settings.read_seconds)],
+            middlewares=[as_json, self._gate.admit, read_within(self._settings.read_seconds)],
             client_max_size=self._settings.max_body,
         )
         app.on_response_prepare.append(self._gate.mark)
@@ -167,25 +164,6 @@ class Server:
     async def _scrape(self, request: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=self._metrics.expose(), headers=headers)
-
-
-def _reading(seconds: float) -> Middleware:
-    """Read every body before its handler, within ``seconds``; ``request.read`` keeps it."""
-
-    @web.middleware
-    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            async with asyncio.timeout(seconds):
-                await request.read()
-        except TimeoutError:
-            raise web.HTTPRequestTimeout(
-                text=f"The body did not arrive within {seconds:g} s."
-            ) from None
-        except web.RequestPayloadError:
-            raise web.HTTPBadRequest(text="The body is broken.") from None
-        return await handler(request)
-
-    return read
 
 
 def _why_not_bound(error: OSError, host: str, port: int) -> str:

@@ -1,1 +1,1 @@
-"""The door of the HTTP server: who may pass, and how a refusal reads."""
+"""Middlewares and keys of the HTTP server."""

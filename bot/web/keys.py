@@ -1,4 +1,4 @@
-"""Who a caller is, by what stands in its ``Authorization`` header."""
+"""API keys and passwords: who a caller is, by its ``Authorization`` header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.ports import LOCAL_ACCOUNT
 
 
 def named_keys(entries: Iterable[str]) -> dict[str, str]:
-    """``name:secret`` or a plain secret -> name -> secret; a plain one gets a derived name."""
+    """Name -> secret, from ``name:secret`` or a plain secret, which gets a derived name."""
     keys: dict[str, str] = {}
     for entry in entries:
         name, colon, secret = entry.partition(":")
@@ -23,15 +23,15 @@ def named_keys(entries: Iterable[str]) -> dict[str, str]:
 
 
 def derived_name(secret: str) -> str:
-    """A name that tells keys apart in usage tables and gives nothing of the key away."""
+    """A name that tells keys apart in usage tables and reveals nothing of the key."""
     return f"key-{hashlib.sha256(secret.encode()).hexdigest()[:6]}"
 
 
 class Keys:
-    """The secrets that open the APIs; every comparison takes the same time.
+    """The secrets of the APIs; every comparison takes the same time.
 
-    ``own`` is that of Parley's own commands on this machine; it counts for nobody else, and
-    without others Parley has no keys.
+    ``own`` is that of Parley's own commands on this machine; it does not count as a key that
+    somebody set.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Keys:
 
     @property
     def challenges(self) -> list[str]:
-        """Values of ``WWW-Authenticate``; a browser asks for a password only if one would help."""
+        """Values of ``WWW-Authenticate``; Basic, for which a browser asks, only if one is set."""
         basic = ['Basic realm="Parley", charset="UTF-8"'] if self._logins else []
         return ["Bearer", *basic]
 
     def account(self, authorization: str) -> str | None:
-        """The name behind the header, None if it opens nothing."""
+        """The name behind the header; None if its secret is not one of ours."""
         scheme, _, value = authorization.strip().partition(" ")
         offered = value.strip().encode("utf-8", "surrogateescape")
         match scheme.lower():

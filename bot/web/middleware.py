@@ -1,26 +1,112 @@
-"""The door of the HTTP server: who passes without a key, who with one, and from which pages.
+"""The middlewares of the HTTP server: errors as JSON, who may call which route, bodies in time.
 
-Programs of this machine need none, until Parley can be reached from outside: what a proxy or
-a tunnel passes on may look exactly like theirs, so from then on everybody needs one.
+Programs of this machine need no key until Parley can be reached from outside: a request that a
+proxy or a tunnel passes on may look exactly like theirs, so from then on everybody needs one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
 
 from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
 from bot.ports import LOCAL_ACCOUNT
 from bot.web.keys import Keys
 
+logger = logging.getLogger(__name__)
+
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
+_CODES = {
+    400: "bad_request",
+    401: "invalid_api_key",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
+_KEPT_HEADERS = ("Allow", "WWW-Authenticate", "Retry-After")
+
+
+@web.middleware
+async def as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with JSON, in the shape that OpenAI's clients read."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        if refusal.status < 400 or refusal.content_type == "application/json":
+            raise
+        return _refused(request, refusal)
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to answer
+    except Exception:
+        if request.writer.output_size:
+            raise  # half an answer is out: aiohttp logs it and hangs up
+        logger.exception("%s %s failed", request.method, request.path)
+        return _response(500, "Parley failed inside; its log says how.", "internal_error")
+
+
+def _refused(request: web.Request, refusal: web.HTTPException) -> web.Response:
+    code = _CODES.get(refusal.status, "error")
+    response = _response(refusal.status, _sentence(request, refusal), code)
+    for name in _KEPT_HEADERS:
+        for value in refusal.headers.getall(name, []):
+            response.headers.add(name, value)
+    return response
+
+
+def _sentence(request: web.Request, refusal: web.HTTPException) -> str:
+    match refusal:
+        case web.HTTPNotFound():
+            return f"There is nothing at {request.path}."
+        case web.HTTPMethodNotAllowed():
+            return f"{request.path} does not take {request.method}."
+        case web.HTTPRequestEntityTooLarge():
+            return f"The body is too large; at most {request.client_max_size:,} bytes are read."
+    return refusal.text or HTTPStatus(refusal.status).phrase
+
+
+def _response(status: int, message: str, code: str) -> web.Response:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return web.json_response({"error": error}, status=status)
+
+
+class MalformedRequests(logging.Filter):
+    """Keeps out of our log the tracebacks of bytes that are not HTTP."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def read_within(seconds: float) -> Middleware:
+    """Read every body before its handler, within ``seconds``; ``request.read`` keeps it."""
+
+    @web.middleware
+    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(seconds):
+                await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(
+                text=f"The body did not arrive within {seconds:g} s."
+            ) from None
+        except web.RequestPayloadError:
+            raise web.HTTPBadRequest(text="The body is broken.") from None
+        return await handler(request)
+
+    return read
 
 
 class Gate:
-    """``is_public``: Parley can be reached from outside; so it can by a ``trust``ed route."""
+    """Admits callers. ``is_public``: Parley can be reached from outside; ``trust`` sets it, too."""
 
     def __init__(self, keys: Keys, cors_origins: Iterable[str], *, is_public: bool) -> None:
         self._keys = keys
@@ -35,7 +121,7 @@ class Gate:
         self._open.update(_with_heads(routes))
 
     def trust(self, routes: Iterable[web.AbstractRoute]) -> None:
-        """These verify their callers by themselves, and run to their end once begun.
+        """These verify their callers themselves, and run to their end once begun.
 
         A platform that hangs up early must not tear a delivery apart between disk and turn.
         """
@@ -57,7 +143,7 @@ class Gate:
         return await handler(request)
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Headers of every response; called before it is sent."""
+        """Set the headers that every response has; called before it is sent."""
         response.headers["X-Content-Type-Options"] = "nosniff"
         origin = request.get(_ALLOWED_ORIGIN)
         if origin is None:
@@ -72,7 +158,7 @@ class Gate:
             response.headers["Access-Control-Max-Age"] = "600"
 
     async def close(self, seconds: float) -> None:
-        """Give deliveries that lost their caller ``seconds`` to end."""
+        """Wait up to ``seconds`` for deliveries whose caller hung up, then cancel them."""
         if self._unfinished:
             _, late = await asyncio.wait(self._unfinished, timeout=seconds)
             for task in late:
@@ -125,7 +211,7 @@ class Gate:
 
 
 def _is_same_origin(origin: str, request: web.Request) -> bool:
-    """The scheme is left out: behind a proxy that ends TLS only the browser knows it."""
+    """Ignores the scheme: behind a proxy that terminates TLS only the browser knows it."""
     scheme, _, host = origin.lower().partition("://")
     hosts = [name.lower() for name in request.headers.getall("Host", [])]
     return scheme in ("http", "https") and hosts == [host]
