@@ -1,1 +1,1 @@
-"""Files that come with a question: which are read, and what of them the model sees."""
+"""Files that are attached to a question, read in a child process."""

@@ -1,16 +1,128 @@
-"""Attachments: the files of one question become text."""
+"""The files of one question become text: which are read, how large, and how they are shown."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
 
-from bot.attachments.kinds import MAX_CHARACTERS, MAX_FILES, MAX_SIZES, kind_of, refusal
-from bot.attachments.reader import FileReader, Unreadable
-from bot.attachments.text import with_file
 from bot.errors import PlatformError
 from bot.ports import Adapter, Capabilities, FetchesFiles
-from bot.types import Attachment
+from bot.types import Attachment, Source
+
+MAX_FILES = 4
+MAX_CHARACTERS = 24_000
+"""Of all files of one question together; the rest is cut off, with a note."""
+
+_TEXT_MEDIA = ("application/json", "application/xml", "application/yaml", "application/toml")
+_TEXT_NAMES = """
+    .adoc .bat .c .cc .cfg .conf .cpp .cs .css .csv .diff .env .ex .go .gradle .h .hpp .html .ini
+    .java .js .json .jsonl .jsx .kt .kts .less .log .lua .make .md .mjs .patch .php .pl .properties
+    .ps1 .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .svelte .swift .tex .tf .toml .ts
+    .tsv .tsx .txt .vue .xml .yaml .yml .zig
+"""
+
+
+class FileKind(StrEnum):
+    TEXT = "text"
+    PDF = "pdf"
+    IMAGE = "image"
+    OTHER = "other"
+
+
+MAX_SIZES = {FileKind.TEXT: 1024 * 1024, FileKind.PDF: 8 * 1024 * 1024}
+"""Bytes; files of other kinds are not read."""
+
+
+def kind_of(attachment: Attachment) -> FileKind:
+    """By the name first, then by the media type, which platforms guess."""
+    media = attachment.media_type.partition(";")[0].strip().lower()
+    suffix = PurePosixPath(attachment.name.lower()).suffix
+    if suffix == ".pdf" or media == "application/pdf":
+        return FileKind.PDF
+    if (
+        (suffix and suffix in _TEXT_NAMES.split())
+        or media.startswith("text/")
+        or media in _TEXT_MEDIA
+    ):
+        return FileKind.TEXT
+    return FileKind.IMAGE if media.startswith("image/") else FileKind.OTHER
+
+
+def refusal(attachment: Attachment) -> str | None:
+    """Why this file is not read, in one sentence; None if it is."""
+    kind, name = kind_of(attachment), attachment.name
+    if kind is FileKind.IMAGE:
+        return "I cannot see images; please describe in words what matters."
+    if kind not in MAX_SIZES:
+        return f"I cannot read {name}: I read text, code, CSV and PDF files."
+    if attachment.size > MAX_SIZES[kind]:
+        return f"{name} is too large for me: at most {MAX_SIZES[kind] // 1024**2} MB, please."
+    return None
+
+
+_HEAD = "\n\n[Attached file: "
+_CUT = "[The rest of the file is left out.]"
+
+
+def with_file(above: str, name: str, text: str, *, is_cut: bool) -> str:
+    name = " ".join(name.replace("]", ")").split())
+    end = f"\n{_CUT}" if is_cut else ""
+    return f"{above}{_HEAD}{name}]\n{text.strip()}{end}"
+
+
+def sources_in(text: str) -> tuple[Source, ...]:
+    """The files in ``text`` of which anything was read."""
+    files = [each.partition("]\n") for each in f"\n\n{text}".split(_HEAD)[1:]]
+    sources = [Source(name, content.removesuffix(_CUT).strip()) for name, _, content in files]
+    return tuple(each for each in sources if each.excerpt)
+
+
+_CHILD = Path(__file__).with_name("child.py")
+_SECONDS = 15.0
+_AT_ONCE = 2
+
+
+class Unreadable(Exception):
+    """The file is not what its name says, or took too much to read."""
+
+
+class FileReader:
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        self._seconds = seconds
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(self, data: bytes, kind: FileKind, max_characters: int) -> str:
+        """Raises ``Unreadable``."""
+        async with self._room:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", str(_CHILD), kind.value, str(max_characters)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={},
+            )
+            return await self._outcome(process, data)
+
+    async def _outcome(self, process: asyncio.subprocess.Process, data: bytes) -> str:
+        try:
+            async with asyncio.timeout(self._seconds):
+                text, _ = await process.communicate(data)
+        except TimeoutError:
+            raise Unreadable from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise Unreadable
+        return text.decode("utf-8", "replace")
+
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +152,7 @@ class Attachments:
         return tuple(dict.fromkeys(filter(None, refusals))) if all(refusals) else ()
 
     async def read(self, adapter: Adapter, files: tuple[Attachment, ...]) -> Read:
-        """Never fails: what cannot be read is said."""
+        """Never fails: a file that cannot be read becomes a refusal."""
         if not (fetches := Capabilities.of(adapter).files):
             return Read(refusals=self.why_none(adapter, files))
         text, num_files, room, refusals = "", 0, MAX_CHARACTERS, list[str]()
@@ -59,7 +171,7 @@ class Attachments:
     async def _read_one(
         self, fetches: FetchesFiles, file: Attachment, room: int
     ) -> tuple[str | None, str]:
-        """Why not, or the text; one character more than there is room for tells of a cut."""
+        """Why not, or the text, of which one character more than ``room`` tells of a cut."""
         if why := refusal(file):
             return why, ""
         kind = kind_of(file)

@@ -1,8 +1,8 @@
-"""The process that reads one file: run as a script with the kind as argument, and nothing else.
+"""The process that reads one file; run as a script, with the kind and a limit as arguments.
 
-stdin: the file. stdout: its text, at most ``max_characters``. Exit code 1: it is no such file.
-It has no environment, opens no file for writing, and is cut off at its limits of memory and
-CPU time: a file that somebody made to hurt its reader hurts only this process.
+stdin: the file. stdout: its text, at most ``max_characters``. Exit code 1: not such a file.
+It has no environment, opens no file for writing, and is killed at its limits of memory and
+CPU time: a malicious file harms only this process.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot import prompt
-from bot.attachments.text import sources_in
+from bot.attachments.attachments import sources_in
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,

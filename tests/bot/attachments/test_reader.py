@@ -7,8 +7,7 @@ import zlib
 
 import pytest
 
-from bot.attachments.kinds import Kind
-from bot.attachments.reader import FileReader, Unreadable
+from bot.attachments.attachments import FileKind, FileReader, Unreadable
 
 
 def shown(text: str) -> bytes:
@@ -37,29 +36,29 @@ def pdf(content: bytes, coding: bytes = b"") -> bytes:
 
 async def test_text_is_read_in_any_usual_encoding() -> None:
     reader = FileReader()
-    assert await reader.read("Grüße".encode(), Kind.TEXT, 100) == "Grüße"
-    assert await reader.read("Grüße".encode("utf-16"), Kind.TEXT, 100) == "Grüße"
+    assert await reader.read("Grüße".encode(), FileKind.TEXT, 100) == "Grüße"
+    assert await reader.read("Grüße".encode("utf-16"), FileKind.TEXT, 100) == "Grüße"
 
 
 async def test_a_pdf_gives_the_text_of_its_pages() -> None:
     file = pdf(shown("The budget is 42."))
-    assert await FileReader().read(file, Kind.PDF, 100) == "The budget is 42."
+    assert await FileReader().read(file, FileKind.PDF, 100) == "The budget is 42."
 
 
 async def test_no_more_than_was_asked_for_comes_back() -> None:
-    assert await FileReader().read(b"x" * 1000, Kind.TEXT, 10) == "x" * 10
+    assert await FileReader().read(b"x" * 1000, FileKind.TEXT, 10) == "x" * 10
 
 
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"\x00\x01\x02", Kind.TEXT),
-        (b"no pdf at all", Kind.PDF),
-        (b"%PDF-1.4\ntrailer << /Root 1 0 R >>", Kind.PDF),
-        (b"", Kind.PDF),
+        (b"\x00\x01\x02", FileKind.TEXT),
+        (b"no pdf at all", FileKind.PDF),
+        (b"%PDF-1.4\ntrailer << /Root 1 0 R >>", FileKind.PDF),
+        (b"", FileKind.PDF),
     ],
 )
-async def test_what_is_not_what_its_name_says_is_unreadable(data: bytes, kind: Kind) -> None:
+async def test_what_is_not_what_its_name_says_is_unreadable(data: bytes, kind: FileKind) -> None:
     with pytest.raises(Unreadable):
         await FileReader().read(data, kind, 100)
 
@@ -67,15 +66,15 @@ async def test_what_is_not_what_its_name_says_is_unreadable(data: bytes, kind: K
 async def test_a_file_made_to_fill_the_memory_ends_its_own_process_only() -> None:
     bomb = await asyncio.to_thread(zlib.compress, b"\x00" * (300 * 1024 * 1024), 1)
     with pytest.raises(Unreadable):
-        await FileReader().read(pdf(bomb, b"/Filter /FlateDecode "), Kind.PDF, 100)
+        await FileReader().read(pdf(bomb, b"/Filter /FlateDecode "), FileKind.PDF, 100)
 
 
 async def test_a_file_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(Unreadable):
-        await FileReader(seconds=0.0).read(b"x", Kind.TEXT, 10)
+        await FileReader(seconds=0.0).read(b"x", FileKind.TEXT, 10)
 
 
 async def test_many_files_at_once_are_all_read() -> None:
     reader = FileReader()
-    texts = await asyncio.gather(*(reader.read(b"%d" % n, Kind.TEXT, 9) for n in range(5)))
+    texts = await asyncio.gather(*(reader.read(b"%d" % n, FileKind.TEXT, 9) for n in range(5)))
     assert texts == ["0", "1", "2", "3", "4"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.attachments.text import sources_in, with_file
+from bot.attachments.attachments import sources_in, with_file
 from bot.types import Source
 
 
