@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -11,14 +13,146 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from adapters.http.errors import InvalidBody
-from adapters.http.response_format import ResponseFormat
-from adapters.http.unsupported import refuse_in_body, refuse_in_message
-from bot.types import AnswerFormat, ChatMessage, Role
+from bot.types import AnswerFormat, ChatMessage, JsonObject, JsonSchema, Role
+
+Schema = dict[str, JsonValue]
+
+
+class _Closed(BaseModel):
+    """Unknown keys are refused at once."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class NamedSchema(_Closed):
+    """The answer always follows the schema, ``strict`` or not."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    definition: Annotated[Schema, Field(alias="schema")]
+    strict: bool | None = None
+
+
+class TextFormat(_Closed):
+    type: Literal["text"]
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return None
+
+
+class ObjectFormat(_Closed):
+    """``schema`` is llama.cpp's own form of what OpenAI calls ``json_schema``."""
+
+    type: Literal["json_object"]
+    definition: Annotated[Schema | None, Field(alias="schema")] = None
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return JsonObject() if self.definition is None else _json_schema(self.definition)
+
+
+class SchemaFormat(_Closed):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return _json_schema(self.json_schema.definition)
+
+
+def _json_schema(definition: Schema) -> JsonSchema:
+    return JsonSchema(json.dumps(definition, ensure_ascii=False))
+
+
+ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
+
+
+# Keys that would change the answer and that Parley does not have. They are refused by name, since
+# an answer that ignored them would be wrong. Beside each are the values that have no effect; null
+# always has none.
+NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    # OpenAI's
+    "audio": (),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "prediction": (),
+    "reasoning_effort": ("none",),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+    # of the older completions, vLLM and llama-server
+    "best_of": (1,),
+    "chat_template": (),
+    "chat_template_kwargs": ({},),
+    "continue_final_message": (False,),
+    "dry_multiplier": (0,),
+    "echo": (False,),
+    "grammar": ("",),
+    "guided_choice": (),
+    "guided_grammar": (),
+    "guided_json": (),
+    "guided_regex": (),
+    "ignore_eos": (False,),
+    "json_schema": ({},),
+    "length_penalty": (1,),
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "mirostat": (0,),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "stop_token_ids": ([],),
+    "structured_outputs": (),
+    "suffix": ("",),
+    "thinking": (),
+    "top_k": (0, -1),
+    "typical_p": (1,),
+    "use_beam_search": (False,),
+    "xtc_probability": (0,),
+}
+_NEUTRAL_IN_MESSAGE: Mapping[str, tuple[object, ...]] = {
+    "audio": (),
+    "function_call": (),
+    "tool_call_id": (),
+    "tool_calls": ([],),
+}
+
+
+def refuse_in_body(extra: Mapping[str, object]) -> None:
+    _refuse(extra, NEUTRAL, "")
+
+
+def refuse_in_message(extra: Mapping[str, object], number: int) -> None:
+    _refuse(extra, _NEUTRAL_IN_MESSAGE, f"messages[{number}].")
+
+
+def _refuse(
+    extra: Mapping[str, object], neutral: Mapping[str, tuple[object, ...]], prefix: str
+) -> None:
+    for key, value in extra.items():
+        if key in neutral and value is not None and not _is_any(value, neutral[key]):
+            raise InvalidBody(
+                f"{prefix}{key} is not supported with this value; please leave it out.",
+                param=f"{prefix}{key}",
+                code="unsupported_parameter",
+            )
+
+
+def _is_any(value: object, wanted: tuple[object, ...]) -> bool:
+    """Equality of JSON values: 1 equals 1.0 but not true."""
+    return any(
+        value == other and isinstance(value, bool) == isinstance(other, bool) for other in wanted
+    )
+
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_MESSAGES = 4096
@@ -64,12 +198,12 @@ StopText = Annotated[Text, Field(min_length=1, max_length=_MAX_NAME)]
 
 
 class _Strict(BaseModel):
-    """Unknown keys are kept, so that those which would change the answer can be refused."""
+    """Keeps unknown keys, so that those which would change the answer can be refused."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
-class Message(_Strict):
+class MessageBody(_Strict):
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[Text, BeforeValidator(_joined)]
 
@@ -83,7 +217,7 @@ class StreamOptions(_Strict):
 
 
 class ChatBody(_Strict):
-    messages: Annotated[list[Message], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
     model: Name | None = None
     user: Name | None = None
     stream: bool | None = None
@@ -117,7 +251,7 @@ class ChatBody(_Strict):
 
 
 def parse(raw: bytes) -> ChatBody:
-    """Raises ``InvalidBody`` that names the first key that is wrong."""
+    """Raises ``InvalidBody``, which names the first wrong key."""
     try:
         body = ChatBody.model_validate_json(raw)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What goes wrong with a program's request, in the error shape of OpenAI."""
+"""Our errors in the error shape of OpenAI."""
 
 from __future__ import annotations
 

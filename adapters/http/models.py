@@ -17,7 +17,7 @@ ModelNames = Callable[[], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """``name`` to answer under, and what it means: neither is the default model."""
+    """A name that was asked for, and its personality or model; the default model has neither."""
 
     name: str
     personality: str | None = None
@@ -42,7 +42,7 @@ class Models:
         return web.json_response(self._object(name))
 
     def resolve(self, asked: str | None) -> Resolved:
-        """A personality hides a model of its name, but not the default one."""
+        """A personality takes precedence over a model of its name, but not over the default one."""
         default, *others = self._model_names()
         if not asked or asked == default:
             return Resolved(default)

@@ -1,18 +1,181 @@
-"""The chat API of OpenAI: what its clients, and everything built on them, speak."""
+"""The chat API of OpenAI: one request, one reply, streamed or whole."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+
 from aiohttp import web
 
-from adapters.http.chat import ChatCompletions
-from adapters.http.models import ModelNames, Models
-from bot.ports import Clock, Conversations
+from adapters.http.body import ChatBody, parse
+from adapters.http.errors import InvalidBody, to_body, to_response
+from adapters.http.models import ModelNames, Models, Resolved
+from adapters.http.shapes import DONE, Chunks, Envelope, GeneratedText, comment, completion, event
+from adapters.http.sse import EventStream, batches
+from bot.adapter_support.addresses import ACCOUNT
+from bot.errors import EngineFailed, ParleyError
+from bot.ports import Clock, Conversations, Generation
+from bot.types import (
+    CompletionRequest,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Queued,
+    Reasoning,
+)
+
+_IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
+_MAX_THREAD_NAME = 256
+_NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a reply.")
+
+
+class ChatCompletions:
+    def __init__(
+        self, conversations: Conversations, models: Models, clock: Clock, patience: float
+    ) -> None:
+        self._conversations = conversations
+        self._models = models
+        self._clock = clock
+        self._patience = patience
+
+    async def create(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ParleyError as error:
+            return to_response(error)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """A client that hangs up cancels this task, and with it the generation."""
+        body = parse(await _json_bytes(request))
+        model = self._models.resolve(body.model)
+        asked = _completion_request(request, body, model)
+        generation = await self._conversations.complete(asked)
+        try:
+            envelope = self._envelope(model.name)
+            if not body.stream:
+                return await _whole(generation, envelope)
+            chunks = Chunks(envelope, include_usage=body.include_usage)
+            return await self._streamed(request, generation, chunks)
+        finally:
+            generation.cancel()
+
+    def _envelope(self, model: str) -> Envelope:
+        created = int(self._clock.now().timestamp())
+        return Envelope(f"chatcmpl-{secrets.token_hex(12)}", created, model)
+
+    async def _streamed(
+        self, request: web.Request, generation: Generation, chunks: Chunks
+    ) -> web.StreamResponse:
+        async with (
+            EventStream(request, self._clock, self._patience) as stream,
+            aclosing(batches(generation, self._clock, _IDLE_SECONDS)) as arriving,
+        ):
+            try:
+                await _relay(arriving, stream, chunks)
+            except ParleyError as error:
+                if not stream.has_begun:
+                    raise
+                await stream.send(event(to_body(error)) + DONE)
+            return await stream.end()
+
+
+async def _whole(generation: Generation, envelope: Envelope) -> web.Response:
+    events = [event async for event in generation]
+    finished = _finished(events) or _NOT_FINISHED
+    _raise_failure(finished)
+    return web.json_response(completion(envelope, _said(events), finished.reason, finished.usage))
+
+
+async def _relay(
+    arriving: AsyncIterator[list[GenerationEvent]], stream: EventStream, chunks: Chunks
+) -> None:
+    finished: Finished | None = None
+    async for batch in arriving:
+        if data := _before_the_end(batch, chunks):
+            await stream.send(data)
+        finished = _finished(batch) or finished
+    finished = finished or _NOT_FINISHED
+    _raise_failure(finished)
+    await stream.send(chunks.end(finished.reason, finished.usage))
+
+
+def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
+    if data := chunks.delta(_said(batch)):
+        return data
+    match batch:
+        case []:
+            return comment("working")
+        case [*_, Queued(loading=model)] if model:
+            return comment(f"loading {model}")
+        case [*_, Queued(place)]:
+            return comment(f"queued {place}")
+    return b""
+
+
+def _said(events: Sequence[GenerationEvent]) -> GeneratedText:
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return GeneratedText(text, reasoning)
+
+
+def _finished(events: Sequence[GenerationEvent]) -> Finished | None:
+    last = events[-1] if events else None
+    return last if isinstance(last, Finished) else None
+
+
+def _raise_failure(finished: Finished) -> None:
+    if finished.reason is FinishReason.ERROR:
+        raise EngineFailed(finished.detail or "The engine failed under this reply.")
+    if finished.reason is FinishReason.CANCELLED:  # not by the client, who would be gone
+        raise EngineFailed("Parley is stopping; please ask again in a moment.")
+
+
+async def _json_bytes(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        raise InvalidBody(
+            "The body must be JSON, with the header 'Content-Type: application/json'.",
+            code="unsupported_media_type",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    return await request.read()
+
+
+def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
+    return CompletionRequest(
+        account=request[ACCOUNT],
+        messages=tuple(message.as_chat_message() for message in body.messages),
+        user=body.user,
+        personality=model.personality,
+        model=model.model,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        seed=body.engine_seed,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
+        max_tokens=body.token_limit,
+        stop=tuple(body.stop or ()),
+        thread=_thread(request),
+        answer_format=body.answer_format,
+    )
+
+
+def _thread(request: web.Request) -> str | None:
+    name = request.headers.get("X-Parley-Thread")
+    if name and (len(name) > _MAX_THREAD_NAME or not name.isprintable()):
+        raise InvalidBody(
+            f"X-Parley-Thread is a name of at most {_MAX_THREAD_NAME} printable characters.",
+            param="X-Parley-Thread",
+        )
+    return name or None
 
 
 def routes(
     conversations: Conversations, *, model_names: ModelNames, clock: Clock, patience: float = 30.0
 ) -> list[web.RouteDef]:
-    """A client that takes nothing of its stream for ``patience`` seconds is hung up on."""
+    """The connection of a client that reads nothing for ``patience`` seconds is closed."""
     models = Models(conversations, model_names, created=int(clock.now().timestamp()))
     chat = ChatCompletions(conversations, models, clock, patience)
     return [

@@ -19,7 +19,7 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every object of one reply has in common; ``created`` in seconds since 1970."""
+    """The fields that every object of one reply has; ``created`` in seconds since 1970."""
 
     id: str
     created: int
@@ -30,15 +30,15 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a model said; programs know its reasoning as ``reasoning_content``."""
+class GeneratedText:
+    """Text and reasoning of a reply; the API calls the latter ``reasoning_content``."""
 
     text: str = ""
     reasoning: str = ""
 
 
 def completion(
-    envelope: Envelope, said: Said, reason: FinishReason, usage: Usage
+    envelope: Envelope, said: GeneratedText, reason: FinishReason, usage: Usage
 ) -> dict[str, object]:
     message = {"role": "assistant", "content": said.text, "refusal": None}
     if said.reasoning:
@@ -68,14 +68,14 @@ def event(data: object) -> bytes:
 
 
 def comment(text: str) -> bytes:
-    """Keeps the line open; clients skip it."""
+    """A comment keeps the connection open; clients skip it."""
     return f": {text}\n\n".encode()
 
 
 class Chunks:
     """The events of one streamed reply.
 
-    What surrounds the text is the same in every chunk, so it is written out once; a token
+    The JSON around the text is the same in every chunk, so it is written out once; a token
     then costs one ``json.dumps`` of its text.
     """
 
@@ -88,8 +88,8 @@ class Chunks:
         self._head, self._tail = head.decode(), tail.decode()
         self._has_begun = False
 
-    def delta(self, said: Said) -> bytes:
-        """Its reasoning came before its text, and nobody's parser expects both at once."""
+    def delta(self, said: GeneratedText) -> bytes:
+        """Reasoning and text in chunks of their own: no parser expects both in one."""
         data = b""
         if said.reasoning:
             data = self._chunk({**self._role(), "reasoning_content": said.reasoning}, None)
@@ -109,7 +109,7 @@ class Chunks:
         return last + DONE
 
     def _role(self) -> dict[str, str]:
-        """Said once, with the first chunk that has something to say."""
+        """The role, in the first chunk only."""
         if self._has_begun:
             return {}
         self._has_begun = True

@@ -3,12 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
-from bot.ports import Clock
+from bot.ports import Clock, Generation
+from bot.types import GenerationEvent
+
+
+async def batches(
+    generation: Generation, clock: Clock, idle_seconds: float
+) -> AsyncGenerator[list[GenerationEvent], None]:
+    """Yield all events since the last batch: a slow client costs one write, not one a token.
+
+    Yields an empty batch after ``idle_seconds`` without an event. Close it (``aclosing``).
+    """
+    events: list[GenerationEvent] = []
+    wake = asyncio.Event()
+
+    async def read() -> None:
+        async for event in generation:
+            events.append(event)
+            wake.set()
+
+    async def tick() -> None:
+        while True:
+            await clock.sleep(idle_seconds)
+            wake.set()
+
+    reader, ticker = asyncio.create_task(read()), asyncio.create_task(tick())
+    reader.add_done_callback(lambda _: wake.set())
+    try:
+        while events or not reader.done():
+            await wake.wait()
+            wake.clear()
+            batch, events[:] = events.copy(), ()
+            if batch or not reader.done():
+                yield batch
+        await reader
+    finally:
+        reader.cancel()
+        ticker.cancel()
+        await asyncio.gather(reader, ticker, return_exceptions=True)
+
 
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -18,10 +57,10 @@ _HEADERS = {
 
 
 class EventStream:
-    """The 200 goes out with the first event, so that an early failure can be a real status.
+    """The 200 is sent with the first event, so that an early failure can have its own status.
 
-    ``send`` waits for a slow client, which bounds what is buffered for it; one that takes
-    nothing for ``patience`` seconds is hung up on, and ``send`` raises ``ConnectionError``.
+    ``send`` waits for a slow client, which bounds its buffer. The connection of a client that
+    reads nothing for ``patience`` seconds is closed, and ``send`` raises ``ConnectionError``.
     """
 
     def __init__(self, request: web.Request, clock: Clock, patience: float) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from adapters.http.unsupported import NEUTRAL
+from adapters.http.body import NEUTRAL
 from bot.errors import PromptTooLong
 from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
