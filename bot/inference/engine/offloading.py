@@ -24,7 +24,7 @@ from bot.inference.kv_cache.cost_model import MIN_GAIN
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
-from bot.metrics import Metrics, Share
+from bot.metrics import Metrics, MetricShare
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Offloading:
         self._spilling: asyncio.Task[None] | None = None
         self._writing, self._deleting = asyncio.Lock(), asyncio.Lock()
         self._is_closing = False
-        self._dropped = Share(metrics.parked_dropped)
+        self._dropped = MetricShare(metrics.parked_dropped)
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
         """Threads may be parked from now on, and those on disk are found; if the model can."""

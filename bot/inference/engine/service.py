@@ -28,7 +28,7 @@ from bot.inference.engine.replies import Replies, Reply
 from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.metrics import Metrics, Share
+from bot.metrics import Metrics, MetricShare
 from bot.types import ChatMessage, FinishReason, GenerationRequest
 
 
@@ -37,9 +37,10 @@ class StepMetrics:
         self._metrics = metrics
         self._scheduler = scheduler
         self._model = model
-        self._preempted, self._overtaken = Share(metrics.preempted), Share(metrics.overtaken)
-        self._held = Share(metrics.held)
-        self._resampled = Share(metrics.grammar_resampled, model.num_resampled)
+        self._preempted = MetricShare(metrics.preempted)
+        self._overtaken = MetricShare(metrics.overtaken)
+        self._held = MetricShare(metrics.held)
+        self._resampled = MetricShare(metrics.grammar_resampled, model.num_resampled)
 
     def observe(self, step: Step, seconds: float) -> None:
         metrics, scheduler = self._metrics, self._scheduler
