@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bot.errors import SettingsError
-from bot.settings.docs import env_example, settings_table
 from bot.settings.kinds import PLATFORMS
 from bot.settings.rules import (
     broken_rules,
@@ -19,14 +19,11 @@ from bot.settings.rules import (
     without_effect,
 )
 from bot.settings.sources import FIELDS, SECRETS, Given, Key, from_environment, from_file
-from bot.settings.tables import DiscordSettings, Settings, SlackSettings, TeamsSettings
+from bot.settings.tables import Settings
 
 __all__ = [
     "PLATFORMS",
-    "DiscordSettings",
     "Settings",
-    "SlackSettings",
-    "TeamsSettings",
     "env_example",
     "given_names",
     "how_to_switch_on",
@@ -119,3 +116,41 @@ def _advice(detail: ErrorDetails) -> str:
         return f"it must be {context['expected']}"
     expected = _MUST_BE.get(kind.partition("_")[0])
     return f"it must be {expected}" if expected else detail["msg"].lower()
+
+
+_HEAD = """\
+# Parley's settings, each with its default. Copy this file to .env (Docker Compose) or to
+# /etc/parley/env (systemd) and take away the # before what you set.
+# A secret may come from a file instead: NAME_FILE=/run/secrets/name.
+"""
+
+
+def _shown_default(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    if isinstance(extra, dict) and "shown" in extra:
+        return str(extra["shown"])
+    default = info.default
+    if default is None or default in ((), {}):
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def settings_table() -> str:
+    """A Markdown table of every setting, for the README."""
+    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
+    for key, info in FIELDS.items():
+        default = _shown_default(info)
+        shown = f"`{default}`" if default else ""
+        rows.append(f"| `{key.env}` | {shown} | {info.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _example_lines(key: Key, info: FieldInfo) -> list[str]:
+    meaning = f"{info.description}{' Secret.' if key in SECRETS else ''}".replace("`", "")
+    return [f"# {meaning}", f"#{key.env}={_shown_default(info)}", ""]
+
+
+def env_example() -> str:
+    """The text of ``deploy/env.example``."""
+    lines = [line for key, info in FIELDS.items() for line in _example_lines(key, info)]
+    return "\n".join([_HEAD, *lines]).rstrip() + "\n"

@@ -57,7 +57,7 @@ def stages() -> list[str]:
 
 def test_the_example_names_every_setting_with_its_default_and_meaning() -> None:
     text = (DEPLOY / "env.example").read_text(encoding="utf-8")
-    assert text == env_example(), "write it anew: see env_example in bot/settings/docs.py"
+    assert text == env_example(), "write it anew: see env_example in bot/config.py"
 
 
 def test_the_example_with_every_line_switched_on_changes_nothing(tmp_path: Path) -> None:

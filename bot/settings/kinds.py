@@ -1,4 +1,4 @@
-"""The kinds of values that settings have, read from text (environment) or TOML values."""
+"""Types of settings, parsed from text (environment) or TOML values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
 class Secret:
-    """Marks a setting that may hold a secret though its kind is not ``SecretStr``."""
+    """Marks a setting that may hold a secret though its type is not ``SecretStr``."""
 
 
 def _words(value: object) -> object:
@@ -88,7 +88,7 @@ def _endpoint(value: str) -> str:
 
 
 def _model_servers(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Unlike platforms they often stand in a network of one's own, without encryption."""
+    """Without the encryption that platforms need: model servers are often in a private network."""
     for value in values:
         url = urlsplit(value)
         if url.scheme not in ("http", "https") or not url.hostname:

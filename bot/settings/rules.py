@@ -1,4 +1,4 @@
-"""What settings must fulfil together, and what this version does not have yet."""
+"""Rules about several settings, and settings that this version does not support yet."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LOCAL_ENGINE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``check`` answers with one sentence for each way in which the settings ``of`` clash."""
+    """``check`` returns one sentence for each way in which the settings ``of`` conflict."""
 
     of: tuple[str, ...]
     check: Callable[[Settings], list[str]]
 
 
 def _slack_can_verify(settings: Settings) -> list[str]:
-    """Who asks for Socket Mode hears of that instead (``not_in_this_version``)."""
+    """Silent where Socket Mode is asked for, which ``not_in_this_version`` reports."""
     slack = settings.slack
     if not slack.bot_token or slack.signing_secret or slack.app_token:
         return []
@@ -49,7 +49,7 @@ def _named_platforms_have_tokens(settings: Settings) -> list[str]:
 
 
 def _is_private(settings: Settings) -> bool:
-    """Whether whoever delivers to Teams' webhook is on this machine."""
+    """Whether only programs of this machine can deliver to Teams' webhook."""
     return settings.is_on_loopback and settings.public_url is None
 
 
@@ -111,7 +111,7 @@ def how_to_switch_on(settings: Settings, platform: str) -> str:
 
 
 def not_in_this_version(settings: Settings) -> list[str]:
-    """One sentence for each setting that asks for something Parley cannot do: start is refused."""
+    """One sentence for each setting that this version cannot fulfil: start is refused."""
     problems = []
     if settings.model.startswith("hf:"):
         problems.append(
@@ -135,7 +135,7 @@ def _needs_socket_mode(settings: Settings) -> bool:
 
 
 def without_effect(settings: Settings) -> list[str]:
-    """One sentence for each setting somebody gave that this version runs without."""
+    """One sentence for each setting that somebody gave and that has no effect."""
     notes = []
     if _needs_socket_mode(settings) and settings.slack.signing_secret:
         notes.append(
@@ -149,7 +149,7 @@ def without_effect(settings: Settings) -> list[str]:
 
 
 def _without_effect_on_the_engine(settings: Settings) -> list[str]:
-    """What is for servers without servers, and for a model of Parley's own beside them."""
+    """Settings of model servers without servers, or of a model of our own beside servers."""
     given = settings.model_fields_set
     names = given & (LOCAL_ENGINE if settings.is_remote else {"engine_key", "engine_model"})
     if not names:

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, ``parley.toml``, and files that hold a secret."""
+"""The sources of settings: the environment, ``parley.toml``, and files that hold a secret."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ _BY_ENV_FILE = {key.env: key for key in _FILES}
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value somebody set; ``label`` says which setting and where, for a sentence."""
+    """A value that somebody set; ``label`` names the setting and the place, for a sentence."""
 
     value: object
     label: str
 
 
 @dataclass(slots=True)
-class Source:
-    """What one source holds, and what is wrong with it."""
+class SettingsSource:
+    """The values of the environment or of ``parley.toml``, and the problems found there."""
 
     values: dict[Key, Given] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -82,9 +82,9 @@ def _similar(name: str, known: Mapping[str, object]) -> str:
     return f"; did you mean {close[0]}?" if close else "; remove it."
 
 
-def from_environment(environ: Mapping[str, str], folder: Path) -> Source:
+def from_environment(environ: Mapping[str, str], folder: Path) -> SettingsSource:
     """An empty variable counts as not set, as in a compose file."""
-    source = Source()
+    source = SettingsSource()
     for name, value in environ.items():
         key = _BY_ENV.get(name) or _BY_ENV_FILE.get(name)
         if key is not None and value.strip():
@@ -97,8 +97,8 @@ def from_environment(environ: Mapping[str, str], folder: Path) -> Source:
     return source
 
 
-def from_file(folder: Path) -> Source:
-    source = Source()
+def from_file(folder: Path) -> SettingsSource:
+    source = SettingsSource()
     try:
         text = (folder / FILE_NAME).read_text(encoding="utf-8")
         tables = tomllib.loads(text)
@@ -118,7 +118,7 @@ def from_file(folder: Path) -> Source:
     return source
 
 
-def _flatten(tables: Mapping[str, object], text: str, source: Source) -> None:
+def _flatten(tables: Mapping[str, object], text: str, source: SettingsSource) -> None:
     known = {key.name: key for key in (*FIELDS, *_FILES) if not key.table}
     for name, value in tables.items():
         if name not in PLATFORMS:
@@ -132,7 +132,12 @@ def _flatten(tables: Mapping[str, object], text: str, source: Source) -> None:
 
 
 def _take(
-    known: Mapping[str, Key], table: str, name: str, value: object, text: str, source: Source
+    known: Mapping[str, Key],
+    table: str,
+    name: str,
+    value: object,
+    text: str,
+    source: SettingsSource,
 ) -> None:
     shown = f"{name} in [{table}]" if table else name
     label = f"{shown} ({FILE_NAME}, line {_line(text, table, name)})"
@@ -143,7 +148,7 @@ def _take(
 
 
 def _line(text: str, table: str, name: str) -> int:
-    """The line on which a key stands; 1 if it is written in a way that is not looked for."""
+    """The line of a key; 1 if it is written in a form that this does not find."""
     inside = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
@@ -155,7 +160,7 @@ def _line(text: str, table: str, name: str) -> int:
     return 1
 
 
-def _read_secret_files(source: Source, folder: Path) -> None:
+def _read_secret_files(source: SettingsSource, folder: Path) -> None:
     for file_key in sorted(_FILES.keys() & source.values.keys()):
         given, key = source.values.pop(file_key), _FILES[file_key]
         if key in source.values:

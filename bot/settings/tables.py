@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bot.adapter_support.addresses import is_loopback
-from bot.settings.cores import usable_cores
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
@@ -32,6 +32,31 @@ from bot.settings.kinds import (
     Words,
 )
 
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+_HAS_AFFINITY = hasattr(psutil.Process, "cpu_affinity")
+
+
+def usable_cores(limit: Path = _CGROUP_LIMIT) -> int:
+    """Physical cores, within this process's affinity and its container's share of time.
+
+    A container with two cores' time on a machine of 64 would be stopped by the kernel most
+    of the time if 64 threads waited for each other in it.
+    """
+    usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count()
+    cores = min(psutil.cpu_count(logical=False) or 1, usable or 1)
+    share = _share(limit)
+    return cores if share is None else max(1, min(cores, int(share)))
+
+
+def _share(limit: Path) -> float | None:
+    """Cores' worth of time by cgroup v2, ``QUOTA PERIOD`` in microseconds; None: all."""
+    try:
+        quota, period = limit.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
 SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
 DEFAULT_KV_TOKENS = 16_384
 
@@ -52,11 +77,11 @@ class Table(BaseModel):
     )
 
     def given(self) -> dict[str, str]:
-        """The values that are set, as text, secrets revealed: what an adapter is made of."""
+        """The values that are set, as text, secrets revealed, for an adapter."""
         return {name: _plain(value) for name, value in self if value not in (None, ())}
 
 
-class SlackSettings(Table):
+class SlackTable(Table):
     bot_token: BotToken | None = Field(
         default=None, description="Bot token (`xoxb-…`); switches Slack on."
     )
@@ -73,7 +98,7 @@ class SlackSettings(Table):
     )
 
 
-class DiscordSettings(Table):
+class DiscordTable(Table):
     token: SecretStr | None = Field(default=None, description="Bot token; switches Discord on.")
     api_url: Endpoint | None = Field(
         default=None, description="Address of a test server's REST API."
@@ -93,7 +118,7 @@ class DiscordSettings(Table):
     )
 
 
-class TeamsSettings(Table):
+class TeamsTable(Table):
     app_id: str | None = Field(default=None, description="App id of the bot; switches Teams on.")
     app_password: SecretStr | None = Field(
         default=None, description="Client secret of the app; without it a managed identity."
@@ -254,9 +279,9 @@ class Settings(Table):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )
-    slack: SlackSettings = SlackSettings()
-    discord: DiscordSettings = DiscordSettings()
-    teams: TeamsSettings = TeamsSettings()
+    slack: SlackTable = SlackTable()
+    discord: DiscordTable = DiscordTable()
+    teams: TeamsTable = TeamsTable()
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -277,7 +302,7 @@ class Settings(Table):
 
     @property
     def copies_dir(self) -> Path:
-        """Where faster copies of a model lie: ``model_dir`` if somebody set it."""
+        """Folder of the faster copies of models: ``model_dir`` if somebody set it."""
         given = "model_dir" in self.model_fields_set
         return self.model_dir if given else self.data_dir / "models"
 
@@ -292,7 +317,7 @@ class Settings(Table):
 
     @property
     def is_public(self) -> bool:
-        """Whether something passes on to this port what comes from outside."""
+        """Whether something forwards requests from outside to this port."""
         return self.public_url is not None or any(name in WEBHOOKS for name in self.platforms)
 
     def platform(self, name: str) -> dict[str, str]:
