@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +31,8 @@ _WRONG = 1
 _REFUSED = 2
 _DIED = 3
 _INTERRUPTED = 130
+NICENESS = -5
+"""Three times the CPU share of a program without a priority, since people wait for each word."""
 _NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
 _NO_ANSWER = "The model gave no answer; ask again, or for something smaller."
 _MANIFEST = Path(__file__).parents[1] / "deploy" / "slack" / "manifest.yaml"
@@ -78,7 +80,6 @@ def run() -> None:
         typer.echo(note, err=True)
 
     from bot.app import run as run_app
-    from bot.running.priority import go_first
 
     go_first()
     raise typer.Exit(asyncio.run(run_app(settings)))
@@ -202,8 +203,19 @@ def invite(
     typer.echo(adapter.invite_link(application))
 
 
+def go_first() -> None:
+    """Raise the priority of threads that begin from now on, where the system allows it (to root,
+    or in the systemd unit).
+
+    A priority with which a person started Parley is kept.
+    """
+    with suppress(OSError, AttributeError):  # not allowed, or not on this system
+        if os.getpriority(os.PRIO_PROCESS, 0) == 0:
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
 def _settings() -> Settings:
-    """Settings that this version can start with."""
+    """The settings; raises ``SettingsError`` for those that this version cannot start with."""
     from bot.config import load_settings, not_in_this_version
 
     settings = load_settings(os.environ, Path())
@@ -213,7 +225,7 @@ def _settings() -> Settings:
 
 
 def _start_logging(level: str) -> None:
-    """Libraries speak up only when something is wrong: they log what must not be logged."""
+    """Libraries log at WARNING only: below it they log what must not be logged."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("bot", "adapters"):
         logging.getLogger(name).setLevel(level.upper())
@@ -235,7 +247,7 @@ def _read_stdin() -> str:
 
 
 async def _print_answer(settings: Settings, question: str, personality: str) -> None:
-    """A line that was begun is ended, whatever ends the answer. Raises if there is none."""
+    """Ends a line that was begun, even after an error. Raises if there is no answer."""
     from bot.prompt import clean
 
     has_begun = False
@@ -252,7 +264,7 @@ async def _print_answer(settings: Settings, question: str, personality: str) -> 
 
 
 def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerator[str, None]:
-    """By the Parley that runs on this data folder, else by a model loaded for this question."""
+    """Ask the Parley that runs on this data folder, else a model loaded for this question."""
     from bot.lock import is_held, running_key, running_url
 
     if not is_held(settings.data_dir):
@@ -268,7 +280,7 @@ def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerat
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Whatever goes wrong, a person reads a sentence; 2: start was refused."""
+    """Run a command; an error becomes one sentence, and exit code 2 if start was refused."""
     try:
         app(arguments)
     except ParleyError as error:

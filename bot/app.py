@@ -7,7 +7,7 @@ import gc
 import importlib
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -17,13 +17,13 @@ from bot.access import Access
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
-from bot.errors import EngineFailed
+from bot.errors import EngineFailed, ParleyError
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext, Capabilities
+from bot.ports import Adapter, AdapterContext, Capabilities, Conversations, Generation
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.engines import (
@@ -37,20 +37,27 @@ from bot.running.engines import (
     names_of,
     servers_of,
 )
-from bot.running.late import LateConversations
-from bot.running.readiness import DatabaseWatch
+from bot.running.maintenance import measure_lag, prune, reread_personalities
 from bot.running.supervision import Supervisor
-from bot.running.upkeep import measure_lag, prune, reread_personalities
 from bot.server import Readiness, Server, ServerSettings
 from bot.types import (
     ChatMessage,
+    CompletionRequest,
     Delta,
     Finished,
     FinishReason,
     GenerationRequest,
+    Incoming,
+    Person,
+    Personality,
+    ThreadSummary,
 )
 
 _CONNECT_SECONDS = 15.0
+_LOADING = "The model is still loading. Please ask again in a minute."
+_PATIENCE = 2.0
+_NO_WRITES = "It takes no writes; the log says why."
+_MOVED = "Its file was moved, deleted or replaced; start Parley again."
 
 
 async def run(settings: Settings) -> int:
@@ -141,7 +148,7 @@ class App:
         gc.freeze()  # what is here stays: a full collection over it took 100 ms of the event loop
 
     async def drain(self, hurrying: asyncio.Event) -> None:
-        """Let replies come to their end, for a while; ``hurrying`` cuts that short."""
+        """Let running replies end, for ``drain_seconds``; ``hurrying`` cuts that short."""
         self.banner.stopping(self._settings.drain_seconds)
         if self._service:
             await self._service.drain(self._settings.drain_seconds, hurrying)
@@ -208,7 +215,7 @@ class App:
         )
 
     async def _start_adapters(self, adapters: dict[str, Adapter]) -> None:
-        """Connect each; one that cannot is reported and tried again, and holds up nobody."""
+        """Connect each; one that fails is reported and retried, and delays nobody."""
         for adapter in adapters.values():
             supervisor = Supervisor(adapter, self._conversations.handle, self._clock)
             self._supervisors.append(supervisor)
@@ -308,3 +315,60 @@ async def ask_alone(
                 yield event.text
             elif isinstance(event, Finished) and event.reason is FinishReason.ERROR:
                 raise EngineFailed(event.detail)
+
+
+class LateConversations:
+    """``bot.ports.Conversations`` while the model loads: answers once ``arrive`` was called."""
+
+    def __init__(self) -> None:
+        self._real: Conversations | None = None
+
+    def arrive(self, real: Conversations) -> None:
+        self._real = real
+
+    @property
+    def _there(self) -> Conversations:
+        if self._real is None:
+            raise EngineFailed(_LOADING)
+        return self._real
+
+    async def handle(self, incoming: Incoming) -> None:
+        await self._there.handle(incoming)
+
+    async def complete(self, request: CompletionRequest) -> Generation:
+        return await self._there.complete(request)
+
+    def personalities(self) -> tuple[Personality, ...]:
+        return self._real.personalities() if self._real else ()
+
+    async def threads(self, person: Person) -> list[ThreadSummary]:
+        return await self._there.threads(person)
+
+
+class DatabaseWatch:
+    """The state of the database for ``/readyz``; callers at the same time share one check.
+
+    A database that does not answer within ``patience`` seconds counts as failing.
+    """
+
+    def __init__(
+        self, is_sound: Callable[[], Awaitable[bool]], *, patience: float = _PATIENCE
+    ) -> None:
+        self._is_sound = is_sound
+        self._patience = patience
+        self._asking: asyncio.Task[str] | None = None
+
+    async def status(self) -> Mapping[str, str]:
+        """``detail`` names no path: everybody may read it."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._problem())
+        done, _ = await asyncio.wait({self._asking}, timeout=self._patience)
+        late = f"It does not answer within {self._patience:g} s."
+        detail = self._asking.result() if done else late
+        return {"status": "failing" if detail else "up", "detail": detail}
+
+    async def _problem(self) -> str:
+        try:
+            return "" if await self._is_sound() else _MOVED
+        except ParleyError:
+            return _NO_WRITES

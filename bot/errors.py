@@ -5,17 +5,17 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── SettingsError         wrong settings, all of them at once
 │   ├── PersonalityError      a file in personalities/ is wrong
 │   ├── ModelError            no model, a wrong file, not enough memory
-│   │   └── ModelDied         llama.cpp dies of it, or never ends
+│   │   └── ModelDied         llama.cpp crashes or hangs with it
 │   └── DataError             the data folder or the database cannot be used from the start
 ├── RequestError              a question or request is refused; nothing was done
 │   ├── EmptyQuestion
 │   ├── PromptTooLong         does not fit the window
-│   ├── ConversationRefused   the model's chat template does not take it
+│   ├── ConversationRefused   the model's chat template does not accept it
 │   ├── QueueFull             try again after ``retry_after`` seconds
 │   ├── AccessDenied
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
 │   ├── UnknownPersonality
-│   └── UnsupportedFormat     no grammar holds an answer to this format
+│   └── UnsupportedFormat     no grammar can enforce this format
 ├── EngineFailed              the engine failed under a generation
 ├── StorageError              while Parley runs: the history could not be read or written
 │   └── StorageFull           the disk (or its quota) is full; nothing was stored
@@ -59,7 +59,7 @@ class ModelError(StartError):
 
 
 class ModelDied(ModelError):
-    """llama.cpp dies when it computes with the model, or does not end; more memory is no help."""
+    """llama.cpp crashes or hangs when it computes with the model; more memory does not help."""
 
 
 class DataError(StartError):
@@ -87,7 +87,7 @@ class PromptTooLong(RequestError):
 
 
 class ConversationRefused(RequestError):
-    """The model's chat template does not take a conversation of this form."""
+    """The model's chat template does not accept a conversation of this form."""
 
 
 class QueueFull(RequestError):
@@ -120,7 +120,7 @@ class UnknownPersonality(RequestError):
 
 
 class UnsupportedFormat(RequestError):
-    """The answer format is too large, endlessly recursive, or says what no grammar can."""
+    """The answer format is too large, infinitely recursive, or not expressible as a grammar."""
 
 
 class EngineFailed(ParleyError):
@@ -175,7 +175,7 @@ class MessageTooLong(PlatformError):
 
 
 class ReplyStopped(PlatformError):
-    """The person pressed the platform's own stop: the reply is to end."""
+    """The person pressed the platform's own stop button: the reply must end."""
 
 
 class Unavailable(PlatformError):
@@ -196,6 +196,6 @@ class PlatformRefused(PlatformError):
 
 
 def sentence_for_people(error: BaseException) -> str:
-    """What a person in a chat reads of an error: no path, and nothing of a defect of ours."""
+    """The text of an error for a person in a chat: without paths or details of a defect."""
     is_for_people = isinstance(error, ParleyError) and not isinstance(error, StartError)
     return str(error) if is_for_people else "Something went wrong inside me."

@@ -1,4 +1,4 @@
-"""One process owns the data folder; the others find it there and talk to it over HTTP."""
+"""One process owns the data folder; other commands find its address there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = "parley.key"
 
 
 class DataLock:
-    """Held while entered; a process that dies, however it dies, holds it no longer."""
+    """Held while entered; the system releases it when the process dies."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class DataLock:
         await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
     def announce(self, url: str, key: str) -> None:
-        """Tell other commands where the running Parley answers, and to which key."""
+        """Write the address and the key of the running Parley for other commands."""
         _write(self._folder / _KEY, key)
         _write(self._url, url)
 
@@ -83,7 +83,7 @@ class DataLock:
 
 
 def _write(path: Path, text: str) -> None:
-    """As a whole or not at all, for the eyes of Parley's user only."""
+    """Atomic, and readable by Parley's user only."""
     draft = path.with_suffix(f"{path.suffix}.new")
     draft.unlink(missing_ok=True)
     with open(draft, "x", encoding="utf-8", opener=_private) as file:
@@ -109,12 +109,12 @@ def is_held(folder: Path) -> bool:
 
 
 def running_url(folder: Path) -> str | None:
-    """Where the Parley that holds the lock answers; None while it starts."""
+    """The address of the Parley that holds the lock; None while it starts."""
     return _read(folder / _URL)
 
 
 def running_key(folder: Path) -> str | None:
-    """What opens its HTTP APIs to commands on this machine; new at each start."""
+    """The key of its HTTP APIs for commands on this machine; new at each start."""
     return _read(folder / _KEY)
 
 

@@ -1,4 +1,4 @@
-"""Frozen values that cross borders between adapters, conversation, history and inference.
+"""Frozen values that adapters, conversation, history and inference exchange.
 
 Nothing here does I/O or imports anything of ours. Times are aware UTC datetimes named
 ``*_at``; durations are seconds as ``float``; counts are ``num_*``; limits are ``max_*``.
@@ -86,7 +86,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who speaks. ``id`` is the text form ``adapter:workspace/user``, unique everywhere."""
+    """A person. ``id`` is the text form ``adapter:workspace/user``, unique everywhere."""
 
     id: str
     name: str = ""
@@ -121,9 +121,9 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What is read for a question once it is on disk, and before it is answered.
+    """The inputs of a question that are fetched once it is on disk, before it is answered.
 
-    ``earlier``: what was said in its thread before Parley took part in it.
+    ``earlier``: the messages of its thread from before Parley took part in it.
     """
 
     attachments: tuple[Attachment, ...] = ()
@@ -135,7 +135,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """What a platform delivered, normalised. ``event_id`` is unique per delivery event.
+    """A delivery of a platform, normalised. ``event_id`` is unique per delivery event.
 
     ``awaits_answer``: the platform shows an answer as on its way until there is one.
     """
@@ -152,9 +152,9 @@ class Question(Incoming):
 
     A message that neither mentions Parley nor is direct belongs to Parley only if its
     thread does already; if it mentions somebody else it is context, not a question.
-    ``personality`` is to answer in this thread from now on. ``wants_earlier``: what was said
-    in the thread before Parley took part in it is to be read. ``barred``: why nothing is
-    answered in a place like this, in one sentence.
+    ``personality`` answers in this thread from now on. ``wants_earlier``: the messages of the
+    thread from before Parley took part in it are to be fetched. ``barred``: why Parley does not
+    answer in a place like this, in one sentence.
     """
 
     text: str
@@ -171,7 +171,7 @@ class Question(Incoming):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Incoming):
-    """Something a person says besides asking: ``name`` as in ``bot.commands``."""
+    """Something a person says besides asking: ``name`` as in ``bot.turns.commands``."""
 
     name: str
     argument: str = ""
@@ -222,7 +222,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a post carries so that it can be found again: its turn, and which part of it.
+    """Metadata by which a post can be found again: its turn, and which part of the reply it is.
 
     ``question_id`` is the message that is answered, where it is known. A notice is no reply:
     its ``turn_id`` is ``NOTICE`` and the event that it is about.
@@ -239,7 +239,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a reply was made from; ``excerpt``: what the model saw of its text."""
+    """A file that a reply was made from; ``excerpt``: the part of its text in the prompt."""
 
     name: str
     excerpt: str
@@ -257,7 +257,7 @@ class RateRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform allows; every number may be shortened by a test.
+    """The limits of a platform; a test may shorten every number.
 
     ``max_size``: rendered characters of one message. ``edit_interval``: seconds below which
     another edit of the same message is not worth a call. ``ack_deadline``: seconds within
@@ -275,7 +275,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message as the model's chat template sees it."""
+    """One message, as the chat template takes it."""
 
     role: Role
     content: str
@@ -304,8 +304,8 @@ class Sampling:
 class Personality:
     """A system prompt with a name; loaded from ``personalities/<name>.md``.
 
-    ``reasoning``: what people see of what the model thinks aloud. ``folded``: its last words
-    while it thinks, and one line once it answers.
+    ``reasoning``: how much people see of the model's reasoning. ``folded``: its last words
+    while it reasons, and one line once it answers.
     """
 
     name: str
@@ -324,7 +324,7 @@ class Personality:
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """The answer is a JSON object, whatever is in it."""
+    """The answer is any JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,12 +346,11 @@ AnswerFormat = JsonObject | JsonSchema | OneOf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What the engine is asked. ``person`` is who it is fair to.
+    """A request to the engine, which is fair to each ``person``.
 
-    ``thread`` names the thread, so that it goes on from what is evaluated already; only
-    within ``scope`` (a workspace, a key) is anything evaluated for others used again.
-    ``answer_format`` None: free text. ``model`` None: the default one. ``loop_guard``: a reply
-    that only repeats itself is ended.
+    ``thread`` names the thread whose KV cache may be reused; cells evaluated for others are
+    reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
+    ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -368,9 +367,9 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one generation; ``cached_tokens`` of the prompt were not evaluated again.
+    """Tokens of one generation; ``cached_tokens`` of the prompt came from the KV cache.
 
-    ``reasoning_tokens`` are those of the completion that are no part of the answer.
+    ``reasoning_tokens`` are the tokens of the completion that do not belong to the answer.
     """
 
     prompt_tokens: int = 0
@@ -400,7 +399,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """More of what the model thinks aloud before its answer, and no part of it."""
+    """More of the model's reasoning, which does not belong to the answer."""
 
     text: str
 
@@ -423,7 +422,7 @@ GenerationEvent = Queued | Reasoning | Delta | Finished
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
-    """What a program asks: stateless, nothing of its text is kept.
+    """A request of a program: stateless, none of its text is stored.
 
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
@@ -459,8 +458,8 @@ class Turn:
     """A question and its reply, as stored. ``number`` counts within the thread from 1.
 
     ``text`` is the question, ``files`` the text of the files that came with it, ``reply`` the
-    Markdown shown so far. ``remarks`` are messages said in the thread before this question
-    and not to Parley, as ``(name, text)``. ``unread`` is still to be read.
+    Markdown shown so far. ``remarks`` are messages posted in the thread before this question
+    and not addressed to Parley, as ``(name, text)``. ``unread`` is still to be fetched.
     """
 
     id: str
@@ -485,7 +484,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ThreadSummary:
-    """What ``threads`` tells of a thread."""
+    """One thread in the list that ``threads`` shows."""
 
     place: Place
     personality: str
@@ -496,7 +495,7 @@ class ThreadSummary:
 
 @dataclass(frozen=True, slots=True)
 class AdapterState:
-    """What ``/readyz`` says of an adapter: ``off``, ``starting``, ``up`` or ``down``."""
+    """The state of an adapter in ``/readyz``: ``off``, ``starting``, ``up`` or ``down``."""
 
     name: str
     status: Literal["off", "starting", "up", "down"]

@@ -1,4 +1,4 @@
-"""What a person reads in the terminal when Parley starts."""
+"""The lines that Parley prints in the terminal when it starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIB = 1 << 20
 
 
 class Banner:
-    """Lines of a label and what is so; one per part of Parley, as it comes up."""
+    """One line, with a label, for each part of Parley as it starts."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
@@ -25,11 +25,11 @@ class Banner:
         self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)
 
     def opening(self, version: str, model: str) -> None:
-        """Before anything slow, such as a large model."""
+        """Printed before anything slow, such as loading a large model."""
         self._console.print(f"[bold]Parley {version}[/bold] loads {escape(model)} ...")
 
     def model_note(self, text: str) -> None:
-        """While the model is loaded, in a thread of its own."""
+        """Called from another thread while the model is loaded."""
         self.say("model", text)
 
     def model(self, name: str, *, window: int, running: int, device: str) -> None:
@@ -38,7 +38,7 @@ class Banner:
         )
 
     def file(self, path: Path, num_bytes: int) -> None:
-        """The one that the model was loaded from: yours, or a copy of it."""
+        """The file that the model was loaded from: the one that was set, or a copy of it."""
         self.say("file", f"{path} ({num_bytes / _MIB:.0f} MiB)")
 
     def platforms(self, settings: Settings, states: Sequence[AdapterState]) -> None:
@@ -52,7 +52,7 @@ class Banner:
         self.say("ask", '.venv/bin/python -m bot ask "What is a parley?"')
 
     def first_steps(self, settings: Settings) -> None:
-        """Only for a person who looks at this; a service has no use for it."""
+        """Printed for a person at a terminal only, not in a service's log."""
         if self._console.is_terminal and "slack" not in settings.platforms:
             self.say("try", "make try-slack  (Parley in a Slack-like page, no account needed)")
 

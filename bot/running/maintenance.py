@@ -1,4 +1,4 @@
-"""What runs beside the conversations: personalities reread, old turns pruned, lag measured."""
+"""Periodic tasks: personalities are reread, old turns pruned, the event loop's lag measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LAG_SECONDS = 0.25
 
 
 async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock) -> None:
-    """A changed file counts from the next question on; a broken one leaves the old set."""
+    """Apply changed files from the next question on; a broken file leaves the old set in use."""
     while True:
         await clock.sleep(_REREAD_SECONDS)
         try:
@@ -42,8 +42,8 @@ async def prune(
 ) -> None:
     """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
 
-    Keys of what is gone are dropped in any case. ``forget``: what the engine keeps of a thread
-    of which turns were deleted; ``forget_saved``: what it kept that long ago of others.
+    Expired deduplication keys are dropped in any case. ``forget`` drops the engine's state of a
+    thread of which turns were deleted; ``forget_saved`` drops states saved before a moment.
     """
     while True:
         before = clock.now() - timedelta(days=retention_days) if retention_days else None
@@ -63,7 +63,7 @@ async def prune(
 
 
 async def measure_lag(metrics: Metrics, clock: Clock) -> None:
-    """How much later than asked the event loop wakes: what a blocking callback costs all."""
+    """Observe how late the event loop wakes, which is what a blocking callback costs everybody."""
     while True:
         asked_at = clock.monotonic()
         await clock.sleep(_LAG_SECONDS)

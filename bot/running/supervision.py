@@ -1,4 +1,4 @@
-"""Keeps one adapter alive: entered, listening, and started again when it dies."""
+"""Keeps one adapter running: entered, listening, and restarted when it fails."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 
 _FIRST_DELAY, _MAX_DELAY = 1.0, 300.0
 _STEADY_SECONDS = 60.0
-"""Who dies sooner after connecting is not connected anew at once: platforms ban that."""
+"""After a shorter connection the back-off goes on: platforms ban rapid reconnecting."""
 
 
 class Supervisor:
-    """Runs ``adapter`` until cancelled; a failure is reported and tried again with back-off.
+    """Runs ``adapter`` until cancelled; after a failure it reconnects with back-off.
 
-    ``settled`` is set after the first attempt to connect, however it went. Nothing is
+    ``settled`` is set after the first attempt to connect, successful or not. Nothing is
     delivered before ``go`` is set.
     """
 
