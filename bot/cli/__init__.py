@@ -1,1 +1,1 @@
-"""What the commands beside ``run`` do."""
+"""The commands beside ``run``."""

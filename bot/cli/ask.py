@@ -1,4 +1,4 @@
-"""One question from the command line to the Parley that runs already, over its HTTP API."""
+"""One question from the command line to a running Parley, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BROKE_OFF = "The reply broke off, since the running Parley stopped; please ask 
 async def ask_running(
     url: str, key: str, question: str, personality: str
 ) -> AsyncGenerator[str, None]:
-    """The reply as it grows. Leaving early hangs up, which stops the reply."""
+    """The reply as it grows. Closing early closes the connection, which stops the reply."""
     body = {
         "model": personality,
         "messages": [{"role": "user", "content": question}],

@@ -1,4 +1,4 @@
-"""What ``doctor`` looks at on this machine; each check is a function that only reads."""
+"""The checks of ``doctor`` on this machine; each is a function that only reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Status = Literal["ok", "off", "warn", "fail"]
 _MIB = 1 << 20
 _QUANTISATION = re.compile(r"(?:I?Q\d\w*|BF16|F16|F32)", re.IGNORECASE)
 _SLOW = {"Q4_1", "Q5_0", "Q5_1"}
-"""Weights for which llama.cpp has no kernels that use the whole of a modern CPU."""
+"""Quantisations for which llama.cpp has no kernels that use a modern CPU fully."""
 _SQLITE = "sqlite:///"
 _HEALTH_SECONDS = 3.0
 
@@ -38,7 +38,7 @@ class Check:
 
 
 def check_trial(settings: Settings) -> Check | None:
-    """Whether llama.cpp lives when it computes with the model, seen in a process of its own.
+    """Whether llama.cpp computes with the model without a crash, tried in a process of its own.
 
     Before the other checks of the model, which ask llama.cpp in this one; None where there is
     no model to try.
@@ -98,14 +98,14 @@ def _quantisation(path: Path) -> list[str]:
 
 
 def _copy_of(source: Path, settings: Settings) -> Path | None:
-    """The faster copy that the next start runs on, if it is there already."""
+    """The faster copy that the next start uses, if it exists already."""
     from bot.running.loading import copies_of, runs_as_copy
 
     return copies_of(settings, source).find() if runs_as_copy(settings) else None
 
 
 def _faster(path: Path, settings: Settings) -> str:
-    """What makes a CPU run the file faster, for the kinds of weights that it is slow with."""
+    """Advice that makes a CPU run the file faster, for quantisations that are slow on it."""
     from bot.inference.model_files import locate
     from bot.running.loading import offloads, runs_as_copy
 
@@ -119,7 +119,7 @@ def _faster(path: Path, settings: Settings) -> str:
 
 
 def check_engine(settings: Settings) -> Check:
-    """What llama.cpp was built for, and whether the GPU is put to use."""
+    """The instruction sets llama.cpp was built for, and whether it uses the GPU."""
     from bot.inference.llama.backend import supports_gpu, system_info
 
     info = system_info().replace("= 1", "").replace("|", "").replace(" :", ":")
@@ -146,7 +146,7 @@ def check_data(settings: Settings) -> Check:
 
 
 def check_parked(settings: Settings) -> Check:
-    """Room for idle threads, and what of it is taken on disk."""
+    """Space for the saved states of idle threads, and how much of it is used on disk."""
     if not settings.parked_memory + settings.parked_disk:
         return Check("parked", "off", "idle threads are evaluated again", "Set PARLEY_PARKED_DISK.")
     folder = settings.data_dir / "parked"
@@ -199,7 +199,7 @@ def check_personalities(settings: Settings) -> Check:
 
 
 def check_port(settings: Settings) -> Check:
-    """Free, ours, or somebody else's."""
+    """Whether the port is free, ours, or taken by another program."""
     address = f"{settings.host}:{settings.port}"
     try:
         infos = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)

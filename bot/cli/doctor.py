@@ -42,7 +42,7 @@ _SIGNING_SECRET = re.compile(r"[0-9a-f]{32}")
 
 
 def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
-    """Wrong settings are all there is to report: nothing else can be trusted then."""
+    """All checks; if settings are wrong, only these, since nothing else can be trusted then."""
     try:
         settings = load_settings(environ, folder)
     except SettingsError as error:
@@ -54,7 +54,7 @@ def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
 
 
 def _own_model(settings: Settings) -> list[Check]:
-    """Where the model's trial dies, nothing else is asked of llama.cpp: it could die here."""
+    """If the model's trial crashes, llama.cpp is not used in this process: it could crash here."""
     trial = check_trial(settings)
     if trial and trial.status == "fail":
         return [trial]
@@ -82,7 +82,7 @@ def check_keys(settings: Settings) -> Check:
 
 
 def check_platforms(settings: Settings) -> list[Check]:
-    """An adapter that can examine itself does; the others are looked at from here."""
+    """An adapter package with ``examine`` checks itself; the others are checked here."""
     checks = []
     for platform in PLATFORMS:
         is_on = platform in settings.platforms

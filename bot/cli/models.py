@@ -21,13 +21,13 @@ _NUM_CELLS = 2_048
 
 
 def try_model(settings: Settings, say: Callable[[str], None]) -> None:
-    """Say whether llama.cpp lives when it computes with it. Raises ModelError."""
+    """Report whether llama.cpp computes with the model without a crash. Raises ModelError."""
     try_out(settings, say)
     say(f"llama.cpp computes with {locate.name_of(settings.model)}.")
 
 
 def optimize(settings: Settings, quantisation: Quantisation, say: Callable[[str], None]) -> None:
-    """Make it and say what it is like. Raises ModelError."""
+    """Make the copy, and report its quality and speed. Raises ModelError."""
     source = locate.locate(settings.model_source)
     Proofs().prove(source, _options(settings))
     copies = copies_of(settings, source)

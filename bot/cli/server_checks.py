@@ -1,4 +1,4 @@
-"""What ``doctor`` says of the servers that run the model, and of what they leave undone."""
+"""The checks of ``doctor`` on the servers that run the model, and on what they cannot do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALWAYS = (
 
 
 def check_servers(settings: Settings) -> list[Check]:
-    """Each server, and then what only the owner of a model could do."""
+    """One check for each server, then one for what only a model of our own can do."""
     return asyncio.run(_examine(settings))
 
 

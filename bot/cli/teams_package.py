@@ -13,11 +13,11 @@ _TEMPLATE = Path(__file__).parents[2] / "deploy" / "teams"
 _ICONS = ("color.png", "outline.png")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _MADE_AT = (2026, 1, 1, 0, 0, 0)
-"""Of every file in the package: the same settings give the same bytes."""
+"""The date of every file in the package, so that the same settings give the same bytes."""
 
 
 def write_package(path: Path, *, app_id: str, domain: str) -> None:
-    """Raises ``SettingsError`` for what no manifest takes, ``StartError`` for a full disk."""
+    """Raises ``SettingsError`` for values no manifest can hold, ``StartError`` for a full disk."""
     if problems := [*_wrong_app_id(app_id), *_wrong_domain(domain)]:
         raise SettingsError(problems)
     manifest = (_TEMPLATE / "manifest.json").read_text(encoding="utf-8")
