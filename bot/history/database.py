@@ -313,7 +313,8 @@ class Database:
 
         Returns the results, with exceptions in the places of failed writes.
         """
-        transaction = self._in_writer(self._run, self._writing, _write_each, batch)
+        run = partial(self._run, self._writing, _write_each, batch)
+        transaction = asyncio.get_running_loop().run_in_executor(self._write_worker, run)
         results = (await asyncio.gather(transaction, return_exceptions=True))[0]
         if not isinstance(results, BaseException):
             return list(results)
@@ -325,11 +326,9 @@ class Database:
         """Empty the log after an erasing write; if a reader blocks it, after the next batch."""
         self._has_remains |= any(write.erases for write in batch)
         if self._has_remains:
-            self._has_remains = not await self._in_writer(truncate_log, self.path)
-
-    async def _in_writer(self, function: Callable[..., T], *arguments: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._write_worker, function, *arguments)
+            loop = asyncio.get_running_loop()
+            is_empty = await loop.run_in_executor(self._write_worker, truncate_log, self.path)
+            self._has_remains = not is_empty
 
 
 def _write_each(connection: Connection, batch: list[_Write]) -> list[Any]:

@@ -159,16 +159,12 @@ def channel_columns(place: Place) -> dict[str, str]:
     return {"adapter": place.adapter, "workspace": place.workspace, "channel": place.channel}
 
 
-def thread_columns(place: Place) -> dict[str, str]:
-    return {**channel_columns(place), "thread": place.thread}
-
-
 def channel_is(table: Table, place: Place) -> ColumnElement[bool]:
     return and_(*(table.c[name] == value for name, value in channel_columns(place).items()))
 
 
 def thread_is(place: Place) -> ColumnElement[bool]:
-    return and_(*(threads.c[name] == value for name, value in thread_columns(place).items()))
+    return and_(channel_is(threads, place), threads.c.thread == place.thread)
 
 
 def place_of(row: Row[Any]) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
@@ -25,7 +26,6 @@ from bot.history.schema import (
     channels,
     place_of,
     remarks,
-    thread_columns,
     thread_is,
     threads,
     turns,
@@ -39,9 +39,9 @@ HAS_TURNS = exists().where(turns.c.thread_id == threads.c.id)
 
 def count_turn(connection: Connection, place: Place) -> tuple[int, int]:
     """The thread's id and the number of its next turn; the thread is made if it is new."""
-    made = sqlite.insert(threads).values(**thread_columns(place), last_number=1)
+    made = sqlite.insert(threads).values(**asdict(place), last_number=1)
     counted = made.on_conflict_do_update(
-        index_elements=list(thread_columns(place)),
+        index_elements=list(asdict(place)),
         set_={"last_number": threads.c.last_number + 1},
     )
     row = connection.execute(counted.returning(threads.c.id, threads.c.last_number)).one()
@@ -81,7 +81,7 @@ def set_personality(connection: Connection, place: Place, name: str | None) -> N
         thread = update(threads).where(thread_is(place))
         connection.execute(thread.values(personality=None))
         return
-    columns = thread_columns(place)
+    columns = asdict(place)
     made = sqlite.insert(threads).values(**columns, personality=name)
     connection.execute(
         made.on_conflict_do_update(index_elements=list(columns), set_={"personality": name})
