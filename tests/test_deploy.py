@@ -181,7 +181,7 @@ if ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0):
     sys.exit("not supported by this kernel")
 from bot.inference.model_files import locate
 from bot.inference.llama.files import read_facts
-print(read_facts(models.locate("smollm2")).architecture)
+print(read_facts(locate.locate("smollm2")).architecture)
 """
 
 
