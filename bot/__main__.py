@@ -196,7 +196,7 @@ def invite(
     """Print the link with which Parley is added to a server."""
     from bot.config import load_settings
 
-    adapter = importlib.import_module("adapters.discord.invite")
+    adapter = importlib.import_module("adapters.discord.application")
     if not application:
         token = load_settings(os.environ, Path()).discord.token
         application = adapter.application_id(token.get_secret_value() if token else "")

@@ -3,7 +3,7 @@
 """
 
 from adapters.discord.adapter import DiscordAdapter
-from adapters.discord.doctor import examine
+from adapters.discord.application import examine
 from adapters.discord.settings import DiscordSettings
 from bot.ports import AdapterContext
 

@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import discord
+
 from adapters.discord import markup
-from adapters.discord.answers import TOKEN_SECONDS
-from adapters.discord.buttons import Buttons
-from adapters.discord.client import ParleyClient, point_at
-from adapters.discord.connection import Connection
-from adapters.discord.errors import ARCHIVED, line_error
-from adapters.discord.ids import (
+from adapters.discord.api.chains import ReplyChains
+from adapters.discord.api.channels import Channels
+from adapters.discord.api.client import ParleyClient, point_at
+from adapters.discord.api.components import Buttons
+from adapters.discord.api.ids import (
     NAME,
     InteractionRef,
     MessageRef,
@@ -26,10 +28,19 @@ from adapters.discord.ids import (
     parse_ref,
     private_reader,
 )
-from adapters.discord.posting import MESSAGES, body_of, controls_of
+from adapters.discord.api.messages import BotUser
+from adapters.discord.api.posting import MESSAGES, Posting, body_of, controls_of
+from adapters.discord.api.rest import ARCHIVED, Rest
+from adapters.discord.errors import gateway_error, translated
+from adapters.discord.events import Apologise, Inbox
+from adapters.discord.gateway.connection import Connection
+from adapters.discord.gateway.deliveries import Deliveries
+from adapters.discord.interactions.answers import TOKEN_SECONDS, Answer, Answers
+from adapters.discord.interactions.commands import Registration
+from adapters.discord.interactions.handler import InteractionHandler
 from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import Observe
-from bot.errors import MessageGone, PlatformError, PlatformRefused, Unavailable
+from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError, Unavailable
 from bot.ports import Clock, Handler
 from bot.types import (
     NOTICE,
@@ -46,10 +57,10 @@ from bot.types import (
 logger = logging.getLogger(__name__)
 
 LIMITS = Limits(max_size=2000, edit_interval=1.0, edit_deadline=3600.0, call_timeout=10.0)
-"""discord.py waits as Discord's headers say; calls to one channel are made one by one."""
+"""No rate rules: discord.py waits as Discord's headers say, one call per channel at a time."""
 
 ONE_AT_A_TIME = RateRule(frozenset({"post", "edit", "delete"}), "channel", 1, 0.0)
-"""For answers in place, which share a channel: the ends of replies go before their growth."""
+"""Without threads replies share a channel: final edits go before those of growing replies."""
 
 _EYES = "👀"
 _MESSAGE = MESSAGES + "/{message_id}"
@@ -57,8 +68,90 @@ _REACTION = _MESSAGE + "/reactions/{emoji}/@me"
 _MAX_EARLY = 1_000
 
 
+class ConnectedBot:
+    """The parts that work on one connection, from login to its end."""
+
+    def __init__(
+        self,
+        client: ParleyClient,
+        settings: DiscordSettings,
+        clock: Clock,
+        observe: Observe,
+        call_timeout: float,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._observe = observe
+        counting = partial(translated, observe=observe)
+        self.rest = Rest(client, counting, call_timeout, settings.api_url)
+        self.channels = Channels(client, self.rest)
+        self.chains = ReplyChains(self.rest)
+        self.posting = Posting(self.rest, self.channels, opens_threads=settings.threads)
+        self.gateway = Connection(client)
+        self._deliveries = Deliveries()
+        self.is_open = False
+
+    async def open(
+        self,
+        personalities: Callable[[], tuple[Personality, ...]],
+        apologise: Apologise,
+        token_seconds: float,
+    ) -> None:
+        """Returns once Discord sends READY. Raises ``SettingsError`` or ``PlatformError``."""
+        await self._log_in()
+        self.set_up(personalities, apologise, token_seconds)
+        if not await self.gateway.open():
+            raise gateway_error(await self.gateway.lost())
+        self.is_open = True
+        self._deliveries.start(Registration(self.rest, self._settings.guild_ids).renew())
+
+    def set_up(
+        self,
+        personalities: Callable[[], tuple[Personality, ...]],
+        apologise: Apologise,
+        token_seconds: float,
+    ) -> None:
+        """Make the parts that need the bot's user, which is known after login."""
+        self.answers = Answers(self.rest, self._clock, token_seconds)
+        self._inbox = Inbox(
+            self.channels,
+            self.chains,
+            self.posting,
+            InteractionHandler(self.answers, personalities, self._clock),
+            self.user,
+            age_restricted=self._settings.age_restricted,
+            apologise=apologise,
+        )
+
+    @property
+    def user(self) -> BotUser:
+        user = self._client.user
+        return BotUser(str(user.id), user.display_name) if user else BotUser("0")
+
+    def take(self, event: str, payload: dict[str, Any], handler: Handler) -> None:
+        self._inbox.put(event, payload, handler, self._deliveries)
+
+    async def close(self) -> None:
+        self.is_open = False
+        await self._deliveries.close()
+        await self.rest.close()
+        await self.gateway.close()
+
+    async def _log_in(self) -> None:
+        try:
+            with translated("login", self._observe):
+                try:
+                    await self._client.login(self._settings.token)
+                except discord.LoginFailure as error:
+                    raise gateway_error(error) from None
+        except SettingsError:
+            self._observe("login", "401")
+            raise
+
+
 class DiscordAdapter:
-    """Usable between enter and leave, and again after; entering twice is entering once."""
+    """Usable between enter and leave, and may be entered again; a second enter does nothing."""
 
     def __init__(
         self,
@@ -75,7 +168,7 @@ class DiscordAdapter:
         self._personalities = personalities
         self._limits = limits if settings.threads else replace(limits, rules=(ONE_AT_A_TIME,))
         self._token_seconds = token_seconds
-        self._connection: Connection | None = None
+        self._bot: ConnectedBot | None = None
         self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_EARLY)
         self._handler: Handler | None = None
         self._buttons = Buttons()
@@ -92,16 +185,13 @@ class DiscordAdapter:
         return markup.render(markdown)
 
     async def __aenter__(self) -> Self:
-        if self._connection is None:
-            point_at(self._settings)
-            client = ParleyClient(self._settings, self._on_payload, self._limits.call_timeout)
-            self._connection = Connection(
-                client, self._settings, self._clock, self._observe, self._limits.call_timeout
-            )
+        if self._bot is None:
+            settings, timeout = self._settings, self._limits.call_timeout
+            point_at(settings.api_url, settings.gateway_url)
+            client = ParleyClient(settings.gateway_url, self._on_payload, timeout)
+            self._bot = ConnectedBot(client, settings, self._clock, self._observe, timeout)
             try:
-                await self._connection.open(
-                    self._personalities, self._apologise, self._token_seconds
-                )
+                await self._bot.open(self._personalities, self._apologise, self._token_seconds)
             except BaseException:
                 await self.__aexit__(None, None, None)
                 raise
@@ -113,32 +203,32 @@ class DiscordAdapter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        bot, self._bot = self._bot, None
+        if bot is not None:
+            await bot.close()
 
     @property
-    def _there(self) -> Connection:
-        if self._connection is None or not self._connection.is_open:
+    def _connected(self) -> ConnectedBot:
+        if self._bot is None or not self._bot.is_open:
             raise Unavailable("Discord is not connected.", ambiguous=False)
-        return self._connection
+        return self._bot
 
     async def listen(self, handler: Handler) -> None:
-        there = self._there
+        bot = self._connected
         self._handler = handler
         while self._early:
-            there.take(*self._early.popleft(), handler)
+            bot.take(*self._early.popleft(), handler)
         try:
-            raise line_error(await there.lost())
+            raise gateway_error(await bot.gateway.lost())
         finally:
             self._handler = None
 
     def _on_payload(self, event: str, payload: dict[str, Any]) -> None:
-        """What comes before anybody listens waits."""
-        if self._handler is None or self._connection is None or not self._connection.is_open:
+        """Events from before ``listen`` wait for it."""
+        if self._handler is None or self._bot is None or not self._bot.is_open:
             self._early.append((event, payload))
         else:
-            self._connection.take(event, payload, self._handler)
+            self._bot.take(event, payload, self._handler)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
         message_id = str(await self._post(place, text, label))
@@ -146,21 +236,21 @@ class DiscordAdapter:
         return message_id
 
     async def _post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
-        there = self._there
+        bot = self._connected
         answer = self._answer_for(place, label)
         if answer is not None:
             body = body_of(text, controls_of(place, label))
-            if message := await there.answers.post(answer, body):
-                there.chains.remember(message, place.thread)
-                return MessageRef(_channel_of(place, there.channels.is_thread), message)
-        posted = await there.posting.post(place, text, label)
+            if message := await bot.answers.post(answer, body):
+                bot.chains.remember(message, place.thread)
+                return MessageRef(_channel_of(place, bot.channels.is_thread), message)
+        posted = await bot.posting.post(place, text, label)
         if posted.channel == place.channel:
-            there.chains.remember(posted.message, place.thread)
+            bot.chains.remember(posted.message, place.thread)
         return posted
 
-    def _answer_for(self, place: Place, label: Label) -> Any:
-        """The interaction that this post answers, if it still can be answered."""
-        answers, question = self._there.answers, parse_ref(label.question_id)
+    def _answer_for(self, place: Place, label: Label) -> Answer | None:
+        """The interaction that this post answers, while its token is valid."""
+        answers, question = self._connected.answers, parse_ref(label.question_id)
         if isinstance(question, InteractionRef):
             return answers.resume(question, place.channel_form)
         if not label.is_notice:
@@ -173,14 +263,14 @@ class DiscordAdapter:
         return self._settings.file_above
 
     async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
-        return str(await self._there.posting.post_file(place, name, data, label))
+        return str(await self._connected.posting.post_file(place, name, data, label))
 
     async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
         buttons = self._buttons.for_edit(place, message_id)
         await self._edit(place, _ref(message_id), body_of(text, buttons))
 
     async def _edit(self, place: Place, message: MessageRef, body: dict[str, Any]) -> None:
-        if await self._there.answers.edit(message, body):
+        if await self._connected.answers.edit(message, body):
             return
         if private_reader(place) and message.channel == place.channel:
             raise PlatformRefused("edit", "only its reader's token could edit it")
@@ -193,28 +283,28 @@ class DiscordAdapter:
             await self._patch(message, body)
 
     async def _patch(self, message: MessageRef, body: dict[str, Any]) -> None:
-        await self._there.rest.call(
+        await self._connected.rest.call(
             "PATCH", _MESSAGE, channel_id=message.channel, message_id=message.message, body=body
         )
 
     async def _unarchive(self, thread: str) -> None:
-        """A thread that was put away takes no edits."""
-        await self._there.rest.call(
+        """An archived thread takes no edits."""
+        await self._connected.rest.call(
             "PATCH", "/channels/{channel_id}", channel_id=thread, body={"archived": False}
         )
 
     async def delete(self, place: Place, message_id: str) -> None:
         message = _ref(message_id)
-        if not await self._there.answers.delete(message):
-            await self._there.rest.call(
+        if not await self._connected.answers.delete(message):
+            await self._connected.rest.call(
                 "DELETE", _MESSAGE, channel_id=message.channel, message_id=message.message
             )
 
     async def typing(self, place: Place) -> None:
-        there = self._there
+        bot = self._connected
         if private_reader(place) is None:
-            channel = await there.posting.channel_of(place)
-            await there.rest.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
+            channel = await bot.posting.channel_of(place)
+            await bot.rest.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
 
     async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
         """The newest message gets the buttons; the others lose theirs."""
@@ -226,20 +316,20 @@ class DiscordAdapter:
 
     def edit_deadline(self, message_id: str) -> float | None:
         message = parse_ref(message_id)
-        if self._connection is None or not isinstance(message, MessageRef):
+        if self._bot is None or not isinstance(message, MessageRef):
             return None
         age, deadline = self._clock.now() - created_at(message.message), self._limits.edit_deadline
         if deadline is not None and age > timedelta(seconds=deadline):
             return 0.0
-        return self._there.answers.edit_deadline(message)
+        return self._connected.answers.edit_deadline(message)
 
     async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
-        """To one person if they wait for an interaction; Discord can do so at no other time."""
-        there = self._there
-        answer = there.answers.of_person(person.id, place.channel_form)
-        if answer and await there.answers.post(answer, body_of(text), ephemeral=True):
+        """Shown to one person if they await an interaction; Discord offers no other way."""
+        bot = self._connected
+        answer = bot.answers.of_person(person.id, place.channel_form)
+        if answer and await bot.answers.post(answer, body_of(text), ephemeral=True):
             return
-        await there.posting.post(place, text, Label(NOTICE, 0))
+        await bot.posting.post(place, text, Label(NOTICE, 0))
 
     async def react(self, place: Place, message_id: str) -> None:
         await self._react("PUT", message_id)
@@ -251,7 +341,7 @@ class DiscordAdapter:
     async def _react(self, verb: str, message_id: str) -> None:
         message = parse_ref(message_id)
         if isinstance(message, MessageRef):
-            await self._there.rest.call(
+            await self._connected.rest.call(
                 verb,
                 _REACTION,
                 channel_id=message.channel,
@@ -260,7 +350,7 @@ class DiscordAdapter:
             )
 
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
-        return await self._there.posting.find(place, turn_id)
+        return await self._connected.posting.find(place, turn_id)
 
     def may_have_earlier(self, place: Place, message_id: str) -> bool:
         message = parse_ref(message_id)
@@ -268,16 +358,17 @@ class DiscordAdapter:
         return is_message and message != MessageRef(place.channel, place.thread)
 
     async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
-        return await self._there.earlier(place, parse_ref(message_id))
+        ref, bot = parse_ref(message_id), self._connected
+        return await bot.chains.earlier(place, ref, bot.user) if isinstance(ref, MessageRef) else ()
 
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
-        return await self._there.fetch(attachment.url, max_size)
+        return await self._connected.rest.fetch(attachment.url, max_size)
 
     async def _apologise(self, place: Place, why: str) -> None:
-        """Best effort: nothing could be stored, so nothing can be kept of it."""
+        """Best effort: nothing of the question was stored."""
         label = Label(NOTICE, 0)
         try:
-            await self._there.posting.post(place, self.render(why), label)
+            await self._connected.posting.post(place, self.render(why), label)
         except PlatformError as error:
             logger.info("an apology could not be posted: %s", error)
 

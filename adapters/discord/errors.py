@@ -22,10 +22,6 @@ from bot.errors import (
     Unavailable,
 )
 
-THREAD_EXISTS = 160004
-ARCHIVED = 50083
-ALREADY_ACKNOWLEDGED = 40060
-
 _GONE = frozenset({10003, 10004, 10008})
 _NOT_PERMITTED = frozenset({40001, 40002, 50001, 50003, 50005, 50007, 50013, 160005, 50278})
 _TOO_LARGE = 40005
@@ -44,7 +40,7 @@ INTENTS_REFUSED = (
 
 @contextmanager
 def translated(method: str, observe: Observe) -> Iterator[None]:
-    """Around one call: count how it ended, raise only ``PlatformError``."""
+    """Around one call: counts how it ended, raises only ``PlatformError``."""
     with counted("Discord", method, observe):
         try:
             yield
@@ -62,7 +58,7 @@ def translated(method: str, observe: Observe) -> Iterator[None]:
 def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
     code, status = error.code, error.status
     if status == 429:
-        # Of a 429 that did not pass Discord's own gateway: the library waits the others out.
+        # A 429 from a proxy in front of Discord: discord.py waits the others out.
         return RateLimited(method, retry_after(error.response.headers.get("Retry-After")))
     if code in _GONE:
         return MessageGone(f"{method}: the message or its channel is gone ({code}).")
@@ -77,8 +73,8 @@ def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
     return PlatformRefused(method, str(code or f"http_{status}"))
 
 
-def line_error(error: BaseException | None) -> SettingsError | PlatformError:
-    """Why the gateway is closed, in one sentence."""
+def gateway_error(error: BaseException | None) -> SettingsError | PlatformError:
+    """Why the gateway closed or a login failed, in one sentence."""
     match error:
         case SettingsError() | PlatformError():
             return error

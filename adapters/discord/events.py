@@ -1,20 +1,38 @@
-"""A gateway event -> what Parley takes, or None. Pure and total.
+"""Gateway events -> what Parley takes: pure readers, and the inbox that calls them.
 
-Where a message is (``Spot``) is looked up before: events name a channel, not its parent.
+The inbox looks up the channel of an event (``ChannelInfo``) before an event is read: events
+name a channel, not its parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
-from adapters.discord.ids import DIRECT, NAME, MessageRef, created_at
-from adapters.discord.text import Identity, Payload, items, name_of, read_text, table, tables
-from adapters.discord.text import text_of as text
+from adapters.discord.api.chains import ReplyChains
+from adapters.discord.api.channels import ChannelInfo, Channels, channel_info
+from adapters.discord.api.ids import DIRECT, MessageRef, created_at
+from adapters.discord.api.messages import (
+    BotUser,
+    Payload,
+    items,
+    person,
+    person_of,
+    read_attachments,
+    read_text,
+    table,
+)
+from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.posting import Posting
+from adapters.discord.gateway.deliveries import Deliveries
+from adapters.discord.interactions.handler import InteractionHandler
+from bot.errors import ParleyError, sentence_for_people
+from bot.ports import Handler
 from bot.types import (
-    Attachment,
+    Incoming,
     Person,
     Place,
     Question,
@@ -23,61 +41,33 @@ from bot.types import (
     StopRequest,
 )
 
+NOT_HERE = "I do not answer in age-restricted channels."
+
+Apologise = Callable[[Place, str], Awaitable[None]]
+
 _DEFAULT, _REPLY = 0, 19
-THREAD_TYPES = frozenset({10, 11, 12})
-_DIRECT_TYPES = frozenset({1, 3})
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """``parent`` is the channel of a thread, ``owner`` who opened that.
-
-    ``can_thread``: threads can be opened here.
-    """
-
-    guild: str
-    channel: str
-    parent: str = ""
-    is_age_restricted: bool = False
-    can_thread: bool = False
-    owner: str = ""
-
-    @property
-    def is_direct(self) -> bool:
-        return not self.guild
-
-    @property
-    def is_thread(self) -> bool:
-        return bool(self.parent)
-
-    def place(self, root: str = "") -> Place:
-        """``root``: the message that a thread outside of Discord's own threads began with."""
-        if self.is_direct:
-            return Place(NAME, DIRECT, self.channel, "")
-        thread = self.channel if self.is_thread else root
-        return Place(NAME, self.guild, self.parent or self.channel, thread)
 
 
 def is_from_a_person(message: Payload) -> bool:
-    """Not from a bot, a webhook or Discord itself, and something that somebody wrote."""
+    """Written by a person: not by a bot or webhook, and no system message."""
     author = table(message, "author")
     is_somebody = bool(text(author, "id")) and not author.get("bot") and not author.get("system")
     is_written = message.get("type", _DEFAULT) in (_DEFAULT, _REPLY)
     return is_somebody and is_written and not message.get("webhook_id")
 
 
-def is_addressed(message: Payload, me: Identity) -> bool:
+def is_addressed(message: Payload, me: BotUser) -> bool:
     """Mentioned, or replied to."""
     answered = table(table(message, "referenced_message"), "author")
     return text(answered, "id") == me.user_id or read_text(message, me).mentions_bot
 
 
-def concerns_us(message: Payload, me: Identity, spot: Spot) -> bool:
-    return spot.is_direct or spot.is_thread or is_addressed(message, me)
+def concerns_bot(message: Payload, me: BotUser, info: ChannelInfo) -> bool:
+    return info.is_direct or info.is_thread or is_addressed(message, me)
 
 
-def read_question(message: Payload, me: Identity, place: Place) -> Question | None:
-    """``place`` is where the thread of this message is."""
+def read_question(message: Payload, me: BotUser, place: Place) -> Question | None:
+    """``place``: the thread of this message."""
     channel, message_id = text(message, "channel_id"), text(message, "id")
     if not (channel.isdigit() and message_id.isdigit() and is_from_a_person(message)):
         return None
@@ -96,8 +86,8 @@ def read_question(message: Payload, me: Identity, place: Place) -> Question | No
     )
 
 
-def read_edit(message: Payload, me: Identity, place: Place) -> QuestionEdited | None:
-    """Embeds and pins fire this with the text as it was, and without the intent with none."""
+def read_edit(message: Payload, me: BotUser, place: Place) -> QuestionEdited | None:
+    """None for a change of embeds or pins, and where the text is missing for want of the intent."""
     edited_at = text(message, "edited_timestamp")
     channel, message_id = text(message, "channel_id"), text(message, "id")
     said = read_text(message, me)
@@ -114,7 +104,7 @@ def read_edit(message: Payload, me: Identity, place: Place) -> QuestionEdited | 
 
 
 def read_deletions(event: Payload, place: Place) -> list[QuestionDeleted]:
-    """One message or many; who deleted them is not said."""
+    """One message or many; Discord does not say who deleted them."""
     channel = text(event, "channel_id")
     ids = [text(event, "id"), *map(str, items(event, "ids"))]
     return [
@@ -129,8 +119,8 @@ def read_deletions(event: Payload, place: Place) -> list[QuestionDeleted]:
     ]
 
 
-def read_reaction(event: Payload, me: Identity, place: Place) -> StopRequest | None:
-    """Discord numbers no reactions; who reacts again after a retry means it again."""
+def read_reaction(event: Payload, me: BotUser, place: Place) -> StopRequest | None:
+    """A reaction has no id of its own: each one is a new stop request, after a retry too."""
     user, message_id = text(event, "user_id"), text(event, "message_id")
     emoji, member = table(event, "emoji"), table(event, "member")
     name = text(emoji, "name")
@@ -140,36 +130,9 @@ def read_reaction(event: Payload, me: Identity, place: Place) -> StopRequest | N
     return StopRequest(
         event_id=f"reaction {uuid4()}",
         place=place,
-        person=_person(user, table(member, "user"), member, place),
+        person=person(user, table(member, "user"), member, place),
         message_id=str(MessageRef(text(event, "channel_id"), message_id)),
         reaction=name,
-    )
-
-
-def person_of(message: Payload, place: Place) -> Person:
-    """The author of a message, or who caused an interaction."""
-    member = table(message, "member")
-    user = table(message, "author") or table(message, "user") or table(member, "user")
-    return _person(text(user, "id"), user, member, place)
-
-
-def _person(user_id: str, user: Payload, member: Payload, place: Place) -> Person:
-    roles = tuple(str(role) for role in items(member, "roles"))
-    return Person.at(place, user_id, name_of(user, member), roles)
-
-
-def read_attachments(message: Payload) -> tuple[Attachment, ...]:
-    found = (_attachment(file) for file in tables(message, "attachments"))
-    return tuple(file for file in found if file.url)
-
-
-def _attachment(file: Mapping[str, object]) -> Attachment:
-    size = file.get("size")
-    return Attachment(
-        name=text(file, "filename") or "file",
-        media_type=text(file, "content_type") or "application/octet-stream",
-        size=size if isinstance(size, int) and size > 0 else 0,
-        url=text(file, "url"),
     )
 
 
@@ -181,17 +144,127 @@ def _sent_at(message: Payload) -> datetime:
     return sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)
 
 
-def spot_of_channel(channel: Payload, guild: str) -> Spot:
-    """From Discord's description of a channel."""
-    kind = channel.get("type")
-    if kind in _DIRECT_TYPES:
-        return Spot("", text(channel, "id"))
-    parent = text(channel, "parent_id") if kind in THREAD_TYPES else ""
-    return Spot(
-        guild=text(channel, "guild_id") or guild,
-        channel=text(channel, "id"),
-        parent=parent,
-        is_age_restricted=bool(channel.get("nsfw")),
-        can_thread=kind in (0, 5),
-        owner=text(channel, "owner_id") if parent else "",
-    )
+class Inbox:
+    """Takes gateway events, keeps those for Parley, and hands them to the handler."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        chains: ReplyChains,
+        posting: Posting,
+        interactions: InteractionHandler,
+        me: BotUser,
+        *,
+        age_restricted: bool,
+        apologise: Apologise,
+    ) -> None:
+        self._channels = channels
+        self._chains = chains
+        self._posting = posting
+        self._interactions = interactions
+        self._me = me
+        self._age_restricted = age_restricted
+        self._apologise = apologise
+        self._by_event: Mapping[str, Callable[[Payload, Handler], Coroutine[Any, Any, None]]] = {
+            "MESSAGE_CREATE": self._message,
+            "MESSAGE_UPDATE": self._edit,
+            "MESSAGE_DELETE": self._deletions,
+            "MESSAGE_DELETE_BULK": self._deletions,
+            "MESSAGE_REACTION_ADD": self._reaction,
+        }
+
+    def put(self, event: str, payload: dict[str, Any], handler: Handler, to: Deliveries) -> None:
+        """Synchronous: an event that is not for Parley costs no task and no call."""
+        if event == "INTERACTION_CREATE":
+            barred = self._why_barred(*self._infos(table(payload, "channel")))
+            to.start(self._interactions.take(payload, self._identity(payload), handler, barred))
+            return
+        if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not self._may_concern(payload):
+            return
+        channel = text(payload, "channel_id")
+        if channel.isdigit():
+            to.put(channel, self._by_event[event](payload, handler))
+
+    def _may_concern(self, message: Payload) -> bool:
+        """Outside of threads only messages to the bot; an edit may take the mention away."""
+        if not is_from_a_person(message):
+            return False
+        info = self._channels.known(text(message, "channel_id"))
+        if info is None or not info.guild or info.is_thread or "edited_timestamp" in message:
+            return True
+        return concerns_bot(message, self._identity(message), info)
+
+    async def _info(self, payload: Payload) -> ChannelInfo:
+        return await self._channels.find(text(payload, "channel_id"), text(payload, "guild_id"))
+
+    def _identity(self, payload: Payload) -> BotUser:
+        roles = self._channels.own_roles(text(payload, "guild_id"))
+        return replace(self._me, roles=roles) if roles else self._me
+
+    async def _message(self, message: Payload, handler: Handler) -> None:
+        me, info = self._identity(message), await self._info(message)
+        if not concerns_bot(message, me, info):
+            return
+        root = "" if info.is_direct or info.is_thread else await self._chains.root_of(message)
+        question = read_question(message, me, info.place(root))
+        if question is None:
+            return
+        self._posting.name_thread(text(message, "id"), question.text)
+        person = self._with_permissions(question.person, info, message)
+        barred = self._why_barred(info)
+        is_ours = question.is_mention or (self._is_for_bot(info) and not question.mentions_others)
+        question = replace(question, person=person, barred=barred)
+        await self._hand_over(question, handler, is_awaited=is_ours)
+
+    def _is_for_bot(self, info: ChannelInfo) -> bool:
+        """Whether messages there are meant for the bot, as far as Discord knows."""
+        return info.is_direct or info.owner == self._me.user_id
+
+    async def _hand_over(self, incoming: Incoming, handler: Handler, *, is_awaited: bool) -> None:
+        """The gateway delivers nothing twice: a person who awaits an answer hears of a failure."""
+        try:
+            await handler(incoming)
+        except ParleyError as error:
+            if is_awaited:
+                await self._apologise(incoming.place, sentence_for_people(error))
+            raise
+
+    async def _edit(self, message: Payload, handler: Handler) -> None:
+        me, info = self._identity(message), await self._info(message)
+        edited = read_edit(message, me, info.place(text(message, "id")))
+        if edited is not None:
+            is_ours = self._is_for_bot(info) or is_addressed(message, me)
+            await self._hand_over(edited, handler, is_awaited=is_ours)
+
+    async def _deletions(self, event: Payload, handler: Handler) -> None:
+        info = await self._info(event)
+        for deletion in read_deletions(event, info.place()):
+            await handler(deletion)
+
+    async def _reaction(self, event: Payload, handler: Handler) -> None:
+        info = await self._info(event)
+        request = read_reaction(event, self._me, info.place())
+        if request is not None:
+            person = self._with_permissions(request.person, info, event)
+            request = replace(request, person=person)
+            await self._hand_over(request, handler, is_awaited=self._is_for_bot(info))
+
+    def _with_permissions(self, person: Person, info: ChannelInfo, payload: Payload) -> Person:
+        member = table(payload, "member")
+        user = text(payload, "user_id") or text(table(payload, "author"), "id")
+        if info.is_direct or not member:
+            return person
+        may = self._channels.may_manage_messages(info, member, user)
+        return replace(person, is_moderator=may)
+
+    def _infos(self, channel: Payload) -> Iterator[ChannelInfo]:
+        """A thread's own payload does not say whether its channel is age-restricted."""
+        yield channel_info(channel, "")
+        for key in ("id", "parent_id"):
+            if info := self._channels.known(text(channel, key)):
+                yield info
+
+    def _why_barred(self, *infos: ChannelInfo) -> str:
+        if self._age_restricted or not any(info.is_age_restricted for info in infos):
+            return ""
+        return NOT_HERE

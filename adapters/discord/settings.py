@@ -1,4 +1,4 @@
-"""The ``[discord]`` table, checked; the token in it never shows in a repr or a sentence."""
+"""The ``[discord]`` table, validated; the token appears in no repr and no message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _SNOWFLAKE = re.compile(r"[0-9]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class DiscordSettings:
-    """``threads``: a question in a channel opens a thread. ``file_above``: messages."""
+    """``threads``: a question in a channel opens a thread.
+
+    ``file_above``: a reply of more messages than this comes as a file; 0 for never.
+    """
 
     token: str = field(repr=False)
     api_url: str = ""

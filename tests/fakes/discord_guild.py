@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from adapters.discord.ids import created_at
+from adapters.discord.api.ids import created_at
 from bot.ports import Clock
 from tests.fakes.discord_payloads import (
     ADA,

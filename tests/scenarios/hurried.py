@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 
 from adapters import discord
-from adapters.discord import adapter, client
+from adapters.discord import adapter
 from adapters.discord.adapter import LIMITS, DiscordAdapter
+from adapters.discord.api import client
 from adapters.discord.settings import DiscordSettings
 from bot.ports import AdapterContext
 from tests.scenarios import rambling

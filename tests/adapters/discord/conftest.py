@@ -55,7 +55,7 @@ def pings(rendered: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def _ready_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.discord.client._READY_PAUSE", 0.05)
+    monkeypatch.setattr("adapters.discord.api.client._READY_PAUSE", 0.05)
 
 
 @pytest.fixture

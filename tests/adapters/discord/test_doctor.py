@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discord.doctor import CONTENT, examine
-from adapters.discord.invite import PERMISSIONS
+from adapters.discord.application import CONTENT, PERMISSIONS, examine
 from adapters.discord.settings import DiscordSettings
 from tests.bot.test_cli import parley
 from tests.fakes.discord import TOKEN, FakeDiscord

@@ -9,29 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.discord.commands import COMMANDS, is_same
+from adapters.discord.api.channels import ChannelInfo
+from adapters.discord.api.ids import InteractionRef, MessageRef, parse_ref
+from adapters.discord.api.messages import BotUser
+from adapters.discord.application import application_id, invite_link
 from adapters.discord.events import (
-    Spot,
-    concerns_us,
+    concerns_bot,
     is_from_a_person,
     read_deletions,
     read_edit,
     read_question,
     read_reaction,
 )
-from adapters.discord.ids import InteractionRef, MessageRef, parse_ref
-from adapters.discord.interactions import read_interaction
-from adapters.discord.invite import application_id, invite_link
+from adapters.discord.interactions.commands import COMMANDS, is_same
+from adapters.discord.interactions.invocations import read_interaction
 from adapters.discord.settings import DiscordSettings
-from adapters.discord.text import Identity
 from bot.errors import SettingsError
 from bot.types import Place
 from tests.contracts.adapter import quickly
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_guild import ADA, BOB, BOT, CHANNEL, GUILD
 
-ME = Identity(BOT, "Parley", frozenset({"77"}))
-SPOT = Spot(GUILD, CHANNEL, can_thread=True)
+ME = BotUser(BOT, "Parley", frozenset({"77"}))
+SPOT = ChannelInfo(GUILD, CHANNEL, can_thread=True)
 PLACE = Place("discord", GUILD, CHANNEL, "5")
 _NAMES = """
     id channel_id guild_id author user member type content data name options value token values
@@ -90,9 +90,9 @@ def test_bots_webhooks_and_discord_itself_are_not_people(more: dict[str, Any]) -
 
 
 def test_a_message_in_a_channel_that_is_not_for_us_is_none_of_our_business() -> None:
-    assert not concerns_us(message("hi"), ME, SPOT)
-    assert concerns_us(message("hi"), ME, Spot(GUILD, "9", parent=CHANNEL))
-    assert concerns_us(message("hi"), ME, Spot("", "9"))
+    assert not concerns_bot(message("hi"), ME, SPOT)
+    assert concerns_bot(message("hi"), ME, ChannelInfo(GUILD, "9", parent=CHANNEL))
+    assert concerns_bot(message("hi"), ME, ChannelInfo("", "9"))
 
 
 @quickly
@@ -102,7 +102,7 @@ def test_no_payload_whatever_raises(payload: dict[str, Any]) -> None:
     read_edit(payload, ME, PLACE)
     read_deletions(payload, PLACE)
     read_reaction(payload, ME, PLACE)
-    concerns_us(payload, ME, SPOT)
+    concerns_bot(payload, ME, SPOT)
     for kind in (2, 3, 4, 5):
         invoked = read_interaction({**payload, "type": kind}, ME)
         if invoked is not None:

@@ -23,7 +23,7 @@ async def talk(tmp_path: Path, discord: FakeDiscord) -> AsyncIterator[Talk]:
 
 @pytest.fixture(autouse=True)
 def _calls_end_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.discord.rest._CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("adapters.discord.api.rest._CLOSE_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ async def test_a_line_that_is_closed_for_good_ends_listening(
 async def test_a_line_without_heartbeats_is_given_up_and_taken_up_again(
     discord: FakeDiscord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.discord.client._HEARTBEAT_SECONDS", 0.6)
+    monkeypatch.setattr("adapters.discord.api.client._HEARTBEAT_SECONDS", 0.6)
     discord.gateway.heartbeat_interval = 0.2
     discord.gateway.acks_heartbeats = False
     async with make_adapter(discord):

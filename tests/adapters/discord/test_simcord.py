@@ -12,10 +12,9 @@ from typing import Any
 
 import simcord
 
-from adapters.discord.adapter import DiscordAdapter
-from adapters.discord.client import ParleyClient
-from adapters.discord.commands import Registration
-from adapters.discord.connection import Connection
+from adapters.discord.adapter import ConnectedBot, DiscordAdapter
+from adapters.discord.api.client import ParleyClient
+from adapters.discord.interactions.commands import Registration
 from adapters.discord.settings import DiscordSettings
 from bot.clock import SystemClock
 from bot.types import Incoming, Label, Question
@@ -31,16 +30,16 @@ class Echo:
         self.adapter = DiscordAdapter(
             SETTINGS, SystemClock(), _ignore, lambda: PERSONALITIES, SHORT
         )
-        self.client = ParleyClient(SETTINGS, self._on_payload, 5.0)
+        self.client = ParleyClient(SETTINGS.gateway_url, self._on_payload, 5.0)
         self.client.shard_count = 1
         self.taken: list[Incoming] = []
 
     async def set_up(self) -> None:
-        self.connection = Connection(self.client, SETTINGS, SystemClock(), _ignore, 5.0)
-        self.connection.set_up(lambda: PERSONALITIES, self.adapter._apologise, 870.0)
-        self.connection.is_open = True
-        self.adapter._connection = self.connection
-        await Registration(self.connection.rest, ()).renew()
+        self.bot = ConnectedBot(self.client, SETTINGS, SystemClock(), _ignore, 5.0)
+        self.bot.set_up(lambda: PERSONALITIES, self.adapter._apologise, 870.0)
+        self.bot.is_open = True
+        self.adapter._bot = self.bot
+        await Registration(self.bot.rest, ()).renew()
 
     async def handle(self, incoming: Incoming) -> None:
         self.taken.append(incoming)
@@ -53,8 +52,8 @@ class Echo:
         await self.adapter.post(question.place, text, label)
 
     def _on_payload(self, event: str, payload: dict[str, Any]) -> None:
-        if self.adapter._connection is not None:
-            self.adapter._connection.take(event, payload, self.handle)
+        if self.adapter._bot is not None:
+            self.adapter._bot.take(event, payload, self.handle)
 
 
 def _ignore(*_: str) -> None:
@@ -70,7 +69,7 @@ async def echoing() -> AsyncIterator[tuple[Echo, Any]]:
         try:
             yield echo, env
         finally:
-            await echo.connection.rest.close()
+            await echo.bot.rest.close()
 
 
 def somebody(env: Any) -> tuple[Any, Any]:

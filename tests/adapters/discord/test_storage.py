@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discord import desk
+from adapters.discord.interactions import handler
 from tests.adapters.discord.talk import Talk, talking
 from tests.bot.talk import locked
 from tests.fakes.discord import FakeDiscord
@@ -86,7 +86,7 @@ async def test_whoever_uses_a_command_is_told_and_is_not_left_looking_at_thinkin
     monkeypatch: pytest.MonkeyPatch,
     ack_seconds: float,
 ) -> None:
-    monkeypatch.setattr(desk, "ACK_SECONDS", ack_seconds)
+    monkeypatch.setattr(handler, "ACK_SECONDS", ack_seconds)
     with locked(tmp_path):
         asked = await discord.slash("ask", question="Why?")
         await discord.until(lambda: discord.whispers(asked.user) == [SORRY])

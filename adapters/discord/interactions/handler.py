@@ -1,4 +1,4 @@
-"""The desk: takes interactions, acknowledges each in time, and shows what it must by itself."""
+"""Acknowledges each interaction in time; menus, forms and choices are answered right here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from adapters.discord.answers import (
+from adapters.discord.api.components import MAX_CHOICES, Json, picker, question_form
+from adapters.discord.api.messages import BotUser, Payload
+from adapters.discord.api.posting import body_of
+from adapters.discord.interactions.answers import (
     CHOICES,
     DEFERRED,
     EPHEMERAL,
@@ -17,10 +20,7 @@ from adapters.discord.answers import (
     Answer,
     Answers,
 )
-from adapters.discord.controls import MAX_CHOICES, Json, picker, question_form
-from adapters.discord.interactions import Invoked, read_interaction
-from adapters.discord.posting import body_of
-from adapters.discord.text import Identity, Payload
+from adapters.discord.interactions.invocations import Invocation, read_interaction
 from bot.errors import PlatformError, sentence_for_people
 from bot.ports import Clock, Handler
 from bot.types import Incoming, Personality, Rendered
@@ -28,12 +28,12 @@ from bot.types import Incoming, Personality, Rendered
 logger = logging.getLogger(__name__)
 
 ACK_SECONDS = 1.5
-"""How long storing may take before Discord is told without waiting for it."""
+"""After this time the interaction is acknowledged even if the question is not stored yet."""
 
 _SHOWN_TO_ALL = ("personality", "forget")
 
 
-class Desk:
+class InteractionHandler:
     def __init__(
         self,
         answers: Answers,
@@ -44,34 +44,34 @@ class Desk:
         self._personalities = personalities
         self._clock = clock
 
-    async def take(
-        self, payload: Payload, me: Identity, handler: Handler, barred: str = ""
-    ) -> None:
-        """``barred``: why no question is answered where this comes from."""
-        invoked = read_interaction(payload, me)
-        if invoked is None:
+    async def take(self, payload: Payload, me: BotUser, handler: Handler, barred: str = "") -> None:
+        """``barred``: why questions are not answered in this channel, or empty."""
+        invocation = read_interaction(payload, me)
+        if invocation is None:
             logger.info("an interaction was not understood")
             return
-        answer = self._answers.begin(invoked.ref, invoked.person.id, invoked.place.channel_form)
-        match invoked.verb:
+        answer = self._answers.begin(
+            invocation.ref, invocation.person.id, invocation.place.channel_form
+        )
+        match invocation.verb:
             case "complete":
-                await self._answers.acknowledge(answer, CHOICES, self._choices(invoked.name))
+                await self._answers.acknowledge(answer, CHOICES, self._choices(invocation.name))
             case "ask" | "form" if barred:
                 await self._answers.acknowledge(answer, MESSAGE, _whispered(barred))
             case "form":
-                form = question_form(invoked.personality, private=invoked.is_private)
+                form = question_form(invocation.personality, private=invocation.is_private)
                 await self._answers.acknowledge(answer, FORM, form)
             case "pick":
-                await self._answers.acknowledge(answer, MESSAGE, self._picker(invoked))
+                await self._answers.acknowledge(answer, MESSAGE, self._picker(invocation))
             case "page":
-                page = self._picker(invoked, invoked.pressed.part)
+                page = self._picker(invocation, invocation.custom_id.part)
                 await self._answers.acknowledge(answer, UPDATE, page)
             case _:
-                await self._carry_out(invoked, answer, handler)
+                await self._carry_out(invocation, answer, handler)
 
-    async def _carry_out(self, invoked: Invoked, answer: Answer, handler: Handler) -> None:
-        kind, data = _acknowledgement(invoked)
-        taking = asyncio.ensure_future(handler(_incoming(invoked)))
+    async def _carry_out(self, invocation: Invocation, answer: Answer, handler: Handler) -> None:
+        kind, data = _acknowledgement(invocation)
+        taking = asyncio.ensure_future(handler(_incoming(invocation)))
         await self._within_time(taking)
         if taking.done() and (error := taking.exception()):
             await self._refuse(answer, error)
@@ -87,12 +87,12 @@ class Desk:
         limit.cancel()
 
     async def _refuse(self, answer: Answer, error: BaseException) -> None:
-        """Nothing was stored; that is said instead of "thinking"."""
+        """Nothing was stored: acknowledge with an error message, only for this person."""
         await self._answers.acknowledge(answer, MESSAGE, _whispered(sentence_for_people(error)))
         raise error
 
     async def _take_back(self, answer: Answer, error: BaseException) -> None:
-        """The same, where "thinking" is shown already."""
+        """The same, after the interaction was acknowledged."""
         try:
             await self._answers.post(answer, _whispered(sentence_for_people(error)), ephemeral=True)
         except PlatformError as failure:
@@ -100,7 +100,7 @@ class Desk:
         raise error
 
     def _choices(self, typed: str) -> Json:
-        """Of all that match what is typed; those that begin so first, since not all may fit."""
+        """Personalities that match what is typed; those that begin with it come first."""
         wanted = typed.strip().lower()
         found = [
             each
@@ -111,22 +111,22 @@ class Desk:
         named = [(f"{each.name}: {each.title}"[:100], each.name[:100]) for each in found]
         return {"choices": [{"name": n, "value": v} for n, v in named[:MAX_CHOICES]]}
 
-    def _picker(self, invoked: Invoked, page: int = 0) -> Json:
-        menu = picker(invoked.pressed.thread, self._personalities(), page)
+    def _picker(self, invocation: Invocation, page: int = 0) -> Json:
+        menu = picker(invocation.custom_id.thread, self._personalities(), page)
         return {**_whispered("Who is to answer in this thread?"), "components": menu}
 
 
-def _incoming(invoked: Invoked) -> Incoming:
-    if invoked.verb == "ask":
-        return invoked.as_question()
-    return invoked.as_stop() if invoked.verb == "stop" else invoked.as_command()
+def _incoming(invocation: Invocation) -> Incoming:
+    if invocation.verb == "ask":
+        return invocation.as_question()
+    return invocation.as_stop() if invocation.verb == "stop" else invocation.as_command()
 
 
-def _acknowledgement(invoked: Invoked) -> tuple[int, Json | None]:
-    if invoked.verb not in ("ask", "command"):
+def _acknowledgement(invocation: Invocation) -> tuple[int, Json | None]:
+    if invocation.verb not in ("ask", "command"):
         return UPDATE_LATER, None
-    for_all = invoked.verb == "ask" or invoked.name in _SHOWN_TO_ALL
-    is_hidden = invoked.is_private or not for_all
+    for_all = invocation.verb == "ask" or invocation.name in _SHOWN_TO_ALL
+    is_hidden = invocation.is_private or not for_all
     return DEFERRED, {"flags": EPHEMERAL} if is_hidden else None
 
 

@@ -1,4 +1,4 @@
-"""discord.py's client, kept from dying of odd payloads and from talking to strangers."""
+"""discord.py's client, hardened: malformed payloads are survived, redirects refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import discord
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
-
-from adapters.discord.settings import DiscordSettings
 
 logger = logging.getLogger(__name__)
 
@@ -28,20 +26,22 @@ EVENTS = frozenset(
         "INTERACTION_CREATE",
     }
 )
-"""What Parley reads; everything else only keeps discord.py's picture of the servers."""
+"""The events that Parley handles; all others only fill discord.py's cache."""
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
 _HEARTBEAT_SECONDS = 60.0
 _READY_PAUSE = 1.0
-"""Seconds without another server after which the start is over; late ones come later."""
+"""Seconds without another guild after which the client is ready; late guilds come later."""
 
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody speaks here
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = (
+    False  # Parley joins no voice channel
+)
 
 _API, _GATEWAY = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
 
 
 def intents(*, message_content: bool = False) -> discord.Intents:
-    """What Parley listens to. Only the content of messages is a privilege."""
+    """The intents that Parley asks for. Only message content is privileged."""
     return discord.Intents(
         guilds=True,
         guild_messages=True,
@@ -52,16 +52,14 @@ def intents(*, message_content: bool = False) -> discord.Intents:
     )
 
 
-def point_at(settings: DiscordSettings) -> None:
-    """discord.py keeps these addresses for the whole process."""
-    Route.BASE = settings.api_url or _API
-    DiscordWebSocket.DEFAULT_GATEWAY = (
-        URL(settings.gateway_url) if settings.gateway_url else _GATEWAY
-    )
+def point_at(api_url: str, gateway_url: str) -> None:
+    """Empty: Discord's own. discord.py keeps these addresses for the whole process."""
+    Route.BASE = api_url or _API
+    DiscordWebSocket.DEFAULT_GATEWAY = URL(gateway_url) if gateway_url else _GATEWAY
 
 
 def no_redirects() -> aiohttp.TraceConfig:
-    """The token and people's words go to the configured host only."""
+    """The token and people's messages go to the configured host only."""
 
     async def refuse(*_: Any) -> None:
         raise aiohttp.ClientError("a redirect was refused")
@@ -72,7 +70,7 @@ def no_redirects() -> aiohttp.TraceConfig:
 
 
 def brief(record: logging.LogRecord) -> bool:
-    """For discord.py's own log: that a line was lost is news, where in its code is none."""
+    """A filter for discord.py's log: keep that a connection was lost, drop the traceback."""
     if record.exc_info and record.exc_info[1] is not None:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
         record.exc_info = record.exc_text = None
@@ -84,11 +82,12 @@ for _name in ("discord.client", "discord.shard"):
 
 
 class ParleyClient(discord.AutoShardedClient):
-    """``on_payload`` gets each event of ``EVENTS`` after discord.py has read it."""
+    """``on_payload`` gets each event of ``EVENTS`` after discord.py has parsed it.
 
-    def __init__(
-        self, settings: DiscordSettings, on_payload: OnPayload, call_timeout: float
-    ) -> None:
+    ``gateway_url``: empty for the one that Discord names.
+    """
+
+    def __init__(self, gateway_url: str, on_payload: OnPayload, call_timeout: float) -> None:
         super().__init__(
             intents=intents(),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -99,13 +98,13 @@ class ParleyClient(discord.AutoShardedClient):
             heartbeat_timeout=_HEARTBEAT_SECONDS,
             http_trace=no_redirects(),
         )
-        self._gateway_url = settings.gateway_url
+        self._gateway_url = gateway_url
         self._on_payload = on_payload
         self._guard_parsers()
         self._limit_calls(call_timeout)
 
     async def setup_hook(self) -> None:
-        """Ask for the content of messages where the application was granted it."""
+        """Ask for message content where the application was granted that intent."""
         flags = self.application_flags
         granted = flags.gateway_message_content or flags.gateway_message_content_limited
         self._connection._intents.message_content = granted
@@ -117,7 +116,7 @@ class ParleyClient(discord.AutoShardedClient):
         return self.intents.message_content
 
     async def launch_shards(self) -> None:
-        """As many shards as Discord advises; a test server may have nothing to say to that."""
+        """As many shards as Discord recommends; a test server may recommend none."""
         try:
             await super().launch_shards()
         except discord.GatewayNotFound:
@@ -160,14 +159,3 @@ class ParleyClient(discord.AutoShardedClient):
                 self._on_payload(name, payload)
 
         return parse
-
-
-async def application_flags(settings: DiscordSettings) -> discord.ApplicationFlags:
-    """For ``doctor``: what the application was granted. Raises discord.py's errors."""
-    point_at(settings)
-    client = discord.Client(intents=discord.Intents.none())
-    try:
-        await client.login(settings.token)
-        return client.application_flags
-    finally:
-        await client.close()

@@ -1,4 +1,4 @@
-"""Where a post goes: into a thread, opened if need be, under a question, or to one person."""
+"""Posts: into a thread (opened if need be), as a reply to a question, or to one person."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import logging
 from collections import OrderedDict
 from typing import Any, TypeVar
 
-from adapters.discord.channels import Channels
-from adapters.discord.controls import Json, label_in, while_growing
-from adapters.discord.errors import THREAD_EXISTS
-from adapters.discord.ids import DIRECT, MessageRef, parse_ref, private_reader
-from adapters.discord.rest import Rest
-from bot.errors import MessageGone, NotPermitted, PlatformRefused, Unavailable
+from adapters.discord.api.channels import Channels
+from adapters.discord.api.components import Json, label_in, while_growing
+from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
+from adapters.discord.api.rest import THREAD_EXISTS, Rest, id_of
+from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.types import Label, Place, Rendered
 
 logger = logging.getLogger(__name__)
@@ -29,14 +28,14 @@ _MAX_NONCE = 25
 
 
 def body_of(text: Rendered | None, components: list[Json] | None = None) -> Json:
-    """Nothing that the model wrote pings anybody or unfurls, neither at first nor by an edit."""
+    """A message body that neither pings nor unfurls, in a post and in an edit alike."""
     silent = {"allowed_mentions": {"parse": [], "replied_user": False}, "flags": SUPPRESS_EMBEDS}
     body: Json = dict(silent) if text is None else {"content": text, **silent}
     return body if components is None else {**body, "components": components}
 
 
 def controls_of(place: Place, label: Label) -> list[Json] | None:
-    """Only a reply can be stopped."""
+    """A reply has a stop button while it grows; a notice has none."""
     return None if label.is_notice else while_growing(place.thread, label)
 
 
@@ -52,11 +51,11 @@ class Posting:
         self._num_posts: OrderedDict[str, int] = OrderedDict()
 
     def name_thread(self, message: str, question: str) -> None:
-        """What the thread of this message is to be called, should one be opened."""
+        """Name the thread of this message, should one be opened."""
         _put(self._names, message, " ".join(question.split()))
 
     async def post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
-        """An ordinary message. Raises ``PlatformError``."""
+        """Post an ordinary message. Raises ``PlatformError``."""
         channel, answered = await self._target(place, label)
         body = body_of(text, controls_of(place, label)) | self._nonce(label)
         if answered:
@@ -64,7 +63,7 @@ class Posting:
             body["message_reference"] = reference
         found = await self._rest.call("POST", MESSAGES, channel_id=channel, body=body)
         self._count(label)
-        return MessageRef(channel, _id_of(found))
+        return MessageRef(channel, id_of(found))
 
     async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> MessageRef:
         channel, _ = await self._target(place, label)
@@ -77,10 +76,10 @@ class Posting:
         }
         form: list[Json] = [{"name": "payload_json", "value": payload}, file]
         found = await self._rest.call("POST", MESSAGES, channel_id=channel, form=form)
-        return MessageRef(channel, _id_of(found))
+        return MessageRef(channel, id_of(found))
 
     async def find(self, place: Place, turn_id: str) -> dict[int, str]:
-        """The newest messages of the thread are looked at, and of its channel."""
+        """Part -> message id, from the newest messages of the thread and of its channel."""
         channels = {place.channel, place.thread if place.thread.isdigit() else place.channel}
         found: dict[int, str] = {}
         for channel in sorted(channels):
@@ -91,14 +90,14 @@ class Posting:
         return found
 
     async def channel_of(self, place: Place) -> str:
-        """Where people of this thread look."""
+        """The channel that shows this thread; a private thread's is the reader's direct channel."""
         if reader := private_reader(place):
             return await self._direct_channel(reader)
         opened = self._opened.get(place.thread)
         return opened or (place.thread if self._channels.is_thread(place.thread) else place.channel)
 
     async def _target(self, place: Place, label: Label) -> tuple[str, str]:
-        """A channel, and the message that is answered there if that is to be shown."""
+        """The channel, and the message to reply to there (empty for none)."""
         question = parse_ref(label.question_id)
         if private_reader(place) or not isinstance(question, MessageRef):
             return await self.channel_of(place), ""
@@ -110,12 +109,12 @@ class Posting:
         return question.channel, question.message
 
     async def _thread_of(self, question: MessageRef, place: Place) -> str:
-        """The thread of a question in a channel; the channel itself where there can be none."""
+        """The thread of a question; the channel itself where no thread can be opened."""
         if opened := self._opened.get(question.message):
             return opened
-        spot = self._channels.known(question.channel)
+        info = self._channels.known(question.channel)
         opened = question.channel
-        if spot is None or spot.can_thread:
+        if info is None or info.can_thread:
             opened = await self._open(question, place)
         _put(self._opened, question.message, opened)
         return opened
@@ -143,7 +142,7 @@ class Posting:
 
     async def _direct_channel(self, user: str) -> str:
         found = await self._rest.call("POST", "/users/@me/channels", body={"recipient_id": user})
-        return _id_of(found)
+        return id_of(found)
 
     async def _latest(self, channel: str) -> list[Any]:
         try:
@@ -155,7 +154,7 @@ class Posting:
         return [each for each in found if isinstance(each, dict)] if found else []
 
     def _nonce(self, label: Label) -> Json:
-        """Discord answers a post with the same nonce with the first one, for some minutes."""
+        """For some minutes Discord answers a post whose nonce it knows with the first post."""
         count = self._num_posts.get(f"{label.turn_id}:{label.part}", 0)
         nonce = f"{label.turn_id}:{label.part}" + (f":{count}" if count else "")
         if len(nonce) > _MAX_NONCE or label.is_notice:
@@ -163,7 +162,7 @@ class Posting:
         return {"nonce": nonce, "enforce_nonce": True}
 
     def _count(self, label: Label) -> None:
-        """A part that is posted again on purpose is not the same post."""
+        """A part that is posted again on purpose gets a nonce of its own."""
         key = f"{label.turn_id}:{label.part}"
         _put(self._num_posts, key, self._num_posts.get(key, 0) + 1)
 
@@ -175,16 +174,10 @@ def _label_in_nonce(message: Json) -> Label | None:
 
 
 def _cut(name: str) -> str:
-    """At a word."""
+    """Cut between words to what a thread's name may hold."""
     if len(name) <= _MAX_NAME:
         return name
     return name[:_MAX_NAME].rpartition(" ")[0].rstrip(",.;:") + "…"
-
-
-def _id_of(found: object) -> str:
-    if isinstance(found, dict) and str(found.get("id", "")).isdigit():
-        return str(found["id"])
-    raise Unavailable("Discord's answer lacks an id.", ambiguous=True)
 
 
 def _put(store: OrderedDict[str, T], key: str, value: T) -> None:

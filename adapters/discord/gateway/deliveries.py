@@ -1,4 +1,4 @@
-"""Deliveries: what comes from the gateway, in order per channel, channels beside each other."""
+"""Deliveries: gateway events in order within a channel, channels in parallel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_WAITING = 5_000
 
 
 class Deliveries:
-    """One delivery that fails does not hold up the next."""
+    """A delivery that fails does not hold up the next."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Work]] = {}
@@ -38,7 +38,7 @@ class Deliveries:
             self._spawn(self._drain(channel))
 
     def start(self, work: Work) -> None:
-        """At once, whatever its channel waits for."""
+        """Start now, ahead of anything that its channel waits for."""
         self._spawn(work)
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Answers to interactions: acknowledged in time, growing in place, handed over in time.
+"""Answers to interactions: acknowledgements, replies that grow in place, follow-ups.
 
-An interaction must be acknowledged within 3 seconds, and its token is good for 15 minutes.
-Before that is over its messages count as too old to be edited, and the reply goes on in an
-ordinary one.
+Discord wants an acknowledgement within 3 seconds, and an interaction's token is valid for 15
+minutes. Shortly before it expires its messages count as too old to be edited, and the reply
+continues in an ordinary message.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
-from adapters.discord.errors import ALREADY_ACKNOWLEDGED
-from adapters.discord.ids import InteractionRef, MessageRef, created_at
-from adapters.discord.rest import Json, Rest
+from adapters.discord.api.ids import InteractionRef, MessageRef, created_at
+from adapters.discord.api.rest import ALREADY_ACKNOWLEDGED, Json, Rest, id_of
 from bot.errors import MessageGone, NotPermitted, PlatformError, PlatformRefused, Unavailable
 from bot.ports import Clock
 
@@ -32,9 +31,11 @@ _WEBHOOK = "/webhooks/{webhook_id}/{webhook_token}"
 
 
 class Answer:
-    """``message``: our answer's id once it is known. ``is_lost``: nothing can be posted to it.
+    """One interaction and what was posted to it; ``expires_at`` is monotonic.
 
-    ``is_given``: something was posted to it, or is about to be.
+    ``message``: the id of the original response once known. ``is_lost``: nothing more can be
+    posted. ``is_given``: something was posted, or is about to be. ``is_original_free``: the
+    deferred response ("thinking") is still to be filled.
     """
 
     def __init__(self, ref: InteractionRef, person: str, channel: str, expires_at: float) -> None:
@@ -50,6 +51,8 @@ class Answer:
 
 
 class Answers:
+    """The latest interactions; each is answered as long as its token is valid."""
+
     def __init__(self, rest: Rest, clock: Clock, token_seconds: float = TOKEN_SECONDS) -> None:
         self._rest = rest
         self._clock = clock
@@ -79,7 +82,7 @@ class Answers:
         return self.find(ref.id)
 
     def of_person(self, person: str, channel: str) -> Answer | None:
-        """The newest that this person waits for in a channel; else the newest of theirs there."""
+        """This person's newest answer in a channel that nothing was posted to; else the newest."""
         whose = (person, channel)
         theirs = [
             each
@@ -90,7 +93,7 @@ class Answers:
         return next(waiting, None) or next(iter(theirs), None)
 
     async def acknowledge(self, answer: Answer, kind: int, data: Json | None = None) -> None:
-        """Never fails: what could not be acknowledged is answered by ordinary messages."""
+        """Never fails: an interaction that could not be acknowledged gets ordinary messages."""
         try:
             found = await self._callback(answer.ref, kind, data)
             message = _message_id(found)
@@ -105,7 +108,7 @@ class Answers:
             answer.acknowledged.set()
 
     async def post(self, answer: Answer, body: Json, *, ephemeral: bool = False) -> str | None:
-        """The id of the message; None if an ordinary one must do."""
+        """The id of the message; None if it has to be an ordinary message."""
         answer.is_given = True
         await answer.acknowledged.wait()
         if answer.is_lost:
@@ -124,7 +127,7 @@ class Answers:
         return message
 
     async def edit(self, message: MessageRef, body: Json) -> bool:
-        """False if the message is not, or no longer, ours to edit in this way."""
+        """False if no valid token can edit this message."""
         found = self._of_message.get(message.message)
         if found is None or not self._is_good(found[0]):
             return False
@@ -147,7 +150,7 @@ class Answers:
         return True
 
     async def discard_original(self, answer: Answer) -> None:
-        """Take back the "thinking" that nothing will fill."""
+        """Delete a deferred response ("thinking") that nothing will fill."""
         if not answer.is_original_free:
             return
         answer.is_original_free = False
@@ -162,7 +165,7 @@ class Answers:
         return max(0.0, found[0].expires_at - found[2]) if found else None
 
     async def _callback(self, ref: InteractionRef, kind: int, data: Json | None) -> Any:
-        """Again if the connection was dropped: that it was acknowledged before is fine."""
+        """Tried again if the connection was dropped; acknowledged already is fine."""
         body: Json = {"type": kind} | ({"data": data} if data else {})
         for attempt in (1, 2):
             try:
@@ -187,17 +190,17 @@ class Answers:
         path = f"{_WEBHOOK}/messages/@original"
         found = await self._rest.answer("PATCH", path, body=body, **self._ids(answer.ref))
         answer.is_original_free = False
-        return answer.message or _id_of(found)
+        return answer.message or id_of(found)
 
     async def _follow_up(self, answer: Answer, body: Json, *, ephemeral: bool) -> str:
-        """A follow-up fills a deferred answer; so that is taken back if it must not."""
+        """Discord would fill a deferred response with a follow-up, so that is deleted first."""
         await self.discard_original(answer)
         hidden = EPHEMERAL if ephemeral or answer.ref.private else 0
         body = {**body, "flags": body.get("flags", 0) | hidden}
         found = await self._rest.answer(
             "POST", _WEBHOOK, body=body, query={"wait": "true"}, **self._ids(answer.ref)
         )
-        return _id_of(found)
+        return id_of(found)
 
     async def _delete(self, answer: Answer, name: str) -> None:
         path = f"{_WEBHOOK}/messages/" + ("@original" if name == "@original" else "{message_id}")
@@ -222,13 +225,7 @@ class Answers:
 
 
 def _message_id(found: object) -> str:
-    """Of a callback's response; empty where Discord does not tell."""
+    """The message id in a callback's response; empty where there is none."""
     interaction = found.get("interaction") if isinstance(found, dict) else None
     message = interaction.get("response_message_id") if isinstance(interaction, dict) else None
     return message if isinstance(message, str) else ""
-
-
-def _id_of(found: object) -> str:
-    if isinstance(found, dict) and isinstance(found.get("id"), str):
-        return str(found["id"])
-    raise Unavailable("Discord's answer lacks the message.", ambiguous=True)

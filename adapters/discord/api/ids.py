@@ -1,8 +1,8 @@
-"""The ids that Parley keeps of Discord's messages, and what they tell. Pure.
+"""Message ids as Parley stores them, and what can be read from them. Pure.
 
-A message is ``channel/message``: with its channel, so that it can be edited without asking
-where it is. A question asked by a command has no message; its id holds the interaction's
-token, which is good for fifteen minutes and lets a new process end what an old one began.
+A message is ``channel/message``: with its channel, so that an edit needs no look-up. A question
+asked by a command has no message; its id holds the interaction's token, which is valid for
+15 minutes and lets a new process finish the answer of an old one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from bot.types import Place
 
 NAME = "discord"
 DIRECT = "@me"
-"""What stands for the workspace of direct messages, as in Discord's own addresses."""
+"""The workspace of direct messages, as in Discord's own URLs."""
 
 _EPOCH_MS = 1_420_070_400_000
 _PRIVATE = "private-"
 
 
 def created_at(snowflake: str) -> datetime:
-    """Every id of Discord's tells when it was made."""
+    """A snowflake holds the time of its creation."""
     return datetime.fromtimestamp(((int(snowflake) >> 22) + _EPOCH_MS) / 1000, UTC)
 
 
@@ -36,7 +36,7 @@ class MessageRef:
 
 @dataclass(frozen=True, slots=True)
 class InteractionRef:
-    """``user`` is who may see the answer, if it is ``private``."""
+    """``user``: the only reader of the answer if it is ``private``."""
 
     id: str
     user: str
@@ -49,7 +49,7 @@ class InteractionRef:
 
 
 def parse_ref(message_id: str | None) -> MessageRef | InteractionRef | None:
-    """None for what is no id of ours."""
+    """None for anything that is not an id in one of these forms."""
     parts = (message_id or "").split("/", 4)
     if len(parts) == 5 and parts[0] == "interaction":
         _, kind, user, interaction, token = parts
@@ -62,12 +62,12 @@ def is_direct(place: Place) -> bool:
 
 
 def private_thread(user: str, interaction: str) -> str:
-    """A thread that only one person sees; who that is must be known after a restart, too."""
+    """A thread that one person sees; it holds the person, who must be known after a restart."""
     return f"{_PRIVATE}{user}-{interaction}"
 
 
 def private_reader(place: Place) -> str | None:
-    """The one person who may see this thread; None: everybody in the channel."""
+    """The only reader of this thread; None: everybody in the channel."""
     if not place.thread.startswith(_PRIVATE):
         return None
     return place.thread.removeprefix(_PRIVATE).partition("-")[0]

@@ -1,4 +1,4 @@
-"""What a person typed in Discord -> plain text, and whom it mentions. Pure."""
+"""Message payloads: text, mentions, people and files. Pure and total."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.types import Attachment, Person, Place
+
 Payload = Mapping[str, Any]
 
 _TOKEN = re.compile(r"<(?:@!?([0-9]+)|@&([0-9]+)|#([0-9]+)|a?(:\w+:)[0-9]+)>")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the bot is. ``roles``: the ids of its own roles, which are mentioned like itself."""
+class BotUser:
+    """The bot's user. ``roles``: ids of its managed roles; a mention of one mentions the bot."""
 
     user_id: str
     name: str = "Parley"
@@ -30,7 +32,7 @@ class PlainText:
     mentions_others: bool
 
 
-def read_text(message: Payload, me: Identity) -> PlainText:
+def read_text(message: Payload, me: BotUser) -> PlainText:
     content = text_of(message, "content")
     users = {text_of(user, "id"): name_of(user) for user in tables(message, "mentions")}
     roles = {str(role) for role in items(message, "mention_roles")}
@@ -59,11 +61,38 @@ def _shown(match: re.Match[str], users: Mapping[str, str]) -> str:
 
 
 def name_of(user: Payload, member: Payload | None = None) -> str:
-    """As people in the server see it."""
+    """The name shown in the server: nickname, display name or user name."""
     own = member if member is not None else table(user, "member")
     names = (own.get("nick"), user.get("global_name"), user.get("username"))
     found = next((name for name in names if isinstance(name, str) and name.strip()), "")
     return " ".join(found.split())[:80]
+
+
+def person_of(message: Payload, place: Place) -> Person:
+    """The author of a message, or the user of an interaction."""
+    member = table(message, "member")
+    user = table(message, "author") or table(message, "user") or table(member, "user")
+    return person(text_of(user, "id"), user, member, place)
+
+
+def person(user_id: str, user: Payload, member: Payload, place: Place) -> Person:
+    roles = tuple(str(role) for role in items(member, "roles"))
+    return Person.at(place, user_id, name_of(user, member), roles)
+
+
+def read_attachments(message: Payload) -> tuple[Attachment, ...]:
+    found = (_attachment(file) for file in tables(message, "attachments"))
+    return tuple(file for file in found if file.url)
+
+
+def _attachment(file: Mapping[str, object]) -> Attachment:
+    size = file.get("size")
+    return Attachment(
+        name=text_of(file, "filename") or "file",
+        media_type=text_of(file, "content_type") or "application/octet-stream",
+        size=size if isinstance(size, int) and size > 0 else 0,
+        url=text_of(file, "url"),
+    )
 
 
 def text_of(payload: Payload, key: str) -> str:

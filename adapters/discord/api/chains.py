@@ -1,23 +1,30 @@
-"""Reply chains: the message that a chain began with, and what was said before."""
+"""Reply chains: the root message of a chain, and the messages before a question."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 
-from adapters.discord.ids import MessageRef
-from adapters.discord.rest import Rest
-from adapters.discord.text import Identity, Payload, name_of, read_text, table, tables
-from adapters.discord.text import text_of as text
+from adapters.discord.api.ids import MessageRef
+from adapters.discord.api.messages import BotUser, Payload, name_of, read_text, table, tables
+from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.rest import Rest
 from bot.errors import PlatformError
+from bot.types import Place
 
 _MAX_ROOTS = 10_000
 _MAX_STEPS = 20
 _NUM_EARLIER = 50
+_MAX_EARLIER = 8_000
+_EARLIER_SECONDS = 5.0
 _STARTER = 21
 
 
-class Chains:
+class ReplyChains:
+    """Remembers the root of each chain, so that a reply costs at most one look-up a step."""
+
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
         self._roots: OrderedDict[str, str] = OrderedDict()
@@ -29,12 +36,12 @@ class Chains:
             self._roots.popitem(last=False)
 
     async def root_of(self, message: Payload) -> str:
-        """The id of the message (or interaction) that the chain of this message began with."""
+        """The id of the message (or interaction) at the start of this message's chain."""
         channel, chain = text(message, "channel_id"), [text(message, "id")]
         above = message
         root = ""
         for _ in range(_MAX_STEPS):
-            following = _answered_id(above)
+            following = _replied_to(above)
             root = self._roots.get(following, "") or _interaction_id(above)
             if root or not following:
                 break
@@ -45,20 +52,31 @@ class Chains:
             self.remember(each, root)
         return root
 
-    async def before(self, channel: str, message: Payload, me: Identity) -> list[tuple[str, str]]:
-        """The messages that this one answers, oldest first."""
+    async def earlier(self, place: Place, ref: MessageRef, me: BotUser) -> list[tuple[str, str]]:
+        """Names and texts before a question; none where reading them takes too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EARLIER_SECONDS):
+                if ref.channel != place.channel:
+                    lines = await self._in_thread(ref.channel, ref.message, me)
+                else:
+                    lines = await self._up_the_chain(ref, me)
+                return _newest(lines)
+        return []
+
+    async def _up_the_chain(self, ref: MessageRef, me: BotUser) -> list[tuple[str, str]]:
+        """The messages up the chain from this one, oldest first."""
         said: list[tuple[str, str]] = []
-        above = message
+        above = await self._get(ref.channel, ref.message)
         for _ in range(_MAX_STEPS):
-            following = _answered_id(above)
+            following = _replied_to(above)
             if not following:
                 break
-            above = table(above, "referenced_message") or await self._get(channel, following)
-            said.append(_said(above, me))
+            above = table(above, "referenced_message") or await self._get(ref.channel, following)
+            said.append(_line(above, me))
         return [line for line in reversed(said) if line[1]]
 
-    async def in_thread(self, thread: str, before: str, me: Identity) -> list[tuple[str, str]]:
-        """The latest messages of a thread, and the one that it was opened from."""
+    async def _in_thread(self, thread: str, before: str, me: BotUser) -> list[tuple[str, str]]:
+        """The latest messages of a thread, and the message that it was opened from."""
         found = await self._rest.call(
             "GET",
             "/channels/{channel_id}/messages",
@@ -66,14 +84,11 @@ class Chains:
             query={"before": before, "limit": _NUM_EARLIER},
         )
         messages = [m for m in found if isinstance(m, dict)] if isinstance(found, list) else []
-        lines = (_said(_origin(each), me) for each in reversed(messages))
+        lines = (_line(_origin(each), me) for each in reversed(messages))
         return [line for line in lines if line[1]]
 
-    async def message(self, ref: MessageRef) -> Payload:
-        return await self._get(ref.channel, ref.message)
-
     async def _get(self, channel: str, message: str) -> Payload:
-        """Empty if it is gone or may not be read."""
+        """Empty if the message is gone or not readable."""
         try:
             found = await self._rest.call(
                 "GET",
@@ -86,10 +101,10 @@ class Chains:
         return found if isinstance(found, dict) else {}
 
 
-def earlier_text(lines: Sequence[tuple[str, str]], max_characters: int) -> list[tuple[str, str]]:
-    """The newest that fit."""
+def _newest(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The newest lines that fit into ``_MAX_EARLIER`` characters, oldest first."""
     kept: list[tuple[str, str]] = []
-    room = max_characters
+    room = _MAX_EARLIER
     for name, said in reversed(lines):
         room -= len(said)
         if room < 0:
@@ -98,8 +113,8 @@ def earlier_text(lines: Sequence[tuple[str, str]], max_characters: int) -> list[
     return kept[::-1]
 
 
-def _answered_id(message: Payload) -> str:
-    """Forwarded messages refer to another one, too, but answer nothing."""
+def _replied_to(message: Payload) -> str:
+    """The id of the message replied to. A forward has a reference too, and is not a reply."""
     reference = table(message, "message_reference")
     is_answer = reference.get("type", 0) == 0 and message.get("type") != _STARTER
     return text(reference, "message_id") if is_answer else ""
@@ -114,7 +129,7 @@ def _origin(message: Payload) -> Payload:
     return table(message, "referenced_message") if is_starter else message
 
 
-def _said(message: Payload, me: Identity) -> tuple[str, str]:
+def _line(message: Payload, me: BotUser) -> tuple[str, str]:
     files = " ".join(f"[{text(file, 'filename')}]" for file in tables(message, "attachments"))
     said = f"{read_text(message, me).text} {files}".strip()
     return name_of(table(message, "author")), said

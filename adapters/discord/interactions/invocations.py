@@ -1,14 +1,13 @@
-"""An interaction -> what a person wants with it. Pure and total."""
+"""An interaction payload -> what the person asks for. Pure and total."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from adapters.discord.commands import MENU
-from adapters.discord.controls import NOT_PRESSED, Pressed, read_custom_id
-from adapters.discord.events import Spot, person_of, read_attachments, spot_of_channel
-from adapters.discord.ids import (
+from adapters.discord.api.channels import ChannelInfo, channel_info
+from adapters.discord.api.components import NO_CUSTOM_ID, CustomId, parse_custom_id
+from adapters.discord.api.ids import (
     DIRECT,
     NAME,
     InteractionRef,
@@ -16,8 +15,19 @@ from adapters.discord.ids import (
     created_at,
     private_thread,
 )
-from adapters.discord.text import Identity, Payload, items, name_of, read_text, table, tables
-from adapters.discord.text import text_of as text
+from adapters.discord.api.messages import (
+    BotUser,
+    Payload,
+    items,
+    name_of,
+    person_of,
+    read_attachments,
+    read_text,
+    table,
+    tables,
+)
+from adapters.discord.api.messages import text_of as text
+from adapters.discord.interactions.commands import MENU
 from bot.types import Attachment, Command, Person, Place, Question, StopRequest
 
 _COMMAND, _COMPONENT, _AUTOCOMPLETE, _FORM = 2, 3, 4, 5
@@ -26,23 +36,23 @@ _MAY_MODERATE = 1 << 13 | 1 << 3
 
 
 @dataclass(frozen=True, slots=True)
-class Invoked:
-    """``verb``: ``ask``, ``form``, ``complete``, ``command``, or that of a button.
+class Invocation:
+    """An interaction, parsed. ``verb``: ``ask``, ``form``, ``complete``, ``command`` or a button's.
 
-    ``name``: the command's, the chosen personality's, or what was typed so far of one.
+    ``name``: of the command, or the text typed so far for an autocompletion.
     """
 
     id: str
     token: str = field(repr=False)
     verb: str
-    spot: Spot
+    info: ChannelInfo
     payload: Payload = field(repr=False)
     name: str = ""
     question: str = ""
     personality: str = ""
     is_private: bool = False
     for_channel: bool = False
-    pressed: Pressed = NOT_PRESSED
+    custom_id: CustomId = NO_CUSTOM_ID
     attachments: tuple[Attachment, ...] = ()
 
     @property
@@ -57,24 +67,24 @@ class Invoked:
 
     @property
     def message(self) -> MessageRef:
-        """The message that the button is on."""
-        return MessageRef(self.spot.channel, text(table(self.payload, "message"), "id"))
+        """The message that carries the button."""
+        return MessageRef(self.info.channel, text(table(self.payload, "message"), "id"))
 
     @property
     def place(self) -> Place:
-        """A question outside a thread begins one of its own; a button knows its thread."""
-        if self.pressed.verb and self.verb != "ask":
-            here = self.spot.place()
+        """A question outside a thread starts a thread; a button's custom id names its thread."""
+        if self.custom_id.verb and self.verb != "ask":
+            here = self.info.place()
             return (
                 here
-                if self.spot.is_direct and not self.pressed.thread
-                else replace(here, thread=self.pressed.thread)
+                if self.info.is_direct and not self.custom_id.thread
+                else replace(here, thread=self.custom_id.thread)
             )
         if self.is_private:
-            workspace = self.spot.guild or DIRECT
+            workspace = self.info.guild or DIRECT
             thread = private_thread(self.user, self.id)
-            return Place(NAME, workspace, self.spot.parent or self.spot.channel, thread)
-        return self.spot.place(self.id if self.verb == "ask" else "")
+            return Place(NAME, workspace, self.info.parent or self.info.channel, thread)
+        return self.info.place(self.id if self.verb == "ask" else "")
 
     @property
     def person(self) -> Person:
@@ -90,7 +100,7 @@ class Invoked:
             text=self.question,
             message_id=str(self.ref),
             sent_at=created_at(self.id),
-            is_direct=self.spot.is_direct,
+            is_direct=self.info.is_direct,
             is_mention=True,
             awaits_answer=True,
             attachments=self.attachments,
@@ -98,12 +108,12 @@ class Invoked:
         )
 
     def as_command(self) -> Command:
-        """``personality`` outside a thread can only mean the channel."""
+        """``personality`` outside a thread applies to the channel."""
         name, argument = self.name, ""
         if self.verb in ("retry", "choose"):
             name = "retry" if self.verb == "retry" else "personality"
         if name == "personality":
-            outside = not (self.spot.is_direct or self.spot.is_thread or self.pressed.verb)
+            outside = not (self.info.is_direct or self.info.is_thread or self.custom_id.verb)
             argument = self.personality + (" channel" if self.for_channel or outside else "")
         return Command(
             event_id=self.id,
@@ -120,83 +130,83 @@ class Invoked:
         )
 
 
-def read_interaction(payload: Payload, me: Identity) -> Invoked | None:
-    """None for what is no invocation of ours."""
+def read_interaction(payload: Payload, me: BotUser) -> Invocation | None:
+    """None for an interaction that Parley did not offer."""
     interaction, token = text(payload, "id"), text(payload, "token")
     channel = table(payload, "channel") or {"id": text(payload, "channel_id")}
     guild = text(payload, "guild_id")
-    spot = spot_of_channel(channel, guild) if guild else Spot("", text(channel, "id"))
-    invoked = Invoked(interaction, token, "", spot, payload)
-    if not (interaction.isdigit() and token and spot.channel and invoked.user):
+    info = channel_info(channel, guild) if guild else ChannelInfo("", text(channel, "id"))
+    invocation = Invocation(interaction, token, "", info, payload)
+    if not (interaction.isdigit() and token and info.channel and invocation.user):
         return None
     data = table(payload, "data")
     match payload.get("type"):
         case 2:
-            return _command(invoked, data, me)
+            return _command(invocation, data, me)
         case 3:
-            return _component(invoked, data)
+            return _component(invocation, data)
         case 4:
-            return replace(invoked, verb="complete", name=_focused(data))
+            return replace(invocation, verb="complete", name=_focused(data))
         case 5:
-            return _form(invoked, data)
+            return _form(invocation, data)
     return None
 
 
-def _command(invoked: Invoked, data: Payload, me: Identity) -> Invoked | None:
+def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation | None:
     match text(data, "name"):
         case "ask":
-            return _asked(invoked, _options(data))
+            return _asked(invocation, _options(data))
         case "parley":
             sub = next(iter(tables(data, "options")), {})
             given = _options(sub)
             return replace(
-                invoked,
+                invocation,
                 verb="command",
                 name=text(sub, "name"),
                 personality=text(given, "name"),
                 for_channel=given.get("channel") is True,
             )
         case name if name == MENU:
-            return _about(invoked, data, me)
+            return _about(invocation, data, me)
     return None
 
 
-def _asked(invoked: Invoked, given: Payload) -> Invoked:
+def _asked(invocation: Invocation, given: Payload) -> Invocation:
     question = text(given, "question").strip()
     return replace(
-        invoked,
+        invocation,
         verb="ask" if question else "form",
         question=question,
         personality=text(given, "personality").strip().lower(),
-        is_private=given.get("private") is True and not invoked.spot.is_direct,
+        is_private=given.get("private") is True and not invocation.info.is_direct,
     )
 
 
-def _about(invoked: Invoked, data: Payload, me: Identity) -> Invoked:
+def _about(invocation: Invocation, data: Payload, me: BotUser) -> Invocation:
     messages = table(table(data, "resolved"), "messages")
     message = table(messages, text(data, "target_id"))
     name, said = name_of(table(message, "author")), read_text(message, me).text
     quoted = "\n".join(f"> {line}" for line in said.split("\n"))
     question = f"What is this message by {name or 'somebody'} about?\n\n{quoted}"
-    return replace(invoked, verb="ask", question=question, attachments=read_attachments(message))
+    return replace(invocation, verb="ask", question=question, attachments=read_attachments(message))
 
 
-def _component(invoked: Invoked, data: Payload) -> Invoked | None:
-    pressed = read_custom_id(data.get("custom_id"))
-    if pressed is None:
+def _component(invocation: Invocation, data: Payload) -> Invocation | None:
+    custom_id = parse_custom_id(data.get("custom_id"))
+    if custom_id is None:
         return None
     chosen = next((str(value) for value in items(data, "values")), "")
-    return replace(invoked, verb=pressed.verb, pressed=pressed, personality=chosen)
+    return replace(invocation, verb=custom_id.verb, custom_id=custom_id, personality=chosen)
 
 
-def _form(invoked: Invoked, data: Payload) -> Invoked | None:
-    form = read_custom_id(data.get("custom_id"))
+def _form(invocation: Invocation, data: Payload) -> Invocation | None:
+    form = parse_custom_id(data.get("custom_id"))
     fields = [part for row in tables(data, "components") for part in tables(row, "components")]
     typed = next((text(part, "value") for part in fields), "").strip()
     if form is None or form.verb != "ask" or not typed:
         return None
     return replace(
-        invoked,
+        invocation,
         verb="ask",
         question=typed,
         personality=form.turn_id,

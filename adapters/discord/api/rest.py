@@ -1,36 +1,48 @@
-"""Calls to Discord: one in flight per channel, never cancelled, only ``PlatformError`` out.
+"""REST calls: one in flight per channel, never cancelled; they raise only ``PlatformError``.
 
-discord.py waits out rate limits and repeats after most 5xx by itself. A call that were
-cancelled while it does so would leave its locks held for good; so each runs in a task of its
-own, and whoever is cancelled only stops waiting for it.
+discord.py waits out rate limits and retries after most 5xx by itself. Cancelling a call while
+it does so would leave its locks held for good, so each call runs in a task of its own, and a
+cancelled caller only stops waiting for that task.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakValueDictionary
 
 import aiohttp
 from discord.http import Route
 from discord.webhook.async_ import async_context
+from yarl import URL
 
-from adapters.discord.client import ParleyClient, no_redirects
-from adapters.discord.errors import translated
-from bot.adapter_support.connection import Observe
+from adapters.discord.api.client import ParleyClient, no_redirects
 from bot.errors import Unavailable
 
 Json = dict[str, Any]
 Request = Callable[[], Awaitable[Any]]
+Translated = Callable[[str], AbstractContextManager[None]]
+"""Around the call of this name: counts how it ended, raises only ``PlatformError``."""
+
+THREAD_EXISTS = 160004
+ARCHIVED = 50083
+ALREADY_ACKNOWLEDGED = 40060
 
 _CLOSE_SECONDS = 2.0
+_FILE_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
 
 class Rest:
-    def __init__(self, client: ParleyClient, observe: Observe, call_timeout: float) -> None:
+    """``api_url``: a test server, which serves files too; empty for Discord."""
+
+    def __init__(
+        self, client: ParleyClient, translated: Translated, call_timeout: float, api_url: str
+    ) -> None:
         self._client = client
-        self._observe = observe
+        self._translated = translated
+        self._file_hosts = _FILE_HOSTS | ({_host(api_url)} if api_url else set())
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._calls: set[asyncio.Task[Any]] = set()
         self._session = aiohttp.ClientSession(
@@ -72,7 +84,7 @@ class Rest:
         query: Json | None = None,
         **ids: Any,
     ) -> Any:
-        """A call that an interaction's token allows: it carries no other."""
+        """A call authorised by an interaction's token alone, without the bot's."""
         route = Route(verb, path, **ids)
 
         async def request() -> Any:
@@ -82,12 +94,14 @@ class Rest:
         return await self._run(route, ids.get("webhook_token"), request)
 
     async def fetch(self, url: str, max_size: int) -> bytes:
-        """A file, without any token. Raises ``PlatformError``."""
+        """A file of Discord's file servers, without any token. Raises ``PlatformError``."""
+        if _host(url) not in self._file_hosts:
+            raise Unavailable("The file is not on Discord's servers.", ambiguous=False)
         data: bytes = await self._shielded(self._fetch(url, max_size))
         return data
 
     async def close(self) -> None:
-        """What is under way gets a moment to end."""
+        """Calls in flight get a moment to end."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=_CLOSE_SECONDS)
         for call in self._calls:
@@ -101,7 +115,7 @@ class Rest:
     async def _in_lane(self, name: str, lane: str, request: Request) -> Any:
         lock = self._lanes.setdefault(lane, asyncio.Lock())
         async with lock:
-            with translated(name, self._observe):
+            with self._translated(name):
                 found = await request()
         if isinstance(found, str) and found:
             raise Unavailable(f"{name}: Discord's answer is none.", ambiguous=True)
@@ -114,13 +128,13 @@ class Rest:
         return await asyncio.shield(task)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        """A failure that nobody waits for any more is no news."""
+        """Retrieve the exception, or asyncio would log one that nobody awaits any more."""
         self._calls.discard(task)
         if not task.cancelled():
             task.exception()
 
     async def _fetch(self, url: str, max_size: int) -> bytes:
-        with translated("GET attachment", self._observe):
+        with self._translated("GET attachment"):
             async with self._session.get(url) as answer:
                 if answer.status != 200:
                     raise Unavailable(f"The file answers {answer.status}.", ambiguous=False)
@@ -130,3 +144,17 @@ class Rest:
                     if len(data) > max_size:
                         raise Unavailable("The file is too large.", ambiguous=False)
                 return bytes(data)
+
+
+def id_of(found: object) -> str:
+    """The id in Discord's answer. Raises ``Unavailable`` where it has none."""
+    if isinstance(found, dict) and str(found.get("id", "")).isdigit():
+        return str(found["id"])
+    raise Unavailable("Discord's answer lacks an id.", ambiguous=True)
+
+
+def _host(url: str) -> str:
+    try:
+        return (URL(url).host or "").lower()
+    except ValueError:
+        return ""

@@ -1,4 +1,4 @@
-"""The commands that Parley registers with Discord, and whether that is to be done again."""
+"""Parley's application commands, and their registration with Discord."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.discord.rest import Rest
+from adapters.discord.api.rest import Rest
 from bot.errors import PlatformError
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ MENU = "Ask Parley about this"
 _CHAT, _MESSAGE_MENU = 1, 3
 _SUB_COMMAND, _STRING, _BOOLEAN = 1, 3, 5
 _WHERE: Json = {"contexts": [0, 1], "integration_types": [0]}
-"""In servers and in direct messages with Parley; installed to servers, not to people."""
+"""In servers and in direct messages with Parley; installed to servers, not to users."""
 
 _PERSONALITY = {
     "type": _STRING,
@@ -77,14 +77,14 @@ COMMANDS: Sequence[Json] = (
 
 
 class Registration:
-    """Asks before it writes: a start without a change costs one reading call per place."""
+    """Reads before it writes: a start without a change costs one GET per guild (or one)."""
 
     def __init__(self, rest: Rest, guild_ids: Sequence[str]) -> None:
         self._rest = rest
         self._guild_ids = guild_ids
 
     async def renew(self) -> None:
-        """Never fails: the commands that were there go on working."""
+        """Never fails: on an error the registered commands keep working."""
         try:
             if not self._guild_ids:
                 await self._renew("/applications/{application_id}/commands")
@@ -104,7 +104,7 @@ class Registration:
 
 
 def is_same(there: object, ours: Sequence[Json]) -> bool:
-    """Whether Discord has these commands and no other, whatever else it tells of them."""
+    """Whether Discord has exactly these commands; fields that it adds do not count."""
     if not isinstance(there, list) or len(there) != len(ours):
         return False
     by_name = {(each.get("type", _CHAT), each.get("name")): each for each in there}
@@ -112,7 +112,7 @@ def is_same(there: object, ours: Sequence[Json]) -> bool:
 
 
 def _matches(there: object, ours: object) -> bool:
-    """What we say is so there; what we do not say is empty there."""
+    """Fields given here are equal there; fields left out here are empty there."""
     match ours:
         case Mapping():
             return isinstance(there, Mapping) and _fields_match(there, ours)

@@ -1,0 +1,1 @@
+"""Discord's REST API: calls, channels, reply chains, posts and their buttons."""

@@ -1,0 +1,147 @@
+"""Channels and threads: from discord.py's cache, and from Discord for what that lacks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import discord
+
+from adapters.discord.api.client import ParleyClient
+from adapters.discord.api.ids import DIRECT, NAME
+from adapters.discord.api.messages import Payload
+from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.rest import Rest
+from bot.errors import PlatformError
+from bot.types import Place
+
+_MAX_INFOS = 5_000
+_THREAD_TYPES = frozenset({10, 11, 12})
+_DIRECT_TYPES = frozenset({1, 3})
+_CAN_THREAD = (discord.ChannelType.text, discord.ChannelType.news)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """A channel, a thread or a direct channel.
+
+    ``parent``: the channel of a thread. ``owner``: the user who opened the thread.
+    ``can_thread``: threads can be opened here.
+    """
+
+    guild: str
+    channel: str
+    parent: str = ""
+    is_age_restricted: bool = False
+    can_thread: bool = False
+    owner: str = ""
+
+    @property
+    def is_direct(self) -> bool:
+        return not self.guild
+
+    @property
+    def is_thread(self) -> bool:
+        return bool(self.parent)
+
+    def place(self, root: str = "") -> Place:
+        """``root``: the first message of a reply chain, which is a thread outside Discord's own."""
+        if self.is_direct:
+            return Place(NAME, DIRECT, self.channel, "")
+        thread = self.channel if self.is_thread else root
+        return Place(NAME, self.guild, self.parent or self.channel, thread)
+
+
+def channel_info(channel: Payload, guild: str) -> ChannelInfo:
+    """From a channel object of Discord's API."""
+    kind = channel.get("type")
+    if kind in _DIRECT_TYPES:
+        return ChannelInfo("", text(channel, "id"))
+    parent = text(channel, "parent_id") if kind in _THREAD_TYPES else ""
+    return ChannelInfo(
+        guild=text(channel, "guild_id") or guild,
+        channel=text(channel, "id"),
+        parent=parent,
+        is_age_restricted=bool(channel.get("nsfw")),
+        can_thread=kind in (0, 5),
+        owner=text(channel, "owner_id") if parent else "",
+    )
+
+
+class Channels:
+    def __init__(self, client: ParleyClient, rest: Rest) -> None:
+        self._client = client
+        self._rest = rest
+        self._infos: OrderedDict[str, ChannelInfo] = OrderedDict()
+
+    async def find(self, channel: str, guild: str) -> ChannelInfo:
+        """A channel that cannot be looked up is taken for one without threads."""
+        if not guild:
+            return ChannelInfo("", channel)
+        if info := self.known(channel):
+            return info
+        return await self._ask(channel, guild)
+
+    def known(self, channel: str) -> ChannelInfo | None:
+        if info := self._infos.get(channel):
+            return info
+        found = self._client.get_channel(int(channel)) if channel.isdigit() else None
+        if isinstance(found, discord.Thread):
+            parent = found.parent
+            nsfw = bool(parent and parent.is_nsfw())
+            guild, owner = str(found.guild.id), str(found.owner_id)
+            return ChannelInfo(guild, channel, str(found.parent_id), nsfw, owner=owner)
+        if isinstance(found, discord.abc.GuildChannel):
+            nsfw = bool(getattr(found, "nsfw", False))
+            can_thread = found.type in _CAN_THREAD
+            return ChannelInfo(str(found.guild.id), channel, "", nsfw, can_thread)
+        return None
+
+    def is_thread(self, channel: str) -> bool:
+        info = self.known(channel)
+        return info is not None and info.is_thread
+
+    def add_thread(self, thread: str, parent: str, guild: str) -> None:
+        """Note a thread that Parley opened."""
+        above, me = self.known(parent), self._client.user
+        is_restricted = bool(above and above.is_age_restricted)
+        self._keep(
+            ChannelInfo(guild, thread, parent, is_restricted, owner=str(me.id) if me else "")
+        )
+
+    def own_roles(self, guild: str) -> frozenset[str]:
+        """The bot's managed role, which people may mention instead of the bot."""
+        found = self._client.get_guild(int(guild)) if guild.isdigit() else None
+        role = found.self_role if found else None
+        return frozenset({str(role.id)}) if role else frozenset()
+
+    def may_manage_messages(self, info: ChannelInfo, member: Payload, user_id: str) -> bool:
+        """By Discord's own rules: the member's roles and the channel's permission overwrites."""
+        guild = self._client.get_guild(int(info.guild)) if info.guild.isdigit() else None
+        channel = guild.get_channel(int(info.parent or info.channel)) if guild else None
+        if guild is None or channel is None or not user_id.isdigit():
+            return False
+        roles = [int(role) for role in member.get("roles") or () if str(role).isdigit()]
+        payload = {
+            "roles": roles,
+            "user": {"id": user_id, "username": "", "discriminator": "0", "avatar": None},
+            "flags": 0,
+        }
+        someone = discord.Member(data=payload, guild=guild, state=self._client._connection)  # type: ignore[arg-type]
+        return bool(channel.permissions_for(someone).manage_messages)
+
+    async def _ask(self, channel: str, guild: str) -> ChannelInfo:
+        try:
+            answer = await self._rest.call("GET", "/channels/{channel_id}", channel_id=channel)
+        except PlatformError:
+            return ChannelInfo(guild, channel)
+        info = (
+            channel_info(answer, guild) if isinstance(answer, dict) else ChannelInfo(guild, channel)
+        )
+        self._keep(info)
+        return info
+
+    def _keep(self, info: ChannelInfo) -> None:
+        self._infos[info.channel] = info
+        if len(self._infos) > _MAX_INFOS:
+            self._infos.popitem(last=False)

@@ -1,0 +1,1 @@
+"""The gateway connection, and its events in order."""

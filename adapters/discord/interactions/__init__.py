@@ -1,0 +1,1 @@
+"""Slash commands, buttons, menus and forms: parsed, acknowledged in time, answered."""
