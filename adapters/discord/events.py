@@ -15,20 +15,11 @@ from uuid import uuid4
 from adapters.discord.api.chains import ReplyChains
 from adapters.discord.api.channels import ChannelInfo, Channels, channel_info
 from adapters.discord.api.ids import DIRECT, MessageRef, created_at
-from adapters.discord.api.messages import (
-    BotUser,
-    Payload,
-    items,
-    person,
-    person_of,
-    read_attachments,
-    read_text,
-    table,
-)
-from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.messages import BotUser, person, person_of, read_attachments, read_text
 from adapters.discord.api.posting import Posting
 from adapters.discord.gateway.deliveries import Deliveries
 from adapters.discord.interactions.handler import InteractionHandler
+from bot.adapter_support.payloads import Payload, items_of, table_of, text_of
 from bot.errors import ParleyError, sentence_for_people
 from bot.ports import Handler
 from bot.types import (
@@ -50,16 +41,16 @@ _DEFAULT, _REPLY = 0, 19
 
 def is_from_a_person(message: Payload) -> bool:
     """Written by a person: not by a bot or webhook, and no system message."""
-    author = table(message, "author")
-    is_somebody = bool(text(author, "id")) and not author.get("bot") and not author.get("system")
+    author = table_of(message, "author")
+    is_somebody = bool(text_of(author, "id")) and not author.get("bot") and not author.get("system")
     is_written = message.get("type", _DEFAULT) in (_DEFAULT, _REPLY)
     return is_somebody and is_written and not message.get("webhook_id")
 
 
 def is_addressed(message: Payload, me: BotUser) -> bool:
     """Mentioned, or replied to."""
-    answered = table(table(message, "referenced_message"), "author")
-    return text(answered, "id") == me.user_id or read_text(message, me).mentions_bot
+    answered = table_of(table_of(message, "referenced_message"), "author")
+    return text_of(answered, "id") == me.user_id or read_text(message, me).mentions_bot
 
 
 def concerns_bot(message: Payload, me: BotUser, info: ChannelInfo) -> bool:
@@ -68,7 +59,7 @@ def concerns_bot(message: Payload, me: BotUser, info: ChannelInfo) -> bool:
 
 def read_question(message: Payload, me: BotUser, place: Place) -> Question | None:
     """``place``: the thread of this message."""
-    channel, message_id = text(message, "channel_id"), text(message, "id")
+    channel, message_id = text_of(message, "channel_id"), text_of(message, "id")
     if not (channel.isdigit() and message_id.isdigit() and is_from_a_person(message)):
         return None
     said = read_text(message, me)
@@ -88,8 +79,8 @@ def read_question(message: Payload, me: BotUser, place: Place) -> Question | Non
 
 def read_edit(message: Payload, me: BotUser, place: Place) -> QuestionEdited | None:
     """None for a change of embeds or pins, and where the text is missing for want of the intent."""
-    edited_at = text(message, "edited_timestamp")
-    channel, message_id = text(message, "channel_id"), text(message, "id")
+    edited_at = text_of(message, "edited_timestamp")
+    channel, message_id = text_of(message, "channel_id"), text_of(message, "id")
     said = read_text(message, me)
     is_ours = channel.isdigit() and message_id.isdigit() and is_from_a_person(message)
     if not (is_ours and edited_at and said.text):
@@ -105,8 +96,8 @@ def read_edit(message: Payload, me: BotUser, place: Place) -> QuestionEdited | N
 
 def read_deletions(event: Payload, place: Place) -> list[QuestionDeleted]:
     """One message or many; Discord does not say who deleted them."""
-    channel = text(event, "channel_id")
-    ids = [text(event, "id"), *map(str, items(event, "ids"))]
+    channel = text_of(event, "channel_id")
+    ids = [text_of(event, "id"), *map(str, items_of(event, "ids"))]
     return [
         QuestionDeleted(
             event_id=f"{message_id} deleted",
@@ -121,26 +112,26 @@ def read_deletions(event: Payload, place: Place) -> list[QuestionDeleted]:
 
 def read_reaction(event: Payload, me: BotUser, place: Place) -> StopRequest | None:
     """A reaction has no id of its own: each one is a new stop request, after a retry too."""
-    user, message_id = text(event, "user_id"), text(event, "message_id")
-    emoji, member = table(event, "emoji"), table(event, "member")
-    name = text(emoji, "name")
-    is_bot = user == me.user_id or bool(table(member, "user").get("bot"))
+    user, message_id = text_of(event, "user_id"), text_of(event, "message_id")
+    emoji, member = table_of(event, "emoji"), table_of(event, "member")
+    name = text_of(emoji, "name")
+    is_bot = user == me.user_id or bool(table_of(member, "user").get("bot"))
     if not (user and name and message_id.isdigit()) or is_bot:
         return None
     return StopRequest(
         event_id=f"reaction {uuid4()}",
         place=place,
-        person=person(user, table(member, "user"), member, place),
-        message_id=str(MessageRef(text(event, "channel_id"), message_id)),
+        person=person(user, table_of(member, "user"), member, place),
+        message_id=str(MessageRef(text_of(event, "channel_id"), message_id)),
         reaction=name,
     )
 
 
 def _sent_at(message: Payload) -> datetime:
     try:
-        sent_at = datetime.fromisoformat(text(message, "timestamp"))
+        sent_at = datetime.fromisoformat(text_of(message, "timestamp"))
     except ValueError:
-        return created_at(text(message, "id"))
+        return created_at(text_of(message, "id"))
     return sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)
 
 
@@ -176,12 +167,12 @@ class Inbox:
     def put(self, event: str, payload: dict[str, Any], handler: Handler, to: Deliveries) -> None:
         """Synchronous: an event that is not for Parley costs no task and no call."""
         if event == "INTERACTION_CREATE":
-            barred = self._why_barred(*self._infos(table(payload, "channel")))
+            barred = self._why_barred(*self._infos(table_of(payload, "channel")))
             to.start(self._interactions.take(payload, self._identity(payload), handler, barred))
             return
         if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and not self._may_concern(payload):
             return
-        channel = text(payload, "channel_id")
+        channel = text_of(payload, "channel_id")
         if channel.isdigit():
             to.put(channel, self._by_event[event](payload, handler))
 
@@ -189,16 +180,18 @@ class Inbox:
         """Outside of threads only messages to the bot; an edit may take the mention away."""
         if not is_from_a_person(message):
             return False
-        info = self._channels.known(text(message, "channel_id"))
+        info = self._channels.known(text_of(message, "channel_id"))
         if info is None or not info.guild or info.is_thread or "edited_timestamp" in message:
             return True
         return concerns_bot(message, self._identity(message), info)
 
     async def _info(self, payload: Payload) -> ChannelInfo:
-        return await self._channels.find(text(payload, "channel_id"), text(payload, "guild_id"))
+        return await self._channels.find(
+            text_of(payload, "channel_id"), text_of(payload, "guild_id")
+        )
 
     def _identity(self, payload: Payload) -> BotUser:
-        roles = self._channels.own_roles(text(payload, "guild_id"))
+        roles = self._channels.own_roles(text_of(payload, "guild_id"))
         return replace(self._me, roles=roles) if roles else self._me
 
     async def _message(self, message: Payload, handler: Handler) -> None:
@@ -209,7 +202,7 @@ class Inbox:
         question = read_question(message, me, info.place(root))
         if question is None:
             return
-        self._posting.name_thread(text(message, "id"), question.text)
+        self._posting.name_thread(text_of(message, "id"), question.text)
         person = self._with_permissions(question.person, info, message)
         barred = self._why_barred(info)
         is_ours = question.is_mention or (self._is_for_bot(info) and not question.mentions_others)
@@ -231,7 +224,7 @@ class Inbox:
 
     async def _edit(self, message: Payload, handler: Handler) -> None:
         me, info = self._identity(message), await self._info(message)
-        edited = read_edit(message, me, info.place(text(message, "id")))
+        edited = read_edit(message, me, info.place(text_of(message, "id")))
         if edited is not None:
             is_ours = self._is_for_bot(info) or is_addressed(message, me)
             await self._hand_over(edited, handler, is_awaited=is_ours)
@@ -250,8 +243,8 @@ class Inbox:
             await self._hand_over(request, handler, is_awaited=self._is_for_bot(info))
 
     def _with_permissions(self, person: Person, info: ChannelInfo, payload: Payload) -> Person:
-        member = table(payload, "member")
-        user = text(payload, "user_id") or text(table(payload, "author"), "id")
+        member = table_of(payload, "member")
+        user = text_of(payload, "user_id") or text_of(table_of(payload, "author"), "id")
         if info.is_direct or not member:
             return person
         may = self._channels.may_manage_messages(info, member, user)
@@ -261,7 +254,7 @@ class Inbox:
         """A thread's own payload does not say whether its channel is age-restricted."""
         yield channel_info(channel, "")
         for key in ("id", "parent_id"):
-            if info := self._channels.known(text(channel, key)):
+            if info := self._channels.known(text_of(channel, key)):
                 yield info
 
     def _why_barred(self, *infos: ChannelInfo) -> str:

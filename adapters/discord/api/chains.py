@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from adapters.discord.api.ids import MessageRef
-from adapters.discord.api.messages import BotUser, Payload, name_of, read_text, table, tables
-from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.messages import BotUser, name_of, read_text
 from adapters.discord.api.rest import Rest
+from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import PlatformError
 from bot.types import Place
 
@@ -37,7 +37,7 @@ class ReplyChains:
 
     async def root_of(self, message: Payload) -> str:
         """The id of the message (or interaction) at the start of this message's chain."""
-        channel, chain = text(message, "channel_id"), [text(message, "id")]
+        channel, chain = text_of(message, "channel_id"), [text_of(message, "id")]
         above = message
         root = ""
         for _ in range(_MAX_STEPS):
@@ -46,7 +46,7 @@ class ReplyChains:
             if root or not following:
                 break
             chain.append(following)
-            above = table(above, "referenced_message") or await self._get(channel, following)
+            above = table_of(above, "referenced_message") or await self._get(channel, following)
         root = root or chain[-1]
         for each in chain:
             self.remember(each, root)
@@ -71,7 +71,7 @@ class ReplyChains:
             following = _replied_to(above)
             if not following:
                 break
-            above = table(above, "referenced_message") or await self._get(ref.channel, following)
+            above = table_of(above, "referenced_message") or await self._get(ref.channel, following)
             said.append(_line(above, me))
         return [line for line in reversed(said) if line[1]]
 
@@ -115,21 +115,21 @@ def _newest(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _replied_to(message: Payload) -> str:
     """The id of the message replied to. A forward has a reference too, and is not a reply."""
-    reference = table(message, "message_reference")
+    reference = table_of(message, "message_reference")
     is_answer = reference.get("type", 0) == 0 and message.get("type") != _STARTER
-    return text(reference, "message_id") if is_answer else ""
+    return text_of(reference, "message_id") if is_answer else ""
 
 
 def _interaction_id(message: Payload) -> str:
-    return text(table(message, "interaction_metadata"), "id")
+    return text_of(table_of(message, "interaction_metadata"), "id")
 
 
 def _origin(message: Payload) -> Payload:
     is_starter = message.get("type") == _STARTER
-    return table(message, "referenced_message") if is_starter else message
+    return table_of(message, "referenced_message") if is_starter else message
 
 
 def _line(message: Payload, me: BotUser) -> tuple[str, str]:
-    files = " ".join(f"[{text(file, 'filename')}]" for file in tables(message, "attachments"))
+    files = " ".join(f"[{text_of(file, 'filename')}]" for file in tables_of(message, "attachments"))
     said = f"{read_text(message, me).text} {files}".strip()
-    return name_of(table(message, "author")), said
+    return name_of(table_of(message, "author")), said

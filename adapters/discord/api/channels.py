@@ -9,9 +9,8 @@ import discord
 
 from adapters.discord.api.client import ParleyClient
 from adapters.discord.api.ids import DIRECT, NAME
-from adapters.discord.api.messages import Payload
-from adapters.discord.api.messages import text_of as text
 from adapters.discord.api.rest import Rest
+from bot.adapter_support.payloads import Payload, text_of
 from bot.errors import PlatformError
 from bot.types import Place
 
@@ -56,15 +55,15 @@ def channel_info(channel: Payload, guild: str) -> ChannelInfo:
     """From a channel object of Discord's API."""
     kind = channel.get("type")
     if kind in _DIRECT_TYPES:
-        return ChannelInfo("", text(channel, "id"))
-    parent = text(channel, "parent_id") if kind in _THREAD_TYPES else ""
+        return ChannelInfo("", text_of(channel, "id"))
+    parent = text_of(channel, "parent_id") if kind in _THREAD_TYPES else ""
     return ChannelInfo(
-        guild=text(channel, "guild_id") or guild,
-        channel=text(channel, "id"),
+        guild=text_of(channel, "guild_id") or guild,
+        channel=text_of(channel, "id"),
         parent=parent,
         is_age_restricted=bool(channel.get("nsfw")),
         can_thread=kind in (0, 5),
-        owner=text(channel, "owner_id") if parent else "",
+        owner=text_of(channel, "owner_id") if parent else "",
     )
 
 

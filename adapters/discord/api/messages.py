@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from bot.adapter_support.payloads import (
+    Payload,
+    PlainText,
+    items_of,
+    size_of,
+    table_of,
+    tables_of,
+    text_of,
+)
 from bot.types import Attachment, Person, Place
-
-Payload = Mapping[str, Any]
 
 _TOKEN = re.compile(r"<(?:@!?([0-9]+)|@&([0-9]+)|#([0-9]+)|a?(:\w+:)[0-9]+)>")
 
@@ -23,19 +29,10 @@ class BotUser:
     roles: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PlainText:
-    """``text`` without the bot's own mention."""
-
-    text: str
-    mentions_bot: bool
-    mentions_others: bool
-
-
 def read_text(message: Payload, me: BotUser) -> PlainText:
     content = text_of(message, "content")
-    users = {text_of(user, "id"): name_of(user) for user in tables(message, "mentions")}
-    roles = {str(role) for role in items(message, "mention_roles")}
+    users = {text_of(user, "id"): name_of(user) for user in tables_of(message, "mentions")}
+    roles = {str(role) for role in items_of(message, "mention_roles")}
     own = f"(?:<@!?{me.user_id}>|" + "|".join(f"<@&{role}>" for role in sorted(me.roles)) + ")"
     own = own.replace("|)", ")")
     in_text = re.search(f"<@!?{me.user_id}>", content) is not None
@@ -62,7 +59,7 @@ def _shown(match: re.Match[str], users: Mapping[str, str]) -> str:
 
 def name_of(user: Payload, member: Payload | None = None) -> str:
     """The name shown in the server: nickname, display name or user name."""
-    own = member if member is not None else table(user, "member")
+    own = member if member is not None else table_of(user, "member")
     names = (own.get("nick"), user.get("global_name"), user.get("username"))
     found = next((name for name in names if isinstance(name, str) and name.strip()), "")
     return " ".join(found.split())[:80]
@@ -70,45 +67,25 @@ def name_of(user: Payload, member: Payload | None = None) -> str:
 
 def person_of(message: Payload, place: Place) -> Person:
     """The author of a message, or the user of an interaction."""
-    member = table(message, "member")
-    user = table(message, "author") or table(message, "user") or table(member, "user")
+    member = table_of(message, "member")
+    user = table_of(message, "author") or table_of(message, "user") or table_of(member, "user")
     return person(text_of(user, "id"), user, member, place)
 
 
 def person(user_id: str, user: Payload, member: Payload, place: Place) -> Person:
-    roles = tuple(str(role) for role in items(member, "roles"))
+    roles = tuple(str(role) for role in items_of(member, "roles"))
     return Person.at(place, user_id, name_of(user, member), roles)
 
 
 def read_attachments(message: Payload) -> tuple[Attachment, ...]:
-    found = (_attachment(file) for file in tables(message, "attachments"))
+    found = (_attachment(file) for file in tables_of(message, "attachments"))
     return tuple(file for file in found if file.url)
 
 
-def _attachment(file: Mapping[str, object]) -> Attachment:
-    size = file.get("size")
+def _attachment(file: Payload) -> Attachment:
     return Attachment(
         name=text_of(file, "filename") or "file",
         media_type=text_of(file, "content_type") or "application/octet-stream",
-        size=size if isinstance(size, int) and size > 0 else 0,
+        size=size_of(file, "size"),
         url=text_of(file, "url"),
     )
-
-
-def text_of(payload: Payload, key: str) -> str:
-    value = payload.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def table(payload: Payload, key: str) -> Payload:
-    value = payload.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def items(payload: Payload, key: str) -> list[Any]:
-    value = payload.get(key)
-    return value if isinstance(value, list) else []
-
-
-def tables(payload: Payload, key: str) -> list[Payload]:
-    return [item for item in items(payload, key) if isinstance(item, Mapping)]

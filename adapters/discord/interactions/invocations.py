@@ -15,19 +15,9 @@ from adapters.discord.api.ids import (
     created_at,
     private_thread,
 )
-from adapters.discord.api.messages import (
-    BotUser,
-    Payload,
-    items,
-    name_of,
-    person_of,
-    read_attachments,
-    read_text,
-    table,
-    tables,
-)
-from adapters.discord.api.messages import text_of as text
+from adapters.discord.api.messages import BotUser, name_of, person_of, read_attachments, read_text
 from adapters.discord.interactions.commands import MENU
+from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
 from bot.types import Attachment, Command, Person, Place, Question, StopRequest
 
 _COMMAND, _COMPONENT, _AUTOCOMPLETE, _FORM = 2, 3, 4, 5
@@ -57,8 +47,9 @@ class Invocation:
 
     @property
     def user(self) -> str:
-        return text(
-            table(table(self.payload, "member"), "user") or table(self.payload, "user"), "id"
+        return text_of(
+            table_of(table_of(self.payload, "member"), "user") or table_of(self.payload, "user"),
+            "id",
         )
 
     @property
@@ -68,7 +59,7 @@ class Invocation:
     @property
     def message(self) -> MessageRef:
         """The message that carries the button."""
-        return MessageRef(self.info.channel, text(table(self.payload, "message"), "id"))
+        return MessageRef(self.info.channel, text_of(table_of(self.payload, "message"), "id"))
 
     @property
     def place(self) -> Place:
@@ -88,7 +79,7 @@ class Invocation:
 
     @property
     def person(self) -> Person:
-        permissions = text(table(self.payload, "member"), "permissions")
+        permissions = text_of(table_of(self.payload, "member"), "permissions")
         may = permissions.isdigit() and int(permissions) & _MAY_MODERATE
         return replace(person_of(self.payload, self.place), is_moderator=bool(may))
 
@@ -132,14 +123,14 @@ class Invocation:
 
 def read_interaction(payload: Payload, me: BotUser) -> Invocation | None:
     """None for an interaction that Parley did not offer."""
-    interaction, token = text(payload, "id"), text(payload, "token")
-    channel = table(payload, "channel") or {"id": text(payload, "channel_id")}
-    guild = text(payload, "guild_id")
-    info = channel_info(channel, guild) if guild else ChannelInfo("", text(channel, "id"))
+    interaction, token = text_of(payload, "id"), text_of(payload, "token")
+    channel = table_of(payload, "channel") or {"id": text_of(payload, "channel_id")}
+    guild = text_of(payload, "guild_id")
+    info = channel_info(channel, guild) if guild else ChannelInfo("", text_of(channel, "id"))
     invocation = Invocation(interaction, token, "", info, payload)
     if not (interaction.isdigit() and token and info.channel and invocation.user):
         return None
-    data = table(payload, "data")
+    data = table_of(payload, "data")
     match payload.get("type"):
         case 2:
             return _command(invocation, data, me)
@@ -153,17 +144,17 @@ def read_interaction(payload: Payload, me: BotUser) -> Invocation | None:
 
 
 def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation | None:
-    match text(data, "name"):
+    match text_of(data, "name"):
         case "ask":
             return _asked(invocation, _options(data))
         case "parley":
-            sub = next(iter(tables(data, "options")), {})
+            sub = next(iter(tables_of(data, "options")), {})
             given = _options(sub)
             return replace(
                 invocation,
                 verb="command",
-                name=text(sub, "name"),
-                personality=text(given, "name"),
+                name=text_of(sub, "name"),
+                personality=text_of(given, "name"),
                 for_channel=given.get("channel") is True,
             )
         case name if name == MENU:
@@ -172,20 +163,20 @@ def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation |
 
 
 def _asked(invocation: Invocation, given: Payload) -> Invocation:
-    question = text(given, "question").strip()
+    question = text_of(given, "question").strip()
     return replace(
         invocation,
         verb="ask" if question else "form",
         question=question,
-        personality=text(given, "personality").strip().lower(),
+        personality=text_of(given, "personality").strip().lower(),
         is_private=given.get("private") is True and not invocation.info.is_direct,
     )
 
 
 def _about(invocation: Invocation, data: Payload, me: BotUser) -> Invocation:
-    messages = table(table(data, "resolved"), "messages")
-    message = table(messages, text(data, "target_id"))
-    name, said = name_of(table(message, "author")), read_text(message, me).text
+    messages = table_of(table_of(data, "resolved"), "messages")
+    message = table_of(messages, text_of(data, "target_id"))
+    name, said = name_of(table_of(message, "author")), read_text(message, me).text
     quoted = "\n".join(f"> {line}" for line in said.split("\n"))
     question = f"What is this message by {name or 'somebody'} about?\n\n{quoted}"
     return replace(invocation, verb="ask", question=question, attachments=read_attachments(message))
@@ -195,14 +186,16 @@ def _component(invocation: Invocation, data: Payload) -> Invocation | None:
     custom_id = parse_custom_id(data.get("custom_id"))
     if custom_id is None:
         return None
-    chosen = next((str(value) for value in items(data, "values")), "")
+    chosen = next((str(value) for value in items_of(data, "values")), "")
     return replace(invocation, verb=custom_id.verb, custom_id=custom_id, personality=chosen)
 
 
 def _form(invocation: Invocation, data: Payload) -> Invocation | None:
     form = parse_custom_id(data.get("custom_id"))
-    fields = [part for row in tables(data, "components") for part in tables(row, "components")]
-    typed = next((text(part, "value") for part in fields), "").strip()
+    fields = [
+        part for row in tables_of(data, "components") for part in tables_of(row, "components")
+    ]
+    typed = next((text_of(part, "value") for part in fields), "").strip()
     if form is None or form.verb != "ask" or not typed:
         return None
     return replace(
@@ -215,13 +208,13 @@ def _form(invocation: Invocation, data: Payload) -> Invocation | None:
 
 
 def _options(data: Payload) -> Mapping[str, object]:
-    return {text(option, "name"): option.get("value") for option in tables(data, "options")}
+    return {text_of(option, "name"): option.get("value") for option in tables_of(data, "options")}
 
 
 def _focused(data: Payload) -> str:
-    for option in tables(data, "options"):
+    for option in tables_of(data, "options"):
         if option.get("focused"):
-            return text(option, "value")
+            return text_of(option, "value")
         if found := _focused(option):
             return found
     return ""
