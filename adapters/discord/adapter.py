@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import discord
 
@@ -39,8 +38,8 @@ from adapters.discord.interactions.answers import TOKEN_SECONDS, Answer, Answers
 from adapters.discord.interactions.commands import Registration
 from adapters.discord.interactions.handler import InteractionHandler
 from adapters.discord.settings import DiscordSettings
-from bot.adapter_support.connection import Observe
-from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError, Unavailable
+from bot.adapter_support.connection import ConnectedAdapter, Observe
+from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError
 from bot.ports import Clock, Handler
 from bot.types import (
     NOTICE,
@@ -90,7 +89,6 @@ class ConnectedBot:
         self.posting = Posting(self.rest, self.channels, opens_threads=settings.threads)
         self.gateway = Connection(client)
         self._deliveries = Deliveries()
-        self.is_open = False
 
     async def open(
         self,
@@ -103,7 +101,6 @@ class ConnectedBot:
         self.set_up(personalities, apologise, token_seconds)
         if not await self.gateway.open():
             raise gateway_error(await self.gateway.lost())
-        self.is_open = True
         self._deliveries.start(Registration(self.rest, self._settings.guild_ids).renew())
 
     def set_up(
@@ -133,7 +130,6 @@ class ConnectedBot:
         self._inbox.put(event, payload, handler, self._deliveries)
 
     async def close(self) -> None:
-        self.is_open = False
         await self._deliveries.close()
         await self.rest.close()
         await self.gateway.close()
@@ -150,8 +146,8 @@ class ConnectedBot:
             raise
 
 
-class DiscordAdapter:
-    """Usable between enter and leave, and may be entered again; a second enter does nothing."""
+class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
+    name = NAME
 
     def __init__(
         self,
@@ -162,20 +158,16 @@ class DiscordAdapter:
         limits: Limits = LIMITS,
         token_seconds: float = TOKEN_SECONDS,
     ) -> None:
+        super().__init__()
         self._settings = settings
         self._clock = clock
         self._observe = observe
         self._personalities = personalities
         self._limits = limits if settings.threads else replace(limits, rules=(ONE_AT_A_TIME,))
         self._token_seconds = token_seconds
-        self._bot: ConnectedBot | None = None
         self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_EARLY)
         self._handler: Handler | None = None
         self._buttons = Buttons()
-
-    @property
-    def name(self) -> str:
-        return NAME
 
     @property
     def limits(self) -> Limits:
@@ -184,34 +176,14 @@ class DiscordAdapter:
     def render(self, markdown: str) -> Rendered:
         return markup.render(markdown)
 
-    async def __aenter__(self) -> Self:
-        if self._bot is None:
-            settings, timeout = self._settings, self._limits.call_timeout
-            point_at(settings.api_url, settings.gateway_url)
-            client = ParleyClient(settings.gateway_url, self._on_payload, timeout)
-            self._bot = ConnectedBot(client, settings, self._clock, self._observe, timeout)
-            try:
-                await self._bot.open(self._personalities, self._apologise, self._token_seconds)
-            except BaseException:
-                await self.__aexit__(None, None, None)
-                raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        bot, self._bot = self._bot, None
-        if bot is not None:
-            await bot.close()
-
-    @property
-    def _connected(self) -> ConnectedBot:
-        if self._bot is None or not self._bot.is_open:
-            raise Unavailable("Discord is not connected.", ambiguous=False)
-        return self._bot
+    async def _connect(self, opened: AsyncExitStack) -> ConnectedBot:
+        settings, timeout = self._settings, self._limits.call_timeout
+        point_at(settings.api_url, settings.gateway_url)
+        client = ParleyClient(settings.gateway_url, self._on_payload, timeout)
+        bot = ConnectedBot(client, settings, self._clock, self._observe, timeout)
+        opened.push_async_callback(bot.close)
+        await bot.open(self._personalities, self._apologise, self._token_seconds)
+        return bot
 
     async def listen(self, handler: Handler) -> None:
         bot = self._connected
@@ -225,10 +197,10 @@ class DiscordAdapter:
 
     def _on_payload(self, event: str, payload: dict[str, Any]) -> None:
         """Events from before ``listen`` wait for it."""
-        if self._handler is None or self._bot is None or not self._bot.is_open:
+        if self._handler is None or self._connection is None:
             self._early.append((event, payload))
         else:
-            self._bot.take(event, payload, self._handler)
+            self._connection.take(event, payload, self._handler)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
         message_id = str(await self._post(place, text, label))
@@ -316,7 +288,7 @@ class DiscordAdapter:
 
     def edit_deadline(self, message_id: str) -> float | None:
         message = parse_ref(message_id)
-        if self._bot is None or not isinstance(message, MessageRef):
+        if self._connection is None or not isinstance(message, MessageRef):
             return None
         age, deadline = self._clock.now() - created_at(message.message), self._limits.edit_deadline
         if deadline is not None and age > timedelta(seconds=deadline):

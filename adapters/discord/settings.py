@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from yarl import URL
+from bot.adapter_support.addresses import web_address
+from bot.adapter_support.settings import SettingsReader
 
-from bot.errors import SettingsError
-
-_TRUE = frozenset({"true", "1", "yes", "on"})
 _SNOWFLAKE = re.compile(r"[0-9]{1,20}")
 
 
@@ -18,7 +16,7 @@ _SNOWFLAKE = re.compile(r"[0-9]{1,20}")
 class DiscordSettings:
     """``threads``: a question in a channel opens a thread.
 
-    ``file_above``: a reply of more messages than this comes as a file; 0 for never.
+    ``file_above``: a reply of more messages than this ends as a file; 0 for never.
     """
 
     token: str = field(repr=False)
@@ -32,42 +30,34 @@ class DiscordSettings:
     @classmethod
     def read(cls, table: Mapping[str, str]) -> DiscordSettings:
         """Raises ``SettingsError`` with every problem of the table."""
-        given = {key: value.strip() for key, value in table.items()}
-        guild_ids = tuple(each for each in given.get("guild_ids", "").split(",") if each)
-        problems = _problems(given, guild_ids)
-        if problems:
-            raise SettingsError(problems)
+        reader = SettingsReader("DISCORD", table)
+        _check_token(reader)
+        _check_address(reader, "api_url", ("http", "https"))
+        _check_address(reader, "gateway_url", ("ws", "wss"))
+        for each in reader.words("guild_ids"):
+            if not _SNOWFLAKE.fullmatch(each):
+                problem = f": {each!r} is no server id; it is a number such as 81384788765712384."
+                reader.refuse("guild_ids", problem)
+        reader.check()
         return cls(
-            token=given["token"],
-            api_url=given.get("api_url", "").rstrip("/"),
-            gateway_url=given.get("gateway_url", ""),
-            guild_ids=guild_ids,
-            threads=given.get("threads", "true").lower() in _TRUE,
-            age_restricted=given.get("age_restricted", "false").lower() in _TRUE,
-            file_above=int(given.get("file_above") or 0),
+            token=reader.text("token"),
+            api_url=reader.text("api_url").rstrip("/"),
+            gateway_url=reader.text("gateway_url"),
+            guild_ids=reader.words("guild_ids"),
+            threads=reader.is_on("threads", default=True),
+            age_restricted=reader.is_on("age_restricted", default=False),
+            file_above=reader.number("file_above"),
         )
 
 
-def _problems(given: Mapping[str, str], guild_ids: tuple[str, ...]) -> list[str]:
-    problems = []
-    if not given.get("token"):
-        problems.append("DISCORD_TOKEN is not set: give the bot token of your application.")
-    elif not re.fullmatch(r"[\x21-\x7e]+", given["token"]):
-        problems.append("DISCORD_TOKEN holds a space or a strange character; copy it again.")
-    for name, schemes in (("api_url", ("http", "https")), ("gateway_url", ("ws", "wss"))):
-        if given.get(name) and not _is_address(given[name], schemes):
-            problems.append(f"DISCORD_{name.upper()} must begin with {schemes[0]}:// or the like.")
-    problems += [
-        f"DISCORD_GUILD_IDS: {each!r} is no server id; it is a number such as 81384788765712384."
-        for each in guild_ids
-        if not _SNOWFLAKE.fullmatch(each)
-    ]
-    return problems
+def _check_token(reader: SettingsReader) -> None:
+    token = reader.text("token")
+    if not token:
+        reader.refuse("token", " is not set: give the bot token of your application.")
+    elif not re.fullmatch(r"[\x21-\x7e]+", token):
+        reader.refuse("token", " holds a space or a strange character; copy it again.")
 
 
-def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        url = URL(text)
-    except ValueError:
-        return False
-    return url.scheme in schemes and bool(url.host)
+def _check_address(reader: SettingsReader, key: str, schemes: tuple[str, ...]) -> None:
+    if (text := reader.text(key)) and web_address(text, schemes) is None:
+        reader.refuse(key, f" must begin with {schemes[0]}:// or the like.")

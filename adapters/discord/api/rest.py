@@ -16,9 +16,9 @@ from weakref import WeakValueDictionary
 import aiohttp
 from discord.http import Route
 from discord.webhook.async_ import async_context
-from yarl import URL
 
 from adapters.discord.api.client import ParleyClient, no_redirects
+from bot.adapter_support.addresses import web_address
 from bot.errors import Unavailable
 
 Json = dict[str, Any]
@@ -154,7 +154,5 @@ def id_of(found: object) -> str:
 
 
 def _host(url: str) -> str:
-    try:
-        return (URL(url).host or "").lower()
-    except ValueError:
-        return ""
+    address = web_address(url)
+    return (address.host if address else "") or ""

@@ -37,8 +37,7 @@ class Echo:
     async def set_up(self) -> None:
         self.bot = ConnectedBot(self.client, SETTINGS, SystemClock(), _ignore, 5.0)
         self.bot.set_up(lambda: PERSONALITIES, self.adapter._apologise, 870.0)
-        self.bot.is_open = True
-        self.adapter._bot = self.bot
+        self.adapter._connection = self.bot
         await Registration(self.bot.rest, ()).renew()
 
     async def handle(self, incoming: Incoming) -> None:
@@ -52,8 +51,8 @@ class Echo:
         await self.adapter.post(question.place, text, label)
 
     def _on_payload(self, event: str, payload: dict[str, Any]) -> None:
-        if self.adapter._bot is not None:
-            self.adapter._bot.take(event, payload, self.handle)
+        if self.adapter._connection is not None:
+            self.adapter._connection.take(event, payload, self.handle)
 
 
 def _ignore(*_: str) -> None:
