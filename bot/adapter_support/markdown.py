@@ -46,8 +46,23 @@ def code_table(tokens: Iterator[Token]) -> list[str]:
         if token.type == "tr_open":
             rows.append([])
         elif token.type == "inline":
-            rows[-1].append(plain_text(token.children or ()))
+            rows[-1].append(_cell(token.children or ()))
     return aligned(rows)
+
+
+def _cell(tokens: Sequence[Token]) -> str:
+    """Plain text; code shows no links, so an address stands behind its label."""
+    words: list[str] = []
+    url, label_at = "", 0
+    for token in tokens:
+        if token.type == "link_open":
+            url, label_at = str(token.attrs.get("href", "")), len(words)
+        elif token.type == "link_close":
+            label = "".join(words[label_at:])
+            words.append("" if url in (label, f"mailto:{label}") else f" ({url})")
+        else:
+            words.append(plain_text([token]))
+    return "".join(words)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -40,6 +40,7 @@ ZWSP = "\u200b"
         ("Items:\n- a\n- b\n\nDone", "Items:\n• a\n• b\n\nDone"),
         ("> a\n> b", "> a\n> b"),
         ("a\n\n---\n\nb", "a\n\n" + "─" * 20 + "\n\nb"),
+        ("| [x](https://x.org) |\n|---|", "```\nx (https://x.org)\n-----------------\n```"),
         ("| a | bb |\n|---|---|\n| 1 | 2 |", "```\na | bb\n--+---\n1 | 2\n```"),
         ("a\nb", "a\nb"),
         ("    indented", "indented"),
