@@ -20,7 +20,7 @@ from adapters.discord.api.posting import Posting
 from adapters.discord.gateway.deliveries import Deliveries
 from adapters.discord.interactions.handler import InteractionHandler
 from bot.adapter_support.payloads import Payload, items_of, table_of, text_of
-from bot.errors import ParleyError, sentence_for_people
+from bot.errors import ParleyError, QueueFull, sentence_for_people
 from bot.ports import Handler
 from bot.types import (
     Incoming,
@@ -37,6 +37,7 @@ NOT_HERE = "I do not answer in age-restricted channels."
 Apologise = Callable[[Place, str], Awaitable[None]]
 
 _DEFAULT, _REPLY = 0, 19
+_RETRY_SECONDS = 60.0
 
 
 def is_from_a_person(message: Payload) -> bool:
@@ -127,6 +128,11 @@ def read_reaction(event: Payload, me: BotUser, place: Place) -> StopRequest | No
     )
 
 
+async def _refuse(_: Incoming) -> None:
+    """In place of the handler, where too many deliveries wait for it."""
+    raise QueueFull(_RETRY_SECONDS)
+
+
 def _sent_at(message: Payload) -> datetime:
     try:
         sent_at = datetime.fromisoformat(text_of(message, "timestamp"))
@@ -174,7 +180,8 @@ class Inbox:
             return
         channel = text_of(payload, "channel_id")
         if channel.isdigit():
-            to.put(channel, self._by_event[event](payload, handler))
+            take = self._by_event[event]
+            to.put(channel, take(payload, handler), lambda: take(payload, _refuse))
 
     def _may_concern(self, message: Payload) -> bool:
         """Outside of threads only messages to the bot; an edit may take the mention away."""

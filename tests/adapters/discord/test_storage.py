@@ -78,6 +78,18 @@ async def test_a_stop_sign_that_is_lost_is_apologised_for(
     generation.finish()
 
 
+async def test_a_question_that_finds_too_many_deliveries_waiting_is_apologised_for(
+    talk: Talk, discord: FakeDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.discord.gateway.deliveries._MAX_WAITING", 0)
+    await discord.ask("Why?")
+    await discord.says("Too many questions are waiting; please try again in 60 s.", CHANNEL)
+    await discord.say("Nobody asked Parley.")
+    monkeypatch.undo()
+    await talk.answered("Why?", "Because.")
+    assert len(discord.texts(CHANNEL)) == 1
+
+
 @pytest.mark.parametrize("ack_seconds", [1.5, 0.01], ids=["in time", "after thinking"])
 async def test_whoever_uses_a_command_is_told_and_is_not_left_looking_at_thinking(
     talk: Talk,
