@@ -8,23 +8,13 @@ import asyncio
 import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.ports import Clock
-from tests.fakes.discord_faults import (
-    DROPS,
-    DROPS_AFTER,
-    FAILS,
-    HANGS,
-    OVERLOADED,
-    Fault,
-    banned,
-    rate_limited,
-)
 from tests.fakes.discord_guild import Json, Refused
 from tests.fakes.discord_openapi import problem_with, problem_with_answer
 from tests.fakes.discord_people import TOKEN
@@ -58,6 +48,36 @@ __all__ = [
     "banned",
     "rate_limited",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of one call. ``happens``: it takes effect nevertheless."""
+
+    status: int = 0
+    body: Json | str = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drops: bool = False
+    hangs: bool = False
+    happens: bool = False
+
+
+FAILS = Fault(500, {"message": "Internal Server Error", "code": 0})
+OVERLOADED = Fault(503, "upstream connect error")
+DROPS = Fault(drops=True)
+DROPS_AFTER = Fault(drops=True, happens=True)
+HANGS = Fault(hangs=True)
+
+
+def rate_limited(seconds: float, *, is_global: bool = False) -> Fault:
+    """A 429 of Discord's own, which says how long."""
+    body = {"message": "You are being rate limited.", "retry_after": seconds, "global": is_global}
+    return Fault(429, body, {"Via": "1.1 google", "Retry-After": str(seconds)})
+
+
+def banned(seconds: float) -> Fault:
+    """A 429 from in front of Discord: without ``Via``."""
+    return Fault(429, "error code: 1015", {"Retry-After": str(seconds)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
 from adapters.discord.api.ids import MessageRef
 from adapters.discord.api.messages import BotUser, name_of, read_text
+from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import PlatformError
@@ -27,13 +27,10 @@ class ReplyChains:
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
-        self._roots: OrderedDict[str, str] = OrderedDict()
+        self._roots: Recent[str, str] = Recent(_MAX_ROOTS)
 
     def remember(self, message: str, root: str) -> None:
         self._roots[message] = root
-        self._roots.move_to_end(message)
-        if len(self._roots) > _MAX_ROOTS:
-            self._roots.popitem(last=False)
 
     async def root_of(self, message: Payload) -> str:
         """The id of the message (or interaction) at the start of this message's chain."""

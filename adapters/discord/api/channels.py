@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import discord
 
 from adapters.discord.api.client import ParleyClient
 from adapters.discord.api.ids import DIRECT, NAME
+from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
 from bot.adapter_support.payloads import Payload, text_of
 from bot.errors import PlatformError
@@ -71,7 +71,7 @@ class Channels:
     def __init__(self, client: ParleyClient, rest: Rest) -> None:
         self._client = client
         self._rest = rest
-        self._infos: OrderedDict[str, ChannelInfo] = OrderedDict()
+        self._infos: Recent[str, ChannelInfo] = Recent(_MAX_INFOS)
 
     async def find(self, channel: str, guild: str) -> ChannelInfo:
         """A channel that cannot be looked up is taken for one without threads."""
@@ -104,9 +104,8 @@ class Channels:
         """Note a thread that Parley opened."""
         above, me = self.known(parent), self._client.user
         is_restricted = bool(above and above.is_age_restricted)
-        self._keep(
-            ChannelInfo(guild, thread, parent, is_restricted, owner=str(me.id) if me else "")
-        )
+        owner = str(me.id) if me else ""
+        self._infos[thread] = ChannelInfo(guild, thread, parent, is_restricted, owner=owner)
 
     def own_roles(self, guild: str) -> frozenset[str]:
         """The bot's managed role, which people may mention instead of the bot."""
@@ -137,10 +136,5 @@ class Channels:
         info = (
             channel_info(answer, guild) if isinstance(answer, dict) else ChannelInfo(guild, channel)
         )
-        self._keep(info)
+        self._infos[channel] = info
         return info
-
-    def _keep(self, info: ChannelInfo) -> None:
-        self._infos[info.channel] = info
-        if len(self._infos) > _MAX_INFOS:
-            self._infos.popitem(last=False)

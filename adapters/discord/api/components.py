@@ -5,11 +5,11 @@ A custom id holds all that is needed to act on it, so that a button works after 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.discord.api.recent import Recent
 from bot.types import Label, Personality, Place
 
 Json = dict[str, Any]
@@ -134,29 +134,23 @@ class Buttons:
     """
 
     def __init__(self) -> None:
-        self._growing: OrderedDict[str, Label] = OrderedDict()
-        self._ended: OrderedDict[str, Label] = OrderedDict()
+        self._growing: Recent[str, Label] = Recent(_MAX_MESSAGES)
+        self._ended: Recent[str, Label] = Recent(_MAX_MESSAGES)
 
     def posted(self, message_id: str, label: Label) -> None:
         if not label.is_notice:
-            _put(self._growing, message_id, label)
+            self._growing[message_id] = label
 
     def for_edit(self, place: Place, message_id: str) -> list[Json] | None:
         """None: the buttons stay as they are."""
         if message_id in self._growing:
             return None
         label = self._ended.pop(message_id, Label("", 0))
-        _put(self._growing, message_id, label)
+        self._growing[message_id] = label
         return while_growing(place.thread, label)
 
     def for_end(self, place: Place, message_id: str, label: Label, *, is_last: bool) -> list[Json]:
         """Only the last message of a reply offers Retry and Personality."""
         self._growing.pop(message_id, None)
-        _put(self._ended, message_id, label)
+        self._ended[message_id] = label
         return when_ended(place.thread, label.turn_id, label.part) if is_last else []
-
-
-def _put(store: OrderedDict[str, Label], key: str, label: Label) -> None:
-    store[key] = label
-    if len(store) > _MAX_MESSAGES:
-        store.popitem(last=False)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict
-from typing import Any, TypeVar
+from typing import Any
 
 from adapters.discord.api.channels import Channels
 from adapters.discord.api.components import Json, label_in, while_growing
 from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
+from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import THREAD_EXISTS, Rest, id_of
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.types import Label, Place, Rendered
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 SUPPRESS_EMBEDS = 4
 MESSAGES = "/channels/{channel_id}/messages"
@@ -46,13 +44,13 @@ class Posting:
         self._rest = rest
         self._channels = channels
         self._opens_threads = opens_threads
-        self._names: OrderedDict[str, str] = OrderedDict()
-        self._opened: OrderedDict[str, str] = OrderedDict()
-        self._num_posts: OrderedDict[str, int] = OrderedDict()
+        self._names: Recent[str, str] = Recent(_MAX_NAMES)
+        self._opened: Recent[str, str] = Recent(_MAX_NAMES)
+        self._num_posts: Recent[str, int] = Recent(_MAX_NAMES)
 
     def name_thread(self, message: str, question: str) -> None:
         """Name the thread of this message, should one be opened."""
-        _put(self._names, message, " ".join(question.split()))
+        self._names[message] = " ".join(question.split())
 
     async def post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
         """Post an ordinary message. Raises ``PlatformError``."""
@@ -116,7 +114,7 @@ class Posting:
         opened = question.channel
         if info is None or info.can_thread:
             opened = await self._open(question, place)
-        _put(self._opened, question.message, opened)
+        self._opened[question.message] = opened
         return opened
 
     async def _open(self, question: MessageRef, place: Place) -> str:
@@ -164,7 +162,7 @@ class Posting:
     def _count(self, label: Label) -> None:
         """A part that is posted again on purpose gets a nonce of its own."""
         key = f"{label.turn_id}:{label.part}"
-        _put(self._num_posts, key, self._num_posts.get(key, 0) + 1)
+        self._num_posts[key] = self._num_posts.get(key, 0) + 1
 
 
 def _label_in_nonce(message: Json) -> Label | None:
@@ -178,9 +176,3 @@ def _cut(name: str) -> str:
     if len(name) <= _MAX_NAME:
         return name
     return name[:_MAX_NAME].rpartition(" ")[0].rstrip(",.;:") + "…"
-
-
-def _put(store: OrderedDict[str, T], key: str, value: T) -> None:
-    store[key] = value
-    if len(store) > _MAX_NAMES:
-        store.popitem(last=False)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
 from adapters.discord.api.ids import InteractionRef, MessageRef, created_at
+from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import ALREADY_ACKNOWLEDGED, Json, Rest, id_of
 from bot.errors import MessageGone, NotPermitted, PlatformError, PlatformRefused, Unavailable
 from bot.ports import Clock
@@ -57,12 +57,12 @@ class Answers:
         self._rest = rest
         self._clock = clock
         self._token_seconds = token_seconds
-        self._by_id: OrderedDict[str, Answer] = OrderedDict()
-        self._of_message: OrderedDict[str, tuple[Answer, str, float]] = OrderedDict()
+        self._by_id: Recent[str, Answer] = Recent(_MAX_ANSWERS)
+        self._of_message: Recent[str, tuple[Answer, str, float]] = Recent(_MAX_ANSWERS)
 
     def begin(self, ref: InteractionRef, person: str, channel: str) -> Answer:
         answer = Answer(ref, person, channel, self._clock.monotonic() + self._token_seconds)
-        self._keep(answer)
+        self._by_id[ref.id] = answer
         return answer
 
     def find(self, interaction: str) -> Answer | None:
@@ -78,7 +78,7 @@ class Answers:
         answer = Answer(ref, "", channel, self._clock.monotonic() + left)
         answer.acknowledged.set()
         answer.is_original_free = True
-        self._keep(answer)
+        self._by_id[ref.id] = answer
         return self.find(ref.id)
 
     def of_person(self, person: str, channel: str) -> Answer | None:
@@ -123,7 +123,8 @@ class Answers:
             logger.info("an interaction can no longer be answered: %s", error)
             answer.is_lost = True
             return None
-        self._note(answer, message, "@original" if wants_original else message)
+        name = "@original" if wants_original else message
+        self._of_message[message] = (answer, name, self._clock.monotonic())
         return message
 
     async def edit(self, message: MessageRef, body: Json) -> bool:
@@ -212,16 +213,6 @@ class Answers:
 
     def _is_good(self, answer: Answer) -> bool:
         return not answer.is_lost and self._clock.monotonic() < answer.expires_at
-
-    def _keep(self, answer: Answer) -> None:
-        self._by_id[answer.ref.id] = answer
-        if len(self._by_id) > _MAX_ANSWERS:
-            self._by_id.popitem(last=False)
-
-    def _note(self, answer: Answer, message: str, name: str) -> None:
-        self._of_message[message] = (answer, name, self._clock.monotonic())
-        if len(self._of_message) > _MAX_ANSWERS:
-            self._of_message.popitem(last=False)
 
 
 def _message_id(found: object) -> str:
