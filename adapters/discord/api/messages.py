@@ -30,11 +30,12 @@ class BotUser:
 
 
 def read_text(message: Payload, me: BotUser) -> PlainText:
+    """The text with names in place of ids, without the mention of the bot."""
     content = text_of(message, "content")
     users = {text_of(user, "id"): name_of(user) for user in tables_of(message, "mentions")}
     roles = {str(role) for role in items_of(message, "mention_roles")}
-    own = f"(?:<@!?{me.user_id}>|" + "|".join(f"<@&{role}>" for role in sorted(me.roles)) + ")"
-    own = own.replace("|)", ")")
+    mentions = (f"<@!?{me.user_id}>", *(f"<@&{role}>" for role in sorted(me.roles)))
+    own = f"(?:{'|'.join(mentions)})"
     in_text = re.search(f"<@!?{me.user_id}>", content) is not None
     return PlainText(
         text=_TOKEN.sub(lambda match: _shown(match, users), _without(content, own)).strip(),

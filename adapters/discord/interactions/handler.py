@@ -1,4 +1,4 @@
-"""Acknowledges each interaction in time; menus, forms and choices are answered right here."""
+"""Interactions: each is acknowledged in time, then answered or handed to the handler."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _SHOWN_TO_ALL = ("personality", "forget")
 
 
 class InteractionHandler:
+    """Answers menus, forms and choices by itself; hands questions, commands and stops over."""
+
     def __init__(
         self,
         answers: Answers,

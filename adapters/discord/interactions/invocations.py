@@ -20,7 +20,6 @@ from adapters.discord.interactions.commands import MENU
 from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
 from bot.types import Attachment, Command, Person, Place, Question, StopRequest
 
-_COMMAND, _COMPONENT, _AUTOCOMPLETE, _FORM = 2, 3, 4, 5
 _MAY_MODERATE = 1 << 13 | 1 << 3
 """Manage Messages, or Administrator."""
 
@@ -65,12 +64,7 @@ class Invocation:
     def place(self) -> Place:
         """A question outside a thread starts a thread; a button's custom id names its thread."""
         if self.custom_id.verb and self.verb != "ask":
-            here = self.info.place()
-            return (
-                here
-                if self.info.is_direct and not self.custom_id.thread
-                else replace(here, thread=self.custom_id.thread)
-            )
+            return replace(self.info.place(), thread=self.custom_id.thread)
         if self.is_private:
             workspace = self.info.guild or DIRECT
             thread = private_thread(self.user, self.id)
@@ -132,13 +126,13 @@ def read_interaction(payload: Payload, me: BotUser) -> Invocation | None:
         return None
     data = table_of(payload, "data")
     match payload.get("type"):
-        case 2:
+        case 2:  # an application command
             return _command(invocation, data, me)
-        case 3:
+        case 3:  # a button or menu
             return _component(invocation, data)
-        case 4:
+        case 4:  # an autocompletion
             return replace(invocation, verb="complete", name=_focused(data))
-        case 5:
+        case 5:  # a form, sent
             return _form(invocation, data)
     return None
 
