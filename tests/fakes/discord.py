@@ -1,5 +1,5 @@
 """A strict small Discord on a loopback socket: REST with faults and rate limits, a gateway,
-and people whose doings become events. All traffic is held against Discord's OpenAPI.
+and people whose actions become events. All traffic is checked against Discord's OpenAPI.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of one call. ``happens``: it takes effect nevertheless."""
+    """How one call fails. ``happens``: it takes effect nevertheless."""
 
     status: int = 0
     body: Json | str = field(default_factory=dict)
@@ -70,19 +70,19 @@ HANGS = Fault(hangs=True)
 
 
 def rate_limited(seconds: float, *, is_global: bool = False) -> Fault:
-    """A 429 of Discord's own, which says how long."""
+    """A 429 of Discord's own, which names the seconds to wait."""
     body = {"message": "You are being rate limited.", "retry_after": seconds, "global": is_global}
     return Fault(429, body, {"Via": "1.1 google", "Retry-After": str(seconds)})
 
 
 def banned(seconds: float) -> Fault:
-    """A 429 from in front of Discord: without ``Via``."""
+    """A 429 of a proxy in front of Discord, without ``Via``."""
     return Fault(429, "error code: 1015", {"Retry-After": str(seconds)})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it came in; ``at`` is monotonic."""
+    """One call as it arrived; ``at`` is monotonic."""
 
     route: str
     ids: Mapping[str, str]
@@ -144,7 +144,7 @@ class FakeDiscord(FakeRest):
         self._faults[route].extend(faults)
 
     def num_faults(self, route: str) -> int:
-        """Those that have not come to pass yet."""
+        """Faults that have not happened yet."""
         return len(self._faults[route])
 
     def num_calls(self, route: str) -> int:
@@ -193,7 +193,7 @@ class FakeDiscord(FakeRest):
         return await self._break(request, fault)
 
     async def _body(self, request: web.Request) -> Any:
-        """Of a form with files: what is said in JSON; the files are put beside ``files``."""
+        """The JSON of a body; files of a form go to ``files``."""
         if not request.can_read_body:
             return None
         if request.content_type != "multipart/form-data":

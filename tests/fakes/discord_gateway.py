@@ -22,7 +22,7 @@ _HELLO, _ACK = 10, 11
 
 @dataclass(slots=True)
 class Session:
-    """What one IDENTIFY began; ``sent`` is every event of it, in order."""
+    """The session of one IDENTIFY; ``sent``: all its events, in order."""
 
     id: str
     shard: tuple[int, int]
@@ -72,7 +72,7 @@ class FakeGateway:
         return socket
 
     async def dispatch(self, event: str, payload: Json, guild: str | None = None) -> None:
-        """To the sessions that this concerns; who is away gets it when it resumes."""
+        """Send to the sessions that this concerns; a lost one gets it when it resumes."""
         for session in self.sessions:
             if not session.has_guild(guild or payload.get("guild_id") or "0"):
                 continue
@@ -81,7 +81,7 @@ class FakeGateway:
             await self._send(session, frame)
 
     async def drop(self) -> None:
-        """Cut the line without a word."""
+        """Cut the connection without a close frame."""
         for session in self.sessions:
             socket, session.socket = session.socket, None
             if socket is not None and socket._req and socket._req.transport:

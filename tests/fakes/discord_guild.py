@@ -52,7 +52,7 @@ MAX_TEXT = 2000
 
 
 class Refused(Exception):
-    """Discord's status, code and word for why not."""
+    """A refusal: Discord's status, code and message."""
 
     def __init__(self, status: int, code: int, message: str, errors: Json | None = None) -> None:
         super().__init__(message)
@@ -107,7 +107,7 @@ class FakeServer(FakePayloads):
         return None if message is None else str(message["content"])
 
     def texts(self, channel: str, author: str = BOT) -> list[str]:
-        """What the bot says in a channel, oldest first; answers for one person left out."""
+        """The bot's messages in a channel, oldest first, without those for one person."""
         here = sorted(self.messages.values(), key=lambda m: int(m["id"]))
         return [
             m["content"]
@@ -118,7 +118,7 @@ class FakeServer(FakePayloads):
         ]
 
     def whispers(self, user: str = ADA) -> list[str]:
-        """What only this person sees."""
+        """The messages that only this person sees."""
         return [self.messages[m]["content"] for m, reader in self.hidden.items() if reader == user]
 
     def buttons(self, message_id: str) -> dict[str, str]:
@@ -259,7 +259,7 @@ class FakeServer(FakePayloads):
         return thread
 
     def interaction(self, token: str) -> Asked:
-        """By its token, while that is good."""
+        """By its token, while that is valid."""
         for asked in self.interactions.values():
             if asked.token == token:
                 if self.clock.monotonic() - asked.made_at > self.token_seconds:

@@ -29,7 +29,7 @@ _JSON = ("content", "application/json", "schema")
 
 
 def problem_with(verb: str, path: str, body: object, query: Iterable[str] = ()) -> str | None:
-    """Why Discord's description forbids this request; None if it does not."""
+    """Why Discord's description forbids this request, or None."""
     known = {each["name"] for each in _operation(verb, path).get("parameters", ())}
     if unknown := set(query) - known:
         return f"{verb} {path} knows no {', '.join(sorted(unknown))}"
@@ -40,7 +40,7 @@ def problem_with(verb: str, path: str, body: object, query: Iterable[str] = ()) 
 
 
 def problem_with_answer(verb: str, path: str, status: int, body: object) -> str | None:
-    """Why Discord would not answer so; None if it may."""
+    """Why Discord's description forbids this answer, or None."""
     responses = _operation(verb, path)["responses"]
     found = next((each for each in (str(status), f"{status // 100}XX") if each in responses), None)
     if found is None:

@@ -104,7 +104,7 @@ class FakePayloads:
         return str(_USUAL | (_MANAGE_MESSAGES if user_id == BOSS else 0))
 
     def guild(self, guild_id: str = GUILD) -> Json:
-        """What GUILD_CREATE says."""
+        """The payload of GUILD_CREATE."""
         here = [c for c in self.channels.values() if c.get("guild_id") == guild_id]
         everyone = self._role(guild_id, "@everyone", _USUAL)
         boss = self._role(BOSS_ROLE, "boss", _USUAL | _MANAGE_MESSAGES)
@@ -152,7 +152,7 @@ class FakePayloads:
         }
 
     def seen_by_bot(self, message: Json) -> Json:
-        """Without the privileged intent the text of what is not said to the bot is empty."""
+        """Without the privileged intent the text is empty, except in messages to the bot."""
         is_for_us = BOT in [user["id"] for user in message["mentions"]]
         is_open = message["channel_id"] == DIRECT or message["author"]["id"] == BOT
         if self.message_content or is_for_us or is_open:
@@ -160,7 +160,7 @@ class FakePayloads:
         return {**message, "content": "", "attachments": [], "embeds": []}
 
     def metadata(self, asked: Asked) -> Json:
-        """What a message that answers an interaction says of it."""
+        """The metadata of an interaction in the message that answers it."""
         told = {
             "id": asked.id,
             "type": asked.kind,

@@ -1,4 +1,4 @@
-"""People on the fake Discord, whose doings become events."""
+"""People on the fake Discord; their actions become gateway events."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ACK_SECONDS = 3.0
 
 
 class FakePeople(FakeServer):
-    """``gateway_url`` and ``files_url`` are there once it serves.
+    """``gateway_url`` and ``files_url`` are set once it serves.
 
-    ``ack_seconds``: so long an interaction waits to be acknowledged.
+    ``ack_seconds``: how long an interaction waits for its acknowledgement.
     """
 
     gateway_url = files_url = ""
@@ -70,7 +70,7 @@ class FakePeople(FakeServer):
         await self.touch(message_id)
 
     async def touch(self, message_id: str) -> None:
-        """What an unfurled link does: the message is sent again as it is."""
+        """Send the message again unchanged, as Discord does for an unfurled link."""
         message = self.messages[message_id]
         guild = self._guild(message["channel_id"])
         await self.gateway.dispatch("MESSAGE_UPDATE", self.event_of(message), guild)
@@ -99,7 +99,7 @@ class FakePeople(FakeServer):
     async def slash(
         self, name: str, /, *, sub: str = "", user: str = ADA, channel: str = CHANNEL, **given: Any
     ) -> Asked:
-        """Use a slash command; back once it was acknowledged, or after ``ack_seconds``."""
+        """Use a slash command; returns once it is acknowledged, or after ``ack_seconds``."""
         options = [
             {"name": key, "type": 5 if isinstance(value, bool) else 3, "value": value}
             for key, value in given.items()

@@ -1,4 +1,4 @@
-"""What the fake Discord does for each of its routes; no wire."""
+"""The actions behind the routes of the fake Discord; no wire."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class FakeRest(FakePeople):
         return self._callback_answer(asked)
 
     def _callback_answer(self, asked: Asked) -> Json:
-        """The message itself comes only with an answer that is given at once."""
+        """Only an immediate answer comes with its message."""
         answer: Json = {"interaction": {"id": asked.id, "type": asked.kind}}
         if asked.original:
             answer["interaction"]["response_message_id"] = asked.original
