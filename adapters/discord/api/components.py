@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.discord.api.recent import Recent
+from bot.adapter_support.payloads import Json
 from bot.types import Label, Personality, Place
-
-Json = dict[str, Any]
 
 _ROW, _BUTTON, _SELECT, _INPUT = 1, 2, 3, 4
 _GREY, _RED = 2, 4

@@ -7,10 +7,11 @@ import logging
 from typing import Any
 
 from adapters.discord.api.channels import Channels
-from adapters.discord.api.components import Json, label_in, while_growing
+from adapters.discord.api.components import label_in, while_growing
 from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import THREAD_EXISTS, Rest, id_of
+from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.types import Label, Place, Rendered
 

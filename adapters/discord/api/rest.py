@@ -19,9 +19,9 @@ from discord.webhook.async_ import async_context
 
 from adapters.discord.api.client import ParleyClient, no_redirects
 from bot.adapter_support.addresses import web_address
+from bot.adapter_support.payloads import Json
 from bot.errors import Unavailable
 
-Json = dict[str, Any]
 Request = Callable[[], Awaitable[Any]]
 Translated = Callable[[str], AbstractContextManager[None]]
 """Around the call of this name: counts how it ended, raises only ``PlatformError``."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from adapters.discord.api.ids import InteractionRef, MessageRef, created_at
 from adapters.discord.api.recent import Recent
-from adapters.discord.api.rest import ALREADY_ACKNOWLEDGED, Json, Rest, id_of
+from adapters.discord.api.rest import ALREADY_ACKNOWLEDGED, Rest, id_of
+from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, NotPermitted, PlatformError, PlatformRefused, Unavailable
 from bot.ports import Clock
 

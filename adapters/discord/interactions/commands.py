@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.discord.api.rest import Rest
+from bot.adapter_support.payloads import Json
 from bot.errors import PlatformError
 
 logger = logging.getLogger(__name__)
-
-Json = dict[str, Any]
 
 MENU = "Ask Parley about this"
 _CHAT, _MESSAGE_MENU = 1, 3

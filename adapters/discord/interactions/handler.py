@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from adapters.discord.api.components import MAX_CHOICES, Json, picker, question_form
+from adapters.discord.api.components import MAX_CHOICES, picker, question_form
 from adapters.discord.api.messages import BotUser
 from adapters.discord.api.posting import body_of
 from adapters.discord.interactions.answers import (
@@ -21,7 +21,7 @@ from adapters.discord.interactions.answers import (
     Answers,
 )
 from adapters.discord.interactions.invocations import Invocation, read_interaction
-from bot.adapter_support.payloads import Payload
+from bot.adapter_support.payloads import Json, Payload
 from bot.errors import PlatformError, sentence_for_people
 from bot.ports import Clock, Handler
 from bot.types import Incoming, Personality, Rendered
