@@ -75,7 +75,7 @@ class ConversationService:
         )
         self._changes = Changes(self._parts, self._turns, self._notices, locks)
         self._recovery = Recovery(self._parts, self._runner, self._turns.lanes)
-        self._completions = Completions(self._parts)
+        self._completions = Completions(self._parts, self._runner.admissions)
         self._handling: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -104,6 +104,7 @@ class ConversationService:
             self._recovery.tasks,
             self._turns.lanes.tasks,
             self._notices.tasks,
+            self._runner.admissions.tasks,
             self._runner.closing.tasks,
             self._runner.closing.warming,
         ):

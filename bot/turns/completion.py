@@ -11,6 +11,7 @@ from urllib.parse import quote
 from bot.errors import EngineFailed, PromptTooLong
 from bot.ports import LOCAL_ACCOUNT, Generation
 from bot.prompt import clean
+from bot.turns.admission import AdmissionQueue
 from bot.turns.parts import Parts
 from bot.types import (
     ChatMessage,
@@ -31,8 +32,9 @@ _SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_pena
 class Completions:
     """``in_flight`` is how many answers are being read."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, admissions: AdmissionQueue) -> None:
         self._parts = parts
+        self._admissions = admissions
         self._numbers = count(1)
         self._closed = False
         self.in_flight: set[CountedGeneration] = set()
@@ -79,6 +81,7 @@ class Completions:
         def ended(generation: CountedGeneration) -> None:
             self.in_flight.discard(generation)
             release()
+            self._admissions.make_room()
 
         return ended
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from bot.ports import Generation
+from bot.turns.admission import Admission
 from bot.turns.ending import Ending
 from bot.types import Place, Post, Turn
 
@@ -41,6 +42,7 @@ class LiveTurn:
         self.may_go_on = asyncio.Event()
         self.halted = asyncio.Event()
         self.ended = asyncio.Event()
+        self.admission: Admission | None = None
         self._generation: Generation | None = None
         self._show_wait: Callable[[int], None] | None = None
         self._ahead: LiveTurn | None = None
@@ -70,6 +72,8 @@ class LiveTurn:
             self.wish = wish
         self.halted.set()
         self.may_go_on.set()
+        if self.admission is not None:
+            self.admission.admitted.set()
         if self._generation is not None:
             self._generation.cancel()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot import prompt
@@ -20,10 +19,10 @@ from bot.errors import (
 from bot.ports import Generation
 from bot.reply import ReplyEditor
 from bot.turns import as_file
+from bot.turns.admission import Admission, AdmissionQueue
 from bot.turns.closing import Closing
 from bot.turns.draft import Draft
 from bot.turns.ending import RETRY, STOPPED, Ending, failed
-from bot.turns.line import Line
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.parts import Parts
 from bot.turns.reading import Reading
@@ -37,7 +36,6 @@ from bot.types import (
     Queued,
     Reasoning,
     Turn,
-    TurnState,
 )
 
 logger = logging.getLogger(__name__)
@@ -56,8 +54,7 @@ class TurnRunner:
     def __init__(self, parts: Parts, reading: Reading) -> None:
         self._parts = parts
         self._reading = reading
-        self._line = Line(parts.clock)
-        self._queued: set[str] = set()
+        self.admissions = AdmissionQueue(parts.clock)
         self.closing = Closing(parts)
 
     async def run(self, live: LiveTurn) -> None:
@@ -101,46 +98,69 @@ class TurnRunner:
         await live.reach_the_front(waiting.behind)
         if live.is_given_up:
             return STOPPED
+        if live.is_anew:
+            live.refresh(await self._parts.store.requeue(live.id, attempts=0))
+            live.is_anew = live.is_concluded = False
+        live.admission = self.admissions.join(live.turn.person.id, waiting.in_line)
         try:
-            await self._begin(live)
+            if not await self._begin(live, live.admission):
+                return STOPPED
             editor.wait(THINKING)
             await self._reading.read(live)
-            return await self._generate(live, editor, waiting)
+            return await self._generate(live, live.admission, editor, waiting)
         except (EmptyQuestion, PromptTooLong) as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
+        finally:
+            self.admissions.leave(live.admission)
 
-    async def _generate(self, live: LiveTurn, editor: ReplyEditor, waiting: Waiting) -> Ending:
+    async def _generate(
+        self, live: LiveTurn, admission: Admission, editor: ReplyEditor, waiting: Waiting
+    ) -> Ending:
         """An engine far away may say only now that the prompt is too long: then with less."""
         personality = await self._parts.personality_of(live.place)
         for fittings_left in reversed(range(_MAX_FITTINGS)):
-            generation = await self._submit(live, personality, waiting)
+            request = await self._request(live.turn, personality)
+            generation = await self._submit(live, admission, request)
             if generation is None:
                 break
             draft = Draft(personality.reasoning)
             try:
-                return await self._read(live, generation, draft, editor, waiting)
+                return await self._read(live, admission, generation, draft, editor, waiting)
             except PromptTooLong:
                 if not fittings_left:
                     raise
         return STOPPED
 
-    async def _begin(self, live: LiveTurn) -> None:
-        if live.is_anew:
-            await self._parts.store.requeue(live.id, attempts=0)
-            live.is_anew = live.is_concluded = False
+    async def _begin(self, live: LiveTurn, admission: Admission) -> bool:
+        """On disk, once it may try the engine; False if it was halted before."""
+        if not live.halted.is_set():
+            await admission.admitted.wait()
+        if live.halted.is_set():
+            return False
         live.refresh(await self._parts.store.begin(live.id))
+        return True
 
     async def _submit(
-        self, live: LiveTurn, personality: Personality, waiting: Waiting
+        self, live: LiveTurn, admission: Admission, request: GenerationRequest
     ) -> Generation | None:
-        request = await self._request(live.turn, personality)
+        """None if it was halted before.
 
-        def show_place(place: int) -> None:
-            waiting.in_line(len(self._queued) + place)
-
-        return await self._line.submit(self._attempt(live, request), show_place, live.halted)
+        A turn that the engine has no room for waits as queued: that was no attempt.
+        """
+        store = self._parts.store
+        while not live.halted.is_set():
+            try:
+                generation = await self._parts.generator.generate(request)
+            except QueueFull as full:
+                live.refresh(await store.requeue(live.id, attempts=live.turn.attempts - 1))
+                self.admissions.refuse(admission, full.retry_after)
+                await self._begin(live, admission)
+            else:
+                self.admissions.accept(admission)
+                return generation
+        return None
 
     async def _request(self, turn: Turn, personality: Personality) -> GenerationRequest:
         built = await prompt.build(
@@ -161,26 +181,10 @@ class TurnRunner:
             model=personality.model,
         )
 
-    def _attempt(
-        self, live: LiveTurn, request: GenerationRequest
-    ) -> Callable[[], Awaitable[Generation]]:
-        """A turn that the engine has no room for waits as queued: that was no attempt."""
-        store = self._parts.store
-
-        async def attempt() -> Generation:
-            if live.turn.state is TurnState.QUEUED:
-                live.refresh(await store.begin(live.id))
-            try:
-                return await self._parts.generator.generate(request)
-            except QueueFull:
-                live.refresh(await store.requeue(live.id, attempts=live.turn.attempts - 1))
-                raise
-
-        return attempt
-
     async def _read(
         self,
         live: LiveTurn,
+        admission: Admission,
         generation: Generation,
         draft: Draft,
         editor: ReplyEditor,
@@ -189,7 +193,10 @@ class TurnRunner:
         live.attach(generation)
         try:
             async for event in generation:
-                self._note_queued(live, is_queued=isinstance(event, Queued))
+                if isinstance(event, Queued):
+                    self.admissions.note(admission, event.place)
+                else:
+                    self.admissions.begin(admission)
                 match event:
                     case Queued(loading=model) if model:
                         waiting.loading(model)
@@ -208,16 +215,9 @@ class TurnRunner:
         except EngineFailed as error:
             return draft.fail(f"{error} {RETRY}")
         finally:
-            self._note_queued(live, is_queued=False)
+            self.admissions.begin(admission)
             live.detach()
-            self._line.move()
         return draft.fail(f"The model ended without a word of why. {RETRY}")
-
-    def _note_queued(self, live: LiveTurn, *, is_queued: bool) -> None:
-        if is_queued:
-            self._queued.add(live.id)
-        else:
-            self._queued.discard(live.id)
 
     async def _deliver(self, live: LiveTurn, editor: ReplyEditor, ending: Ending) -> None:
         adapter = self._parts.adapters[live.place.adapter]

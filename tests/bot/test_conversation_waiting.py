@@ -152,3 +152,22 @@ async def test_an_error_ends_its_turn_and_who_waits_goes_on(talk: Talk) -> None:
     await talk.ended(second)
     assert "The model failed." in talk.visible()[1]
     assert talk.access.remainder(ADA).in_flight is None
+
+
+async def test_who_asks_once_does_not_wait_for_the_three_hundred_questions_of_another(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, max_waiting_per_channel=0) as talk:
+        talk.generator.max_unfinished = 4
+        for number in range(300):
+            await talk.ask("Me?", person=ADA, thread=f"t{number}")
+        await talk.until(lambda: len(talk.generator.generations) == 4)
+        await talk.ask("And I?", person=BOB, thread="bob")
+        await talk.sees("You are next in line…", thread="bob")
+        for _ in range(6):
+            generation = await talk.generation()
+            if "And I?" in generation.question:
+                break
+            generation.say("You.")
+            generation.finish()
+        assert "And I?" in generation.question

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from bot.errors import ParleyError, PromptTooLong, RequestError
+from bot.errors import ParleyError, PromptTooLong, QueueFull, RequestError
 from bot.types import (
     ChatMessage,
     Delta,
@@ -124,11 +124,14 @@ class ScriptedGenerator:
     ``replies``: texts that the next generations play by themselves, word by word.
     ``forgotten``: thread and scope of each ``forget``.
     ``failures``: what the next calls of ``generate`` raise, before any reply is taken.
+    ``max_unfinished``: generations at once; ``generate`` raises QueueFull beyond them.
     """
 
     def __init__(self, window: int = 4096, name: str = "scripted") -> None:
         self.window = window
         self.name = name
+        self.max_unfinished: int | None = None
+        self.num_refused = 0
         self.replies: deque[str] = deque()
         self.failures: deque[ParleyError] = deque()
         self.generations: list[ScriptedGeneration] = []
@@ -153,6 +156,7 @@ class ScriptedGenerator:
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.popleft()
+        self._check_room()
         self._check(request)
         generation = ScriptedGeneration(request)
         self.generations.append(generation)
@@ -161,6 +165,12 @@ class ScriptedGenerator:
         else:
             self._led.put_nowait(generation)
         return generation
+
+    def _check_room(self) -> None:
+        num_unfinished = sum(each.finished is None for each in self.generations)
+        if self.max_unfinished is not None and num_unfinished >= self.max_unfinished:
+            self.num_refused += 1
+            raise QueueFull(60.0)
 
     def _check(self, request: GenerationRequest) -> None:
         if request.max_tokens < 1 or not request.messages:

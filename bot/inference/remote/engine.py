@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.fair_queue import FairQueue
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.queue_estimates import QueueEstimates
 from bot.inference.remote.chunks import body_of
@@ -24,7 +25,6 @@ from bot.inference.remote.reply import RemoteReply
 from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
-from bot.inference.scheduling.request_queue import FairQueue
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
 
