@@ -18,6 +18,7 @@ import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from math import ceil
 from urllib.parse import quote
 
@@ -33,12 +34,12 @@ MAX_PEOPLE = 10_000
 _RULE = re.compile(r"\*|[a-z*]+:[^/]+(/[^/]+)?")
 _QUOTA = re.compile(r"(.+)=\s*([0-9]{1,6})")
 _IN_FLIGHT_RETRY = 10.0
-"""Seconds: when a reply ends nobody knows; this is what a program is told to wait."""
+"""Seconds that a program is told to wait, since nobody knows when a reply ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """How many more questions a person may ask at once and in this minute; None: no limit."""
+    """How many more questions a person may ask at once and in this minute; None: unlimited."""
 
     in_flight: int | None
     per_minute: int | None
@@ -47,8 +48,8 @@ class Remainder:
 class Access:
     """Deny beats admins, admins beat allow; an empty allow list means everybody.
 
-    Rules of no possible form raise ``SettingsError``, all of them at once. A limit of 0 is
-    no limit. Each ``admit`` is paired with a ``release`` once the reply ended.
+    Malformed rules raise ``SettingsError``, all of them at once. A limit of 0 means
+    unlimited. Each ``admit`` is paired with a ``release`` once the reply ended.
     """
 
     def __init__(
@@ -97,13 +98,13 @@ class Access:
     def check_program(self, account: str, person: Person) -> None:
         """Raise ``AccessDenied`` unless ``person`` may ask with this key (``http:ACCOUNT``).
 
-        The key is their permission: an allow list counts for programs only if it speaks of
-        some, and direct messages are none of their matter.
+        The key is their permission: an allow list counts for programs only if it names
+        some, and the rule for direct messages does not apply to them.
         """
         forms = (person.id, account)
         if self._deny.match(forms, ()):
             raise AccessDenied("This key or user has been denied the use of Parley.")
-        is_closed = self._allow.speaks_of("http:") and not self._allow.match(forms, ())
+        is_closed = self._allow.names_some_of("http:") and not self._allow.match(forms, ())
         if is_closed and not self.is_admin(person):
             raise AccessDenied("This key or user is not among those that Parley answers.")
 
@@ -138,7 +139,7 @@ class Access:
         )
 
     def _quota_of(self, person: Person) -> int:
-        """The most generous that applies to them; 0 is any number."""
+        """The most generous quota that applies to the person; 0 means unlimited."""
         roles = _role_forms(person)
         own = [number for rules, number in self._quotas if rules.match((person.id,), roles)]
         return 0 if 0 in own else max(own, default=self._per_minute)
@@ -164,19 +165,16 @@ class _Rules:
     def __bool__(self) -> bool:
         return bool(self._roles or self._others)
 
-    def speaks_of(self, platform: str) -> bool:
+    def names_some_of(self, platform: str) -> bool:
         return any(text.startswith(platform) for text in self._texts)
 
     def match(self, forms: Iterable[str], roles: Iterable[str]) -> bool:
-        return _any_match(self._others, forms) or _any_match(self._roles, roles)
-
-
-def _any_match(patterns: Sequence[re.Pattern[str]], forms: Iterable[str]) -> bool:
-    return any(pattern.fullmatch(form) for form in forms for pattern in patterns)
+        pairs = chain(product(self._others, forms), product(self._roles, roles))
+        return any(pattern.fullmatch(form) for pattern, form in pairs)
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    """Characters that text forms escape may be typed as they are; what is escaped stays."""
+    """Characters that text forms escape may be typed as they are; escapes stay escaped."""
     form = quote(rule, safe="%/:;@.,=+-_~!$'()*")
     return re.compile(".*".join(map(re.escape, form.split("*"))))
 
@@ -211,10 +209,10 @@ def _role_forms(person: Person) -> list[str]:
 
 
 class _Recent:
-    """When each key was seen within the last ``seconds``; bounded by ``MAX_PEOPLE`` keys.
+    """The times at which each key was seen in the last ``seconds``; at most ``MAX_PEOPLE`` keys.
 
-    ``now`` is read once by the caller: a key that grew old between two looks at a clock would
-    be left behind without a time.
+    The caller reads ``now`` once: a key that expired between two readings of the clock would
+    be left without a time.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -228,7 +226,7 @@ class _Recent:
         """Oldest first."""
         self._drop_old(now)
         times = self._times.get(key, deque())
-        while times and self._is_old(times[0], now):
+        while times and times[0] <= now - self._seconds:
             times.popleft()
         return times
 
@@ -241,12 +239,9 @@ class _Recent:
         """Keys are ordered by their newest time, so the old ones stand in front."""
         while self._times:
             key, times = next(iter(self._times.items()))
-            if len(self._times) <= MAX_PEOPLE and not self._is_old(times[-1], now):
+            if len(self._times) <= MAX_PEOPLE and times[-1] > now - self._seconds:
                 break
             del self._times[key]
-
-    def _is_old(self, time: float, now: float) -> bool:
-        return time <= now - self._seconds
 
 
 def _left(limit: int, used: int) -> int | None:

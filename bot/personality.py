@@ -20,10 +20,10 @@ _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"
 
 KnownModels = Callable[[], Collection[str]]
-"""The names of the models that there are."""
+"""Returns the names of the models that can be loaded."""
 
 _Stamps = dict[Path, tuple[int, int, int]]
-"""What differs when a file was written, replaced, added or removed."""
+"""Per file: modification time, size and inode. It changes whenever the folder does."""
 
 
 Check = Callable[[tuple[Personality, ...]], Awaitable[None]]
@@ -100,7 +100,7 @@ def _stamps(folder: Path) -> _Stamps:
 
 
 def _is_personality(path: Path) -> bool:
-    """Hidden files are editors' and Kubernetes' own."""
+    """Hidden files belong to editors and Kubernetes."""
     return path.suffix.lower() == ".md" and not path.name.startswith(".") and path.is_file()
 
 

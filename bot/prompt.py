@@ -1,7 +1,7 @@
 """Personality and history become messages that fit the window.
 
-What one turn contributes is settled when it is asked and never changes afterwards, so the
-prompt of the next turn begins with the messages of this one and its cells stay of use.
+The messages of a turn are settled when it is asked and never change afterwards, so the
+prompt of the next turn begins with those of this one and reuses its KV cells.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from bot.ports import HasModels, TextGenerator
 from bot.types import ChatMessage, Personality, Turn, TurnState
 
 MIN_REPLY_TOKENS = 64
-"""A reply is given no less room than this, unless its cap or half of the window is lower."""
+"""The least room for a reply, unless its cap or half of the window is lower."""
 
 _LEAST_QUESTION_TOKENS = 64
 
 _MARGIN_TOKENS = 256
-"""What the next question is expected to need at most."""
+"""The most that the next question is expected to need."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -40,7 +40,8 @@ class Prompt:
 def clean(text: str) -> str:
     """Text fit for a tokenizer: no control characters, valid Unicode, plain line ends.
 
-    Everything else stays byte for byte, typed role markers too: the engine reads them as text.
+    Everything else stays byte for byte. So do typed role markers: the engine encodes them as
+    text.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", lines))
@@ -56,7 +57,8 @@ async def build(
 ) -> Prompt:
     """System prompt, as many whole turns of ``earlier`` as fit (the newest ones), question.
 
-    ``earlier`` may hold the whole thread: what is not older than the question is left out.
+    ``earlier`` may hold the whole thread: turns that are not older than the question are
+    left out.
     Raises ``PromptTooLong`` if the question does not fit even alone.
     """
     turns = [turn for turn in earlier if turn.number < question.number]
@@ -92,7 +94,7 @@ async def trim(
 
 
 def told(personality: Personality, turns: Sequence[Turn]) -> tuple[ChatMessage, ...]:
-    """What the next prompt of a thread begins with, whatever is asked."""
+    """The messages with which the next prompt of a thread begins, whatever is asked."""
     exchanges = _exchanges(turns, None)
     return (_system(personality), *(m for each in exchanges for m in each.messages()))
 
@@ -138,7 +140,7 @@ async def _too_long_to_talk(
 
 
 def _reply_share(window: int, max_tokens: int) -> int:
-    """What history leaves free for the reply: its cap, but not more than half of the window."""
+    """The tokens that history leaves for the reply: its cap, at most half of the window."""
     return min(max_tokens, window // 2)
 
 
@@ -149,14 +151,14 @@ def _least_reply(window: int, max_tokens: int) -> int:
 async def _too_long(
     generator: TextGenerator, personality: Personality, num_tokens: int, max_tokens: int
 ) -> PromptTooLong:
-    """In terms of the question itself: what the person wrote, and what they may write."""
+    """The error in tokens of the question itself: as written, and as many as may be written."""
     fixed = await _fixed_tokens(generator, personality)
     room = generator.window - _least_reply(generator.window, max_tokens) - fixed
     return PromptTooLong(num_tokens - fixed, max(0, room))
 
 
 async def _fixed_tokens(generator: TextGenerator, personality: Personality) -> int:
-    """What every prompt of this personality holds: its system prompt and the template's marks."""
+    """The tokens in every prompt of this personality: system prompt and template's marks."""
     return await generator.count((_system(personality), ChatMessage("user", "")))
 
 
@@ -216,7 +218,7 @@ class _Thread:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """What one turn contributes: remarks and question, a line each, and the reply if any."""
+    """The messages of one turn: remarks and question, a line each, and the reply if any."""
 
     number: int
     lines: tuple[str, ...]

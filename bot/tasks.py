@@ -1,4 +1,4 @@
-"""Tasks that run beside the event loop's caller: kept alive, logged, ended together."""
+"""Background tasks: kept alive, their errors logged, cancelled together."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bot.ports import Clock
 logger = logging.getLogger(__name__)
 
 _CLEAN_UP_SECONDS = 3.0
-"""For a reply to finish the call that it is making; a platform may be out of reach."""
+"""Time for a reply to finish the call that it is making; a platform may be out of reach."""
 
 
 class TaskSet:
-    """Unlike a task group, one task that fails does not end the others."""
+    """Unlike in a task group, a task that fails does not cancel the others."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class TaskSet:
         return len(self._tasks)
 
     async def cancel(self) -> None:
-        """End every task; each gets a few seconds to clean up, and is then cut off."""
+        """Cancel every task, and wait a few seconds for it to clean up."""
         while tasks := tuple(self._tasks):
             for task in tasks:
                 task.cancel()

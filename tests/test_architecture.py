@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "adapter_support": ("bot.adapter_support",),
     "attachments": ("bot.attachments",),
     "prompt": ("bot.prompt",),
-    "conversation": ("bot.conversation", "bot.commands", "bot.turns"),
+    "conversation": ("bot.conversation", "bot.turns"),
     "server": ("bot.server", "bot.web"),
     "settings": ("bot.config", "bot.settings"),
     "app": ("bot.app", "bot.running"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.turns.turn import THINKING
+from bot.turns.display import THINKING
 from tests.local_slack import ADA, CHANNEL, LocalSlack, binary_or_skip
 
 ROOT = Path(__file__).parents[1]

@@ -1,45 +1,54 @@
-"""What happens to a message after it was sent: stopped, edited, deleted, judged."""
+"""Events of a message that was sent before: stop, edit, delete, feedback."""
 
 from __future__ import annotations
 
-from bot.commands import NOT_YOURS
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
-from bot.turns.live import LiveTurn
-from bot.turns.message_locks import MessageLocks
-from bot.turns.notices import Notices
-from bot.turns.parts import Parts
+from bot.turns.notices import NOT_YOURS, Notices
+from bot.turns.queues import MessageLocks
 from bot.turns.registry import Turns
-from bot.turns.stop import means_stop
+from bot.turns.services import Services
+from bot.turns.turn import LiveTurn
 from bot.types import Feedback, QuestionDeleted, QuestionEdited, StopRequest
+
+_SKIN_TONE = re.compile(r"::skin-tone-\d|[\U0001f3fb-\U0001f3ff]")
+_VARIATION = "\ufe0f"
 
 
 class Changes:
-    def __init__(self, parts: Parts, turns: Turns, notices: Notices, locks: MessageLocks) -> None:
-        self._parts = parts
+    """Each event counts once, and is handled in order with the other events of its message."""
+
+    def __init__(
+        self, services: Services, turns: Turns, notices: Notices, locks: MessageLocks
+    ) -> None:
+        self._services = services
         self._turns = turns
         self._notices = notices
         self._locks = locks
 
     async def stop(self, request: StopRequest) -> None:
-        """No access list is asked: who may not ask any more may still stop what is theirs."""
+        """Access lists do not apply: people who may not ask any more may still stop their turns."""
         if not self._means_stop(request):
             return
         async with self._locks.hold(request.place, request.message_id):
-            turn = await self._parts.store.turn_of_message(request.place, request.message_id)
-            live = self._turns.lanes.find(turn.id) if turn else None
+            turn = await self._services.store.turn_of_message(request.place, request.message_id)
+            live = self._turns.queues.find(turn.id) if turn else None
             if live is None or not self._may_stop(live, request):
                 return
-            if await self._parts.store.accept_event(request):
+            if await self._services.store.accept_event(request):
                 self._turns.stop(live)
 
     async def delete(self, deleted: QuestionDeleted) -> None:
-        """Whoever could delete the question may stop its reply; what is shown of it stays."""
+        """Deleting a question stops its reply; the text shown so far stays."""
         async with self._locks.hold(deleted.place, deleted.message_id):
-            turn = await self._parts.store.turn_of_message(deleted.place, deleted.message_id)
+            turn = await self._services.store.turn_of_message(deleted.place, deleted.message_id)
             if turn is None or turn.message_id != deleted.message_id:
                 return
-            if live := self._turns.lanes.find(turn.id):
+            if live := self._turns.queues.find(turn.id):
                 self._turns.stop(live)
 
     async def edit(self, edited: QuestionEdited) -> None:
@@ -47,24 +56,25 @@ class Changes:
         if not (text and self._is_allowed(edited)):
             return
         async with self._locks.hold(edited.place, edited.message_id):
-            turn = await self._parts.store.turn_of_message(edited.place, edited.message_id)
+            turn = await self._services.store.turn_of_message(edited.place, edited.message_id)
             if turn is None or turn.message_id != edited.message_id:
                 return
-            if turn.text == text:
+            if turn.text == text or turn.person.id != edited.person.id:
                 return
-            if turn.person.id == edited.person.id and await self._parts.store.accept_event(edited):
+            if await self._services.store.accept_event(edited):
                 try:
                     await self._turns.edit(turn, text)
                 except OverLimit as error:
                     self._notices.tell(edited, str(error))
 
     async def rate(self, feedback: Feedback) -> None:
-        turn = await self._parts.store.turn_of_message(feedback.place, feedback.message_id)
-        if turn and self._is_allowed(feedback) and await self._parts.store.accept_event(feedback):
-            await self._parts.store.rate(turn.id, feedback.rating)
+        store = self._services.store
+        turn = await store.turn_of_message(feedback.place, feedback.message_id)
+        if turn and self._is_allowed(feedback) and await store.accept_event(feedback):
+            await store.rate(turn.id, feedback.rating)
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
-        """Who presses a button is told why nothing happens; a reaction may mean anything."""
+        """Whoever presses a button is told why nothing happens; a reaction may mean anything."""
         if self._turns.may_decide(live.turn, request.person):
             return True
         if request.reaction is None:
@@ -72,15 +82,25 @@ class Changes:
         return False
 
     def _means_stop(self, request: StopRequest) -> bool:
-        """A button can mean nothing else."""
+        """A button always does; a reaction does if the settings list it."""
         if request.reaction is None:
             return True
-        meant = self._parts.rules.stop_reactions.get(request.place.adapter, ())
+        meant = self._services.rules.stop_reactions.get(request.place.adapter, ())
         return means_stop(request.reaction, meant)
 
     def _is_allowed(self, incoming: QuestionEdited | Feedback) -> bool:
         try:
-            self._parts.access.check(incoming.place, incoming.person, is_direct=False)
+            self._services.access.check(incoming.place, incoming.person, is_direct=False)
         except AccessDenied:
             return False
         return True
+
+
+def means_stop(reaction: str, stop_reactions: Iterable[str]) -> bool:
+    """Skin tones are ignored; ``*`` in a setting stands for any run of characters."""
+    plain = _plain(reaction)
+    return any(fnmatchcase(plain, _plain(each)) for each in stop_reactions)
+
+
+def _plain(reaction: str) -> str:
+    return _SKIN_TONE.sub("", reaction).replace(_VARIATION, "").strip(":").lower()

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from bot.errors import EngineFailed, PromptTooLong
 from bot.ports import LOCAL_ACCOUNT, Generation
 from bot.prompt import clean
-from bot.turns.admission import AdmissionQueue
-from bot.turns.parts import Parts
+from bot.turns.queues import AdmissionQueue
+from bot.turns.services import Services
 from bot.types import (
     ChatMessage,
     CompletionRequest,
@@ -30,10 +30,10 @@ _SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_pena
 
 
 class Completions:
-    """``in_flight`` is how many answers are being read."""
+    """``in_flight``: the answers that have not ended."""
 
-    def __init__(self, parts: Parts, admissions: AdmissionQueue) -> None:
-        self._parts = parts
+    def __init__(self, services: Services, admissions: AdmissionQueue) -> None:
+        self._services = services
         self._admissions = admissions
         self._numbers = count(1)
         self._closed = False
@@ -48,13 +48,13 @@ class Completions:
             raise EngineFailed("Parley is stopping; please try again in a moment.")
         account = Place("http", request.account, "", "")
         person = self._person(request, account)
-        self._parts.access.check_program(account.workspace_form, person)
+        self._services.access.check_program(account.workspace_form, person)
         personality = self._personality(request)
         if (limited := _limited(request, account, person)) is None:
             return await self._generate(request, personality, person, release=lambda: None)
-        self._parts.access.admit(limited)
+        self._services.access.admit(limited)
         return await self._generate(
-            request, personality, person, release=lambda: self._parts.access.release(limited)
+            request, personality, person, release=lambda: self._services.access.release(limited)
         )
 
     async def _generate(
@@ -66,7 +66,7 @@ class Completions:
     ) -> Generation:
         try:
             asked = await self._request(request, personality, person)
-            generation = await self._parts.generator.generate(asked)
+            generation = await self._services.generator.generate(asked)
         except BaseException:
             release()
             raise
@@ -107,21 +107,21 @@ class Completions:
     async def _max_tokens(
         self, request: CompletionRequest, messages: tuple[ChatMessage, ...], model: str | None
     ) -> int:
-        """What was asked for, or the usual cap; never more than fits beside the prompt."""
-        generator = await self._parts.generator_for(model)
+        """The cap of the request, or the usual one; at most the room beside the prompt."""
+        generator = await self._services.generator_for(model)
         num_tokens = await generator.count(messages)
         if num_tokens >= generator.window:
             raise PromptTooLong(num_tokens, generator.window - 1)
-        wanted = request.max_tokens or self._parts.rules.max_tokens
+        wanted = request.max_tokens or self._services.rules.max_tokens
         return min(wanted, generator.window - num_tokens)
 
     def _personality(self, request: CompletionRequest) -> Personality | None:
         if request.personality is None:
             return None
-        return self._parts.personalities.get(request.personality)
+        return self._services.personalities.get(request.personality)
 
     def _person(self, request: CompletionRequest, account: Place) -> Person:
-        """Without ``user`` every call is a person of its own, for fairness.
+        """Without ``user`` every call counts as a person of its own, for fairness.
 
         No user can be named like one of those: a text form escapes ``#``.
         """
@@ -131,16 +131,16 @@ class Completions:
 
 
 def _limited(request: CompletionRequest, account: Place, person: Person) -> Person | None:
-    """Whom the limits count: without ``user`` the key is one person; this machine is nobody."""
+    """The person that limits count: without ``user`` the key's; nobody for this machine."""
     if request.user:
         return person
     return None if request.account == LOCAL_ACCOUNT else Person(account.workspace_form)
 
 
 class CountedGeneration:
-    """A generation that tells once when it has ended or nobody reads it any more.
+    """A generation that calls ``ended`` once, when it has ended or is cancelled.
 
-    ``shows_reasoning`` False: what the model thinks aloud is left out.
+    ``shows_reasoning`` False: ``Reasoning`` events are left out.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ def _messages(
 
 
 def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:
-    """What the request leaves open is the personality's, or the default."""
+    """Fields that the request leaves open come from the personality, or are defaults."""
     sampling = personality.sampling if personality else Sampling()
     for name in _SAMPLING:
         if (value := getattr(request, name)) is not None:

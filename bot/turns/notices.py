@@ -1,4 +1,4 @@
-"""One sentence from Parley that is no reply: to everybody in the thread, or to one person."""
+"""Sentences from Parley beside its replies: to everybody in the thread, or to one person."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from bot.errors import MessageTooLong, PlatformError, PlatformRefused, RateLimit
 from bot.ports import OffersChoices, Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
-from bot.turns.parts import Parts
+from bot.turns.services import Services
 from bot.types import NOTICE, Choice, Incoming, Label, Question
 
 logger = logging.getLogger(__name__)
 
+NOT_YOURS = "Only the person who asked, or an admin, can do that."
+
 
 class Notices:
-    """Nothing here is waited for: a platform's pace must not hold up an answer to it."""
+    """Nobody waits for a notice: a platform's pace must not hold up an acknowledgement."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self.tasks = TaskSet(parts.clock)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.tasks = TaskSet(services.clock)
 
     def say(self, incoming: Incoming, markdown: str, choices: Sequence[Choice] = ()) -> None:
         """Post into the thread, with buttons where the platform has them."""
-        adapter = self._parts.adapters[incoming.place.adapter]
+        adapter = self._services.adapters[incoming.place.adapter]
         if choices and isinstance(adapter, OffersChoices):
             self.tasks.spawn(self._offer(adapter, incoming, markdown, choices))
         else:
@@ -37,16 +39,16 @@ class Notices:
             self.say(incoming, markdown)
 
     def refuse(self, incoming: Incoming, why: str) -> None:
-        """Once per person and hour; whoever is shown that an answer comes gets one each time."""
-        is_first = self._parts.access.may_refuse_aloud(incoming.person)
+        """Once per person and hour; where the platform awaits an answer, each time."""
+        is_first = self._services.access.may_refuse_aloud(incoming.person)
         is_said = is_first or incoming.awaits_answer
-        self._parts.metrics.refusals.labels(incoming.place.adapter, str(is_said).lower()).inc()
+        self._services.metrics.refusals.labels(incoming.place.adapter, str(is_said).lower()).inc()
         if is_said:
             self.tell(incoming, why)
 
     def whisper(self, incoming: Incoming, markdown: str) -> bool:
         """To the person alone, or not at all; False if the platform cannot."""
-        adapter = self._parts.adapters[incoming.place.adapter]
+        adapter = self._services.adapters[incoming.place.adapter]
         if not isinstance(adapter, Whispers):
             return False
         self.tasks.spawn(self._whisper(adapter, incoming, markdown))
@@ -55,9 +57,9 @@ class Notices:
     async def _post(self, incoming: Incoming, markdown: str) -> None:
         place = incoming.place
         editor = ReplyEditor(
-            self._parts.adapters[place.adapter],
-            self._parts.budgets[place.adapter],
-            self._parts.clock,
+            self._services.adapters[place.adapter],
+            self._services.budgets[place.adapter],
+            self._services.clock,
             place=place,
             turn_id=_label(incoming).turn_id,
             record=_forget_post,
@@ -75,9 +77,9 @@ class Notices:
     ) -> None:
         """Without its buttons where it cannot be posted with them."""
         place = incoming.place
-        text = self._parts.adapters[place.adapter].render(markdown)
+        text = self._services.adapters[place.adapter].render(markdown)
         try:
-            async with self._parts.budgets[place.adapter].call("post", place):
+            async with self._services.budgets[place.adapter].call("post", place):
                 await offers.offer(place, text, choices, _label(incoming))
         except (PlatformRefused, MessageTooLong, RateLimited):
             await self._post(incoming, markdown)
@@ -86,9 +88,9 @@ class Notices:
 
     async def _whisper(self, whispers: Whispers, incoming: Incoming, markdown: str) -> None:
         place = incoming.place
-        text = self._parts.adapters[place.adapter].render(markdown)
+        text = self._services.adapters[place.adapter].render(markdown)
         try:
-            async with self._parts.budgets[place.adapter].call("whisper", place):
+            async with self._services.budgets[place.adapter].call("whisper", place):
                 await whispers.whisper(place, incoming.person, text)
         except PlatformError as error:
             logger.warning("a notice could not be whispered: %s", error)

@@ -1,4 +1,4 @@
-"""What a process that ended left unfinished, taken up by the next one."""
+"""Turns that a process left unfinished, taken up by the next one."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from datetime import timedelta
 
 from bot.errors import DataError, StorageError
 from bot.tasks import TaskSet
-from bot.turns.ending import INTERRUPTED, TRIED_TWICE, Ending
-from bot.turns.lanes import Lanes
-from bot.turns.live import LiveTurn
-from bot.turns.parts import Parts
-from bot.turns.turn import TurnRunner
+from bot.turns.display import INTERRUPTED, TRIED_TWICE, Ending
+from bot.turns.registry import NewTurn, ThreadQueues
+from bot.turns.services import Services
 from bot.types import Turn
 
 MAX_ATTEMPTS = 2
 
 
 class Recovery:
-    """One at a time, since one of them may be what ended the process."""
+    """Runs them one at a time, since one of them may have killed the process."""
 
-    def __init__(self, parts: Parts, runner: TurnRunner, lanes: Lanes) -> None:
-        self._parts = parts
-        self._runner = runner
-        self._lanes = lanes
-        self.tasks = TaskSet(parts.clock)
+    def __init__(self, services: Services, new_turn: NewTurn, queues: ThreadQueues) -> None:
+        self._services = services
+        self._new_turn = new_turn
+        self._queues = queues
+        self.tasks = TaskSet(services.clock)
 
     async def start(self) -> None:
         """Returns once every turn has its place, so that new questions line up behind.
@@ -36,27 +34,27 @@ class Recovery:
 
     async def _unfinished(self) -> list[Turn]:
         try:
-            return await self._parts.store.unfinished()
+            return await self._services.store.unfinished()
         except StorageError as error:
             raise DataError(error.detail) from error
 
     async def _sort(self, turn: Turn) -> None:
-        live = LiveTurn(turn, search_first=True)
-        if turn.place.adapter not in self._parts.adapters:
-            await self._runner.closing.finish(live, INTERRUPTED)
+        live = self._new_turn(turn, search_first=True)
+        if turn.place.adapter not in self._services.adapters:
+            await live.finish(INTERRUPTED)
         elif ending := self._verdict(turn):
-            self.tasks.spawn(self._runner.conclude(live, ending))
+            self.tasks.spawn(live.conclude(ending))
         else:
-            self._lanes.hold(live)
+            self._queues.hold(live)
 
     def _verdict(self, turn: Turn) -> Ending | None:
-        """How a turn ends that is not to run again."""
+        """The ending of a turn that is not to run again; else None."""
         if turn.attempts >= MAX_ATTEMPTS:
             return TRIED_TWICE
-        age = self._parts.clock.now() - turn.accepted_at
-        is_old = age > timedelta(seconds=self._parts.rules.recover_seconds)
+        age = self._services.clock.now() - turn.accepted_at
+        is_old = age > timedelta(seconds=self._services.rules.recover_seconds)
         return INTERRUPTED if is_old else None
 
     async def _release_all(self) -> None:
-        while live := self._lanes.release_next():
+        while live := self._queues.release_next():
             await live.ended.wait()

@@ -1,29 +1,165 @@
-"""Every turn that is under way, and what people can do to one: stop, retry, edit, forget."""
+"""Every turn that is not finished: its place in its thread, and the actions of people on it."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 
 from bot.errors import OverLimit, StorageError
-from bot.turns.lanes import Lanes
-from bot.turns.live import LiveTurn, Wish
-from bot.turns.parts import Parts
-from bot.turns.turn import TurnRunner
+from bot.ports import Clock
+from bot.tasks import TaskSet
+from bot.turns.services import ContextTrimmer, Services
+from bot.turns.turn import LiveTurn, Wish
 from bot.types import Person, Place, Turn
 
 logger = logging.getLogger(__name__)
 
+NewTurn = Callable[..., LiveTurn]
+"""Takes the ``Turn``, and ``admitted`` or ``search_first``; see ``LiveTurn``."""
+
 _CROWDED_RETRY = 60.0
 
 
+class ThreadQueues:
+    """Every unfinished turn: held (recovered), waiting behind one of its thread, or begun.
+
+    One turn of a thread runs at a time, in order; any number of threads do. A turn that waits
+    has a task already, which shows so; a turn that was given up ends without waiting.
+    """
+
+    def __init__(self, ended: Callable[[LiveTurn], None], clock: Clock) -> None:
+        self._ended = ended
+        self._live: dict[str, LiveTurn] = {}
+        self._held: list[LiveTurn] = []
+        self._waiting: dict[Place, deque[LiveTurn]] = {}
+        self._begun: dict[Place, LiveTurn] = {}
+        self._per_channel: Counter[str] = Counter()
+        self._paused = False
+        self.tasks = TaskSet(clock)
+
+    def find(self, turn_id: str) -> LiveTurn | None:
+        return self._live.get(turn_id)
+
+    def of_thread(self, place: Place) -> list[LiveTurn]:
+        """The thread's unfinished turns, oldest first."""
+        live = (each for each in self._live.values() if each.place == place)
+        return sorted(live, key=lambda each: each.turn.number)
+
+    def of_channel(self, place: Place) -> list[LiveTurn]:
+        """The unfinished turns of all threads of a channel, in the order of their acceptance."""
+        here = place.channel_form
+        return [each for each in self._live.values() if each.place.channel_form == here]
+
+    def num_in_channel(self, place: Place) -> int:
+        return self._per_channel[place.channel_form]
+
+    @property
+    def begun(self) -> list[LiveTurn]:
+        return list(self._begun.values())
+
+    @property
+    def num_begun(self) -> int:
+        return len(self._begun)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._live) - len(self._begun)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a turn will end by itself; one that waits during a pause does not."""
+        return bool(self._begun) or any(each.is_given_up for each in self._live.values())
+
+    def add(self, live: LiveTurn) -> None:
+        """Begin the turn, or queue it in its thread, after the held turns of that thread."""
+        self._register(live)
+        for held in [each for each in self._held if each.place == live.place]:
+            self._held.remove(held)
+            self._enqueue(held)
+        self._enqueue(live)
+
+    def hold(self, live: LiveTurn) -> None:
+        """Keep the turn until ``release_next``, or until its thread gets another turn."""
+        self._register(live)
+        self._held.append(live)
+
+    def release_next(self) -> LiveTurn | None:
+        """Queue the oldest held turn; None if there is none."""
+        if not self._held or self._paused:
+            return None
+        live = self._held.pop(0)
+        self._enqueue(live)
+        return live
+
+    def has_begun(self, live: LiveTurn) -> bool:
+        return self._begun.get(live.place) is live
+
+    def let_pass(self, live: LiveTurn) -> None:
+        """The turn was given up: it ends at once, ahead of the others of its thread."""
+        if live in self._held:
+            self._held.remove(live)
+            self.tasks.spawn(self._drive(live))
+        elif live in self._waiting.get(live.place, ()):
+            self._waiting[live.place].remove(live)
+            self._move_up(live.place)
+
+    def pause(self) -> None:
+        """No turn begins any more; those that have begun go on."""
+        self._paused = True
+
+    def _register(self, live: LiveTurn) -> None:
+        self._live[live.id] = live
+        self._per_channel[live.place.channel_form] += 1
+
+    def _enqueue(self, live: LiveTurn) -> None:
+        self._waiting.setdefault(live.place, deque()).append(live)
+        self._move_up(live.place)
+        self.tasks.spawn(self._drive(live))
+
+    def _move_up(self, place: Place) -> None:
+        waiting = self._waiting.get(place, deque())
+        if waiting and place not in self._begun and not self._paused:
+            live = self._begun[place] = waiting.popleft()
+            live.may_go_on.set()
+        line = [each for each in (self._begun.get(place), *waiting) if each]
+        for num_ahead, (ahead, live) in enumerate(pairwise(line), start=1):
+            live.wait_behind(ahead, num_ahead)
+        if not waiting:
+            self._waiting.pop(place, None)
+
+    async def _drive(self, live: LiveTurn) -> None:
+        try:
+            await live.run()
+        finally:
+            self._finished(live)
+
+    def _finished(self, live: LiveTurn) -> None:
+        """Called without an await after the run, so that nobody halts a turn that has ended."""
+        if self.has_begun(live):
+            del self._begun[live.place]
+        elif live in self._waiting.get(live.place, ()):
+            self._waiting[live.place].remove(live)
+        del self._live[live.id]
+        channel = live.place.channel_form
+        self._per_channel[channel] -= 1
+        if not self._per_channel[channel]:
+            del self._per_channel[channel]
+        live.ended.set()
+        self._ended(live)
+        self._move_up(live.place)
+
+
 class Turns:
-    def __init__(self, parts: Parts, runner: TurnRunner) -> None:
-        self._parts = parts
-        self._closing = runner.closing
-        self.lanes = Lanes(runner.run, self._ended, parts.clock)
+    """The actions of people on turns: begin, stop, retry, edit and forget."""
+
+    def __init__(self, services: Services, trimmer: ContextTrimmer, new_turn: NewTurn) -> None:
+        self._services = services
+        self._trimmer = trimmer
+        self._new_turn = new_turn
+        self.queues = ThreadQueues(self._ended, services.clock)
         self._reviving: set[str] = set()
         self._arriving: Counter[str] = Counter()
 
@@ -45,35 +181,35 @@ class Turns:
             if not self._arriving[channel]:
                 del self._arriving[channel]
             if turn is None:
-                self._parts.access.release(person)
+                self._services.access.release(person)
         if turn is not None:
-            self.lanes.add(LiveTurn(turn, admitted=True))
+            self.queues.add(self._new_turn(turn, admitted=True))
 
     def _admit(self, place: Place, person: Person) -> None:
-        limit = self._parts.rules.max_waiting_per_channel
-        waiting = self.lanes.num_in_channel(place) + self._arriving[place.channel_form]
+        limit = self._services.rules.max_waiting_per_channel
+        waiting = self.queues.num_in_channel(place) + self._arriving[place.channel_form]
         if limit and waiting >= limit:
             raise OverLimit(_crowded_sentence(waiting), _CROWDED_RETRY)
-        self._parts.access.admit(person)
+        self._services.access.admit(person)
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
-        """Only the asker, or who is in charge, may stop or retry."""
+        """Only the asker, a moderator or an admin may stop or retry."""
         return turn.person.id == person.id or self._is_in_charge(person)
 
     def _is_in_charge(self, person: Person) -> bool:
-        return person.is_moderator or self._parts.access.is_admin(person)
+        return person.is_moderator or self._services.access.is_admin(person)
 
     def stop(self, live: LiveTurn) -> None:
-        """At once, ahead of whatever the thread waits for."""
+        """Stop the turn at once, wherever it stands in its thread."""
         self._give_up(live, Wish.STOP)
 
     def newest_of(self, place: Place, person: Person) -> LiveTurn | None:
-        """What the word ``stop`` means: the speaker's own; for who is in charge else anybody's.
+        """The turn that ``stop`` means: the speaker's own, or for admins and moderators any.
 
         One that is ending already is meant only if there is no other. A place without a
         thread is a whole channel, or a direct message.
         """
-        live = self.lanes.of_thread(place) if place.thread else self.lanes.of_channel(place)
+        live = self.queues.of_thread(place) if place.thread else self.queues.of_channel(place)
         own = [each for each in live if each.turn.person.id == person.id]
         if not own and self._is_in_charge(person):
             own = live
@@ -86,8 +222,8 @@ class Turns:
 
         Raises ``OverLimit``: a reply costs the same the second time.
         """
-        if live := self.lanes.find(turn.id):
-            if live.is_concluded and self.lanes.has_begun(live):
+        if live := self.queues.find(turn.id):
+            if live.is_concluded and self.queues.has_begun(live):
                 live.halt(Wish.RESTART)
         elif turn.id not in self._reviving:
             self._reviving.add(turn.id)
@@ -99,7 +235,7 @@ class Turns:
     async def _revive(self, turn: Turn) -> Turn | None:
         """None if it was forgotten meanwhile."""
         try:
-            return await self._parts.store.requeue(turn.id, attempts=0)
+            return await self._services.store.requeue(turn.id, attempts=0)
         except LookupError:
             logger.info("turn %s was forgotten before it could be answered again", turn.id)
             return None
@@ -109,49 +245,49 @@ class Turns:
 
         Raises ``OverLimit``; what was edited then stays edited.
         """
-        await self._parts.store.edit_question(turn.id, text)
-        live = self.lanes.find(turn.id)
+        await self._services.store.edit_question(turn.id, text)
+        live = self.queues.find(turn.id)
         is_over = live.is_concluded if live else turn.state.is_finished
         if is_over:
             if await self._is_newest(turn):
                 await self.retry(turn)
-        elif live and self.lanes.has_begun(live):
+        elif live and self.queues.has_begun(live):
             live.halt(Wish.RESTART)
 
     async def forget(self, place: Place) -> int:
         """Delete the thread with what is under way in it; how many turns it had."""
-        for live in self.lanes.of_thread(place):
+        for live in self.queues.of_thread(place):
             self._give_up(live, Wish.FORGET)
-        forgotten = await self._parts.store.forget(place)
+        forgotten = await self._services.store.forget(place)
         await self.let_go(place)
         return len(forgotten)
 
     async def let_go(self, place: Place) -> None:
-        """The engine keeps nothing of what was said in the thread so far."""
-        await self._closing.stop_reading(place)
-        await self._parts.generator.forget(str(place), place.workspace_form)
+        """Have the engine drop its state of the thread."""
+        await self._trimmer.stop(place)
+        await self._services.generator.forget(str(place), place.workspace_form)
 
     async def put_back(self) -> None:
-        """End what runs without an ending: the next start finds it queued, never tried."""
-        begun = self.lanes.begun
-        await self.lanes.tasks.cancel()
+        """Cancel running turns without an ending: the next start finds them queued and untried."""
+        begun = self.queues.begun
+        await self.queues.tasks.cancel()
         for live in begun:
             try:
-                await self._parts.store.put_back(live.id)
+                await self._services.store.put_back(live.id)
             except StorageError:
                 logger.error("turn %s could not be put back; it counts as tried", live.id)
 
     def _give_up(self, live: LiveTurn, wish: Wish) -> None:
         live.halt(wish)
-        self.lanes.let_pass(live)
+        self.queues.let_pass(live)
 
     async def _is_newest(self, turn: Turn) -> bool:
-        turns = await self._parts.store.turns(turn.place)
+        turns = await self._services.store.turns(turn.place)
         return bool(turns) and turns[-1].id == turn.id
 
     def _ended(self, live: LiveTurn) -> None:
         if live.admitted:
-            self._parts.access.release(live.turn.person)
+            self._services.access.release(live.turn.person)
 
 
 def _crowded_sentence(waiting: int) -> str:

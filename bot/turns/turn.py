@@ -1,9 +1,12 @@
-"""One turn, from its first step to its final edit."""
+"""One turn, from the front of its thread to its final edit and its end on disk."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from functools import partial
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from enum import Enum, auto
 
 from bot import prompt
 from bot.attachments.attachments import sources_in
@@ -14,25 +17,34 @@ from bot.errors import (
     PromptTooLong,
     QueueFull,
     RequestError,
+    StorageError,
     sentence_for_people,
 )
 from bot.ports import Generation
 from bot.reply import ReplyEditor
-from bot.turns import as_file
-from bot.turns.admission import Admission, AdmissionQueue
-from bot.turns.closing import Closing
-from bot.turns.draft import Draft
-from bot.turns.ending import RETRY, STOPPED, Ending, failed
-from bot.turns.live import LiveTurn, Wish
-from bot.turns.parts import Parts
-from bot.turns.reading import Reading
-from bot.turns.waiting import Waiting
+from bot.turns.display import (
+    RETRY,
+    STOPPED,
+    THINKING,
+    Draft,
+    Ending,
+    TypingIndicator,
+    beginning,
+    conclude_controls,
+    failed,
+    in_line,
+    in_thread,
+    post_file,
+)
+from bot.turns.queues import Admission, AdmissionQueue
+from bot.turns.services import ContextTrimmer, Services
 from bot.types import (
     Delta,
     Finished,
     GenerationRequest,
     Label,
     Personality,
+    Post,
     Queued,
     Reasoning,
     Turn,
@@ -40,239 +52,370 @@ from bot.types import (
 
 logger = logging.getLogger(__name__)
 
-THINKING = "Thinking…"
 _MAX_FITTINGS = 4
+_DISK_POLL_SECONDS = 10.0
+
+Load = Callable[[Turn, asyncio.Event], Awaitable[Turn]]
+"""``InputLoader.load``."""
 
 
-class TurnRunner:
-    """Runs turns; what a turn does is on disk before anybody could see it done.
+class Wish(Enum):
+    """Why a turn is to end before its reply is complete."""
 
-    The final text is delivered before the turn is finished on disk: a process that is
-    killed between the two answers again, into the same messages.
+    STOP = auto()
+    RESTART = auto()
+    FORGET = auto()
+
+
+class LiveTurn:
+    """A turn that is not finished: its state, its editor and its cancellation.
+
+    Every step is on disk before anybody could see it. The final text is delivered before the
+    turn is finished on disk: a process that is killed between the two answers again, into the
+    same messages.
+
+    ``admitted``: it counts for its person. ``search_first``: a post may not be recorded.
+    ``may_go_on`` is set when nothing of its thread is ahead any more, or when nobody wants an
+    answer. ``is_concluded``: its end is on disk.
     """
 
-    def __init__(self, parts: Parts, reading: Reading) -> None:
-        self._parts = parts
-        self._reading = reading
-        self.admissions = AdmissionQueue(parts.clock)
-        self.closing = Closing(parts)
+    def __init__(
+        self,
+        services: Services,
+        admissions: AdmissionQueue,
+        trimmer: ContextTrimmer,
+        load: Load,
+        turn: Turn,
+        *,
+        admitted: bool = False,
+        search_first: bool = False,
+    ) -> None:
+        self.turn = turn
+        self.id = turn.id
+        self.place = turn.place
+        self.admitted = admitted
+        self.wish: Wish | None = None
+        self.is_concluded = False
+        self.may_go_on = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._services = services
+        self._admissions = admissions
+        self._admission = Admission(turn.person.id, lambda place: self._show_wait(in_line(place)))
+        self._trimmer = trimmer
+        self._load = load
+        self._search_first = search_first
+        self._halted = asyncio.Event()
+        self._is_anew = False  # its question was edited since it began
+        self._told: Ending | None = None  # the end that people were shown, if any
+        self._unrecorded: dict[int, str | None] = {}  # part -> message id (None: deleted)
+        self._editor: ReplyEditor
+        self._generation: Generation | None = None
+        self._typing = TypingIndicator(services, turn.place)
+        self._ahead: LiveTurn | None = None
+        self._num_ahead = 0
+        self._behind: LiveTurn | None = None
+        self._is_shown = False  # how many are ahead
 
-    async def run(self, live: LiveTurn) -> None:
-        """Until the turn has ended; from the start again if its question was edited."""
-        while await self._must_run_again(live):
-            pass
+    @property
+    def is_forgotten(self) -> bool:
+        return self.wish is Wish.FORGET
 
-    async def conclude(self, live: LiveTurn, ending: Ending) -> None:
-        """Give a turn that is not running its last word."""
-        async with self._editor(live) as editor:
-            await self._deliver(live, editor, ending)
+    @property
+    def is_given_up(self) -> bool:
+        """Nobody wants an answer any more."""
+        return self.wish in (Wish.STOP, Wish.FORGET)
 
-    async def _must_run_again(self, live: LiveTurn) -> bool:
-        """Run it once; whether its question was edited meanwhile."""
+    def halt(self, wish: Wish) -> None:
+        """End the turn wherever it stands; the newest wish counts, forgetting is final."""
+        if not self.is_forgotten:
+            self.wish = wish
+        self._halted.set()
+        self.may_go_on.set()
+        self._admission.admitted.set()
+        if self._generation is not None:
+            self._generation.cancel()
+
+    def wait_behind(self, ahead: LiveTurn, num_ahead: int) -> None:
+        self._ahead, self._num_ahead = ahead, num_ahead
+        ahead._behind = self
+        self._show_num_ahead()
+
+    async def run(self) -> None:
+        """Return once the turn has ended; it runs again whenever its question is edited."""
+        while True:
+            try:
+                is_over = await self._run_once()
+            except Exception as error:  # one turn never takes others down
+                await self._fail(error)
+                is_over = True
+            if is_over and not self._begin_again():
+                return
+
+    async def conclude(self, ending: Ending) -> None:
+        """Deliver the last text of a turn that does not run."""
+        async with self._new_editor() as self._editor:
+            await self._deliver(ending)
+
+    async def finish(self, ending: Ending) -> None:
+        """Store the end; what the disk does not take now it gets later.
+
+        Nothing of a forgotten turn is kept.
+        """
+        if self.is_forgotten:
+            return
+        self._told = ending
         try:
-            if await self._was_overtaken(live):
-                return True
-        except Exception as error:  # one turn never takes others down
-            await self._fail(live, error)
-        return live.begin_again()
+            await self._record_posts()
+            await self._services.store.finish(
+                self.id,
+                ending.state,
+                reply=ending.reply,
+                reason=ending.reason,
+                usage=ending.usage,
+            )
+        except StorageError:
+            logger.error("the end of turn %s could not be stored and is tried again", self.id)
+            self._services.tasks.spawn(self._finish_later(ending))
+            return
+        self.is_concluded = True
+        self._services.metrics.turns.labels(self.place.adapter, ending.state.value).inc()
+        self._services.tasks.spawn(conclude_controls(self._services, self.turn))
+        if ending.reply and not self.is_forgotten:
+            self._trimmer.trim_soon(self.turn)
 
-    async def _was_overtaken(self, live: LiveTurn) -> bool:
-        """Run it to its end, unless its question is edited before."""
-        async with self._editor(live) as editor:
-            ending = await self._answer(live, editor)
-            if live.begin_again():
-                return True
-            await self._deliver(live, editor, ending)
-        return False
+    async def _run_once(self) -> bool:
+        """False if the question was edited before the reply was delivered."""
+        async with self._new_editor() as self._editor:
+            ending = await self._answer()
+            if self._begin_again():
+                return False
+            await self._deliver(ending)
+        return True
 
-    async def _answer(self, live: LiveTurn, editor: ReplyEditor) -> Ending:
-        waiting = Waiting(self._parts, editor, live.place)
+    def _begin_again(self) -> bool:
+        """True if the question was edited since the turn began; the turn is then as if new."""
+        if self.wish is not Wish.RESTART:
+            return False
+        self.wish = self._told = None
+        self._halted.clear()
+        self._is_anew = self._search_first = True
+        return True
+
+    async def _answer(self) -> Ending:
         try:
-            return await self._answer_in_line(live, editor, waiting)
-        finally:
-            waiting.end()
-
-    async def _answer_in_line(
-        self, live: LiveTurn, editor: ReplyEditor, waiting: Waiting
-    ) -> Ending:
-        await live.reach_the_front(waiting.behind)
-        if live.is_given_up:
-            return STOPPED
-        if live.is_anew:
-            live.refresh(await self._parts.store.requeue(live.id, attempts=0))
-            live.is_anew = live.is_concluded = False
-        live.admission = self.admissions.join(live.turn.person.id, waiting.in_line)
-        try:
-            if not await self._begin(live, live.admission):
-                return STOPPED
-            editor.wait(THINKING)
-            await self._reading.read(live)
-            return await self._generate(live, live.admission, editor, waiting)
+            await self._reach_the_front()
+            return STOPPED if self.is_given_up else await self._answer_when_admitted()
         except (EmptyQuestion, PromptTooLong) as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
             return failed(f"{error} {RETRY}")
         finally:
-            self.admissions.leave(live.admission)
+            self._typing.stop()
+            self._admissions.leave(self._admission)
 
-    async def _generate(
-        self, live: LiveTurn, admission: Admission, editor: ReplyEditor, waiting: Waiting
-    ) -> Ending:
-        """An engine far away may say only now that the prompt is too long: then with less."""
-        personality = await self._parts.personality_of(live.place)
+    async def _reach_the_front(self) -> None:
+        """Return once ``may_go_on``; until then people see how many are ahead."""
+        self._is_shown = True
+        self._show_num_ahead()
+        await self.may_go_on.wait()
+        self._is_shown = False
+        self._ahead = None
+
+    async def _answer_when_admitted(self) -> Ending:
+        if self._is_anew:
+            self._refresh(await self._services.store.requeue(self.id, attempts=0))
+            self._is_anew = self.is_concluded = False
+        self._admissions.join(self._admission)
+        if not await self._begin():
+            return STOPPED
+        self._editor.wait(THINKING)
+        if self.turn.unread:
+            self._refresh(await self._load(self.turn, self._halted))
+        return await self._generate()
+
+    async def _begin(self) -> bool:
+        """Begin on disk once the turn is admitted; False if it was halted before."""
+        if not self._halted.is_set():
+            await self._admission.admitted.wait()
+        if self._halted.is_set():
+            return False
+        self._refresh(await self._services.store.begin(self.id))
+        return True
+
+    async def _generate(self) -> Ending:
+        """A remote engine may refuse a prompt as too long after it took it: then with less."""
+        personality = await self._services.personality_of(self.place)
         for fittings_left in reversed(range(_MAX_FITTINGS)):
-            request = await self._request(live.turn, personality)
-            generation = await self._submit(live, admission, request)
+            generation = await self._submit(await self._request(personality))
             if generation is None:
                 break
-            draft = Draft(personality.reasoning)
             try:
-                return await self._read(live, admission, generation, draft, editor, waiting)
+                return await self._stream(generation, Draft(personality.reasoning))
             except PromptTooLong:
                 if not fittings_left:
                     raise
         return STOPPED
 
-    async def _begin(self, live: LiveTurn, admission: Admission) -> bool:
-        """On disk, once it may try the engine; False if it was halted before."""
-        if not live.halted.is_set():
-            await admission.admitted.wait()
-        if live.halted.is_set():
-            return False
-        live.refresh(await self._parts.store.begin(live.id))
-        return True
-
-    async def _submit(
-        self, live: LiveTurn, admission: Admission, request: GenerationRequest
-    ) -> Generation | None:
-        """None if it was halted before.
-
-        A turn that the engine has no room for waits as queued: that was no attempt.
-        """
-        store = self._parts.store
-        while not live.halted.is_set():
-            try:
-                generation = await self._parts.generator.generate(request)
-            except QueueFull as full:
-                live.refresh(await store.requeue(live.id, attempts=live.turn.attempts - 1))
-                self.admissions.refuse(admission, full.retry_after)
-                await self._begin(live, admission)
-            else:
-                self.admissions.accept(admission)
-                return generation
-        return None
-
-    async def _request(self, turn: Turn, personality: Personality) -> GenerationRequest:
+    async def _request(self, personality: Personality) -> GenerationRequest:
         built = await prompt.build(
-            await self._parts.generator_for(personality.model),
+            await self._services.generator_for(personality.model),
             personality,
-            await self._parts.store.turns(turn.place),
-            turn,
-            max_tokens=self._parts.rules.max_tokens,
+            await self._services.store.turns(self.place),
+            self.turn,
+            max_tokens=self._services.rules.max_tokens,
         )
         return GenerationRequest(
             messages=built.messages,
-            person=turn.person.id,
-            thread=str(turn.place),
-            scope=turn.place.workspace_form,
+            person=self.turn.person.id,
+            thread=str(self.place),
+            scope=self.place.workspace_form,
             sampling=personality.sampling,
             loop_guard=personality.loop_guard,
             max_tokens=built.max_tokens,
             model=personality.model,
         )
 
-    async def _read(
-        self,
-        live: LiveTurn,
-        admission: Admission,
-        generation: Generation,
-        draft: Draft,
-        editor: ReplyEditor,
-        waiting: Waiting,
-    ) -> Ending:
-        live.attach(generation)
+    async def _submit(self, request: GenerationRequest) -> Generation | None:
+        """None if the turn was halted before.
+
+        A turn that the engine has no room for waits as queued: that was no attempt.
+        """
+        while not self._halted.is_set():
+            try:
+                generation = await self._services.generator.generate(request)
+            except QueueFull as full:
+                attempts = self.turn.attempts - 1
+                self._refresh(await self._services.store.requeue(self.id, attempts=attempts))
+                self._admissions.refuse(self._admission, full.retry_after)
+                await self._begin()
+            else:
+                self._admissions.accept(self._admission)
+                return generation
+        return None
+
+    async def _stream(self, generation: Generation, draft: Draft) -> Ending:
+        self._generation = generation
+        if self._halted.is_set():
+            generation.cancel()
         try:
             async for event in generation:
-                if isinstance(event, Queued):
-                    self.admissions.note(admission, event.place)
-                else:
-                    self.admissions.begin(admission)
                 match event:
-                    case Queued(loading=model) if model:
-                        waiting.loading(model)
                     case Queued():
-                        waiting.in_line(event.place, event.wait)
+                        self._admissions.note(self._admission, event.place)
+                        loading = event.loading and f"Loading {event.loading}…"
+                        self._show_wait(loading or in_line(event.place, event.wait))
+                        continue
                     case Reasoning():
-                        editor.wait(THINKING)
+                        self._editor.wait(THINKING)
                         draft.think(event.text)
                     case Delta():
                         draft.say(event.text)
                     case Finished():
-                        return draft.end(event, stopped=live.wish is not None)
+                        return draft.end(event, stopped=self.wish is not None)
+                self._admissions.begin(self._admission)
                 if shown := draft.shown:
-                    waiting.end()
-                    editor.show(shown)
+                    self._typing.stop()
+                    self._editor.show(shown)
         except EngineFailed as error:
             return draft.fail(f"{error} {RETRY}")
         finally:
-            self.admissions.begin(admission)
-            live.detach()
+            self._admissions.begin(self._admission)
+            self._generation = None
+            generation.cancel()
         return draft.fail(f"The model ended without a word of why. {RETRY}")
 
-    async def _deliver(self, live: LiveTurn, editor: ReplyEditor, ending: Ending) -> None:
-        adapter = self._parts.adapters[live.place.adapter]
-        sources = sources_in(live.turn.files) if ending.reply else ()
-        self._parts.metrics.sources.labels(live.place.adapter).inc(len(sources))
-        first = as_file.beginning(adapter, ending.shown)
+    async def _deliver(self, ending: Ending) -> None:
+        adapter = self._services.adapters[self.place.adapter]
+        sources = sources_in(self.turn.files) if ending.reply else ()
+        self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
+        first = beginning(adapter, ending.shown)
         try:
-            await editor.finish(first or ending.shown, sources)
+            await self._editor.finish(first or ending.shown, sources)
             if first is not None:
-                label = Label(live.id, 1, live.turn.message_id)
-                message = await as_file.post_file(adapter, live.place, ending.shown, label)
+                label = Label(self.id, 1, self.turn.message_id)
+                message = await post_file(adapter, self.place, ending.shown, label)
                 if message is not None:
-                    await self._record(live, label.part, message)
+                    await self._record(label.part, message)
         except PlatformError as error:
-            logger.warning("the reply of turn %s could not be delivered: %s", live.id, error)
-        await self.closing.finish(live, ending)
+            logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
+        await self.finish(ending)
 
-    async def _fail(self, live: LiveTurn, error: Exception) -> None:
-        """Say so in the reply's own message, unless that has its last text already.
+    async def _fail(self, error: Exception) -> None:
+        """Show the failure in the reply's own message, unless that has its last text already.
 
         The turn ends even where that is impossible.
         """
-        live.search_first = True
-        if not live.is_forgotten:
-            logger.error("turn %s failed", live.id, exc_info=error)
-        if live.told is not None:
-            self._close_told(live, live.told)
+        self._search_first = True
+        if not self.is_forgotten:
+            logger.error("turn %s failed", self.id, exc_info=error)
+        if self._told is not None:
+            if not self.is_concluded:
+                self._services.tasks.spawn(self._finish_later(self._told))
             return
-        ending = STOPPED if live.is_forgotten else failed(f"{sentence_for_people(error)} {RETRY}")
+        ending = STOPPED if self.is_forgotten else failed(f"{sentence_for_people(error)} {RETRY}")
         try:
-            await self.conclude(live, ending)
+            await self.conclude(ending)
         except Exception:  # a platform's or the store's defect: of this turn, too
-            logger.exception("the failure of turn %s could not be told", live.id)
-            await self.closing.finish(live, ending)
+            logger.exception("the failure of turn %s could not be told", self.id)
+            await self.finish(ending)
 
-    def _close_told(self, live: LiveTurn, ending: Ending) -> None:
-        if not live.is_concluded:
-            self.closing.finish_later(live, ending)
+    async def _finish_later(self, ending: Ending) -> None:
+        """Unless the turn was begun again by then."""
+        await self._services.clock.sleep(_DISK_POLL_SECONDS)
+        if self._told is ending:
+            await self.finish(ending)
 
-    def _editor(self, live: LiveTurn) -> ReplyEditor:
-        turn, parts = live.turn, self._parts
+    def _new_editor(self) -> ReplyEditor:
         return ReplyEditor(
-            parts.adapters[turn.place.adapter],
-            parts.budgets[turn.place.adapter],
-            parts.clock,
-            place=turn.place,
-            turn_id=turn.id,
-            record=partial(self._record, live),
-            posts=turn.posts,
-            search_first=live.search_first,
-            question_id=turn.message_id,
-            on_stop=partial(live.halt, Wish.STOP),
+            self._services.adapters[self.place.adapter],
+            self._services.budgets[self.place.adapter],
+            self._services.clock,
+            place=self.place,
+            turn_id=self.id,
+            record=self._record,
+            posts=self.turn.posts,
+            search_first=self._search_first,
+            question_id=self.turn.message_id,
+            on_stop=lambda: self.halt(Wish.STOP),
         )
 
-    async def _record(self, live: LiveTurn, part: int, message_id: str | None) -> None:
-        live.note_post(part, message_id)
-        if not live.is_forgotten:
-            await self.closing.record(live)
+    async def _record(self, part: int, message_id: str | None) -> None:
+        """Note where a message of the reply is. The reply goes on where the disk is full.
+
+        It is stored at the turn's end then; a later process would have to search for it.
+        """
+        self._unrecorded[part] = message_id
+        posts = {post.part: post for post in self.turn.posts if post.part != part}
+        if message_id is not None:
+            posts[part] = Post(part, message_id)
+        self.turn = replace(self.turn, posts=tuple(posts[each] for each in sorted(posts)))
+        if self._behind is not None:
+            self._behind._show_num_ahead()
+        if self.is_forgotten:
+            return
+        try:
+            await self._record_posts()
+        except StorageError:
+            logger.error("a message of turn %s is not recorded yet", self.id)
+
+    async def _record_posts(self) -> None:
+        for part, message_id in tuple(self._unrecorded.items()):
+            if message_id is None:
+                await self._services.store.remove_post(self.id, part)
+            else:
+                await self._services.store.add_post(self.id, part, message_id)
+            self._unrecorded.pop(part, None)
+
+    def _refresh(self, turn: Turn) -> None:
+        """Take the store's row, but for the posts: one may be on its way there."""
+        self.turn = replace(turn, posts=self.turn.posts)
+
+    def _show_num_ahead(self) -> None:
+        """Only once the turn ahead shows something: messages stand in the order of questions."""
+        is_ahead_shown = self._ahead is not None and self._ahead.turn.posts
+        if self._is_shown and is_ahead_shown and not self.may_go_on.is_set():
+            self._show_wait(in_thread(self._num_ahead))
+
+    def _show_wait(self, text: str) -> None:
+        self._editor.wait(text)
+        self._typing.start()

@@ -271,7 +271,7 @@ class Talk:
         raise AssertionError(f"the turn is still {turn}")
 
     def is_under_way(self, turn: Turn) -> bool:
-        return self.service._turns.lanes.find(turn.id) is not None
+        return self.service._turns.queues.find(turn.id) is not None
 
 
 def book(folder: Path) -> PersonalityBook:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.turns.ending import ending_of
-from bot.turns.line import in_line
-from bot.turns.stop import means_stop
+from bot.turns.changes import means_stop
+from bot.turns.display import ending_of, in_line
 from bot.types import Finished, FinishReason, TurnState
 
 

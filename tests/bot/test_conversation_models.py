@@ -36,7 +36,7 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
         file = tmp_path / "personalities" / "pirate.md"
         text = "---\ntitle: Pirate\nmodel: small\n---\nYou are a pirate.\n"
         await asyncio.to_thread(file.write_text, text)
-        assert await talk.service._parts.personalities.refresh() is None
+        assert await talk.service._services.personalities.refresh() is None
         await talk.command("personality", "pirate")
         yield talk
 

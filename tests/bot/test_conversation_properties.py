@@ -143,7 +143,7 @@ async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
             assert talk.access.remainder(person) == Remainder(MAX_IN_FLIGHT, None)
         seen = [text for thread in THREADS for text in talk.visible(thread)]
         assert not [text for text in seen if is_a_wait(text)]
-        assert talk.service._turns.lanes.num_waiting == talk.service._turns.lanes.num_begun == 0
+        assert talk.service._turns.queues.num_waiting == talk.service._turns.queues.num_begun == 0
 
 
 _names = st.sampled_from(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.turns.draft import Draft
+from bot.turns.display import Draft
 from bot.types import Finished, FinishReason, TurnState
 from tests.bot.talk import Talk, talking
 

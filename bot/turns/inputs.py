@@ -1,4 +1,4 @@
-"""What a question brings along is read when its turn runs: by then it is on disk."""
+"""Files and earlier messages of a question: loaded when its turn runs, once it is on disk."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from bot.attachments.attachments import Attachments, Read
 from bot.errors import EmptyQuestion, PlatformError
 from bot.ports import HasEarlierMessages
 from bot.prompt import clean
-from bot.turns.live import LiveTurn
 from bot.turns.notices import Notices
-from bot.turns.parts import Parts
+from bot.turns.services import Services
 from bot.types import Incoming, Question, Turn
 
 logger = logging.getLogger(__name__)
 
 
-class Reading:
-    def __init__(self, parts: Parts, notices: Notices) -> None:
-        self._parts = parts
+class InputLoader:
+    def __init__(self, services: Services, notices: Notices) -> None:
+        self._services = services
         self._notices = notices
         self._attachments = Attachments()
 
     async def wants_earlier(self, question: Question) -> bool:
-        """Asked for once per thread, so that what was forgotten does not come back."""
-        adapter, store = self._parts.adapters[question.place.adapter], self._parts.store
+        """At most once per thread, so that forgotten messages do not come back."""
+        adapter, store = self._services.adapters[question.place.adapter], self._services.store
         place, message_id = question.place, question.message_id
         if not isinstance(adapter, HasEarlierMessages):
             return False
@@ -36,26 +35,26 @@ class Reading:
         return await store.accept_event(first)
 
     def why_empty(self, question: Question) -> tuple[str, ...]:
-        """Why none of its files can be read, in case it says nothing beside them."""
-        adapter = self._parts.adapters[question.place.adapter]
+        """Why none of its files can be read; for a question without text."""
+        adapter = self._services.adapters[question.place.adapter]
         return self._attachments.why_none(adapter, question.attachments)
 
-    async def read(self, live: LiveTurn) -> None:
-        """Returns early if nobody wants an answer any more. Raises ``EmptyQuestion``."""
-        if not live.turn.unread:
-            return
-        reading = asyncio.ensure_future(self._read(live.turn))
-        halted = asyncio.ensure_future(live.halted.wait())
-        try:
-            await asyncio.wait((reading, halted), return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                live.refresh(reading.result())
-        finally:
-            halted.cancel()
-            reading.cancel()
-            await asyncio.wait((reading, halted))
+    async def load(self, turn: Turn, halted: asyncio.Event) -> Turn:
+        """The turn with its files and earlier messages, or unchanged once it is halted.
 
-    async def _read(self, turn: Turn) -> Turn:
+        Raises ``EmptyQuestion``.
+        """
+        loading = asyncio.ensure_future(self._load(turn))
+        halting = asyncio.ensure_future(halted.wait())
+        try:
+            await asyncio.wait((loading, halting), return_when=asyncio.FIRST_COMPLETED)
+            return loading.result() if loading.done() else turn
+        finally:
+            halting.cancel()
+            loading.cancel()
+            await asyncio.wait((loading, halting))
+
+    async def _load(self, turn: Turn) -> Turn:
         read = await self._read_files(turn)
         if not (turn.text or read.text):
             raise EmptyQuestion(" ".join(read.refusals))
@@ -63,17 +62,17 @@ class Reading:
         if read.refusals:
             self._tell(turn, " ".join(read.refusals))
         files = clean(read.text)
-        return await self._parts.store.note_read(turn.id, files=files, earlier=earlier)
+        return await self._services.store.note_read(turn.id, files=files, earlier=earlier)
 
     async def _read_files(self, turn: Turn) -> Read:
-        adapter, counter = self._parts.adapters[turn.place.adapter], self._parts.metrics.files
+        adapter, counter = self._services.adapters[turn.place.adapter], self._services.metrics.files
         read = await self._attachments.read(adapter, turn.unread.attachments)
         counter.labels(turn.place.adapter, "read").inc(read.num_files)
         counter.labels(turn.place.adapter, "refused").inc(len(read.refusals))
         return read
 
     async def _read_earlier(self, turn: Turn) -> Sequence[tuple[str, str]]:
-        adapter = self._parts.adapters[turn.place.adapter]
+        adapter = self._services.adapters[turn.place.adapter]
         if not isinstance(adapter, HasEarlierMessages):
             return ()
         try:

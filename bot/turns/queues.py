@@ -1,37 +1,38 @@
-"""Which turn goes to the engine next, while more of them wait than its queue takes."""
+"""The order in which turns try the engine, and in which events of a message are handled."""
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect, insort
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from bot.fair_queue import FairQueue
 from bot.ports import Clock
 from bot.tasks import TaskSet
+from bot.types import Place
 
 _MIN_RETRY_SECONDS = 1.0
 
 
+@dataclass(eq=False, slots=True)
 class Admission:
     """One turn's place, from the front of its thread to the end of its reply.
 
-    ``admitted`` is set while the turn may try the engine. ``engine_place``: its place in the
-    engine's queue; 0 while it was not told. ``shown_place``: what ``show`` got last, 0 for nothing.
+    ``show`` gets the place in line while it is not admitted; ``shown_place``: the last one.
+    ``rank``: its ticket, and when it joined. ``admitted`` is set while the turn may try the
+    engine. ``engine_place``: its place in the engine's queue; 0 while it was not told.
     """
 
-    def __init__(self, person: str, rank: tuple[int, int], show: Callable[[int], None]) -> None:
-        self.person = person
-        self.rank = rank
-        self.admitted = asyncio.Event()
-        self.engine_place = 0
-        self.shown_place = 0
-        self._show = show
-
-    def show(self, place: int) -> None:
-        if place != self.shown_place:
-            self.shown_place = place
-            self._show(place)
+    person: str
+    show: Callable[[int], None]
+    rank: tuple[int, int] = (0, 0)
+    has_joined: bool = False
+    admitted: asyncio.Event = field(default_factory=asyncio.Event)
+    engine_place: int = 0
+    shown_place: int = 0
 
 
 def _rank(admission: Admission) -> tuple[int, int]:
@@ -57,23 +58,22 @@ class AdmissionQueue:
         self._limit: int | None = None
         self.tasks = TaskSet(clock)
 
-    def join(self, person: str, show: Callable[[int], None]) -> Admission:
-        """``show`` gets the place as long as the turn is not admitted. Paired with ``leave``."""
+    def join(self, admission: Admission) -> None:
+        """Paired with ``leave``."""
         self._num_joined += 1
-        admission = Admission(person, (self._order.take(person), self._num_joined), show)
-        insort(self._waiting, admission, key=_rank)
-        self._admit()
-        return admission
+        admission.rank = (self._order.take(admission.person), self._num_joined)
+        admission.has_joined = True
+        admission.admitted.clear()
+        self._wait(admission)
 
     def refuse(self, admission: Admission, retry_after: float) -> None:
         """The engine's queue was full: the turn waits at its place again."""
         self._trying.discard(admission)
         admission.admitted.clear()
-        insort(self._waiting, admission, key=_rank)
         self._limit = self._engine_length
         if not self.tasks:
             self.tasks.spawn(self._retry(max(retry_after, _MIN_RETRY_SECONDS)))
-        self._admit()
+        self._wait(admission)
 
     def accept(self, admission: Admission) -> None:
         """The turn stands in the engine's queue now."""
@@ -95,7 +95,10 @@ class AdmissionQueue:
             self._admit()
 
     def leave(self, admission: Admission) -> None:
-        """The turn needs the engine no more, wherever it stood."""
+        """The turn needs the engine no more, wherever it stood; harmless if it never joined."""
+        if not admission.has_joined:
+            return
+        admission.has_joined = False
         if admission in self._waiting:
             self._waiting.remove(admission)
         self._trying.discard(admission)
@@ -124,11 +127,15 @@ class AdmissionQueue:
             if self._has_room():
                 self._admit()
 
+    def _wait(self, admission: Admission) -> None:
+        admission.shown_place = 0
+        insort(self._waiting, admission, key=_rank)
+        self._admit()
+
     def _admit(self) -> None:
         while self._waiting and self._has_room():
             admission = self._waiting.pop(0)
             self._trying.add(admission)
-            admission.shown_place = 0
             admission.admitted.set()
         if self._waiting:
             self._show_places()
@@ -141,10 +148,39 @@ class AdmissionQueue:
         ranks = sorted(map(_rank, (*self._trying, *queued)))
         for index, admission in enumerate(self._waiting):
             num_ahead = max(bisect(ranks, admission.rank), min(1, len(ranks)))
-            admission.show(num_ahead + index + 1)
+            place = num_ahead + index + 1
+            if place != admission.shown_place:
+                admission.shown_place = place
+                admission.show(place)
 
     async def _retry(self, seconds: float) -> None:
         """Nobody can tell when a program leaves the engine's queue, so time does."""
         while self._waiting:
             await self._clock.sleep(seconds)
             self.make_room()
+
+
+def key_of(place: Place, message_id: str) -> str:
+    """Message ids are unique within a channel."""
+    return f"{place.channel_form}/{message_id}"
+
+
+class MessageLocks:
+    """One lock per message, kept only while somebody holds or awaits it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._users: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def hold(self, place: Place, message_id: str) -> AsyncIterator[None]:
+        key = key_of(place, message_id)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]

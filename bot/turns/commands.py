@@ -1,19 +1,14 @@
-"""What a person can say besides asking, as words or as a platform's own command."""
+"""The commands of people: stop, retry, forget, status, help, personality, and a greeting."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
-from bot.turns.message_locks import key_of
-from bot.turns.notices import Notices
-from bot.turns.parts import Parts
+from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
-from bot.types import Choice, Command, Person, Question, Turn
-
-_PLAIN = ("stop", "retry", "forget", "status", "help")
-_PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
+from bot.turns.services import Services
+from bot.types import Choice, Command, Person, Turn
 
 _HELP_CHOICES = (
     Choice("Personalities", "personality"),
@@ -21,44 +16,14 @@ _HELP_CHOICES = (
     Choice("Help", "help"),
 )
 
-NOT_YOURS = "Only the person who asked, or an admin, can do that."
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
 
 
-def parse(text: str) -> tuple[str, str] | None:
-    """Name and argument, if the whole of ``text`` is a command; "help me with x" is none."""
-    words = " ".join(text.split()).rstrip(".!").lower().removeprefix("/")
-    if words in _PLAIN:
-        return words, ""
-    if _PERSONALITY.fullmatch(words):
-        return "personality", words.removeprefix("personality").strip()
-    return None
-
-
-def command_of(question: Question) -> Command | None:
-    """The command that the question is; its event is the message, however often delivered.
-
-    What awaits an answer comes once, and is found by its own event.
-    """
-    if (parsed := parse(question.text)) is None:
-        return None
-    name, argument = parsed
-    message = key_of(question.place, question.message_id)
-    return Command(
-        event_id=question.event_id if question.awaits_answer else message,
-        awaits_answer=question.awaits_answer,
-        place=question.place,
-        person=question.person,
-        name=name,
-        argument=argument,
-    )
-
-
 class Commands:
-    """Each takes effect before it returns; what it says follows at the platform's pace."""
+    """Each takes effect before it returns; its answer follows at the platform's pace."""
 
-    def __init__(self, parts: Parts, turns: Turns, notices: Notices) -> None:
-        self._parts = parts
+    def __init__(self, services: Services, turns: Turns, notices: Notices) -> None:
+        self._services = services
         self._turns = turns
         self._notices = notices
         self._by_name: dict[str, Callable[[Command], Awaitable[None]]] = {
@@ -72,13 +37,13 @@ class Commands:
         }
 
     async def take(self, command: Command) -> None:
-        """A platform's own command, once however often delivered."""
+        """Run a platform's own command once, however often it is delivered."""
         try:
-            self._parts.access.check(command.place, command.person, is_direct=False)
+            self._services.access.check(command.place, command.person, is_direct=False)
         except AccessDenied as error:
             self._notices.refuse(command, str(error))
             return
-        if await self._parts.store.accept_event(command):
+        if await self._services.store.accept_event(command):
             await self.run(command)
 
     async def run(self, command: Command) -> None:
@@ -93,12 +58,12 @@ class Commands:
             self._confirm(command, "Stopped.")
 
     def _confirm(self, command: Command, what: str) -> None:
-        """What everybody sees happen is said only to whoever waits for an answer to it."""
+        """Everybody sees it happen; only a person whose platform awaits an answer gets one."""
         if command.awaits_answer:
             self._notices.tell(command, what)
 
     async def _retry(self, command: Command) -> None:
-        turns = await self._parts.store.turns(command.place)
+        turns = await self._services.store.turns(command.place)
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
         elif not self._turns.may_decide(turns[-1], command.person):
@@ -125,15 +90,15 @@ class Commands:
         self._notices.say(command, _forgotten(num_turns))
 
     async def _others_spoke(self, command: Command) -> bool:
-        return bool(await self._parts.store.speakers(command.place) - {command.person.id})
+        return bool(await self._services.store.speakers(command.place) - {command.person.id})
 
     async def _status(self, command: Command) -> None:
-        place, lanes = command.place, self._turns.lanes
-        personality = await self._parts.personality_of(place)
-        turns = await self._parts.store.turns(place)
+        place, queues = command.place, self._turns.queues
+        personality = await self._services.personality_of(place)
+        turns = await self._services.store.turns(place)
         lines = (
-            f"Model: {personality.model or self._parts.generator.name}",
-            f"Questions: {lanes.num_begun} under way, {lanes.num_waiting} waiting",
+            f"Model: {personality.model or self._services.generator.name}",
+            f"Questions: {queues.num_begun} under way, {queues.num_waiting} waiting",
             f"Personality of this thread: {personality.name}",
             f"Context: {_count(len(turns), 'turn')} of this thread",
             f"Left for you: {self._allowance(command.person)}",
@@ -141,15 +106,15 @@ class Commands:
         self._notices.say(command, _bullets(lines))
 
     def _allowance(self, person: Person) -> str:
-        left = self._parts.access.remainder(person)
+        left = self._services.access.remainder(person)
         at_once = "any number of questions" if left.in_flight is None else _count(left.in_flight)
         if left.per_minute is None:
             return f"{at_once} at once"
         return f"{at_once} at once, {_count(left.per_minute)} this minute"
 
     async def _help(self, command: Command) -> None:
-        personality = await self._parts.personality_of(command.place)
-        names = ", ".join(f"`{name}`" for name in self._parts.personalities.names)
+        personality = await self._services.personality_of(command.place)
+        names = ", ".join(f"`{name}`" for name in self._services.personalities.names)
         lines = (
             "`stop` ends the reply under way; so does a stop sign as a reaction",
             "`retry` answers your last question again; editing the question does, too",
@@ -164,8 +129,8 @@ class Commands:
         )
 
     async def _greet(self, command: Command) -> None:
-        """What a platform says for somebody who has just added Parley to a place."""
-        personality = await self._parts.personality_of(command.place)
+        """The platform reports that somebody has just added Parley to a place."""
+        personality = await self._services.personality_of(command.place)
         hello = personality.greeting or f"Hello, I am {personality.title}."
         questions = [Choice(text, text) for text in personality.suggested_questions]
         self._notices.say(
@@ -184,30 +149,30 @@ class Commands:
             await self._set_for_thread(command, name)
 
     async def _list_personalities(self, command: Command) -> None:
-        current = await self._parts.personality_of(command.place)
+        current = await self._services.personality_of(command.place)
         lines = [
             f"`{each.name}`: {each.description or each.title}"
-            for each in self._parts.personalities.all()
+            for each in self._services.personalities.all()
         ]
         self._notices.say(
             command,
             f"`{current.name}` answers in this thread. There are:\n{_bullets(lines)}",
             [
                 Choice(each.title, f"personality {each.name}")
-                for each in self._parts.personalities.all()
+                for each in self._services.personalities.all()
             ],
         )
 
     async def _set_for_thread(self, command: Command, name: str) -> None:
         if title := self._title(command, name):
-            await self._parts.store.set_personality(command.place, name)
+            await self._services.store.set_personality(command.place, name)
             self._notices.say(command, f"{title} answers in this thread from now on.")
 
     async def _set_for_channel(self, command: Command, name: str) -> None:
         if not self._is_admin(command.person):
             self._notices.tell(command, "Only an admin can set a channel's personality.")
         elif title := self._title(command, name):
-            await self._parts.store.set_channel_personality(command.place, name)
+            await self._services.store.set_channel_personality(command.place, name)
             self._notices.say(
                 command,
                 f"{title} answers in this channel from now on, "
@@ -217,13 +182,13 @@ class Commands:
     def _title(self, command: Command, name: str) -> str | None:
         """None if there is no such personality; the person is told then."""
         try:
-            return f"**{self._parts.personalities.get(name).title}**"
+            return f"**{self._services.personalities.get(name).title}**"
         except UnknownPersonality as error:
             self._notices.tell(command, str(error))
             return None
 
     def _is_admin(self, person: Person) -> bool:
-        return self._parts.access.is_admin(person)
+        return self._services.access.is_admin(person)
 
 
 def _forgotten(num_turns: int) -> str:

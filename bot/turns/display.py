@@ -1,0 +1,285 @@
+"""The text that people see of a turn: its place in line, its growing reply, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from bot.errors import PlatformError
+from bot.markup import Layout, complete, next_part
+from bot.pacing import Urgency
+from bot.ports import Adapter, EndsAsFile, OffersControls
+from bot.turns.services import Services
+from bot.types import Finished, FinishReason, Label, Place, Turn, TurnState, Usage
+
+logger = logging.getLogger(__name__)
+
+THINKING = "Thinking…"
+FILE_NAME = "answer.md"
+NOTE = "_(the whole answer is in the file below)_"
+_TYPING_SECONDS = 8.0
+"""Platforms show "is typing" for about ten seconds."""
+
+_NUM_LAST = 200
+"""Characters of the newest thought that show while a folded reasoning grows."""
+
+_SENTENCE_END = re.compile(r"\n|[.!?。！？][\"'”’)*_]*(?=\s|$)")
+
+RETRY = "Say `retry` to try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``reply`` is what later prompts see; ``shown`` is that with a note for the person."""
+
+    state: TurnState
+    reply: str
+    shown: str
+    reason: FinishReason | None = None
+    usage: Usage = Usage()
+
+
+STOPPED = Ending(TurnState.STOPPED, "", "Stopped.", FinishReason.CANCELLED)
+
+INTERRUPTED = Ending(
+    TurnState.INTERRUPTED,
+    "",
+    f"I was interrupted before I could answer this. {RETRY}",
+)
+
+TRIED_TWICE = Ending(
+    TurnState.FAILED,
+    "",
+    "I was interrupted twice while answering this, so I did not begin a third time. " + RETRY,
+    FinishReason.ERROR,
+)
+
+_NOTES = {
+    FinishReason.CANCELLED: "_(stopped)_",
+    FinishReason.LENGTH: "_(cut off at the length limit; ask me to go on for more)_",
+    FinishReason.LOOPED: "_(ended here, since the reply only repeated itself)_",
+}
+
+
+def failed(sentence: str, text: str = "", usage: Usage = Usage()) -> Ending:
+    """The text shown so far stays; the sentence says what happened and what to do."""
+    return Ending(TurnState.FAILED, text, _noted(text, sentence), FinishReason.ERROR, usage)
+
+
+_ONLY_THOUGHT = {
+    FinishReason.STOP: "I thought about this and came to no answer.",
+    FinishReason.LENGTH: (
+        "I was still thinking when I reached the length limit, so there is no answer; "
+        "something smaller may fit."
+    ),
+    FinishReason.LOOPED: "My thinking went round in circles, so there is no answer.",
+}
+
+
+def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool = False) -> Ending:
+    """The ending of a generation that gave ``text``; ``stopped`` if a person wanted it.
+
+    ``has_thought``: the model thought aloud before, which is no part of the text.
+    """
+    if finished.reason is FinishReason.CANCELLED and not stopped:
+        return failed(f"The reply was cut off. {RETRY}", text, finished.usage)
+    if finished.reason is FinishReason.ERROR:
+        sentence = finished.detail or "The model failed while answering."
+        return failed(f"{sentence} {RETRY}", text, finished.usage)
+    if finished.reason is FinishReason.CANCELLED:
+        return _stopped(text, finished.usage)
+    text = _said_once(text, finished.num_repeated)
+    if not text.strip():
+        return failed(_no_answer(finished.reason, has_thought=has_thought), "", finished.usage)
+    shown = _noted(text, _NOTES.get(finished.reason, ""))
+    return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage)
+
+
+def _stopped(text: str, usage: Usage) -> Ending:
+    if not text.strip():
+        return Ending(TurnState.STOPPED, "", STOPPED.shown, FinishReason.CANCELLED, usage)
+    shown = _noted(text, _NOTES[FinishReason.CANCELLED])
+    return Ending(TurnState.STOPPED, text, shown, FinishReason.CANCELLED, usage)
+
+
+def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:
+    why = _ONLY_THOUGHT.get(reason) if has_thought else None
+    return f"{why or 'The model had nothing to say.'} {RETRY}"
+
+
+def _said_once(text: str, num_repeated: int) -> str:
+    """The text without its repetitions, up to the end of the sentence or line they begin in."""
+    if num_repeated == 0:
+        return text
+    start = max(0, len(text) - num_repeated)
+    end = _SENTENCE_END.search(text, start)
+    return text[: end.end() if end else start]
+
+
+def _noted(text: str, note: str) -> str:
+    """A note stands in a paragraph of its own, outside of a code block left open."""
+    if not (text.strip() and note):
+        return text if text.strip() else note
+    return f"{complete(text.rstrip())}\n\n{note}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A reply that grows: the answer, and above it what the model thought aloud.
+
+    ``shows``: how much of the reasoning the personality shows. None of it enters a later prompt.
+    """
+
+    shows: Literal["hidden", "shown", "folded"]
+    thoughts: list[str] = field(default_factory=list)
+    answer: str = ""
+
+    def think(self, text: str) -> None:
+        self.thoughts.append(text)
+
+    def say(self, text: str) -> None:
+        self.answer += text
+
+    @property
+    def shown(self) -> str:
+        return self._under_thoughts(self.answer)
+
+    def end(self, finished: Finished, *, stopped: bool) -> Ending:
+        has_thought = bool(self.thoughts)
+        ending = ending_of(self.answer, finished, stopped=stopped, has_thought=has_thought)
+        return replace(ending, shown=self._under_thoughts(ending.shown, is_over=True))
+
+    def fail(self, sentence: str) -> Ending:
+        ending = failed(sentence, self.answer)
+        return replace(ending, shown=self._under_thoughts(ending.shown, is_over=True))
+
+    def _under_thoughts(self, markdown: str, *, is_over: bool = False) -> str:
+        thoughts = "".join(self.thoughts).strip() if self.shows != "hidden" else ""
+        if not thoughts:
+            return markdown
+        is_folded = self.shows == "folded"
+        if is_folded and (markdown or is_over):
+            above = f"> _Thought about it in {_num_words(thoughts)}._"
+        else:
+            above = _quote(_last_words(thoughts) if is_folded else thoughts)
+        return f"{above}\n\n{markdown}" if markdown else above
+
+
+def _num_words(text: str) -> str:
+    number = len(text.split())
+    return f"{number:,} words" if number != 1 else "one word"
+
+
+def _last_words(text: str) -> str:
+    """The end of the newest paragraph, from the beginning of a word."""
+    newest = text.rpartition("\n\n")[2]
+    if len(newest) <= _NUM_LAST:
+        return newest
+    return f"… {newest[-_NUM_LAST:].partition(' ')[2]}"
+
+
+def _quote(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in complete(text).split("\n"))
+
+
+def in_line(place: int, wait: float | None = None) -> str:
+    """``You are 3rd in line, about 20 s…``"""
+    who = "You are next in line" if place == 1 else f"You are {ordinal(place)} in line"
+    if wait is None:
+        return f"{who}…"
+    return f"{who}, about {_rounded(wait)}…"
+
+
+def in_thread(num_ahead: int) -> str:
+    """While earlier questions of the same thread are answered."""
+    if num_ahead == 1:
+        return "Next in this thread…"
+    return f"{ordinal(num_ahead)} in line in this thread…"
+
+
+def ordinal(number: int) -> str:
+    last = number % 10 if number % 100 not in (11, 12, 13) else 0
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+
+
+def _rounded(seconds: float) -> str:
+    """Coarse, so that an estimate that wavers does not move the message."""
+    if seconds < 90:
+        step = 1 if seconds < 5 else 5
+        return f"{max(1, round(seconds / step) * step)} s"
+    return f"{round(seconds / 60)} min"
+
+
+class TypingIndicator:
+    """Shows "is typing" in a thread while a turn waits."""
+
+    def __init__(self, services: Services, place: Place) -> None:
+        self._services = services
+        self._place = place
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._type())
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _type(self) -> None:
+        adapter = self._services.adapters[self._place.adapter]
+        budget = self._services.budgets[self._place.adapter]
+        try:
+            while True:
+                async with budget.call("typing", self._place):
+                    await adapter.typing(self._place)
+                await self._services.clock.sleep(_TYPING_SECONDS)
+        except PlatformError:
+            return
+
+
+def beginning(adapter: Adapter, markdown: str) -> str | None:
+    """The text of the message if a file holds the whole answer; else None."""
+    if not isinstance(adapter, EndsAsFile) or not adapter.file_above:
+        return None
+    size = adapter.limits.max_size
+    if len(Layout(adapter.render, size).parts(markdown)) <= adapter.file_above:
+        return None
+
+    def size_with_note(text: str) -> int:
+        return len(adapter.render(f"{text}\n\n{NOTE}"))
+
+    first = next_part(markdown, 0, None, size_with_note, size)
+    return f"{first.text}\n\n{NOTE}" if first else None
+
+
+async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label) -> str | None:
+    """The id of its message; without it the beginning still stands."""
+    if not isinstance(adapter, EndsAsFile):
+        return None
+    try:
+        return await adapter.post_file(place, FILE_NAME, markdown.encode(), label)
+    except PlatformError as error:
+        logger.warning("a long answer could not be attached: %s", error)
+        return None
+
+
+async def conclude_controls(services: Services, turn: Turn) -> None:
+    """Where the platform has buttons: take Stop away, and offer what comes after."""
+    place = turn.place
+    adapter: object = services.adapters.get(place.adapter)
+    if not isinstance(adapter, OffersControls):
+        return
+    stored = await services.store.turn(turn.id)
+    if stored is None or not stored.posts or not stored.state.is_finished:
+        return
+    ids = [post.message_id for post in stored.posts]
+    try:
+        async with services.budgets[place.adapter].call("edit", place, ids[-1], Urgency.SPARE):
+            await adapter.conclude(place, turn.id, ids)
+    except PlatformError as error:
+        logger.info("the buttons of a reply stay as they were: %s", error)

@@ -1,0 +1,126 @@
+"""The ports and rules that all turns share, and the trimming of their threads' contexts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot import prompt
+from bot.access import Access
+from bot.errors import ParleyError, UnknownPersonality
+from bot.metrics import Metrics
+from bot.pacing import EditBudget
+from bot.personality import PersonalityBook
+from bot.ports import Adapter, Clock, HasModels, TextGenerator, ThreadStore, Warming
+from bot.tasks import TaskSet
+from bot.types import GenerationRequest, Personality, Place, Turn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRules:
+    """``stop_reactions``: adapter name -> reaction names, ``*`` for any run of characters.
+
+    ``max_waiting_per_channel``: 0 is any number.
+    """
+
+    personality: str = "assistant"
+    max_tokens: int = 512
+    stop_reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    recover_seconds: float = 900.0
+    max_waiting_per_channel: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``tasks``: what follows the ends of turns."""
+
+    store: ThreadStore
+    generator: TextGenerator
+    personalities: PersonalityBook
+    access: Access
+    adapters: Mapping[str, Adapter]
+    budgets: Mapping[str, EditBudget]
+    clock: Clock
+    metrics: Metrics
+    rules: ConversationRules
+    tasks: TaskSet
+
+    async def generator_for(self, model: str | None) -> TextGenerator:
+        """The engine's model of that name, or its default one. Raises ``EngineFailed``."""
+        if model is None or not isinstance(self.generator, HasModels):
+            return self.generator
+        return await self.generator.model(model)
+
+    async def personality_of(self, place: Place) -> Personality:
+        """The thread's, its channel's, or the default; also if the chosen one is gone."""
+        name = await self.store.personality(place) or self.rules.personality
+        try:
+            return self.personalities.get(name)
+        except UnknownPersonality:
+            return self.personalities.default
+
+
+class ContextTrimmer:
+    """Drops turns that no longer fit a thread's prompt, and has the rest evaluated ahead.
+
+    ``warming``: evaluations that nobody waits for.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.warming = TaskSet(services.clock)
+        self._under_way: dict[asyncio.Task[None], Place] = {}
+
+    def trim_soon(self, turn: Turn) -> None:
+        """``turn`` is the newest of its thread, and has ended."""
+        self._note(self._services.tasks.spawn(self._trim(turn)), turn.place)
+
+    async def stop(self, place: Place) -> None:
+        """Stop trimming the thread, and evaluating it ahead."""
+        under_way = [task for task, each in self._under_way.items() if each == place]
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
+
+    def _note(self, task: asyncio.Task[None], place: Place) -> None:
+        self._under_way[task] = place
+        task.add_done_callback(self._under_way.pop)
+
+    async def _trim(self, last: Turn) -> None:
+        """Drop old turns in one big step now, so that the next question finds room."""
+        services, place = self._services, last.place
+        try:
+            turns = [turn for turn in await services.store.turns(place) if turn.state.is_finished]
+            personality = await services.personality_of(place)
+            generator = await services.generator_for(personality.model)
+            number = await prompt.trim(
+                generator, personality, turns, max_tokens=services.rules.max_tokens
+            )
+            if number is None:
+                return
+            await services.store.keep_from(place, number)
+            kept = [turn for turn in turns if turn.number >= number]
+            self._note(self.warming.spawn(self._warm(last, personality, kept)), place)
+        except ParleyError as error:
+            logger.warning("a thread could not be trimmed: %s", error)
+
+    async def _warm(self, last: Turn, personality: Personality, kept: list[Turn]) -> None:
+        """The kept turns stand at other positions now: evaluate them before the next question."""
+        generator = self._services.generator
+        if isinstance(generator, Warming):
+            request = GenerationRequest(
+                messages=prompt.told(personality, kept),
+                person=last.person.id,
+                thread=str(last.place),
+                scope=last.place.workspace_form,
+                model=personality.model,
+            )
+            try:
+                await generator.warm(request)
+            except ParleyError as error:
+                logger.warning("a thread could not be read ahead: %s", error)
