@@ -89,7 +89,7 @@ class Access:
             raise AccessDenied(
                 "Sorry, I do not answer direct messages; please mention me in a channel."
             )
-        if self._allow and not (self._allow.match(forms, roles) or self.is_admin(person)):
+        if self._allow.texts and not (self._allow.match(forms, roles) or self.is_admin(person)):
             raise AccessDenied(
                 "Sorry, I only answer certain people and channels; "
                 "whoever runs me can add you to them."
@@ -158,15 +158,12 @@ class _Rules:
 
     def __init__(self, rules: Iterable[str]) -> None:
         texts = [rule.strip() for rule in rules if rule.strip()]
-        self._texts = texts
+        self.texts = texts
         self._roles = [_pattern(text) for text in texts if "/@" in text]
         self._others = [_pattern(text) for text in texts if "/@" not in text]
 
-    def __bool__(self) -> bool:
-        return bool(self._roles or self._others)
-
     def names_some_of(self, platform: str) -> bool:
-        return any(text.startswith(platform) for text in self._texts)
+        return any(text.startswith(platform) for text in self.texts)
 
     def match(self, forms: Iterable[str], roles: Iterable[str]) -> bool:
         pairs = chain(product(self._others, forms), product(self._roles, roles))

@@ -13,7 +13,14 @@ from bot.errors import AccessDenied, OverLimit, UnknownPersonality
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import Adapter, Clock, Generation, TextGenerator, ThreadStore
+from bot.ports import (
+    Adapter,
+    Clock,
+    Generation,
+    HasEarlierMessages,
+    TextGenerator,
+    ThreadStore,
+)
 from bot.prompt import clean
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
@@ -232,23 +239,31 @@ class QuestionHandler:
             if _is_addressed(question):
                 await self._say_once(question, why)
         elif await self._services.store.turn_of_message(place, message_id) is None:
-            await self._accept(question)
+            try:
+                await self._turns.begin(place, question.person, partial(self._store, question))
+            except (OverLimit, UnknownPersonality) as error:
+                await self._say_once(question, str(error))
 
     def _why_empty(self, question: Question) -> str:
         return " ".join(self._loader.why_empty(question)) if question.attachments else EMPTY
-
-    async def _accept(self, question: Question) -> None:
-        try:
-            await self._turns.begin(question.place, question.person, partial(self._store, question))
-        except (OverLimit, UnknownPersonality) as error:
-            await self._say_once(question, str(error))
 
     async def _store(self, question: Question) -> Turn | None:
         """None if it was stored before. Raises ``UnknownPersonality``."""
         if question.personality is not None:
             await self._choose_personality(question.place, question.personality)
-        wants_earlier = await self._loader.wants_earlier(question)
+        wants_earlier = await self._wants_earlier(question)
         return await self._services.store.accept(replace(question, wants_earlier=wants_earlier))
+
+    async def _wants_earlier(self, question: Question) -> bool:
+        """At most once per thread, so that forgotten messages do not come back."""
+        place, store = question.place, self._services.store
+        adapter = self._services.adapters[place.adapter]
+        if not isinstance(adapter, HasEarlierMessages):
+            return False
+        if not adapter.may_have_earlier(place, question.message_id) or await store.knows(place):
+            return False
+        first = Incoming(event_id=f"earlier {place}", place=place, person=question.person)
+        return await store.accept_event(first)
 
     async def _choose_personality(self, place: Place, name: str) -> None:
         names = self._services.personalities.names

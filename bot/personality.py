@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from bot import front_matter
@@ -89,7 +90,7 @@ class PersonalityBook:
 
 def _stamps(folder: Path) -> _Stamps:
     try:
-        paths = sorted(filter(_is_personality, folder.iterdir()), key=lambda path: path.stem)
+        paths = sorted(filter(_is_personality, folder.iterdir()), key=attrgetter("stem"))
         stats = {path: path.stat() for path in paths}
     except OSError as error:
         raise PersonalityError(

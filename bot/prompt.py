@@ -264,12 +264,8 @@ def _lines(turn: Turn, remarks: Sequence[tuple[str, str]], *, is_named: bool) ->
     of one person holds no names, which a small model would echo.
     """
     asked = (turn.person.name if is_named else "", f"{turn.text}{turn.files}".strip())
-    return tuple(_line(name, text) for name, text in (*remarks, asked))
-
-
-def _line(name: str, text: str) -> str:
-    one_line = " ".join(clean(name).split())
-    return f"{one_line}: {clean(text)}" if one_line else clean(text)
+    named = ((" ".join(clean(name).split()), clean(text)) for name, text in (*remarks, asked))
+    return tuple(f"{name}: {text}" if name else text for name, text in named)
 
 
 def _system(personality: Personality) -> ChatMessage:

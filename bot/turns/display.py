@@ -91,7 +91,8 @@ def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool
         return failed(f"{sentence} {RETRY}", text, finished.usage)
     if finished.reason is FinishReason.CANCELLED:
         return _stopped(text, finished.usage)
-    text = _said_once(text, finished.num_repeated)
+    if finished.num_repeated:
+        text = _without_repetition(text, finished.num_repeated)
     if not text.strip():
         return failed(_no_answer(finished.reason, has_thought=has_thought), "", finished.usage)
     shown = _noted(text, _NOTES.get(finished.reason, ""))
@@ -110,10 +111,8 @@ def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:
     return f"{why or 'The model had nothing to say.'} {RETRY}"
 
 
-def _said_once(text: str, num_repeated: int) -> str:
+def _without_repetition(text: str, num_repeated: int) -> str:
     """The text without its repetitions, up to the end of the sentence or line they begin in."""
-    if num_repeated == 0:
-        return text
     start = max(0, len(text) - num_repeated)
     end = _SENTENCE_END.search(text, start)
     return text[: end.end() if end else start]
@@ -213,13 +212,13 @@ def _rounded(seconds: float) -> str:
     return f"{round(seconds / 60)} min"
 
 
+@dataclass(slots=True)
 class TypingIndicator:
     """Shows "is typing" in a thread while a turn waits."""
 
-    def __init__(self, services: Services, place: Place) -> None:
-        self._services = services
-        self._place = place
-        self._task: asyncio.Task[None] | None = None
+    _services: Services
+    _place: Place
+    _task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         if self._task is None:

@@ -12,7 +12,7 @@ from bot.ports import HasEarlierMessages
 from bot.prompt import clean
 from bot.turns.notices import Notices
 from bot.turns.services import Services
-from bot.types import Incoming, Question, Turn
+from bot.types import Question, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -22,17 +22,6 @@ class InputLoader:
         self._services = services
         self._notices = notices
         self._attachments = Attachments()
-
-    async def wants_earlier(self, question: Question) -> bool:
-        """At most once per thread, so that forgotten messages do not come back."""
-        adapter, store = self._services.adapters[question.place.adapter], self._services.store
-        place, message_id = question.place, question.message_id
-        if not isinstance(adapter, HasEarlierMessages):
-            return False
-        if not adapter.may_have_earlier(place, message_id) or await store.knows(place):
-            return False
-        first = Incoming(event_id=f"earlier {place}", place=place, person=question.person)
-        return await store.accept_event(first)
 
     def why_empty(self, question: Question) -> tuple[str, ...]:
         """Why none of its files can be read; for a question without text."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from bot.fair_queue import FairQueue
 from bot.ports import Clock
@@ -33,10 +34,6 @@ class Admission:
     admitted: asyncio.Event = field(default_factory=asyncio.Event)
     engine_place: int = 0
     shown_place: int = 0
-
-
-def _rank(admission: Admission) -> tuple[int, int]:
-    return admission.rank
 
 
 class AdmissionQueue:
@@ -80,12 +77,15 @@ class AdmissionQueue:
         self._trying.discard(admission)
         admission.engine_place = 0
         self._in_engine.add(admission)
-        self._learn(self._engine_length)
 
     def note(self, admission: Admission, engine_place: int) -> None:
-        """The engine told the turn its place."""
+        """The engine told the turn its place in its queue, which may be that long then."""
+        has_moved_up = engine_place < admission.engine_place
         admission.engine_place = engine_place
-        self._learn(engine_place)
+        if self._limit is not None:
+            self._limit = max(self._limit, engine_place)
+            if has_moved_up and self._has_room():
+                self._admit()
 
     def begin(self, admission: Admission) -> None:
         """The engine answers the turn, or has ended it."""
@@ -120,16 +120,9 @@ class AdmissionQueue:
     def _has_room(self) -> bool:
         return self._limit is None or self._engine_length + len(self._trying) < self._limit
 
-    def _learn(self, engine_length: int) -> None:
-        """The engine's queue was that long, so it may be."""
-        if self._limit is not None:
-            self._limit = max(self._limit, engine_length)
-            if self._has_room():
-                self._admit()
-
     def _wait(self, admission: Admission) -> None:
         admission.shown_place = 0
-        insort(self._waiting, admission, key=_rank)
+        insort(self._waiting, admission, key=attrgetter("rank"))
         self._admit()
 
     def _admit(self) -> None:
@@ -145,7 +138,7 @@ class AdmissionQueue:
     def _show_places(self) -> None:
         """One of those in the engine's queue begins before anybody who waits here."""
         queued = (each for each in self._in_engine if each.engine_place)
-        ranks = sorted(map(_rank, (*self._trying, *queued)))
+        ranks = sorted(each.rank for each in (*self._trying, *queued))
         for index, admission in enumerate(self._waiting):
             num_ahead = max(bisect(ranks, admission.rank), min(1, len(ranks)))
             place = num_ahead + index + 1

@@ -9,7 +9,6 @@ from functools import partial
 from itertools import pairwise
 
 from bot.errors import OverLimit, StorageError
-from bot.ports import Clock
 from bot.tasks import TaskSet
 from bot.turns.services import ContextTrimmer, Services
 from bot.turns.turn import LiveTurn, Wish
@@ -30,15 +29,15 @@ class ThreadQueues:
     has a task already, which shows so; a turn that was given up ends without waiting.
     """
 
-    def __init__(self, ended: Callable[[LiveTurn], None], clock: Clock) -> None:
-        self._ended = ended
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._live: dict[str, LiveTurn] = {}
         self._held: list[LiveTurn] = []
         self._waiting: dict[Place, deque[LiveTurn]] = {}
         self._begun: dict[Place, LiveTurn] = {}
-        self._per_channel: Counter[str] = Counter()
+        self.num_per_channel: Counter[str] = Counter()
         self._paused = False
-        self.tasks = TaskSet(clock)
+        self.tasks = TaskSet(services.clock)
 
     def find(self, turn_id: str) -> LiveTurn | None:
         return self._live.get(turn_id)
@@ -52,9 +51,6 @@ class ThreadQueues:
         """The unfinished turns of all threads of a channel, in the order of their acceptance."""
         here = place.channel_form
         return [each for each in self._live.values() if each.place.channel_form == here]
-
-    def num_in_channel(self, place: Place) -> int:
-        return self._per_channel[place.channel_form]
 
     @property
     def begun(self) -> list[LiveTurn]:
@@ -112,7 +108,7 @@ class ThreadQueues:
 
     def _register(self, live: LiveTurn) -> None:
         self._live[live.id] = live
-        self._per_channel[live.place.channel_form] += 1
+        self.num_per_channel[live.place.channel_form] += 1
 
     def _enqueue(self, live: LiveTurn) -> None:
         self._waiting.setdefault(live.place, deque()).append(live)
@@ -133,23 +129,20 @@ class ThreadQueues:
     async def _drive(self, live: LiveTurn) -> None:
         try:
             await live.run()
-        finally:
-            self._finished(live)
-
-    def _finished(self, live: LiveTurn) -> None:
-        """Called without an await after the run, so that nobody halts a turn that has ended."""
-        if self.has_begun(live):
-            del self._begun[live.place]
-        elif live in self._waiting.get(live.place, ()):
-            self._waiting[live.place].remove(live)
-        del self._live[live.id]
-        channel = live.place.channel_form
-        self._per_channel[channel] -= 1
-        if not self._per_channel[channel]:
-            del self._per_channel[channel]
-        live.ended.set()
-        self._ended(live)
-        self._move_up(live.place)
+        finally:  # no await after the run: nobody may halt a turn that has ended
+            if self._begun.get(live.place) is live:
+                del self._begun[live.place]
+            elif live in self._waiting.get(live.place, ()):
+                self._waiting[live.place].remove(live)
+            del self._live[live.id]
+            channel = live.place.channel_form
+            self.num_per_channel[channel] -= 1
+            if not self.num_per_channel[channel]:
+                del self.num_per_channel[channel]
+            live.ended.set()
+            if live.admitted:
+                self._services.access.release(live.turn.person)
+            self._move_up(live.place)
 
 
 class Turns:
@@ -159,7 +152,7 @@ class Turns:
         self._services = services
         self._trimmer = trimmer
         self._new_turn = new_turn
-        self.queues = ThreadQueues(self._ended, services.clock)
+        self.queues = ThreadQueues(services)
         self._reviving: set[str] = set()
         self._arriving: Counter[str] = Counter()
 
@@ -171,8 +164,12 @@ class Turns:
         Raises ``OverLimit`` before, and counts without a pause after looking: of many who come
         at once no more are let in than one after another.
         """
-        self._admit(place, person)
         channel, turn = place.channel_form, None
+        limit = self._services.rules.max_waiting_per_channel
+        num_waiting = self.queues.num_per_channel[channel] + self._arriving[channel]
+        if limit and num_waiting >= limit:
+            raise OverLimit(_crowded_sentence(num_waiting), _CROWDED_RETRY)
+        self._services.access.admit(person)
         self._arriving[channel] += 1
         try:
             turn = await store()
@@ -184,13 +181,6 @@ class Turns:
                 self._services.access.release(person)
         if turn is not None:
             self.queues.add(self._new_turn(turn, admitted=True))
-
-    def _admit(self, place: Place, person: Person) -> None:
-        limit = self._services.rules.max_waiting_per_channel
-        waiting = self.queues.num_in_channel(place) + self._arriving[place.channel_form]
-        if limit and waiting >= limit:
-            raise OverLimit(_crowded_sentence(waiting), _CROWDED_RETRY)
-        self._services.access.admit(person)
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
         """Only the asker, a moderator or an admin may stop or retry."""
@@ -284,10 +274,6 @@ class Turns:
     async def _is_newest(self, turn: Turn) -> bool:
         turns = await self._services.store.turns(turn.place)
         return bool(turns) and turns[-1].id == turn.id
-
-    def _ended(self, live: LiveTurn) -> None:
-        if live.admitted:
-            self._services.access.release(live.turn.person)
 
 
 def _crowded_sentence(waiting: int) -> str:

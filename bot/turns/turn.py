@@ -144,11 +144,14 @@ class LiveTurn:
         """Return once the turn has ended; it runs again whenever its question is edited."""
         while True:
             try:
-                is_over = await self._run_once()
+                async with self._new_editor() as self._editor:
+                    ending = await self._answer()
+                    if self._begin_again():
+                        continue
+                    await self._deliver(ending)
             except Exception as error:  # one turn never takes others down
                 await self._fail(error)
-                is_over = True
-            if is_over and not self._begin_again():
+            if not self._begin_again():
                 return
 
     async def conclude(self, ending: Ending) -> None:
@@ -183,15 +186,6 @@ class LiveTurn:
         if ending.reply and not self.is_forgotten:
             self._trimmer.trim_soon(self.turn)
 
-    async def _run_once(self) -> bool:
-        """False if the question was edited before the reply was delivered."""
-        async with self._new_editor() as self._editor:
-            ending = await self._answer()
-            if self._begin_again():
-                return False
-            await self._deliver(ending)
-        return True
-
     def _begin_again(self) -> bool:
         """True if the question was edited since the turn began; the turn is then as if new."""
         if self.wish is not Wish.RESTART:
@@ -203,8 +197,7 @@ class LiveTurn:
 
     async def _answer(self) -> Ending:
         try:
-            await self._reach_the_front()
-            return STOPPED if self.is_given_up else await self._answer_when_admitted()
+            return await self._answer_in_order()
         except (EmptyQuestion, PromptTooLong) as error:
             return failed(str(error))
         except (RequestError, EngineFailed) as error:
@@ -213,15 +206,18 @@ class LiveTurn:
             self._typing.stop()
             self._admissions.leave(self._admission)
 
-    async def _reach_the_front(self) -> None:
-        """Return once ``may_go_on``; until then people see how many are ahead."""
+    async def _answer_in_order(self) -> Ending:
+        """At the front of the thread, then where the engine has room for it.
+
+        Until then people see how many turns are ahead.
+        """
         self._is_shown = True
         self._show_num_ahead()
         await self.may_go_on.wait()
         self._is_shown = False
         self._ahead = None
-
-    async def _answer_when_admitted(self) -> Ending:
+        if self.is_given_up:
+            return STOPPED
         if self._is_anew:
             self._refresh(await self._services.store.requeue(self.id, attempts=0))
             self._is_anew = self.is_concluded = False
