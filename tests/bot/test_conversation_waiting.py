@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed, Unavailable
-from bot.types import Limits, RateRule, TurnState
+from bot.types import ChatMessage, CompletionRequest, Limits, RateRule, TurnState
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import RichFakePlatform
 
@@ -164,6 +164,7 @@ async def test_who_asks_once_does_not_wait_for_the_three_hundred_questions_of_an
         await talk.until(lambda: len(talk.generator.generations) == 4)
         await talk.ask("And I?", person=BOB, thread="bob")
         await talk.sees("You are next in line…", thread="bob")
+        num_refused = talk.generator.num_refused
         for _ in range(6):
             generation = await talk.generation()
             if "And I?" in generation.question:
@@ -171,3 +172,31 @@ async def test_who_asks_once_does_not_wait_for_the_three_hundred_questions_of_an
             generation.say("You.")
             generation.finish()
         assert "And I?" in generation.question
+        assert talk.generator.num_refused == num_refused
+
+
+async def test_a_place_in_line_counts_those_in_the_engines_queue_by_person(talk: Talk) -> None:
+    talk.generator.max_unfinished = 3
+    for thread in ("t1", "t2", "t3"):
+        await talk.ask("Me?", thread=thread)
+    generations = [await talk.generation() for _ in range(3)]
+    generations[1].queue(1)
+    generations[2].queue(2)
+    await talk.ask("Me?", thread="t4")
+    await talk.sees("You are 3rd in line…", thread="t4")
+    await talk.ask("And I?", thread="bob", person=BOB)
+    await talk.sees("You are 2nd in line…", thread="bob")
+    await talk.sees("You are 4th in line…", thread="t4")
+
+
+async def test_who_waits_goes_on_when_a_program_makes_room(talk: Talk) -> None:
+    talk.generator.max_unfinished = 1
+    messages = (ChatMessage("user", "Hello?"),)
+    program = await talk.service.complete(CompletionRequest(account="local", messages=messages))
+    await talk.generation()
+    await talk.ask("And I?")
+    await talk.sees("You are next in line…")
+    cancelled_at = talk.clock.monotonic()
+    program.cancel()
+    assert "And I?" in (await talk.generation()).question
+    assert talk.clock.monotonic() - cancelled_at < 1
