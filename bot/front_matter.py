@@ -1,4 +1,4 @@
-"""The front matter of a personality file: which keys there are, and what is wrong with them.
+"""The front matter of a personality file: its keys, and the problems with them.
 
 Problems carry the line in the file, whose first line is the ``---`` above the front matter.
 """
@@ -26,7 +26,7 @@ _Key = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):
-    """One mistake: the line in the file, counted from 1, and what is wrong there."""
+    """One mistake: its line in the file, counted from 1, and what is wrong there."""
 
     line: int
     text: str
@@ -67,7 +67,7 @@ class _Strict(BaseModel):
 
 
 class SamplingFields(_Strict):
-    """Bounds of ``bot.types.Sampling``; what is not written keeps that class's default."""
+    """Bounds of ``bot.types.Sampling``; missing fields keep that class's defaults."""
 
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_k: Annotated[int | None, Field(ge=0)] = None
@@ -132,7 +132,7 @@ class _Source:
         self.values = self._plain(node, ()) if node else {}
 
     def line(self, key: _Key) -> int:
-        """Of the key, or of the nearest one around it that is written."""
+        """The line of the key, or of the nearest key around it that is written."""
         while key not in self._lines:
             key = key[:-1]
         return self._lines[key]
@@ -198,7 +198,7 @@ def _explain(details: ErrorDetails) -> str:
 
 
 def _hint(key: _Key) -> str:
-    """The nearest key, wherever it belongs; else all that are known beside this one."""
+    """A hint: the most similar key, wherever it belongs; else all keys known at this level."""
     nested = {f"sampling.{name}" for name in SamplingFields.model_fields}
     known = nested if key[0] == "sampling" else {*FrontMatter.model_fields, *nested}
     by_word = {name.rpartition(".")[2]: name for name in sorted(known)}

@@ -67,10 +67,10 @@ class PersonalityBook:
         return found
 
     async def refresh(self, check: Check | None = None) -> str | None:
-        """Read the folder again if it changed; what to log if it is wrong now.
+        """Read the folder again if it changed; returns what to log if it is wrong now.
 
         ``check`` raises PersonalityError, too. The set in use stays until the folder is right
-        again. Said once per change.
+        again. A mistake is returned once per change.
         """
         stamps = self._stamps
         try:
@@ -128,7 +128,7 @@ def _load(
 
 
 def _twins(folder: Path, found: list[Personality]) -> Iterator[str]:
-    """People choose by title: two personalities of one title could not be told apart."""
+    """Problems of equal titles: people choose by title and could not tell them apart."""
     first: dict[str, str] = {}
     for personality in found:
         other = first.setdefault(personality.title.casefold(), personality.name)
@@ -138,7 +138,7 @@ def _twins(folder: Path, found: list[Personality]) -> Iterator[str]:
 
 
 def _read(path: Path, models: Collection[str] | None) -> Personality:
-    """One file, or all that is wrong with it."""
+    """The personality of one file. Raises ``PersonalityError`` with all its problems."""
     front, prompt = _split(path, _decode(path))
     fields, problems = front_matter.parse(front, models)
     if not _NAME.fullmatch(path.stem) or path.suffix != ".md":

@@ -74,7 +74,7 @@ class Changes:
             await store.rate(turn.id, feedback.rating)
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
-        """Whoever presses a button is told why nothing happens; a reaction may mean anything."""
+        """A person who presses a button is told if it is refused; a reaction may mean anything."""
         if self._turns.may_decide(live.turn, request.person):
             return True
         if request.reaction is None:

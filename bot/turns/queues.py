@@ -39,10 +39,10 @@ class Admission:
 class AdmissionQueue:
     """Fair to people, then in the order of arrival; as long as there are questions.
 
-    The engine is tried by as many turns as it has room for. Until it refuses one that is any
-    number; then it is ``_limit``, the length of its queue at that time, as far as turns know
-    it. A turn that leaves that queue makes room for one more. Where something else may have
-    made room (a program ended, or the time that the engine asked for is over), one turn tries.
+    Only as many turns try the engine as it has room for. Until it refuses one, that is any
+    number. Then ``_limit`` is the length of its queue, as far as turns know it, and each turn
+    that leaves that queue admits the next one. One more turn tries whenever something else may
+    have made room: a program has ended, or the engine's ``retry_after`` is over.
     """
 
     def __init__(self, clock: Clock) -> None:

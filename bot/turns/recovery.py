@@ -15,7 +15,7 @@ MAX_ATTEMPTS = 2
 
 
 class Recovery:
-    """Runs them one at a time, since one of them may have killed the process."""
+    """Runs unfinished turns one at a time, since one of them may have killed the process."""
 
     def __init__(self, services: Services, new_turn: NewTurn, queues: ThreadQueues) -> None:
         self._services = services
@@ -24,7 +24,7 @@ class Recovery:
         self.tasks = TaskSet(services.clock)
 
     async def start(self) -> None:
-        """Returns once every turn has its place, so that new questions line up behind.
+        """Returns once every turn has its place, so that new questions queue behind.
 
         Raises ``DataError``.
         """

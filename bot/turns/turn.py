@@ -122,7 +122,7 @@ class LiveTurn:
 
     @property
     def is_given_up(self) -> bool:
-        """Nobody wants an answer any more."""
+        """Whether nobody wants an answer any more."""
         return self.wish in (Wish.STOP, Wish.FORGET)
 
     def halt(self, wish: Wish) -> None:
