@@ -1,1 +1,1 @@
-"""The engine loop, the thread that computes, and the replies on their way."""
+"""The engine loop of one model, its worker thread, its replies and its offloaded threads."""

@@ -1,4 +1,7 @@
-"""From a request to a reply that may be queued: tokens and grammar, made beside the event loop."""
+"""Turns a request into a reply that can be queued: its tokens and its grammar.
+
+Encoding and compiling a grammar take time, so a worker does them and not the event loop.
+"""
 
 from __future__ import annotations
 
@@ -18,42 +21,41 @@ from bot.inference.engine.replies import Reply
 from bot.inference.grammar.formats import followed
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText
-from bot.types import AnswerFormat, ChatMessage, GenerationRequest
+from bot.types import ChatMessage, GenerationRequest
 
 _MAX_KNOWN = 64
 
 
 class PromptEncoder:
-    """Used from one worker only. Remembers the system prompts it met last."""
+    """Encodes prompts and remembers the prefixes of the latest system prompts.
+
+    It is not thread-safe: only one worker uses it.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._known: OrderedDict[str | None, list[int]] = OrderedDict()
 
     def encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
-        """All tokens, and the number that every prompt with this system prompt begins with."""
+        """All tokens, and the length of the prefix that this system prompt always gives."""
+        has_system = bool(messages) and messages[0].role == "system"
+        system = messages[0].content if has_system else None
         tokens = self._model.encode(messages)
-        beginning = self._beginning(messages)
-        num_same = common_length(beginning, tokens)
-        if num_same < len(beginning):
-            del self._known[_system(messages)]  # a template may write the date: a new day
+        prefix = self._prefix(system, messages[:1] if has_system else ())
+        num_same = common_length(prefix, tokens)
+        if num_same < len(prefix):
+            del self._known[system]  # a template may write the date, and the day has changed
         return tokens, num_same
 
-    def _beginning(self, messages: Items[ChatMessage]) -> list[int]:
-        """What two prompts with nothing else in common have in common."""
-        key = _system(messages)
-        system = messages[:1] if key is not None else ()
-        if key not in self._known:
-            one, other = (self._model.encode([*system, ChatMessage("user", t)]) for t in "1?")
-            self._known[key] = one[: common_length(one, other)]
+    def _prefix(self, system: str | None, messages: Items[ChatMessage]) -> list[int]:
+        """The tokens that two prompts share if they have only ``messages`` in common."""
+        if system not in self._known:
+            one, other = (self._model.encode([*messages, ChatMessage("user", t)]) for t in "1?")
+            self._known[system] = one[: common_length(one, other)]
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
-
-
-def _system(messages: Items[ChatMessage]) -> str | None:
-    return messages[0].content if messages and messages[0].role == "system" else None
+        self._known.move_to_end(system)
+        return self._known[system]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +68,11 @@ class _Arrival:
 
 
 class Intake:
-    """``cancel`` is what cancelling a reply's stream does. ``loop_guard``: see the service."""
+    """Prepares the requests of one model.
+
+    ``cancel`` is called when a reader cancels its stream. Without ``loop_guard`` no reply gets
+    a ``RepetitionGuard``.
+    """
 
     def __init__(
         self, model: Model, cancel: Callable[[Sequence], None], *, loop_guard: bool
@@ -80,17 +86,21 @@ class Intake:
         self._num_accepted = 0
 
     async def encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
-        """See ``PromptEncoder``."""
+        """See ``PromptEncoder.encode``."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, self._prompts.encode, messages)
 
     async def take(self, request: GenerationRequest) -> Reply:
         """Raises ``PromptTooLong`` and ``UnsupportedFormat``."""
         arrival = _Arrival(request.scope, request.thread)
+        loop, grammar = asyncio.get_running_loop(), None
         self._arrivals.add(arrival)
         try:
             tokens, num_prefix = await self.encode(request.messages)
-            grammar = await self._grammar(request.answer_format)
+            if request.answer_format is not None:  # a large schema takes long to compile
+                grammar = await loop.run_in_executor(
+                    self._worker, followed, request.answer_format, self._model.can_follow
+                )
         finally:
             self._arrivals.remove(arrival)
         if len(tokens) >= self._model.window:
@@ -100,22 +110,13 @@ class Intake:
         return reply
 
     def forget(self, scope: str, thread: str) -> None:
-        """Nothing is to be kept of what is on its way here."""
+        """Nothing is kept of this thread's requests that are still being encoded."""
         for arrival in self._arrivals:
             if (arrival.scope, arrival.thread) == (scope, thread):
                 arrival.is_forgotten = True
 
     def close(self) -> None:
         self._worker.shutdown()
-
-    async def _grammar(self, answer_format: AnswerFormat | None) -> str | None:
-        """A large schema takes a while to write, and to try."""
-        if answer_format is None:
-            return None
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._worker, followed, answer_format, self._model.can_follow
-        )
 
     def _reply(
         self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None

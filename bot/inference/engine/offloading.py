@@ -1,7 +1,7 @@
-"""Takes threads out of the KV pool's way and brings them back: memory first, then disk.
+"""Offloads idle threads from the KV pool to memory and disk, and restores them.
 
-Runs on the event loop; reading and writing files is left to workers of its own, never to the
-one that decodes. Whatever goes wrong here costs evaluating a thread again, and nothing else.
+Runs on the event loop. Its own workers read and write files, never the one that runs steps.
+After any failure here a thread is evaluated again, and nothing else is lost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MEMORY, _DISK = "memory", "disk"
 
 @dataclass(frozen=True, slots=True)
 class OffloadOptions:
-    """Bytes for states in memory and in ``folder``; none at all by default. See ``CostModel``."""
+    """Bytes for saved states in memory and in ``folder``. ``min_gain``: see ``CostModel``."""
 
     max_memory: int = 0
     max_disk: int = 0
@@ -44,7 +44,10 @@ class OffloadOptions:
 
 
 class Offloading:
-    """Does what ``saved_states`` decides; ``wake`` is called when a wanted state has been read."""
+    """Does the I/O that ``saved_states`` plans.
+
+    ``wake`` is called when a wanted state was read or could not be read.
+    """
 
     def __init__(self, options: OffloadOptions, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._folder = options.folder
@@ -62,7 +65,7 @@ class Offloading:
         self._dropped = MetricShare(metrics.parked_dropped)
 
     async def open(self, model: Model, worker: ModelWorker) -> None:
-        """Threads may be parked from now on, and those on disk are found; if the model can."""
+        """Start to offload and load the index of states on disk, if the model can restore them."""
         if self.saved_states.max_memory + self.saved_states.max_disk == 0:
             return
         if not await worker.call(model.keeps_states):
@@ -71,7 +74,7 @@ class Offloading:
         if self._folder is not None and self.saved_states.max_disk:
             await self._open_store(self._folder, model)
         self.saved_states.is_open = True
-        self._go_on()
+        self._start_spilling()
 
     async def _open_store(self, folder: Path, model: Model) -> None:
         store = StateStore(folder, await self._work(lambda: model.fingerprint))
@@ -87,24 +90,27 @@ class Offloading:
             self.saved_states.add(saved)
 
     def share(self, num_in_memory: int, num_on_disk: int) -> None:
-        """So many models have the memory between them from now on, and so many the disk."""
+        """Share the memory with so many models, and the disk with so many, in equal parts."""
         self.saved_states.max_memory = self._options.max_memory // num_in_memory
         if self._store is not None:
             self.saved_states.max_disk = self._options.max_disk // num_on_disk
-        self._go_on()
+        self._start_spilling()
 
     def fetch(self) -> None:
-        """Begin to read what the plan asked for, and delete what it has no use for."""
+        """Start to read the states that the plan wants, and to delete those it discarded."""
         wanted, self.saved_states.wanted = self.saved_states.wanted, []
         for saved in wanted:
             task = asyncio.create_task(self._read(saved, saved.file))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
         if self.saved_states.discarded:
-            self._go_on()
+            self._start_spilling()
 
     def settle(self, step: Step, refused: Sequence[int] = ()) -> float:
-        """Take in what a step saved and restored, all but ``refused`` slots; its seconds."""
+        """Record what a step offloaded and restored; returns the seconds that the copying took.
+
+        The states for the slots ``refused`` were not restored.
+        """
         copied = [a for a in step.actions if isinstance(a, Offload | Restore)]
         for action in copied:
             if isinstance(action, Offload):
@@ -113,16 +119,16 @@ class Offloading:
                 self._restored(action.saved, is_refused=action.slot in refused)
         if copied:
             self.saved_states.drop_excess()
-            self._go_on()
+            self._start_spilling()
         return sum(action.saved.seconds for action in copied)
 
     def lose_unsaved(self) -> None:
-        """The step that should have saved them failed."""
+        """Drop the states that a failed step should have saved."""
         self.saved_states.drop_unsaved()
-        self._go_on()
+        self._start_spilling()
 
     async def until_gone(self) -> None:
-        """No file is left of what was removed from the lot, not even one being written."""
+        """Returns when no file of a removed state is left, not even of one being written."""
         if (
             self.saved_states.writing is not None
             and self.saved_states.writing not in self.saved_states
@@ -130,14 +136,14 @@ class Offloading:
             async with self._writing:
                 pass
         await self._delete_discarded()
-        self._show()
+        self._update_metrics()
 
     async def forget_before(self, moment: datetime) -> None:
         self.saved_states.forget_before(moment.timestamp())
         await self.until_gone()
 
     async def close(self, scheduler: Scheduler, worker: ModelWorker) -> None:
-        """Idle threads go to disk for the next start, used last first, as time allows."""
+        """Write idle threads to disk for the next start, latest first, for ten seconds at most."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         self._is_closing = True
         if tasks := [*self._reading, *([self._spilling] if self._spilling else [])]:
@@ -151,7 +157,7 @@ class Offloading:
         await asyncio.to_thread(self._workers.shutdown)
 
     async def _save_idle(self, scheduler: Scheduler, worker: ModelWorker) -> None:
-        """Not after a step that failed: nobody knows what it left."""
+        """Offload all idle threads, unless a failed step left the KV pool in an unknown state."""
         await worker.until_idle()
         self.saved_states.stamp(time.time())
         step = scheduler.offload_idle() if worker.is_sound else None
@@ -165,9 +171,7 @@ class Offloading:
             self.settle(step)
 
     def _saved(self, saved: SavedState) -> None:
-        if (
-            saved not in self.saved_states
-        ):  # forgotten, or its thread has spoken, while it was saved
+        if saved not in self.saved_states:  # forgotten or outdated while it was being saved
             saved.state = None
             return
         if saved.state is None:
@@ -186,7 +190,7 @@ class Offloading:
         self._metrics.restored.labels(_DISK if saved.was_read else _MEMORY).inc()
 
     async def _read(self, saved: SavedState, file: str) -> None:
-        """Whoever waits for it goes on, with the state or without."""
+        """Read a wanted state; the sequence that waits for it continues in any case."""
         started, state = time.monotonic(), None
         try:
             if self._store:
@@ -195,7 +199,7 @@ class Offloading:
             saved.is_wanted = False
             if saved in self.saved_states:
                 self._was_read(saved, state, time.monotonic() - started)
-            self._show()
+            self._update_metrics()
             self._wake()
 
     def _was_read(self, saved: SavedState, state: memoryview | None, seconds: float) -> None:
@@ -207,11 +211,11 @@ class Offloading:
         self.saved_states.costs.was_read(saved, seconds)
         self.saved_states.touch(saved)
 
-    def _go_on(self) -> None:
-        """Write what is too much for the memory, one after the other; ``close`` writes all."""
+    def _start_spilling(self) -> None:
+        """Spill states to disk in the background, while the memory holds too many bytes."""
         if not self._is_closing and (self._spilling is None or self._spilling.done()):
             self._spilling = asyncio.create_task(self._spill())
-        self._show()
+        self._update_metrics()
 
     async def _work(self, do: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, do, *arguments)
@@ -224,7 +228,7 @@ class Offloading:
                 await self._write(self._store, saved)
         self.saved_states.make_room_on_disk()
         await self._delete_discarded()
-        self._show()
+        self._update_metrics()
 
     async def _write(self, store: StateStore, saved: SavedState) -> None:
         if not self.saved_states.make_room_on_disk(saved):
@@ -232,7 +236,7 @@ class Offloading:
             return
         await self._delete_discarded()
         async with self._writing:
-            if saved in self.saved_states and saved.state is not None:  # it may have gone meanwhile
+            if saved in self.saved_states and saved.state is not None:  # it may be gone by now
                 await self._write_now(store, saved)
 
     async def _write_now(self, store: StateStore, saved: SavedState) -> None:
@@ -255,13 +259,13 @@ class Offloading:
             self.saved_states.discarded.append(file)
 
     async def _delete_discarded(self) -> None:
-        """Returns once nothing is left of them, whoever began to delete them."""
+        """Returns when all discarded files are deleted, also those that another task deletes."""
         async with self._deleting:
             names, self.saved_states.discarded = self.saved_states.discarded, []
             if names and self._store:
                 await self._work(self._store.delete, names)
 
-    def _show(self) -> None:
+    def _update_metrics(self) -> None:
         self._metrics.parked_bytes.labels(_MEMORY).set(self.saved_states.memory_bytes)
         self._metrics.parked_bytes.labels(_DISK).set(self.saved_states.disk_bytes)
         self._dropped.set(self.saved_states.num_dropped)

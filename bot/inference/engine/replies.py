@@ -1,4 +1,4 @@
-"""The replies under way: what each step said is passed on, and in the end how they ended."""
+"""The replies of queued and running sequences: new tokens become events of their streams."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.queue_estimates import QueueEstimates
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
-from bot.types import Delta, Finished, FinishReason, Queued, Reasoning, Usage
+from bot.types import Finished, FinishReason, Queued, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
-"""UTF-8: those of a character that are not its first."""
+"""UTF-8's continuation bytes: all bytes of a character but its first."""
+
+_DELTA_SECONDS, _DELTAS_A_SECOND = 0.05, 160
+"""Limits on how often text is emitted: per reply, and for all replies together.
+
+Nobody reads faster, and every delta is written and read on the cores that the model needs.
+"""
+_LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
 
 
 @dataclass(slots=True)
 class Reply:
-    """``piece`` tells a token's bytes; times in monotonic seconds."""
+    """A sequence with its stream. ``piece`` gives a token's bytes; times in monotonic seconds.
+
+    ``num_shown`` tokens were emitted, the last of them at ``shown_at``.
+    """
 
     sequence: Sequence
     stream: GenerationStream
@@ -42,7 +52,7 @@ class Reply:
 
     @property
     def num_repeated(self) -> int:
-        """Characters at its end that a looping answer can do without."""
+        """Characters at the end of a looping answer that only repeat what stands before."""
         guard = self.sequence.guard
         if guard is None or not guard.num_repeated or self.text.is_reasoning:
             return 0
@@ -50,31 +60,24 @@ class Reply:
         return len(tail.lstrip(_LATER_BYTES).decode("utf-8", "replace"))
 
     def show(self) -> None:
-        """Pass on what the sequence said since it was last shown."""
-        said = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
-        self.num_shown += len(said)
-        for token in said:
-            self._put(self.text.feed(self.piece(token)))
+        """Emit the tokens that were sampled since the last call."""
+        new_tokens = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
+        self.num_shown += len(new_tokens)
+        for token in new_tokens:
+            for event in self.text.feed(self.piece(token)):
+                self.stream.put(event)
 
     def show_rest(self) -> None:
-        """What was still held back; nothing more will come."""
-        self._put(self.text.flush())
-
-    def _put(self, events: Items[Delta | Reasoning]) -> None:
-        for event in events:
+        """Emit the text that was held back; the reply has ended."""
+        for event in self.text.flush():
             self.stream.put(event)
 
 
-_DELTA_SECONDS, _DELTAS_A_SECOND = 0.05, 160
-"""A reply's text is passed on this often at most, and all together as many times a second: nobody
-reads faster, and whoever writes and reads each delta does so on the cores that the model computes
-on.
-"""
-_LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
-
-
 class Replies:
-    """``stop`` is called for a sequence whose text has come to a stop string."""
+    """All replies that have not ended.
+
+    ``stop`` is called with a sequence whose text contains a stop string.
+    """
 
     def __init__(
         self, metrics: Metrics, estimates: QueueEstimates, stop: Callable[[Sequence], None]
@@ -86,18 +89,18 @@ class Replies:
         self._advanced: deque[Sequence] = deque()
 
     def __iter__(self) -> Iterator[Reply]:
-        """They may end meanwhile."""
+        """Over a copy, so that replies may end during the iteration."""
         return iter(list(self._all.values()))
 
     def add(self, reply: Reply) -> None:
         self._all[reply.sequence.id] = reply
 
     def advance(self, advanced: Items[Sequence]) -> None:
-        """These have a new token, to be passed on with the next ``publish``."""
+        """These sequences have a new token, which the next ``publish`` emits."""
         self._advanced += advanced
 
     def publish(self) -> None:
-        """Pass on what the last step said; one callback for the whole step."""
+        """Emit the new tokens of the last step."""
         now = time.monotonic()
         pause = max(_DELTA_SECONDS, len(self._all) / _DELTAS_A_SECOND)
         while self._advanced:
@@ -121,7 +124,7 @@ class Replies:
             self.conclude(reply.sequence, _LOST if is_lost else "")
 
     def conclude(self, sequence: Sequence, detail: str = "") -> None:
-        """The last event of a reply, after the text that was still held back."""
+        """Emit the text that was held back and the last event; the reply is removed."""
         reply = self._all[sequence.id]
         reply.show_rest()
         reason = sequence.finish_reason or FinishReason.ERROR
@@ -132,13 +135,13 @@ class Replies:
             self._estimates.took(time.monotonic() - reply.accepted_at)
 
     def fail(self, sequences: Items[Sequence], detail: str) -> None:
-        """What they said last goes no further."""
+        """Conclude these replies with an error; tokens that were not emitted are dropped."""
         self._advanced.clear()
         for sequence in sequences:
             self.conclude(sequence, detail)
 
     def end_finished(self, detail: str) -> None:
-        """Whose sequence has ended, with all that it said; ``detail`` is of those that failed."""
+        """Conclude the replies of finished sequences; those that failed get ``detail``."""
         self._advanced.clear()
         for reply in self:
             if reply.sequence.is_finished:
@@ -147,13 +150,14 @@ class Replies:
                 self.conclude(reply.sequence, detail if has_failed else "")
 
     def cut_off(self, detail: str) -> None:
-        """Everybody ends at once: of nothing but their streams anybody can be sure."""
+        """End every stream with an error, without touching other state, which may be broken."""
         self._advanced.clear()
         for reply in self:
             reply.stream.put(Finished(FinishReason.ERROR, detail=detail))
         self._all.clear()
 
     def tell_places(self, waiting: Iterable[Sequence]) -> None:
+        """Send their new places to the replies of these queued sequences."""
         self._estimates.tell(self._all[sequence.id] for sequence in waiting)
 
     def _count(self, reply: Reply, reason: FinishReason) -> None:

@@ -1,7 +1,8 @@
-"""The async front of the engine: one loop that plans on the event loop and computes beside it.
+"""InferenceService: the engine loop of one model, with its metrics and its restarts.
 
-Only ``Model.run`` leaves the event loop, to one worker. While it computes a step, the text
-of the step before is published, so reading costs the model nothing.
+Planning and output run on the event loop; only ``Model.run`` runs on a worker. While the
+worker runs a step, the loop emits the tokens of the step before, so the model never waits
+for the output.
 """
 
 from __future__ import annotations
@@ -31,8 +32,22 @@ from bot.inference.scheduling.scheduler import Scheduler
 from bot.metrics import Metrics, MetricShare
 from bot.types import ChatMessage, FinishReason, GenerationRequest
 
+logger = logging.getLogger(__name__)
+
+NO_OFFLOAD = OffloadOptions()
+
+_REST_SECONDS = 0.25
+_MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
+_PAUSE_SECONDS = 1.0
+
+_NOT_RUNNING = "The model is not running. Please ask again in a minute."
+_FAILED = "The model failed while it worked on this answer. Please ask again."
+_NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
+
 
 class StepMetrics:
+    """Metrics after each step. Counts that the scheduler and the model keep are copied."""
+
     def __init__(self, metrics: Metrics, scheduler: Scheduler, model: Model) -> None:
         self._metrics = metrics
         self._scheduler = scheduler
@@ -55,12 +70,11 @@ class StepMetrics:
         metrics.resident_threads.set(scheduler.num_cached_threads)
 
 
-_MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
-_PAUSE_SECONDS = 1.0
-
-
 class Failures:
-    """Three within a minute are too many: ``/readyz`` turns red, and the loop slows down."""
+    """Failures of the engine loop.
+
+    After three within a minute ``/readyz`` turns red and the loop pauses before each restart.
+    """
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=_MAX_FAILURES)
@@ -72,21 +86,11 @@ class Failures:
         return time.monotonic() - self._times[0] <= _FAILURE_SECONDS
 
     def note(self) -> None:
-        """One more."""
         self._times.append(time.monotonic())
 
     async def pause(self) -> None:
-        """What fails at once and for ever must not fill the log and heat a core."""
+        """Keeps a loop that always fails from filling the log and from using a whole core."""
         await asyncio.sleep(_PAUSE_SECONDS if self.are_many else 0)
-
-
-logger = logging.getLogger(__name__)
-
-_REST_SECONDS = 0.25
-NO_OFFLOAD = OffloadOptions()
-_NOT_RUNNING = "The model is not running. Please ask again in a minute."
-_FAILED = "The model failed while it worked on this answer. Please ask again."
-_NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
 
 
 class InferenceService:
@@ -103,9 +107,9 @@ class InferenceService:
         thread: ThreadPoolExecutor | None = None,
         loop_guard: bool = True,
     ) -> None:
-        """``thread``: where several models compute in turn; without it, in one of its own.
+        """``thread`` runs the steps; several models may share one. None: an own thread.
 
-        ``loop_guard`` False: no reply is ended for repeating itself, for comparisons.
+        Without ``loop_guard`` no reply ends because it repeats itself; benchmarks need that.
         """
         self._model = model
         self._metrics = metrics
@@ -126,7 +130,7 @@ class InferenceService:
         self._worked_at = float("-inf")
         self._step_metrics = StepMetrics(metrics, self._scheduler, model)
         self._estimates = QueueEstimates(max_running)
-        self._replies = Replies(metrics, self._estimates, self._come_to_stop)
+        self._replies = Replies(metrics, self._estimates, self._finish_at_stop)
         self._failures = Failures()
         self._worker = ModelWorker(model, thread)
         self._loop_task: asyncio.Task[None] | None = None
@@ -149,7 +153,7 @@ class InferenceService:
 
     @property
     def is_healthy(self) -> bool:
-        """False where the engine loop has ended, or failed three times within a minute."""
+        """False when the engine loop has ended, or has failed three times within a minute."""
         return self._is_running and not self._failures.are_many
 
     @property
@@ -171,7 +175,7 @@ class InferenceService:
         return self._queue(reply)
 
     async def warm(self, request: GenerationRequest) -> None:
-        """See ``bot.ports.Warming``; does nothing where there is no room in the queue."""
+        """See ``bot.ports.Warming``. Does nothing when the queue is full."""
         self._check_running()
         try:
             reply = await self._intake.take(replace(request, max_tokens=0, answer_format=None))
@@ -193,10 +197,10 @@ class InferenceService:
             raise EngineFailed(_NOT_RUNNING)
 
     def _queue(self, reply: Reply) -> GenerationStream:
-        self._check_running()  # it may have ended since the request came
+        self._check_running()  # the loop may have ended while the request was encoded
         self._scheduler.add(reply.sequence, retry_after=self._estimates.until(self.num_waiting))
         self._replies.add(reply)
-        self._tell_places()
+        self._replies.tell_places(self._scheduler.waiting)
         self._work.set()
         return reply.stream
 
@@ -208,15 +212,15 @@ class InferenceService:
         await self._offloading.until_gone()
 
     async def forget_saved(self, before: datetime) -> None:
-        """States that were parked earlier and not used since are deleted."""
+        """Delete saved states that were last used before that time."""
         await self._offloading.forget_before(before)
 
     def share_offload_space(self, num_in_memory: int, num_on_disk: int) -> None:
-        """So many models have the memory and the disk for idle threads, each as much as others."""
+        """See ``Offloading.share``."""
         self._offloading.share(num_in_memory, num_on_disk)
 
     def _end_warming(self, scope: str, thread: str | None) -> None:
-        """Where its thread speaks, the question goes on from what is evaluated so far."""
+        """Cancel the warming of this thread; its next request reuses what is evaluated so far."""
         for reply in self._replies:
             sequence = reply.sequence
             is_same = (sequence.scope, sequence.thread) == (scope, thread)
@@ -228,7 +232,7 @@ class InferenceService:
         self._metrics.cancelled.inc()
         self._scheduler.finish(sequence, FinishReason.CANCELLED)
         self._replies.conclude(sequence)
-        self._tell_places()
+        self._replies.tell_places(self._scheduler.waiting)
         self._work.set()
 
     async def _run(self) -> None:
@@ -253,7 +257,7 @@ class InferenceService:
             return
         computing = self._worker.begin(step)
         if step.opens:
-            self._tell_places()
+            self._replies.tell_places(self._scheduler.waiting)
         self._replies.publish()
         try:
             sampled, seconds = await computing
@@ -269,7 +273,7 @@ class InferenceService:
         self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
 
-    def _come_to_stop(self, sequence: Sequence) -> None:
+    def _finish_at_stop(self, sequence: Sequence) -> None:
         self._scheduler.finish(sequence, FinishReason.STOP)
         self._work.set()
 
@@ -279,32 +283,29 @@ class InferenceService:
         self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds)
 
-    def _tell_places(self) -> None:
-        self._replies.tell_places(self._scheduler.waiting)
-
     async def _recover(self) -> None:
-        """Fail what was running; the model's memory starts afresh, and the queue stays."""
+        """Fail all running sequences and reset the model; the queue is kept."""
         self._metrics.engine_restarts.inc()
-        await self._worker.until_idle()  # a step that is under way belongs to what is lost
+        await self._worker.until_idle()  # a step that still runs would write into the new pool
         self._worker.is_sound = False
         try:
-            self._lose_running()
-        except Exception:  # every reply ends, whatever is broken
+            self._fail_running()
+        except Exception:  # every reply must end, whatever is broken
             logger.exception("the engine gives up every question")
             self._scheduler.lose_everything()
             self._scheduler.lose_waiting()
             self._replies.cut_off(_FAILED)
 
-    def _lose_running(self) -> None:
+    def _fail_running(self) -> None:
         failed = self._scheduler.lose_everything()
-        if not failed and self._failures.are_many:  # it would go on like this for ever
+        if not failed and self._failures.are_many:  # the first queued sequence may be the cause
             self._scheduler.lose_waiting(1)
         self._replies.end_finished(_FAILED)
         self._offloading.lose_unsaved()
 
-    def _mourn(self, loop_task: asyncio.Task[None]) -> None:
-        """Nobody is answered any more, and everybody is told."""
-        if loop_task.cancelled():  # it was closed
+    def _on_loop_end(self, loop_task: asyncio.Task[None]) -> None:
+        """Fail every reply, since the engine loop has ended by itself."""
+        if loop_task.cancelled():  # by ``__aexit__``
             return
         logger.critical("the engine loop has ended", exc_info=loop_task.exception())
         self._worker.is_sound = False
@@ -317,7 +318,7 @@ class InferenceService:
             await self.__aexit__(None, None, None)
             raise
         self._loop_task = asyncio.create_task(self._run(), name="parley-engine")
-        self._loop_task.add_done_callback(self._mourn)
+        self._loop_task.add_done_callback(self._on_loop_end)
         return self
 
     async def __aexit__(

@@ -1,4 +1,4 @@
-"""The one thread that computes, for one model or for several in turn."""
+"""The one thread that runs steps, for one model or for several in turn."""
 
 from __future__ import annotations
 
@@ -15,44 +15,48 @@ T = TypeVar("T")
 
 
 def computing_thread() -> ThreadPoolExecutor:
-    """One for all models: they compute in turn, in the order in which their steps are asked for.
+    """One thread for all models: it runs their steps in the order of submission.
 
-    Two that share the cores make both slower than in turn. And OpenMP keeps helpers for every
-    thread that computed: once they are more than the cores, none of them waits awake for the
-    next step any more, which cost a third of the speed.
+    Two models that compute at once share the cores and are both slower than in turn. And
+    OpenMP keeps helper threads for every thread that computed: once these outnumber the cores,
+    they sleep between steps instead of spinning, which cost a third of the speed.
     """
     return ThreadPoolExecutor(1, "parley-model")
 
 
 class ModelWorker:
-    """``is_sound``: the model's memory is what the plan says; if not, it starts afresh."""
+    """Runs the steps of one model on a thread.
+
+    ``is_sound``: the KV pool holds what the scheduler planned. If not, the model is reset
+    before the next step.
+    """
 
     def __init__(self, model: Model, thread: ThreadPoolExecutor | None = None) -> None:
-        """``thread``: one that others use, too, and that stays with them; else one of its own."""
+        """``thread`` is shared with other models and not shut down here; None: an own one."""
         self.is_sound = True
         self._model = model
         self._owns_thread = thread is None
         self._thread = thread or computing_thread()
 
     def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
-        """What ``Model.run`` gives and raises, and the seconds it took.
+        """The result of ``Model.run`` and the seconds it took; raises what ``Model.run`` raises.
 
-        The step is done whether or not somebody still waits for it: the plan counts on it.
+        A caller that is cancelled does not cancel the step, since the plan counts on it.
         """
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._thread, self._run, step)
         return asyncio.shield(running)
 
     async def call(self, do: Callable[[], T]) -> T:
-        """Behind what is under way."""
+        """Call ``do`` on the thread, after the steps that were submitted before."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
 
     async def until_idle(self) -> None:
-        """What is under way has ended."""
+        """Returns when the submitted steps have ended."""
         await self.call(_nothing)
 
     def shutdown(self) -> None:
-        """Blocks until nothing of this model's is under way."""
+        """Blocks until no step of this model is running."""
         if self._owns_thread:
             self._thread.shutdown()
         else:
@@ -61,7 +65,7 @@ class ModelWorker:
     def _run(self, step: Step) -> tuple[dict[int, int], float]:
         if not self.is_sound:
             self._model.reset()
-        self.is_sound = False  # until it ends well
+        self.is_sound = False  # until the step succeeds
         started = time.perf_counter()
         try:
             sampled = self._model.run(step)

@@ -1,4 +1,4 @@
-"""Parking as a person notices it: through the engine's front, with real files."""
+"""Offloading of idle threads, seen through ``InferenceService`` and with real files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes.model import FakeModel, broken_step
 
 SCOPE = "slack:T01"
 STATE = 4 * 180
-"""Bytes of a state in these tests, at the most."""
+"""Upper bound on the bytes of a state in these tests."""
 
 
 def request(thread: int, more: str = "") -> GenerationRequest:
@@ -83,7 +83,7 @@ def about(prompt: str) -> str:
 async def engine(
     folder: Path | None = None, *, memory: int = 100_000, disk: int = 100_000, **options: object
 ) -> AsyncIterator[Watched]:
-    """A pool of 800 cells: two idle threads stay in it, the others are parked."""
+    """A pool of 800 cells: it holds two idle threads, the others are offloaded."""
     model, metrics = FakeModel(about, num_cells=800, **options), Metrics()  # type: ignore[arg-type]
     offloading = OffloadOptions(memory, disk, folder and folder / "parked", min_gain=0.0)
     service = InferenceService(model, metrics, max_running=4, max_waiting=50, offloading=offloading)
@@ -96,12 +96,12 @@ def files(folder: Path) -> list[Path]:
 
 
 async def on_disk(folder: Path) -> list[str]:
-    """Whose states lie there."""
+    """The threads whose states are in the folder."""
     heads = await asyncio.to_thread(lambda: [head_of(path) for path in files(folder)])
     return [head.thread or "" for head in heads]
 
 
-async def test_a_thread_that_speaks_again_after_many_others_goes_on_from_memory() -> None:
+async def test_a_thread_that_continues_after_many_others_is_restored_from_memory() -> None:
     async with engine() as parley:
         for thread in range(10):
             await parley.ask(thread)
@@ -113,7 +113,7 @@ async def test_a_thread_that_speaks_again_after_many_others_goes_on_from_memory(
         assert parley.count("parked_bytes", tier="memory") > 0
 
 
-async def test_what_does_not_fit_into_memory_goes_on_from_disk(tmp_path: Path) -> None:
+async def test_a_thread_that_does_not_fit_into_memory_is_restored_from_disk(tmp_path: Path) -> None:
     async with engine(tmp_path, memory=0) as parley:
         for thread in range(10):
             await parley.ask(thread)
@@ -133,7 +133,7 @@ async def test_everybody_who_comes_back_from_disk_at_once_is_answered(tmp_path: 
         assert parley.num_restored["disk"] >= 10
 
 
-async def test_threads_go_on_after_a_restart_also_those_that_had_never_left_the_pool(
+async def test_threads_are_restored_after_a_restart_also_those_that_had_never_left_the_pool(
     tmp_path: Path,
 ) -> None:
     async with engine(tmp_path) as parley:
@@ -157,7 +157,9 @@ async def test_with_another_model_everything_on_disk_is_ignored_and_counted(
         assert finished.usage.cached_tokens == 0
 
 
-async def test_a_damaged_file_costs_evaluating_again_and_is_gone(tmp_path: Path) -> None:
+async def test_after_a_damaged_file_the_thread_is_evaluated_again_and_the_file_is_gone(
+    tmp_path: Path,
+) -> None:
     async with engine(tmp_path) as parley:
         await parley.ask(1)
     (path,) = files(tmp_path)
@@ -171,7 +173,7 @@ async def test_a_damaged_file_costs_evaluating_again_and_is_gone(tmp_path: Path)
         assert files(tmp_path) == []
 
 
-async def test_a_file_that_vanished_costs_evaluating_again(tmp_path: Path) -> None:
+async def test_after_a_file_has_vanished_the_thread_is_evaluated_again(tmp_path: Path) -> None:
     async with engine(tmp_path, memory=0) as parley:
         for thread in range(8):
             await parley.ask(thread)
@@ -182,7 +184,7 @@ async def test_a_file_that_vanished_costs_evaluating_again(tmp_path: Path) -> No
         assert parley.count("parked_ignored_total") == 1
 
 
-async def test_forget_deletes_what_lies_on_disk_before_it_returns(tmp_path: Path) -> None:
+async def test_forget_deletes_the_files_on_disk_before_it_returns(tmp_path: Path) -> None:
     async with engine(tmp_path, memory=0) as parley:
         for thread in range(8):
             await parley.ask(thread)
@@ -203,10 +205,10 @@ async def test_a_forgotten_thread_does_not_come_back_with_a_restart(tmp_path: Pa
 
 
 @pytest.mark.parametrize("num_steps", [0, 1])
-async def test_what_is_forgotten_while_it_is_read_ahead_is_read_no_further(
+async def test_a_thread_that_is_forgotten_while_it_is_warmed_is_prefilled_no_further(
     tmp_path: Path, num_steps: int
 ) -> None:
-    """Before the first step it is still being encoded."""
+    """Before the first step the request is still being encoded."""
     async with engine(tmp_path, stepwise=True) as parley:
         reading = parley.read_ahead(1)
         await asyncio.sleep(0)
@@ -224,7 +226,7 @@ async def test_what_is_forgotten_while_it_is_read_ahead_is_read_no_further(
 async def test_a_question_of_a_thread_that_is_forgotten_meanwhile_is_not_kept(
     tmp_path: Path, num_steps: int
 ) -> None:
-    """Before the first step it is still being encoded, and after four it is being answered."""
+    """Before the first step the request is being encoded, after four the reply is decoding."""
     async with engine(tmp_path, stepwise=True) as parley:
         asking = asyncio.create_task(parley.ask(1))
         await asyncio.sleep(0)
@@ -236,7 +238,7 @@ async def test_a_question_of_a_thread_that_is_forgotten_meanwhile_is_not_kept(
     assert files(tmp_path) == []
 
 
-async def test_what_was_parked_before_the_retention_is_deleted(tmp_path: Path) -> None:
+async def test_a_state_that_was_saved_before_the_retention_is_deleted(tmp_path: Path) -> None:
     async with engine(tmp_path, memory=0) as parley:
         for thread in range(8):
             await parley.ask(thread)
@@ -249,7 +251,7 @@ async def test_what_was_parked_before_the_retention_is_deleted(tmp_path: Path) -
 
 
 async def test_closing_writes_every_idle_thread_once(tmp_path: Path) -> None:
-    """Also where the memory is so short that writing had begun by itself."""
+    """Also with so little memory that spilling had begun before."""
     async with engine(tmp_path, memory=STATE) as parley:
         for thread in range(6):
             await parley.ask(thread)
@@ -300,7 +302,7 @@ def _by_retention(service: InferenceService) -> Awaitable[None]:
 
 
 @pytest.mark.parametrize("forget", [_by_name, _by_retention])
-async def test_what_is_forgotten_while_its_file_is_written_is_gone_when_that_returns(
+async def test_a_thread_that_is_forgotten_while_its_file_is_written_leaves_no_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     forget: Callable[[InferenceService], Awaitable[None]],
@@ -319,7 +321,7 @@ async def test_what_is_forgotten_while_its_file_is_written_is_gone_when_that_ret
         assert "0" not in await on_disk(tmp_path)
 
 
-async def test_what_is_forgotten_just_before_its_file_is_written_never_is(
+async def test_a_thread_that_is_forgotten_just_before_its_file_is_written_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer makes room on the disk first, which takes a while."""
@@ -376,7 +378,9 @@ async def test_a_full_disk_is_counted_and_nobody_sees_an_error(tmp_path: Path) -
         assert (await parley.ask(0, "?")).usage.cached_tokens == 0
 
 
-async def test_a_folder_that_cannot_be_made_leaves_parking_to_memory(tmp_path: Path) -> None:
+async def test_with_a_folder_that_cannot_be_made_threads_are_offloaded_to_memory_only(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "parked").write_text("a file is in its place")
     async with engine(tmp_path) as parley:
         for thread in range(8):
@@ -385,7 +389,7 @@ async def test_a_folder_that_cannot_be_made_leaves_parking_to_memory(tmp_path: P
         assert parley.num_restored == {"memory": 1, "disk": 0}
 
 
-async def test_a_model_that_does_not_go_on_the_same_is_not_parked_and_the_log_says_so(
+async def test_threads_of_a_model_that_cannot_restore_are_not_offloaded_and_the_log_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with engine(keeps=False) as parley:
@@ -396,7 +400,7 @@ async def test_a_model_that_does_not_go_on_the_same_is_not_parked_and_the_log_sa
     assert "letters: no thread is parked" in caplog.text
 
 
-async def test_with_both_budgets_at_zero_nothing_is_parked(tmp_path: Path) -> None:
+async def test_with_both_budgets_at_zero_nothing_is_offloaded(tmp_path: Path) -> None:
     async with engine(tmp_path, memory=0, disk=0) as parley:
         for thread in range(8):
             await parley.ask(thread)
@@ -404,7 +408,7 @@ async def test_with_both_budgets_at_zero_nothing_is_parked(tmp_path: Path) -> No
     assert not (tmp_path / "parked").exists()
 
 
-async def test_the_thread_used_last_stays_in_the_pool_until_somebody_else_speaks() -> None:
+async def test_the_thread_used_last_remains_in_the_pool_until_another_one_asks() -> None:
     async with engine() as parley:
         await parley.ask(0)
         assert (await parley.ask(0, "?")).usage.cached_tokens > 150
@@ -413,7 +417,7 @@ async def test_the_thread_used_last_stays_in_the_pool_until_somebody_else_speaks
         assert parley.count("parked_total") == 1
 
 
-async def test_after_a_failure_of_the_engine_what_was_parked_is_there_still(
+async def test_after_a_failure_of_the_engine_saved_states_are_kept(
     tmp_path: Path,
 ) -> None:
     async with engine(tmp_path) as parley:
@@ -433,7 +437,7 @@ async def test_after_a_failure_of_the_engine_what_was_parked_is_there_still(
         assert parley.service.is_healthy
 
 
-async def test_a_failure_while_a_thread_is_restored_does_not_come_back_with_it() -> None:
+async def test_a_state_whose_restoring_failed_is_not_restored_again() -> None:
     async with engine() as parley:
         for thread in range(8):
             await parley.ask(thread)
@@ -454,7 +458,7 @@ async def test_a_refused_state_is_counted_and_the_thread_evaluated_again() -> No
         assert parley.num_restored == {"memory": 0, "disk": 0}
 
 
-async def test_a_restart_in_the_middle_of_a_reply_keeps_what_was_said_so_far(
+async def test_a_restart_in_the_middle_of_a_reply_keeps_the_text_so_far(
     tmp_path: Path,
 ) -> None:
     async with engine(tmp_path, stepwise=True) as parley:

@@ -1,4 +1,4 @@
-"""The engine's front over a strict fake model; ``stepwise`` freezes it between two steps."""
+"""InferenceService over a strict fake model; ``stepwise`` stops it between two steps."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
     assert max(step.num_decode for step in model.steps) == 4
 
 
-async def test_replies_that_have_only_begun_wait_while_a_crowd_is_read() -> None:
+async def test_replies_that_have_only_begun_wait_while_many_prompts_are_prefilled() -> None:
     metrics, model = Metrics(), FakeModel(lambda _: "x" * 20, stepwise=True)
     async with engine(model, metrics) as service:
         streams = [await service.generate(request(letter * 40)) for letter in "abcd"]
@@ -95,7 +95,7 @@ async def test_replies_that_have_only_begun_wait_while_a_crowd_is_read() -> None
     assert (metrics.registry.get_sample_value("parley_held_steps_total") or 0) > 0
 
 
-async def test_whoever_waits_is_told_the_place_and_an_estimate_as_it_moves() -> None:
+async def test_a_queued_request_gets_its_place_and_an_estimate_as_it_moves() -> None:
     model = FakeModel(stepwise=True)
     async with engine(model, running=1) as service:
         first = await service.generate(request(person="a"))
@@ -161,7 +161,7 @@ async def test_cancelling_in_the_queue_gives_up_the_place_at_once() -> None:
 
 
 @pytest.mark.parametrize(("prompt", "steps"), [("x" * 60, 1), ("x", 3)])
-async def test_cancelling_while_it_is_read_or_written_frees_the_cells_in_the_next_step(
+async def test_cancelling_during_prefill_or_decode_frees_the_cells_in_the_next_step(
     prompt: str, steps: int
 ) -> None:
     model = FakeModel(lambda _p: "y" * 90, stepwise=True, max_batch=12)
@@ -187,7 +187,7 @@ async def test_cancelling_twice_or_after_the_end_is_harmless() -> None:
         assert metrics.registry.get_sample_value("parley_cancelled_total") == 0
 
 
-async def test_no_room_in_the_pool_is_no_error() -> None:
+async def test_without_room_in_the_pool_a_reply_waits_and_gets_no_error() -> None:
     model = FakeModel(lambda _p: "fine")
     model.failures = [NoRoom(), NoRoom()]
     async with engine(model) as service:
@@ -205,7 +205,7 @@ async def test_replies_that_outgrow_the_pool_together_all_come_to_their_end() ->
     assert (metrics.registry.get_sample_value("parley_preempted_total") or 0) > 0
 
 
-async def test_a_reply_that_only_repeats_itself_is_ended_and_what_repeats_is_told() -> None:
+async def test_a_reply_that_only_repeats_itself_is_ended_and_its_repeated_end_is_counted() -> None:
     metrics = Metrics()
     model = FakeModel(lambda _p: "Well. " + "I am fine. " * 80)
     async with engine(model, metrics) as service:
@@ -216,15 +216,15 @@ async def test_a_reply_that_only_repeats_itself_is_ended_and_what_repeats_is_tol
     assert metrics.registry.get_sample_value("parley_looped_total") == 1
 
 
-async def test_what_repeats_is_told_in_whole_characters() -> None:
-    """The last byte of the first character is where it begins to repeat."""
+async def test_a_repeated_end_is_counted_in_whole_characters() -> None:
+    """The repetition begins at the last byte of the first character."""
     bytewise = ("ĩ" + "é" * 200).encode().decode("latin-1")
     async with engine(FakeModel(lambda _p: bytewise)) as service:
         text, finished = await read(await service.generate(request(limit=900)))
     assert text[: -finished.num_repeated] == "ĩé"
 
 
-async def test_a_loop_is_seen_over_a_preemption() -> None:
+async def test_a_loop_is_found_across_a_preemption() -> None:
     model = FakeModel(lambda _p: "I am fine. " * 20, num_cells=160, window=150)
     metrics = Metrics()
     async with engine(model, metrics) as service:
@@ -256,14 +256,14 @@ async def test_the_loop_guard_can_be_off_for_all_or_for_one(
 
 
 async def all_events(stream: GenerationStream) -> tuple[str, str, Finished]:
-    """What was thought, what was said, and the end."""
+    """The reasoning, the answer and the last event."""
     events = [event async for event in stream]
     assert isinstance(events[-1], Finished)
     thoughts = "".join(event.text for event in events if isinstance(event, Reasoning))
     return thoughts, "".join(e.text for e in events if isinstance(e, Delta)), events[-1]
 
 
-async def test_what_the_model_thinks_aloud_is_no_part_of_its_answer() -> None:
+async def test_reasoning_is_not_part_of_the_answer() -> None:
     metrics = Metrics()
     model = FakeModel(lambda _p: "<think>Hm.</think>\n\nYes.")
     async with engine(model, metrics) as service:
@@ -281,19 +281,19 @@ async def test_a_template_that_opens_the_tag_lets_the_reply_begin_inside() -> No
     assert (thoughts, text) == ("Hm.", "Yes.")
 
 
-async def test_thinking_that_reaches_the_cap_leaves_no_answer() -> None:
+async def test_reasoning_that_reaches_the_cap_leaves_no_answer() -> None:
     async with engine(FakeModel(lambda _p: "<think>Hm, hm, well.</think>")) as service:
         thoughts, text, finished = await all_events(await service.generate(request(limit=12)))
     assert (thoughts, text, finished.reason) == ("Hm, h", "", FinishReason.LENGTH)
 
 
-async def test_thinking_in_circles_is_ended_and_takes_nothing_from_the_answer() -> None:
+async def test_reasoning_in_a_loop_is_ended_and_takes_nothing_from_the_answer() -> None:
     async with engine(FakeModel(lambda _p: "<think>" + "Hm. " * 90)) as service:
         _, text, finished = await all_events(await service.generate(request(limit=900)))
     assert (text, finished.reason, finished.num_repeated) == ("", FinishReason.LOOPED, 0)
 
 
-async def test_a_slow_reader_gets_thoughts_and_answer_in_one_piece_each() -> None:
+async def test_a_slow_reader_gets_reasoning_and_answer_in_one_piece_each() -> None:
     async with engine(FakeModel(lambda _p: "<think>Let me see.</think>Yes, it is.")) as service:
         stream = await service.generate(request())
         await until(lambda: stream.is_finished)
@@ -301,7 +301,7 @@ async def test_a_slow_reader_gets_thoughts_and_answer_in_one_piece_each() -> Non
     assert events[:-1] == [Reasoning("Let me see."), Delta("Yes, it is.")]
 
 
-async def test_a_failed_step_ends_who_was_running_with_a_sentence_and_nobody_else() -> None:
+async def test_a_failed_step_ends_the_running_replies_with_a_sentence_and_no_others() -> None:
     metrics, model = Metrics(), FakeModel(lambda _p: "fine", stepwise=True)
     async with engine(model, metrics, running=1) as service:
         unlucky = await service.generate(request(person="a"))
@@ -323,7 +323,7 @@ def of_thread(text: str, thread: str = "t", person: str = "ada") -> GenerationRe
     return replace(request(text, person=person), thread=thread)
 
 
-async def test_a_thread_that_was_read_ahead_starts_at_its_question() -> None:
+async def test_the_prefill_of_a_warmed_thread_starts_at_its_question() -> None:
     metrics, model = Metrics(), FakeModel(lambda _p: "fine")
     async with engine(model, metrics) as service:
         await service.warm(of_thread("x" * 50))
@@ -333,7 +333,7 @@ async def test_a_thread_that_was_read_ahead_starts_at_its_question() -> None:
     assert metrics.registry.get_sample_value("parley_first_token_seconds_count") == 1
 
 
-async def test_a_question_ends_the_reading_ahead_of_its_thread_and_goes_on_from_there() -> None:
+async def test_a_question_ends_the_warming_of_its_thread_and_reuses_its_prefill() -> None:
     model = FakeModel(lambda _p: "fine", stepwise=True)
     async with engine(model) as service:
         reading = asyncio.create_task(service.warm(of_thread("x" * 500)))
@@ -347,7 +347,7 @@ async def test_a_question_ends_the_reading_ahead_of_its_thread_and_goes_on_from_
     assert 0 < asked.usage.cached_tokens < 500
 
 
-async def test_reading_ahead_that_nobody_waits_for_any_more_ends() -> None:
+async def test_warming_ends_when_its_caller_is_cancelled() -> None:
     model = FakeModel(stepwise=True)
     async with engine(model) as service:
         reading = asyncio.create_task(service.warm(of_thread("x" * 500)))
@@ -375,7 +375,7 @@ async def test_the_second_turn_of_a_thread_evaluates_only_what_is_new() -> None:
     assert (count("parley_prompt_tokens_total", {"source": "resumed"}) or 0) > 0
 
 
-async def test_three_failures_within_a_minute_are_told() -> None:
+async def test_three_failures_within_a_minute_are_reported() -> None:
     model = FakeModel()
     async with engine(model) as service:
         for _ in range(3):
@@ -407,14 +407,14 @@ async def test_a_loop_that_keeps_failing_pauses_between_its_failures(
         assert not service.is_healthy
 
 
-async def test_a_slow_reader_gets_what_was_missed_in_one_piece() -> None:
+async def test_a_slow_reader_gets_the_missed_text_in_one_piece() -> None:
     async with engine(FakeModel(lambda _p: "a long reply")) as service:
         stream = await service.generate(request())
         await until(lambda: stream.is_finished)
         assert [event async for event in stream][:1] == [Delta("a long reply")]
 
 
-async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_pieces(
+async def test_text_that_comes_faster_than_anybody_reads_is_emitted_in_larger_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped = SimpleNamespace(monotonic=lambda: 100.0, perf_counter=time.perf_counter)
@@ -433,7 +433,7 @@ async def test_text_that_comes_faster_than_anybody_reads_is_passed_on_in_larger_
 async def test_the_more_replies_run_the_larger_are_their_pieces(
     monkeypatch: pytest.MonkeyPatch, num_replies: int, num_pieces: int
 ) -> None:
-    """A step takes 60 ms here; 16 replies pass on text 160 times a second together."""
+    """A step takes 60 ms here; 16 replies together emit text 160 times a second."""
     now = 100.0
     clock = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("bot.inference.engine.replies.time", clock)
@@ -453,7 +453,7 @@ async def _pieces(stream: GenerationStream) -> list[str]:
     return [event.text async for event in stream if isinstance(event, Delta)]
 
 
-async def test_a_reply_that_cannot_go_on_in_its_format_is_told_in_a_sentence() -> None:
+async def test_a_reply_that_cannot_continue_in_its_format_ends_with_a_sentence() -> None:
     async with engine(FakeModel(lambda _p: f"half{LOST}")) as service:
         text, finished = await read(await service.generate(request()))
     assert text == "half"
@@ -480,6 +480,6 @@ async def test_closing_ends_every_stream_and_the_model() -> None:
         await service.generate(request())
 
 
-async def test_counting_tells_the_exact_number_of_prompt_tokens() -> None:
+async def test_counting_gives_the_exact_number_of_prompt_tokens() -> None:
     async with engine(FakeModel()) as service:
         assert await service.count([ChatMessage("user", "hello")]) == 6  # and the answer's opening

@@ -1,4 +1,4 @@
-"""Whatever breaks inside the engine, every reply ends, and health knows of it."""
+"""After any failure inside the engine every reply ends and ``is_healthy`` shows it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes.model import FakeModel, broken_step
 
 
 class Defect(BaseException):
-    """Not even an ``Exception``."""
+    """A failure that is not an ``Exception``."""
 
 
 def defect(*_: object, **__: object) -> None:
@@ -38,7 +38,7 @@ async def ended(asked: list[GenerationStream]) -> list[Finished]:
 
 @contextmanager
 def plan_fails_once_after_an_end(error: BaseException) -> Iterator[None]:
-    """In the step after the one in which a reply came to its end."""
+    """Planning fails in the step after the one in which a reply ended."""
     has_ended = False
     apply, plan = Scheduler.apply, Scheduler.plan
 
@@ -63,7 +63,7 @@ def plan_fails_once_after_an_end(error: BaseException) -> Iterator[None]:
         yield
 
 
-async def test_a_reply_that_was_complete_is_told_though_the_next_step_cannot_be_planned() -> None:
+async def test_a_complete_reply_is_emitted_though_the_next_step_cannot_be_planned() -> None:
     async with engine(FakeModel(lambda prompt: prompt.upper())) as service:
         with plan_fails_once_after_an_end(RuntimeError("a planning bug")):
             async with asyncio.timeout(10):
@@ -72,7 +72,7 @@ async def test_a_reply_that_was_complete_is_told_though_the_next_step_cannot_be_
         assert (await read(await service.generate(request("again"))))[0] == "AGAIN"
 
 
-async def test_who_ran_beside_it_is_told_of_the_failure_and_who_waits_is_answered() -> None:
+async def test_after_a_failure_running_replies_fail_and_queued_ones_are_answered() -> None:
     model = FakeModel(lambda prompt: prompt * 4, stepwise=True)
     async with engine(model, running=2) as service:
         short = await service.generate(request("a", person="a"))
@@ -87,7 +87,7 @@ async def test_who_ran_beside_it_is_told_of_the_failure_and_who_waits_is_answere
         assert service.is_healthy
 
 
-async def test_a_pool_whose_books_are_wrong_is_given_up_with_who_was_in_it(
+async def test_a_pool_with_wrong_bookkeeping_is_given_up_with_its_running_replies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = FakeModel(lambda prompt: prompt.upper(), stepwise=True)
@@ -105,7 +105,7 @@ async def test_a_pool_whose_books_are_wrong_is_given_up_with_who_was_in_it(
         assert (await read(waiting))[0] == "YOU"
 
 
-async def test_a_reply_that_cannot_be_passed_on_ends_and_takes_no_other_with_it_for_ever(
+async def test_a_reply_that_cannot_be_emitted_ends_and_does_not_block_others_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with engine(FakeModel(lambda prompt: prompt * 3)) as service:
@@ -116,7 +116,7 @@ async def test_a_reply_that_cannot_be_passed_on_ends_and_takes_no_other_with_it_
         assert (await read(await service.generate(request("d"))))[0] == "ddd"
 
 
-async def test_what_cannot_be_recovered_from_ends_who_waits_too(
+async def test_a_failure_that_cannot_be_recovered_from_ends_queued_replies_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = FakeModel(lambda prompt: prompt.upper(), stepwise=True)
@@ -136,7 +136,7 @@ async def test_what_cannot_be_recovered_from_ends_who_waits_too(
             await service.generate(request("more"))
 
 
-async def test_a_loop_that_is_dead_is_not_healthy_and_leaves_nobody_waiting(
+async def test_a_dead_loop_is_not_healthy_and_leaves_nobody_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = FakeModel(stepwise=True)
@@ -189,7 +189,7 @@ async def test_a_question_for_which_no_step_can_be_planned_is_refused_in_the_end
 async def test_a_failure_while_a_step_computes_waits_for_that_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The model starts afresh only after it: what it leaves is in nobody's books."""
+    """The model is reset only after that step, which would write into the new pool."""
     metrics, model = Metrics(), FakeModel(lambda prompt: prompt * 9, stepwise=True)
     async with engine(model, metrics) as service:
         unlucky = await service.generate(request("ab"))
@@ -206,7 +206,7 @@ async def test_a_failure_while_a_step_computes_waits_for_that_step(
     assert model.num_resets == 1
 
 
-async def test_a_state_that_cannot_be_read_for_a_defect_is_evaluated_again(
+async def test_a_thread_whose_state_is_defective_is_evaluated_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with saved.engine(tmp_path, memory=0) as parley:

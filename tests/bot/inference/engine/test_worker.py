@@ -1,4 +1,4 @@
-"""Models that share a thread compute one at a time, in the order of asking."""
+"""Models that share a thread run their steps one at a time, in the order of submission."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fakes.model import FakeModel
 
 
 class Noting(FakeModel):
-    """Writes down who computes; waits for ``may_go`` first."""
+    """Records which model computes; waits for ``may_go`` first."""
 
     def __init__(self, name: str, notes: list[str]) -> None:
         super().__init__(lambda prompt: prompt)
@@ -36,7 +36,7 @@ class Noting(FakeModel):
 STEP = Step([], [])
 
 
-async def test_who_asked_first_goes_first() -> None:
+async def test_steps_run_in_the_order_of_submission() -> None:
     notes: list[str] = []
     models = Noting("a", notes), Noting("b", notes)
     models[0].may_go.clear()
@@ -50,7 +50,7 @@ async def test_who_asked_first_goes_first() -> None:
 
 
 class Asked(ThreadPoolExecutor):
-    """Knows when it is asked for more."""
+    """Signals the next submission."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -81,7 +81,7 @@ async def test_shutting_one_down_waits_for_its_own_step_and_leaves_the_thread() 
     assert notes == ["a", "b"]
 
 
-async def test_a_step_that_fails_holds_nobody_up() -> None:
+async def test_a_failed_step_does_not_block_the_next_one() -> None:
     notes: list[str] = []
     models = Noting("a", notes), Noting("b", notes)
     models[0].fails = True

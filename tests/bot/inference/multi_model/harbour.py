@@ -64,7 +64,7 @@ class Harbour:
     def __init__(
         self, *names: str, offloading: OffloadOptions = NO_OFFLOAD, **options: Any
     ) -> None:
-        """``offloading.folder`` is where each model has a drawer."""
+        """``offloading.folder`` holds one folder for each model."""
         self.sources = {name: f"/models/{name}.gguf" for name in names}
         self.loads: list[str] = []
         self.models: dict[str, CountedModel] = {}

@@ -112,7 +112,7 @@ async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_p
     assert len(files(port, "b")) == 0
 
 
-async def test_what_was_parked_long_ago_goes_from_every_disk(tmp_path: Path) -> None:
+async def test_states_that_were_saved_long_ago_are_deleted_for_every_model(tmp_path: Path) -> None:
     port = harbour(tmp_path)
     async with port.fleet(budget=SIZE) as fleet:
         for model in "ba":
