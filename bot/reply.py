@@ -42,7 +42,7 @@ from bot.errors import (
 )
 from bot.markup import Layout
 from bot.pacing import EditBudget, Permit, Urgency
-from bot.ports import Adapter, Clock
+from bot.ports import Adapter, Capabilities, Clock
 from bot.types import Place, Post, Source
 
 logger = logging.getLogger(__name__)
@@ -78,16 +78,18 @@ class ReplyEditor:
         on_stop: Callable[[], None] = lambda: None,
         grows: bool = True,
     ) -> None:
+        can = Capabilities.of(adapter)
         self._adapter = adapter
         self._on_stop = on_stop
         self._clock = clock
         self._pace = ReplyPace(adapter, budget, clock, place)
         self._indicator = PendingIndicator(
-            adapter, budget, place, question_id, is_shown=search_first
+            adapter, can.reacts, budget, place, question_id, is_shown=search_first
         )
         self._backoff = Backoff(patience, rng or random.Random())  # noqa: S311
         self._messages = ReplyMessages(
             adapter,
+            can,
             clock,
             place,
             turn_id,

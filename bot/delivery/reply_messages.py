@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal
 
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
-from bot.ports import Adapter, CitesSources, Clock, FindsPosts, GrowsReplies, HasEditDeadlines
+from bot.ports import Adapter, Capabilities, Clock, GrowsReplies
 from bot.types import Label, Place, Post, Rendered, Source
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class ReplyMessages:
     def __init__(
         self,
         adapter: Adapter,
+        can: Capabilities,
         clock: Clock,
         place: Place,
         turn_id: str,
@@ -82,7 +83,8 @@ class ReplyMessages:
         question_id: str | None = None,
     ) -> None:
         self._adapter = adapter
-        self._growing = adapter if grows and isinstance(adapter, GrowsReplies) else None
+        self._can = can
+        self._growing = can.grows if grows else None
         self._clock = clock
         self._place = place
         self._turn_id = turn_id
@@ -97,7 +99,7 @@ class ReplyMessages:
 
     def search(self) -> bool:
         """Look for posts of this turn before the next post; False if the platform cannot."""
-        self._is_searching = isinstance(self._adapter, FindsPosts)
+        self._is_searching = self._can.finds_posts is not None
         return self._is_searching
 
     def abandon(self, part: int) -> None:
@@ -144,8 +146,8 @@ class ReplyMessages:
     async def _find(self) -> None:
         found: Mapping[int, str] = {}
         try:
-            if isinstance(self._adapter, FindsPosts):
-                found = await self._adapter.find_posts(self._place, self._turn_id)
+            if self._can.finds_posts:
+                found = await self._can.finds_posts.find_posts(self._place, self._turn_id)
         except (NotPermitted, PlatformRefused, MessageGone) as error:
             logger.warning("posts cannot be looked for: %s", error)
         self._is_searching = False
@@ -188,8 +190,8 @@ class ReplyMessages:
     ) -> str:
         """The message's id, which is another one where it had to be posted again."""
         label = Label(self._turn_id, call.part, self._question_id)
-        if call.sources and isinstance(growing, CitesSources):
-            return await growing.finish_citing(
+        if call.sources and self._can.cites:
+            return await self._can.cites.finish_citing(
                 self._place, message_id, call.text, label, call.sources
             )
         return await growing.finish(self._place, message_id, call.text, label)
@@ -218,8 +220,8 @@ class ReplyMessages:
 
     def _is_too_old(self, message: SentMessage) -> bool:
         deadline = self._adapter.limits.edit_deadline
-        if isinstance(self._adapter, HasEditDeadlines):
-            own = self._adapter.edit_deadline(message.id)
+        if self._can.edit_deadlines:
+            own = self._can.edit_deadlines.edit_deadline(message.id)
             deadline = deadline if own is None else own
         if deadline is None:
             return False

@@ -14,7 +14,7 @@ from math import inf
 from bot.delivery.reply_messages import PlatformCall, SentMessage
 from bot.errors import PlatformError
 from bot.pacing import EditBudget, Permit, Urgency
-from bot.ports import Adapter, Clock, GrowsReplies, Reacts
+from bot.ports import Adapter, Capabilities, Clock, Reacts
 from bot.types import Place
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class ReplyPace:
     """
 
     def __init__(self, adapter: Adapter, budget: EditBudget, clock: Clock, place: Place) -> None:
-        self._adapter = adapter
+        self._limits = adapter.limits
+        self._growing = Capabilities.of(adapter).grows
         self._budget = budget
         self._clock = clock
         self._place = place
@@ -57,9 +58,9 @@ class ReplyPace:
         """``message`` is the one that the call is about, if there is one yet."""
         if self._final_at is not None or call.method != "edit" or message is None:
             return -inf
-        interval = self._adapter.limits.edit_interval
-        if isinstance(self._adapter, GrowsReplies):
-            interval = self._adapter.growth_interval(self._place)
+        interval = self._limits.edit_interval
+        if self._growing:
+            interval = self._growing.growth_interval(self._place)
         return message.called_at + interval
 
     def request(self, call: PlatformCall) -> Permit:
@@ -123,29 +124,30 @@ class PendingIndicator:
     """
 
     adapter: Adapter
+    reacts: Reacts | None
     budget: EditBudget
     place: Place
     question_id: str | None
     is_shown: bool
 
     async def show(self) -> None:
-        adapter, question_id = self.adapter, self.question_id
-        method = "react" if isinstance(adapter, Reacts) else "typing"
+        reacts, question_id = self.reacts, self.question_id
+        method = "react" if reacts else "typing"
         if self.is_shown or not self._has_room(method):
             return
         self.is_shown = True
-        if isinstance(adapter, Reacts) and question_id is not None:
-            await self._call("react", lambda: adapter.react(self.place, question_id))
+        if reacts and question_id is not None:
+            await self._call("react", lambda: reacts.react(self.place, question_id))
         else:
-            await self._call("typing", lambda: adapter.typing(self.place))
+            await self._call("typing", lambda: self.adapter.typing(self.place))
 
     async def remove(self, *, patiently: bool) -> None:
-        adapter, question_id = self.adapter, self.question_id
-        if not self.is_shown or not isinstance(adapter, Reacts) or question_id is None:
+        reacts, question_id = self.reacts, self.question_id
+        if not self.is_shown or not reacts or question_id is None:
             return
         if patiently or self._has_room("unreact"):
             self.is_shown = False
-            await self._call("unreact", lambda: adapter.unreact(self.place, question_id))
+            await self._call("unreact", lambda: reacts.unreact(self.place, question_id))
 
     def _has_room(self, method: str) -> bool:
         return self.budget.has_room(method, self.place, self.question_id)
