@@ -129,8 +129,8 @@ class ReplyEditor:
         except PlatformError as failure:
             logger.info("a reply was given up: %s", failure)
 
-    def wait(self, text: str) -> None:
-        """The placeholder while there is no text; changes only with spare allowance."""
+    def show_placeholder(self, text: str) -> None:
+        """Shown while there is no text; changes only with spare allowance."""
         self._placeholder = text
         if self._is_idle:
             self._wake.set()

@@ -224,7 +224,7 @@ class LiveTurn:
         self._admissions.join(self._admission)
         if not await self._begin():
             return STOPPED
-        self._editor.wait(THINKING)
+        self._editor.show_placeholder(THINKING)
         if self.turn.unread:
             self._refresh(await self._load(self.turn, self._halted))
         return await self._generate()
@@ -302,7 +302,7 @@ class LiveTurn:
                         self._show_wait(loading or in_line(event.place, event.wait))
                         continue
                     case Reasoning():
-                        self._editor.wait(THINKING)
+                        self._editor.show_placeholder(THINKING)
                         draft.think(event.text)
                     case Delta():
                         draft.say(event.text)
@@ -413,5 +413,5 @@ class LiveTurn:
             self._show_wait(in_thread(self._num_ahead))
 
     def _show_wait(self, text: str) -> None:
-        self._editor.wait(text)
+        self._editor.show_placeholder(text)
         self._typing.start()

@@ -101,7 +101,7 @@ class Scene:
 async def test_a_reply_begins_as_a_placeholder_grows_and_ends_in_one_message() -> None:
     scene = Scene()
     async with scene.editor() as editor:
-        editor.wait("Thinking…")
+        editor.show_placeholder("Thinking…")
         await scene.clock.advance(1)
         assert scene.visible == ["Thinking…"]
         editor.show("Hello")
@@ -149,7 +149,7 @@ async def test_places_in_the_queue_move_only_while_most_of_the_allowance_is_free
     scene = Scene(limits=Limits(max_size=4000, rules=rules))
     async with scene.editor() as editor:
         for place in range(9, 0, -1):
-            editor.wait(f"{place} before you…")
+            editor.show_placeholder(f"{place} before you…")
             await scene.clock.advance(2)
         assert len(scene.platform.made("edit")) == 2
         await scene.finish(editor, "Done.")
@@ -392,7 +392,7 @@ async def test_a_placeholder_that_is_refused_while_the_text_arrives_does_not_end
     scene.platform = RichFakePlatform(scene.clock, scene.limits, latency=lambda: 1.0)
     scene.platform.fail("post", MessageTooLong("Too long."))
     async with scene.editor() as editor:
-        editor.wait("Thinking…")
+        editor.show_placeholder("Thinking…")
         await scene.clock.advance(0.5)
         editor.show("A whole sentence")
         await scene.clock.advance(1)

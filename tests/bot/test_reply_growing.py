@@ -52,7 +52,7 @@ def scene(max_size: int = 4000) -> Scene:
 async def test_a_reply_is_announced_grows_at_the_platforms_pace_and_is_finished_once() -> None:
     shown = scene()
     async with shown.editor() as editor:
-        editor.wait("Thinking…")
+        editor.show_placeholder("Thinking…")
         await shown.clock.advance(1)
         for text in ("One", "One two", "One two three"):
             editor.show(text)

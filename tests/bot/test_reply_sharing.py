@@ -45,7 +45,7 @@ class Workspace:
             question_id=f"q-{where.thread}",
         )
         async with editor:
-            editor.wait("Thinking…")
+            editor.show_placeholder("Thinking…")
             text = where.thread
             until = self.clock.monotonic() + seconds
             while self.clock.monotonic() < until:
