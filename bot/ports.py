@@ -120,8 +120,9 @@ class GrowsReplies(Protocol):
 
     ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
     ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
-    text, in a new message if ``message_id`` is None, and answers with its id. Rate rules
-    count them as the posts and edits that they are. ``begin`` and ``grow`` may also raise
+    text, in a new message if ``message_id`` is None, and answers with its id; ``sources`` come
+    with a reply's last message, and are shown where the platform can. Rate rules count them
+    as the posts and edits that they are. ``begin`` and ``grow`` may also raise
     ``ReplyStopped``.
     """
 
@@ -134,24 +135,13 @@ class GrowsReplies(Protocol):
         self, place: Place, message_id: str, text: Rendered, *, is_text: bool
     ) -> None: ...
     async def finish(
-        self, place: Place, message_id: str | None, text: Rendered, label: Label
-    ) -> str: ...
-
-
-@runtime_checkable
-class CitesSources(Protocol):
-    """A platform that grows replies, and can show their sources at their end."""
-
-    async def finish_citing(
         self,
         place: Place,
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source],
-    ) -> str:
-        """``finish`` of the reply's last message."""
-        ...
+        sources: Sequence[Source] = (),
+    ) -> str: ...
 
 
 @runtime_checkable
@@ -247,7 +237,6 @@ class Capabilities:
     whispers: Whispers | None
     reacts: Reacts | None
     grows: GrowsReplies | None
-    cites: CitesSources | None
     offers: OffersChoices | None
     finds_posts: FindsPosts | None
     edit_deadlines: HasEditDeadlines | None
@@ -264,7 +253,6 @@ class Capabilities:
             whispers=adapter if isinstance(adapter, Whispers) else None,
             reacts=adapter if isinstance(adapter, Reacts) else None,
             grows=adapter if isinstance(adapter, GrowsReplies) else None,
-            cites=adapter if isinstance(adapter, CitesSources) else None,
             offers=adapter if isinstance(adapter, OffersChoices) else None,
             finds_posts=adapter if isinstance(adapter, FindsPosts) else None,
             edit_deadlines=adapter if isinstance(adapter, HasEditDeadlines) else None,

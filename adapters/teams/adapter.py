@@ -177,21 +177,14 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
             await self._edit(place, message_id, messages.growing(text))
 
     async def finish(
-        self, place: Place, message_id: str | None, text: Rendered, label: Label
-    ) -> str:
-        return await self._finish(place, message_id, messages.ended(text))
-
-    async def finish_citing(
         self,
         place: Place,
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source],
+        sources: Sequence[Source] = (),
     ) -> str:
-        return await self._finish(place, message_id, messages.ended(text, sources))
-
-    async def _finish(self, place: Place, message_id: str | None, body: Json) -> str:
+        body = messages.ended(text, sources)
         if message_id is None:
             return await self._post_once(place, body)
         try:

@@ -190,11 +190,7 @@ class ReplyMessages:
     ) -> str:
         """The message's id, which is another one where it had to be posted again."""
         label = Label(self._turn_id, call.part, self._question_id)
-        if call.sources and self._can.cites:
-            return await self._can.cites.finish_citing(
-                self._place, message_id, call.text, label, call.sources
-            )
-        return await growing.finish(self._place, message_id, call.text, label)
+        return await growing.finish(self._place, message_id, call.text, label, call.sources)
 
     async def _delete(self, call: PlatformCall) -> None:
         """A message that cannot be deleted stays: the reply itself stands above it."""

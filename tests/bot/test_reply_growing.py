@@ -35,7 +35,12 @@ class GrowingFakePlatform(FakePlatform):
         await self._arrive(Call(0.0, method, place, message_id, text), self._edit)
 
     async def finish(
-        self, place: Place, message_id: str | None, text: Rendered, label: Label
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        sources: Sequence[Source] = (),
     ) -> str:
         call = Call(0.0, "finish", place, message_id, text, label)
         if message_id is None or self.renames:
@@ -160,16 +165,17 @@ class CitingFakePlatform(GrowingFakePlatform):
         super().__init__(*args)
         self.cited: dict[str, tuple[str, ...]] = {}
 
-    async def finish_citing(
+    async def finish(
         self,
         place: Place,
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source],
+        sources: Sequence[Source] = (),
     ) -> str:
-        message_id = await self.finish(place, message_id, text, label)
-        self.cited[message_id] = tuple(each.name for each in sources)
+        message_id = await super().finish(place, message_id, text, label)
+        if sources:
+            self.cited[message_id] = tuple(each.name for each in sources)
         return message_id
 
 

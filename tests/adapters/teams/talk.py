@@ -28,7 +28,7 @@ PATIENCE = 30.0
 """Seconds; generous, since the machine may be busy."""
 
 POLL_SECONDS = 0.001
-_CALLS = ("post", "edit", "delete", "typing", "begin", "grow", "finish", "finish_citing", "offer")
+_CALLS = ("post", "edit", "delete", "typing", "begin", "grow", "finish", "offer")
 
 
 class EagerClock(FakeClock):
