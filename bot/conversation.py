@@ -15,9 +15,9 @@ from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
 from bot.ports import (
     Adapter,
+    Capabilities,
     Clock,
     Generation,
-    HasEarlierMessages,
     TextGenerator,
     ThreadStore,
 )
@@ -79,16 +79,20 @@ class ConversationService:
     ) -> None:
         budgets = {name: EditBudget(each.limits.rules, clock) for name, each in adapters.items()}
         self._services = Services(
-            store,
-            generator,
-            personalities,
-            access,
-            adapters,
-            budgets,
-            clock,
-            metrics,
-            rules,
-            TaskSet(clock),
+            deliveries=store,
+            progress=store,
+            thread_settings=store,
+            directory=store,
+            retention=store,
+            generator=generator,
+            personalities=personalities,
+            access=access,
+            adapters=adapters,
+            budgets=budgets,
+            clock=clock,
+            metrics=metrics,
+            rules=rules,
+            tasks=TaskSet(clock),
         )
         self._notices = Notices(self._services)
         self._admissions = AdmissionQueue(clock)
@@ -180,7 +184,7 @@ class ConversationService:
         return self._services.personalities.all()
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
-        return await self._services.store.threads(person.id)
+        return await self._services.directory.threads(person.id)
 
 
 class QuestionHandler:
@@ -207,7 +211,7 @@ class QuestionHandler:
 
     async def take(self, question: Question) -> None:
         """Returns once the question is on disk; nothing of a refused person is stored."""
-        is_ours = _is_addressed(question) or await self._services.store.knows(question.place)
+        is_ours = _is_addressed(question) or await self._services.deliveries.knows(question.place)
         if not (is_ours and self._is_allowed(question)):
             return
         question = replace(question, text=clean(question.text).strip())
@@ -231,14 +235,14 @@ class QuestionHandler:
     async def _take_once(self, question: Question) -> None:
         place, message_id = question.place, question.message_id
         if question.mentions_others and not _is_addressed(question):
-            await self._services.store.add_remark(question)
+            await self._services.deliveries.add_remark(question)
         elif command := command_of(question):
-            if await self._services.store.accept_event(command):
+            if await self._services.deliveries.accept_event(command):
                 await self._commands.run(command)
         elif not question.text and (why := self._why_empty(question)):
             if _is_addressed(question):
                 await self._say_once(question, why)
-        elif await self._services.store.turn_of_message(place, message_id) is None:
+        elif await self._services.deliveries.turn_of_message(place, message_id) is None:
             try:
                 await self._turns.begin(place, question.person, partial(self._store, question))
             except (OverLimit, UnknownPersonality) as error:
@@ -252,27 +256,32 @@ class QuestionHandler:
         if question.personality is not None:
             await self._choose_personality(question.place, question.personality)
         wants_earlier = await self._wants_earlier(question)
-        return await self._services.store.accept(replace(question, wants_earlier=wants_earlier))
+        return await self._services.deliveries.accept(
+            replace(question, wants_earlier=wants_earlier)
+        )
 
     async def _wants_earlier(self, question: Question) -> bool:
         """At most once per thread, so that forgotten messages do not come back."""
-        place, store = question.place, self._services.store
+        place, deliveries = question.place, self._services.deliveries
         adapter = self._services.adapters[place.adapter]
-        if not isinstance(adapter, HasEarlierMessages):
+        earlier = Capabilities.of(adapter).earlier_messages
+        if earlier is None:
             return False
-        if not adapter.may_have_earlier(place, question.message_id) or await store.knows(place):
+        if not earlier.may_have_earlier(place, question.message_id) or await deliveries.knows(
+            place
+        ):
             return False
         first = Incoming(event_id=f"earlier {place}", place=place, person=question.person)
-        return await store.accept_event(first)
+        return await deliveries.accept_event(first)
 
     async def _choose_personality(self, place: Place, name: str) -> None:
         names = self._services.personalities.names
         if name not in names:
             raise UnknownPersonality(name, names)
-        await self._services.store.set_personality(place, name)
+        await self._services.thread_settings.set_personality(place, name)
 
     async def _say_once(self, question: Question, text: str) -> None:
-        if await self._services.store.accept_event(_as_event(question)):
+        if await self._services.deliveries.accept_event(_as_event(question)):
             self._notices.tell(question, text)
 
 

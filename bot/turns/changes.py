@@ -35,17 +35,21 @@ class Changes:
         if not self._means_stop(request):
             return
         async with self._locks.hold(request.place, request.message_id):
-            turn = await self._services.store.turn_of_message(request.place, request.message_id)
+            turn = await self._services.deliveries.turn_of_message(
+                request.place, request.message_id
+            )
             live = self._turns.queues.find(turn.id) if turn else None
             if live is None or not self._may_stop(live, request):
                 return
-            if await self._services.store.accept_event(request):
+            if await self._services.deliveries.accept_event(request):
                 self._turns.stop(live)
 
     async def delete(self, deleted: QuestionDeleted) -> None:
         """Deleting a question stops its reply; the text shown so far stays."""
         async with self._locks.hold(deleted.place, deleted.message_id):
-            turn = await self._services.store.turn_of_message(deleted.place, deleted.message_id)
+            turn = await self._services.deliveries.turn_of_message(
+                deleted.place, deleted.message_id
+            )
             if turn is None or turn.message_id != deleted.message_id:
                 return
             if live := self._turns.queues.find(turn.id):
@@ -56,22 +60,22 @@ class Changes:
         if not (text and self._is_allowed(edited)):
             return
         async with self._locks.hold(edited.place, edited.message_id):
-            turn = await self._services.store.turn_of_message(edited.place, edited.message_id)
+            turn = await self._services.deliveries.turn_of_message(edited.place, edited.message_id)
             if turn is None or turn.message_id != edited.message_id:
                 return
             if turn.text == text or turn.person.id != edited.person.id:
                 return
-            if await self._services.store.accept_event(edited):
+            if await self._services.deliveries.accept_event(edited):
                 try:
                     await self._turns.edit(turn, text)
                 except OverLimit as error:
                     self._notices.tell(edited, str(error))
 
     async def rate(self, feedback: Feedback) -> None:
-        store = self._services.store
-        turn = await store.turn_of_message(feedback.place, feedback.message_id)
-        if turn and self._is_allowed(feedback) and await store.accept_event(feedback):
-            await store.rate(turn.id, feedback.rating)
+        deliveries = self._services.deliveries
+        turn = await deliveries.turn_of_message(feedback.place, feedback.message_id)
+        if turn and self._is_allowed(feedback) and await deliveries.accept_event(feedback):
+            await deliveries.rate(turn.id, feedback.rating)
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
         """A person who presses a button is told if it is refused; a reaction may mean anything."""

@@ -43,7 +43,7 @@ class Commands:
         except AccessDenied as error:
             self._notices.refuse(command, str(error))
             return
-        if await self._services.store.accept_event(command):
+        if await self._services.deliveries.accept_event(command):
             await self.run(command)
 
     async def run(self, command: Command) -> None:
@@ -63,7 +63,7 @@ class Commands:
             self._notices.tell(command, what)
 
     async def _retry(self, command: Command) -> None:
-        turns = await self._services.store.turns(command.place)
+        turns = await self._services.progress.turns(command.place)
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
         elif not self._turns.may_decide(turns[-1], command.person):
@@ -90,12 +90,12 @@ class Commands:
         self._notices.say(command, _forgotten(num_turns))
 
     async def _others_spoke(self, command: Command) -> bool:
-        return bool(await self._services.store.speakers(command.place) - {command.person.id})
+        return bool(await self._services.directory.speakers(command.place) - {command.person.id})
 
     async def _status(self, command: Command) -> None:
         place, queues = command.place, self._turns.queues
         personality = await self._services.personality_of(place)
-        turns = await self._services.store.turns(place)
+        turns = await self._services.progress.turns(place)
         lines = (
             f"Model: {personality.model or self._services.generator.name}",
             f"Questions: {queues.num_begun} under way, {queues.num_waiting} waiting",
@@ -165,14 +165,14 @@ class Commands:
 
     async def _set_for_thread(self, command: Command, name: str) -> None:
         if title := self._title(command, name):
-            await self._services.store.set_personality(command.place, name)
+            await self._services.thread_settings.set_personality(command.place, name)
             self._notices.say(command, f"{title} answers in this thread from now on.")
 
     async def _set_for_channel(self, command: Command, name: str) -> None:
         if not self._is_admin(command.person):
             self._notices.tell(command, "Only an admin can set a channel's personality.")
         elif title := self._title(command, name):
-            await self._services.store.set_channel_personality(command.place, name)
+            await self._services.thread_settings.set_channel_personality(command.place, name)
             self._notices.say(
                 command,
                 f"{title} answers in this channel from now on, "

@@ -11,7 +11,7 @@ from typing import Literal
 from bot.errors import PlatformError
 from bot.markup import Layout, complete, next_part
 from bot.pacing import Urgency
-from bot.ports import Adapter, EndsAsFile, OffersControls
+from bot.ports import Adapter, Capabilities
 from bot.turns.services import Services
 from bot.types import Finished, FinishReason, Label, Place, Turn, TurnState, Usage
 
@@ -243,10 +243,11 @@ class TypingIndicator:
 
 def beginning(adapter: Adapter, markdown: str) -> str | None:
     """The text of the message if a file holds the whole answer; else None."""
-    if not isinstance(adapter, EndsAsFile) or not adapter.file_above:
+    ends_as_file = Capabilities.of(adapter).ends_as_file
+    if ends_as_file is None or not ends_as_file.file_above:
         return None
     size = adapter.limits.max_size
-    if len(Layout(adapter.render, size).parts(markdown)) <= adapter.file_above:
+    if len(Layout(adapter.render, size).parts(markdown)) <= ends_as_file.file_above:
         return None
 
     def size_with_note(text: str) -> int:
@@ -258,10 +259,11 @@ def beginning(adapter: Adapter, markdown: str) -> str | None:
 
 async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label) -> str | None:
     """The id of its message; without it the beginning still stands."""
-    if not isinstance(adapter, EndsAsFile):
+    ends_as_file = Capabilities.of(adapter).ends_as_file
+    if ends_as_file is None:
         return None
     try:
-        return await adapter.post_file(place, FILE_NAME, markdown.encode(), label)
+        return await ends_as_file.post_file(place, FILE_NAME, markdown.encode(), label)
     except PlatformError as error:
         logger.warning("a long answer could not be attached: %s", error)
         return None
@@ -270,15 +272,16 @@ async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label)
 async def conclude_controls(services: Services, turn: Turn) -> None:
     """Where the platform has buttons: take Stop away, and offer what comes after."""
     place = turn.place
-    adapter: object = services.adapters.get(place.adapter)
-    if not isinstance(adapter, OffersControls):
+    adapter = services.adapters.get(place.adapter)
+    controls = Capabilities.of(adapter).controls if adapter else None
+    if controls is None:
         return
-    stored = await services.store.turn(turn.id)
+    stored = await services.progress.turn(turn.id)
     if stored is None or not stored.posts or not stored.state.is_finished:
         return
     ids = [post.message_id for post in stored.posts]
     try:
         async with services.budgets[place.adapter].call("edit", place, ids[-1], Urgency.SPARE):
-            await adapter.conclude(place, turn.id, ids)
+            await controls.conclude(place, turn.id, ids)
     except PlatformError as error:
         logger.info("the buttons of a reply stay as they were: %s", error)

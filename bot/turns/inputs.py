@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bot.attachments.attachments import Attachments, Read
 from bot.errors import EmptyQuestion, PlatformError
-from bot.ports import HasEarlierMessages
+from bot.ports import Capabilities
 from bot.prompt import clean
 from bot.turns.notices import Notices
 from bot.turns.services import Services
@@ -51,7 +51,7 @@ class InputLoader:
         if read.refusals:
             self._tell(turn, " ".join(read.refusals))
         files = clean(read.text)
-        return await self._services.store.note_read(turn.id, files=files, earlier=earlier)
+        return await self._services.progress.note_read(turn.id, files=files, earlier=earlier)
 
     async def _read_files(self, turn: Turn) -> Read:
         adapter, counter = self._services.adapters[turn.place.adapter], self._services.metrics.files
@@ -61,11 +61,11 @@ class InputLoader:
         return read
 
     async def _read_earlier(self, turn: Turn) -> Sequence[tuple[str, str]]:
-        adapter = self._services.adapters[turn.place.adapter]
-        if not isinstance(adapter, HasEarlierMessages):
+        earlier = Capabilities.of(self._services.adapters[turn.place.adapter]).earlier_messages
+        if earlier is None:
             return ()
         try:
-            return await adapter.earlier(turn.place, turn.message_id)
+            return await earlier.earlier(turn.place, turn.message_id)
         except PlatformError as error:
             logger.info("earlier messages could not be read: %s", error)
             return ()

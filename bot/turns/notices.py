@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from bot.errors import MessageTooLong, PlatformError, PlatformRefused, RateLimited
-from bot.ports import OffersChoices, Whispers
+from bot.ports import Capabilities, OffersChoices, Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
 from bot.turns.services import Services
@@ -26,9 +26,9 @@ class Notices:
 
     def say(self, incoming: Incoming, markdown: str, choices: Sequence[Choice] = ()) -> None:
         """Post into the thread, with buttons where the platform has them."""
-        adapter = self._services.adapters[incoming.place.adapter]
-        if choices and isinstance(adapter, OffersChoices):
-            self.tasks.spawn(self._offer(adapter, incoming, markdown, choices))
+        offers = Capabilities.of(self._services.adapters[incoming.place.adapter]).offers
+        if choices and offers is not None:
+            self.tasks.spawn(self._offer(offers, incoming, markdown, choices))
         else:
             self.tasks.spawn(self._post(incoming, markdown))
 
@@ -48,10 +48,10 @@ class Notices:
 
     def whisper(self, incoming: Incoming, markdown: str) -> bool:
         """To the person alone, or not at all; False if the platform cannot."""
-        adapter = self._services.adapters[incoming.place.adapter]
-        if not isinstance(adapter, Whispers):
+        whispers = Capabilities.of(self._services.adapters[incoming.place.adapter]).whispers
+        if whispers is None:
             return False
-        self.tasks.spawn(self._whisper(adapter, incoming, markdown))
+        self.tasks.spawn(self._whisper(whispers, incoming, markdown))
         return True
 
     async def _post(self, incoming: Incoming, markdown: str) -> None:

@@ -34,7 +34,7 @@ class Recovery:
 
     async def _unfinished(self) -> list[Turn]:
         try:
-            return await self._services.store.unfinished()
+            return await self._services.progress.unfinished()
         except StorageError as error:
             raise DataError(error.detail) from error
 

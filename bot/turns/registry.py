@@ -225,7 +225,7 @@ class Turns:
     async def _revive(self, turn: Turn) -> Turn | None:
         """None if it was forgotten meanwhile."""
         try:
-            return await self._services.store.requeue(turn.id, attempts=0)
+            return await self._services.progress.requeue(turn.id, attempts=0)
         except LookupError:
             logger.info("turn %s was forgotten before it could be answered again", turn.id)
             return None
@@ -235,7 +235,7 @@ class Turns:
 
         Raises ``OverLimit``; what was edited then stays edited.
         """
-        await self._services.store.edit_question(turn.id, text)
+        await self._services.progress.edit_question(turn.id, text)
         live = self.queues.find(turn.id)
         is_over = live.is_concluded if live else turn.state.is_finished
         if is_over:
@@ -248,7 +248,7 @@ class Turns:
         """Delete the thread with what is under way in it; how many turns it had."""
         for live in self.queues.of_thread(place):
             self._give_up(live, Wish.FORGET)
-        forgotten = await self._services.store.forget(place)
+        forgotten = await self._services.retention.forget(place)
         await self.let_go(place)
         return len(forgotten)
 
@@ -263,7 +263,7 @@ class Turns:
         await self.queues.tasks.cancel()
         for live in begun:
             try:
-                await self._services.store.put_back(live.id)
+                await self._services.progress.put_back(live.id)
             except StorageError:
                 logger.error("turn %s could not be put back; it counts as tried", live.id)
 
@@ -272,7 +272,7 @@ class Turns:
         self.queues.let_pass(live)
 
     async def _is_newest(self, turn: Turn) -> bool:
-        turns = await self._services.store.turns(turn.place)
+        turns = await self._services.progress.turns(turn.place)
         return bool(turns) and turns[-1].id == turn.id
 
 

@@ -13,7 +13,18 @@ from bot.errors import ParleyError, UnknownPersonality
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import Adapter, Clock, HasModels, TextGenerator, ThreadStore, Warming
+from bot.ports import (
+    Adapter,
+    Clock,
+    DeliveryLog,
+    HasModels,
+    Retention,
+    TextGenerator,
+    ThreadDirectory,
+    ThreadSettings,
+    TurnProgress,
+    Warming,
+)
 from bot.tasks import TaskSet
 from bot.types import GenerationRequest, Personality, Place, Turn
 
@@ -38,7 +49,11 @@ class ConversationRules:
 class Services:
     """``tasks``: what follows the ends of turns."""
 
-    store: ThreadStore
+    deliveries: DeliveryLog
+    progress: TurnProgress
+    thread_settings: ThreadSettings
+    directory: ThreadDirectory
+    retention: Retention
     generator: TextGenerator
     personalities: PersonalityBook
     access: Access
@@ -57,7 +72,7 @@ class Services:
 
     async def personality_of(self, place: Place) -> Personality:
         """The thread's, its channel's, or the default; also if the chosen one is gone."""
-        name = await self.store.personality(place) or self.rules.personality
+        name = await self.thread_settings.personality(place) or self.rules.personality
         try:
             return self.personalities.get(name)
         except UnknownPersonality:
@@ -95,7 +110,9 @@ class ContextTrimmer:
         """Drop old turns in one big step now, so that the next question finds room."""
         services, place = self._services, last.place
         try:
-            turns = [turn for turn in await services.store.turns(place) if turn.state.is_finished]
+            turns = [
+                turn for turn in await services.progress.turns(place) if turn.state.is_finished
+            ]
             personality = await services.personality_of(place)
             generator = await services.generator_for(personality.model)
             number = await prompt.trim(
@@ -103,7 +120,7 @@ class ContextTrimmer:
             )
             if number is None:
                 return
-            await services.store.keep_from(place, number)
+            await services.progress.keep_from(place, number)
             kept = [turn for turn in turns if turn.number >= number]
             self._note(self.warming.spawn(self._warm(last, personality, kept)), place)
         except ParleyError as error:

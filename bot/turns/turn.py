@@ -169,7 +169,7 @@ class LiveTurn:
         self._told = ending
         try:
             await self._record_posts()
-            await self._services.store.finish(
+            await self._services.progress.finish(
                 self.id,
                 ending.state,
                 reply=ending.reply,
@@ -219,7 +219,7 @@ class LiveTurn:
         if self.is_given_up:
             return STOPPED
         if self._is_anew:
-            self._refresh(await self._services.store.requeue(self.id, attempts=0))
+            self._refresh(await self._services.progress.requeue(self.id, attempts=0))
             self._is_anew = self.is_concluded = False
         self._admissions.join(self._admission)
         if not await self._begin():
@@ -235,7 +235,7 @@ class LiveTurn:
             await self._admission.admitted.wait()
         if self._halted.is_set():
             return False
-        self._refresh(await self._services.store.begin(self.id))
+        self._refresh(await self._services.progress.begin(self.id))
         return True
 
     async def _generate(self) -> Ending:
@@ -256,7 +256,7 @@ class LiveTurn:
         built = await prompt.build(
             await self._services.generator_for(personality.model),
             personality,
-            await self._services.store.turns(self.place),
+            await self._services.progress.turns(self.place),
             self.turn,
             max_tokens=self._services.rules.max_tokens,
         )
@@ -281,7 +281,7 @@ class LiveTurn:
                 generation = await self._services.generator.generate(request)
             except QueueFull as full:
                 attempts = self.turn.attempts - 1
-                self._refresh(await self._services.store.requeue(self.id, attempts=attempts))
+                self._refresh(await self._services.progress.requeue(self.id, attempts=attempts))
                 self._admissions.refuse(self._admission, full.retry_after)
                 await self._begin()
             else:
@@ -397,9 +397,9 @@ class LiveTurn:
     async def _record_posts(self) -> None:
         for part, message_id in tuple(self._unrecorded.items()):
             if message_id is None:
-                await self._services.store.remove_post(self.id, part)
+                await self._services.progress.remove_post(self.id, part)
             else:
-                await self._services.store.add_post(self.id, part, message_id)
+                await self._services.progress.add_post(self.id, part, message_id)
             self._unrecorded.pop(part, None)
 
     def _refresh(self, turn: Turn) -> None:
