@@ -1,160 +1,147 @@
-"""Who may import whom: the sources are parsed, and a module without a row fails."""
+"""The house: rooms on floors, and who may import whom. The sources are parsed.
+
+Each line below is a room: its modules, and the rooms that it may import. Floors lie one above
+the other, and a room imports only from floors below its own, so there are no circles.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
-from tests.shape.sources import modules
+from tests.shape import sources
+from tests.shape.sources import is_in, modules
 
-# Modules (with everything in them) by what they are about; one group per line of the house.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "version": ("bot",),
-    "types": ("bot.types",),
-    "errors": ("bot.errors",),
-    "ports": ("bot.ports",),
-    "metrics": ("bot.metrics",),
-    "clock": ("bot.clock",),
-    "lock": ("bot.lock",),
-    "tasks": ("bot.tasks",),
-    "fair queue": ("bot.fair_queue",),
-    "history": ("bot.history",),
-    "engine core": ("bot.inference.core",),
-    "engine output": ("bot.inference.output",),
-    "engine grammar": ("bot.inference.grammar",),
-    "model files: gguf": ("bot.inference.gguf",),
-    "engine chat template": ("bot.inference.chat_template",),
-    "engine llama": ("bot.inference.llama",),
-    "engine kv cache": ("bot.inference.kv_cache",),
-    "engine state store": ("bot.inference.state_store",),
-    "engine scheduling": ("bot.inference.scheduling",),
-    "engine loop": ("bot.inference.engine",),
-    "engine remote": ("bot.inference.remote",),
-    "model files": ("bot.inference.model_files",),
-    "several models": ("bot.inference.multi_model",),
-    "inference": ("bot.inference",),
-    "delivery": ("bot.reply", "bot.pacing", "bot.markup", "bot.delivery"),
-    "personalities": ("bot.personality", "bot.front_matter"),
-    "access": ("bot.access",),
-    "adapter_support": ("bot.adapter_support",),
-    "attachments": ("bot.attachments",),
-    "prompt": ("bot.prompt",),
-    "conversation": ("bot.conversation", "bot.turns"),
-    "server": ("bot.server", "bot.web"),
-    "settings": ("bot.config", "bot.settings"),
-    "app": ("bot.app", "bot.running"),
-    "command line": ("bot.__main__", "bot.cli"),
-    "adapters": ("adapters",),
-}
-PORTS = {"types", "errors", "ports"}
 
-# What a group may import beside itself.
-MAY_IMPORT: dict[str, set[str]] = {
-    "version": set(),
-    "types": set(),
-    "errors": set(),
-    "ports": {"types", "errors"},
-    "metrics": set(),
-    "clock": set(),
-    "lock": {"errors"},
-    "tasks": {"ports"},
-    "fair queue": set(),
-    "history": PORTS,
-    "engine core": {"types", "errors"},
-    "engine output": {"types", "engine core"},
-    "engine grammar": {"types", "errors", "engine core"},
-    "model files: gguf": {"types", "errors"},
-    "engine chat template": {"types", "errors", "engine core", "engine output"},
-    "engine llama": {
-        "types",
-        "errors",
-        "engine core",
-        "engine output",
-        "engine grammar",
-        "engine chat template",
-        "model files: gguf",
+@dataclass(frozen=True)
+class Room:
+    """``members``: modules and packages, with everything in them that has no room of its own."""
+
+    members: tuple[str, ...]
+    may_import: frozenset[str] = frozenset()
+
+
+def room(*members: str, may: str = "") -> Room:
+    return Room(members, frozenset(may.split()))
+
+
+PORTS = "types errors ports"
+ENGINE = "bot.inference"
+
+FLOORS: tuple[dict[str, Room], ...] = (
+    {
+        "version": room("bot"),
+        "types": room("bot.types"),
+        "errors": room("bot.errors"),
+        "metrics": room("bot.metrics"),
+        "clock": room("bot.clock"),
+        "fair_queue": room("bot.fair_queue"),
     },
-    "engine kv cache": {"types", "errors", "engine core"},
-    "engine state store": {"types", "errors", "engine core"},
-    "engine scheduling": {"types", "errors", "fair queue", "engine core", "engine kv cache"},
-    "engine loop": {
-        "types",
-        "errors",
-        "metrics",
-        "engine core",
-        "engine output",
-        "engine kv cache",
-        "engine state store",
-        "engine scheduling",
-        "engine chat template",
-        "engine grammar",
+    {
+        "ports": room("bot.ports", may="types"),
+        "lock": room("bot.lock", may="errors"),
+        "personalities": room("bot.personality", "bot.front_matter", may="types errors"),
+        "core": room(f"{ENGINE}.core", ENGINE, may="types errors"),
+        "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
-    "engine remote": {
-        "types",
-        "errors",
-        "metrics",
-        "fair queue",
-        "engine core",
-        "engine output",
-        "engine loop",
+    {
+        "tasks": room("bot.tasks", may="ports"),
+        "history": room("bot.history", may=PORTS),
+        "access": room("bot.access", may=PORTS),
+        "adapter_support": room("bot.adapter_support", may=PORTS),
+        "attachments": room("bot.attachments", may=PORTS),
+        "prompt": room("bot.prompt", may=PORTS),
+        "output": room(f"{ENGINE}.output", may="types core"),
+        "grammar": room(f"{ENGINE}.grammar", may="types errors core"),
+        "kv_cache": room(f"{ENGINE}.kv_cache", may="core"),
+        "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
-    "model files": {"types", "errors", "engine core", "engine llama", "model files: gguf"},
-    "several models": {
-        "types",
-        "errors",
-        "metrics",
-        "engine core",
-        "engine state store",
-        "engine loop",
-        "model files: gguf",
-        "engine kv cache",
+    {
+        "delivery": room("bot.reply", "bot.pacing", "bot.markup", "bot.delivery", may=PORTS),
+        "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
+        "chat_template": room(f"{ENGINE}.chat_template", may="types errors output"),
+        "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
     },
-    "inference": {
-        "types",
-        "errors",
-        "metrics",
-        "engine core",
-        "engine output",
-        "engine grammar",
-        "model files: gguf",
-        "engine chat template",
-        "engine llama",
-        "engine kv cache",
-        "engine state store",
-        "engine scheduling",
-        "engine loop",
-        "engine remote",
-        "model files",
-        "several models",
+    {
+        "adapters": room("adapters", may=f"{PORTS} adapter_support"),
+        "settings": room(
+            "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
+        ),
+        "turns": room(
+            "bot.conversation",
+            "bot.turns",
+            may=f"{PORTS} metrics fair_queue tasks delivery personalities access attachments "
+            "prompt",
+        ),
+        "llama": room(f"{ENGINE}.llama", may="types errors core gguf output grammar chat_template"),
+        "engine": room(
+            f"{ENGINE}.engine",
+            may="types errors metrics core output grammar kv_cache state_store scheduling",
+        ),
     },
-    "delivery": PORTS | {"tasks"},
-    "personalities": {"types", "errors"},
-    "access": PORTS,
-    "adapter_support": PORTS,
-    "attachments": PORTS,
-    "prompt": PORTS,
-    "conversation": PORTS
-    | {"metrics", "tasks", "delivery", "personalities", "access", "attachments", "prompt"}
-    | {"fair queue"},
-    "server": PORTS | {"metrics", "adapter_support"},
-    "settings": PORTS | {"access", "clock", "server", "adapter_support"},
-    "app": set(GROUPS) - {"command line"},
-    "command line": set(GROUPS),
-    "adapters": PORTS | {"adapter_support"},
+    {
+        "model_files": room(f"{ENGINE}.model_files", may="types errors core llama"),
+        "multi_model": room(
+            f"{ENGINE}.multi_model", may="types errors metrics core state_store engine"
+        ),
+        "remote": room(
+            f"{ENGINE}.remote", may="types errors metrics fair_queue core output engine"
+        ),
+    },
+    {
+        "running": room(
+            "bot.running",
+            may=f"{PORTS} metrics personalities settings core gguf state_store llama engine "
+            "model_files multi_model remote",
+        ),
+    },
+    {
+        "app": room(
+            "bot.app",
+            may=f"{PORTS} version metrics clock lock personalities history access prompt server "
+            "adapters settings turns multi_model running",
+        ),
+    },
+    {
+        "command line": room(
+            "bot.__main__",
+            "bot.cli",
+            may="version errors metrics lock personalities gguf history adapter_support prompt "
+            "settings llama model_files remote running app",
+        ),
+    },
+)
+
+ROOMS = {name: found for floor in FLOORS for name, found in floor.items()}
+FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+MODULES = modules()
+
+PURE = ("kv_cache", "scheduling")
+PURE_IMPORTS = {
+    "__future__",
+    "bisect",
+    "bot",
+    "collections",
+    "dataclasses",
+    "enum",
+    "itertools",
+    "math",
+    "typing",
 }
+"""No clock, no I/O, no thread, no model: these rooms decide by their arguments alone."""
 
 # Packages that only one place may know.
 OWNERS = {
-    "llama_cpp": "bot.inference.llama",
+    "llama_cpp": f"{ENGINE}.llama",
     "sqlalchemy": "bot.history",
     "alembic": "bot.history",
-    "jinja2": "bot.inference",
+    "jinja2": f"{ENGINE}.chat_template",
     "markdown_it": "bot.adapter_support",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",
-    "jwt": "adapters.teams.auth",
+    "jwt": "adapters.teams",
     "pypdf": "bot.attachments",
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",
@@ -163,35 +150,62 @@ OWNERS = {
 }
 
 
-MODULES = modules()
+def room_of(module: str) -> str | None:
+    """The room with the member that names most of the module's path; ``bot`` is only itself."""
+    found = (
+        (len(member), name)
+        for name, each in ROOMS.items()
+        for member in each.members
+        if module == member or (member not in ("bot", ENGINE) and is_in(module, member))
+    )
+    return max(found, default=(0, None))[1]
 
 
-def is_in(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
-
-
-def group_of(module: str) -> str | None:
-    for group, members in GROUPS.items():
-        if any(
-            module == member or (member != "bot" and is_in(module, member)) for member in members
-        ):
-            return group
-    return None
+def arrows() -> set[tuple[str | None, str | None]]:
+    """(who imports, what is imported) between rooms, as the sources have it."""
+    pairs = ((room_of(m.name), room_of(name)) for m in MODULES.values() for name in m.our_imports)
+    return {(one, other) for one, other in pairs if one != other}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_a_row_and_imports_only_what_its_row_allows(module: str) -> None:
-    group = group_of(module)
-    assert group, f"{module} stands in no group of {Path(__file__).name}; add it where it belongs"
-    allowed = MAY_IMPORT[group] | {group}
-    wrong = [name for name in MODULES[module].our_imports if group_of(name) not in allowed]
-    assert not wrong, f"{module} ({group}) may not import {', '.join(wrong)}"
+def test_a_module_has_a_room_and_imports_only_what_its_room_may(module: str) -> None:
+    name = room_of(module)
+    assert name, f"{module} stands in no room; give it one in FLOORS"
+    allowed = ROOMS[name].may_import | {name}
+    wrong = [n for n in MODULES[module].our_imports if room_of(n) not in allowed]
+    assert not wrong, f"{module} ({name}) may not import {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_imports_only_from_floors_below_its_own(name: str) -> None:
+    upward = [n for n in ROOMS[name].may_import if FLOOR_OF[n] >= FLOOR_OF[name]]
+    assert not upward, f"{name} may not stand below or beside {', '.join(sorted(upward))}"
+
+
+def test_no_row_allows_what_nobody_imports() -> None:
+    allowed = {(name, other) for name, each in ROOMS.items() for other in each.may_import}
+    assert allowed - arrows() == set()
+
+
+def test_no_folder_stands_in_a_circle() -> None:
+    assert sources.circles() == set()
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if room_of(m) in PURE])
+def test_scheduling_and_the_kv_cache_are_pure(module: str) -> None:
+    packages = {name.split(".")[0] for name in MODULES[module].imports}
+    assert packages <= PURE_IMPORTS, f"{module} imports {', '.join(packages - PURE_IMPORTS)}"
+
+
+def test_every_public_class_name_has_one_meaning() -> None:
+    assert sources.defined_twice() == {}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("adapters.")])
 def test_an_adapter_imports_no_other_adapter(module: str) -> None:
     own = ".".join(module.split(".")[:2])
-    others = [n for n in MODULES[module].our_imports if is_in(n, "adapters") and not is_in(n, own)]
+    ours = MODULES[module].our_imports
+    others = [n for n in ours if is_in(n, "adapters") and not is_in(n, own)]
     assert not others, f"{module} imports another adapter: {', '.join(others)}"
 
 
@@ -208,7 +222,6 @@ def test_bot_never_imports_an_adapter_by_name(module: str) -> None:
         assert not [name for name in MODULES[module].imports if is_in(name, "adapters")]
 
 
-def test_every_group_has_a_row_and_names_modules_that_exist() -> None:
-    assert GROUPS.keys() == MAY_IMPORT.keys()
-    gone = {member for members in GROUPS.values() for member in members} - MODULES.keys()
-    assert not gone, f"take what is gone out of GROUPS: {', '.join(sorted(gone))}"
+def test_every_member_of_a_room_exists() -> None:
+    gone = {member for each in ROOMS.values() for member in each.members} - MODULES.keys()
+    assert not gone, f"take what is gone out of FLOORS: {', '.join(sorted(gone))}"

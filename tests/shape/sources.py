@@ -35,7 +35,9 @@ class Module:
 
     @property
     def folder(self) -> str:
-        return self.path.parent.relative_to(ROOT).as_posix()
+        """A module that stands at the root of ``bot`` counts as a folder of its own."""
+        place = self.path if self.path.parent == ROOT / "bot" else self.path.parent
+        return place.relative_to(ROOT).as_posix()
 
     @cached_property
     def imports(self) -> frozenset[str]:
@@ -129,3 +131,7 @@ def defined_twice() -> dict[str, list[str]]:
 
 def num_lines(function: Function) -> int:
     return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")

@@ -34,7 +34,7 @@ _FIXED_REPLIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SizeTrial:
     """A size worth a try in a prompt of which at least ``num_left`` tokens are left."""
 
     size: int
@@ -145,13 +145,13 @@ class StepCosts:
             return min(num_tokens, below + below // 2)  # the replies' rows count, too
         return max(num_tokens, int(above))
 
-    def trials(self, num_tokens: int, num_replies: int, num_cells: int) -> tuple[Trial, ...]:
+    def trials(self, num_tokens: int, num_replies: int, num_cells: int) -> tuple[SizeTrial, ...]:
         """Sizes that may be better than those in use, the ones nearest to ``num_tokens`` first.
 
         None as long as the last dear step is still felt, and beside nobody no small ones.
         """
         if FIRST_TOKENS in self._sizes and FIRST_TOKENS not in self._lines:
-            return (Trial(FIRST_TOKENS, 0),)
+            return (SizeTrial(FIRST_TOKENS, 0),)
         if self._spent < self._rests_until:
             return ()
         known = self._known(num_cells)
@@ -165,7 +165,7 @@ class StepCosts:
             if size in cheap or is_long or is_small or not is_due:
                 continue
             loss = size * max(0.0 if size in known else _FIFTH * best, cost - best)
-            found.append(Trial(size, ceil(loss / (_MAX_LOSS * best))))
+            found.append(SizeTrial(size, ceil(loss / (_MAX_LOSS * best))))
         wanted = self._size_of(num_tokens).bit_length()
         return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
 
@@ -287,7 +287,7 @@ class StepLimits:
     is_owed: bool = False
     full: int = 0
     least: int = 0
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[SizeTrial, ...] = ()
 
     @classmethod
     def all(cls, num_tokens: int) -> StepLimits:

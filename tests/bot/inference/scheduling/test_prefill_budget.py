@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.inference.core.sequence import Chunk, Step
-from bot.inference.scheduling.prefill_budget import PrefillBudget, StepLimits, Trial
+from bot.inference.scheduling.prefill_budget import PrefillBudget, StepLimits, SizeTrial
 
 
 def learnt(
@@ -122,7 +122,7 @@ def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() 
         enough=64,
         alone=64,
         full=512,
-        trials=(Trial(16, 900), Trial(128, 0)),
+        trials=(SizeTrial(16, 900), SizeTrial(128, 0)),
     )
     assert [known.of_both(n) for n in (64, 100, 899, 900)] == [64, 128, 128, 16]
     assert [known.of_prompts(n) for n in (64, 1_000)] == [64, 16]
