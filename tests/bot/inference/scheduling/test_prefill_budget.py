@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.inference.core.sequence import Chunk, Step
-from bot.inference.scheduling.prefill_budget import PrefillBudget, StepLimits, SizeTrial
+from bot.inference.scheduling.prefill_budget import PrefillBudget, SizeTrial, StepLimits
 
 
 def learnt(
