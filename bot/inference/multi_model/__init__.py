@@ -1,1 +1,1 @@
-"""Several models in one process: loaded when asked for, unloaded for others."""
+"""Several models in one process, loaded on demand and unloaded when memory is short."""

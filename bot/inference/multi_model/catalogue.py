@@ -1,4 +1,4 @@
-"""The models that can be named: the default one, and the files of a folder."""
+"""The names of the models: the default one and those of the files in a folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
 _COPY = re.compile(r"-[0-9a-f]{12}-[A-Z][A-Z0-9_]+$")
-"""A faster copy of another model; see ``bot.inference.model_files.requantised``."""
+"""A requantised copy of another model; see ``bot.inference.model_files.requantised``."""
 
 _PICTURES = "mmproj"
-"""Files that belong to a model which sees; they are no model by themselves."""
+"""Prefix of the image encoders of multimodal models, which cannot run by themselves."""
 
 
 class Catalogue:
-    """``sources``: name -> path, or whatever ``bot.inference.model_files.locate.locate`` takes."""
+    """``sources`` maps names to paths, or to other arguments of ``model_files.locate.locate``."""
 
     def __init__(self, name: str, source: str, folder: Path) -> None:
         self._default = {name: source}
@@ -23,7 +23,7 @@ class Catalogue:
         self.sources: Mapping[str, str] = self._default
 
     def read(self) -> tuple[str, ...]:
-        """Look at the folder again; the names there are now. Blocks."""
+        """Read the folder again and return the names. Blocks."""
         paths = sorted(self._folder.glob("*.gguf")) if self._folder.is_dir() else []
         found = {path.stem: str(path) for path in paths if _is_model(path.stem)}
         self.sources = {

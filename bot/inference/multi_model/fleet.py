@@ -1,4 +1,4 @@
-"""The text generator over several models: each in its own context, scheduler and worker."""
+"""Fleet: the text generator over several models, each with its own engine loop and KV pool."""
 
 from __future__ import annotations
 
@@ -21,41 +21,40 @@ from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.types import ChatMessage, GenerationRequest
 
-
-def fits(loaded: Iterable[LoadedModel], num_bytes: int, budget: int) -> bool:
-    return sum(loaded.num_bytes for loaded in loaded) + num_bytes <= budget
-
-
-def next_to_leave(loaded: Iterable[LoadedModel]) -> LoadedModel | None:
-    """The least recently used of the idle; if none is idle, of all: it ends its replies first."""
-    return min(loaded, key=lambda loaded: (loaded.num_users > 0, loaded.used_at), default=None)
-
-
 logger = logging.getLogger(__name__)
 
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 
-
 _ByService = Callable[[InferenceService], Awaitable[None]]
 _OnDisk = Callable[[Collection[str]], None]
-"""Takes the models that are loaded, whose threads it must not touch."""
+"""Takes the names of the loaded models, whose folders it must not touch."""
+
+
+def fits(loaded: Iterable[LoadedModel], num_bytes: int, budget: int) -> bool:
+    """Whether the loaded models and one of ``num_bytes`` take no more than ``budget`` bytes."""
+    return sum(loaded.num_bytes for loaded in loaded) + num_bytes <= budget
+
+
+def next_to_unload(loaded: Iterable[LoadedModel]) -> LoadedModel | None:
+    """The least recently used idle model, or, if all are busy, the least recently used one."""
+    return min(loaded, key=lambda loaded: (loaded.num_users > 0, loaded.used_at), default=None)
 
 
 class Loader(Protocol):
-    """How models come into memory. What it does blocks, and raises ``ModelError``."""
+    """Loads models. Its methods block and raise ``ModelError``."""
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Name -> where the model is; it may change while Parley runs."""
+        """Name -> source; the mapping may change while Parley runs."""
         ...
 
     def outline(self, source: str) -> Outline: ...
     def check(self, source: str) -> None:
-        """In no time: whether the model is known to die of its load."""
+        """Raise at once if llama.cpp is known to die while it loads this model."""
         ...
 
     def load(self, source: str, name: str) -> tuple[Model, int]:
-        """The model, and the bytes of memory that it takes."""
+        """The model and the bytes of memory that it takes."""
         ...
 
     def serve(self, model: Model) -> InferenceService: ...
@@ -64,9 +63,9 @@ class Loader(Protocol):
 class Fleet:
     """``bot.ports.TextGenerator`` and ``HasModels``. Entering loads the ``default`` model.
 
-    A model is loaded when somebody asks for it. Loads go one after the other in the order in
-    which they were wanted, so who waits for a model is served though another is always busy:
-    the one that has to leave takes no new questions, ends those that it has, and goes.
+    A model is loaded at the first request for it. Loads run one at a time in the order of the
+    requests. A model that must be unloaded gets no new requests and finishes those it has, so
+    a model that is always busy cannot keep another one from being loaded.
     """
 
     def __init__(
@@ -78,14 +77,14 @@ class Fleet:
         budget: int,
         state_folders: StateFolders,
     ) -> None:
-        """``budget``: bytes for models. ``state_folders``: their saved states on disk."""
+        """``budget``: bytes for models. ``state_folders``: folders of their saved states."""
         self._default = default
         self._loader = loader
         self._state_folders = state_folders
         self._metrics = metrics
         self._budget = budget
         self._outlines = Outlines(lambda: loader.sources, loader.outline)
-        self._stays: dict[str, LoadedModel] = {}
+        self._models: dict[str, LoadedModel] = {}
         self._loaded: list[LoadedModel] = []
         self._num_uses = 0
         self._one_by_one = asyncio.Lock()
@@ -116,7 +115,7 @@ class Fleet:
         return self._is_open and all(loaded.service.is_healthy for loaded in self._loaded)
 
     async def model(self, name: str) -> FleetModel:
-        """One of the models. Raises ``EngineFailed`` where it is gone or broken."""
+        """The model of this name. Raises ``EngineFailed`` if it is missing or broken."""
         if name == self._default:
             return FleetModel(self, name, self.window)
         try:
@@ -128,48 +127,52 @@ class Fleet:
         return await self.count_for(self._default, messages)
 
     async def count_for(self, name: str, messages: Sequence[ChatMessage]) -> int:
-        loaded = self._stays.get(name)
+        loaded = self._models.get(name)
         if loaded is None or not loaded.is_open:
             return await self._outlines.count(name, messages)
         with loaded.used():
             return await loaded.service.count(messages)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
-        """By ``request.model``; the stream says ``Queued`` while that one is being loaded."""
-        loaded = self._stay(request.model or self._default)
+        """The reply of ``request.model``; the stream emits ``Queued`` while it is being loaded."""
+        loaded = self._wanted(request.model or self._default)
         if not loaded.is_open:
-            return self._generate_later(loaded, request)
+            relay = Relay(loaded, request, self._metrics)
+            relay.start(self._spawn(relay.run()))
+            return relay.stream
         with loaded.used():
             return loaded.follow(await loaded.service.generate(request))
 
     async def forget(self, thread: str, scope: str) -> None:
-        """By every model, loaded or not."""
+        """Forget the thread in every model, loaded or not."""
         await self._everywhere(
             lambda service: service.forget(thread, scope),
             lambda but: self._state_folders.forget(scope, thread, but),
         )
 
     async def forget_saved(self, before: datetime) -> None:
-        """States that were parked earlier and not used since are deleted."""
+        """Delete saved states that were last used before that time."""
         await self._everywhere(
             lambda service: service.forget_saved(before),
             lambda but: self._state_folders.forget_before(before.timestamp(), but),
         )
 
     async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """While a model comes or goes the others do it, and all when that is over, at the latest
-        at the end.
+        """Do it in all models.
+
+        While a model is being loaded or unloaded, the loaded ones do it now, and a task does it
+        in all of them afterwards; closing the fleet waits for that task.
         """
         if self._one_by_one.locked():
             await self._by_loaded(by)
-            task = self._spawn(self._in_peace(by, on_disk))
+            task = self._spawn(self._exclusively(by, on_disk))
             self._promised.add(task)
             task.add_done_callback(self._promised.discard)
         else:
-            await self._in_peace(by, on_disk)
+            await self._exclusively(by, on_disk)
 
-    async def _in_peace(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """No model comes or goes meanwhile."""
+    async def _exclusively(self, by: _ByService, on_disk: _OnDisk) -> None:
+        """Do it while no model is being loaded or unloaded."""
         async with self._one_by_one:
             await self._by_loaded(by)
             await asyncio.to_thread(on_disk, self.loaded)
@@ -180,27 +183,22 @@ class Fleet:
                 await by(loaded.service)
 
     async def warm(self, request: GenerationRequest) -> None:
-        """Only where the model is loaded: it is not worth a load."""
-        loaded = self._stays.get(request.model or self._default)
+        """Warm the thread if the model is loaded; it is not loaded for that."""
+        loaded = self._models.get(request.model or self._default)
         if loaded and loaded.is_open:
             with loaded.used():
                 await loaded.service.warm(request)
 
-    def _stay(self, name: str) -> LoadedModel:
-        """The model's stay in memory, wished for if there is none."""
+    def _wanted(self, name: str) -> LoadedModel:
+        """The model of this name, loaded or being loaded; marks it as used."""
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
-        if name not in self._stays:
-            self._stays[name] = LoadedModel(name)
-            self._spawn(self._open(self._stays[name]))
+        if name not in self._models:
+            self._models[name] = LoadedModel(name)
+            self._spawn(self._open(self._models[name]))
         self._num_uses += 1
-        self._stays[name].used_at = self._num_uses
-        return self._stays[name]
-
-    def _generate_later(self, loaded: LoadedModel, request: GenerationRequest) -> GenerationStream:
-        relay = Relay(loaded, request, self._metrics)
-        relay.start(self._spawn(relay.run()))
-        return relay.stream
+        self._models[name].used_at = self._num_uses
+        return self._models[name]
 
     async def _open(self, loaded: LoadedModel) -> None:
         try:
@@ -213,35 +211,35 @@ class Fleet:
                 self._count_loaded()
         except ParleyError as error:
             self._give_up(loaded, error)
-        except Exception:  # one load never takes others down, nor the next of its model
+        except Exception:  # a failed load must not end the fleet
             logger.exception("the model %s could not be loaded", loaded.name)
             self._give_up(loaded, ModelError(f"The model {loaded.name} could not be loaded."))
         finally:
-            loaded.opened.cancel()  # nothing, unless it is not done yet
+            loaded.opened.cancel()  # has no effect if it is done
 
     def _give_up(self, loaded: LoadedModel, error: ParleyError) -> None:
-        """Whoever asks for the model from now on has it loaded anew."""
-        del self._stays[loaded.name]
+        """The load failed; the next request for the model loads it anew."""
+        del self._models[loaded.name]
         loaded.opened.set_exception(error)
-        loaded.opened.exception()  # told to whoever waits, if anybody still does
+        loaded.opened.exception()  # marks it as retrieved, in case nobody waits any more
 
     async def _load(self, loaded: LoadedModel) -> InferenceService:
-        """Others leave until there is room; loading itself runs beside what they compute."""
+        """Unload other models until there is room, then load; other models compute meanwhile."""
         source = self._outlines.source(loaded.name)
         if self._loaded:
-            await asyncio.to_thread(self._loader.check, source)  # before others leave for it
+            await asyncio.to_thread(self._loader.check, source)  # before it unloads others
             needed = (await self._outlines.get(loaded.name)).needed_bytes
             while not fits(self._loaded, needed, self._budget):
                 if not await self._unload_one():
                     break
         model, loaded.num_bytes = await self._load_with_room(source, loaded.name)
-        if self._loaded:  # the first one the banner tells
+        if self._loaded:  # the banner reports the first one
             logger.info("the model %s is loaded", loaded.name)
         self._metrics.model_loads.inc()
         return await self._loader.serve(model).__aenter__()
 
     async def _load_with_room(self, source: str, name: str) -> tuple[Model, int]:
-        """What is free, above all on a GPU, is known in the end by trying."""
+        """Load, and unload other models while it fails: free GPU memory is only known by trying."""
         while True:
             try:
                 return await asyncio.to_thread(self._loader.load, source, name)
@@ -252,11 +250,14 @@ class Fleet:
                     raise
 
     async def _unload_one(self) -> bool:
-        """False if nobody is left. Who asks for that model from now on waits for a new stay."""
-        loaded = next_to_leave(self._loaded)
+        """Unload one model after its replies; False if none is loaded.
+
+        A request for that model from now on loads it again.
+        """
+        loaded = next_to_unload(self._loaded)
         if loaded is None:
             return False
-        self._stays.pop(loaded.name, None)
+        self._models.pop(loaded.name, None)
         await loaded.until_idle()
         self._loaded.remove(loaded)
         await loaded.service.__aexit__(None, None, None)
@@ -266,7 +267,7 @@ class Fleet:
         return True
 
     def _count_loaded(self) -> None:
-        """They share what there is for idle threads."""
+        """Update the metric and share the space for saved states among the loaded models."""
         self._metrics.models_loaded.set(len(self._loaded))
         for loaded in self._loaded:
             loaded.service.share_offload_space(len(self._loaded), len(self._state_folders) or 1)
@@ -280,7 +281,7 @@ class Fleet:
     async def __aenter__(self) -> Self:
         self._is_open = True
         try:
-            loaded = self._stay(self._default)
+            loaded = self._wanted(self._default)
             with loaded.used():
                 self._window = (await asyncio.shield(loaded.opened)).window
         except BaseException:

@@ -1,4 +1,4 @@
-"""One time that a model is in memory, from the wish for it until it is unloaded."""
+"""A model from the first request for it until it is unloaded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from bot.inference.engine.service import InferenceService
 
 
 class LoadedModel:
-    """``num_users``: replies that are written or wait for it. ``used_at``: a count of uses.
+    """A model that is loaded or being loaded.
 
-    ``opened`` is done once the model is loaded, or cannot be.
+    ``num_users`` calls use it or wait for it. ``used_at`` orders models by their last use.
+    ``opened`` is done when the model is loaded, or failed to load.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,7 +56,7 @@ class LoadedModel:
             self.leave()
 
     def follow(self, stream: GenerationStream) -> GenerationStream:
-        """It is used until the stream's last word."""
+        """The model counts as used until the stream has finished."""
         self.enter()
         stream.when_finished(self.leave)
         return stream

@@ -1,4 +1,4 @@
-"""What is known of models that are not loaded: their names, and enough to count tokens."""
+"""Outlines of models that are not loaded: their names, windows, sizes and tokenizers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Outline(Protocol):
     def window(self) -> int: ...
     @property
     def needed_bytes(self) -> int:
-        """Memory that the whole model would take."""
+        """Bytes of memory that the loaded model would take."""
         ...
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
@@ -25,7 +25,7 @@ class Outline(Protocol):
 
 
 class Outlines:
-    """Opened when they are first asked for, and kept: a vocabulary is small."""
+    """Opens an outline at its first use and keeps it, since a vocabulary is small."""
 
     def __init__(
         self, sources: Callable[[], Mapping[str, str]], open_outline: Callable[[str], Outline]
@@ -46,7 +46,7 @@ class Outlines:
             raise EngineFailed(f"There is no model {name} any more.") from None
 
     async def get(self, name: str) -> Outline:
-        """Raises ``EngineFailed`` for a model that is gone, ``ModelError`` for a broken one."""
+        """Raises ``EngineFailed`` for a missing model, ``ModelError`` for a broken one."""
         async with self._lock:
             if name not in self._opened:
                 source = self.source(name)

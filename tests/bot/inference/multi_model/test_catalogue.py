@@ -1,4 +1,4 @@
-"""Which models have a name."""
+"""The names of models that the catalogue finds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_file_that_is_put_there_later_is_found(tmp_path: Path) -> None:
     assert catalogue.read() == ("smollm2", "new")
 
 
-def test_parts_and_copies_of_a_model_are_no_models(tmp_path: Path) -> None:
+def test_later_parts_and_copies_of_a_model_are_not_listed(tmp_path: Path) -> None:
     copy = "smollm2-b179c9523d0e-Q8_0"
     for name in ("big-00001-of-00002", "big-00002-of-00002", "mmproj-big", copy):
         (tmp_path / f"{name}.gguf").touch()

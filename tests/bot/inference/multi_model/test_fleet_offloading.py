@@ -1,4 +1,4 @@
-"""Idle threads of several models: each goes on where it was, though its model was away."""
+"""Idle threads of several models are restored after their model was unloaded and loaded."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from pathlib import Path
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.multi_model.fleet import Fleet
 from bot.types import Finished
-from tests.bot.inference.multi_model.harbour import SIZE, Harbour, ask, metric, read, until
+from tests.bot.inference.multi_model.loader import SIZE, FakeLoader, ask, metric, read, until
 
 SCOPE = "slack:T01"
 Loading = asyncio.Task[Finished]
 
 
-def harbour(folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000) -> Harbour:
-    """Models a and b with 800 cells each, in which one idle thread stays."""
+def fake_loader(
+    folder: Path | None = None, *, memory: int = 20_000, disk: int = 100_000
+) -> FakeLoader:
+    """Models a and b with pools of 800 cells each, which hold one idle thread."""
     offloading = OffloadOptions(memory, disk, folder, min_gain=0.0)
-    return Harbour("a", "b", offloading=offloading, num_cells=800)
+    return FakeLoader("a", "b", offloading=offloading, num_cells=800)
 
 
 async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished:
@@ -30,17 +32,17 @@ async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished
     return (await read(await fleet.generate(request)))[1]
 
 
-def files(port: Harbour, model: str) -> set[Path]:
-    return set(port.state_folders.of(model).glob("*.state"))
+def files(loader: FakeLoader, model: str) -> set[Path]:
+    return set(loader.state_folders.of(model).glob("*.state"))
 
 
 @asynccontextmanager
-async def forgotten_while_b_is_loaded(port: Harbour) -> AsyncIterator[tuple[Fleet, Loading]]:
-    """b keeps thread 1 on disk, and is being loaded for thread 2, in which it will be asked."""
-    async with port.fleet(budget=SIZE) as fleet:
+async def forgotten_while_b_is_loaded(loader: FakeLoader) -> AsyncIterator[tuple[Fleet, Loading]]:
+    """Model b has thread 1 on disk and is being loaded for a request in thread 2."""
+    async with loader.fleet(budget=SIZE) as fleet:
         await say(fleet, 1, "b")
         await say(fleet, 2, "a")
-        port.may_load.clear()
+        loader.may_load.clear()
         loading = asyncio.create_task(say(fleet, 2, "b"))
         await until(lambda: fleet.loaded == ())
         await fleet.forget("t1", SCOPE)
@@ -48,77 +50,79 @@ async def forgotten_while_b_is_loaded(port: Harbour) -> AsyncIterator[tuple[Flee
     await asyncio.gather(loading, return_exceptions=True)
 
 
-async def test_loaded_models_have_the_memory_for_idle_threads_between_them() -> None:
-    port = harbour()
-    async with port.fleet(budget=2 * SIZE) as fleet:
+async def test_loaded_models_share_the_memory_for_idle_threads() -> None:
+    loader = fake_loader()
+    async with loader.fleet(budget=2 * SIZE) as fleet:
         for model in "aba":
             for thread in range(40):
                 await say(fleet, thread, model)
-            await until(lambda: 10_000 < metric(port, "parked_bytes", tier="memory") <= 20_000)
-        assert metric(port, "parked_dropped_total") > 0
+            await until(lambda: 10_000 < metric(loader, "parked_bytes", tier="memory") <= 20_000)
+        assert metric(loader, "parked_dropped_total") > 0
 
 
-async def test_they_have_the_disk_between_them(tmp_path: Path) -> None:
-    port = harbour(tmp_path, memory=0, disk=20_000)
-    async with port.fleet(budget=2 * SIZE) as fleet:
+async def test_models_share_the_disk_for_idle_threads(tmp_path: Path) -> None:
+    loader = fake_loader(tmp_path, memory=0, disk=20_000)
+    async with loader.fleet(budget=2 * SIZE) as fleet:
         for model in "aba":
             for thread in range(40):
                 await say(fleet, thread, model)
-            await until(lambda: metric(port, "parked_bytes", tier="memory") == 0)
-            await until(lambda: 10_000 < metric(port, "parked_bytes", tier="disk") <= 20_000)
-        assert files(port, "a")
-        assert files(port, "b")
+            await until(lambda: metric(loader, "parked_bytes", tier="memory") == 0)
+            await until(lambda: 10_000 < metric(loader, "parked_bytes", tier="disk") <= 20_000)
+        assert files(loader, "a")
+        assert files(loader, "b")
 
 
-async def test_a_thread_goes_on_from_disk_when_its_model_is_back(tmp_path: Path) -> None:
-    port = harbour(tmp_path)
-    async with port.fleet(budget=SIZE) as fleet:
+async def test_a_thread_is_restored_from_disk_when_its_model_is_back(
+    tmp_path: Path,
+) -> None:
+    loader = fake_loader(tmp_path)
+    async with loader.fleet(budget=SIZE) as fleet:
         await say(fleet, 1, "b")
         await say(fleet, 1, "a")
         finished = await say(fleet, 1, "b", "?")
-        assert port.loads == ["a", "b", "a", "b"]
+        assert loader.loads == ["a", "b", "a", "b"]
         assert finished.usage.cached_tokens > 150
-        assert metric(port, "restored_total", tier="disk") == 1
+        assert metric(loader, "restored_total", tier="disk") == 1
 
 
 async def test_a_thread_is_forgotten_by_a_model_that_is_not_loaded(tmp_path: Path) -> None:
-    port = harbour(tmp_path)
-    async with port.fleet(budget=SIZE) as fleet:
+    loader = fake_loader(tmp_path)
+    async with loader.fleet(budget=SIZE) as fleet:
         for thread in (1, 2):
             await say(fleet, thread, "b")
         await say(fleet, 1, "a")
-        assert len(files(port, "b")) == 2
+        assert len(files(loader, "b")) == 2
         await fleet.forget("t1", SCOPE)
-        assert len(files(port, "b")) == 1
+        assert len(files(loader, "b")) == 1
         assert fleet.loaded == ("a",), "nothing is loaded for it"
         assert (await say(fleet, 2, "b", "?")).usage.cached_tokens > 150
         assert (await say(fleet, 1, "b", "?")).usage.cached_tokens < 150
-    assert len(files(port, "a")) == 0
+    assert len(files(loader, "a")) == 0
 
 
 async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -> None:
-    port = harbour(tmp_path)
-    async with forgotten_while_b_is_loaded(port) as (fleet, loading):
-        port.may_load.set()
+    loader = fake_loader(tmp_path)
+    async with forgotten_while_b_is_loaded(loader) as (fleet, loading):
+        loader.may_load.set()
         await loading
-        await until(lambda: len(files(port, "b")) == 0)
+        await until(lambda: len(files(loader, "b")) == 0)
         assert (await say(fleet, 1, "b", "?")).usage.cached_tokens < 150
 
 
 async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_path: Path) -> None:
-    port = harbour(tmp_path)
-    async with forgotten_while_b_is_loaded(port):
-        assert len(files(port, "b")) == 1
-    assert len(files(port, "b")) == 0
+    loader = fake_loader(tmp_path)
+    async with forgotten_while_b_is_loaded(loader):
+        assert len(files(loader, "b")) == 1
+    assert len(files(loader, "b")) == 0
 
 
 async def test_states_that_were_saved_long_ago_are_deleted_for_every_model(tmp_path: Path) -> None:
-    port = harbour(tmp_path)
-    async with port.fleet(budget=SIZE) as fleet:
+    loader = fake_loader(tmp_path)
+    async with loader.fleet(budget=SIZE) as fleet:
         for model in "ba":
             await say(fleet, 1, model)
         now = datetime.now(UTC)
         await fleet.forget_saved(now - timedelta(hours=1))
-        assert len(files(port, "b")) == 1
+        assert len(files(loader, "b")) == 1
         await fleet.forget_saved(now + timedelta(hours=1))
-        assert len(files(port, "b")) == 0
+        assert len(files(loader, "b")) == 0

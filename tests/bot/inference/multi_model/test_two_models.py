@@ -1,4 +1,4 @@
-"""The real model under two names: loaded, unloaded, never computing at once."""
+"""The real model under two names: loaded, unloaded, and never computing at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.proofs import Proofs
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
-from tests.bot.inference.multi_model.harbour import read
+from tests.bot.inference.multi_model.loader import read
 
 pytestmark = pytest.mark.model
 
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def computing(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
-    """Which models computed, each with the threads in which it did."""
+    """The models that computed, each with the threads that ran it."""
     seen, run = set[tuple[str, int]](), LlamaModel.run
 
     def noted(model: LlamaModel, step: Step) -> dict[int, int]:
@@ -69,7 +69,7 @@ def capital(model: str | None = None) -> GenerationRequest:
 async def test_two_models_answer_side_by_side_and_compute_in_one_thread(
     settings: Settings, computing: set[tuple[str, int]]
 ) -> None:
-    """OpenMP keeps helpers for every thread that computes: two slow each other down."""
+    """OpenMP keeps helper threads for every thread that computes, so two slow each other down."""
     metrics = Metrics()
     fleet = await asyncio.to_thread(make_fleet, settings, metrics, 1 << 40)
     async with fleet:
@@ -112,7 +112,7 @@ async def test_a_second_model_that_llama_cpp_dies_of_says_so_and_harms_nobody(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However often it is asked, one child dies."""
+    """Only one child process dies, however often the model is asked for."""
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     metrics = Metrics()
     child = sys.executable, "-c", DIES_OF_TWINS

@@ -1,4 +1,4 @@
-"""Models that know letters, loaded and unloaded as a fleet wants it."""
+"""A loader of fake models for the tests of the fleet."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SIZE = 100
 
 
 class CountedModel(FakeModel):
-    """Tells how many models computed at once."""
+    """Reports to its loader when it computes."""
 
-    def __init__(self, harbour: Harbour, name: str, **options: Any) -> None:
+    def __init__(self, loader: FakeLoader, name: str, **options: Any) -> None:
         super().__init__(lambda prompt: f"{name} heard {prompt}", **options)
-        self._harbour = harbour
+        self._loader = loader
         self.name = name
 
     def run(self, step: Step) -> dict[int, int]:
-        with self._harbour.computing():
+        with self._loader.computing():
             return super().run(step)
 
 
@@ -54,11 +54,11 @@ class FakeOutline:
         self.is_closed = True
 
 
-class Harbour:
-    """A ``Loader``. ``loads`` is every load in order; ``may_load`` holds them up when cleared.
+class FakeLoader:
+    """A ``Loader``. ``loads`` has the names in the order of loading; ``may_load`` blocks loads.
 
-    ``refuse``: whether there is no memory for the model; ``breaks``: what else its load raises.
-    ``deadly``: models that llama.cpp is known to die of.
+    ``refuse(name)``: the load finds no memory. ``breaks``: other errors that loads raise.
+    ``deadly``: models that kill llama.cpp.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Harbour:
         self.metrics = Metrics()
         self._options, self._offloading = options, offloading
         self.state_folders = StateFolders(offloading.folder or Path("no such folder"))
-        # a model that stands still would hold the thread of all the others
+        # a model that waits for ``allow`` would block a shared thread
         self._thread = None if options.get("stepwise") else computing_thread()
         self._computing = 0
         self._lock = threading.Lock()
@@ -96,7 +96,7 @@ class Harbour:
                 self.allow()
 
     def allow(self) -> None:
-        """Nobody stands still any more, of those that are loaded by now."""
+        """Let the models that are loaded by now run without further stops."""
         for model in self.models.values():
             model.allow(10_000)
 
@@ -142,14 +142,14 @@ class Harbour:
 
 
 class Computing:
-    def __init__(self, harbour: Harbour) -> None:
-        self._harbour = harbour
+    def __init__(self, loader: FakeLoader) -> None:
+        self._loader = loader
 
     def __enter__(self) -> None:
-        self._harbour.change(1)
+        self._loader.change(1)
 
     def __exit__(self, *_: object) -> None:
-        self._harbour.change(-1)
+        self._loader.change(-1)
 
 
 def ask(text: str, model: str | None = None, *, person: str = "ada") -> GenerationRequest:
@@ -177,5 +177,5 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def metric(harbour: Harbour, name: str, **labels: str) -> float:
-    return harbour.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0
+def metric(loader: FakeLoader, name: str, **labels: str) -> float:
+    return loader.metrics.registry.get_sample_value(f"parley_{name}", labels) or 0
