@@ -1,1 +1,1 @@
-"""From tokens to text: detokenizing, reasoning apart from the answer, repetition."""
+"""From tokens to text: detokenizing, splitting off the reasoning, finding loops."""

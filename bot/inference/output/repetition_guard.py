@@ -1,13 +1,14 @@
-"""Whether a reply only repeats itself, seen on token ids. Pure; a few lookups a token.
+"""RepetitionGuard: finds replies that only repeat themselves, by their token ids.
 
-Three ways in which small models get stuck, each with what an honest reply may do:
+Pure, with a few lookups for each token. Small models loop in three ways; each has a rule that
+spares good replies:
 
-- verbatim: the same tokens again and again. A refrain comes back after other text, and
-  the rows of a table or the items of a list differ, so neither counts.
-- counted: the same but for one counter, ``17. Fish 18. Fish``. Counting without words, and
-  lines of data or code that carry a number, do not count.
-- shuffled: a few phrases in changing order. Text that was shown two or three times before,
-  as a program and its corrected version are, does not count.
+- verbatim: the same tokens again and again. A refrain returns after other text, and the rows
+  of a table or the items of a list differ, so these are no loops.
+- counted: the same tokens but for one counter, ``17. Fish 18. Fish``. Numbers without words,
+  and numbered lines of data or code, are no loops.
+- shuffled: a few phrases in changing order. Text that occurred two or three times before, like
+  a program and its corrected version, is no loop.
 """
 
 from __future__ import annotations
@@ -16,29 +17,31 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 _NGRAM = 4
-"""Tokens that must have stood together before for a repetition to be suspected."""
+"""Tokens of an n-gram; its second occurrence begins a repetition."""
 
 _PROSE_TOKENS, _LAYOUT_TOKENS = 96, 320
-"""A repetition is a loop after so many tokens, and two periods more."""
+"""A repetition is a loop after so many tokens and two more periods: in prose, in layout."""
 
 _LAYOUT = frozenset("<>|{}[]")
 _DATA = _LAYOUT | frozenset('=;"')
 _NUMBER = -1
+"""The symbol that stands for every number."""
 
 _PHRASE, _WINDOW = 6, 256
 _MAX_SHOWN = 3
-_STALE_SHARE, _WORD_SHARE = 0.9, 0.6
+_MIN_STALE, _MIN_WORDS = 0.9 * _WINDOW, 0.6 * _WINDOW
 
 
 class RepetitionGuard:
-    """Hears each token of a reply; ``piece`` tells a token's bytes.
+    """Watches the tokens of one reply; ``piece`` gives a token's bytes.
 
-    ``num_repeated``: tokens at the end of a looping reply that may be taken away and leave
-    what they repeat.
+    ``num_repeated``: tokens at the end of a looping reply that only repeat what stands before
+    them, so they may be cut off.
     """
 
     def __init__(self, piece: Callable[[int], bytes]) -> None:
-        self._texts = _Texts(piece)
+        self._piece = piece
+        self._texts: dict[int, str] = {}
         self._tokens = _Repetition()
         self._counted = _Counting()
         self._phrases = _Phrases()
@@ -46,7 +49,9 @@ class RepetitionGuard:
 
     def add(self, token: int) -> bool:
         """Whether the reply, with this token, only repeats itself."""
-        text = self._texts[token]
+        text = self._texts.get(token)
+        if text is None:  # half a character becomes U+FFFD, which is not a letter
+            text = self._texts[token] = self._piece(token).decode("utf-8", "replace")
         self._tokens.add(token)
         self._counted.add(token, text)
         self._phrases.add(token, is_word=any(map(str.isalpha, text)))
@@ -64,23 +69,11 @@ class RepetitionGuard:
         return _is_prose("".join(self._texts[token] for token in self._tokens.block()), _LAYOUT)
 
 
-class _Texts(dict[int, str]):
-    """What each token reads; half a character reads as U+FFFD, which is no letter."""
-
-    def __init__(self, piece: Callable[[int], bytes]) -> None:
-        super().__init__()
-        self._piece = piece
-
-    def __missing__(self, token: int) -> str:
-        text = self[token] = self._piece(token).decode("utf-8", "replace")
-        return text
-
-
 class _Repetition:
-    """How many of the last symbols equal those ``period`` before.
+    """Counts how many of the last symbols equal those ``period`` positions before.
 
-    The period is the way back to the last time when the newest few symbols stood together.
-    It is kept until a symbol breaks it, so that a symbol costs one lookup.
+    The period is the distance to the previous occurrence of the newest n-gram. It is kept until
+    a symbol breaks it, so each symbol costs one lookup.
     """
 
     def __init__(self) -> None:
@@ -105,16 +98,16 @@ class _Repetition:
             self.period = 0 if before is None else at - before
 
     def is_due(self, num_symbols: int) -> bool:
-        """Long enough, and at the end of a period: once a period is often enough to look."""
+        """Whether the repetition is long enough; True only once in each period."""
         beyond = self._num_equal - num_symbols - 2 * self.period
         return self.period > 0 and beyond >= 0 and beyond % self.period == 0
 
     def block(self) -> list[int]:
-        """What is repeated."""
+        """The symbols of one period."""
         return self._symbols[-self.period :]
 
     def tail(self) -> int:
-        """How many symbols at the end equal those a period before, however long ago it began."""
+        """How many symbols at the end equal those one period before, over the whole reply."""
         start = len(self._symbols)
         while start > self.period and (
             self._symbols[start - 1] == self._symbols[start - 1 - self.period]
@@ -124,7 +117,7 @@ class _Repetition:
 
 
 class _Counting:
-    """The same over words and numbers: all numbers are one symbol, and their values are kept."""
+    """A repetition in which all numbers are the same symbol; their values are kept apart."""
 
     def __init__(self) -> None:
         self._repetition = _Repetition()
@@ -136,7 +129,9 @@ class _Counting:
     def add(self, token: int, text: str) -> None:
         if not (text.strip().isdecimal() and text.isascii()):
             self._close_number()
-            self._push(token, text)
+            self._starts.append(self._num_tokens)
+            self._values.append(text)
+            self._repetition.add(token)
         elif self._digits and not text[0].isspace():
             self._digits += text
         else:
@@ -146,7 +141,7 @@ class _Counting:
         self._num_tokens += 1
 
     def is_loop(self) -> bool:
-        """Whether one counter goes up, and everything else stays."""
+        """Whether one counter increases and everything else is repeated."""
         return (
             self._repetition.is_due(_PROSE_TOKENS)
             and not self._digits
@@ -155,7 +150,7 @@ class _Counting:
         )
 
     def tail(self) -> int:
-        """In tokens."""
+        """Like ``_Repetition.tail``, in tokens."""
         return self._num_tokens - self._starts[len(self._repetition) - self._repetition.tail()]
 
     def _close_number(self) -> None:
@@ -164,13 +159,11 @@ class _Counting:
             self._repetition.add(_NUMBER)
             self._digits = ""
 
-    def _push(self, token: int, text: str) -> None:
-        self._starts.append(self._num_tokens)
-        self._values.append(text)
-        self._repetition.add(token)
-
     def _only_counts(self) -> bool:
-        """Each number stays, or goes up by as many as go up in a period: one counter."""
+        """Whether each number is the same as a period before, or increased with one counter.
+
+        A counter that occurs n times in a period increases by n from one period to the next.
+        """
         period = self._repetition.period
         now, before = self._values[-period:], self._values[-2 * period : -period]
         steps = [int(new) - int(old) for new, old in zip(now, before, strict=True) if new != old]
@@ -178,40 +171,34 @@ class _Counting:
 
 
 class _Phrases:
-    """How much of the last ``_WINDOW`` tokens is words of phrases that were said often before."""
+    """Whether most of the last ``_WINDOW`` tokens belong to phrases that occurred often before."""
 
     def __init__(self) -> None:
         self._newest: deque[int] = deque(maxlen=_PHRASE)
-        self._num_said: Counter[tuple[int, ...]] = Counter()
-        self._stale = _Share()
-        self._words = _Share()
+        self._num_shown: Counter[tuple[int, ...]] = Counter()
+        self._stale, self._words = _WindowCount(), _WindowCount()
+        self.are_stale = False
 
     def add(self, token: int, *, is_word: bool) -> None:
         self._newest.append(token)
         phrase = tuple(self._newest)
-        self._stale.add(self._num_said[phrase] >= _MAX_SHOWN)
-        self._num_said[phrase] += 1
-        self._words.add(is_word)
-
-    @property
-    def are_stale(self) -> bool:
-        return self._stale.share >= _STALE_SHARE and self._words.share >= _WORD_SHARE
+        num_stale = self._stale.add(self._num_shown[phrase] >= _MAX_SHOWN)
+        self._num_shown[phrase] += 1
+        num_words = self._words.add(is_word)
+        self.are_stale = num_stale >= _MIN_STALE and num_words >= _MIN_WORDS
 
 
-class _Share:
-    """Of the last ``_WINDOW`` tokens, how many are of a kind."""
+class _WindowCount:
+    """How many of the last ``_WINDOW`` tokens are of a kind."""
 
     def __init__(self) -> None:
         self._window: deque[bool] = deque([False] * _WINDOW)
         self._num = 0
 
-    def add(self, is_of_kind: bool) -> None:
+    def add(self, is_of_kind: bool) -> int:
         self._window.append(is_of_kind)
         self._num += is_of_kind - self._window.popleft()
-
-    @property
-    def share(self) -> float:
-        return self._num / _WINDOW
+        return self._num
 
 
 def _is_prose(block: str, marks: frozenset[str]) -> bool:

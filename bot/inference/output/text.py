@@ -1,10 +1,14 @@
-"""From the bytes of tokens to text: whole characters, stop strings, and reasoning kept apart."""
+"""Turns the bytes of sampled tokens into events: text of the answer and of the reasoning.
+
+``ReasoningSplitter`` separates reasoning from the answer, a ``Detokenizer`` for each of them
+joins bytes to characters and finds stop strings, and ``ReplyText`` combines the two.
+"""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from typing import AnyStr, Literal, NamedTuple
+from typing import AnyStr, NamedTuple
 
 from bot.inference.core.model import Tag
 from bot.types import Delta, Reasoning
@@ -12,58 +16,7 @@ from bot.types import Delta, Reasoning
 _LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
 _PLAIN = {**_CONTROLS, **_LINE_ENDS}
-"""Lines end in one way only, whatever reads them, and nothing is invisible."""
-
-
-class Detokenizer:
-    """Turns token bytes into text that may be shown.
-
-    A character may span tokens: its bytes wait until it is whole. Text that could be the
-    beginning of a stop string waits until it is known not to be one. ``is_stopped`` once a
-    stop string was seen; what stood before it has been returned, it and what follows not.
-    """
-
-    def __init__(self, stop: Sequence[str] = ()) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._stop = tuple(s for s in stop if s)
-        self._held = ""
-        self.is_stopped = False
-
-    def feed(self, piece: bytes) -> str:
-        """Text that became certain with this token's bytes; often empty."""
-        text = self._decoder.decode(piece).translate(_PLAIN)
-        return self._release(text) if self._stop else text
-
-    def flush(self) -> str:
-        """What is left when the reply ends; half a character becomes U+FFFD."""
-        if self.is_stopped:
-            return ""
-        text = self._release(self._decoder.decode(b"", final=True))
-        held, self._held = self._held, ""
-        return text + held
-
-    def _release(self, text: str) -> str:
-        if self.is_stopped:
-            return ""
-        text = self._held + text
-        found = [(at + len(s), at) for s in self._stop if (at := text.find(s)) >= 0]
-        if found:
-            _, cut = min(found)  # the one that was complete first, however the text came
-            self.is_stopped, self._held = True, ""
-            return text[:cut]
-        keep = max((overlap(text, s) for s in self._stop), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-
-def overlap(text: AnyStr, stop: AnyStr) -> int:
-    """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
-    longest = min(len(text), len(stop) - 1)
-    return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
-
-
-AttentionKind = Literal["reasoning", "answer"]
-
+"""Translates every line end to a newline and removes invisible control characters."""
 
 TAGS = (
     Tag(b"<think>", b"</think>"),
@@ -88,86 +41,132 @@ TAG_TOKENS = frozenset(
         *("<|start|>", "<|channel|>", "<|message|>", "<|end|>"),
     }
 )
-"""The tokens of the tags, which a vocabulary may count as control tokens without a text."""
+"""Tokens of the tags; a vocabulary may treat them as control tokens without a text."""
 
 
 def open_tag(prompt: str) -> Tag | None:
-    """The tag that a prompt's end leaves open, so that the reply begins inside of it."""
+    """The tag that the end of a prompt leaves open, so that the reply begins inside it."""
     end = prompt.rstrip().encode()
     return next((tag for tag in TAGS if tag.closes and end.endswith(tag.opens.rstrip())), None)
 
 
-class Part(NamedTuple):
-    kind: AttentionKind
-    text: bytes
+def overlap(text: AnyStr, stop: AnyStr) -> int:
+    """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
+    longest = min(len(text), len(stop) - 1)
+    return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
+
+
+class Detokenizer:
+    """Turns token bytes into text that may be shown.
+
+    The bytes of a character that spans tokens are held back until it is complete, and so is
+    text that may be the beginning of a stop string. ``is_stopped`` is set when a stop string
+    was found; the text before it has been returned, and nothing else will be.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stop = tuple(s for s in stop if s)
+        self._held = ""
+        self.is_stopped = False
+
+    def feed(self, piece: bytes) -> str:
+        """Text that is certain with the bytes of this token; often empty."""
+        text = self._decoder.decode(piece).translate(_PLAIN)
+        return self._release(text) if self._stop else text
+
+    def flush(self) -> str:
+        """The rest when the reply ends; an incomplete character becomes U+FFFD."""
+        if self.is_stopped:
+            return ""
+        text = self._release(self._decoder.decode(b"", final=True))
+        held, self._held = self._held, ""
+        return text + held
+
+    def _release(self, text: str) -> str:
+        if self.is_stopped:
+            return ""
+        text = self._held + text
+        found = [(at + len(s), at) for s in self._stop if (at := text.find(s)) >= 0]
+        if found:
+            _, cut = min(found)  # the one that was complete first, however the text was cut
+            self.is_stopped, self._held = True, ""
+            return text[:cut]
+        keep = max((overlap(text, s) for s in self._stop), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+
+class ReplyPart(NamedTuple):
+    is_reasoning: bool
+    data: bytes
 
 
 class ReasoningSplitter:
-    """Cuts a reply's bytes where its reasoning ends; a tag may come in any number of pieces.
+    """Splits the bytes of a reply into reasoning and answer; tags may be cut anywhere.
 
-    ``tag``: see ``open_tag``. White space around the tags belongs to nobody.
+    ``tag``: see ``open_tag``. White space around the tags is dropped. ``is_reasoning`` is False
+    while it is not yet certain whether the reply begins with a tag.
     """
 
     def __init__(self, tag: Tag | None = None) -> None:
         self._tag = tag
-        self._kind: AttentionKind | None = "reasoning" if tag else None
+        self.is_reasoning = tag is not None
+        self._is_answer = False
         self._is_blank = True
         self._held = b""
 
-    @property
-    def is_reasoning(self) -> bool:
-        return self._kind == "reasoning"
-
-    def feed(self, piece: bytes) -> list[Part]:
-        """What became certain with this piece; often nothing."""
-        if self._kind == "answer":
-            return self._pass_on(piece)
+    def feed(self, piece: bytes) -> list[ReplyPart]:
+        """The parts that are certain with this piece; often none."""
+        if self._is_answer:
+            return self._emit(piece)
         self._held += piece
-        if self._kind is None:
-            return self._begin()
-        return self._go_on(self._tag) if self._tag else []
+        return self._find_opening() if self._tag is None else self._find_closing(self._tag)
 
-    def flush(self) -> list[Part]:
-        """What is left when the reply ends: the beginning of a tag that did not come."""
+    def flush(self) -> list[ReplyPart]:
+        """The rest when the reply ends: the beginning of a tag that did not continue."""
         held, self._held = self._held, b""
-        self._kind = self._kind or "answer"
-        return self._pass_on(held)
+        self._is_answer = not self.is_reasoning
+        return self._emit(held)
 
-    def _begin(self) -> list[Part]:
-        """Wait until it is clear whether the reply begins with a tag."""
-        said = self._held.lstrip()
+    def _find_opening(self) -> list[ReplyPart]:
+        """Hold the text back until it is certain whether the reply begins with a tag."""
+        text = self._held.lstrip()
         for tag in TAGS:
-            if said.startswith(tag.opens):
-                self._kind, self._tag, self._held = "reasoning", tag, said[len(tag.opens) :]
-                return self._go_on(tag)
-        if any(tag.opens.startswith(said) for tag in TAGS):
+            if text.startswith(tag.opens):
+                self.is_reasoning, self._tag, self._held = True, tag, text[len(tag.opens) :]
+                return self._find_closing(tag)
+        if any(tag.opens.startswith(text) for tag in TAGS):
             return []
         self._is_blank = False
         return self.flush()
 
-    def _go_on(self, tag: Tag) -> list[Part]:
+    def _find_closing(self, tag: Tag) -> list[ReplyPart]:
         at = self._held.find(tag.closes)
         if at < 0:
             keep = len(self._held) - overlap(self._held, tag.closes)
-            thought, self._held = self._held[:keep], self._held[keep:]
-            return self._pass_on(thought)
-        thought, answer = self._held[:at], self._held[at + len(tag.closes) :]
-        parts = self._pass_on(thought)
-        self._kind, self._is_blank, self._held = "answer", True, b""
-        return parts + self._pass_on(answer)
+            reasoning, self._held = self._held[:keep], self._held[keep:]
+            return self._emit(reasoning)
+        reasoning, answer = self._held[:at], self._held[at + len(tag.closes) :]
+        parts = self._emit(reasoning)
+        self.is_reasoning, self._is_answer, self._is_blank, self._held = False, True, True, b""
+        return parts + self._emit(answer)
 
-    def _pass_on(self, text: bytes) -> list[Part]:
-        """Without the white space after a tag."""
+    def _emit(self, data: bytes) -> list[ReplyPart]:
+        """Drops white space that follows a tag."""
         if self._is_blank:
-            text = text.lstrip()
-        if not text:
+            data = data.lstrip()
+        if not data:
             return []
         self._is_blank = False
-        return [Part(self._kind or "answer", text)]
+        return [ReplyPart(self.is_reasoning, data)]
 
 
 class ReplyText:
-    """A reply's tokens as events. Stop strings are looked for in the answer only."""
+    """Turns the tokens of one reply into events. Only the answer is searched for stop strings.
+
+    ``tag``: see ``open_tag``. ``num_reasoning_tokens`` includes the tokens of the tags.
+    """
 
     def __init__(self, stop: Sequence[str] = (), tag: Tag | None = None) -> None:
         self._splitter = ReasoningSplitter(tag)
@@ -185,29 +184,29 @@ class ReplyText:
         return self._splitter.is_reasoning
 
     def feed(self, piece: bytes) -> list[Delta | Reasoning]:
-        """What may be shown with this token's bytes; often nothing."""
-        was_reasoning = self.is_reasoning
-        events = self._read(self._splitter.feed(piece))
+        """The events that are certain with the bytes of this token; often none."""
+        was_reasoning = self._splitter.is_reasoning
+        events = self._events(self._splitter.feed(piece))
         self._num_tokens += 1
-        if was_reasoning or self.is_reasoning:
-            self.num_reasoning_tokens = self._num_tokens  # nothing comes before it
+        if was_reasoning or self._splitter.is_reasoning:
+            self.num_reasoning_tokens = self._num_tokens  # reasoning comes first
         return events
 
     def flush(self) -> list[Delta | Reasoning]:
-        """What is left when the reply ends."""
-        events = self._read(self._splitter.flush())
-        if thought := self._reasoning.flush():
-            events.append(Reasoning(thought))
+        """The rest when the reply ends."""
+        events = self._events(self._splitter.flush())
+        if reasoning := self._reasoning.flush():
+            events.append(Reasoning(reasoning))
         if text := self._answer.flush():
             events.append(Delta(text))
         return events
 
-    def _read(self, parts: Sequence[Part]) -> list[Delta | Reasoning]:
+    def _events(self, parts: Sequence[ReplyPart]) -> list[Delta | Reasoning]:
         events: list[Delta | Reasoning] = []
-        for kind, data in parts:
-            if kind == "answer":
-                if text := self._answer.feed(data):
-                    events.append(Delta(text))
-            elif thought := self._reasoning.feed(data):
-                events.append(Reasoning(thought))
+        for is_reasoning, data in parts:
+            if is_reasoning:
+                if reasoning := self._reasoning.feed(data):
+                    events.append(Reasoning(reasoning))
+            elif text := self._answer.feed(data):
+                events.append(Delta(text))
         return events

@@ -28,7 +28,7 @@ def test_nothing_of_a_stop_string_is_ever_shown() -> None:
     assert text.flush() == ""
 
 
-def test_the_beginning_of_a_stop_string_that_goes_on_otherwise_is_shown() -> None:
+def test_the_beginning_of_a_stop_string_that_continues_otherwise_is_shown() -> None:
     text = Detokenizer(["END"])
     assert text.feed(b"the E") == "the "
     assert text.feed(b"N") == ""

@@ -1,4 +1,4 @@
-"""What a model thinks aloud, told apart from what it answers."""
+"""Reasoning is separated from the answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REPLIES = {
 
 
 def said(pieces: list[bytes], tag: Tag | None = None, stop: tuple[str, ...] = ()) -> list[str]:
-    """Reasoning and answer; no empty event, and nothing is thought after the answer began."""
+    """Reasoning and answer; checks that no event is empty and none of reasoning comes last."""
     text = ReplyText(stop, tag)
     events = [event for piece in pieces for event in text.feed(piece)] + text.flush()
     assert all(event.text for event in events)
@@ -54,7 +54,7 @@ def said(pieces: list[bytes], tag: Tag | None = None, stop: tuple[str, ...] = ()
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-def test_reasoning_and_answer_are_told_apart_however_the_reply_is_cut(reply: str) -> None:
+def test_reasoning_and_answer_are_separated_however_the_reply_is_cut(reply: str) -> None:
     data = reply.encode()
     for size in (1, 2, 3, 5, 7, len(data) or 1):
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
@@ -75,7 +75,7 @@ def test_a_prompt_that_ends_with_an_open_tag_begins_the_reply_inside() -> None:
     ]
 
 
-def test_reasoning_that_never_ends_is_no_answer() -> None:
+def test_reasoning_that_never_ends_leaves_no_answer() -> None:
     assert said([b"They greet me"], THINK) == ["They greet me", ""]
 
 
@@ -111,13 +111,13 @@ def test_the_template_says_whether_a_reply_begins_with_reasoning(
     assert (tag.opens if tag else None) == opens
 
 
-def test_what_a_person_typed_opens_no_tag() -> None:
+def test_text_from_a_person_opens_no_tag() -> None:
     template = ChatTemplate("{% for m in messages %}{{ m['content'] }}{% endfor %}")
     assert template.open_tag is None
     assert open_tag("what does <think> mean?") is None
 
 
-def test_which_models_begin_inside_is_read_from_their_own_templates() -> None:
+def test_an_open_tag_is_found_in_the_templates_of_the_models_that_have_one() -> None:
     paths = sorted((vocabularies_or_skip() / "templates").glob("*.jinja"))
     begin_inside = set()
     for path in paths:

@@ -1,4 +1,4 @@
-"""The real model, made to think aloud: two of its control tokens are renamed and forced on it."""
+"""The real model, made to reason: two of its control tokens are renamed and forced on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _QUESTION = ChatMessage("user", "What is the capital of France?")
 
 
 class ThinkingModel(LlamaModel):
-    """Every reply is begun for it: a thought between two tags, and a few words."""
+    """Forces the beginning of every reply: reasoning between two tags and a few words."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, LlamaOptions(num_cells=1_024, max_running=1, num_threads=1))
@@ -80,7 +80,7 @@ def text_of(events: list[GenerationEvent], kind: type[Delta] | type[Reasoning]) 
     return "".join(event.text for event in events if isinstance(event, kind))
 
 
-async def test_what_the_model_thinks_is_told_apart_and_leaves_the_thread_at_its_next_turn(
+async def test_reasoning_is_separated_and_dropped_from_the_thread_at_its_next_turn(
     thinking_file: Path,
 ) -> None:
     model = await asyncio.to_thread(ThinkingModel, thinking_file)

@@ -1,4 +1,4 @@
-"""The loop guard, on made-up letters and on what the real model says."""
+"""The repetition guard on made-up letters and on replies of the real model."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def letter(token: int) -> bytes:
 
 
 def ended_at(guard: RepetitionGuard, tokens: Iterable[int]) -> int | None:
-    """How many tokens were heard when the guard called it a loop."""
+    """The number of tokens after which the guard found a loop."""
     return next((n for n, token in enumerate(tokens, 1) if guard.add(token)), None)
 
 
 def ending(text: str) -> str | None:
-    """What is left of ``text``, a letter a token, without what only repeats; None: no loop."""
+    """``text``, a letter a token, without its repeated end; None if it is not a loop."""
     guard = RepetitionGuard(letter)
     end = ended_at(guard, map(ord, text))
     return None if end is None else text[: end - guard.num_repeated]
 
 
-def test_a_sentence_said_again_and_again_is_a_loop_and_said_once_in_the_end() -> None:
+def test_a_sentence_repeated_again_and_again_is_a_loop_and_kept_once() -> None:
     assert ending("Hello. " + "I am fine. " * 50) == "Hello. I am fine"
 
 
@@ -72,7 +72,7 @@ def test_a_list_of_two_items_in_turn_is_a_loop() -> None:
     assert ending(numbered) == "1. Fish\n2. Bird\n"
 
 
-def test_phrases_in_changing_order_are_a_loop_of_which_nothing_is_taken_away() -> None:
+def test_phrases_in_changing_order_are_a_loop_of_which_nothing_is_cut_off() -> None:
     lines = ("a poem that never ends,\n", "a tale of endless love,\n")
     text = "".join(lines[n * n % 7 % 2] for n in range(60))
     kept = ending(text)
@@ -134,7 +134,7 @@ def test_a_token_costs_the_same_however_long_the_reply_is(text: str) -> None:
 
 
 def tokenized(model: LlamaModel, text: str) -> list[int]:
-    """As the model reads it in an earlier answer of its own, to the end of the prompt."""
+    """The tokens of the text in an earlier answer, up to the end of the prompt."""
     tokens = model.encode([ChatMessage("user", "?"), ChatMessage("assistant", text)])
     return tokens[len(model.encode([ChatMessage("user", "?")])) :]
 
@@ -147,7 +147,7 @@ def test_an_honest_reply_is_never_ended(smollm2: LlamaModel, text: str) -> None:
 
 @pytest.mark.model
 def test_of_the_real_replies_every_loop_is_ended_soon_and_no_other(smollm2: LlamaModel) -> None:
-    """Precision 1 and recall 1; what only drifts may be ended, and need not be."""
+    """Precision 1 and recall 1; replies that only drift may or may not be ended."""
     late: list[int] = []
     for reply in recorded():
         end = ended_at(RepetitionGuard(smollm2.piece), reply.tokens)

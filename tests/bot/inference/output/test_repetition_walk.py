@@ -1,4 +1,4 @@
-"""A reply that loops, through the whole engine: ended, and talked out of it."""
+"""A looping reply in the whole engine: the guard ends it, DRY sampling avoids the loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEAD = 30.0
 
 
 class StuckModel(LlamaModel):
-    """The real one, to which the next word of one sentence is always far the likeliest."""
+    """The real model, but the next word of one sentence is always the likeliest by far."""
 
     def __init__(self, path: Path, options: LlamaOptions) -> None:
         super().__init__(path, options)
@@ -62,7 +62,7 @@ async def reply(service: InferenceService, sampling: Sampling) -> tuple[str, Fin
 
 
 async def test_a_looping_reply_is_ended_and_with_dry_sampling_it_leaves_this_loop() -> None:
-    """Into which other one it may come then depends on the processor."""
+    """It may fall into another loop then; which one depends on the processor."""
     path = await asyncio.to_thread(locate.locate, locate.EMBEDDED)
     model = await asyncio.to_thread(
         StuckModel, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
