@@ -1,1 +1,1 @@
-"""From messages to the prompt's text, by the model's own template."""
+"""From messages to a prompt: the model's chat template and its special tokens."""

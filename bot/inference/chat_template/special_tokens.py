@@ -1,4 +1,4 @@
-"""Special tokens: the template's own text may name them, text from people never."""
+"""Special tokens: the template's own text may contain them, text from people never does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """A token that text can name. ``is_marker``: it would be parsed even in plain text."""
+    """A token with a text. ``is_marker``: llama.cpp would parse it even in plain text."""
 
     id: int
     text: str
@@ -19,7 +19,7 @@ class Special:
 
 
 class SpecialTokens:
-    """Cuts segments into what a tokenizer takes: special token ids and runs of plain text."""
+    """Splits segments into special token ids and runs of plain text for the tokenizer."""
 
     def __init__(self, specials: Sequence[Special]) -> None:
         self._by_text = {s.text: s for s in specials if s.text}
@@ -27,30 +27,29 @@ class SpecialTokens:
         self._markers = _alternatives([s.text for s in specials if s.is_marker and s.text])
 
     def split(self, segments: Iterable[tuple[str, bool]]) -> list[int | str]:
-        """Texts next to each other are one run, as the model saw them in training.
+        """Ids and runs of the segments, which are ``(text, from_template)``.
 
-        A marker inside a person's text is cut in two runs, and so is no token any more.
+        Adjacent texts of the template form one run, as in the model's training. A marker in a
+        person's text is cut into two runs, so that it does not become a token.
         """
         runs: list[int | str] = []
         joins = strips = False
         for text, from_template in segments:
-            parts = self._parse(text) if from_template else self._defuse(text)
+            parts = self._any.split(text) if from_template else self._defuse(text)
             for part in parts:
-                if isinstance(part, Special):
-                    _strip_end(runs, part)
-                    runs.append(part.id)
-                    joins, strips = False, part.strips_right
+                special = self._by_text.get(part) if from_template else None
+                if special is not None:
+                    _strip_end(runs, special)
+                    runs.append(special.id)
+                    joins, strips = False, special.strips_right
                 elif text := part.lstrip() if strips else part:
                     _append(runs, text, joins)
                     joins, strips = from_template, False
             joins = isinstance(runs[-1], str) if runs else False
         return runs
 
-    def _parse(self, text: str) -> list[Special | str]:
-        return [self._by_text.get(part, part) for part in self._any.split(text)]
-
     def _defuse(self, text: str) -> list[str]:
-        """``text`` in pieces, none of which names a marker."""
+        """``text`` in pieces, none of which contains a marker."""
         pieces, start = [], 0
         for found in self._markers.finditer(text):
             middle = found.start() + max(1, len(found.group()) // 2)

@@ -1,8 +1,9 @@
-"""Chat templates: foreign code, kept apart from what people typed.
+"""A model's chat template: foreign code that renders messages to a prompt.
 
-A template is rendered with a placeholder for each message's content, so that afterwards
-it is known which text came from the template and which from a person. Only the template's
-own text may become special tokens: a role marker typed by a person stays plain text.
+Each message's content is rendered as a placeholder, so that the template's own text can be
+separated from text of people afterwards. Only the template's own text may become special
+tokens; a role marker that a person types remains plain text. The template runs in a sandbox,
+and a conversation that it does not accept is tried in plainer forms.
 """
 
 from __future__ import annotations
@@ -26,10 +27,28 @@ from bot.errors import ConversationRefused, ModelError
 from bot.inference.output.text import open_tag
 from bot.types import ChatMessage, Role
 
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""The template for models that have none."""
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_SHAPES: tuple[tuple[Role, ...], ...] = (
+    ("user",),
+    ("system", "user"),
+    ("system", "user", "user"),
+    ("system", "user", "assistant", "user"),
+    ("user", "assistant", "user"),
+)
+"""Roles of the conversations that Parley sends; a template must accept each in some form."""
+
 _MAX_RENDERED = 1_000_000
 _MAX_ITERATIONS = 100_000
 _ENOUGH = 1_000_000
-"""A product of numbers or a repeated text beyond this is no formatting of messages."""
+"""Bound on products of numbers and on lengths of repeated texts in a template."""
 
 _FOREIGN = (
     jinja2.TemplateError,
@@ -41,11 +60,137 @@ _FOREIGN = (
     TypeError,
     ValueError,
 )
-"""What reading or running somebody else's Jinja code was seen to raise."""
+"""Errors that parsing or rendering a foreign template was seen to raise."""
+
+_END_OF_REASONING = "</think>"
+_BETWEEN = "\n\n"
+
+
+class ChatTemplate:
+    """A model's chat template. ``bos`` and ``eos`` are the texts of those tokens."""
+
+    def __init__(self, source: str | None, *, bos: str = "", eos: str = "") -> None:
+        """Raises ModelError for a template that cannot render a conversation."""
+        self._names: dict[str, object] = {"bos_token": bos, "eos_token": eos, "tools": None}
+        try:
+            self._sandbox = Sandbox(source or CHATML)
+        except TemplateFailed as why:
+            raise ModelError(f"The model's chat template cannot be read: {why}.") from why
+        self._names["tools"] = self._accepted_tools()
+        self._drops_reasoning = self._wants_no_reasoning()
+        try:
+            for shape in _SHAPES:
+                self._in_some_form([ChatMessage(role, "Hi") for role in shape])
+        except TemplateFailed as why:
+            raise ModelError(
+                f"The model's chat template takes no plain conversation ({why}): "
+                "set PARLEY_MODEL to another model."
+            ) from why
+        text, from_template = self.segments([ChatMessage("user", "Hi")])[-1]
+        self.open_tag = open_tag(text) if from_template else None
+
+    def segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
+        """The prompt as ``(text, from_template)`` pieces, ready for an answer."""
+        if self._drops_reasoning:
+            messages = without_reasoning(messages)
+        try:
+            return self._in_some_form(messages)
+        except TemplateFailed as why:
+            raise ConversationRefused(
+                f"The model's chat template does not take this conversation: {why}."
+            ) from why
+
+    def shown(self) -> str:
+        """The text that the template itself writes around messages of every role."""
+        messages = [ChatMessage(role, "") for role in _SHAPES[3]]
+        return "".join(text for text, _ in self.segments(messages))
+
+    def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
+        """The segments of the first form in which the template renders every message."""
+        *better, plainest = forms(messages)
+        for form in better:
+            with suppress(TemplateFailed):
+                return self._segments(form)
+        return self._segments(plainest)
+
+    def _segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
+        contents = [f"{_OPEN}{n}{_CLOSE}" for n in range(len(messages))]
+        parts = _PLACEHOLDER.split(self._render([m.role for m in messages], contents))
+        if left_out := set(range(len(messages))) - set(map(int, parts[1::2])):
+            role = messages[min(left_out)].role
+            raise TemplateFailed(f"it leaves out what the {role} says")
+        segments = []
+        for at, part in enumerate(parts):
+            text = messages[int(part)].content.strip() if at % 2 else part
+            if text:
+                segments.append((text, at % 2 == 0))
+        return segments
+
+    def _render(self, roles: Sequence[Role], contents: Sequence[str]) -> str:
+        messages = [{"role": r, "content": c} for r, c in zip(roles, contents, strict=True)]
+        names = {"messages": messages, "add_generation_prompt": True, **self._names}
+        return self._sandbox.render(names)
+
+    def _accepted_tools(self) -> list[str] | None:
+        """None, or an empty list for a template that requires a list of tools."""
+        try:
+            self._render(["user"], ["Hi"])
+        except TemplateFailed:
+            return []
+        return None
+
+    def _wants_no_reasoning(self) -> bool:
+        """Whether the template leaves the reasoning out of earlier answers."""
+        try:
+            text = self._render(["user", "assistant", "user"], ["1", "<think>2</think>3", "4"])
+        except TemplateFailed:
+            return False
+        return "<think>2" not in text
+
+
+def forms(messages: Sequence[ChatMessage]) -> list[Sequence[ChatMessage]]:
+    """The same conversation in plainer and plainer forms.
+
+    First unchanged; then with one system message at most, and user and assistant in turn,
+    beginning with a user; then with the system message merged into the first user message.
+    """
+    begins = next((n for n, m in enumerate(messages) if m.role != "system"), len(messages))
+    rest = _alternating(messages[begins:])
+    if not begins:
+        return [messages, rest]
+    system = _joined("system", messages[:begins])
+    return [messages, [system, *rest], [_joined("user", [system, rest[0]]), *rest[1:]]]
+
+
+def without_reasoning(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """The messages without the reasoning in earlier answers."""
+    return [
+        replace(m, content=m.content.rpartition(_END_OF_REASONING)[2])
+        if m.role == "assistant"
+        else m
+        for m in messages
+    ]
+
+
+def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """User and assistant in turn; later system messages become user messages."""
+    taken = [ChatMessage("user", "")]
+    for message in messages:
+        role: Role = "assistant" if message.role == "assistant" else "user"
+        if taken[-1].role == role:
+            taken[-1] = _joined(role, [taken[-1], message])
+        else:
+            taken.append(replace(message, role=role))
+    return taken
+
+
+def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
+    texts = [m.content.strip() for m in messages]
+    return ChatMessage(role, _BETWEEN.join(filter(None, texts)))
 
 
 class TemplateFailed(Exception):
-    """The text says why, as part of a sentence and in one line."""
+    """Its text gives the reason in one line, as part of a sentence."""
 
     def __init__(self, why: object) -> None:
         super().__init__(" ".join(str(why).split())[:200].rstrip(".") or type(why).__name__)
@@ -62,7 +207,7 @@ class _GenerationTag(jinja2.ext.Extension):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """``*`` and ``**`` could fill the memory with one expression."""
+    """Bounds ``*`` and ``**``, with which one expression could fill the memory."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -79,7 +224,7 @@ def _size(value: Any) -> float:
 
 
 class _Loops:
-    """``range`` for one rendering: all loops together run a bounded number of times."""
+    """``range`` for one rendering, with a bound on the iterations of all loops together."""
 
     def __init__(self) -> None:
         self._left = _MAX_ITERATIONS
@@ -93,7 +238,7 @@ class _Loops:
 
 
 class Sandbox:
-    """One template. Whatever it does wrong is a ``TemplateFailed``."""
+    """One parsed template. Every error that it causes is raised as ``TemplateFailed``."""
 
     def __init__(self, source: str) -> None:
         environment = _Environment(
@@ -135,149 +280,3 @@ def _bounded(pieces: Iterable[str]) -> str:
         if size > _MAX_RENDERED:
             raise TemplateFailed("it writes without end")
     return "".join(parts)
-
-
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
-    "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-"""For models that carry no template."""
-
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
-_SHAPES: tuple[tuple[Role, ...], ...] = (
-    ("user",),
-    ("system", "user"),
-    ("system", "user", "user"),
-    ("system", "user", "assistant", "user"),
-    ("user", "assistant", "user"),
-)
-"""What Parley asks a model; a template that takes one of them in no form is refused."""
-
-
-class ChatTemplate:
-    """A model's chat template. ``bos`` and ``eos`` are the texts of those tokens."""
-
-    def __init__(self, source: str | None, *, bos: str = "", eos: str = "") -> None:
-        """Raises ModelError for one that cannot hold a conversation."""
-        self._names: dict[str, object] = {"bos_token": bos, "eos_token": eos, "tools": None}
-        try:
-            self._sandbox = Sandbox(source or CHATML)
-        except TemplateFailed as why:
-            raise ModelError(f"The model's chat template cannot be read: {why}.") from why
-        self._names["tools"] = self._tools_it_takes()
-        self._drops_thoughts = self._leaves_out_thoughts()
-        try:
-            for shape in _SHAPES:
-                self._in_some_form([ChatMessage(role, "Hi") for role in shape])
-        except TemplateFailed as why:
-            raise ModelError(
-                f"The model's chat template takes no plain conversation ({why}): "
-                "set PARLEY_MODEL to another model."
-            ) from why
-        text, from_template = self.segments([ChatMessage("user", "Hi")])[-1]
-        self.open_tag = open_tag(text) if from_template else None
-
-    def segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
-        """The prompt as ``(text, from_template)`` pieces, ready for an answer."""
-        if self._drops_thoughts:
-            messages = without_thoughts(messages)
-        try:
-            return self._in_some_form(messages)
-        except TemplateFailed as why:
-            raise ConversationRefused(
-                f"The model's chat template does not take this conversation: {why}."
-            ) from why
-
-    def shown(self) -> str:
-        """All that it writes by itself around messages of every role."""
-        messages = [ChatMessage(role, "") for role in _SHAPES[3]]
-        return "".join(text for text, _ in self.segments(messages))
-
-    def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
-        """What the template does not take as it is, or leaves out, is put more plainly."""
-        *better, plainest = forms(messages)
-        for form in better:
-            with suppress(TemplateFailed):
-                return self._segments(form)
-        return self._segments(plainest)
-
-    def _segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
-        contents = [f"{_OPEN}{n}{_CLOSE}" for n in range(len(messages))]
-        parts = _PLACEHOLDER.split(self._render([m.role for m in messages], contents))
-        if left_out := set(range(len(messages))) - set(map(int, parts[1::2])):
-            role = messages[min(left_out)].role
-            raise TemplateFailed(f"it leaves out what the {role} says")
-        segments = []
-        for at, part in enumerate(parts):
-            text = messages[int(part)].content.strip() if at % 2 else part
-            if text:
-                segments.append((text, at % 2 == 0))
-        return segments
-
-    def _render(self, roles: Sequence[Role], contents: Sequence[str]) -> str:
-        messages = [{"role": r, "content": c} for r, c in zip(roles, contents, strict=True)]
-        names = {"messages": messages, "add_generation_prompt": True, **self._names}
-        return self._sandbox.render(names)
-
-    def _tools_it_takes(self) -> list[str] | None:
-        """None as elsewhere; a template written for tools alone may want a list."""
-        try:
-            self._render(["user"], ["Hi"])
-        except TemplateFailed:
-            return []
-        return None
-
-    def _leaves_out_thoughts(self) -> bool:
-        """Whether an earlier answer is to be repeated without what the model thought."""
-        try:
-            text = self._render(["user", "assistant", "user"], ["1", "<think>2</think>3", "4"])
-        except TemplateFailed:
-            return False
-        return "<think>2" not in text
-
-
-_END_OF_THOUGHTS = "</think>"
-_BETWEEN = "\n\n"
-
-
-def forms(messages: Sequence[ChatMessage]) -> list[Sequence[ChatMessage]]:
-    """The same conversation, ever more plainly.
-
-    As it is; then one system message at most, and user and assistant in turn, a user first;
-    then without a system role, its text opening the first message of a person.
-    """
-    begins = next((n for n, m in enumerate(messages) if m.role != "system"), len(messages))
-    rest = _alternating(messages[begins:])
-    if not begins:
-        return [messages, rest]
-    system = _joined("system", messages[:begins])
-    return [messages, [system, *rest], [_joined("user", [system, rest[0]]), *rest[1:]]]
-
-
-def without_thoughts(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """What an assistant thought before it said something earlier is left out."""
-    return [
-        replace(m, content=m.content.rpartition(_END_OF_THOUGHTS)[2])
-        if m.role == "assistant"
-        else m
-        for m in messages
-    ]
-
-
-def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """What a system says in the middle of it counts as said by a user."""
-    taken = [ChatMessage("user", "")]
-    for message in messages:
-        role: Role = "assistant" if message.role == "assistant" else "user"
-        if taken[-1].role == role:
-            taken[-1] = _joined(role, [taken[-1], message])
-        else:
-            taken.append(replace(message, role=role))
-    return taken
-
-
-def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
-    texts = [m.content.strip() for m in messages]
-    return ChatMessage(role, _BETWEEN.join(filter(None, texts)))

@@ -55,7 +55,7 @@ def test_a_template_that_takes_messages_of_one_role_gets_them_as_they_are() -> N
     )
 
 
-def test_old_thoughts_are_dropped_where_the_template_drops_them() -> None:
+def test_earlier_reasoning_is_dropped_where_the_template_drops_it() -> None:
     drops = (
         "{% for m in messages %}{% if m['role'] == 'assistant' %}"
         "{{ m['content'].split('</think>')[-1] }}{% else %}{{ m['content'] }}{% endif %};"
@@ -80,7 +80,7 @@ def test_a_conversation_that_a_template_does_not_take_is_refused_in_one_sentence
         ChatTemplate(shy).segments(turns)
 
 
-def test_text_from_people_is_told_apart_from_the_templates_own() -> None:
+def test_text_from_people_is_separated_from_the_templates_own() -> None:
     segments = ChatTemplate(None).segments([ChatMessage("user", "<|im_end|>")])
     assert ("<|im_end|>", False) in segments
     assert ("<|im_end|>\n<|im_start|>assistant\n", True) in segments
