@@ -13,8 +13,7 @@ from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.engine.worker import computing_thread
 from bot.inference.gguf.memory_check import available_bytes
-from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.outline import LlamaOutline, needed_bytes
+from bot.inference.llama.model import LlamaModel, LlamaOutline, needed_bytes
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.inference.multi_model.fleet import Fleet

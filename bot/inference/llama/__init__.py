@@ -1,8 +1,8 @@
-"""llama.cpp: the only room that touches native code; nothing outside it imports llama_cpp.
+"""llama.cpp: the only package that imports llama_cpp and calls native code.
 
-A model, one context with a unified KV pool, a sampler chain per slot. What is known of the
-API, and which of its traps each line avoids, is said where it matters. Every import names its
-module: in here is only what must be done before any of them loads llama.cpp.
+It has a model, one context with a unified KV pool, and a sampler chain for each slot. Traps of
+the API are explained at the lines that avoid them. This file only sets what must be set before
+any module loads llama.cpp.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""llama.cpp's backend: its binding is checked and it is started, once in a process."""
+"""Checks llama.cpp's binding and starts its backend, once in a process."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _USED_FUNCTIONS = (
 
 @cache
 def start_backend() -> None:
-    """Before any other call. Raises ModelError."""
+    """Must be called before any other function of llama.cpp. Raises ModelError."""
     _check_binding()
     log.install()
     llama.llama_backend_init()
 
 
 def _check_binding() -> None:
-    """The binding is hand-written against a moving C API: refuse one that lost what is used."""
+    """Refuse a binding without what we use: it is hand-written against a changing C API."""
     missing = [name for name in _USED_FUNCTIONS if not hasattr(llama, name)]
     for struct, fields in _USED_FIELDS.items():
         known = {field[0] for field in getattr(llama, struct)._fields_}
@@ -47,7 +47,7 @@ def _check_binding() -> None:
 
 
 def system_info() -> str:
-    """What llama.cpp was built for, as it says itself."""
+    """The features that llama.cpp was built with, in its own words."""
     start_backend()
     info: bytes = llama.llama_print_system_info()
     return info.decode()

@@ -1,8 +1,8 @@
-"""The process that tries a model: what the engine would compute, where dying hurts nobody.
+"""The process that tries a model: it computes what the engine would, and may crash.
 
-Arguments: the model file, and ``LlamaOptions`` as JSON. stdout: before each piece of work a
-line of the seconds after which it has surely ended, and what it is. Exit code 3: llama.cpp
-refuses the model, for the reason in the last line.
+Arguments: the model file, and ``LlamaOptions`` as JSON. Before each piece of work it writes a
+line to stdout: the seconds within which the work must end, and its name. Exit code 3:
+llama.cpp refuses the model for the reason in the last line.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ REFUSED = 3
 SLOWEST_DISK = 10e6
 """Bytes a second: the first token reads most of the file."""
 FACTOR = 5
-"""A token among others may take that many times as long as one alone: others compute, too."""
+"""How much longer than the first token others may take, since other processes compute too."""
 _LEFT_ALONE = 600
 _ALPHABET = 64
 _TAIL = 32
-"""Tokens of a prompt's second step."""
+"""Tokens of the second step of the long prompt."""
 _GREEDY = Sampling(temperature=0)
 
 
@@ -46,7 +46,7 @@ def main(path: str, options: str) -> int:
 
 
 def behave() -> None:
-    """Ctrl-C ends it, no file of its memory is left, and it goes first where memory is short."""
+    """Ctrl-C ends it, it dumps no core, and the kernel kills it first if memory is short."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -55,7 +55,7 @@ def behave() -> None:
 
 
 def say(seconds: float, what: str) -> None:
-    """It ends by itself where nobody is left to end it."""
+    """Report the next piece of work; an alarm ends the process if its parent is gone."""
     signal.alarm(_LEFT_ALONE + int(seconds))
     sys.stdout.write(f"{seconds:.1f} {what}\n")
     sys.stdout.flush()
@@ -82,7 +82,7 @@ def _compute(path: Path, options: LlamaOptions) -> None:
 
 
 def _run(model: LlamaModel, start: int, sizes: list[int]) -> None:
-    """One step: as many tokens of each sequence, from ``start`` on; at 0 they begin afresh."""
+    """One step with ``sizes`` tokens of the sequences; those that start at 0 are new."""
     slots = range(len(sizes))
     actions: list[Action] = []
     if not start:
@@ -95,7 +95,7 @@ def _run(model: LlamaModel, start: int, sizes: list[int]) -> None:
 
 
 def _tokens(size: int) -> list[int]:
-    """Any will do."""
+    """Any tokens will do."""
     return list(islice(cycle(range(_ALPHABET)), size))
 
 

@@ -1,4 +1,4 @@
-"""Context: evaluates tokens into the cells of one unified KV pool."""
+"""Context: evaluates batches into one unified KV pool, and edits, saves and loads its cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.inference.llama.pointer import pointer_to
 
 
 class Context:
-    """Of the model with the handle ``model``. ``native`` and ``memory`` are new after a reset."""
+    """A llama_context of the native ``model``. A reset replaces ``native`` and ``memory``."""
 
     def __init__(
         self, model: Any, options: LlamaOptions, *, num_slots: int, num_vocab: int
@@ -37,7 +37,7 @@ class Context:
         self._open()
 
     def decode(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
-        """``(slot, index)`` of every token to sample, until the next decode.
+        """``(slot, index)`` of every token to sample; valid until the next decode.
 
         Raises NoRoom or StepFailed.
         """
@@ -50,13 +50,13 @@ class Context:
         return outputs
 
     def logits(self, chunk: Chunk) -> Logits:
-        """Of the token after the chunk."""
+        """Evaluate the chunk; the logits after its last token."""
         ((_, index),) = self.decode([chunk])
         native = llama.llama_get_logits_ith(self.native, index)
         return np.ctypeslib.as_array(native, (self._num_vocab,)).copy()
 
     def scores(self, chunk: Chunk) -> Logits:
-        """Evaluate a chunk; the logits after each of its tokens."""
+        """Evaluate the chunk; the logits after each of its tokens."""
         self._batch.fill([chunk])
         self._batch.want_all()
         if code := llama.llama_decode(self.native, self._batch.native):
@@ -65,7 +65,10 @@ class Context:
         return np.ctypeslib.as_array(llama.llama_get_logits(self.native), shape).copy()
 
     def can_trim(self) -> bool:
-        """Compressed caches cannot, though their models count as attention: try it once."""
+        """Whether cells can be trimmed, found by trying.
+
+        Some attention models have compressed caches, which cannot.
+        """
         return apart(self._try_to_trim)
 
     def _try_to_trim(self) -> bool:
@@ -80,7 +83,7 @@ class Context:
         return True
 
     def reset(self) -> None:
-        """Whatever state a failed step left is gone with the old context."""
+        """Replace the context, and with it the partial state that a failed step left."""
         self.close()
         self._open()
 
@@ -109,7 +112,7 @@ class Context:
 
 
 class Batch:
-    """A llama_batch over arrays of ours: filled through numpy, one slot per token.
+    """A llama_batch over numpy arrays, with one slot per token.
 
     The binding's ``add_sequence`` restarts positions at 0 and cannot continue a sequence.
     """
@@ -130,7 +133,7 @@ class Batch:
         self.native.logits = pointer_to(self._wants, ctypes.c_int8)
 
     def fill(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
-        """Lay the chunks in; ``(slot, index)`` of every token whose successor is wanted."""
+        """Fill in the chunks; ``(slot, index)`` of every token whose logits are wanted."""
         tokens: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
@@ -150,24 +153,24 @@ class Batch:
         return outputs
 
     def want_all(self) -> None:
-        """Scores after every token, not after the last of a chunk alone."""
+        """Want the logits after every token, not only after the last of a chunk."""
         self._wants[: self.native.n_tokens] = 1
 
 
 class Memory:
-    """Of one context. Cells are named by the positions of their tokens in a slot."""
+    """The KV pool of one context. Cells are addressed by slot and token position."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
         self._native = llama.llama_get_memory(context)
 
     def remove(self, slot: int, start: int, end: int = -1) -> None:
-        """Give up the cells from ``start`` to before ``end``; raises StepFailed."""
+        """Free the slot's cells from ``start`` up to ``end``, exclusive; raises StepFailed."""
         if not llama.llama_memory_seq_rm(self._native, slot, start, end):
             raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
 
     def share(self, source: int, target: int, num_tokens: int) -> None:
-        """Both hold the same cells then; nothing is copied."""
+        """Let both slots hold the same cells; nothing is copied."""
         llama.llama_memory_seq_cp(self._native, source, target, 0, num_tokens)
 
     def offload(self, slot: int, saved: SavedState) -> None:
@@ -178,7 +181,7 @@ class Memory:
         saved.seconds = time.perf_counter() - started
 
     def restore(self, action: Restore) -> bool:
-        """False if its state was refused; the slot is empty then."""
+        """False if llama.cpp refused the state; the slot is empty then."""
         started, slot, saved = time.perf_counter(), action.slot, action.saved
         if saved.state is None or not self.load(slot, saved.state):
             return False
@@ -191,7 +194,7 @@ class Memory:
         return True
 
     def save(self, slot: int) -> memoryview:
-        """The slot's state, in pages of its own: they go back to the system with it."""
+        """The slot's state in memory pages of its own, which are freed with it."""
         size = llama.llama_state_seq_get_size(self._context, slot)
         state = memoryview(mmap.mmap(-1, size))
         native = (ctypes.c_uint8 * size).from_buffer(state)
@@ -200,7 +203,7 @@ class Memory:
         return state
 
     def load(self, slot: int, state: memoryview) -> bool:
-        """False if llama.cpp refuses it, or has no room; the slot is empty then."""
+        """False if llama.cpp refuses the state or has no room; the slot is empty then."""
         size = len(state)
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
         return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)

@@ -1,7 +1,7 @@
-"""The process that writes a copy of a model with other weights, where dying hurts nobody.
+"""The process that writes a requantised copy of a model, and may crash.
 
-Arguments: the model file, the file to write, the kind of weights, and how many threads compute.
-Otherwise as ``child``.
+Arguments: the model file, the file to write, the quantisation and the number of threads. Its
+output and its exit code are those of ``child``.
 """
 
 from __future__ import annotations

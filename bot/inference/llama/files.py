@@ -1,4 +1,4 @@
-"""Model files: loaded, asked what they are, and copied with other weights."""
+"""Model files: loads them, reads their metadata and requantises them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bot.inference.llama.log import log
 def load_weights(
     path: Path, gpu_layers: int, on_progress: Callable[[float], None] | None = None
 ) -> Any:
-    """llama.cpp's handle of the model; whoever asks frees it. Raises ModelError."""
+    """llama.cpp's handle of the model, which the caller must free. Raises ModelError."""
     start_backend()
     params = llama.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
@@ -36,7 +36,7 @@ def load_weights(
 
 
 def load_vocabulary(path: Path) -> Any:
-    """As ``load_weights``, but without the weights: for tokens and metadata."""
+    """Like ``load_weights``, but with vocabulary and metadata only."""
     start_backend()
     params = llama.llama_model_default_params()
     params.vocab_only = True
@@ -55,7 +55,7 @@ def _load(path: Path, params: Any) -> Any:
 
 
 def read_facts(path: Path) -> ModelFacts:
-    """A model file's metadata, read without its tensors; ModelError for a bad file."""
+    """Facts from a model file's metadata, without its tensors. Raises ModelError."""
     model = load_vocabulary(path)
     try:
         return facts_of(model, path)
@@ -86,7 +86,7 @@ def _metadata(model: Any) -> dict[str, str]:
 
 
 def read_kind(path: Path) -> AttentionKind:
-    """A model file's kind, asked of llama.cpp without reading a weight; ModelError."""
+    """A model file's kind according to llama.cpp, without its weights. Raises ModelError."""
     start_backend()
     params = llama.llama_model_default_params()
     params.no_alloc, params.load_mode = True, llama.LLAMA_LOAD_MODE_NONE
@@ -108,7 +108,7 @@ def kind_of(model: Any) -> AttentionKind:
 
 
 def quantize(source: Path, target: Path, quantisation: str, num_threads: int) -> None:
-    """Write a copy of ``source`` with weights of that kind, such as Q8_0; ModelError."""
+    """Write a copy of ``source`` in that quantisation, such as Q8_0. Raises ModelError."""
     start_backend()
     params = llama.llama_model_quantize_default_params()
     params.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{quantisation}")
@@ -121,7 +121,7 @@ def quantize(source: Path, target: Path, quantisation: str, num_threads: int) ->
 
 
 class AttentionKind(StrEnum):
-    """The name is what ``doctor`` shows."""
+    """Its value is shown by ``doctor``."""
 
     ATTENTION = "full attention"
     SLIDING_WINDOW = "sliding-window attention"
@@ -130,9 +130,9 @@ class AttentionKind(StrEnum):
 
     @property
     def can_reuse(self) -> bool:
-        """Whether what was evaluated can be cut off at any token, kept and shared.
+        """Whether the cells of evaluated tokens can be trimmed, kept and shared.
 
-        The state of the others belongs to the text up to its end: a thread's next turn is
-        evaluated from its first token.
+        The state of other kinds belongs to the whole text so far, so the next turn of a thread
+        is evaluated from its first token.
         """
         return self is AttentionKind.ATTENTION

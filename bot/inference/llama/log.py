@@ -1,4 +1,4 @@
-"""llama.cpp's own log: debug for us, and the last error for the sentence a person reads."""
+"""llama.cpp's log: forwarded at debug level; the last error is kept for error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REASON = re.compile(r"error loading model: |failed to quantize: ")
 
 
 class Log:
-    """``last_error``: the reason alone. Whoever will ask for it empties it first."""
+    """``last_error`` is the reason alone. Clear it before a call that may set it."""
 
     def __init__(self) -> None:
         self.last_error = ""
@@ -32,4 +32,4 @@ class Log:
 
 
 log = Log()
-"""There is one, as there is one llama.cpp in a process."""
+"""The only instance, since llama.cpp has one log callback for the process."""

@@ -1,4 +1,4 @@
-"""LlamaModel: a loaded model file, as the engine uses it."""
+"""LlamaModel, a loaded model as the engine uses it, and LlamaOutline, one without weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
-from bot.inference.core.model import NotRestored, Tag
+from bot.inference.core.model import NotRestored
 from bot.inference.core.sequence import (
     Action,
     Chunk,
@@ -20,20 +20,20 @@ from bot.inference.core.sequence import (
     Trim,
 )
 from bot.inference.gguf import fingerprint, memory_check
+from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.grammar.held import Logits
 from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
-from bot.inference.llama.files import kind_of, load_weights, read_facts
-from bot.inference.llama.native_grammar import NativeGrammar
+from bot.inference.llama.files import facts_of, kind_of, load_vocabulary, load_weights, read_facts
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.llama.samplers import Samplers
+from bot.inference.llama.samplers import NativeGrammar, Samplers
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import ChatMessage
 
 _MAX_SLOTS = 256
-"""llama.cpp refuses more sequence ids."""
+"""llama.cpp supports no more sequence ids."""
 
 
 class LlamaModel:
@@ -47,7 +47,7 @@ class LlamaModel:
         name: str = "",
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Load ``path``; ``on_progress`` gets a share from 0 to 1. Raises ModelError."""
+        """Load ``path``; ``on_progress`` gets values from 0 to 1. Raises ModelError."""
         self.path = path
         self.facts = read_facts(path)
         self.name = name or self.facts.name
@@ -58,9 +58,10 @@ class LlamaModel:
         self._check_fit()
         self._model = apart(lambda: load_weights(path, options.gpu_layers, on_progress))
         self.kind = kind_of(self._model)
-        idle = options.num_slots if self.kind.can_reuse else 0  # a state each, used or not
+        idle = options.num_slots if self.kind.can_reuse else 0  # each takes a state, even if unused
         self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
         self.vocabulary = Vocabulary(self._model)
+        self.open_tag = self.vocabulary.template.open_tag
         self._samplers = Samplers(self.vocabulary)
         self._context = Context(
             self._model,
@@ -72,7 +73,7 @@ class LlamaModel:
         self.can_reuse = self.kind.can_reuse and self._context.can_trim()
 
     def _check_fit(self) -> None:
-        """Only the memory of this machine: of a GPU's, llama.cpp tells by itself."""
+        """Check the memory of this machine; llama.cpp itself reports a lack of GPU memory."""
         if self._options.gpu_layers != 0 and supports_gpu():
             return
         memory_check.check_fit(
@@ -87,10 +88,6 @@ class LlamaModel:
     def num_resampled(self) -> int:
         return self._samplers.num_resampled
 
-    @property
-    def open_tag(self) -> Tag | None:
-        return self.vocabulary.template.open_tag
-
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self.vocabulary.encode(messages)
 
@@ -102,7 +99,7 @@ class LlamaModel:
 
     @property
     def fingerprint(self) -> str:
-        """Of all that decides how a state is laid out: file, context parameters, build."""
+        """A hash of everything that determines the layout of a state: file, context and build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
         context = self.num_cells, self._options.gpu_layers, supports_gpu()
         return fingerprint.of(self.path, *build, *context)
@@ -112,11 +109,11 @@ class LlamaModel:
             NativeGrammar(self.vocabulary.native, grammar).close()
         except ValueError:
             return False
-        self.vocabulary.beginnings  # noqa: B018 - read here, not in the first step that needs it
+        self.vocabulary.beginnings  # noqa: B018 - built here, not in a step
         return True
 
     def run(self, step: Step) -> dict[int, int]:
-        """Sampling happens in here too: the next decode overwrites the logits."""
+        """Also samples, since the next decode overwrites the logits."""
         self._refused.clear()
         for action in step.actions:
             self._act(action)
@@ -151,11 +148,11 @@ class LlamaModel:
         return self.can_reuse and state_check.are_kept(self)
 
     def logits(self, chunk: Chunk) -> Logits:
-        """Of the token after the chunk."""
+        """Evaluate the chunk; the logits after its last token."""
         return self._context.logits(chunk)
 
     def scores(self, chunk: Chunk) -> Logits:
-        """Evaluate a chunk; the logits after each of its tokens."""
+        """Evaluate the chunk; the logits after each of its tokens."""
         return self._context.scores(chunk)
 
     def save(self, slot: int) -> memoryview:
@@ -175,3 +172,25 @@ class LlamaModel:
         self._samplers.close_all()
         self._context.close()
         llama.llama_model_free(self._model)
+
+
+class LlamaOutline:
+    """A model's vocabulary and metadata without its weights."""
+
+    def __init__(self, path: Path, options: LlamaOptions) -> None:
+        """Raises ModelError."""
+        self._model = load_vocabulary(path)
+        self.facts = facts_of(self._model, path)
+        self.window = options.window_of(self.facts)
+        self.needed_bytes = needed_bytes(self.facts, options)
+        self._vocabulary = Vocabulary(self._model)
+
+    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
+        return self._vocabulary.encode(messages)
+
+    def close(self) -> None:
+        llama.llama_model_free(self._model)
+
+
+def needed_bytes(facts: ModelFacts, options: LlamaOptions) -> int:
+    return facts.needed_bytes(options.num_cells, options.max_batch, options.max_running)

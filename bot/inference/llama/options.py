@@ -1,4 +1,4 @@
-"""LlamaOptions: how large a model's context is, and where it runs."""
+"""LlamaOptions: the size of a model's context and the devices that it uses."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from bot.inference.gguf.memory_check import ModelFacts
 
 MAX_UBATCH = 512
-"""Tokens that llama.cpp evaluates at once; a batch of more is taken in pieces."""
+"""Tokens that llama.cpp evaluates at once; it splits larger batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
-    """``num_cells``: KV pool. ``window``: tokens per sequence, 0 for the model's own.
+    """``num_cells``: size of the KV pool. ``window``: tokens per sequence, 0 for the model's own.
 
-    ``num_slots``: running, idle and shared sequences. ``num_threads`` of the CPU.
-    ``gpu_layers`` -1: all that the build can offload.
+    ``num_slots``: running, idle and shared sequences. ``num_threads``: CPU threads.
+    ``gpu_layers`` -1: all layers that the build can offload.
     """
 
     num_cells: int = 16_384
@@ -27,7 +27,7 @@ class LlamaOptions:
 
     @property
     def max_batch(self) -> int:
-        """Tokens of one step: a full piece of prompts beside a token of every reply."""
+        """Tokens of one step: a full microbatch of prefill and a token of every reply."""
         return MAX_UBATCH + self.max_running
 
     def window_of(self, facts: ModelFacts) -> int:

@@ -1,4 +1,4 @@
-"""Arrays of ours as llama.cpp takes them."""
+"""Pointers to numpy arrays for llama.cpp."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import numpy.typing as npt
 
 
 def pointer_to(array: npt.NDArray[Any], kind: Any) -> Any:
-    """To its first element; its memory has to outlive the pointer."""
+    """A pointer to the first element; the array must outlive it."""
     return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))

@@ -1,4 +1,4 @@
-"""Samplers: what chooses the next token of every slot."""
+"""Samplers: choose the next token of every slot, with llama.cpp's samplers and grammars."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import llama_cpp as llama
 import numpy as np
 
 from bot.inference.core.sequence import Opening
-from bot.inference.grammar.beginnings import Ids
+from bot.inference.grammar.beginnings import Ids, Mask
 from bot.inference.grammar.held import HeldReply, Logits
-from bot.inference.llama.candidates import Candidates
-from bot.inference.llama.native_grammar import NativeGrammar
+from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
 
@@ -22,25 +21,75 @@ _PENALTY_WINDOW = 256
 _DRY_BASE, _DRY_ALLOWED_LENGTH, _DRY_BREAKERS = 1.75, 2, (b"\n", b":", b'"', b"*")
 
 
+class Candidates:
+    """A llama_token_data_array over a numpy array: tokens of which samplers choose one."""
+
+    _DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+    def __init__(self, ids: Ids, logits: Logits) -> None:
+        self._data = np.zeros(len(ids), self._DATA)
+        self._data["id"], self._data["logit"] = ids, logits
+        self._array = llama.llama_token_data_array()
+        self._array.data = pointer_to(self._data, llama.llama_token_data)
+        self._array.size, self._array.selected = len(ids), -1
+
+    def apply(self, sampler: Any) -> None:
+        llama.llama_sampler_apply(sampler, ctypes.byref(self._array))
+
+    @property
+    def selected(self) -> int:
+        return int(self._data["id"][self._array.selected])
+
+    @property
+    def are_left(self) -> Mask:
+        """Which tokens no sampler has ruled out, in the order of ``ids``."""
+        left: Mask = np.isfinite(self._data["logit"])
+        return left
+
+
+class NativeGrammar:
+    """llama.cpp's state of a grammar after the accepted tokens."""
+
+    def __init__(self, vocabulary: Any, text: str) -> None:
+        """Raises ValueError if llama.cpp cannot parse the grammar."""
+        self._native = llama.llama_sampler_init_grammar(vocabulary, text.encode(), b"root")
+        if not self._native:
+            raise ValueError("llama.cpp cannot follow this grammar")
+
+    def allowed(self, ids: Ids) -> Mask:
+        candidates = Candidates(ids, np.zeros(len(ids), np.float32))
+        candidates.apply(self._native)
+        return candidates.are_left
+
+    def accept(self, token: int) -> None:
+        """The token must be allowed: llama.cpp ends the process otherwise."""
+        llama.llama_sampler_accept(self._native, token)
+
+    def close(self) -> None:
+        llama.llama_sampler_free(self._native)
+
+
 class SamplerChain:
-    """llama.cpp's samplers in its usual order; remembers what it sampled."""
+    """llama.cpp's samplers in its usual order; penalties need the accepted tokens."""
 
     def __init__(self, vocabulary: Any, num_vocab: int, sampling: Sampling) -> None:
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True
         self.native = llama.llama_sampler_chain_init(params)
-        self._add_penalties(vocabulary, num_vocab, sampling)
+        samplers = _penalties(vocabulary, num_vocab, sampling)
         if sampling.temperature <= 0:
-            self._add(llama.llama_sampler_init_greedy())
+            samplers.append(llama.llama_sampler_init_greedy())
         else:
-            self._add_random(sampling)
+            samplers += _truncation_and_choice(sampling)
+        for sampler in samplers:
+            llama.llama_sampler_chain_add(self.native, sampler)
 
     def accept(self, tokens: Sequence[int]) -> None:
         for token in tokens:
             llama.llama_sampler_accept(self.native, token)
 
     def choose(self, ids: Ids, logits: Logits) -> int:
-        """One of these tokens; it is not remembered yet."""
+        """Choose one of these tokens without accepting it."""
         candidates = Candidates(ids, logits)
         candidates.apply(self.native)
         return candidates.selected
@@ -48,36 +97,39 @@ class SamplerChain:
     def close(self) -> None:
         llama.llama_sampler_free(self.native)
 
-    def _add(self, sampler: Any) -> None:
-        llama.llama_sampler_chain_add(self.native, sampler)
 
-    def _add_penalties(self, vocabulary: Any, num_vocab: int, s: Sampling) -> None:
-        last, repeat = _PENALTY_WINDOW, s.repeat_penalty
-        frequency, presence = s.frequency_penalty, s.presence_penalty
-        if repeat != 1 or frequency or presence:
-            penalties = llama.llama_sampler_init_penalties
-            self._add(penalties(num_vocab, last, repeat, frequency, presence))
-        if s.dry_multiplier > 0:
-            breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
-            dry = (s.dry_multiplier, _DRY_BASE, _DRY_ALLOWED_LENGTH, last)
-            self._add(llama.llama_sampler_init_dry(vocabulary, *dry, breakers, len(breakers)))
+def _penalties(vocabulary: Any, num_vocab: int, s: Sampling) -> list[Any]:
+    last, repeat = _PENALTY_WINDOW, s.repeat_penalty
+    frequency, presence = s.frequency_penalty, s.presence_penalty
+    samplers = []
+    if repeat != 1 or frequency or presence:
+        penalties = llama.llama_sampler_init_penalties
+        samplers.append(penalties(num_vocab, last, repeat, frequency, presence))
+    if s.dry_multiplier > 0:
+        breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
+        dry = (s.dry_multiplier, _DRY_BASE, _DRY_ALLOWED_LENGTH, last)
+        samplers.append(llama.llama_sampler_init_dry(vocabulary, *dry, breakers, len(breakers)))
+    return samplers
 
-    def _add_random(self, s: Sampling) -> None:
-        if s.top_k > 0:
-            self._add(llama.llama_sampler_init_top_k(s.top_k))
-        if s.top_p < 1:
-            self._add(llama.llama_sampler_init_top_p(s.top_p, 1))
-        if s.min_p > 0:
-            self._add(llama.llama_sampler_init_min_p(s.min_p, 1))
-        self._add(llama.llama_sampler_init_temp(s.temperature))
-        seed = s.seed if s.seed is not None else random.getrandbits(32)
-        self._add(llama.llama_sampler_init_dist(seed & 0xFFFFFFFF))
+
+def _truncation_and_choice(s: Sampling) -> list[Any]:
+    samplers = []
+    if s.top_k > 0:
+        samplers.append(llama.llama_sampler_init_top_k(s.top_k))
+    if s.top_p < 1:
+        samplers.append(llama.llama_sampler_init_top_p(s.top_p, 1))
+    if s.min_p > 0:
+        samplers.append(llama.llama_sampler_init_min_p(s.min_p, 1))
+    samplers.append(llama.llama_sampler_init_temp(s.temperature))
+    seed = s.seed if s.seed is not None else random.getrandbits(32)
+    samplers.append(llama.llama_sampler_init_dist(seed & 0xFFFFFFFF))
+    return samplers
 
 
 class Samplers:
-    """By slot: a chain, and what holds the reply to its grammar if it has one.
+    """A sampler chain for every slot, and a ``HeldReply`` if its reply has a grammar.
 
-    ``num_resampled``: tokens chosen a second time, since a grammar refused the first choice.
+    ``num_resampled``: tokens sampled a second time because the grammar refused the first one.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -99,7 +151,7 @@ class Samplers:
             self._held[opening.slot] = held
 
     def sample(self, context: Any, slot: int, index: int) -> int:
-        """From the logits at ``index`` of the context's last decode."""
+        """Sample from the logits at ``index`` of the context's last decode."""
         held = self._held.get(slot)
         if held is not None:
             return self._sample_held(held, context, index)

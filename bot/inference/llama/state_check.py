@@ -1,4 +1,4 @@
-"""The check of rule 4: whether a model goes on the same from a state that was saved."""
+"""Checks whether a model continues in the same way from a saved and restored state."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bot.inference.core.sequence import Chunk
 from bot.types import ChatMessage
 
 _TOLERANCE = 0.05
-"""Of a logit; saved and restored alone they are equal to the bit on a CPU."""
+"""Of a logit. On a CPU a sequence that is restored alone gives bit-identical logits."""
 _TEXT = ChatMessage("user", "Which of the seven bridges did you like most, and why?")
 
 
 class HasStates(Protocol):
-    """What the check needs of a model with an empty pool."""
+    """A model with an empty pool, as far as the check needs it."""
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
     def logits(self, chunk: Chunk) -> npt.NDArray[np.float32]: ...
@@ -28,7 +28,7 @@ class HasStates(Protocol):
 
 
 def are_kept(model: HasStates) -> bool:
-    """Whether the next token is as likely after restoring as before saving."""
+    """Whether the next token's logits are the same after restoring as before."""
     tokens = model.encode([_TEXT])
     last = len(tokens) - 1
     try:

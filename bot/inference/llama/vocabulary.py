@@ -1,4 +1,4 @@
-"""Vocabulary: text to tokens and back."""
+"""Vocabulary: converts text to tokens and tokens to bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.types import ChatMessage
 
 
 class Vocabulary:
-    """Of one model. It only reads, so any thread may ask."""
+    """The vocabulary of one model; read-only, so any thread may use it."""
 
     def __init__(self, model: Any) -> None:
         self.native = llama.llama_model_get_vocab(model)
@@ -35,7 +35,7 @@ class Vocabulary:
         self._specials = SpecialTokens(self._find_specials(written))
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """The prompt's tokens; text from people never becomes a special token."""
+        """The tokens of the prompt; text from people never becomes a special token."""
         tokens: list[int] = []
         for run in self._specials.split(self.template.segments(messages)):
             tokens += [run] if isinstance(run, int) else self.tokenize(run)
@@ -62,7 +62,7 @@ class Vocabulary:
 
     @cached_property
     def beginnings(self) -> Beginnings:
-        """Takes a tenth of a second and more; ``can_follow`` does it before it is needed."""
+        """Building it takes a tenth of a second or more; ``can_follow`` does it in advance."""
         tokens = range(self.num_tokens)
         return Beginnings(map(self._read_piece, tokens), filter(self.is_end, tokens))
 
@@ -95,9 +95,9 @@ class Vocabulary:
         return found
 
     def _special(self, token: int, attributes: int, written: str) -> Special:
-        """User-defined tokens are parsed in any text: those with a role must be defused.
+        """llama.cpp parses user-defined tokens in any text, so those with a role are markers.
 
-        ``written``: the template's source, and what it puts together from pieces.
+        ``written``: the template's source and the text that it renders.
         """
         text = self._text(token)
         is_user_defined = bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED)

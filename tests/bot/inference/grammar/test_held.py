@@ -19,8 +19,7 @@ from bot.inference.grammar.gbnf import render
 from bot.inference.grammar.held import HeldReply, Logits
 from bot.inference.grammar.schema import rules_of
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.native_grammar import NativeGrammar
-from bot.inference.llama.samplers import SamplerChain
+from bot.inference.llama.samplers import NativeGrammar, SamplerChain
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import JsonSchema, OneOf, Sampling
 from tests.bot.inference.grammar.schemas import Schema, schemas

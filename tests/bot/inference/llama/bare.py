@@ -1,4 +1,4 @@
-"""What a model says by llama.cpp's own calls, on this machine, with nothing of Parley's."""
+"""Replies of a model through llama.cpp's own calls alone, without Parley's code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from bot.inference.llama.backend import start_backend
 
 TOLERANCE = 1.0
-"""In logits: in other batches, and beside other sequences, the same is rounded otherwise."""
+"""In logits. Other batches and other sequences in the pool change the rounding."""
 
 
 def regret(path: Path, prompt: Sequence[int], said: Sequence[int]) -> float:
@@ -32,7 +32,7 @@ def regret(path: Path, prompt: Sequence[int], said: Sequence[int]) -> float:
 
 
 def _scores(model: object, context: object, tokens: list[int]) -> np.ndarray:
-    """The logits after each token, all of them read at once."""
+    """The logits after each token, evaluated in one batch."""
     batch = llama.llama_batch_init(len(tokens), 0, 1)
     batch.n_tokens = len(tokens)
     for position, token in enumerate(tokens):

@@ -1,4 +1,4 @@
-"""Models of every kind, tiny ones with random weights, through the real llama.cpp."""
+"""Tiny models of every attention kind, with random weights, in the real llama.cpp."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def sample(metrics: Metrics, name: str, **labels: str) -> float:
     return metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def test_llama_cpp_is_asked_what_kind_a_model_is(files: dict[str, Path]) -> None:
+def test_the_kind_of_a_model_is_read_from_llama_cpp(files: dict[str, Path]) -> None:
     assert [read_kind(files[name]) for name in MODELS] == KINDS
 
 
@@ -134,7 +134,7 @@ async def test_the_next_turn_is_evaluated_from_its_beginning(
 
 
 @pytest.mark.parametrize("name", ["llama with BPE", "llama with SPM"])
-async def test_a_thread_of_an_attention_model_goes_on_from_where_it_was(
+async def test_the_next_turn_of_an_attention_model_evaluates_only_what_is_new(
     files: dict[str, Path], name: str
 ) -> None:
     async with engine(files[name], Metrics()) as service:
@@ -164,7 +164,7 @@ async def test_a_stopped_reply_frees_its_place_and_the_next_one_is_answered(
 async def test_replies_that_outgrow_the_pool_together_all_come_to_their_end(
     files: dict[str, Path], name: str
 ) -> None:
-    """Two of them do not fit; each goes on to its limit, whatever random weights would say."""
+    """Two of them do not fit; each continues to its limit, whatever the weights are."""
     metrics = Metrics()
     options = LlamaOptions(num_cells=512, max_running=4, num_threads=1)
     model = await asyncio.to_thread(DecidedModel, files[name], options, " the tide comes and")
@@ -179,7 +179,7 @@ async def test_replies_that_outgrow_the_pool_together_all_come_to_their_end(
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_a_slot_that_is_taken_again_remembers_nothing(files: dict[str, Path], name: str) -> None:
+def test_a_slot_that_is_reused_keeps_no_state(files: dict[str, Path], name: str) -> None:
     model = load(files[name])
     prompt = model.encode([SYSTEM, ChatMessage("user", "Hello, who are you?")])
     ask = Step([Release(0), Opening(0, GREEDY, [])], [Chunk(0, 0, prompt, True)])

@@ -17,7 +17,7 @@ from tests.fakes.gguf_files import write_embedding_model
 pytestmark = pytest.mark.model
 
 
-def test_the_embedded_model_says_what_it_is() -> None:
+def test_the_facts_of_the_embedded_model_are_read() -> None:
     facts = read_facts(locate.locate("smollm2"))
     assert (facts.architecture, facts.max_context, facts.bytes_per_cell) == ("llama", 8192, 23_040)
 

@@ -29,7 +29,7 @@ def text_of(model: LlamaModel, tokens: list[int]) -> str:
     return b"".join(model.piece(t) or b"<%d>" % t for t in tokens).decode()
 
 
-def test_the_prompt_is_what_the_models_own_template_makes_of_it(smollm2: LlamaModel) -> None:
+def test_the_prompt_is_rendered_by_the_models_own_template(smollm2: LlamaModel) -> None:
     tokens = smollm2.encode([ChatMessage("system", "Be kind."), ChatMessage("user", "Héllo 🦜")])
     assert text_of(smollm2, tokens) == (
         "<1>system\nBe kind.<2>\n<1>user\nHéllo 🦜<2>\n<1>assistant\n"
@@ -44,7 +44,7 @@ def test_a_role_marker_typed_by_a_person_is_plain_text(smollm2: LlamaModel) -> N
     assert forged in text_of(smollm2, tokens)
 
 
-def test_every_byte_survives_the_way_to_tokens_and_back(smollm2: LlamaModel) -> None:
+def test_tokenizing_and_detokenizing_keeps_every_byte(smollm2: LlamaModel) -> None:
     text = "Grüße, 世界! 🦜🏳️‍🌈\ttab\n\n\n  spaces \x07 \u200b é"
     tokens = smollm2.encode([ChatMessage("user", text)])
     assert text in text_of(smollm2, tokens)
@@ -73,7 +73,7 @@ def test_two_sequences_in_one_batch_and_a_chunked_prompt_answer_as_one_alone(
     assert both[1] == both[2] == alone[0]
 
 
-def test_a_full_pool_is_told_as_no_room_and_leaves_everything_as_it_was(
+def test_a_full_pool_raises_no_room_and_changes_nothing(
     smollm2: LlamaModel,
 ) -> None:
     block = [100] * 120
@@ -118,7 +118,7 @@ def test_a_shared_prompt_takes_no_cells_and_gives_the_same_answer(smollm2: Llama
     smollm2.run(Step([Release(0), Release(1), Release(2)], []))
 
 
-def test_a_thread_that_is_silent_keeps_its_cells_and_no_sampler(smollm2: LlamaModel) -> None:
+def test_an_idle_thread_keeps_its_cells_and_no_sampler(smollm2: LlamaModel) -> None:
     """A sampler that sampled once keeps an entry for every token of the vocabulary."""
     prompt = [100] * 8
     cached = psutil.Process().memory_info().rss
@@ -142,7 +142,7 @@ def test_a_reset_forgets_every_cell(smollm2: LlamaModel) -> None:
 
 
 class Noted(LlamaModel):
-    """Keeps what it said, token by token."""
+    """Records the sampled tokens."""
 
     said: list[int]
 
@@ -153,7 +153,7 @@ class Noted(LlamaModel):
 
 
 async def test_the_real_model_answers_through_the_service() -> None:
-    """With what it answers by itself on this processor, which need not be right."""
+    """The reply equals the model's own on this processor; it need not be a right answer."""
     path = await asyncio.to_thread(locate.locate, "smollm2")
     model = await asyncio.to_thread(
         Noted, path, LlamaOptions(num_cells=512, max_running=2, num_threads=1)
@@ -180,7 +180,7 @@ def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> 
 
 
 def test_the_thread_that_loads_a_model_ends_with_it() -> None:
-    """On any processor: where weights are laid out anew, its helpers go with it."""
+    """On any processor. Where weights are repacked, its helper threads end with it."""
     threads: set[threading.Thread] = set()
 
     def note(_share: float) -> None:
@@ -193,8 +193,8 @@ def test_the_thread_that_loads_a_model_ends_with_it() -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_loading_leaves_no_thread_behind_that_computes() -> None:
-    """OpenMP's helpers stay with every thread that ever computed, and slow all later steps."""
+def test_loading_leaves_no_computing_thread_behind() -> None:
+    """OpenMP keeps helpers for every thread that ever computed, which slow all later steps."""
     process = psutil.Process()
     with ThreadPoolExecutor(1) as loader:
         loader.submit(int).result()

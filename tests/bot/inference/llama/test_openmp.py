@@ -20,7 +20,7 @@ def chosen(tmp_path: Path, cpu_info: str | None, **environ: str) -> dict[str, st
     return environ
 
 
-def test_threads_wait_awake_for_a_tenth_of_a_millisecond(tmp_path: Path) -> None:
+def test_threads_spin_for_a_tenth_of_a_millisecond(tmp_path: Path) -> None:
     briefly = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "3000"}
     assert chosen(tmp_path, INTEL) == briefly
     amd = INTEL.replace("GenuineIntel", "AuthenticAMD")
@@ -28,19 +28,17 @@ def test_threads_wait_awake_for_a_tenth_of_a_millisecond(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("cpu_info", [None, "", "CPU implementer\t: 0x41\n"])
-def test_of_a_processor_that_is_not_known_nothing_is_set(
-    tmp_path: Path, cpu_info: str | None
-) -> None:
+def test_for_an_unknown_processor_nothing_is_set(tmp_path: Path, cpu_info: str | None) -> None:
     assert chosen(tmp_path, cpu_info) == {}
 
 
 @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
-def test_what_a_person_has_set_is_left_alone(tmp_path: Path, name: str) -> None:
+def test_values_that_a_person_has_set_are_kept(tmp_path: Path, name: str) -> None:
     assert chosen(tmp_path, INTEL, **{name: "x"}) == {name: "x"}
 
 
-def test_openmp_hears_of_it_before_llama_cpp_is_loaded() -> None:
-    """It reads its environment once, when it is loaded, and can be asked what it read."""
+def test_openmp_reads_it_when_llama_cpp_is_loaded() -> None:
+    """OpenMP reads its environment once, when it is loaded, and can print what it read."""
     expected: dict[str, str] = {}
     wait_briefly(expected)
     environ = {k: v for k, v in os.environ.items() if k not in expected}

@@ -78,7 +78,7 @@ def test_twenty_threads_with_a_long_common_prompt_fit_into_a_pool_for_three(
 
 
 @pytest.mark.model
-def test_saved_and_restored_alone_a_sequence_goes_on_the_same_to_the_bit(
+def test_a_sequence_that_is_saved_and_restored_alone_continues_bit_identically(
     model: LlamaModel,
 ) -> None:
     tokens = model.encode([ChatMessage("user", "Name three harbours. " * 5)])
@@ -125,7 +125,7 @@ def test_a_state_without_room_or_cut_off_is_refused_and_leaves_nothing(model: Ll
 
 
 @pytest.mark.model
-def test_the_fingerprint_is_of_the_file_and_of_what_changes_a_state(
+def test_the_fingerprint_depends_on_the_file_and_on_the_layout_of_a_state(
     model: LlamaModel, tmp_path: Path
 ) -> None:
     other = load(2_048)
@@ -146,7 +146,7 @@ def test_the_fingerprint_is_of_the_file_and_of_what_changes_a_state(
 
 
 @pytest.mark.model
-async def test_a_thread_goes_on_after_a_restart_with_the_real_model(tmp_path: Path) -> None:
+async def test_a_thread_is_restored_after_a_restart_with_the_real_model(tmp_path: Path) -> None:
     options = OffloadOptions(1 << 30, 1 << 30, tmp_path / "parked", min_gain=0.0)
     system = ChatMessage("system", "You are a kind harbour master and answer briefly. " * 4)
     turns = [system, ChatMessage("user", "Which boats are in? " * 10)]
@@ -171,7 +171,7 @@ async def test_a_thread_goes_on_after_a_restart_with_the_real_model(tmp_path: Pa
 
 
 class Changing:
-    """Goes on differently after restoring, by ``change`` in one logit; or refuses states."""
+    """After restoring one logit differs by ``change``; or it refuses states."""
 
     def __init__(self, change: float, *, loads: bool = True) -> None:
         self._change, self._loads = change, loads
@@ -195,9 +195,9 @@ class Changing:
 
 
 @pytest.mark.parametrize(("change", "is_kept"), [(0.0, True), (0.01, True), (0.4, False)])
-def test_a_model_that_goes_on_differently_is_found_out(change: float, is_kept: bool) -> None:
+def test_a_model_that_continues_differently_fails_the_check(change: float, is_kept: bool) -> None:
     assert state_check.are_kept(Changing(change)) is is_kept
 
 
-def test_a_model_that_refuses_its_own_states_is_found_out() -> None:
+def test_a_model_that_refuses_its_own_states_fails_the_check() -> None:
     assert not state_check.are_kept(Changing(0.0, loads=False))

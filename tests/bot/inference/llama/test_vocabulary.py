@@ -1,4 +1,4 @@
-"""Prompts in the vocabularies of real models: nobody forges a role, nothing is read twice."""
+"""Prompts in the vocabularies of real models: no role can be forged, no token is doubled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HELLO = [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello, wörld!\
 
 
 class Known(NamedTuple):
-    """As LlamaModel has it, with llama.cpp's own handle to compare with."""
+    """A vocabulary as LlamaModel has it, with llama.cpp's handle to compare with."""
 
     tokens: Vocabulary
     native: ctypes.c_void_p
@@ -38,7 +38,7 @@ class Known(NamedTuple):
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Iterator[Callable[[str], Known]]:
-    """By name; each is read once."""
+    """Vocabularies by name; each is loaded once."""
     folder = vocabularies_or_skip()
     system_info()  # silences llama.cpp
     params = llama_cpp.llama_model_default_params()
@@ -69,7 +69,7 @@ def roles_and_ends(tokens: Vocabulary, native: ctypes.c_void_p) -> dict[int, str
 
 
 def reference(native: ctypes.c_void_p, text: str) -> list[int]:
-    """What llama.cpp itself makes of a whole prompt, markers parsed."""
+    """The tokens of a whole prompt by llama.cpp itself, which parses markers."""
     data = text.encode()
     buffer = (llama_cpp.llama_token * (len(data) + 8))()
     num = llama_cpp.llama_tokenize(native, data, len(data), buffer, len(buffer), False, True)
@@ -77,7 +77,7 @@ def reference(native: ctypes.c_void_p, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", CHAT_MODELS)
-def test_markers_that_a_person_types_stay_plain_text(
+def test_markers_that_a_person_types_remain_plain_text(
     vocabulary: Callable[[str], Known], name: str
 ) -> None:
     tokens, native = vocabulary(name)
@@ -102,7 +102,7 @@ def test_a_prompt_is_what_llama_cpp_makes_of_the_same_text(
     ("name", "num_bos"),
     [("llama-spm", 1), ("llama-bpe", 1), ("phi-3", 1), ("gemma-4", 1), ("qwen2", 0), ("falcon", 0)],
 )
-def test_a_prompt_begins_once_and_only_where_the_vocabulary_wants_it(
+def test_a_prompt_has_one_begin_token_and_only_where_the_vocabulary_wants_it(
     vocabulary: Callable[[str], Known], name: str, num_bos: int
 ) -> None:
     tokens, native = vocabulary(name)
