@@ -1,1 +1,1 @@
-"""What every room of the engine speaks of: sequences, steps, the model's port, streams."""
+"""The values and ports that all rooms of the engine share: sequence, step, model, stream."""

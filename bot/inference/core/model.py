@@ -1,4 +1,4 @@
-"""What the engine needs of a model: the port between policy and native code."""
+"""The port to a loaded model, between the engine's policy and native code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from bot.types import ChatMessage
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """What stands before and after the reasoning; nothing after it: the answer follows at once."""
+    """The text around the reasoning. ``closes`` is empty where the answer follows at once."""
 
     opens: bytes
     closes: bytes
 
 
 class NoRoom(Exception):
-    """llama_decode returned 1: the step's chunks found no room; nothing was evaluated."""
+    """llama_decode returned 1: the KV pool has no room for the chunks; none was evaluated."""
 
 
 class NotRestored(Exception):
-    """These ``slots`` stayed empty; all other actions are done, nothing was evaluated."""
+    """The states for ``slots`` were refused, and these slots are empty.
+
+    All other actions of the step are done; none of its chunks was evaluated.
+    """
 
     def __init__(self, slots: Sequence[int]) -> None:
         super().__init__(f"the states for slots {', '.join(map(str, slots))} were refused")
@@ -31,21 +34,21 @@ class NotRestored(Exception):
 
 
 class StepFailed(Exception):
-    """The step failed and left partial state; the model must be ``reset``."""
+    """The step failed and left a partial state; the model must be ``reset``."""
 
 
 class Model(Protocol):
     """A loaded model with one KV pool.
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
-    ``encode``, ``can_follow``, ``piece`` and ``is_end`` only read; any thread may call them.
+    ``encode``, ``can_follow``, ``piece`` and ``is_end`` change nothing; any thread may call them.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def window(self) -> int:
-        """Tokens that one sequence may hold."""
+        """The context length: tokens that one sequence may have."""
         ...
 
     @property
@@ -54,26 +57,26 @@ class Model(Protocol):
     def num_slots(self) -> int: ...
     @property
     def can_reuse(self) -> bool:
-        """Whether a slot's cells can be trimmed and shared; if not, nothing may be kept."""
+        """Whether a slot's cells can be trimmed and shared; if not, no cells may be reused."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """The same for two models only if one can read the states that the other saved."""
+        """Equal for two models only if one can restore the states that the other saved."""
         ...
 
     @property
     def max_batch(self) -> int:
-        """Tokens that one step may carry."""
+        """The most tokens that one step may have."""
         ...
 
     @property
     def num_resampled(self) -> int:
-        """Tokens chosen a second time, since their reply's grammar refused the first choice."""
+        """Tokens sampled a second time, because the grammar refused the first choice."""
         ...
 
     def can_follow(self, grammar: str) -> bool:
-        """Whether replies can be held to this grammar (GBNF)."""
+        """Whether replies can be constrained to this grammar (GBNF)."""
         ...
 
     @property
@@ -82,11 +85,11 @@ class Model(Protocol):
         ...
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """Prompt tokens in the model's own chat template, ready for an answer."""
+        """The tokens of the prompt, in the model's own chat template."""
         ...
 
     def piece(self, token: int) -> bytes:
-        """A token's bytes. May be part of a character. Of special tokens only tags have any."""
+        """A token's bytes, maybe part of a character. Of special tokens only tags have any."""
         ...
 
     def is_end(self, token: int) -> bool:
@@ -94,18 +97,18 @@ class Model(Protocol):
         ...
 
     def run(self, step: Step) -> dict[int, int]:
-        """Do a step; slot -> sampled token, NO_TOKEN where a grammar cannot go on.
+        """Do a step; slot -> sampled token, NO_TOKEN where the grammar allows none.
 
         Raises NoRoom, NotRestored or StepFailed.
         """
         ...
 
     def keeps_states(self) -> bool:
-        """Whether a state is the same after saving and restoring; tried on an empty pool."""
+        """Try on an empty pool whether a state survives saving and restoring unchanged."""
         ...
 
     def reset(self) -> None:
-        """Forget every cell and sampler chain."""
+        """Clear all cells and sampler chains."""
         ...
 
     def close(self) -> None: ...

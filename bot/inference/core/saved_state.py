@@ -1,4 +1,4 @@
-"""A thread whose evaluated tokens are kept outside the KV pool."""
+"""The saved state of a thread that has left the KV pool."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class SavedState:
-    """``state`` is what llama.cpp saved of ``tokens``: in memory, or in the file ``file``.
+    """llama.cpp's state of ``tokens``: ``state`` in memory, or the file ``file`` on disk.
 
-    Both are missing until the step that saves it was done. ``saved_at`` in seconds since
-    1970. ``seconds`` is what its last copying took. ``is_wanted``: it is being read;
-    ``was_read``: from disk, back into memory.
+    Both are missing until the step that saves the state is done. ``saved_at`` is in seconds
+    since 1970; ``seconds`` is the time that the last copy took. ``is_wanted``: the file is
+    being read, or is about to be. ``was_read``: the state came back into memory from disk.
     """
 
     scope: str

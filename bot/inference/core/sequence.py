@@ -1,4 +1,4 @@
-"""One request's tokens and status, and what one engine step does. Data only."""
+"""A sequence (one request) and a step (one call of the model). Data only, no policy."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from bot.inference.core.saved_state import SavedState
 from bot.types import FinishReason, Sampling
 
 NO_TOKEN = -1
-"""Stands for a token that a grammar did not find, or not in time; no token has this id."""
+"""Sampled where the grammar allows no token, or took too long; no token has this id."""
 
 
 class TokenGuard(Protocol):
-    """Watches the tokens of one reply; ``num_repeated`` at its end may be taken away."""
+    """Watches the tokens of one reply; its last ``num_repeated`` may be removed."""
 
     num_repeated: int
 
     def add(self, token: int) -> bool:
-        """Whether the reply, with this token, only repeats itself."""
+        """Take the next token; whether the reply now only repeats itself."""
 
 
 class Status(Enum):
-    """Where a sequence stands; a pre-empted one is waiting again."""
+    """The status of a sequence; a preempted one is WAITING again."""
 
     WAITING = auto()
     PREFILL = auto()
@@ -33,16 +33,16 @@ class Status(Enum):
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """One request. ``tokens`` is the prompt followed by what was generated.
+    """One request. ``tokens`` is the prompt, followed by the generated tokens.
 
-    ``num_cached`` of them are evaluated and in the KV pool; while decoding that is all but
-    the last. The first ``num_prefix`` are a system prompt that others may share. ``scope``
-    bounds who may reuse whose cells; ``thread`` is who speaks again. ``guard`` hears what is
-    generated. ``ticket`` orders admission (see Scheduler), and ``num_overtaken`` others were
-    admitted before it. ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens
-    that were found in a shared prefix, in the thread's own cells and in its parked state.
-    ``is_forgotten``: nothing of it is to be kept. With ``max_tokens`` 0 the prompt is only
-    evaluated, for later.
+    The first ``num_cached`` tokens are in the KV pool; in decode that is all but the last.
+    The first ``num_prefix`` are a system prompt that other sequences may share. Cells are
+    reused only within one ``scope``; ``thread`` names the conversation. ``guard`` gets every
+    generated token. ``ticket`` orders admission (see FairQueue); ``num_overtaken`` sequences
+    were admitted before this one out of turn. ``num_shared``, ``num_resumed`` and
+    ``num_restored`` count the tokens found in a shared prefix, in the thread's own cells and
+    in its saved state. ``is_forgotten``: its cells are not kept. With ``max_tokens`` 0 the
+    prompt is only prefilled, for later.
     """
 
     id: int
@@ -77,14 +77,14 @@ class Sequence:
 
     @property
     def held_slot(self) -> int:
-        """The slot of a sequence that has one; RuntimeError otherwise: a planning bug."""
+        """The slot of a running sequence; RuntimeError (a planning bug) where it has none."""
         if self.slot is None:
             raise RuntimeError(f"sequence {self.id} has no slot")
         return self.slot
 
     @property
     def num_pending(self) -> int:
-        """Tokens known and not yet evaluated."""
+        """Tokens that are not evaluated yet."""
         return len(self.tokens) - self.num_cached
 
     @property
@@ -94,16 +94,16 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Free all cells of the slot, and its sampler chain."""
+    """Free the slot's cells and its sampler chain."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Keep the cells of the slot's first ``num_tokens`` positions, and no sampler chain.
+    """Keep the cells of the slot's first ``num_tokens`` positions; free its sampler chain.
 
-    A chain holds an entry for every token of the vocabulary: 0.6 MB at 49,152, for nobody.
+    A chain has an entry for every token of the vocabulary: 0.6 MB where there are 49,152.
     """
 
     slot: int
@@ -112,7 +112,7 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Let ``target`` hold the cells of the first ``num_tokens`` positions of ``source``, too."""
+    """Add ``target`` to the cells of the first ``num_tokens`` positions of ``source``."""
 
     source: int
     target: int
@@ -121,9 +121,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A slot taken by a sequence: a fresh sampler chain that has seen ``generated``.
+    """A sequence takes a slot: make a sampler chain that has accepted ``generated``.
 
-    ``grammar`` (GBNF): every token is held to it, from the first one of ``generated`` on.
+    ``grammar`` (GBNF) constrains every token, from the first one of ``generated`` on.
     """
 
     slot: int
@@ -134,7 +134,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """Copy the state of the slot, whose cells hold just the tokens of ``saved``, into it."""
+    """Copy the slot's state into ``saved``; the slot has exactly the tokens of ``saved``."""
 
     slot: int
     saved: SavedState
@@ -142,9 +142,9 @@ class Offload:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Put a parked state into the slot, empty so far, and keep its first ``num_tokens``.
+    """Restore a saved state into the empty slot, and keep its first ``num_tokens``.
 
-    The first ``num_shared`` of them, if any, are given back for the cells of ``prefix``.
+    The cells of the first ``num_shared`` are freed again; the slot shares those of ``prefix``.
     """
 
     slot: int
@@ -159,7 +159,7 @@ Action = Release | Trim | Share | Opening | Offload | Restore
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """``tokens`` of one slot from position ``start``; ``wants_token``: sample after the last."""
+    """``tokens`` of one slot from position ``start``. ``wants_token``: sample after the last."""
 
     slot: int
     start: int
@@ -169,7 +169,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of the model: the actions in their order, then decode all chunks at once."""
+    """One call of the model: do the actions in order, then evaluate all chunks in one batch."""
 
     actions: list[Action]
     chunks: list[Chunk]
@@ -184,12 +184,12 @@ class Step:
 
     @property
     def opens(self) -> bool:
-        """Whether somebody was admitted."""
+        """Whether a sequence is admitted in this step."""
         return any(isinstance(action, Opening) for action in self.actions)
 
 
 def common_length(one: list[int], other: list[int]) -> int:
-    """How many first tokens are the same; halving, since slices compare at C speed."""
+    """The length of the common prefix, by bisection: slices compare at C speed."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

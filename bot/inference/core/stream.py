@@ -1,10 +1,10 @@
-"""A reply on its way from the engine to whoever reads it."""
+"""The stream of events of one reply, from the engine to its reader."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import takewhile
+from itertools import groupby
 from typing import Self
 
 from bot.errors import ParleyError
@@ -12,27 +12,26 @@ from bot.types import Delta, Finished, GenerationEvent, Queued, Reasoning
 
 
 class GenerationStream:
-    """``bot.ports.Generation``. Text that was not read yet is joined, never queued up.
+    """``bot.ports.Generation``. Text that was not read yet is joined, not queued.
 
-    So a slow reader costs one string, and sees the latest place in the queue only.
+    So a slow reader costs one string, and gets only the latest position in the queue.
     """
 
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self._on_cancel = on_cancel
         self._queued: Queued | None = None
         self._unread: list[Delta | Reasoning] = []
-        self._finished: Finished | None = None
-        self._error: ParleyError | None = None
+        self._last: Finished | ParleyError | None = None
         self._is_read = False
         self._on_finished: list[Callable[[], None]] = []
         self._news = asyncio.Event()
 
     @property
     def is_finished(self) -> bool:
-        return self._finished is not None or self._error is not None
+        return self._last is not None
 
     def put(self, event: GenerationEvent) -> None:
-        """Take an event from the engine; nothing may follow ``Finished``."""
+        """Take an event from the engine; none may follow ``Finished``."""
         if isinstance(event, Queued):
             self._queued = event
         elif isinstance(event, Delta | Reasoning):
@@ -44,22 +43,19 @@ class GenerationStream:
         self._news.set()
 
     def when_finished(self, do: Callable[[], None]) -> None:
-        """Once the engine has said its last word, read or not."""
+        """Call ``do`` once the engine has finished the reply, whether it was read or not."""
         if self.is_finished:
             do()
         else:
             self._on_finished.append(do)
 
     def fail(self, error: ParleyError) -> None:
-        """In place of ``Finished``: whoever reads on gets ``error`` raised."""
+        """End the stream with an error instead of ``Finished``: the reader gets it raised."""
         self._finish(error)
         self._news.set()
 
     def _finish(self, last: Finished | ParleyError) -> None:
-        if isinstance(last, Finished):
-            self._finished = last
-        else:
-            self._error = last
+        self._last = last
         for do in self._on_finished:
             do()
 
@@ -71,26 +67,21 @@ class GenerationStream:
         return self
 
     async def __anext__(self) -> GenerationEvent:
-        while (event := self._next()) is None:
-            if self._is_read:
-                raise StopAsyncIteration
-            if self._error:
-                self._is_read = True
-                raise self._error
+        while not (self._queued or self._unread or self._last):
             self._news.clear()
             await self._news.wait()
-        return event
-
-    def _next(self) -> GenerationEvent | None:
         if self._queued:
             event, self._queued = self._queued, None
             return event
         if self._unread:
             kind = type(self._unread[0])
-            alike = list(takewhile(lambda event: isinstance(event, kind), self._unread))
-            del self._unread[: len(alike)]
-            return kind("".join([event.text for event in alike]))
-        if self._finished and not self._is_read:
-            self._is_read = True
-            return self._finished
-        return None
+            _, alike = next(groupby(self._unread, type))
+            texts = [event.text for event in alike]
+            del self._unread[: len(texts)]
+            return kind("".join(texts))
+        if self._is_read or self._last is None:
+            raise StopAsyncIteration
+        self._is_read = True
+        if isinstance(self._last, ParleyError):
+            raise self._last
+        return self._last

@@ -1,1 +1,1 @@
-"""Saved states on disk, each model's in a folder of its own."""
+"""Saved states on disk. Each model has a folder of its own."""

@@ -1,6 +1,6 @@
-"""Where each model's parked states lie on disk: a folder of its own, whether it is loaded or not.
+"""The folders of saved states, one for each model, whether the model is loaded or not.
 
-Everything but ``of`` and ``len`` blocks.
+All methods but ``of`` and ``len`` block.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 
 class StateFolders:
-    """``len`` is how many models have one: they share the disk."""
+    """``len`` is the number of models that have a folder; they share the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,13 +29,15 @@ class StateFolders:
         return len(self._names)
 
     def of(self, model: str) -> Path:
-        """Its folder, which may not be there yet."""
+        """The model's folder, which may not exist yet."""
         self._names.add(_name_of(model))
         return self._folder / _name_of(model)
 
     def keep(self, models: Collection[str]) -> None:
-        """All else goes, also what lies there from before there were drawers: nobody could ask for
-        it any more, nor have it forgotten.
+        """Delete the states of all other models.
+
+        State files beside the folders, as older versions wrote them, are deleted, too: no
+        thread could use them any more, and no person could have them forgotten.
         """
         for path in self._folder.glob(f"*{SUFFIX}"):
             path.unlink(missing_ok=True)
@@ -47,11 +49,11 @@ class StateFolders:
                 shutil.rmtree(path, ignore_errors=True)
 
     def forget(self, scope: str, thread: str, but: Collection[str]) -> None:
-        """What any model kept of the thread is deleted; not of those in ``but``."""
+        """Delete the states of the thread, for every model except those in ``but``."""
         self._delete(lambda head: (head.scope, head.thread) == (scope, thread), but)
 
     def forget_before(self, time: float, but: Collection[str]) -> None:
-        """What was parked before that time, in seconds since 1970."""
+        """Delete the states saved before ``time``, in seconds since 1970."""
         self._delete(lambda head: head.saved_at < time, but)
 
     def _delete(self, is_meant: Callable[[StateHeader], bool], but: Collection[str]) -> None:
@@ -70,12 +72,12 @@ class StateFolders:
 
 
 def _name_of(model: str) -> str:
-    """Says nothing, and any file system takes it."""
+    """The folder's name: a hash, which every file system accepts and which reveals nothing."""
     return hashlib.sha256(model.encode()).hexdigest()[:16]
 
 
 def _head_of(path: Path) -> StateHeader | None:
-    """None if it is of no use to anybody."""
+    """The file's head, or None where it cannot be read."""
     with contextlib.suppress(OSError, BadStateFile):
         return head_of(path)
     return None

@@ -1,6 +1,6 @@
-"""How a parked state lies on disk: a head, llama.cpp's state, and a MAC over both.
+"""The file format of a saved state: a head, llama.cpp's state, and a MAC over both.
 
-The head is the magic, its length, JSON, and the tokens as 32-bit integers.
+The head is the magic, the length of its JSON, the JSON, and the tokens as 32-bit integers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _TOKEN_BYTES = 4
 
 
 class BadStateFile(Exception):
-    """The file is not one of ours, or damaged."""
+    """The file was not written by Parley, or it is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateHeader:
-    """``num_bytes`` of the state; ``num_bytes_before`` it in the file."""
+    """The state has ``num_bytes``, and ``num_bytes_before`` it in the file."""
 
     fingerprint: str
     scope: str
@@ -75,17 +75,17 @@ class StateHeader:
 
 
 def head_of(path: Path) -> StateHeader:
-    """Raises BadFile, and OSError where there is no such file any more."""
+    """Read a file's head. Raises BadStateFile, and OSError where the file is gone."""
     with path.open("rb") as file:
         return read_head(file, os.fstat(file.fileno()).st_size)
 
 
 def read_head(file: BinaryIO, size: int) -> StateHeader:
-    """From the beginning of a file of ``size`` bytes; BadFile unless all of it is there."""
+    """Read the head of a file of ``size`` bytes; BadStateFile unless the file is complete."""
     try:
         magic, length = _START.unpack(file.read(_START.size))
         if magic != _MAGIC or length > _MAX_JSON:
-            raise BadStateFile("it is not a parked state")
+            raise BadStateFile("it is not a saved state")
         fingerprint, scope, thread, num_tokens, num_bytes, at = json.loads(file.read(length))
         start = _START.size + length + _TOKEN_BYTES * int(num_tokens)
         if start + int(num_bytes) + MAC_BYTES != size:

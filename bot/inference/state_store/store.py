@@ -1,8 +1,8 @@
-"""Parked states as files: a cache that nobody else can have written, or it is not used.
+"""Saved states as files: a cache of one model. A file that Parley did not write is not used.
 
-llama.cpp parses a state in C, so each file carries a MAC of a key that lies in the same
-folder; it is checked over the whole file before anything of it is used. Everything here
-blocks and is called from workers.
+llama.cpp parses a state in C, so each file carries a MAC, made with a key that lies in the
+same folder. The MAC is checked over the whole file before any of it is used. All methods
+block and are called from workers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class StateStore:
-    """One folder (mode 0700) of files (0600) whose random names say nothing.
+    """One folder (mode 0700) of files (mode 0600) with random names.
 
     Only states of a model with this ``fingerprint`` are used.
     """
@@ -45,9 +45,9 @@ class StateStore:
         self._key = b""
 
     def open(self) -> tuple[list[SavedState], int]:
-        """What lies there, used last at the end, and how many files were not usable.
+        """The states in the folder, the most recently used last, and the number of unusable files.
 
-        Raises OSError if there can be no such folder.
+        Raises OSError where the folder cannot be made.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
@@ -57,7 +57,7 @@ class StateStore:
         return self._index()
 
     def write(self, saved: SavedState) -> str:
-        """The file's name. Raises OSError, and has left nothing behind then."""
+        """Write the state and return the file's name. OSError leaves no file behind."""
         name = secrets.token_hex(16)
         temporary = self._folder / f"{name}{_TEMPORARY}"
         head = StateHeader.of(saved, self._fingerprint).pack()
@@ -74,12 +74,12 @@ class StateStore:
         return name
 
     def read(self, saved: SavedState, name: str) -> memoryview | None:
-        """The state; None if the file is not what was written for ``saved``: it is gone then."""
+        """The state; None, and the file is deleted, if it was not written for ``saved``."""
         path = self._folder / f"{name}{SUFFIX}"
         try:
             return self._read(path, saved)
         except (OSError, BadStateFile) as error:
-            logger.warning("a parked state is not used: %s", error)
+            logger.warning("a saved state is not used: %s", error)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
@@ -110,7 +110,7 @@ class StateStore:
         return mac.digest()
 
     def _index(self) -> tuple[list[SavedState], int]:
-        """By the heads alone; of two states of one thread the later one stays."""
+        """Read only the heads; of two states of one thread keep the later one."""
         paths = list(self._folder.glob(f"*{SUFFIX}"))
         found = [saved for path in paths if (saved := self._look_at(path))]
         found.sort(key=lambda saved: saved.saved_at)
@@ -125,7 +125,7 @@ class StateStore:
                 raise BadStateFile("it is of another model, setting or version")
             return head.saved(path.stem)
         except (OSError, BadStateFile) as error:
-            logger.info("a parked state is not used: %s", error)
+            logger.info("a saved state is not used: %s", error)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
@@ -137,7 +137,7 @@ class StateStore:
         return b""
 
     def _make_key(self) -> bytes:
-        """What was written with another key is of no use from now on."""
+        """Make a new key. Files written with an older key are not used any more."""
         key, path = secrets.token_bytes(_KEY_BYTES), self._folder / _KEY
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, _NEW, 0o600), "wb") as file:
