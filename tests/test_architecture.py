@@ -127,6 +127,7 @@ PURE_IMPORTS = {
     "enum",
     "itertools",
     "math",
+    "operator",
     "typing",
 }
 """No clock, no I/O, no thread, no model: these rooms decide by their arguments alone."""

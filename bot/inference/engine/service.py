@@ -61,13 +61,14 @@ class StepMetrics:
         metrics, scheduler = self._metrics, self._scheduler
         metrics.step.observe(seconds)
         metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
-        self._preempted.set(scheduler.num_preempted)
-        self._overtaken.set(scheduler.num_overtaken)
-        self._held.set(scheduler.num_held)
+        stats = scheduler.stats
+        self._preempted.set(stats.num_preempted)
+        self._overtaken.set(stats.num_overtaken)
+        self._held.set(stats.num_paused)
         self._resampled.set(self._model.num_resampled)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
-        metrics.resident_threads.set(scheduler.num_cached_threads)
+        metrics.resident_threads.set(stats.num_cached_threads)
 
 
 class Failures:
@@ -279,7 +280,7 @@ class InferenceService:
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
-        self._prefill.observe(step, seconds, self._scheduler.num_cells_used)
+        self._prefill.observe(step, seconds, self._scheduler.stats.num_cells_used)
         self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds)
 

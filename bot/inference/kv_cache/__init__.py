@@ -1,1 +1,1 @@
-"""Whose tokens are in which cells, what stays of idle threads and what is saved; pure."""
+"""The KV cache: which cells have which tokens, what stays of idle threads, what is saved. Pure."""

@@ -1,4 +1,4 @@
-"""Cells that wait to be used again: idle threads, and the system prompts that many share."""
+"""Tokens in the KV pool that can be reused: idle threads, and shared prefixes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Generic, Protocol, TypeVar
 from bot.inference.core.sequence import common_length
 
 MIN_PREFIX = 32
-"""Tokens; evaluating fewer again costs less than keeping them."""
+"""Tokens; to evaluate fewer again costs less than to keep them."""
 
 
 @dataclass(slots=True, eq=False)
 class CachedTokens:
-    """The evaluated ``tokens`` of ``slot``; a shared prompt was used last at ``tick``.
+    """The evaluated ``tokens`` of ``slot``: an idle thread, or a shared prefix.
 
-    ``is_common``: not a system prompt, only what two questions happened to begin with.
+    A shared prefix was last used at ``tick``. ``is_common``: it is not a system prompt, but a
+    beginning that two questions happened to have in common.
     """
 
     slot: int
@@ -28,7 +29,7 @@ class CachedTokens:
 
 
 class Evaluated(Protocol):
-    """Evaluated tokens that a thread may go on from."""
+    """Evaluated tokens of a thread."""
 
     scope: str
     thread: str | None
@@ -39,7 +40,7 @@ K = TypeVar("K", bound=Evaluated)
 
 
 class ThreadIndex(Generic[K]):
-    """Idle threads by last use. A thread is found by its name first, by its text second."""
+    """Idle threads in order of last use. A thread is found by its name, else by its text."""
 
     def __init__(self) -> None:
         self.num_changes = 0
@@ -50,14 +51,14 @@ class ThreadIndex(Generic[K]):
         return len(self._all)
 
     def __iter__(self) -> Iterator[K]:
-        """Least recently used first; they may be removed meanwhile."""
+        """Least recently used first; they may be removed during the iteration."""
         return iter(list(self._all.values()))
 
     def __contains__(self, kept: object) -> bool:
         return id(kept) in self._all
 
     def add(self, kept: K) -> K | None:
-        """Keep it; returns the thread's older one that it replaces, if any."""
+        """Add as the most recently used; returns the thread's older entry, which it replaces."""
         self.num_changes += 1
         older = self.named(kept.scope, kept.thread)
         if older is not None:
@@ -66,6 +67,11 @@ class ThreadIndex(Generic[K]):
         if kept.thread is not None:
             self._by_name[kept.scope, kept.thread] = kept
         return older
+
+    def touch(self, kept: K) -> None:
+        """Make it the most recently used."""
+        self.num_changes += 1
+        self._all[id(kept)] = self._all.pop(id(kept))
 
     def remove(self, kept: K) -> None:
         self.num_changes += 1
@@ -77,30 +83,28 @@ class ThreadIndex(Generic[K]):
         return self._by_name.get((scope, thread)) if thread is not None else None
 
     def match(
-        self, scope: str, thread: str | None, tokens: list[int], num_prefix: int = 0
+        self, scope: str, thread: str | None, tokens: list[int], num_prefix: int
     ) -> tuple[K, int] | None:
-        """Whose tokens to go on from, and how many of them are the same.
+        """The entry to resume from, and the length of the common prefix.
 
-        A thread that is known by name goes on from its own. Text without a name goes on from
-        the one of which it repeats the most, and more than half of what follows the first
-        ``num_prefix`` tokens: a system prompt alone makes nobody's thread.
+        A thread with a name resumes from its own entry. Text without a name resumes from the
+        entry with the longest common prefix, if that is more than half of what follows the
+        first ``num_prefix`` tokens: the same system prompt alone does not make the same thread.
         """
         if thread is not None:
             own = self.named(scope, thread)
             return (own, common_length(own.tokens, tokens)) if own else None
-        found = ((kept, common_length(kept.tokens, tokens)) for kept in self._nameless(scope))
+        nameless = (k for k in self._all.values() if k.thread is None and k.scope == scope)
+        found = ((kept, common_length(kept.tokens, tokens)) for kept in nameless)
         best = max(found, key=lambda pair: pair[1], default=None)
         if best is None:
             return None
         kept, common = best
         return best if 2 * (common - num_prefix) > len(kept.tokens) - num_prefix else None
 
-    def _nameless(self, scope: str) -> Iterator[K]:
-        return (k for k in self._all.values() if k.thread is None and k.scope == scope)
-
 
 class SharedPrefixes:
-    """Shared system prompts, each in a slot of its own; also those being evaluated just now."""
+    """Shared prefixes, each in its own slot, and those that are being evaluated now."""
 
     def __init__(self) -> None:
         self.num_changes = 0
@@ -123,7 +127,7 @@ class SharedPrefixes:
         return found
 
     def find_longest(self, scope: str, tokens: list[int]) -> CachedTokens | None:
-        """The longest that ``tokens`` begin with."""
+        """The longest shared prefix of ``tokens``."""
         fitting = (
             prefix.tokens
             for prefix in self._ready.values()
@@ -145,16 +149,17 @@ class SharedPrefixes:
         del self._ready[cached.scope, tuple(cached.tokens)]
 
     def begin(self, scope: str, tokens: list[int], sequence_id: int) -> None:
-        """``sequence_id`` evaluates it; others had better wait than do it again."""
+        """``sequence_id`` evaluates the prefix; others wait instead of evaluating it, too."""
         self._pending[scope, tuple(tokens)] = sequence_id
 
     def give_up(self, sequence_id: int) -> None:
-        """That sequence ended or lost its slot before it got there."""
+        """The sequence ended or lost its slot before its prefix was evaluated."""
         self._pending = {k: v for k, v in self._pending.items() if v != sequence_id}
 
     def is_pending_by(self, sequence_id: int) -> bool:
+        """Whether the sequence evaluates a prefix."""
         return sequence_id in self._pending.values()
 
     def pending_by(self, scope: str, tokens: list[int]) -> int | None:
-        """Which sequence evaluates it."""
+        """The id of the sequence that evaluates the prefix."""
         return self._pending.get((scope, tuple(tokens)))

@@ -1,19 +1,20 @@
-"""What evaluating, saving, restoring and reading cost here, learnt as it happens."""
+"""The measured cost of prefill, and of saving, restoring and reading states."""
 
 from __future__ import annotations
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Step
 
+MIN_GAIN = 2.0
 _SMOOTHING = 0.3
 _MIN_PREFILL = 16
-MIN_GAIN = 2.0
+"""Prompt tokens; shorter steps are not measured."""
 _TRY_AGAIN = 32
-"""Every so manieth refusal is overruled, so that one slow moment does not decide for ever."""
+"""One in so many refusals is overruled, so that one slow moment does not decide for ever."""
 
 
 class _MovingAverage:
-    """Seconds for one of something; None until it was measured."""
+    """A moving average of seconds (or bytes) for each unit; None until measured."""
 
     def __init__(self) -> None:
         self._value: float | None = None
@@ -30,9 +31,10 @@ class _MovingAverage:
 
 
 class CostModel:
-    """What was never measured is taken for worth it: so it gets measured.
+    """Decides whether a saved state is faster than prefill.
 
-    ``min_gain``: a detour over a parked state must be that many times as fast as evaluating.
+    ``min_gain``: the detour over a saved state must be that many times as fast as prefill. A
+    cost that was never measured counts as worth it, so that it is measured.
     """
 
     def __init__(self, min_gain: float = MIN_GAIN) -> None:
@@ -43,7 +45,7 @@ class CostModel:
         self._num_refused = 0
 
     def evaluated(self, step: Step, seconds: float) -> None:
-        """Only steps that mostly evaluated prompts tell what a prompt's token costs."""
+        """Measure a prompt's token, in steps that consist mostly of prefill."""
         num_prefill = step.num_prefill
         if num_prefill >= max(_MIN_PREFILL, 3 * step.num_decode):
             self._evaluated.take(max(0.0, seconds), num_prefill)
@@ -59,7 +61,7 @@ class CostModel:
         self._read.take(seconds, saved.num_bytes)
 
     def is_worth_saving(self, num_tokens: int, num_own: int) -> bool:
-        """``num_own`` of ``num_tokens`` would have to be evaluated again."""
+        """Without the state, ``num_own`` of its ``num_tokens`` would be evaluated again."""
         num_bytes = int(self._bytes_per_token.of(num_tokens) or 0)
         detour = [self._saved.of(num_bytes), self._restored.of(num_bytes)]
         return self._is_worth(num_own, detour)

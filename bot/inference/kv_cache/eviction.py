@@ -1,4 +1,4 @@
-"""Cells in which nobody runs: idle threads and unused shared prompts, until they must go."""
+"""Evicts idle threads and unused shared prefixes from the KV pool."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bot.inference.kv_cache.pool import KVPool
 from bot.inference.kv_cache.saved_states import SavedStates
 
 _IDLE_SHARE = 4
-"""Where they cannot be parked, idle threads keep a quarter of the pool."""
+"""Idle threads that are not worth saving keep a quarter of the pool."""
 
 
 class EvictionPolicy:
-    """Idle threads go before shared prompts, least recently used first, and are parked.
+    """Idle threads go before shared prefixes, the least recently used first.
 
-    What the model must do for it goes to ``actions``.
+    An evicted thread is offloaded if that is worth it. The model's part is added to ``actions``.
     """
 
     def __init__(
@@ -26,57 +26,81 @@ class EvictionPolicy:
         actions: list[Action],
     ) -> None:
         self._pool, self._actions = pool, actions
-        self._cached_threads, self._prefixes, self._saved_states = (
-            cached_threads,
-            prefixes,
-            saved_states,
-        )
-        self._not_worth_parking: CachedTokens | None = None
+        self._cached_threads, self._prefixes = cached_threads, prefixes
+        self._saved_states = saved_states
+        self._not_worth_saving: CachedTokens | None = None
 
-    def all(self) -> list[CachedTokens]:
-        """Who goes first comes first."""
-        return [*self._cached_threads, *self._unused()]
+    def candidates(self) -> list[CachedTokens]:
+        """All idle threads and unused prefixes, the next to be evicted first."""
+        return [*self._cached_threads, *self.unused_prefixes()]
 
-    def _unused(self) -> list[CachedTokens]:
+    def unused_prefixes(self) -> list[CachedTokens]:
+        """Least recently used first."""
         return [p for p in self._prefixes if not self._pool.num_users(p.slot)]
 
     def evict(self, keep: CachedTokens | None = None) -> bool:
-        """Let the first idle one go, parked if it is worth it; False if there is none."""
-        victim = next((r for r in self.all() if r is not keep), None)
+        """Evict the first candidate but ``keep``; False where there is none."""
+        victim = next((r for r in self.candidates() if r is not keep), None)
         if victim is None:
             return False
-        self._put_away(victim)
+        self._offload_and_drop(victim)
         return True
 
     def evict_prefix(self) -> None:
-        """Of one that only idle threads use these go first."""
-        if unused := self._unused():
+        """Evict an unused prefix, or else the idle threads that use one, one at a call."""
+        if unused := self.unused_prefixes():
             self.drop(unused[0])
         else:
             self.evict()
 
-    def _put_away(self, idle: CachedTokens) -> None:
-        if idle in self._cached_threads:
-            self.offload(idle.slot, idle.scope, idle.thread, idle.tokens)
-        self.drop(idle)
+    def evict_oldest(self, num_kept: int) -> None:
+        """Evict one idle thread, if there are more than ``num_kept``.
+
+        The attention of every step runs over all cells in use, so idle threads leave the pool,
+        and restoring one takes a millisecond or two. Besides, llama.cpp on a CPU splits the
+        attention of a reply among its threads by cells, once there are 512: where half of them
+        are idle, one thread does all the work (14 ms a token became 11). Only one goes with each
+        step, so that saving states makes no step long.
+        """
+        if len(self._cached_threads) <= num_kept:
+            return
+        oldest = next(iter(self._cached_threads))
+        num_idle = sum(self._pool.num_own(r.slot) for r in self._cached_threads)
+        if num_idle > self._pool.num_cells // _IDLE_SHARE:
+            self._offload_and_drop(oldest)
+        elif oldest is not self._not_worth_saving:
+            if self.offload(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
+                self.drop(oldest)
+            else:
+                self._not_worth_saving = oldest
+
+    def offload_all(self) -> None:
+        """Offload every idle thread, before the pool is closed."""
+        for cached in self._cached_threads:
+            self._offload_and_drop(cached)
 
     def offload(self, slot: int, scope: str, thread: str | None, tokens: list[int]) -> bool:
+        """Save the slot's state, if that is worth it; the caller frees the slot."""
         saved = self._saved_states.offload(scope, thread, tokens, self._pool.num_own(slot))
         if saved is not None:
             self._actions.append(Offload(slot, saved))
         return saved is not None
 
     def drop(self, idle: CachedTokens) -> None:
-        home = self._cached_threads if idle in self._cached_threads else self._prefixes
-        home.remove(idle)
+        """Remove a candidate without saving it."""
+        index = self._cached_threads if idle in self._cached_threads else self._prefixes
+        index.remove(idle)
         self.release(idle.slot)
 
     def release(self, slot: int) -> None:
         self._pool.free(slot)
         self._actions.append(Release(slot))
 
-    def lose(self, slot: int) -> None:
-        """Nothing was restored into the slot, and its sequence has retired meanwhile."""
+    def drop_refused(self, slot: int) -> None:
+        """The state for the slot was refused; drop its thread if the sequence is retired already.
+
+        The slot is empty, so the Trim that retiring it planned is taken back.
+        """
         cached = next((r for r in self._cached_threads if r.slot == slot), None)
         if cached is not None:
             trim = Trim(slot, len(cached.tokens))
@@ -84,33 +108,13 @@ class EvictionPolicy:
             self.drop(cached)
 
     def forget(self, scope: str, thread: str) -> None:
-        """Nothing of the idle thread stays, nor of what was parked of it."""
+        """Remove the idle thread, and its saved state."""
         cached = self._cached_threads.named(scope, thread)
         if cached is not None:
             self.drop(cached)
         self._saved_states.forget(scope, thread)
 
-    def offload_all(self) -> None:
-        """Park every idle thread: the pool is about to go."""
-        for cached in self._cached_threads:
-            self._put_away(cached)
-
-    def let_oldest_go(self, num_kept: int) -> None:
-        """Every step's attention runs over all cells in use, so idle ones do not stay there.
-
-        One that is parked is back within a millisecond or two. And llama.cpp on a CPU shares
-        one reply's attention among its threads by cells, once there are 512 of them: where half
-        of those are idle, one thread does all the work (14 ms a token became 11). One goes with
-        each step, so that saving its state makes none of them long; ``num_kept`` of them stay.
-        """
-        if len(self._cached_threads) <= num_kept:
-            return
-        oldest = next(iter(self._cached_threads))
-        num_idle = sum(self._pool.num_own(r.slot) for r in self._cached_threads)
-        if num_idle > self._pool.num_cells // _IDLE_SHARE:
-            self._put_away(oldest)
-        elif oldest is not self._not_worth_parking:
-            if self.offload(oldest.slot, oldest.scope, oldest.thread, oldest.tokens):
-                self.drop(oldest)
-            else:
-                self._not_worth_parking = oldest
+    def _offload_and_drop(self, idle: CachedTokens) -> None:
+        if idle in self._cached_threads:
+            self.offload(idle.slot, idle.scope, idle.thread, idle.tokens)
+        self.drop(idle)

@@ -1,7 +1,7 @@
-"""Who sits where in the unified KV pool: slots (llama.cpp's ``seq_id``) and cells.
+"""The unified KV pool: slots (llama.cpp's ``seq_id``), and the cells that they own.
 
-A cell holds one token of one slot, or of a shared prefix and every slot that uses it. A
-prefix sits in a slot of its own, which owns the cells; a user owns what comes after them.
+A cell stores one token of one slot, or of a shared prefix and all slots that use it. A shared
+prefix has its own slot, which owns the cells; a user owns the cells of the tokens after them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class _Slot:
-    """``prefix`` is the slot whose first ``num_shared`` cells this one uses, too."""
+    """The slot shares the first ``num_shared`` cells of the slot ``prefix``."""
 
     num_own: int = 0
     prefix: int | None = None
@@ -24,38 +24,38 @@ class KVPool:
 
     def __init__(self, num_cells: int, num_slots: int) -> None:
         self.num_cells = num_cells
+        self.num_used = 0
         self._free_slots = list(range(num_slots - 1, -1, -1))
         self._slots: dict[int, _Slot] = {}
-        self._num_used = 0
 
     @property
     def num_free(self) -> int:
-        return self.num_cells - self._num_used
+        return self.num_cells - self.num_used
 
     @property
     def has_slot(self) -> bool:
         return bool(self._free_slots)
 
     def take(self) -> int:
-        """A free slot, holding no cells yet."""
+        """Take a free slot; it has no cells yet."""
         slot = self._free_slots.pop()
         self._slots[slot] = _Slot()
         return slot
 
     def grow(self, slot: int, num_tokens: int) -> None:
-        """The slot holds ``num_tokens`` more; RuntimeError beyond the pool: a planning bug."""
+        """Add ``num_tokens`` cells; RuntimeError (a planning bug) if too few are free."""
         if num_tokens > self.num_free:
             raise RuntimeError("the plan put more tokens into the pool than fit")
         self._own(slot, self._slots[slot].num_own + num_tokens)
 
     def trim(self, slot: int, num_tokens: int) -> None:
-        """The slot holds its first ``num_tokens`` tokens only, shared ones among them."""
+        """The slot keeps only its first ``num_tokens`` tokens, shared ones among them."""
         cells = self._slots[slot]
         cells.num_shared = min(cells.num_shared, num_tokens)
         self._own(slot, num_tokens - cells.num_shared)
 
     def free(self, slot: int) -> None:
-        """RuntimeError for a prefix that still has users: a planning bug."""
+        """Free the slot and its cells; RuntimeError (a planning bug) if it is a prefix in use."""
         if self._slots[slot].num_users:
             raise RuntimeError("a shared prefix was freed before its users")
         self._own(slot, 0)
@@ -65,19 +65,19 @@ class KVPool:
         self._free_slots.append(slot)
 
     def share(self, prefix: int, slot: int, num_tokens: int) -> None:
-        """``slot`` uses the first ``num_tokens`` cells of ``prefix`` instead of own ones."""
+        """``slot``, which is empty, shares the first ``num_tokens`` cells of ``prefix``."""
         cells = self._slots[slot]
         cells.prefix, cells.num_shared = prefix, num_tokens
         self._slots[prefix].num_users += 1
 
     def hand_over(self, slot: int, prefix: int, num_tokens: int) -> None:
-        """The first ``num_tokens`` cells of ``slot`` belong to ``prefix`` from now on."""
+        """Move the first ``num_tokens`` cells of ``slot`` to ``prefix``; ``slot`` shares them."""
         self._own(slot, self._slots[slot].num_own - num_tokens)
         self._own(prefix, num_tokens)
         self.share(prefix, slot, num_tokens)
 
     def share_again(self, prefix: int, slot: int, num_tokens: int) -> None:
-        """``slot`` gives its first ``num_tokens`` cells back and uses those of ``prefix``."""
+        """``slot`` frees its first ``num_tokens`` cells and shares those of ``prefix``."""
         self._own(slot, self._slots[slot].num_own - num_tokens)
         self.share(prefix, slot, num_tokens)
 
@@ -92,10 +92,10 @@ class KVPool:
         return self._slots[slot].num_own
 
     def num_shared(self, slot: int) -> int:
-        """Cells that the slot uses and a shared prefix owns."""
+        """Cells that the slot shares and a prefix owns."""
         return self._slots[slot].num_shared
 
     def _own(self, slot: int, num_cells: int) -> None:
         cells = self._slots[slot]
-        self._num_used += num_cells - cells.num_own
+        self.num_used += num_cells - cells.num_own
         cells.num_own = num_cells

@@ -1,4 +1,4 @@
-"""What is there already of a sequence: its thread's cells, its parked state, a shared prompt."""
+"""Finds the cached tokens of a sequence: its thread's cells, its saved state, a shared prefix."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bot.inference.kv_cache.cached_threads import (
 from bot.inference.kv_cache.saved_states import SavedStates
 
 MIN_COMMON = 16
-"""Tokens that two questions must begin with alike for the second to share them."""
+"""The fewest tokens that two questions must have in common for the second to share them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixMatch:
-    """What saves a sequence its first ``num_tokens``.
+    """A sequence's first ``num_tokens`` are cached.
 
-    A resident thread or a shared prompt in ``source``; or ``saved``, with the shared prompt
-    that it begins with in ``source``, if there is one.
+    They are in ``source``, an idle thread or a shared prefix; or in the state ``saved``, and
+    then ``source`` is the shared prefix with which the state begins, if there is one.
     """
 
     num_tokens: int = 0
@@ -32,55 +32,61 @@ class PrefixMatch:
 
 
 def system_prompt(sequence: Sequence) -> list[int]:
-    """Empty if it is too short to be worth sharing."""
+    """The system prompt's tokens; empty where they are too few to share."""
     return sequence.tokens[: sequence.num_prefix] if sequence.num_prefix >= MIN_PREFIX else []
 
 
 class PrefixLookup:
-    """Who is next in the queue is asked for in every step, so the last answer is kept."""
+    """Keeps the last match, since the head of the queue is looked up in every step.
+
+    With ``reuse`` off nothing is ever found.
+    """
 
     def __init__(
         self,
         cached_threads: ThreadIndex[CachedTokens],
         prefixes: SharedPrefixes,
         saved_states: SavedStates,
+        *,
+        reuse: bool,
     ) -> None:
+        self._reuse = reuse
         self._cached_threads = cached_threads
         self._prefixes = prefixes
         self._saved_states = saved_states
         self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
 
     def find(self, sequence: Sequence) -> PrefixMatch:
-        """What saves the most."""
-        homes = (self._cached_threads, self._prefixes, self._saved_states)
-        key = (sequence.id, len(sequence.tokens), *(home.num_changes for home in homes))
+        """The match with the most tokens that is worth it."""
+        if not self._reuse:
+            return PrefixMatch()
+        indexes = (self._cached_threads, self._prefixes, self._saved_states)
+        key = (sequence.id, len(sequence.tokens), *(index.num_changes for index in indexes))
         if self._last is None or self._last[0] != key:
             self._last = key, self._search(sequence)
         return self._last[1]
 
     def _search(self, sequence: Sequence) -> PrefixMatch:
-        """One token at least is left to evaluate: without it there is nothing to sample from."""
-        tokens = sequence.tokens
-        asked = sequence.scope, sequence.thread, tokens, sequence.num_prefix
-        prefix = self._shared(sequence)
+        """Leave at least one token to evaluate: without it there are no logits to sample from."""
+        scope, tokens = sequence.scope, sequence.tokens
+        wanted = scope, sequence.thread, tokens, sequence.num_prefix
+        if prompt := system_prompt(sequence):
+            prefix = self._prefixes.find(scope, prompt)
+        else:
+            prefix = self._prefixes.find_longest(scope, tokens)
         best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
-        if own := self._cached_threads.match(*asked):
-            best = max(PrefixMatch(own[1], own[0]), best, key=lambda find: find.num_tokens)
-        if saved := self._saved_states.find(*asked):
+        if own := self._cached_threads.match(*wanted):
+            best = max(PrefixMatch(own[1], own[0]), best, key=lambda match: match.num_tokens)
+        if saved := self._saved_states.match(*wanted):
             best = self._better(best, *saved, prefix)
         if best.num_tokens < MIN_COMMON:
             return PrefixMatch()
         return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
 
-    def _shared(self, sequence: Sequence) -> CachedTokens | None:
-        if prompt := system_prompt(sequence):
-            return self._prefixes.find(sequence.scope, prompt)
-        return self._prefixes.find_longest(sequence.scope, sequence.tokens)
-
     def _better(
         self, best: PrefixMatch, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
     ) -> PrefixMatch:
-        """The parked state, where that is faster than evaluating what it has beyond ``best``."""
+        """The saved state, where restoring is faster than evaluating its tokens beyond ``best``."""
         gained = num_tokens - best.num_tokens
         if gained < MIN_PREFIX or not self._saved_states.costs.is_worth_restoring(saved, gained):
             return best

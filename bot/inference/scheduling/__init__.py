@@ -1,1 +1,1 @@
-"""Who runs in the next step, and how many tokens of whose prompt it carries; pure."""
+"""Admission, preemption and batching of sequences. Pure: no clock, no I/O, no model."""

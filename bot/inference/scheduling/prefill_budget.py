@@ -1,51 +1,85 @@
-"""How many prompt tokens a step may carry: short steps beside replies, but never dear ones."""
+"""How many prompt tokens a step may have: few beside replies, but never so few that they are dear.
+
+Costs are in seconds, or in seconds a token, and are learnt from the finished steps. Prefill takes
+the time of a step that decode does not.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
+from operator import attrgetter
 
 from bot.inference.core.sequence import Step
 
 MIN_TOKENS = 16
-"""Steps that read fewer tell nothing about what a token costs."""
+"""Steps with fewer prompt tokens are not measured."""
 FIRST_TOKENS = 64
-"""Of a step while nothing is known: cheap, or nearly, on every processor that was ever seen."""
+"""Prompt tokens of a step before anything is measured: about the cheapest size on all CPUs seen."""
+_NEVER = float("inf")
+
 _SMOOTHING = 0.3
 _MEMORY = 0.85
-"""What a measurement still weighs when the next one of its size has come."""
+"""The weight that a measurement keeps when the next one of its size comes."""
 _OTHER = 2.0
-"""Times as long as expected, twice, or as short: then it is another machine now, so to say."""
+"""More than twice or less than half the expected cost: the machine has changed since."""
 _ABOUT_EQUAL = 1.08
-"""Costs that differ by less count as the same."""
+"""Costs whose ratio is smaller count as equal."""
+
 _MAX_LOSS = 0.06
-"""Of the time that a prompt takes, for trying sizes in it."""
+"""The share of a prompt's prefill time that may be lost to trials of other sizes."""
 _AGAIN = 0.02
-"""Of the time for reading, for trying again what was dear: it may have been a slow moment."""
+"""The share of the prefill time for trying dear sizes again: it may have been a slow moment."""
 _MAX_TIMES = 16.0
-"""Times the best is what a small step may cost of which nothing is known."""
+"""Times the least cost: the cost assumed for a small size of which nothing is known."""
 _FIFTH = 0.2
-"""Of the best is what any other size may cost more, on processors that were seen."""
+"""Of the least cost: what another size may cost more, on the processors that were measured."""
 _MAX_SECONDS = 2.0
-"""Of a step that is a mere trial."""
-_NEVER = float("inf")
+"""The longest step that is tried only to measure its size."""
+
 _FIXED_REPLIES = 2
-"""What a step costs however few replies go on in it, measured in replies."""
+"""The fixed cost of a decode step, in replies."""
+_ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
+"""Times the target: a prefill step; a prefill step for which replies are paused, with a whole
+prompt; a mixed step with a short prompt.
+"""
+_FOR_SHORTER = 1.25
+"""Times the least cost of a prompt's token, allowed in a mixed step where that is shorter for it:
+with 3,000 cells in use 512 tokens take 3.7 s on an Emerald Rapids; 64 take 0.6 s, and each a
+sixth more.
+"""
+_PAUSE_SECONDS = 1.0
+"""Prefill time for which replies that have only begun are paused."""
+_SLOWDOWN = 2.0
+"""Times the decode time that a mixed step may take, where decode alone takes long."""
+_MAX_DEBT = 30.0
+"""The most that is owed to the replies, in tokens: any longer delay was not the prompt's fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizeTrial:
-    """A size worth a try in a prompt of which at least ``num_left`` tokens are left."""
+    """A step size to try in a prompt of which at least ``num_left`` tokens are left."""
 
     size: int
     num_left: int
 
 
+@dataclass(slots=True)
 class _Line:
-    """Seconds a token over the cells in use: a line through what was measured of late."""
+    """Seconds a token over the cells in use: a line fitted to the latest measurements.
 
-    def __init__(self) -> None:
-        self._weight = self._x = self._y = self._xx = self._xy = 0.0
+    ``is_flat``: all were made at about the same number of cells, so the slope is not known.
+    """
+
+    mean_x: float = 0.0
+    mean_y: float = 0.0
+    variance: float = 0.0
+    is_flat: bool = True
+    _weight: float = 0.0
+    _x: float = 0.0
+    _y: float = 0.0
+    _xx: float = 0.0
+    _xy: float = 0.0
 
     def add(self, x: float, y: float) -> None:
         self._weight = self._weight * _MEMORY + 1
@@ -53,62 +87,54 @@ class _Line:
         self._y = self._y * _MEMORY + y
         self._xx = self._xx * _MEMORY + x * x
         self._xy = self._xy * _MEMORY + x * y
-
-    @property
-    def mean_x(self) -> float:
-        return self._x / self._weight
-
-    @property
-    def variance(self) -> float:
-        return self._xx / self._weight - self.mean_x**2
-
-    @property
-    def is_flat(self) -> bool:
-        """It was measured in one place only: nobody knows its slope."""
-        return self.variance <= (0.05 * self.mean_x) ** 2
+        self.mean_x, self.mean_y = self._x / self._weight, self._y / self._weight
+        self.variance = self._xx / self._weight - self.mean_x**2
+        self.is_flat = self.variance <= (0.05 * self.mean_x) ** 2
 
     def at(self, x: float) -> float:
-        mean_y = self._y / self._weight
         if self.is_flat:
-            return mean_y
-        slope = max(0.0, (self._xy / self._weight - self.mean_x * mean_y) / self.variance)
-        return max(mean_y + slope * (x - self.mean_x), 0.1 * mean_y)
+            return self.mean_y
+        covariance = self._xy / self._weight - self.mean_x * self.mean_y
+        slope = max(0.0, covariance / self.variance)
+        return max(self.mean_y + slope * (x - self.mean_x), 0.1 * self.mean_y)
 
     def compare(self, x: float, y: float) -> float:
-        """Times as long as expected; without a slope, as anything between none and all of it."""
+        """``y`` as a multiple of the expected cost, a range while the slope is unknown."""
         ratio = x / self.mean_x if self.is_flat and self.mean_x else 1.0
         least, most = self.at(x) * min(1.0, ratio), self.at(x) * max(1.0, ratio)
         return y / least if y < least else max(1.0, y / most)
 
 
 class StepCosts:
-    """``max_tokens``: of prompts that one step may read. Only ``observe`` changes anything."""
+    """What steps cost, by size. Only ``observe`` changes anything.
+
+    ``max_tokens``: the most prompt tokens of one step. A size is a number of prompt tokens.
+    ``is_known``: a prefill was measured.
+    """
 
     def __init__(self, max_tokens: int) -> None:
-        self._sizes = _sizes_up_to(max_tokens)
+        self.is_known = False
+        self._sizes = [min(MIN_TOKENS, max_tokens)]
+        while 2 * self._sizes[-1] <= max_tokens:
+            self._sizes.append(2 * self._sizes[-1])
         self._lines: dict[int, _Line] = {}
         self._seen_at: dict[int, float] = {}
         self._doubted_at: dict[int, float] = {}
         self._spent = self._rests_until = 0.0
         self._decode: dict[int, float] = {}
 
-    @property
-    def is_unknown(self) -> bool:
-        """Nothing was read yet."""
-        return not self._lines
-
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
-        """``num_cells``: in use with what the step has read."""
+        """``num_cells``: cells in use after the step."""
         num_decode, num_prefill = step.num_decode, step.num_prefill
         if num_prefill == 0 and num_decode:
             known = self._decode.get(num_decode, seconds)
             self._decode[num_decode] = known + _SMOOTHING * (seconds - known)
         elif num_prefill >= MIN_TOKENS:
-            reading = max(seconds - self.decoding(num_decode), 0.2 * seconds)
-            self._add(self._size_of(num_prefill), num_cells, num_prefill, reading)
+            prefill = max(seconds - self.decode(num_decode), 0.2 * seconds)
+            self._add(self._size_of(num_prefill), num_cells, num_prefill, prefill)
 
-    def decoding(self, num_replies: int) -> float:
-        """Of a step that does nothing else; from the nearest number that was measured."""
+    def decode(self, num_replies: int) -> float:
+        """Seconds of a step without prefill, from the nearest number of replies measured."""
         if not self._decode or not num_replies:
             return 0.0
         nearest = min(self._decode, key=lambda number: abs(number - num_replies))
@@ -116,24 +142,24 @@ class StepCosts:
         return self._decode[nearest] * share
 
     def per_token(self, num_tokens: float, num_cells: int) -> float:
-        """Of a step that reads so many; from the nearest size that was measured."""
+        """Seconds a prompt token in a step of that size, from the nearest size measured."""
         size = self._size_of(num_tokens)
         nearest = min(self._lines, key=lambda known: abs(known.bit_length() - size.bit_length()))
         return self._at(nearest, num_cells)
 
     def num_within(self, seconds: float, num_cells: int) -> int:
-        """Tokens that are read in that time."""
+        """Prompt tokens that are evaluated in so many seconds."""
         fitting = [s for s in self._sizes if s * self.per_token(s, num_cells) <= seconds]
         return int(seconds / self.per_token(max(fitting, default=MIN_TOKENS), num_cells))
 
     def least(self, num_cells: int) -> int:
-        """The smallest size that is known to cost as little as any."""
+        """The smallest size that is known to cost the least."""
         return min(self._cheap(self._known(num_cells)))
 
     def economical(self, num_tokens: int, num_cells: int, for_shorter: float = 1.0) -> int:
-        """The number nearest to ``num_tokens`` whose tokens cost as little as any; rather more.
+        """The number nearest to ``num_tokens`` whose tokens cost the least; rather more tokens.
 
-        ``for_shorter``: times the least may the tokens of smaller sizes than those cost.
+        Tokens of smaller sizes may cost ``for_shorter`` times the least.
         """
         known = self._known(num_cells)
         cheap, most = self._cheap(known), for_shorter * min(known.values())
@@ -146,9 +172,10 @@ class StepCosts:
         return max(num_tokens, int(above))
 
     def trials(self, num_tokens: int, num_replies: int, num_cells: int) -> tuple[SizeTrial, ...]:
-        """Sizes that may be better than those in use, the ones nearest to ``num_tokens`` first.
+        """Sizes that may cost less than those in use, the nearest to ``num_tokens`` first.
 
-        None as long as the last dear step is still felt, and beside nobody no small ones.
+        There are none until the loss of the last dear step is made good, and without replies
+        there are no small ones.
         """
         if FIRST_TOKENS in self._sizes and FIRST_TOKENS not in self._lines:
             return (SizeTrial(FIRST_TOKENS, 0),)
@@ -170,15 +197,15 @@ class StepCosts:
         return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
 
     def _at(self, size: int, num_cells: int) -> float:
-        """A size without a slope has that of the one of which most is known."""
+        """Seconds a token; a size without a slope takes that of the size measured best."""
         line = self._lines[size]
         if not line.is_flat:
             return line.at(num_cells)
-        other = max(self._lines.values(), key=lambda known: known.variance)
+        other = max(self._lines.values(), key=attrgetter("variance"))
         return line.at(num_cells) * other.at(num_cells) / other.at(line.mean_x)
 
     def _known(self, num_cells: int) -> dict[int, float]:
-        """Size -> seconds a token. What lies between two that are cheap is as they are."""
+        """Size -> seconds a token. Sizes between two cheap neighbours count as cheap, too."""
         known = {size: self._at(size, num_cells) for size in sorted(self._lines)}
         cheap, below = self._cheap(known), 0
         for above in tuple(known):
@@ -192,90 +219,63 @@ class StepCosts:
         return [size for size, cost in known.items() if cost <= _ABOUT_EQUAL * least]
 
     def _may_cost(self, size: int, num_replies: int, known: dict[int, float]) -> float:
-        """Seconds a token. What was measured at far more than a reply's token is not believed."""
+        """The least likely cost, in seconds a token.
+
+        A measurement at far more than the cost of a reply's token may be wrong.
+        """
         below = max((other for other in known if other <= size), default=0)
-        by_reply = self.decoding(num_replies) / max(1, num_replies)
+        by_reply = self.decode(num_replies) / max(1, num_replies)
         if by_reply:
             return known[below] if below and known[below] <= _OTHER * by_reply else by_reply
         return known[below] if below else _MAX_TIMES * min(known.values())
 
     def _is_due(self, size: int, cost: float) -> bool:
-        """It is not known, or may be tried again, though it was dear."""
-        return size not in self._lines or _AGAIN * self._age(size) >= size * cost
-
-    def _age(self, size: int) -> float:
-        """Seconds of reading since it was measured."""
-        return self._spent - self._seen_at[size]
+        """Whether the size was not measured, or so long ago that it may be tried again."""
+        if size not in self._lines:
+            return True
+        return _AGAIN * (self._spent - self._seen_at[size]) >= size * cost
 
     def _add(self, size: int, num_cells: int, num_tokens: int, seconds: float) -> None:
+        """Nothing is tried again until the step's loss is small beside the prefill since."""
         self._spent += seconds
         cost = seconds / num_tokens
         line = self._lines.get(size)
         times = line.compare(num_cells, cost) if line else 1.0
         if times > _OTHER and size not in self._doubted_at:  # it may have been a slow moment
             self._doubted_at[size] = self._spent
-            self._rest_after(num_tokens, cost, num_cells)
-            return
-        doubted_at = self._doubted_at.pop(size, self._seen_at.get(size, 0.0))
-        if not 1 / _OTHER <= times <= _OTHER:
-            self._forget_before(doubted_at)
-        self._lines.setdefault(size, _Line()).add(num_cells, cost)
-        self._seen_at[size] = self._spent
-        self._rest_after(num_tokens, cost, num_cells)
-
-    def _rest_after(self, num_tokens: int, cost: float, num_cells: int) -> None:
-        """Nothing is tried until what the step lost is little beside what was read since."""
+        else:
+            doubted_at = self._doubted_at.pop(size, self._seen_at.get(size, 0.0))
+            if not 1 / _OTHER <= times <= _OTHER:
+                self._forget_before(doubted_at)
+            self._lines.setdefault(size, _Line()).add(num_cells, cost)
+            self._seen_at[size] = self._spent
+            self.is_known = True
         best = min(self._known(num_cells).values())
         if cost > _ABOUT_EQUAL * best:
             lost = num_tokens * (cost - best)
             self._rests_until = max(self._rests_until, self._spent + lost / _MAX_LOSS)
 
     def _forget_before(self, spent: float) -> None:
-        """What was measured until then was measured on another machine, so to say."""
+        """Forget the sizes that were last measured before the machine changed."""
         for size in [size for size in self._lines if self._seen_at[size] <= spent]:
             del self._lines[size]
         self._rests_until = self._spent
 
     def _size_of(self, num_tokens: float) -> int:
-        """The largest size that is not above it."""
+        """The largest size of at most ``num_tokens``."""
         return max((size for size in self._sizes if size <= num_tokens), default=self._sizes[0])
-
-
-def _sizes_up_to(max_tokens: int) -> list[int]:
-    sizes = [min(MIN_TOKENS, max_tokens)]
-    while 2 * sizes[-1] <= max_tokens:
-        sizes.append(2 * sizes[-1])
-    return sizes
-
-
-_ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
-"""Times as long as others may take: a step that only reads, one for which replies wait while a
-prompt is read in it as a whole, one in which a short prompt is read beside them.
-"""
-_FOR_SHORTER = 1.25
-"""Times the least may a prompt's token cost beside replies, where the step is shorter for it: with
-3,000 cells in use 512 tokens take 3.7 s on an Emerald Rapids, 64 of them 0.6 s, a sixth dearer.
-"""
-_HOLD_SECONDS = 1.0
-_SLOWDOWN = 2.0
-"""Times as long as alone may a reply's token take beside prompts where even that is long."""
-_MAX_DEBT = 30.0
-"""Tokens of the replies that a step may delay at most before they are left alone: whatever took
-longer was not the prompt's fault.
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class StepLimits:
-    """Prompt tokens. ``beside``: of a step in which replies go on, too; ``short_beside`` if it
-    begins with a prompt of which only ``alone`` are left.
+    """Numbers of prompt tokens for the next step.
 
-    ``enough``: of a step that only reads. A prompt that begins it may be longer, up to
-    ``alone``. ``whole``: of prompts for which replies wait; ``pause``: of those for which replies
-    that have only begun wait. ``is_owed``: the replies were kept waiting, and go on alone.
-    ``full``: of a step for the only prompt that there is, while nobody waits for anything.
-    ``least``: steps with fewer tokens are dearer, for each token. ``trials``: sizes that a step
-    may have instead, if a prompt that it does not end is long enough.
+    In a mixed step: ``beside``, or ``short_beside`` if at most ``alone`` are left of its first
+    prompt. In a prefill step: ``enough``, or up to ``alone`` if that ends its first prompt.
+    Replies are paused for prompts of ``whole``; those that have only begun for ``pause``.
+    ``is_owed``: replies were delayed too long, and the next step is decode only. ``full``: for
+    the only prompt, beside no reply. Steps of fewer than ``least`` cost more a token.
+    ``trials``: sizes that a step may have instead, in a prompt that is long enough.
     """
 
     beside: int
@@ -291,33 +291,31 @@ class StepLimits:
 
     @classmethod
     def all(cls, num_tokens: int) -> StepLimits:
-        """A step takes so many, whoever else is in it, and nobody waits."""
+        """The same number for every step; replies are never paused."""
         return cls(num_tokens, num_tokens, num_tokens, num_tokens, full=num_tokens)
 
-    def of_prompts(self, num_first: int) -> int:
-        """Of a step that reads only, and first a prompt of which so many tokens are left."""
+    def of_prefill(self, num_first: int) -> int:
+        """For a prefill step whose first prompt has ``num_first`` tokens left."""
         return self._cut(max(self.enough, min(self.alone, num_first)), num_first)
 
-    def of_both(self, num_first: int) -> int:
-        """Of a step in which replies go on, too, and first such a prompt is read."""
+    def of_mixed(self, num_first: int) -> int:
+        """For a mixed step whose first prompt has ``num_first`` tokens left."""
         num_tokens = self.short_beside if num_first <= self.alone else self.beside
         return self._cut(num_tokens, num_first)
 
     def _cut(self, num_tokens: int, num_first: int) -> int:
-        """A trial where there is one, and no prompt ends with a step so small that it is dear."""
+        """Take a trial where there is one; end no prompt with a step so small that it is dear."""
         if num_tokens < num_first:
-            num_tokens = self._trial_in(num_first) or num_tokens
+            trials = (trial.size for trial in self.trials if trial.num_left <= num_first)
+            num_tokens = next(trials, num_tokens)
         if not 0 < num_first - num_tokens < self.least:
             return num_tokens
         if num_first >= 2 * self.least:
             return num_first - self.least
         return num_first if num_first <= self.full else num_tokens
 
-    def _trial_in(self, num_first: int) -> int:
-        return next((trial.size for trial in self.trials if trial.num_left <= num_first), 0)
-
     def undisturbed(self) -> StepLimits:
-        """For the only prompt that there is."""
+        """For the only sequence: there are no replies to delay."""
         num_tokens = max(self.full, self.alone)
         return replace(self, beside=num_tokens, enough=num_tokens, alone=num_tokens, trials=())
 
@@ -334,12 +332,12 @@ class StepLimits:
 
 
 class PrefillBudget:
-    """Learns from finished steps what they cost, and keeps them short.
+    """Learns from finished steps what they cost, and keeps the next ones short.
 
-    A step should take about ``target`` seconds; one in which no reply goes on up to four times
-    that, if a prompt is read to its end with it. Where that would take steps so small that
-    their tokens cost more, steps are longer, and what they take too long is given back: the
-    replies go on alone, until a token of theirs took no longer than it may on average.
+    A step should take about ``target`` seconds, and a prefill step up to four times that if it
+    ends a prompt. Where that would make steps so small that their tokens cost more, steps are
+    longer, and the replies are owed the difference: then steps are decode only, until a token of
+    theirs takes no longer than it may on average.
     """
 
     def __init__(self, max_tokens: int, target: float = 0.1) -> None:
@@ -349,23 +347,23 @@ class PrefillBudget:
         self._debt = 0.0
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
-        """``num_cells``: in use with what the step has read."""
+        """``num_cells``: cells in use after the step."""
         self._costs.observe(step, seconds, num_cells)
-        if not step.num_decode:  # no replies were left, as what is owed to them goes first
+        if not step.num_decode:  # there is no reply left to owe anything: they go first
             self._debt = 0.0
             return
-        may_take = self._may_take(step.num_decode)
+        may_take = max(_SHORT * self._target, _SLOWDOWN * self._costs.decode(step.num_decode))
         over = seconds - may_take
         if step.num_prefill or over < 0:
             self._debt = min(max(0.0, self._debt + over), _MAX_DEBT * may_take)
 
     def limits(self, num_replies: int, num_cells: int) -> StepLimits:
-        """For the next step, if so many replies go on in it and so many cells are in use."""
-        if self._costs.is_unknown:
+        """For the next step, with so many replies under way and so many cells in use."""
+        if not self._costs.is_known:
             few = StepLimits.all(self._within(FIRST_TOKENS))
             return replace(few, full=self._max_tokens)
         costs, target = self._costs, self._target
-        wanted = self._wanted(target - costs.decoding(num_replies), num_cells)
+        wanted = self._wanted(target - costs.decode(num_replies), num_cells)
         beside, least = self._beside(num_replies, target, num_cells), costs.least(num_cells)
         return StepLimits(
             beside=beside,
@@ -373,19 +371,15 @@ class PrefillBudget:
             enough=self._economical(target, num_cells),
             alone=self._economical(_ALONE * target, num_cells),
             whole=costs.num_within(_WHOLE * target, num_cells),
-            pause=costs.num_within(_HOLD_SECONDS, num_cells),
+            pause=costs.num_within(_PAUSE_SECONDS, num_cells),
             is_owed=num_replies > 0 and self._debt > 0,
             full=self._max_tokens,
             least=min(least, beside) if num_replies else least,
             trials=costs.trials(wanted, num_replies, num_cells),
         )
 
-    def _may_take(self, num_replies: int) -> float:
-        """Seconds from one token of the replies to the next, on average."""
-        return max(_SHORT * self._target, _SLOWDOWN * self._costs.decoding(num_replies))
-
     def _beside(self, num_replies: int, seconds: float, num_cells: int) -> int:
-        wanted = self._wanted(seconds - self._costs.decoding(num_replies), num_cells)
+        wanted = self._wanted(seconds - self._costs.decode(num_replies), num_cells)
         return self._within(self._costs.economical(wanted, num_cells, _FOR_SHORTER))
 
     def _economical(self, seconds: float, num_cells: int) -> int:

@@ -1,13 +1,14 @@
-"""Who runs, who waits and what the next step does. Pure: no clock, no I/O, no model.
+"""Decides which sequences run, which wait, and what the next step does. Pure: no clock, no I/O.
 
-Admission is fair to people (see FairQueue); a prompt less than half as long overtakes. What a
-step evaluates of those who were admitted is the BatchPlanner's. Background work comes last in
-everything.
+Admission is fair to people (see FairQueue), but a prompt less than half as long overtakes. The
+BatchPlanner chooses the tokens that a step evaluates. Background work comes last everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
 
 from bot.errors import QueueFull
 from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
@@ -19,7 +20,25 @@ from bot.inference.scheduling.request_queue import RequestQueue
 from bot.types import FinishReason
 
 _HEADROOM = 32
-"""Cells kept free per running sequence when another is admitted: room to grow a while."""
+"""Cells kept free per running sequence when another is admitted: room to grow for a while."""
+_MAX_OVERTAKEN = 16
+"""So many may overtake a sequence for which there is no room yet; then all others wait."""
+_NUM_CANDIDATES = 8
+"""The first so many in the queue are tried for admission."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStats:
+    """``num_preempted`` and ``num_overtaken`` count sequences, ``num_paused`` steps, since start.
+
+    ``num_cells_used`` includes those of the ``num_cached_threads``, which are idle.
+    """
+
+    num_preempted: int
+    num_overtaken: int
+    num_paused: int
+    num_cached_threads: int
+    num_cells_used: int
 
 
 class Scheduler:
@@ -37,22 +56,22 @@ class Scheduler:
         saved_states: SavedStates | None = None,
         limits_of: LimitsOf | None = None,
     ) -> None:
-        """``num_slots``: of running, idle and shared sequences. See KVCacheManager for the others.
+        """``num_slots``: for running and idle sequences and shared prefixes (see KVCacheManager).
 
-        Without ``limits_of`` a step takes as much of prompts as there is room for.
+        Without ``limits_of`` a step takes as many prompt tokens as it has room for.
         """
         self.max_running = max_running
         self.max_waiting = max_waiting
         self.max_batch = max_batch
         self.limits_of = limits_of or (lambda _num_replies, _num_cells: StepLimits.all(max_batch))
         self._max_prefill = max_batch
-        self.num_preempted = 0
+        self._num_preempted = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._saved_states = reuse, saved_states
-        self._cells = self._new_cells()
+        self._kv_cache = self._new_kv_cache()
         self._waiting = RequestQueue()
         self._running: list[Sequence] = []
-        self._chunker = BatchPlanner(self._running, self._cells, self._admit_next)
+        self._planner = BatchPlanner(self._running, self._kv_cache, self._admit_next)
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -61,7 +80,7 @@ class Scheduler:
 
     @property
     def waiting(self) -> tuple[Sequence, ...]:
-        """Sequences without a slot, in the order in which they will get one."""
+        """Sequences without a slot, in the order of admission."""
         return tuple(self._waiting)
 
     @property
@@ -69,22 +88,14 @@ class Scheduler:
         return len(self._waiting) >= self.max_waiting
 
     @property
-    def num_overtaken(self) -> int:
-        return self._waiting.num_overtaken
-
-    @property
-    def num_held(self) -> int:
-        """Steps in which replies that had only begun waited for others to be read."""
-        return self._chunker.pause.num_held
-
-    @property
-    def num_cells_used(self) -> int:
-        return self._cells.num_used
-
-    @property
-    def num_cached_threads(self) -> int:
-        """Idle threads that would go on from where they were."""
-        return self._cells.num_cached_threads
+    def stats(self) -> SchedulerStats:
+        return SchedulerStats(
+            num_preempted=self._num_preempted,
+            num_overtaken=self._waiting.num_overtaken,
+            num_paused=self._planner.pause.num_paused,
+            num_cached_threads=len(self._kv_cache.cached_threads),
+            num_cells_used=self._kv_cache.pool.num_used,
+        )
 
     def add(self, sequence: Sequence, *, retry_after: float = 5.0) -> None:
         """Queue a sequence; raises QueueFull."""
@@ -93,7 +104,7 @@ class Scheduler:
         self._waiting.join(sequence)
 
     def finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        """End a sequence wherever it stands; its place is free within one step."""
+        """End a sequence in any status; its slot is free within one step."""
         if sequence.is_finished:
             return
         was_waiting = sequence.status is Status.WAITING
@@ -102,24 +113,24 @@ class Scheduler:
             self._waiting.withdraw(sequence)
         else:
             self._running.remove(sequence)
-            self._cells.retire(sequence)
+            self._kv_cache.retire(sequence)
 
     def rest(self) -> None:
-        """Nothing ran for a while; see DecodePause."""
-        self._chunker.pause.rest()
+        """The engine was idle for a while; see DecodePause."""
+        self._planner.pause.is_rested = True
 
     def plan(self) -> Step | None:
         """The next step, or None when there is nothing to do."""
-        self._make_place_for_people()
+        self._preempt_background()
         self._make_room_to_decode()
-        chunks = self._chunker.chunks(self._limits, self.max_batch)
-        actions = self._cells.take_actions()
+        chunks = self._planner.chunks(self._limits, self.max_batch)
+        actions = self._kv_cache.take_actions()
         return Step(actions, chunks) if actions or chunks else None
 
     def apply(
         self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
     ) -> list[Sequence]:
-        """Take in what the model did: ``sampled`` maps slot to token. Who has a new token."""
+        """Take the results of a step: ``sampled`` maps slot to token. Who has a new token."""
         self._max_prefill = self.max_batch
         by_slot = {s.slot: s for s in self._running}
         advanced = []
@@ -128,65 +139,68 @@ class Scheduler:
             if sequence is None:  # finished while the step ran
                 continue
             sequence.num_cached += len(chunk.tokens)
-            self._cells.promote(sequence)
+            self._kv_cache.promote(sequence)
             if chunk.wants_token:
                 self._accept(sequence, sampled[chunk.slot], is_end)
                 advanced.append(sequence)
         return advanced
 
     def undo(self, step: Step) -> list[Sequence]:
-        """The model had no room for ``step`` and did nothing but its actions.
+        """The model had no room for ``step``: its actions are done, its chunks are not.
 
-        Idle cells go, then the prefill share shrinks, then the youngest goes back to the
-        queue; a sequence that has no room even alone is failed, and returned.
+        Idle cells are evicted, then prefill is halved, then the youngest sequence is preempted;
+        a sequence that has no room even alone is failed, and returned.
         """
-        self._take_back(step)
-        if self._cells.idle.evict():
+        self._roll_back(step)
+        if self._kv_cache.eviction.evict():
             return []
         if step.num_prefill > 1:
             self._max_prefill = max(1, step.num_prefill // 2)
         elif len(self._running) > 1:
             self._preempt(self._running[-1])
         else:
-            return self._fail_running()
+            failed = list(self._running)
+            for sequence in failed:
+                self.finish(sequence, FinishReason.ERROR)
+            return failed
         return []
 
     def begin_again(self, step: Step, slots: Iterable[int]) -> None:
-        """The model did the actions of ``step``, but the states for ``slots`` were refused."""
-        self._take_back(step)
+        """The actions of ``step`` are done, but the states for ``slots`` were refused."""
+        self._roll_back(step)
         for sequence in [s for s in self._running if s.held_slot in slots]:
-            self._cells.leave(sequence)
+            self._kv_cache.release(sequence)
             self._requeue(sequence)
         for slot in slots:
-            self._cells.idle.lose(slot)
+            self._kv_cache.eviction.drop_refused(slot)
 
     def forget(self, scope: str, thread: str) -> None:
-        """Nothing that was evaluated of the thread is kept, also of what is under way."""
-        for sequence in self._everyone():
+        """Keep none of the thread's cells, nor those of its sequences under way."""
+        for sequence in chain(self._waiting, self._running):
             if (sequence.scope, sequence.thread) == (scope, thread):
                 sequence.is_forgotten = True
-        self._cells.idle.forget(scope, thread)
+        self._kv_cache.eviction.forget(scope, thread)
 
     def offload_idle(self) -> Step | None:
-        """All idle threads leave the pool; the step that saves them."""
-        self._cells.idle.offload_all()
-        actions = self._cells.take_actions()
+        """Evict all idle threads; the step that saves them."""
+        self._kv_cache.eviction.offload_all()
+        actions = self._kv_cache.take_actions()
         return Step(actions, []) if actions else None
 
     def lose_everything(self) -> list[Sequence]:
-        """The model's memory is lost: who was running ends with ``error``; who they were.
+        """The KV pool is lost: all running sequences end with ``error``, and are returned.
 
-        The books of the pool may be wrong, and are not asked.
+        The KVCacheManager may be inconsistent, so it is replaced without being called.
         """
         failed = list(self._running)
         self._running.clear()
-        self._cells = self._chunker.cells = self._new_cells()
+        self._kv_cache = self._planner.kv_cache = self._new_kv_cache()
         for sequence in failed:
             self._end(sequence, FinishReason.ERROR)
         return failed
 
     def lose_waiting(self, num_first: int | None = None) -> None:
-        """So many of those who wait end with ``error``, or all."""
+        """The first ``num_first`` waiting sequences, or all, end with ``error``."""
         for sequence in self.waiting[:num_first]:
             self.finish(sequence, FinishReason.ERROR)
 
@@ -195,7 +209,7 @@ class Scheduler:
         sequence.finish_reason = reason
         self._waiting.leave(sequence)
 
-    def _new_cells(self) -> KVCacheManager:
+    def _new_kv_cache(self) -> KVCacheManager:
         return KVCacheManager(
             self._num_cells,
             self._num_slots,
@@ -203,12 +217,6 @@ class Scheduler:
             reuse=self._reuse,
             saved_states=self._saved_states,
         )
-
-    def _fail_running(self) -> list[Sequence]:
-        failed = list(self._running)
-        for sequence in failed:
-            self.finish(sequence, FinishReason.ERROR)
-        return failed
 
     def _accept(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
         sequence.status = Status.DECODE
@@ -218,7 +226,7 @@ class Scheduler:
         if is_end(token):
             self.finish(sequence, FinishReason.STOP)
             return
-        if sequence.max_tokens == 0:  # only to be evaluated
+        if sequence.max_tokens == 0:  # its prompt is only prefilled
             self.finish(sequence, FinishReason.LENGTH)
             return
         sequence.tokens.append(token)
@@ -227,34 +235,44 @@ class Scheduler:
         elif sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)
 
-    def _admit_next(self, shorter_than: Sequence | None) -> Sequence | None:
-        """Where somebody reads already, only who is much shorter has a turn."""
-        return self._waiting.admit_first(
-            lambda sequence: shorter_than is None or self._overtakes(sequence, shorter_than),
-            self._admit,
-        )
+    def _admit_next(self, prompt: Sequence | None) -> Sequence | None:
+        """Admit the first waiting sequence for which there is room.
+
+        While ``prompt`` is in prefill, only a sequence that may overtake it is admitted.
+        """
+        passed: list[Sequence] = []
+        for sequence in islice(self._waiting, _NUM_CANDIDATES):
+            if prompt is not None and not self._overtakes(sequence, prompt):
+                return None
+            if self._admit(sequence):
+                self._waiting.admit(sequence, passed)
+                return sequence
+            if sequence.num_overtaken >= _MAX_OVERTAKEN:
+                return None
+            passed.append(sequence)
+        return None
 
     def _overtakes(self, sequence: Sequence, other: Sequence) -> bool:
         if sequence.is_background != other.is_background:
             return other.is_background
-        return 2 * self._cells.num_to_evaluate(sequence) < other.num_pending
+        return 2 * self._kv_cache.num_to_evaluate(sequence) < other.num_pending
 
     def _admit(self, sequence: Sequence) -> bool:
-        """Seat the sequence if there is a place and room for it beside who is running."""
-        if len(self._running) >= self.max_running or self._cells.must_wait(sequence):
+        """Give the sequence a slot, if there is room for it beside the running ones."""
+        if len(self._running) >= self.max_running or self._kv_cache.must_wait(sequence):
             return False
         promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
         headroom = _HEADROOM * (len(self._running) + 1)
-        needed = promised + self._cells.num_needed(sequence) + headroom
-        if self._running and not self._cells.could_free(needed, sequence):
+        needed = promised + self._kv_cache.num_needed(sequence) + headroom
+        if self._running and not self._kv_cache.could_free(needed, sequence):
             return False
-        self._cells.allocate(sequence, needed)
+        self._kv_cache.allocate(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         return True
 
-    def _make_place_for_people(self) -> None:
-        """Background work gives its place to them, before the step takes it in."""
+    def _preempt_background(self) -> None:
+        """Preempt background work where a person's sequence waits for its place."""
         is_full = len(self._running) >= self.max_running
         first = next(iter(self._waiting), None)
         if is_full and first is not None and not first.is_background:
@@ -263,22 +281,24 @@ class Scheduler:
                 self._preempt(background[-1])
 
     def _make_room_to_decode(self) -> None:
-        self._cells.make_room(len(self._chunker.decoding()))
-        while len(self._chunker.decoding()) > self._cells.num_free and len(self._running) > 1:
+        """Make a cell free for each sequence in decode; preempt the youngest if need be."""
+        pool = self._kv_cache.pool
+        self._kv_cache.make_room(len(self._planner.decoding()))
+        while len(self._planner.decoding()) > pool.num_free and len(self._running) > 1:
             self._preempt(self._running[-1])
 
     def _limits(self, num_replies: int, num_cells: int) -> StepLimits:
-        """Nobody but a single prompt there: full batches, which cost least."""
+        """The only sequence gets full batches, which cost the least."""
         limits = self.limits_of(num_replies, num_cells)
         if len(self._running) + len(self._waiting) == 1:
             limits = limits.undisturbed()
         return limits.at_most(self._max_prefill)
 
     def _preempt(self, sequence: Sequence) -> None:
-        """Back to the head of its round; its state is parked or evaluated again."""
-        self._cells.preempt(sequence)
+        """It waits at the head of its round; its state is saved, or evaluated again later."""
+        self._kv_cache.preempt(sequence)
         self._requeue(sequence)
-        self.num_preempted += 1
+        self._num_preempted += 1
 
     def _requeue(self, sequence: Sequence) -> None:
         self._running.remove(sequence)
@@ -286,13 +306,9 @@ class Scheduler:
         sequence.num_cached = 0
         self._waiting.join_again(sequence)
 
-    def _take_back(self, step: Step) -> None:
-        """Its chunks were not evaluated."""
+    def _roll_back(self, step: Step) -> None:
+        """Free the cells of the step's chunks, which were not evaluated."""
         for chunk in step.chunks:
             sequence = next((s for s in self._running if s.slot == chunk.slot), None)
             if sequence is not None:
-                self._cells.grow(sequence, -len(chunk.tokens))
-
-    def _everyone(self) -> Iterable[Sequence]:
-        yield from self._waiting
-        yield from self._running
+                self._kv_cache.grow(sequence, -len(chunk.tokens))

@@ -99,7 +99,7 @@ def test_only_the_last_common_beginnings_are_kept() -> None:
         for sequence in both:
             engine.policy.finish(sequence, FinishReason.CANCELLED)
     engine.step()
-    assert engine.policy.num_cells_used == engine.model.num_used == 17 * len(beginning)
+    assert engine.policy.stats.num_cells_used == engine.model.num_used == 17 * len(beginning)
 
 
 def test_an_edited_question_keeps_the_cells_up_to_the_fork() -> None:
@@ -140,14 +140,14 @@ def test_a_model_whose_cells_cannot_be_cut_is_evaluated_from_the_first_token() -
     engine.ask("Hello?", thread="1")
     again = engine.ask("Hello?", thread="1")
     assert (again.num_shared, again.num_resumed) == (0, 0)
-    assert engine.policy.num_cells_used == 0
+    assert engine.policy.stats.num_cells_used == 0
 
 
 def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_users() -> None:
     engine = Engine(cells=400)
     for number in range(12):
         engine.ask(f"Question number {number} " + "x" * 60, thread=str(number))
-    assert 0 < engine.policy.num_cached_threads < 12
+    assert 0 < engine.policy.stats.num_cached_threads < 12
     late = engine.ask("And one more", thread="late")
     assert late.num_shared == len(SYSTEM)
 
@@ -212,7 +212,7 @@ def test_a_reply_cut_short_by_stop_leaves_cells_for_the_next_turn() -> None:
     again = engine.ask("Hello? More", thread="1")
     assert again.num_resumed > 0
     assert said(again) == script(prompt_of(again))
-    assert engine.policy.num_cells_used == engine.model.num_used
+    assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
 def test_after_the_models_memory_was_lost_everything_is_evaluated_again() -> None:
@@ -222,7 +222,7 @@ def test_after_the_models_memory_was_lost_everything_is_evaluated_again() -> Non
     engine.model.reset()
     again = engine.ask("Hello?", thread="1")
     assert (again.num_shared, again.num_resumed) == (0, 0)
-    assert engine.policy.num_cells_used == engine.model.num_used
+    assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
             disk.settle(step)
     while engine.step():
         pass
-    assert policy.num_cells_used == model.num_used
+    assert policy.stats.num_cells_used == model.num_used
     for ask, one in everyone:
         assert one.is_finished
         assert script(prompt_of(one)).startswith(said(one))

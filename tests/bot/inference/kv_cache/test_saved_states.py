@@ -56,7 +56,7 @@ def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
     before = engine.model.num_used
     own = len(engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0").tokens) - len(SYSTEM)
     assert engine.model.num_used <= before + own
-    assert engine.policy.num_cells_used == engine.model.num_used
+    assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
 def test_where_the_shared_prompt_is_gone_the_restored_thread_brings_it_back() -> None:
@@ -112,7 +112,7 @@ def test_beside_somebody_who_runs_not_even_a_short_idle_thread_stays_in_the_pool
     asked = engine.sequence("And I?", thread="third")
     engine.policy.add(asked)
     while engine.step():
-        assert engine.policy.num_cached_threads <= 1
+        assert engine.policy.stats.num_cached_threads <= 1
     assert num_actions(engine, Offload) == 2
 
 
@@ -121,7 +121,7 @@ def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_th
     saved_states.costs.evaluated(prefill(100), 0.001)
     saved_states.costs.saved(copied(1_000, 5.0))
     engine = crowded(saved_states, cells=2_000, num_threads=20)
-    kept = engine.policy.num_cells_used - len(SYSTEM)
+    kept = engine.policy.stats.num_cells_used - len(SYSTEM)
     assert num_actions(engine, Offload) < 3
     assert 2_000 // 8 < kept <= 2_000 // 4
 
@@ -135,7 +135,7 @@ def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
         engine.policy.add(sequence)
     while engine.step():
         pass
-    assert engine.policy.num_preempted > 0
+    assert engine.policy.stats.num_preempted > 0
     assert num_actions(engine, Restore) > 0
     assert [said(s) for s in asked] == [(text * 2)[:100] for text in texts]
 
@@ -147,7 +147,7 @@ def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else(
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
     assert said(again) == script(prompt_of(again))
-    assert engine.policy.num_cells_used == engine.model.num_used
+    assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
 def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
@@ -168,7 +168,7 @@ def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
     engine.policy.finish(asked, FinishReason.CANCELLED)
     while engine.step():
         pass
-    assert engine.policy.num_cached_threads == 0
+    assert engine.policy.stats.num_cached_threads == 0
 
 
 def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() -> None:
@@ -226,7 +226,7 @@ def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> No
     assert num_actions(engine, Restore) > 20
     while engine.step() or saved_states.wanted:
         disk.settle(None)
-    assert engine.policy.num_cells_used == engine.model.num_used
+    assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
 def test_the_least_recently_used_leave_the_memory_first_and_the_bytes_are_bounded() -> None:

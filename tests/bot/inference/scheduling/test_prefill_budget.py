@@ -30,7 +30,7 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
         budget = PrefillBudget(512)
         for _ in range(50):
             budget.observe(step(decode=4), 0.02, 500)
-            share = budget.limits(4, 500).of_both(10_000)
+            share = budget.limits(4, 500).of_mixed(10_000)
             budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token, 500)
         seconds = 0.02 + budget.limits(4, 500).beside * per_token
         assert budget.limits(4, 500).beside in (16, 512) or 0.08 <= seconds <= 0.12
@@ -39,8 +39,8 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
 def test_a_short_prompt_may_take_replies_a_little_longer() -> None:
     limits = learnt(per_token=0.004, decode={4: 0.02}).limits(4, 500)
     assert (limits.beside, limits.short_beside) == (20, 35)
-    assert limits.of_both(limits.alone) == limits.short_beside
-    assert limits.of_both(limits.alone + 1) == limits.beside
+    assert limits.of_mixed(limits.alone) == limits.short_beside
+    assert limits.of_mixed(limits.alone + 1) == limits.beside
 
 
 def test_how_long_replies_take_is_known_for_each_number_of_them() -> None:
@@ -54,12 +54,12 @@ def test_how_long_replies_take_is_known_for_each_number_of_them() -> None:
 def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
     limits = learnt(per_token=0.002).limits(0, 500)
     assert (limits.enough, limits.alone) == (50, 200)
-    assert (limits.of_prompts(20), limits.of_prompts(120), limits.of_prompts(900)) == (50, 120, 200)
+    assert (limits.of_prefill(20), limits.of_prefill(120), limits.of_prefill(900)) == (50, 120, 200)
 
 
 def test_the_only_prompt_is_read_in_full_batches() -> None:
     limits = learnt(per_token=0.002).limits(0, 500).undisturbed()
-    assert (limits.of_prompts(20), limits.of_prompts(900)) == (512, 512)
+    assert (limits.of_prefill(20), limits.of_prefill(900)) == (512, 512)
 
 
 def test_replies_wait_a_quarter_of_a_second_and_a_second_when_they_have_only_begun() -> None:
@@ -110,9 +110,9 @@ def test_asking_changes_nothing() -> None:
 
 def test_no_prompt_ends_with_a_step_that_is_dear() -> None:
     known = StepLimits(beside=128, short_beside=128, enough=128, alone=128, full=512, least=64)
-    assert [known.of_both(n) for n in (120, 150, 180, 192, 900)] == [128, 86, 116, 128, 128]
+    assert [known.of_mixed(n) for n in (120, 150, 180, 192, 900)] == [128, 86, 116, 128, 128]
     known = replace(known, beside=64, short_beside=64, enough=64)
-    assert [known.of_both(n) for n in (64, 100, 130, 200)] == [64, 100, 64, 64]
+    assert [known.of_mixed(n) for n in (64, 100, 130, 200)] == [64, 100, 64, 64]
 
 
 def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() -> None:
@@ -124,10 +124,10 @@ def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() 
         full=512,
         trials=(SizeTrial(16, 900), SizeTrial(128, 0)),
     )
-    assert [known.of_both(n) for n in (64, 100, 899, 900)] == [64, 128, 128, 16]
-    assert [known.of_prompts(n) for n in (64, 1_000)] == [64, 16]
-    assert known.undisturbed().of_prompts(1_000) == 512
-    assert known.at_most(30).of_both(500) == 30
+    assert [known.of_mixed(n) for n in (64, 100, 899, 900)] == [64, 128, 128, 16]
+    assert [known.of_prefill(n) for n in (64, 1_000)] == [64, 16]
+    assert known.undisturbed().of_prefill(1_000) == 512
+    assert known.at_most(30).of_mixed(500) == 30
 
 
 def test_a_step_without_room_is_tried_again_with_less() -> None:

@@ -69,7 +69,7 @@ class Engine:
     def step(self) -> None:
         step = self._policy.plan()
         assert step is not None
-        num_cells = self._policy.num_cells_used
+        num_cells = self._policy.stats.num_cells_used
         seconds = self._processor.seconds(step, num_cells)
         self.budget.observe(step, seconds, num_cells)
         said = {chunk.slot: 7 for chunk in step.chunks if chunk.wants_token}

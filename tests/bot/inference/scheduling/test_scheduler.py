@@ -78,7 +78,7 @@ def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> Non
     policy = crowd(5, pause=100)
     steps = [advance(policy) for _ in range(5)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [(0, 12)] * 5
-    assert policy.num_held == 4
+    assert policy.stats.num_paused == 4
     assert advance(policy).num_decode == 5
 
 
@@ -103,7 +103,7 @@ def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
         advance(policy)
     policy.add(sequence(2, "a" * 12))
     step = advance(policy)
-    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 8, 0)
+    assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, 8, 0)
 
 
 @pytest.mark.parametrize("is_background", [False, True])
@@ -120,7 +120,7 @@ def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
     policy.add(later)
     step = advance(policy)
     share_of_it = 8 if is_background else 5
-    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, share_of_it, 0)
+    assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, share_of_it, 0)
 
 
 def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
@@ -133,12 +133,12 @@ def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
         policy.add(each)
     while not first[0].is_finished:
         advance(policy)
-    num_held = policy.num_held
+    num_paused = policy.stats.num_paused
     for number in range(3, 6):
         policy.add(sequence(number, "a" * 12, limit=50))
     while policy.waiting or any(s.status is Status.PREFILL for s in policy.running):
         advance(policy)
-    assert policy.num_held == num_held == 2
+    assert policy.stats.num_paused == num_paused == 2
 
 
 def test_replies_wait_for_one_short_prompt_and_go_on_before_the_next() -> None:
@@ -155,7 +155,7 @@ def test_replies_wait_for_one_short_prompt_and_go_on_before_the_next() -> None:
         (0, 12),
         (4, 0),
     ]
-    assert policy.num_held == 3
+    assert policy.stats.num_paused == 3
 
 
 @pytest.mark.parametrize("num_tokens", [8, 21])
@@ -166,7 +166,7 @@ def test_they_wait_for_none_that_fits_beside_them_or_takes_long(num_tokens: int)
     advance(policy)
     policy.add(sequence(2, "a" * num_tokens, limit=50))
     step = advance(policy)
-    assert (step.num_decode, step.num_prefill, policy.num_held) == (1, 8, 0)
+    assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, 8, 0)
 
 
 def test_a_short_prompt_beside_replies_takes_a_larger_share_than_a_long_one() -> None:
@@ -242,7 +242,7 @@ def test_who_needs_less_passes_somebody_for_whom_there_is_no_room_but_not_for_ev
     for _ in range(60):
         advance(policy)
     assert big.status is Status.WAITING
-    assert policy.num_overtaken == big.num_overtaken == 16
+    assert policy.stats.num_overtaken == big.num_overtaken == 16
     while not holder.is_finished:
         advance(policy)
     advance(policy)
@@ -270,7 +270,7 @@ def test_a_prompt_that_is_only_evaluated_stays_for_its_thread() -> None:
     advance(policy)
     assert warming.finish_reason is FinishReason.LENGTH
     assert warming.num_generated == 0
-    assert policy.num_cached_threads == 1
+    assert policy.stats.num_cached_threads == 1
 
 
 def test_decode_tokens_come_first_and_the_batch_is_never_exceeded() -> None:
@@ -321,7 +321,7 @@ def test_a_grammar_is_opened_again_with_what_was_said_when_its_sequence_gave_way
     while policy.running or policy.waiting:
         steps.append(advance(policy))
     opened = [a for s in steps for a in s.actions if isinstance(a, Opening) and a.grammar]
-    assert policy.num_preempted == 1
+    assert policy.stats.num_preempted == 1
     assert [opening.grammar for opening in opened] == ["root ::= [a-z]*"] * 2
     assert opened[0].generated == []
     assert len(opened[1].generated) > 5
@@ -353,7 +353,7 @@ def test_a_finished_sequence_frees_its_slot_in_the_next_step(steps_before: int) 
     policy.finish(cancelled, FinishReason.CANCELLED)
     step = policy.plan()
     assert (step.actions if step else []) == ([] if had_slot is None else [Release(had_slot)])
-    assert policy.num_cells_used == 0
+    assert policy.stats.num_cells_used == 0
     assert cancelled.finish_reason is FinishReason.CANCELLED
 
 
@@ -374,7 +374,7 @@ def test_when_the_pool_is_full_the_youngest_goes_back_and_keeps_what_it_said() -
     old, young = sequence(1, "a" * 4, limit=60), sequence(2, "b" * 4, limit=60)
     policy.add(old)
     policy.add(young)
-    while policy.num_preempted == 0:
+    while policy.stats.num_preempted == 0:
         advance(policy)
     assert young.status is Status.WAITING
     assert old.status is Status.DECODE
@@ -394,7 +394,7 @@ def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> Non
     step = policy.plan()
     assert step is not None
     assert policy.undo(step) == []
-    assert policy.num_cells_used == 0
+    assert policy.stats.num_cells_used == 0
     assert advance(policy).num_prefill == step.num_prefill // 2
     policy.add(sequence(3, "c" * 30))
     assert advance(policy).num_prefill > step.num_prefill // 2
