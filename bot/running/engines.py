@@ -28,7 +28,7 @@ from bot.running.proofs import Proofs
 
 
 class Engine(TextGenerator, Protocol):
-    """Enter it before use. ``is_healthy`` is what ``/readyz`` tells."""
+    """A text generator with a lifecycle; enter it before use. ``/readyz`` shows ``is_healthy``."""
 
     @property
     def is_healthy(self) -> bool: ...
@@ -43,7 +43,7 @@ class Engine(TextGenerator, Protocol):
 
 @runtime_checkable
 class OffloadsThreads(Protocol):
-    """An ``Engine`` that keeps idle threads' states, in memory and on disk."""
+    """An ``Engine`` that offloads idle threads to memory and disk."""
 
     async def forget_saved(self, before: datetime) -> None: ...
 
@@ -56,7 +56,7 @@ def make_engine(
     default: str | None = None,
     banner: Banner | None = None,
 ) -> Engine:
-    """Entering it raises ``ModelError``. ``default``: the model that is loaded at once."""
+    """Entering the engine raises ``ModelError``. ``default``: the model to load at once."""
     if settings.is_remote:
         return remote_engine(settings, metrics)
     default = default or name_of_model(settings)
@@ -84,12 +84,12 @@ def make_catalogue(settings: Settings) -> Catalogue:
 
 
 def known_models(settings: Settings, catalogue: Catalogue) -> KnownModels | None:
-    """What a personality may name; of servers that are not asked yet nobody knows."""
+    """The models that a personality may name; unknown (None) for remote servers."""
     return None if settings.is_remote else catalogue.read
 
 
 class LocalLoader:
-    """``bot.inference.multi_model.fleet.Loader`` with llama.cpp. All models compute in turn."""
+    """``bot.inference.multi_model.fleet.Loader`` with llama.cpp. All models share one thread."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class LocalLoader:
         model = self._load(source, name)
         if self._banner:
             self._banner.file(model.path, model.facts.num_bytes)
-            self._banner = None  # it tells of the start only
+            self._banner = None  # it shows the first model only
         return model, needed_bytes(model.facts, self._options)
 
     def _load(self, source: str, name: str) -> LlamaModel:
@@ -151,28 +151,28 @@ class LocalLoader:
 
 
 def name_of_model(settings: Settings) -> str:
-    """Before the engine is there to say it."""
+    """The default model's name, before the engine exists."""
     if settings.is_remote:
         return settings.engine_model or "remote"
     return locate.name_of(settings.model)
 
 
 def names_of(engine: Engine | None, settings: Settings) -> tuple[str, ...]:
-    """The models that can be asked, the default first."""
+    """The models that can be used, the default first."""
     if engine is None:
         return (name_of_model(settings),)
     return engine.names if isinstance(engine, Fleet) else (engine.name,)
 
 
 def servers_of(engine: Engine | None) -> dict[str, object]:
-    """For ``/readyz``, which everybody may read: how many, and not where."""
+    """For ``/readyz``, which is public: the numbers of servers, not their addresses."""
     if not isinstance(engine, RemoteEngine):
         return {}
     return {"servers": {"up": engine.servers.num_up, "all": len(engine.servers)}}
 
 
 def describe_device(settings: Settings) -> str:
-    """Where the model runs: elsewhere, or on the GPU if there is one and layers may go there."""
+    """The servers' addresses, the GPU or the CPU."""
     if settings.is_remote:
         return f"at {', '.join(settings.engine_url)}"
     return loading.describe_device(settings)

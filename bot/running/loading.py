@@ -1,4 +1,4 @@
-"""Which model file Parley runs on, and how it is loaded."""
+"""Chooses the file of the default model, its original or a requantised copy, and loads it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bot.running.quantizing import quantize_apart
 
 _DEFAULT_WINDOW = 8_192
 _SPARE_SLOTS = 112
-"""For idle threads and the prompts that many share; 32 at the least, of llama.cpp's 256."""
+"""For idle threads and shared prompts; at least 32 of them remain of llama.cpp's 256."""
 
 Say = Callable[[str], None]
-"""Takes a sentence for whoever looks at the terminal."""
+"""Prints a sentence in the terminal."""
 
 
 def load(
@@ -29,11 +29,11 @@ def load(
 ) -> LlamaModel:
     """The model that the settings name. Raises ``ModelError``.
 
-    Only where there is somebody to ``say`` it to, a faster copy is made that is not there yet.
+    With ``say`` a missing requantised copy is made first; without it, only an existing one is used.
     """
     source = locate.locate(settings.model_source)
     proofs = proofs or Proofs()
-    proofs.prove(source, options_of(settings))  # before llama.cpp is asked anything in here
+    proofs.prove(source, options_of(settings))  # before this process calls llama.cpp
     copy = _copy(settings, source, metrics, say)
     if copy is None:
         return _open(source, settings)
@@ -50,7 +50,7 @@ def load(
 
 
 def runs_as_copy(settings: Settings) -> bool:
-    """Only the embedded model, only on a CPU, and only if nobody said off."""
+    """Only the embedded model has a copy, only on a CPU, and only if it is not switched off."""
     is_embedded = settings.model_source == locate.EMBEDDED
     return settings.optimize == "auto" and is_embedded and not offloads(settings)
 
@@ -63,7 +63,7 @@ def copies_of(settings: Settings, source: Path) -> Copies:
 
 
 def try_out(settings: Settings, say: Say) -> None:
-    """All that ``load`` would compute with, each in a process of its own. Raises ``ModelError``."""
+    """Prove every file that ``load`` would use. Raises ``ModelError``."""
     source, proofs = locate.locate(settings.model_source), Proofs()
     proofs.prove(source, options_of(settings))
     if copy := _copy(settings, source, Metrics(), say):
@@ -111,7 +111,7 @@ def offloads(settings: Settings) -> bool:
 
 
 def describe_device(settings: Settings) -> str:
-    """Where the model runs: the GPU if this build has one and layers may go there."""
+    """GPU or CPU: the GPU if this build supports one and layers may be offloaded to it."""
     if offloads(settings):
         layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
         return f"GPU ({layers} layers)"

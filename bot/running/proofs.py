@@ -1,8 +1,8 @@
-"""No model is loaded before a process of its own has computed with it and lived.
+"""Proofs: a model is loaded only after a child process has computed with it and survived.
 
-What dies of a signal takes its process along: here that is a child's, and a person reads one
-sentence. A proof is kept for each llama.cpp, model file, options and processor, so that it is
-paid for once.
+A crash of llama.cpp then kills the child and not Parley, and a person reads one sentence. A
+proof is stored for each llama.cpp build, model file, options and processor, so that the trial
+runs once.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from bot.inference.llama.options import LlamaOptions
 from bot.running.trial import try_out
 
 _VERSION = 1
-"""Of what the child computes: after another one everything is tried again."""
+"""Version of the child's work; when it changes, every model is tried again."""
 _CHILD = (sys.executable, "-m", "bot.inference.llama.child")
 _PATIENCE = 60.0
 _MAX_KEPT = 100
 _REMEMBERED = 600.0
-"""Seconds for which a model that died is not tried again: whoever asks is told at once."""
+"""Seconds in which a model that killed its child is not tried again."""
 _CPU_LINES = re.compile(r"^(?:model name|flags|Features|CPU part)\s*:.*$", re.MULTILINE)
 
 
 def default_folder() -> Path:
-    """Of this person, for all data folders, as the installation knows none."""
+    """The user's cache folder, for all data folders, since the installer knows none."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "parley/proofs"
 
 
 def describe_library() -> str:
-    """Of the files of llama.cpp, without loading them: another build has other ones."""
+    """Names, sizes and times of llama.cpp's files, which differ for another build."""
     package = find_spec("llama_cpp")
     folders = package.submodule_search_locations or [] if package else []
     files = (file for folder in folders for file in Path(folder).glob("lib/*") if file.is_file())
@@ -49,7 +49,7 @@ def describe_library() -> str:
 
 
 def describe_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Its name and what it can do, as far as the machine tells."""
+    """The processor's name and features, as far as the machine reports them."""
     try:
         found = sorted(set(_CPU_LINES.findall(cpuinfo.read_text(errors="replace"))))
     except OSError:
@@ -59,10 +59,10 @@ def describe_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 @dataclass(frozen=True)
 class Proofs:
-    """``folder``: where they are kept. ``command``: the child's, before its arguments.
+    """The proofs in ``folder``. ``command`` is the child's, without arguments.
 
-    ``patience``: seconds without a sign of it beyond those that it asks for.
-    ``died``: the proof that failed -> when, and how.
+    ``patience``: seconds of silence that a child is allowed beyond those that it asks for.
+    ``died``: file of the missing proof -> time and error of the last trial.
     """
 
     folder: Path = field(default_factory=default_folder)
@@ -74,9 +74,9 @@ class Proofs:
     died: dict[Path, tuple[float, ModelDied]] = field(default_factory=dict)
 
     def prove(self, path: Path, options: LlamaOptions) -> bool:
-        """Blocks. False where llama.cpp refuses the model: whoever loads it is told why.
+        """Blocks. False if llama.cpp refuses the model; loading it then gives the reason.
 
-        Raises ``ModelDied``, or ``ModelError`` where memory is short.
+        Raises ``ModelDied``, or ``ModelError`` if memory is short.
         """
         kept = self._file(path, options)
         if kept.exists():
@@ -95,7 +95,7 @@ class Proofs:
         return True
 
     def check(self, path: Path, options: LlamaOptions) -> None:
-        """Starts nothing. Raises ``ModelDied`` if the model died a while ago."""
+        """Raises ``ModelDied`` if the model's last trial failed recently; starts no trial."""
         if self.died:
             self._check(self._file(path, options))
 
@@ -112,7 +112,7 @@ class Proofs:
         return self.folder / f"{fingerprint.of(path, *facts)[:32]}.json"
 
     def _keep(self, kept: Path, facts: dict[str, object]) -> None:
-        """In one go; where it cannot be written, the next start tries again."""
+        """Write atomically; if that fails, the next start runs the trial again."""
         part = kept.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

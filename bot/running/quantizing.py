@@ -1,4 +1,4 @@
-"""Copies with other weights are written by a process of its own, which may die of it."""
+"""Requantises a model in a child process, which may crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def quantize_apart(
     *,
     command: Sequence[str] = _CHILD,
 ) -> None:
-    """A ``Quantize``. ``command``: the child's, before its arguments."""
+    """A ``Quantize``. ``command`` is the child's, without arguments."""
     arguments = str(source), str(target), quantisation, str(num_threads)
     trial = try_out([*command, *arguments], _PATIENCE)
     if trial.is_refused:

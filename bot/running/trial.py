@@ -1,4 +1,4 @@
-"""Runs the child that tries a model, for as long as it says what it does."""
+"""Runs the child process that tries a model, as long as it reports progress in time."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _BUILD_AGAIN = (
 
 @dataclass(frozen=True)
 class Trial:
-    """How it ended: with ``code``, negative for a signal, or None if it had to be ended.
+    """The end of a child. ``code``: negative for a signal, None if it was killed for silence.
 
-    ``doing``: what it did last. ``seconds``: how long it may be silent while it does that.
+    ``doing``: its last work. ``seconds``: how long it could be silent during that work.
     """
 
     code: int | None
@@ -50,12 +50,12 @@ class Trial:
 
     @property
     def is_refused(self) -> bool:
-        """In an orderly way: whoever loads the model is told the same."""
+        """Whether llama.cpp refused the model; loading it gives the same error."""
         return self.code == _REFUSED and not self.lacks_memory
 
     @property
     def fault(self) -> str:
-        """How it ended, where it did not end well; the beginning of a sentence."""
+        """The reason for a bad end, as the beginning of a sentence."""
         if self.lacks_memory:
             return f"the memory was not enough while it {self.doing}"
         if self.code is None:
@@ -65,7 +65,7 @@ class Trial:
         return f"llama.cpp failed while it {self.doing}"
 
     def error(self, model: str) -> ModelError:
-        """What a person reads where it did not end well."""
+        """The error of a bad end, for people."""
         if self.lacks_memory:
             return ModelError(
                 f"The memory is not enough: a trial ended while it {self.doing} with the model "
@@ -79,7 +79,7 @@ class Trial:
 
 
 def try_out(command: Sequence[str], patience: float) -> Trial:
-    """Blocks. ``patience``: seconds beyond what the child asks for. Raises ModelError."""
+    """Blocks. ``patience`` is added to the seconds that the child asks for. Raises ModelError."""
     try:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
@@ -101,7 +101,7 @@ def try_out(command: Sequence[str], patience: float) -> Trial:
 
 
 class _Watch:
-    """Over one child. Whatever it writes is a sign of life, up to a bound."""
+    """Watches one child. Any output counts as a sign of life, up to a bound on its size."""
 
     def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
         self._process = process
@@ -119,7 +119,7 @@ class _Watch:
         return Trial(code, self._doing, self._seconds, self._last_words)
 
     def _reads_to_end(self) -> bool:
-        """Whether its output ends in time."""
+        """Whether the output ends in time."""
         assert self._process.stdout  # noqa: S101
         output, left = self._process.stdout.fileno(), _MAX_OUTPUT
         with selectors.DefaultSelector() as selector:
@@ -143,9 +143,9 @@ class _Watch:
 
 
 def _environ() -> dict[str, str]:
-    """What steers llama.cpp, and none of our secrets.
+    """The environment without our settings and secrets.
 
-    It is to yield to whoever computes, however this process waits (see ``openmp``).
+    OpenMP's threads do not spin in the child, so that it yields to other processes.
     """
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(_ROOT))))
     ours = {name: text for name, text in os.environ.items() if not _OURS.match(name)}

@@ -130,7 +130,13 @@ class Replies:
         reason = sequence.finish_reason or FinishReason.ERROR
         reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
         del self._all[sequence.id]
-        self._count(reply, reason)
+        metrics = self._metrics
+        metrics.looped.inc(reason is FinishReason.LOOPED)
+        metrics.completion_tokens.inc(sequence.num_generated)
+        metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
+        metrics.prompt_tokens.labels("shared").inc(sequence.num_shared)
+        metrics.prompt_tokens.labels("resumed").inc(sequence.num_resumed)
+        metrics.prompt_tokens.labels("restored").inc(sequence.num_restored)
         if reason is not FinishReason.CANCELLED and not sequence.is_background:
             self._estimates.took(time.monotonic() - reply.accepted_at)
 
@@ -159,12 +165,3 @@ class Replies:
     def tell_places(self, waiting: Iterable[Sequence]) -> None:
         """Send their new places to the replies of these queued sequences."""
         self._estimates.tell(self._all[sequence.id] for sequence in waiting)
-
-    def _count(self, reply: Reply, reason: FinishReason) -> None:
-        sequence, metrics = reply.sequence, self._metrics
-        metrics.looped.inc(reason is FinishReason.LOOPED)
-        metrics.completion_tokens.inc(sequence.num_generated)
-        metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
-        metrics.prompt_tokens.labels("shared").inc(sequence.num_shared)
-        metrics.prompt_tokens.labels("resumed").inc(sequence.num_resumed)
-        metrics.prompt_tokens.labels("restored").inc(sequence.num_restored)

@@ -1,4 +1,4 @@
-"""Tells whether a state that was saved once belongs to this very model and build."""
+"""The fingerprint of a model file, with which saved states and proofs are labelled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SLICE_BYTES, _NUM_SLICES = 1 << 18, 16
 
 
 def of(path: Path, *facts: object) -> str:
-    """Of the file's size, its beginning with all metadata, slices all over it, and ``facts``."""
+    """A hash of the file's size, its metadata, sixteen slices of it, and ``facts``."""
     digest = hashlib.sha256(repr(facts).encode())
     size = path.stat().st_size
     digest.update(str(size).encode())

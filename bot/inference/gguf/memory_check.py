@@ -1,4 +1,4 @@
-"""What a model will need, computed from its metadata before anything is allocated."""
+"""The memory that a model needs, computed from its metadata before it is loaded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _F16, _F32 = 2, 4
 _MAX_OUTPUTS = 512
 _GIB = 1024**3
 _OVERHEAD = 64 * 1024**2
-"""Graph, tokenizer tables and the like, measured with SmolLM2 at 16,384 cells: 60 MB."""
+"""Compute graph, tokenizer tables and so on; 60 MB with SmolLM2 at 16,384 cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """From a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16.
+    """Facts from a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16.
 
-    ``bytes_per_sequence``: what a recurrent or hybrid model remembers, however long the text.
+    ``bytes_per_sequence``: the state of a recurrent or hybrid model, whatever the text length.
     """
 
     architecture: str
@@ -35,7 +35,7 @@ class ModelFacts:
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], *, num_bytes: int, num_vocab: int) -> ModelFacts:
-        """Raises ModelError where the metadata of a language model is missing."""
+        """Raises ModelError if metadata of a language model is missing."""
         architecture = metadata.get("general.architecture", "")
         pooled = metadata.get(f"{architecture}.pooling_type", "0") not in ("0", "")
         causal = metadata.get(f"{architecture}.attention.causal", "true") == "true"
@@ -56,7 +56,7 @@ class ModelFacts:
             ) from error
 
     def needed_bytes(self, num_cells: int, max_batch: int, num_running: int = 0) -> int:
-        """Weights, KV pool, states and buffers."""
+        """Bytes of weights, KV pool, states and buffers."""
         logits = 4 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
         memory = self.bytes_per_cell * num_cells + self.bytes_per_sequence * num_running
         return self.num_bytes + memory + logits + _OVERHEAD
@@ -92,7 +92,7 @@ def _bytes_per_sequence(metadata: Mapping[str, str], architecture: str) -> int:
 
 
 class _Numbers:
-    """An architecture's own metadata; KeyError where one without a default is missing."""
+    """Numbers from an architecture's metadata; KeyError if one without a default is missing."""
 
     def __init__(self, metadata: Mapping[str, str], architecture: str) -> None:
         self._metadata = metadata
@@ -109,14 +109,14 @@ class _Numbers:
 
 
 def _total(text: str, num_layers: int) -> int:
-    """Metadata is one number for all layers, or a list with one for each."""
+    """The sum over all layers: metadata is one number for all of them, or a list."""
     if text.startswith("["):
         return sum(int(n) for n in text.strip("[]").split(","))
     return int(text) * num_layers
 
 
 def available_bytes() -> int:
-    """Memory this process may still take: the machine's, or its container's if smaller."""
+    """Memory that this process may still take: the machine's, or its container's if less."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
@@ -129,7 +129,7 @@ def available_bytes() -> int:
 def check_fit(
     facts: ModelFacts, *, num_cells: int, max_batch: int, num_running: int = 0, available: int
 ) -> None:
-    """Raises ModelError with what to do if the model cannot run in ``available`` bytes."""
+    """Raises ModelError with advice if the model needs more than ``available`` bytes."""
     needed = facts.needed_bytes(num_cells, max_batch, num_running)
     if needed <= available:
         return

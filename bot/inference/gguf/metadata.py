@@ -1,4 +1,4 @@
-"""Lists of numbers in a GGUF file's metadata: llama.cpp's API leaves them out."""
+"""Reads lists of numbers from a GGUF file's metadata, which llama.cpp's API omits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _NUMBERS = {
 }
 _STRING, _LIST = 8, 9
 _BEFORE_COUNT = 16
-"""Bytes: magic, version, number of tensors."""
+"""Bytes of the magic, the version and the number of tensors."""
 _LAST = "tokenizer."
-"""What is known of the architecture stands before the vocabulary, which is long."""
+"""The architecture's metadata comes before the vocabulary, which is long and not read."""
 
 
 def read_lists(path: Path) -> dict[str, str]:
-    """By key, in the form ``[8, 0, 8]``; of a file that llama.cpp could read."""
+    """Lists by key, in the form ``[8, 0, 8]``. llama.cpp must have accepted the file."""
     found = {}
     with path.open("rb") as file:
         file.seek(_BEFORE_COUNT)

@@ -1,1 +1,1 @@
-"""Where model files are, and copies of them that compute faster here."""
+"""Finds model files, and makes and compares requantised copies of them."""

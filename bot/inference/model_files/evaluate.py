@@ -1,4 +1,4 @@
-"""What a copy of a model costs and gains, measured against its original on a text of our own."""
+"""Compares a requantised copy with its original: its divergence and its speed on a passage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.types import ChatMessage, Sampling
 
 PASSAGE = Path(__file__).with_name("passage.txt")
 _BLOCK = 64
-"""Tokens whose scores are held at once: a row of them is up to a megabyte."""
+"""Tokens whose logits are in memory at once; a row of logits is up to a megabyte."""
 _NUM_PREFILL, _NUM_DECODE, _ROUNDS = 256, 24, 3
 _GREEDY = Sampling(temperature=0)
 
@@ -24,7 +24,7 @@ Scores = npt.NDArray[np.float32]
 
 
 class Measured(Protocol):
-    """What is asked of a model that is compared; ``LlamaModel`` has it."""
+    """A model that can be compared, such as ``LlamaModel``."""
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
     def run(self, step: Step) -> dict[int, int]: ...
@@ -35,9 +35,9 @@ class Measured(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """``divergence``: mean KL divergence from the original in nats a token.
+    """``divergence``: mean KL divergence from the original, in nats per token.
 
-    ``agreement``: share of tokens after which both find the same one most likely.
+    ``agreement``: share of tokens after which both models predict the same token.
     """
 
     divergence: float
@@ -46,19 +46,19 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens a second: ``prefill`` of a prompt, ``decode`` of one reply alone."""
+    """Tokens per second in the prefill of a prompt and in the decoding of a single reply."""
 
     prefill: float
     decode: float
 
 
 def likeness(original: Measured, copy: Measured) -> Likeness:
-    """Both read the passage; what they expect next is compared after every token."""
+    """Compares the predictions of both models after every token of the passage."""
     return _likeness(original, copy, num_pieces=1)
 
 
 def rounding(original: Measured) -> Likeness:
-    """How much a model differs from itself when it reads the passage in smaller pieces."""
+    """How much a model differs from itself when it evaluates the passage in smaller chunks."""
     return _likeness(original, original, num_pieces=2)
 
 
@@ -86,7 +86,7 @@ def _scores(model: Measured, slot: int, start: int, block: list[int], num_pieces
 
 
 def kl_divergence(one: Scores, other: Scores) -> npt.NDArray[np.float64]:
-    """Of the distribution of ``other`` from that of ``one``, for each row of logits, in nats."""
+    """Divergence of ``other``'s distribution from ``one``'s, for each row of logits, in nats."""
     p, q = _log_probabilities(one), _log_probabilities(other)
     divergences: npt.NDArray[np.float64] = (np.exp(p) * (p - q)).sum(axis=1)
     return divergences
@@ -95,7 +95,7 @@ def kl_divergence(one: Scores, other: Scores) -> npt.NDArray[np.float64]:
 def speeds(
     models: Sequence[Measured], clock: Callable[[], float] = time.perf_counter
 ) -> list[Speed]:
-    """The best of some rounds, in turn, so that a busy moment hits nobody alone."""
+    """The best of several rounds, alternating, so that a busy moment affects all models."""
     tokens = _passage(models[0])[:_NUM_PREFILL]
     rounds = [[_speed(model, tokens, clock) for model in models] for _ in range(_ROUNDS)]
     return [

@@ -1,4 +1,4 @@
-"""Where a model comes from: the embedded one, or a path."""
+"""Finds the file of a model: the embedded one, or a path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAGIC = b"GGUF"
 
 
 def locate(model: str) -> Path:
-    """The GGUF file that ``PARLEY_MODEL`` names; ModelError says what to do if there is none."""
+    """The GGUF file that ``PARLEY_MODEL`` names. Raises ModelError with advice."""
     if model == EMBEDDED:
         return _embedded()
     if model.startswith("hf:"):
@@ -28,12 +28,12 @@ def locate(model: str) -> Path:
 
 
 def name_of(model: str) -> str:
-    """What people and programs call it: ``smollm2``, or the file's name without its ending."""
+    """The model's public name: ``smollm2``, or the file's name without its suffix."""
     return model if model == EMBEDDED else Path(model).stem
 
 
 def _embedded() -> Path:
-    """Found without importing the package: its own code wants other packages."""
+    """Does not import the package, whose own code needs packages that are not installed."""
     package = importlib.util.find_spec(_PACKAGE)
     folder = package.submodule_search_locations if package else None
     path = Path(folder[0]) / _FILE if folder else None

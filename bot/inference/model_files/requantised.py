@@ -1,7 +1,7 @@
-"""Faster copies of a model file: where they lie, which one is good, how one is made.
+"""Requantised copies of a model file, which compute faster: finds and makes them.
 
-One copy a model: making another takes away the one before. Its name carries what it was made
-of, so that a copy of another file is never taken for it.
+A model has one copy; making another one deletes it. The copy's name contains the original's
+hash, so that the copy of another file is never used.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from bot.inference.llama.files import read_kind
 _LOCK = ".copies.lock"
 _KEY_LENGTH = 12
 _FULL = 16 << 20
-"""Bytes left on a disk that count as none."""
+"""A disk with fewer free bytes counts as full."""
 
 
 Quantize = Callable[[Path, Path, str, int], None]
-"""Writes a copy of the first file as the second one, with weights of that kind and so many
-threads. Raises ModelError; the text is part of a sentence.
+"""Takes source, target, quantisation and number of threads, and writes the copy.
+
+Raises ModelError, whose text is part of a sentence.
 """
 
 
 class Quantisation(StrEnum):
-    """As llama.cpp calls them: nearly the original's answers, or the fastest."""
+    """llama.cpp's names. Q8_0 gives nearly the original's answers, Q4_0 is the fastest."""
 
     Q8_0 = "Q8_0"
     Q4_0 = "Q4_0"
 
 
 class CopyFailed(Exception):
-    """The text says why, as part of a sentence."""
+    """Its text is the reason, as part of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Of the file ``source`` with that ``sha256``, called ``name``, in ``folder``."""
+    """The copies in ``folder`` of the model ``name`` with the file ``source``."""
 
     folder: Path
     name: str
@@ -56,12 +57,12 @@ class Copies:
         return self.folder / f"{self.name}-{self.sha256[:_KEY_LENGTH]}-{quantisation}.gguf"
 
     def find(self) -> Path | None:
-        """The copy that is there and whole, if any."""
+        """The copy that exists and is complete, if any."""
         there = [path for q in Quantisation if (path := self.path(q)).is_file()]
         return next((path for path in there if _is_whole(path)), None)
 
     def make(self, quantisation: Quantisation, num_threads: int) -> Path:
-        """Write it beside and put it in place in one go. Raises CopyFailed."""
+        """Write a copy and move it into place atomically. Raises CopyFailed."""
         path = self.path(quantisation)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ class Copies:
         return path
 
     def _write(self, path: Path, quantisation: Quantisation, num_threads: int) -> None:
-        part = path.with_suffix(".part")  # what an interrupted one left is written over
+        part = path.with_suffix(".part")  # overwrites what an interrupted attempt left
         try:
             part.touch()
             self.quantize(self.source, part, quantisation, num_threads)
@@ -87,7 +88,7 @@ class Copies:
             part.unlink(missing_ok=True)
 
     def _others(self, path: Path) -> Iterator[Path]:
-        """Copies of other kinds, or of another file of this name."""
+        """Copies in other quantisations, or of another file with this name."""
         key = "[0-9a-f]" * _KEY_LENGTH
         for quantisation in Quantisation:
             found = self.folder.glob(f"{escape(self.name)}-{key}-{quantisation}.gguf")

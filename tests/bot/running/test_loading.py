@@ -1,4 +1,4 @@
-"""Which file a start runs on: the real embedded model, or the copy that a CPU runs faster."""
+"""The file that a start uses: the real embedded model, or its requantised copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings(folder: Path, **environ: str) -> Settings:
 
 
 def start(ours: Settings, metrics: Metrics) -> tuple[Path, list[str]]:
-    """The file that is run on, and what a person read meanwhile."""
+    """The file that is used, and the sentences that a person read meanwhile."""
     said: list[str] = []
     model = load(ours, metrics, said.append)
     path = model.path
@@ -39,7 +39,7 @@ def count(metrics: Metrics, outcome: str) -> float | None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Whose copy is made once."""
+    """A folder whose copy is made once for these tests."""
     return tmp_path_factory.mktemp("parley")
 
 
@@ -61,14 +61,14 @@ def test_a_question_on_its_own_makes_no_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["off", "path"])
-def test_off_and_a_path_mean_the_original(tmp_path: Path, change: str) -> None:
+def test_with_off_or_a_path_the_original_is_used(tmp_path: Path, change: str) -> None:
     original, metrics = locate.locate("smollm2"), Metrics()
     environ = {"off": {"PARLEY_OPTIMIZE": "off"}, "path": {"PARLEY_MODEL": str(original)}}[change]
     assert start(settings(tmp_path, **environ), metrics) == (original, [])
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_the_original_used(
+def test_with_a_folder_that_cannot_be_written_the_original_is_used(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "mine").touch()
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_original_used(
     assert count(metrics, "failed") == 1
 
 
-def test_a_copy_that_does_not_fit_the_memory_gives_way_to_the_original(
+def test_the_original_is_used_if_the_copy_does_not_fit_the_memory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, metrics = settings(folder), Metrics()

@@ -1,4 +1,4 @@
-"""No model is loaded that llama.cpp dies of: real children that die, hang, or live."""
+"""Models that kill llama.cpp are not loaded: real child processes crash, hang or survive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAYS = "import os, resource, signal, sys; print('0.0 computed a token', flush=Tr
 
 
 def proofs(folder: Path, *deeds: str, patience: float = 60.0) -> Proofs:
-    """With a child that says what it computes, counts itself, and then does that."""
+    """Proofs whose child reports its work, counts its starts, and then does ``deed``."""
     counted = f"open({str(folder / 'count')!r}, 'a').write('.'); "
     command = sys.executable, "-c", SAYS + counted + "; ".join(deeds)
     return Proofs(folder / "proofs", command, patience, library="llama 1", processor="avx2")
@@ -56,7 +56,7 @@ def died(proofs: Proofs, model: Path) -> str:
         ("SIGBUS", "SIGBUS"),
     ],
 )
-def test_a_child_that_dies_is_told_by_what_when_and_what_to_do(
+def test_the_error_of_a_crashed_child_says_how_when_and_what_to_do(
     tmp_path: Path, model: Path, number: str, named: str
 ) -> None:
     sentence = died(proofs(tmp_path, f"os.kill(os.getpid(), signal.{number})"), model)
@@ -65,7 +65,7 @@ def test_a_child_that_dies_is_told_by_what_when_and_what_to_do(
     )
 
 
-def test_a_model_that_died_is_told_at_once_for_ten_minutes(tmp_path: Path, model: Path) -> None:
+def test_a_model_that_died_is_refused_at_once_for_ten_minutes(tmp_path: Path, model: Path) -> None:
     clock = iter([0.0, 1.0, 599.0, 601.0, 602.0])
     deadly = replace(proofs(tmp_path, "os.abort()"), now=lambda: next(clock))
     sentences = {died(deadly, model) for _ in range(3)}
@@ -95,7 +95,7 @@ def test_a_model_for_which_memory_was_short_is_tried_again(tmp_path: Path, model
 
 
 def shell(folder: Path, deed: str, patience: float) -> Proofs:
-    """A child that begins at once, however busy the machine is."""
+    """A child that starts at once, however busy the machine is."""
     command = "/bin/sh", "-c", f"echo 0.0 computed a token; {deed}"
     return replace(proofs(folder, patience=patience), command=command)
 
@@ -127,7 +127,7 @@ def test_a_child_gets_the_time_that_it_asks_for(tmp_path: Path, model: Path) -> 
         "print('ggml: failed to allocate buffer of size 10'); sys.exit(3)",
     ],
 )
-def test_a_child_that_dies_of_memory_is_told_as_that(
+def test_the_error_of_a_child_without_memory_says_so(
     tmp_path: Path, model: Path, deed: str
 ) -> None:
     with pytest.raises(ModelError) as failure:
@@ -139,7 +139,7 @@ def test_a_child_that_dies_of_memory_is_told_as_that(
     )
 
 
-def test_a_child_that_fails_in_python_is_told_by_its_last_words(
+def test_the_error_of_a_child_that_fails_in_python_has_its_last_words(
     tmp_path: Path, model: Path
 ) -> None:
     sentence = died(proofs(tmp_path, "raise ImportError('libgomp.so.1 is missing')"), model)
@@ -147,7 +147,7 @@ def test_a_child_that_fails_in_python_is_told_by_its_last_words(
     assert "Traceback" not in sentence
 
 
-def test_a_model_that_is_refused_in_an_orderly_way_is_left_to_who_loads_it(
+def test_for_a_model_that_llama_cpp_refuses_loading_gives_the_error(
     tmp_path: Path, model: Path
 ) -> None:
     refusing = proofs(tmp_path, "sys.exit(3)")
@@ -161,7 +161,7 @@ def test_a_command_that_cannot_be_started_is_one_sentence(tmp_path: Path, model:
         nothing.prove(model, OPTIONS)
 
 
-def test_what_was_proven_is_not_proven_again(tmp_path: Path, model: Path) -> None:
+def test_a_proven_model_is_not_proven_again(tmp_path: Path, model: Path) -> None:
     for _ in range(3):
         assert proofs(tmp_path).prove(model, OPTIONS)
     assert num_children(tmp_path) == 1
@@ -180,7 +180,7 @@ def test_another_library_processor_option_or_file_is_proven_anew(
     assert num_children(tmp_path) == 5
 
 
-def test_where_nothing_can_be_kept_it_is_proven_each_time(tmp_path: Path, model: Path) -> None:
+def test_without_a_writable_folder_a_model_is_proven_each_time(tmp_path: Path, model: Path) -> None:
     (tmp_path / "proofs").write_text("a file")
     for _ in range(2):
         assert proofs(tmp_path).prove(model, OPTIONS)
@@ -199,7 +199,7 @@ def test_the_child_has_no_secret_and_no_input(
     assert child.prove(model, OPTIONS)
 
 
-def test_a_processor_is_known_by_its_name_and_by_what_it_can_do(tmp_path: Path) -> None:
+def test_a_processor_is_described_by_its_name_and_features(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("processor : 0\nmodel name : Xeon\ncpu MHz : 2300\nflags : avx2 amx_int8\n" * 2)
     before = describe_processor(info)
@@ -210,14 +210,14 @@ def test_a_processor_is_known_by_its_name_and_by_what_it_can_do(tmp_path: Path) 
 
 
 @pytest.mark.model
-def test_the_embedded_model_is_computed_with_in_every_way(tmp_path: Path) -> None:
+def test_the_embedded_model_passes_every_trial(tmp_path: Path) -> None:
     real = Proofs(tmp_path / "proofs")
     assert real.prove(locate.locate("smollm2"), OPTIONS)
     silent = replace(real, command=(sys.executable, "-c", "raise SystemExit(1)"))
     assert silent.prove(locate.locate("smollm2"), OPTIONS), "it is kept"
 
 
-def test_a_trial_yields_to_whoever_computes_however_this_process_waits(
+def test_a_trial_yields_to_other_processes_whatever_openmp_does_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")

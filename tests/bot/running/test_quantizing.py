@@ -1,4 +1,4 @@
-"""A copy is written by a process of its own: real children that die of it, or do it."""
+"""A copy is written by a child process: real children crash or succeed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BEGINS = (
 
 
 def why_not(folder: Path, deed: str) -> str:
-    """What a person reads of a copy whose child does that."""
+    """The sentence that a person reads if the child does that."""
     source = folder / "mine.gguf"
     source.write_bytes(b"GGUF" * 100)
     child = partial(quantize_apart, command=(sys.executable, "-c", BEGINS + deed))
@@ -70,7 +70,7 @@ if any("copier" in word for word in sys.orig_argv):
 
 @pytest.mark.model
 @pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
-def test_a_start_lives_though_llama_cpp_dies_of_making_the_copy(
+def test_a_start_survives_though_llama_cpp_dies_of_making_the_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(DIES_OF_COPIES)
