@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,8 @@ _QUESTION = f"<@{BOT}> Name the capital of France."
 _LIMIT_SECONDS, _POLL_SECONDS = 60.0, 0.05
 _DONE = TurnState.DONE.value
 _OURS = tuple(f"{ROOT / package}/" for package in PACKAGES)
+_PERIODIC = {"parley-prune", "parley-personalities", "parley-lag"}
+"""Tasks of ``bot.app`` that run by the clock, whether or not somebody asks."""
 _NOT_FUNCTIONS = ("<module>", "<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
@@ -59,6 +61,8 @@ class Walk:
     def _enter(self, code: CodeType) -> None:
         if not code.co_filename.startswith(_OURS) or code.co_name in _NOT_FUNCTIONS:
             return
+        if _is_periodic():
+            return
         self.entered.add((code.co_filename, code.co_qualname, code.co_firstlineno))
         if not self.is_acknowledged and threading.current_thread() is threading.main_thread():
             self.before_ack.append(code.co_filename)
@@ -73,6 +77,13 @@ class Walk:
         finally:
             sys.setprofile(None)
             self._is_on = False
+
+
+def _is_periodic() -> bool:
+    with suppress(RuntimeError):  # no event loop runs in this thread
+        task = asyncio.current_task()
+        return task is not None and task.get_name() in _PERIODIC
+    return False
 
 
 async def walk() -> Walk:
