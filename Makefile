@@ -1,6 +1,6 @@
 # make run      start Parley            make test       format, lint, types and tests
 # make bench    measure                 make try-slack  Parley in a Slack-like page, no account
-# make shape    the house in figures  make format     mend what can be mended
+# make shape    the house in figures    make format     mend what can be mended
 #
 # PYTHON=python3.12  another Python; BACKEND=cpu|cuda|metal  what llama.cpp is built for.
 
