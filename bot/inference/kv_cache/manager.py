@@ -70,9 +70,6 @@ class KVCacheManager:
         self._actions.clear()
         return actions
 
-    def grow(self, sequence: Sequence, num_tokens: int) -> None:
-        self.pool.grow(sequence.held_slot, num_tokens)
-
     def must_wait(self, sequence: Sequence) -> bool:
         """Whether its prefix is being evaluated by another, or its saved state being read.
 

@@ -160,6 +160,6 @@ class BatchPlanner:
 
     def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
         start = sequence.num_cached
-        self.kv_cache.grow(sequence, num_tokens)
+        self.kv_cache.pool.grow(sequence.held_slot, num_tokens)
         tokens = sequence.tokens[start : start + num_tokens]
         return Chunk(sequence.held_slot, start, tokens, start + num_tokens == len(sequence.tokens))

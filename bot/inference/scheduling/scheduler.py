@@ -6,17 +6,19 @@ BatchPlanner chooses the tokens that a step evaluates. Background work comes las
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
+from operator import attrgetter
 
 from bot.errors import QueueFull
+from bot.fair_queue import FairQueue
 from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
 from bot.inference.scheduling.prefill_budget import StepLimits
-from bot.inference.scheduling.request_queue import RequestQueue
 from bot.types import FinishReason
 
 _HEADROOM = 32
@@ -25,6 +27,8 @@ _MAX_OVERTAKEN = 16
 """So many may overtake a sequence for which there is no room yet; then all others wait."""
 _NUM_CANDIDATES = 8
 """The first so many in the queue are tried for admission."""
+_RANK = attrgetter("is_background", "ticket", "id")
+"""The order of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,12 @@ class Scheduler:
         self.max_batch = max_batch
         self.limits_of = limits_of or (lambda _num_replies, _num_cells: StepLimits.all(max_batch))
         self._max_prefill = max_batch
-        self._num_preempted = 0
+        self._num_preempted = self._num_overtaken = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._saved_states = reuse, saved_states
         self._kv_cache = self._new_kv_cache()
-        self._waiting = RequestQueue()
+        self._waiting: list[Sequence] = []
+        self._tickets = FairQueue()
         self._running: list[Sequence] = []
         self._planner = BatchPlanner(self._running, self._kv_cache, self._admit_next)
 
@@ -91,7 +96,7 @@ class Scheduler:
     def stats(self) -> SchedulerStats:
         return SchedulerStats(
             num_preempted=self._num_preempted,
-            num_overtaken=self._waiting.num_overtaken,
+            num_overtaken=self._num_overtaken,
             num_paused=self._planner.pause.num_paused,
             num_cached_threads=len(self._kv_cache.cached_threads),
             num_cells_used=self._kv_cache.pool.num_used,
@@ -101,7 +106,8 @@ class Scheduler:
         """Queue a sequence; raises QueueFull."""
         if self.is_full:
             raise QueueFull(retry_after)
-        self._waiting.join(sequence)
+        sequence.ticket = self._tickets.take(sequence.person)
+        insort(self._waiting, sequence, key=_RANK)
 
     def finish(self, sequence: Sequence, reason: FinishReason) -> None:
         """End a sequence in any status; its slot is free within one step."""
@@ -110,7 +116,7 @@ class Scheduler:
         was_waiting = sequence.status is Status.WAITING
         self._end(sequence, reason)
         if was_waiting:
-            self._waiting.withdraw(sequence)
+            self._waiting.remove(sequence)
         else:
             self._running.remove(sequence)
             self._kv_cache.retire(sequence)
@@ -207,7 +213,7 @@ class Scheduler:
     def _end(self, sequence: Sequence, reason: FinishReason) -> None:
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
-        self._waiting.leave(sequence)
+        self._tickets.leave(sequence.person)
 
     def _new_kv_cache(self) -> KVCacheManager:
         return KVCacheManager(
@@ -245,7 +251,11 @@ class Scheduler:
             if prompt is not None and not self._overtakes(sequence, prompt):
                 return None
             if self._admit(sequence):
-                self._waiting.admit(sequence, passed)
+                self._waiting.remove(sequence)
+                self._tickets.serve(sequence.ticket)
+                for other in passed:
+                    other.num_overtaken += 1
+                self._num_overtaken += len(passed)
                 return sequence
             if sequence.num_overtaken >= _MAX_OVERTAKEN:
                 return None
@@ -295,20 +305,21 @@ class Scheduler:
         return limits.at_most(self._max_prefill)
 
     def _preempt(self, sequence: Sequence) -> None:
-        """It waits at the head of its round; its state is saved, or evaluated again later."""
+        """It waits again; its state is saved, or evaluated again later."""
         self._kv_cache.preempt(sequence)
         self._requeue(sequence)
         self._num_preempted += 1
 
     def _requeue(self, sequence: Sequence) -> None:
+        """A sequence that lost its slot goes to the head of its round."""
         self._running.remove(sequence)
         sequence.status = Status.WAITING
         sequence.num_cached = 0
-        self._waiting.join_again(sequence)
+        sequence.ticket = min(sequence.ticket, self._tickets.round)
+        insort(self._waiting, sequence, key=_RANK)
 
     def _roll_back(self, step: Step) -> None:
         """Free the cells of the step's chunks, which were not evaluated."""
         for chunk in step.chunks:
-            sequence = next((s for s in self._running if s.slot == chunk.slot), None)
-            if sequence is not None:
-                self._kv_cache.grow(sequence, -len(chunk.tokens))
+            if any(s.slot == chunk.slot for s in self._running):
+                self._kv_cache.pool.grow(chunk.slot, -len(chunk.tokens))
