@@ -55,7 +55,7 @@ class DecodePause:
         """``prompt`` is first. Replies are not paused for a long prompt, or a background one."""
         if not decoding:
             return StepKind.PREFILL
-        at_once = limits.pause if self.is_rested else limits.whole
+        at_once = limits.young_pause if self.is_rested else limits.pause
         num_tokens = prompt.num_pending
         if prompt.is_background or num_tokens > at_once:
             return StepKind.MIXED

@@ -39,7 +39,7 @@ _MAX_SECONDS = 2.0
 
 _FIXED_REPLIES = 2
 """The fixed cost of a decode step, in replies."""
-_ALONE, _WHOLE, _SHORT = 4, 2.5, 1.6
+_LAST, _PAUSE, _SHORT = 4, 2.5, 1.6
 """Times the target: a prefill step; a prefill step for which replies are paused, with a whole
 prompt; a mixed step with a short prompt.
 """
@@ -48,7 +48,7 @@ _FOR_SHORTER = 1.25
 with 3,000 cells in use 512 tokens take 3.7 s on an Emerald Rapids; 64 take 0.6 s, and each a
 sixth more.
 """
-_PAUSE_SECONDS = 1.0
+_YOUNG_PAUSE_SECONDS = 1.0
 """Prefill time for which replies that have only begun are paused."""
 _SLOWDOWN = 2.0
 """Times the decode time that a mixed step may take, where decode alone takes long."""
@@ -270,20 +270,21 @@ class StepCosts:
 class StepLimits:
     """Numbers of prompt tokens for the next step.
 
-    In a mixed step: ``beside``, or ``short_beside`` if at most ``alone`` are left of its first
-    prompt. In a prefill step: ``enough``, or up to ``alone`` if that ends its first prompt.
-    Replies are paused for prompts of ``whole``; those that have only begun for ``pause``.
+    In a mixed step: ``mixed``, or ``short_mixed`` if at most ``last_prefill`` are left of its first
+    prompt. In a prefill step: ``prefill``, or up to ``last_prefill`` if that ends its first prompt.
+    Replies are paused for prompts of at most ``pause`` tokens, and replies that have only begun
+    for ``young_pause``, before they get a token again.
     ``is_owed``: replies were delayed too long, and the next step is decode only. ``full``: for
     the only prompt, beside no reply. Steps of fewer than ``least`` cost more a token.
     ``trials``: sizes that a step may have instead, in a prompt that is long enough.
     """
 
-    beside: int
-    short_beside: int
-    enough: int
-    alone: int
-    whole: int = 0
+    mixed: int
+    short_mixed: int
+    prefill: int
+    last_prefill: int
     pause: int = 0
+    young_pause: int = 0
     is_owed: bool = False
     full: int = 0
     least: int = 0
@@ -291,20 +292,20 @@ class StepLimits:
 
     @classmethod
     def all(cls, num_tokens: int) -> StepLimits:
-        """The same number for every step; replies are never paused."""
+        """The same number for every step. Replies are never paused."""
         return cls(num_tokens, num_tokens, num_tokens, num_tokens, full=num_tokens)
 
     def of_prefill(self, num_first: int) -> int:
         """For a prefill step whose first prompt has ``num_first`` tokens left."""
-        return self._cut(max(self.enough, min(self.alone, num_first)), num_first)
+        return self._cut(max(self.prefill, min(self.last_prefill, num_first)), num_first)
 
     def of_mixed(self, num_first: int) -> int:
         """For a mixed step whose first prompt has ``num_first`` tokens left."""
-        num_tokens = self.short_beside if num_first <= self.alone else self.beside
+        num_tokens = self.short_mixed if num_first <= self.last_prefill else self.mixed
         return self._cut(num_tokens, num_first)
 
     def _cut(self, num_tokens: int, num_first: int) -> int:
-        """Take a trial where there is one; end no prompt with a step so small that it is dear."""
+        """Take a trial, if there is one; leave no rest so small that its step would be dear."""
         if num_tokens < num_first:
             trials = (trial.size for trial in self.trials if trial.num_left <= num_first)
             num_tokens = next(trials, num_tokens)
@@ -316,16 +317,18 @@ class StepLimits:
 
     def undisturbed(self) -> StepLimits:
         """For the only sequence: there are no replies to delay."""
-        num_tokens = max(self.full, self.alone)
-        return replace(self, beside=num_tokens, enough=num_tokens, alone=num_tokens, trials=())
+        num_tokens = max(self.full, self.last_prefill)
+        return replace(
+            self, mixed=num_tokens, prefill=num_tokens, last_prefill=num_tokens, trials=()
+        )
 
     def at_most(self, num_tokens: int) -> StepLimits:
         return replace(
             self,
-            beside=min(self.beside, num_tokens),
-            short_beside=min(self.short_beside, num_tokens),
-            enough=min(self.enough, num_tokens),
-            alone=min(self.alone, num_tokens),
+            mixed=min(self.mixed, num_tokens),
+            short_mixed=min(self.short_mixed, num_tokens),
+            prefill=min(self.prefill, num_tokens),
+            last_prefill=min(self.last_prefill, num_tokens),
             full=min(self.full, num_tokens),
             trials=tuple(trial for trial in self.trials if trial.size <= num_tokens),
         )
@@ -364,21 +367,21 @@ class PrefillBudget:
             return replace(few, full=self._max_tokens)
         costs, target = self._costs, self._target
         wanted = self._wanted(target - costs.decode(num_replies), num_cells)
-        beside, least = self._beside(num_replies, target, num_cells), costs.least(num_cells)
+        mixed, least = self._mixed(num_replies, target, num_cells), costs.least(num_cells)
         return StepLimits(
-            beside=beside,
-            short_beside=self._beside(num_replies, _SHORT * target, num_cells),
-            enough=self._economical(target, num_cells),
-            alone=self._economical(_ALONE * target, num_cells),
-            whole=costs.num_within(_WHOLE * target, num_cells),
-            pause=costs.num_within(_PAUSE_SECONDS, num_cells),
+            mixed=mixed,
+            short_mixed=self._mixed(num_replies, _SHORT * target, num_cells),
+            prefill=self._economical(target, num_cells),
+            last_prefill=self._economical(_LAST * target, num_cells),
+            pause=costs.num_within(_PAUSE * target, num_cells),
+            young_pause=costs.num_within(_YOUNG_PAUSE_SECONDS, num_cells),
             is_owed=num_replies > 0 and self._debt > 0,
             full=self._max_tokens,
-            least=min(least, beside) if num_replies else least,
+            least=min(least, mixed) if num_replies else least,
             trials=costs.trials(wanted, num_replies, num_cells),
         )
 
-    def _beside(self, num_replies: int, seconds: float, num_cells: int) -> int:
+    def _mixed(self, num_replies: int, seconds: float, num_cells: int) -> int:
         wanted = self._wanted(seconds - self._costs.decode(num_replies), num_cells)
         return self._within(self._costs.economical(wanted, num_cells, _FOR_SHORTER))
 

@@ -16,7 +16,7 @@ SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
 class Engine:
     """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end.
 
-    ``saved_states``: where idle threads are parked, if at all.
+    ``saved_states``: where evicted threads are offloaded to, if at all.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Engine:
 
 
 def script(prompt: str) -> str:
-    """What is said depends on all of the prompt, so that foreign cells would show."""
+    """The answer depends on all of the prompt, so that another thread's cells would show."""
     return f"{len(prompt)} {sum(map(ord, prompt))}."
 
 

@@ -1,4 +1,4 @@
-"""Threads that go on from where they were, and system prompts that many share."""
+"""Threads that resume from their cached cells, and system prompts that many share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_system_prompt_is_evaluated_once_and_shared() -> None:
     assert said(second) == script(prompt_of(second))
 
 
-def test_who_asks_at_the_same_time_waits_for_the_prompt_that_another_evaluates() -> None:
+def test_a_question_asked_at_the_same_time_waits_for_the_prompt_that_another_evaluates() -> None:
     engine = Engine()
     both = [engine.sequence(text, person=text) for text in ("Hello?", "Goodbye?")]
     for sequence in both:
@@ -36,8 +36,8 @@ def test_who_asks_at_the_same_time_waits_for_the_prompt_that_another_evaluates()
 
 
 @pytest.mark.parametrize("system", ["s" * 200, ""])
-def test_a_person_does_not_wait_for_what_is_read_ahead_of_the_same_beginning(system: str) -> None:
-    """Reading ahead comes last in every step, so somebody else's long question holds it up."""
+def test_a_person_does_not_wait_for_warming_of_the_same_beginning(system: str) -> None:
+    """Warming comes last in every step, so another person's long question delays it."""
     engine = Engine(cells=4_000)
     ahead = engine.sequence("c" * 400, system=system, thread="1", limit=0)
     ahead.is_background = True
@@ -60,7 +60,7 @@ def test_a_person_does_not_wait_for_what_is_read_ahead_of_the_same_beginning(sys
     assert said(asked) == script(prompt_of(asked))
 
 
-def test_a_thread_goes_on_from_its_own_cells() -> None:
+def test_a_thread_resumes_from_its_own_cells() -> None:
     engine = Engine()
     first = engine.ask("Hello?", thread="1")
     follow_up = f"Hello?{ANSWER}{said(first)}|More?"
@@ -119,7 +119,7 @@ def test_a_thread_without_a_name_is_known_by_its_text() -> None:
     assert follow_up.num_shared + follow_up.num_resumed == first.num_cached
 
 
-def test_a_system_prompt_alone_makes_nobody_take_over_a_thread_without_a_name() -> None:
+def test_a_system_prompt_alone_does_not_resume_a_thread_without_a_name() -> None:
     engine = Engine()
     first = engine.ask("Why?")
     other = engine.ask("How come?")
@@ -135,7 +135,7 @@ def test_nothing_is_shared_between_workspaces() -> None:
     assert (other.num_shared, other.num_resumed) == (0, 0)
 
 
-def test_a_model_whose_cells_cannot_be_cut_is_evaluated_from_the_first_token() -> None:
+def test_where_cells_cannot_be_trimmed_a_thread_is_evaluated_from_its_first_token() -> None:
     engine = Engine(reuse=False)
     engine.ask("Hello?", thread="1")
     again = engine.ask("Hello?", thread="1")
@@ -143,7 +143,7 @@ def test_a_model_whose_cells_cannot_be_cut_is_evaluated_from_the_first_token() -
     assert engine.policy.stats.num_cells_used == 0
 
 
-def test_idle_threads_make_room_for_who_is_running_and_the_prompt_outlives_its_users() -> None:
+def test_idle_threads_are_evicted_for_running_ones_and_the_prompt_outlives_its_users() -> None:
     engine = Engine(cells=400)
     for number in range(12):
         engine.ask(f"Question number {number} " + "x" * 60, thread=str(number))
@@ -170,7 +170,7 @@ def test_slots_run_out_gracefully() -> None:
 
 
 @pytest.mark.parametrize("slots", [4, 5, 6])
-def test_a_shared_beginning_takes_the_slot_of_nobody_who_may_run(slots: int) -> None:
+def test_a_shared_beginning_takes_no_slot_of_a_sequence_that_may_run(slots: int) -> None:
     """Four may run; the last begins like the first, when one slot more than theirs is free."""
     engine = Engine(slots=slots)
     beginnings = ["a" * 40, "b" * 40, "c" * 40, "a" * 40]
@@ -190,7 +190,7 @@ def test_a_shared_beginning_takes_the_slot_of_nobody_who_may_run(slots: int) -> 
     assert all(said(s) == script(prompt_of(s)) for s in asked)
 
 
-def test_a_new_system_prompt_is_shared_in_place_of_one_that_nobody_uses() -> None:
+def test_a_new_system_prompt_is_shared_in_place_of_an_unused_one() -> None:
     engine = Engine(slots=5)
     for letter in "de":
         system = letter * 60
@@ -280,7 +280,7 @@ ASKS = st.lists(
     damages=st.sampled_from([0, 0, 2]),
     refuses=st.sampled_from([0, 0, 0, 1]),
     forgets=st.lists(st.tuples(st.integers(0, 70), st.sampled_from("tuv")), max_size=3),
-    parks=st.booleans(),
+    offloads=st.booleans(),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     asks: list[_Ask],
@@ -293,10 +293,10 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     damages: int,
     refuses: int,
     forgets: list[tuple[int, str]],
-    parks: bool,
+    offloads: bool,
 ) -> None:
     saved_states = SavedStates(max_memory=1 << 20)
-    saved_states.is_open = parks
+    saved_states.is_open = offloads
     disk = Disk(saved_states, delay=delay, damages=damages) if delay is not None else None
     engine = Engine(cells=cells, slots=slots, saved_states=saved_states)
     policy, model = engine.policy, engine.model

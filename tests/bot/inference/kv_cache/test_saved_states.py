@@ -1,4 +1,4 @@
-"""Threads that leave the pool and come back: the policy, over the strict model of letters."""
+"""Threads that are offloaded and restored: the policy, over the strict model of letters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def num_actions(engine: Engine, kind: type[Offload] | type[Restore]) -> int:
     return sum(isinstance(action, kind) for step in engine.model.steps for action in step.actions)
 
 
-def test_a_thread_that_left_the_pool_goes_on_from_its_parked_state() -> None:
+def test_a_thread_that_was_evicted_resumes_from_its_saved_state() -> None:
     engine = crowded(open_saved_states())
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert again.num_shared == len(SYSTEM)
@@ -44,14 +44,14 @@ def test_a_thread_that_left_the_pool_goes_on_from_its_parked_state() -> None:
     assert said(again) == script(prompt_of(again))
 
 
-def test_without_parking_it_is_evaluated_again_behind_the_shared_prompt() -> None:
+def test_without_offloading_it_is_evaluated_again_behind_the_shared_prompt() -> None:
     engine = crowded(SavedStates())
     again = engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0")
     assert (again.num_shared, again.num_restored) == (len(SYSTEM), 0)
     assert num_actions(engine, Offload) == 0
 
 
-def test_a_restored_thread_gives_the_cells_of_the_shared_prompt_back() -> None:
+def test_a_restored_thread_frees_its_cells_of_the_shared_prompt() -> None:
     engine = crowded(open_saved_states())
     before = engine.model.num_used
     own = len(engine.ask(f"Question 0 {LONG}{ANSWER}And?", thread="0").tokens) - len(SYSTEM)
@@ -77,7 +77,7 @@ def test_an_edited_question_is_restored_up_to_the_fork() -> None:
     assert said(edited) == script(prompt_of(edited))
 
 
-def test_a_thread_without_a_name_is_found_among_the_parked_by_its_text() -> None:
+def test_a_saved_thread_without_a_name_is_found_by_its_text() -> None:
     engine = Engine(cells=600, saved_states=open_saved_states())
     for number in range(12):
         engine.ask(f"{number} asks {LONG}")
@@ -85,7 +85,7 @@ def test_a_thread_without_a_name_is_found_among_the_parked_by_its_text() -> None
     assert again.num_restored > len(LONG)
 
 
-def test_nothing_parked_crosses_from_one_workspace_to_another() -> None:
+def test_no_saved_state_crosses_from_one_workspace_to_another() -> None:
     engine = Engine(cells=600, saved_states=open_saved_states())
     for number in range(12):
         engine.ask(f"{number} {LONG}", thread=str(number), scope="slack:T01")
@@ -100,12 +100,12 @@ def test_one_idle_thread_leaves_with_each_step_so_that_none_is_long() -> None:
         engine.policy.add(sequence)
     while engine.step():
         pass
-    parks = [sum(isinstance(a, Offload) for a in step.actions) for step in engine.model.steps]
-    assert max(parks) == 1
-    assert sum(parks) > 1
+    offloads = [sum(isinstance(a, Offload) for a in step.actions) for step in engine.model.steps]
+    assert max(offloads) == 1
+    assert sum(offloads) > 1
 
 
-def test_beside_somebody_who_runs_not_even_a_short_idle_thread_stays_in_the_pool() -> None:
+def test_beside_a_running_sequence_not_even_a_short_idle_thread_stays_in_the_pool() -> None:
     engine = Engine(cells=10_000, saved_states=open_saved_states())
     for name in ("first", "second"):
         engine.ask(f"{name} {LONG}", thread=name)
@@ -126,7 +126,7 @@ def test_where_saving_costs_more_than_it_gains_idle_threads_keep_a_quarter_of_th
     assert 2_000 // 8 < kept <= 2_000 // 4
 
 
-def test_who_is_preempted_goes_on_from_a_parked_state() -> None:
+def test_a_preempted_sequence_resumes_from_a_saved_state() -> None:
     engine = Engine(cells=360, saved_states=open_saved_states())
     texts = ["a" * 60, "b" * 60, "c" * 60]
     asked = [engine.sequence(t, system="", person=t[:1], limit=100) for t in texts]
@@ -150,7 +150,7 @@ def test_a_state_that_llama_cpp_refuses_costs_evaluating_again_and_nothing_else(
     assert engine.policy.stats.num_cells_used == engine.model.num_used
 
 
-def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
+def test_a_forgotten_thread_is_neither_cached_nor_saved() -> None:
     saved_states = open_saved_states()
     engine = crowded(saved_states)
     for number in ("0", "11"):
@@ -159,7 +159,7 @@ def test_a_forgotten_thread_is_neither_resident_nor_parked() -> None:
         assert (again.num_resumed, again.num_restored) == (0, 0)
 
 
-def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
+def test_a_thread_that_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
     engine = Engine(saved_states=open_saved_states())
     asked = engine.sequence(f"Hello {LONG}", thread="1")
     engine.policy.add(asked)
@@ -171,7 +171,7 @@ def test_what_is_forgotten_while_it_is_answered_is_not_kept_either() -> None:
     assert engine.policy.stats.num_cached_threads == 0
 
 
-def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() -> None:
+def test_a_sequence_that_waits_for_a_state_on_disk_does_not_delay_running_replies() -> None:
     saved_states = open_saved_states()
     engine = Engine(cells=600, saved_states=saved_states)
     disk = Disk(saved_states, delay=5, damages=0)
@@ -202,7 +202,7 @@ def test_who_waits_for_a_state_on_disk_is_not_in_the_way_of_running_replies() ->
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> None:
-    """Each goes on where it was, most often from disk; every reply is what its text demands."""
+    """Each resumes where it was, most often from disk; every reply is what its text demands."""
     choose, saved_states = random.Random(seed), open_saved_states()  # noqa: S311
     engine = Engine(cells=420, saved_states=saved_states)
     disk = Disk(saved_states, delay=2, damages=7)
@@ -240,7 +240,7 @@ def test_the_least_recently_used_leave_the_memory_first_and_the_bytes_are_bounde
     assert (saved_states.memory_bytes, saved_states.num_dropped) == (1_200, 1)
 
 
-def test_what_goes_to_disk_goes_oldest_first_and_the_oldest_file_makes_room() -> None:
+def test_states_go_to_disk_oldest_first_and_the_oldest_file_makes_room() -> None:
     saved_states = open_saved_states(max_memory=900, max_disk=600)
     for number in range(4):
         saved_states.add(in_memory(str(number), 300))
@@ -279,7 +279,7 @@ def copied(num_bytes: int, seconds: float) -> SavedState:
 
 
 @pytest.mark.parametrize(("copy_seconds", "is_worth"), [(0.02, True), (0.06, False)])
-def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluated(
+def test_states_are_saved_that_come_back_twice_as_fast_as_they_are_evaluated(
     copy_seconds: float, is_worth: bool
 ) -> None:
     costs = CostModel()
@@ -289,7 +289,7 @@ def test_parking_is_for_states_that_come_back_twice_as_fast_as_they_are_evaluate
     assert costs.is_worth_saving(100, 100) is is_worth
 
 
-def test_of_a_state_only_what_nobody_shares_counts_as_gained() -> None:
+def test_only_the_tokens_that_are_not_shared_count_as_gained() -> None:
     costs = CostModel()
     costs.evaluated(prefill(100), 0.1)
     costs.saved(copied(1_000, 0.01))

@@ -1,4 +1,4 @@
-"""Processors that exist as cost functions: what a step takes on them, in simulated seconds."""
+"""Real processors as cost functions: the seconds, simulated, that a step takes on them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Processor:
     row: RowCost
 
     def seconds(self, step: Step, num_cells: int) -> float:
-        return self.replies(step.num_decode, num_cells) + self.reading(
+        return self.decode(step.num_decode, num_cells) + self.prefill(
             step.num_prefill, step.num_decode, num_cells
         )
 
-    def replies(self, num_replies: int, num_cells: int) -> float:
-        """A step in which so many replies go on."""
+    def decode(self, num_replies: int, num_cells: int) -> float:
+        """A step without prefill, in which so many replies get a token."""
         return self.fixed + num_replies * self.row(num_replies, num_replies, num_cells)
 
-    def reading(self, num_tokens: int, num_replies: int, num_cells: int) -> float:
-        """What so many tokens of prompts add to it."""
+    def prefill(self, num_tokens: int, num_replies: int, num_cells: int) -> float:
+        """The seconds that so many prompt tokens add to it."""
         return num_tokens * self.row(num_tokens + num_replies, num_replies, num_cells)
 
     def least(self, num_tokens: int, num_replies: int, num_cells: int) -> float:
-        """What they would add if they were read in steps of the best size."""
-        costs = (self.reading(size, num_replies, num_cells) / size for size in SIZES)
+        """The seconds that they would add in steps of the best size."""
+        costs = (self.prefill(size, num_replies, num_cells) / size for size in SIZES)
         return num_tokens * min(costs)
 
 

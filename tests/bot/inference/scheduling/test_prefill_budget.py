@@ -9,7 +9,7 @@ from bot.inference.scheduling.prefill_budget import PrefillBudget, SizeTrial, St
 def learnt(
     *, per_token: float, decode: dict[int, float] | None = None, max_tokens: int = 512
 ) -> PrefillBudget:
-    """All sizes were measured, and their tokens cost the same."""
+    """A budget for which all sizes were measured, and cost the same a token."""
     budget = PrefillBudget(max_tokens)
     for num_replies, seconds in (decode or {}).items():
         budget.observe(step(decode=num_replies), seconds, 500)
@@ -32,49 +32,49 @@ def test_steps_settle_near_a_tenth_of_a_second_on_slow_and_fast_machines() -> No
             budget.observe(step(decode=4), 0.02, 500)
             share = budget.limits(4, 500).of_mixed(10_000)
             budget.observe(step(decode=4, prefill=share), 0.02 + share * per_token, 500)
-        seconds = 0.02 + budget.limits(4, 500).beside * per_token
-        assert budget.limits(4, 500).beside in (16, 512) or 0.08 <= seconds <= 0.12
+        seconds = 0.02 + budget.limits(4, 500).mixed * per_token
+        assert budget.limits(4, 500).mixed in (16, 512) or 0.08 <= seconds <= 0.12
 
 
 def test_a_short_prompt_may_take_replies_a_little_longer() -> None:
     limits = learnt(per_token=0.004, decode={4: 0.02}).limits(4, 500)
-    assert (limits.beside, limits.short_beside) == (20, 35)
-    assert limits.of_mixed(limits.alone) == limits.short_beside
-    assert limits.of_mixed(limits.alone + 1) == limits.beside
+    assert (limits.mixed, limits.short_mixed) == (20, 35)
+    assert limits.of_mixed(limits.last_prefill) == limits.short_mixed
+    assert limits.of_mixed(limits.last_prefill + 1) == limits.mixed
 
 
-def test_how_long_replies_take_is_known_for_each_number_of_them() -> None:
-    """Or else a prompt would get next to nothing while the replies become more."""
+def test_the_decode_time_is_known_for_each_number_of_replies() -> None:
+    """Otherwise a prompt would get next to no tokens while the replies become more."""
     budget = learnt(per_token=0.002, decode={1: 0.009, 16: 0.054})
-    assert budget.limits(16, 500).beside == 23
-    assert budget.limits(1, 500).beside == 45
-    assert budget.limits(14, 500).beside == 26  # from 16, the nearest
+    assert budget.limits(16, 500).mixed == 23
+    assert budget.limits(1, 500).mixed == 45
+    assert budget.limits(14, 500).mixed == 26  # from 16, the nearest
 
 
-def test_a_prompt_alone_is_read_in_larger_chunks() -> None:
+def test_a_prompt_without_replies_is_prefilled_in_larger_chunks() -> None:
     limits = learnt(per_token=0.002).limits(0, 500)
-    assert (limits.enough, limits.alone) == (50, 200)
+    assert (limits.prefill, limits.last_prefill) == (50, 200)
     assert (limits.of_prefill(20), limits.of_prefill(120), limits.of_prefill(900)) == (50, 120, 200)
 
 
-def test_the_only_prompt_is_read_in_full_batches() -> None:
+def test_the_only_prompt_is_prefilled_in_full_batches() -> None:
     limits = learnt(per_token=0.002).limits(0, 500).undisturbed()
     assert (limits.of_prefill(20), limits.of_prefill(900)) == (512, 512)
 
 
 def test_replies_wait_a_quarter_of_a_second_and_a_second_when_they_have_only_begun() -> None:
     unknown = PrefillBudget(512).limits(4, 500)
-    assert (unknown.whole, unknown.pause) == (0, 0)
+    assert (unknown.pause, unknown.young_pause) == (0, 0)
     limits = learnt(per_token=0.002).limits(4, 500)
-    assert (limits.whole, limits.pause) == (125, 500)
+    assert (limits.pause, limits.young_pause) == (125, 500)
 
 
 def test_the_share_never_exceeds_the_batch() -> None:
     limits = learnt(per_token=1e-8, max_tokens=128).limits(0, 500)
-    assert (limits.beside, limits.enough, limits.alone) == (128, 128, 128)
+    assert (limits.mixed, limits.prefill, limits.last_prefill) == (128, 128, 128)
 
 
-def test_replies_that_waited_too_long_go_on_alone_until_it_is_made_good() -> None:
+def test_after_too_long_a_delay_steps_are_decode_only_until_it_is_made_good() -> None:
     budget = learnt(per_token=0.002, decode={4: 0.02})
     assert not budget.limits(4, 500).is_owed
     budget.observe(step(decode=4, prefill=200), 0.42, 500)
@@ -109,18 +109,20 @@ def test_asking_changes_nothing() -> None:
 
 
 def test_no_prompt_ends_with_a_step_that_is_dear() -> None:
-    known = StepLimits(beside=128, short_beside=128, enough=128, alone=128, full=512, least=64)
+    known = StepLimits(
+        mixed=128, short_mixed=128, prefill=128, last_prefill=128, full=512, least=64
+    )
     assert [known.of_mixed(n) for n in (120, 150, 180, 192, 900)] == [128, 86, 116, 128, 128]
-    known = replace(known, beside=64, short_beside=64, enough=64)
+    known = replace(known, mixed=64, short_mixed=64, prefill=64)
     assert [known.of_mixed(n) for n in (64, 100, 130, 200)] == [64, 100, 64, 64]
 
 
-def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() -> None:
+def test_a_size_is_tried_in_a_prompt_that_is_longer_than_the_trial() -> None:
     known = StepLimits(
-        beside=64,
-        short_beside=64,
-        enough=64,
-        alone=64,
+        mixed=64,
+        short_mixed=64,
+        prefill=64,
+        last_prefill=64,
         full=512,
         trials=(SizeTrial(16, 900), SizeTrial(128, 0)),
     )
@@ -130,8 +132,10 @@ def test_a_size_is_tried_in_a_prompt_that_is_long_enough_and_goes_on_after_it() 
     assert known.at_most(30).of_mixed(500) == 30
 
 
-def test_a_step_without_room_is_tried_again_with_less() -> None:
-    known = StepLimits(beside=20, short_beside=32, enough=40, alone=160, whole=100, pause=400)
+def test_limits_are_capped_for_a_step_that_had_no_room() -> None:
+    known = StepLimits(
+        mixed=20, short_mixed=32, prefill=40, last_prefill=160, pause=100, young_pause=400
+    )
     assert known.at_most(30) == StepLimits(
-        beside=20, short_beside=30, enough=30, alone=30, whole=100, pause=400
+        mixed=20, short_mixed=30, prefill=30, last_prefill=30, pause=100, young_pause=400
     )

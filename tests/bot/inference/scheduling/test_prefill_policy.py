@@ -26,13 +26,16 @@ from tests.bot.inference.scheduling.processors import (
 
 FULL, RUNNING = 512, 16
 PROMPTS = (931, 2_030, 3_931, 931, 2_031)
-"""Of the report: read one after another, the fourth took ten times as long as the first."""
+"""From a report: prefilled one after another, the fourth took ten times as long as the first."""
 
 Learn = Callable[[PrefillBudget, Processor], None]
 
 
 class Engine:
-    """Plans with the real policy. ``learn``: what was measured before it begins."""
+    """Plans with the real policy. ``learn`` gives it measurements before it begins.
+
+    ``prefill`` and ``least``: seconds of prefill so far, and with the best sizes.
+    """
 
     def __init__(self, processor: Processor, learn: Learn | None = None) -> None:
         self.budget = PrefillBudget(FULL)
@@ -40,7 +43,7 @@ class Engine:
             learn(self.budget, processor)
         self.seconds = 0.0
         self.steps: list[tuple[Step, float]] = []
-        self.reading = self.least = 0.0
+        self.prefill = self.least = 0.0
         self._processor = processor
         self._numbers = count(1)
         self._policy = Scheduler(
@@ -58,8 +61,8 @@ class Engine:
         self._policy.add(request)
         return request
 
-    def read(self, num_tokens: int) -> float:
-        """Seconds from the question to its first token."""
+    def ask_and_wait(self, num_tokens: int) -> float:
+        """Ask and run to the end of the answer; the seconds that it took."""
         began = self.seconds
         request = self.ask(num_tokens)
         while not request.is_finished:
@@ -72,16 +75,16 @@ class Engine:
         num_cells = self._policy.stats.num_cells_used
         seconds = self._processor.seconds(step, num_cells)
         self.budget.observe(step, seconds, num_cells)
-        said = {chunk.slot: 7 for chunk in step.chunks if chunk.wants_token}
-        self._policy.apply(step, said, lambda _token: False)
+        sampled = {chunk.slot: 7 for chunk in step.chunks if chunk.wants_token}
+        self._policy.apply(step, sampled, lambda _token: False)
         self.seconds += seconds
         self.steps.append((step, seconds))
-        read = step.num_prefill, step.num_decode, num_cells
-        self.reading += self._processor.reading(*read)
-        self.least += self._processor.least(*read)
+        work = step.num_prefill, step.num_decode, num_cells
+        self.prefill += self._processor.prefill(*work)
+        self.least += self._processor.least(*work)
 
     def talk(self, num_replies: int, num_tokens: int = 300) -> None:
-        """So many replies are under way that do not end soon."""
+        """Begin ``num_replies`` long replies."""
         replies = [self.ask(num_tokens, 100_000) for _ in range(num_replies)]
         while any(reply.status is not Status.DECODE for reply in replies):
             self.step()
@@ -89,14 +92,14 @@ class Engine:
             self.step()
 
     def regret(self, num_tokens: int) -> float:
-        """Reads a prompt; times as long as with the best size, which nobody knows beforehand."""
-        before, least = self.reading, self.least
-        self.read(num_tokens)
-        return (self.reading - before) / (self.least - least)
+        """The time of a prefill, as a multiple of the time with the best sizes."""
+        before, least = self.prefill, self.least
+        self.ask_and_wait(num_tokens)
+        return (self.prefill - before) / (self.least - least)
 
 
 def nothing(budget: PrefillBudget, processor: Processor) -> None:
-    """Nothing was measured yet."""
+    """Without any measurement."""
 
 
 def _learn(budget: PrefillBudget, cost: Callable[[int], float]) -> None:
@@ -107,12 +110,12 @@ def _learn(budget: PrefillBudget, cost: Callable[[int], float]) -> None:
 
 
 def slow(budget: PrefillBudget, processor: Processor) -> None:
-    """It was measured while a neighbour kept the machine busy."""
+    """Measured while another program kept the machine busy."""
     _learn(budget, lambda size: 10 * processor.row(size, 0, 1_000))
 
 
 def fast(budget: PrefillBudget, processor: Processor) -> None:
-    """It was measured at next to nothing."""
+    """Measured at a tenth of the cost."""
     _learn(budget, lambda size: 0.1 * processor.row(size, 0, 0))
 
 
@@ -147,9 +150,9 @@ def test_a_prompt_alone_costs_no_more_than_with_the_best_size(
     assert max(map(engine.regret, PROMPTS)) <= 1.1
 
 
-def test_nobody_waiting_means_full_batches(processor: Processor) -> None:
+def test_the_only_sequence_gets_full_batches(processor: Processor) -> None:
     engine = Engine(processor, slow)
-    engine.read(1_200)
+    engine.ask_and_wait(1_200)
     assert [step.num_prefill for step, _ in engine.steps] == [512, 512, 176]
 
 
@@ -157,13 +160,13 @@ def test_nobody_waiting_means_full_batches(processor: Processor) -> None:
 def test_a_prompt_beside_replies_costs_hardly_more_than_with_the_best_size(
     processor: Processor, learn: Learn, num_replies: int
 ) -> None:
-    """Whatever was learnt wrongly, after a first prompt; what is tried costs something, too.
+    """After a first prompt has corrected the wrong measurements; trials cost something, too.
 
     A quarter more where that makes steps shorter, or seems to.
     """
     engine = Engine(processor, learn)
     engine.talk(num_replies)
-    engine.read(4_000)
+    engine.ask_and_wait(4_000)
     assert max(map(engine.regret, (250, 2_500, 530, 700, 1_030))) <= 1.25
 
 
@@ -180,45 +183,45 @@ def test_several_prompts_at_once_cost_no_more_than_with_the_best_size(
     prompts = [engine.ask(num_tokens) for num_tokens in (2_000, 900, 300, 1_500)]
     while not all(prompt.is_finished for prompt in prompts):
         engine.step()
-    assert engine.reading <= 1.1 * engine.least
+    assert engine.prefill <= 1.1 * engine.least
 
 
-def test_what_long_steps_take_is_given_back_to_the_replies(
+def test_the_delay_of_long_steps_is_made_good_to_the_replies(
     processor: Processor, learn: Learn
 ) -> None:
     engine = Engine(processor, learn)
     engine.talk(4)
-    engine.read(4_000)
+    engine.ask_and_wait(4_000)
     first, began = len(engine.steps), engine.seconds
-    engine.read(4_000)
+    engine.ask_and_wait(4_000)
     steps = engine.steps[first:]
     alone = max((seconds for step, seconds in steps if not step.num_prefill), default=0.0)
     num_tokens = sum(1 for step, _ in steps if step.num_decode)
     assert (engine.seconds - began) / num_tokens <= 1.1 * max(0.16, 2 * alone)
 
 
-def test_a_prompt_is_read_in_a_third_of_the_time_and_more(processor: Processor) -> None:
-    """What is given back to the replies is not all."""
+def test_prefill_takes_at_least_a_third_of_the_time(processor: Processor) -> None:
+    """Replies do not get all of the time."""
     engine = Engine(processor)
     engine.talk(4)
-    began, engine.reading = engine.seconds, 0.0
-    engine.read(2_000)
-    assert engine.reading >= 0.33 * (engine.seconds - began)
+    began, engine.prefill = engine.seconds, 0.0
+    engine.ask_and_wait(2_000)
+    assert engine.prefill >= 0.33 * (engine.seconds - began)
 
 
 def test_where_small_steps_are_dear_next_to_none_are_taken_beside_replies() -> None:
     engine = Engine(AMX_WITH_FLASH)
     engine.talk(4)
-    engine.read(4_000)
+    engine.ask_and_wait(4_000)
     first = len(engine.steps)
-    engine.read(4_000)
+    engine.ask_and_wait(4_000)
     small = [step.num_prefill for step, _ in engine.steps[first:] if step.num_prefill < 60]
-    assert sum(small) <= 32  # tried again, lest they be cheap by now
+    assert sum(small) <= 32  # tried again: they may be cheap by now
 
 
 def test_beside_replies_a_prompt_may_cost_a_quarter_more_where_its_steps_are_much_shorter() -> None:
     engine = Engine(EMERALD_RAPIDS)
-    engine.read(2_000)
+    engine.ask_and_wait(2_000)
     engine.talk(7)
     first = len(engine.steps)
     assert engine.regret(2_000) <= 1.25

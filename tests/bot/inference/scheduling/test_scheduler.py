@@ -23,16 +23,18 @@ def share(num_tokens: int) -> LimitsOf:
     return lambda _num_replies, _num_cells: StepLimits.all(num_tokens)
 
 
-def limits(*, whole: int = 0, pause: int = 0) -> LimitsOf:
-    found = StepLimits(beside=5, short_beside=8, enough=10, alone=40, whole=whole, pause=pause)
+def limits(*, pause: int = 0, young_pause: int = 0) -> LimitsOf:
+    found = StepLimits(
+        mixed=5, short_mixed=8, prefill=10, last_prefill=40, pause=pause, young_pause=young_pause
+    )
     return lambda _num_replies, _num_cells: found
 
 
 def crowd(size: int, *, pause: int) -> Scheduler:
-    """So many short questions at once, after a rest."""
+    """``size`` short questions at once, after the engine was idle."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(pause=pause)
+    policy.limits_of = limits(young_pause=pause)
     for number in range(size):
         policy.add(sequence(number, "a" * 12, limit=50))
     return policy
@@ -43,11 +45,11 @@ def sequence(number: int, prompt: str = "abc", *, person: str = "", limit: int =
 
 
 def advance(policy: Scheduler, letter: str = "x") -> Step:
-    """Plan a step and let every slot that wants a token say ``letter``."""
+    """Plan a step and sample ``letter`` for every slot that wants a token."""
     step = policy.plan()
     assert step is not None
-    said = {c.slot: ord(letter) for c in step.chunks if c.wants_token}
-    policy.apply(step, said, lambda token: token == END)
+    sampled = {c.slot: ord(letter) for c in step.chunks if c.wants_token}
+    policy.apply(step, sampled, lambda token: token == END)
     return step
 
 
@@ -59,7 +61,7 @@ def test_a_prompt_is_evaluated_in_chunks_of_the_prefill_share() -> None:
     assert sizes == [4, 4, 2]
 
 
-def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> None:
+def test_running_replies_decode_in_every_step_of_a_long_prefill() -> None:
     policy = scheduler()
     short, long = sequence(1, "abc", limit=50), sequence(2, "z" * 200)
     policy.add(short)
@@ -74,7 +76,7 @@ def test_running_replies_move_in_every_step_while_a_long_prompt_is_read() -> Non
 
 
 def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
-    """Each prompt is read whole in a step, so that its first word does not wait for others."""
+    """Each prompt is prefilled whole in a step, so that its first word does not wait for others."""
     policy = crowd(5, pause=100)
     steps = [advance(policy) for _ in range(5)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [(0, 12)] * 5
@@ -82,7 +84,7 @@ def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> Non
     assert advance(policy).num_decode == 5
 
 
-def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> None:
+def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_decode_one() -> None:
     policy = crowd(6, pause=24)
     steps = [advance(policy) for _ in range(8)]
     assert [(step.num_decode, step.num_prefill) for step in steps] == [
@@ -94,10 +96,10 @@ def test_they_wait_for_so_many_tokens_in_a_row_and_then_all_go_on_by_one() -> No
     ]
 
 
-def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
+def test_a_reply_that_has_begun_to_appear_waits_for_no_prompt() -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(pause=100)
+    policy.limits_of = limits(young_pause=100)
     policy.add(sequence(1, limit=50))
     for _ in range(10):
         advance(policy)
@@ -107,12 +109,12 @@ def test_a_reply_that_is_being_read_waits_for_nobody() -> None:
 
 
 @pytest.mark.parametrize("is_background", [False, True])
-def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
+def test_replies_do_not_wait_for_a_long_prompt_or_a_background_one(
     is_background: bool,
 ) -> None:
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(pause=100)
+    policy.limits_of = limits(young_pause=100)
     policy.add(sequence(1, limit=50))
     advance(policy)
     later = sequence(2, "a" * (12 if is_background else 101))
@@ -123,11 +125,11 @@ def test_nobody_waits_for_a_prompt_that_takes_long_or_that_nobody_waits_for(
     assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, share_of_it, 0)
 
 
-def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
-    """Who begins in step ends in step, and all who come next would wait for each other."""
+def test_in_a_busy_engine_replies_are_not_paused_together() -> None:
+    """Replies that begin together end together, and the next ones would wait for each other."""
     policy = scheduler(running=8)
     policy.rest()
-    policy.limits_of = limits(pause=100)
+    policy.limits_of = limits(young_pause=100)
     first = [sequence(number, "a" * 12, limit=20) for number in range(3)]
     for each in first:
         policy.add(each)
@@ -141,9 +143,9 @@ def test_in_an_engine_at_work_replies_are_kept_apart() -> None:
     assert policy.stats.num_paused == num_paused == 2
 
 
-def test_replies_wait_for_one_short_prompt_and_go_on_before_the_next() -> None:
+def test_replies_wait_for_one_short_prompt_and_decode_before_the_next() -> None:
     policy = scheduler(running=8)
-    policy.limits_of = limits(whole=20)
+    policy.limits_of = limits(pause=20)
     for number in range(4):
         policy.add(sequence(number, "a" * 12, limit=50))
     steps = [advance(policy) for _ in range(7)]
@@ -159,9 +161,9 @@ def test_replies_wait_for_one_short_prompt_and_go_on_before_the_next() -> None:
 
 
 @pytest.mark.parametrize("num_tokens", [8, 21])
-def test_they_wait_for_none_that_fits_beside_them_or_takes_long(num_tokens: int) -> None:
+def test_they_wait_for_no_prompt_that_fits_beside_them_or_takes_long(num_tokens: int) -> None:
     policy = scheduler(running=8)
-    policy.limits_of = limits(whole=20)
+    policy.limits_of = limits(pause=20)
     policy.add(sequence(1, limit=50))
     advance(policy)
     policy.add(sequence(2, "a" * num_tokens, limit=50))
@@ -178,7 +180,7 @@ def test_a_short_prompt_beside_replies_takes_a_larger_share_than_a_long_one() ->
     assert [advance(policy).num_prefill for _ in range(4)] == [5, 5, 8, 8]
 
 
-def test_a_prompt_that_is_read_alone_may_end_in_a_larger_step() -> None:
+def test_a_prompt_without_replies_may_end_in_a_larger_step() -> None:
     policy = scheduler()
     policy.limits_of = limits()
     policy.add(sequence(1, "a" * 65))
@@ -193,7 +195,7 @@ def test_short_prompts_fill_a_step_together() -> None:
     assert [len(chunk.tokens) for chunk in advance(policy).chunks] == [3, 3, 3, 1]
 
 
-def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
+def test_a_short_prompt_overtakes_a_long_one_which_keeps_its_share() -> None:
     policy = scheduler(batch=200)
     policy.limits_of = share(20)
     long, short = sequence(1, "z" * 400), sequence(2, "a" * 30)
@@ -207,7 +209,7 @@ def test_a_short_prompt_overtakes_a_long_one_which_keeps_moving() -> None:
     assert long.num_cached == 30
 
 
-def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
+def test_prompts_of_about_the_same_length_are_prefilled_one_after_another() -> None:
     policy = scheduler()
     policy.limits_of = share(10)
     first, second = sequence(1, "z" * 40), sequence(2, "a" * 25)
@@ -218,7 +220,7 @@ def test_prompts_of_about_the_same_length_are_read_one_after_another() -> None:
     assert (first.status, second.status) == (Status.DECODE, Status.WAITING)
 
 
-def test_a_long_prompt_is_read_to_its_end_however_many_short_ones_come() -> None:
+def test_a_long_prompt_is_prefilled_to_its_end_however_many_short_ones_come() -> None:
     policy = scheduler(batch=200)
     policy.limits_of = share(20)
     long = sequence(0, "z" * 200)
@@ -231,10 +233,10 @@ def test_a_long_prompt_is_read_to_its_end_however_many_short_ones_come() -> None
     assert number <= 40
 
 
-def test_who_needs_less_passes_somebody_for_whom_there_is_no_room_but_not_for_ever() -> None:
+def test_a_small_sequence_overtakes_one_for_which_there_is_no_room_but_not_for_ever() -> None:
     policy = scheduler(running=2, cells=300)
-    holder, big = sequence(0, "h" * 100, limit=150), sequence(1, "z" * 150)
-    policy.add(holder)
+    running, big = sequence(0, "h" * 100, limit=150), sequence(1, "z" * 150)
+    policy.add(running)
     advance(policy)
     policy.add(big)
     for number in range(2, 40):
@@ -243,7 +245,7 @@ def test_who_needs_less_passes_somebody_for_whom_there_is_no_room_but_not_for_ev
         advance(policy)
     assert big.status is Status.WAITING
     assert policy.stats.num_overtaken == big.num_overtaken == 16
-    while not holder.is_finished:
+    while not running.is_finished:
         advance(policy)
     advance(policy)
     assert big.status is not Status.WAITING
@@ -262,7 +264,7 @@ def test_background_work_waits_for_people_and_gives_its_place_to_them() -> None:
     assert [s.id for s in policy.waiting] == [3, 1]
 
 
-def test_a_prompt_that_is_only_evaluated_stays_for_its_thread() -> None:
+def test_a_prompt_that_is_only_prefilled_stays_cached_for_its_thread() -> None:
     policy = scheduler()
     warming = sequence(1, "w" * 50, limit=0)
     warming.thread = "t"
@@ -311,12 +313,12 @@ def test_the_queue_is_bounded() -> None:
     assert refusal.value.retry_after == 7.0
 
 
-def test_a_grammar_is_opened_again_with_what_was_said_when_its_sequence_gave_way() -> None:
+def test_a_grammar_of_a_preempted_sequence_is_opened_again_with_its_tokens() -> None:
     policy = scheduler(cells=100)
-    held = sequence(2, "b" * 10, limit=48)
-    held.grammar = "root ::= [a-z]*"
+    constrained = sequence(2, "b" * 10, limit=48)
+    constrained.grammar = "root ::= [a-z]*"
     policy.add(sequence(1, "a" * 10, limit=48))
-    policy.add(held)
+    policy.add(constrained)
     steps = []
     while policy.running or policy.waiting:
         steps.append(advance(policy))
@@ -327,7 +329,7 @@ def test_a_grammar_is_opened_again_with_what_was_said_when_its_sequence_gave_way
     assert len(opened[1].generated) > 5
 
 
-def test_a_reply_whose_grammar_cannot_go_on_ends_with_an_error() -> None:
+def test_a_reply_whose_grammar_allows_no_token_ends_with_an_error() -> None:
     policy = scheduler()
     lost, other = sequence(1), sequence(2)
     policy.add(lost)
@@ -365,11 +367,11 @@ def test_a_sequence_cancelled_while_its_step_runs_is_left_out_of_the_result() ->
     step = policy.plan()
     assert step is not None
     policy.finish(doomed, FinishReason.CANCELLED)
-    said = {c.slot: ord("x") for c in step.chunks}
-    assert policy.apply(step, said, lambda _t: False) == [other]
+    sampled = {c.slot: ord("x") for c in step.chunks}
+    assert policy.apply(step, sampled, lambda _t: False) == [other]
 
 
-def test_when_the_pool_is_full_the_youngest_goes_back_and_keeps_what_it_said() -> None:
+def test_when_the_pool_is_full_the_youngest_is_preempted_and_keeps_its_tokens() -> None:
     policy = scheduler(cells=73)
     old, young = sequence(1, "a" * 4, limit=60), sequence(2, "b" * 4, limit=60)
     policy.add(old)
@@ -378,16 +380,16 @@ def test_when_the_pool_is_full_the_youngest_goes_back_and_keeps_what_it_said() -
         advance(policy)
     assert young.status is Status.WAITING
     assert old.status is Status.DECODE
-    said = young.num_generated
-    assert said > 10
+    num_generated = young.num_generated
+    assert num_generated > 10
     policy.finish(old, FinishReason.STOP)
     step = advance(policy)
     opening = next(a for a in step.actions if isinstance(a, Opening))
-    assert opening.generated == [ord("x")] * said
+    assert opening.generated == [ord("x")] * num_generated
     assert step.chunks[0].start == 0
 
 
-def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> None:
+def test_without_room_the_prefill_is_halved() -> None:
     policy = scheduler()
     policy.add(sequence(1, "a" * 8))
     policy.add(sequence(2, "b" * 8))
@@ -400,7 +402,7 @@ def test_no_room_shrinks_the_prefill_share_then_sends_the_youngest_back() -> Non
     assert advance(policy).num_prefill > step.num_prefill // 2
 
 
-def test_a_sequence_without_room_even_alone_fails_and_nobody_else() -> None:
+def test_a_sequence_without_room_even_alone_fails_and_no_other() -> None:
     policy = scheduler()
     policy.limits_of = share(1)
     lonely, waiting = sequence(1), sequence(2)

@@ -8,7 +8,7 @@ from bot.inference.state_store.store import StateStore
 
 
 def filled(folder: Path, *models: str) -> StateFolders:
-    """Each model keeps threads t1 and t2, parked at 1 and 2."""
+    """Each model has the threads t1 and t2, saved at 1 and 2."""
     state_folders = StateFolders(folder)
     for model in models:
         store = StateStore(state_folders.of(model), model)
@@ -24,7 +24,7 @@ def threads(state_folders: StateFolders, model: str) -> list[str | None]:
     return [saved.thread for saved in found]
 
 
-def test_what_a_model_kept_goes_with_the_model(tmp_path: Path) -> None:
+def test_the_states_of_a_model_are_deleted_with_the_model(tmp_path: Path) -> None:
     filled(tmp_path, "a", "b")
     (tmp_path / "notes.txt").write_text("not ours")
     (tmp_path / "before.state").write_text("a thread, when one model had the folder for itself")
@@ -35,7 +35,7 @@ def test_what_a_model_kept_goes_with_the_model(tmp_path: Path) -> None:
     assert threads(state_folders, "a") == ["t1", "t2"]
 
 
-def test_a_thread_is_forgotten_in_every_drawer_but_of_those_that_are_loaded(
+def test_a_thread_is_forgotten_in_every_folder_but_those_of_loaded_models(
     tmp_path: Path,
 ) -> None:
     state_folders = filled(tmp_path, "a", "b", "../c")
@@ -48,7 +48,7 @@ def test_a_thread_is_forgotten_in_every_drawer_but_of_those_that_are_loaded(
     ]
 
 
-def test_what_was_parked_before_a_time_goes_and_what_nobody_can_read(tmp_path: Path) -> None:
+def test_states_saved_before_a_time_are_deleted_and_unreadable_ones_too(tmp_path: Path) -> None:
     state_folders = filled(tmp_path, "a")
     (state_folders.of("a") / "half.state").write_bytes(b"PARL")
     state_folders.forget_before(2, [])
@@ -56,7 +56,7 @@ def test_what_was_parked_before_a_time_goes_and_what_nobody_can_read(tmp_path: P
     assert len(list(state_folders.of("a").glob("*.state"))) == 1
 
 
-def test_nothing_is_made_before_something_is_parked(tmp_path: Path) -> None:
+def test_no_folder_is_made_before_a_state_is_saved(tmp_path: Path) -> None:
     state_folders = StateFolders(tmp_path / "parked")
     state_folders.of("a")
     state_folders.forget("x", "t1", [])

@@ -1,4 +1,4 @@
-"""Parked states as files: what was not written by this Parley for this model is never used."""
+"""Saved states as files: one that this Parley did not write for this model is never used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    """The file of one parked thread."""
+    """The file of one saved thread."""
     store, _, _ = opened(tmp_path)
     store.write(thread())
     (path,) = files(tmp_path)
@@ -133,7 +133,7 @@ def test_of_two_states_of_a_thread_the_older_is_stale(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 3
 
 
-def test_what_was_left_half_written_is_cleared_away(tmp_path: Path, written: Path) -> None:
+def test_a_half_written_file_is_deleted(tmp_path: Path, written: Path) -> None:
     (tmp_path / "parked" / "half.tmp").write_bytes(b"PARL")
     opened(tmp_path)
     assert {path.name for path in (tmp_path / "parked").iterdir()} == {"key", written.name}
