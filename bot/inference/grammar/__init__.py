@@ -1,1 +1,1 @@
-"""What an answer must look like, as a grammar in llama.cpp's notation (GBNF). Pure."""
+"""Structured output: answer formats as grammars in llama.cpp's notation (GBNF). Pure."""

@@ -1,4 +1,4 @@
-"""Which tokens begin with which byte."""
+"""The tokens of a vocabulary by their first byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Beginnings:
         self._ends = np.array(sorted(ends), np.int32)
 
     def possible(self, allowed: Callable[[Ids], Mask]) -> Ids:
-        """Every token that may fit, ends of the reply among them."""
+        """Every token that may fit, including those that end a reply."""
         answers = allowed(self._bare)
         fits = np.ones(256, np.bool_)
         fits[self._firsts[self._bare[~answers]]] = False

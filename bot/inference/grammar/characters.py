@@ -1,4 +1,4 @@
-"""Characters of a JSON string: what stands for itself, and what is escaped."""
+"""Characters of a JSON string, plain and escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 LAST = 0x10FFFF
 EVERYTHING: Ranges = ((0x00, 0xD7FF), (0xE000, LAST))
-"""All code points but halves of pairs, which no UTF-8 text holds."""
+"""All code points but surrogates, which do not occur in UTF-8."""
 
 _ESCAPES = {0x08: "b", 0x09: "t", 0x0A: "n", 0x0C: "f", 0x0D: "r", 0x22: '"', 0x5C: "\\"}
 _HEX = Chars(((0x30, 0x39), (0x41, 0x46), (0x61, 0x66)))
@@ -49,7 +49,7 @@ def both(ranges: Ranges, others: Ranges) -> Ranges:
 
 
 def in_string(ranges: Ranges) -> Expr:
-    """One of these characters, as it stands in a JSON string.
+    """One of these characters, as it is written in a JSON string.
 
     Control characters without a short escape are left out: nobody asks for them.
     """
@@ -61,7 +61,7 @@ def in_string(ranges: Ranges) -> Expr:
 
 
 def _any() -> Expr:
-    """Any character, \\uXXXX too, but no half of a pair: it would count as a character."""
+    """Any character, also as \\uXXXX, but no single surrogate, which would count as one."""
     plain = in_string(minus(EVERYTHING, tuple((code, code) for code in (*_ESCAPES, 0x7F))))
     short = Chars(tuple((ord(c), ord(c)) for c in ('"', "/", "\\", *"bfnrt")))
     low_d = seq(Chars(((0x44, 0x44), (0x64, 0x64))), Chars(((0x30, 0x37),)))

@@ -1,7 +1,7 @@
-"""Whether llama.cpp can follow rules: they end, they are small, and no rule begins with itself.
+"""Checks that llama.cpp can follow rules: they end, are small, and have no left recursion.
 
-llama.cpp would loop or abort on what is refused here, and its own search for rules that begin
-with themselves takes exponential time; so the work it will have is counted first.
+llama.cpp would loop or abort on the rules that are refused here. Its own search for left
+recursion takes exponential time, so its work is counted first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BEGINS_WITH_ITSELF = (
 
 
 def checked(rules: Rules) -> Rules:
-    """Only rules that can be used, and only options that can end; raises UnsupportedFormat."""
+    """The rules that can be reached, with the options that can end; raises UnsupportedFormat."""
     if len(rules) > _MAX_RULES or sum(map(_size, rules.values())) > _MAX_SIZE:
         raise UnsupportedFormat(_TOO_LARGE)
     ending = _closure(rules, _ends)
@@ -53,7 +53,7 @@ def checked(rules: Rules) -> Rules:
 
 
 def _size(expr: Expr) -> int:
-    """Elements that llama.cpp makes of it."""
+    """The number of elements that llama.cpp makes of the expression."""
     match expr:
         case Text(text):
             return len(text)
@@ -65,7 +65,7 @@ def _size(expr: Expr) -> int:
 
 
 def _closure(rules: Rules, holds: Callable[[Expr, set[str]], bool]) -> set[str]:
-    """The smallest set of names such that ``holds(rule, set)`` for each of them."""
+    """The smallest set of names for which ``holds(rule, set)`` is true."""
     users: dict[str, set[str]] = {name: set() for name in rules}
     for name, expr in rules.items():
         for used in _refs(expr):
@@ -153,7 +153,7 @@ def _is_nullable(expr: Expr, empty: set[str]) -> bool:
 
 
 def _beginnings(expr: Expr, empty: set[str]) -> Iterator[str]:
-    """Names of the rules that may stand first, once for each way to get there."""
+    """Names of the rules that may come first, once for each path to them."""
     match expr:
         case Ref(name):
             yield name

@@ -1,7 +1,7 @@
-"""Objects and arrays, laid out as models like to write them, with little white space.
+"""Objects and arrays in the usual layout of models, with bounded white space.
 
-Between two things at most one line break with its indent may stand, so that a model cannot
-fill its answer with spaces. Keys stand in the order of the schema.
+At most one line break with its indent is allowed between two elements, so that a model cannot
+fill its answer with spaces. Keys come in the order of the schema.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Share = Callable[[Expr], Expr]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A key of an object with what its value may be."""
+    """A key of an object and the expression of its value."""
 
     key: str
     value: Expr
@@ -53,13 +53,13 @@ class Member:
 
 
 def dictionary(key: Expr, value: Expr, least: int, most: int | None) -> Expr:
-    """An object with any keys, at least ``least`` (0 or 1) of them; a key may come twice."""
+    """An object with any keys, at least ``least`` (0 or 1) of them; keys may be repeated."""
     member = seq(key, ":", GAP, value)
     return _in_brackets("{", _items(member, least, most), "}", may_be_empty=not least)
 
 
 def record(members: Sequence[Member], share: Share) -> Expr:
-    """An object with these keys; ``share`` names what two ways through it have in common.
+    """An object with these keys; ``share`` names expressions that two paths have in common.
 
     Whether a comma stands before a key depends on whether another key came before it: until
     the first required key there are two ways to reach each.
@@ -78,7 +78,7 @@ def record(members: Sequence[Member], share: Share) -> Expr:
 
 
 def array(first: Sequence[Expr], item: Expr, least: int, most: int | None, share: Share) -> Expr:
-    """``first`` are the items at the beginning, each with its own schema."""
+    """An array. ``first``: the first items, each with its own schema."""
     known = first if most is None else first[:most]
     rest = None if most is None else most - len(known)
     items = _items(item, max(0, least - len(known)), rest)

@@ -1,4 +1,4 @@
-"""A grammar's expressions: what a stretch of text may be. Data only."""
+"""The expressions of a grammar, each for a set of texts. Data only."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Chars:
 
 @dataclass(frozen=True, slots=True)
 class Seq:
-    """One after the other; with no parts, the empty text."""
+    """The parts in sequence; without parts, the empty text."""
 
     parts: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alt:
-    """One of the options; with no options, nothing fits."""
+    """One of the options; without options, no text fits."""
 
     options: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """``item`` from ``least`` to ``most`` times; ``most`` None: without end."""
+    """``item`` from ``least`` to ``most`` times; ``most`` None: unbounded."""
 
     item: Expr
     least: int
@@ -59,7 +59,7 @@ NOTHING = Alt(())
 
 
 def seq(*parts: Expr | str) -> Expr:
-    """Its parts in order; nothing fits if nothing fits one of them."""
+    """The parts in sequence; if no text fits one of them, none fits all."""
     flat: list[Expr] = []
     for part in parts:
         known = Text(part) if isinstance(part, str) else part
@@ -70,7 +70,7 @@ def seq(*parts: Expr | str) -> Expr:
 
 
 def alt(options: Iterable[Expr]) -> Expr:
-    """One of the options, each named once."""
+    """One of the options, without duplicates."""
     distinct = tuple(dict.fromkeys(option for option in options if option != NOTHING))
     return distinct[0] if len(distinct) == 1 else Alt(distinct)
 

@@ -1,4 +1,4 @@
-"""An answer format to the grammar that every answer in it follows."""
+"""Compiles answer formats to grammars."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def grammar_of(answer_format: AnswerFormat) -> str:
 
 
 def followed(answer_format: AnswerFormat, can_follow: Callable[[str], bool]) -> str:
-    """A grammar that the model can follow; raises UnsupportedFormat where it cannot."""
+    """A grammar that the model can follow; raises UnsupportedFormat if it cannot."""
     grammar = grammar_of(answer_format)
     if not can_follow(grammar):
         raise UnsupportedFormat(_NOT_FOLLOWED)

@@ -1,8 +1,8 @@
-"""Rules to GBNF, llama.cpp's notation.
+"""Writes rules as GBNF, llama.cpp's notation.
 
-Two of its traps: a group that is repeated may hold few rules of its own, so what is repeated
-gets a name; and a class of all but some characters takes bytes that are no UTF-8, so classes
-name what they take.
+It avoids two traps. A repeated group may contain few rules of its own, so repeated expressions
+become named rules. A negated character class accepts bytes that are not UTF-8, so classes list
+the characters that they accept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ASCII = range(0x20, 0x7F)
 
 
 def render(rules: Rules) -> str:
-    """All rules, one a line."""
+    """All rules, one per line."""
     return _Renderer(rules).text()
 
 
@@ -77,7 +77,7 @@ class _Renderer:
                 return f"{item}{{{least},{most}}}"
 
     def _name(self, expr: Repeat) -> str:
-        """A rule of its own for what is repeated."""
+        """A named rule for a repeated expression."""
         name = self._named.get(expr.item)
         if name is None:
             name = self._named[expr.item] = f"part-{len(self._named)}"

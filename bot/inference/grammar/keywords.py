@@ -1,4 +1,4 @@
-"""Which keywords of JSON Schema are understood, which say nothing, and what comes of others."""
+"""The keywords of JSON Schema: supported, ignored, and refused ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNDERSTOOD = _GENERAL.union(*OF_TYPE.values())
 
 
 def assertions(schema: object, where: str) -> dict[str, Any]:
-    """What a schema demands, without what only describes; raises UnsupportedFormat."""
+    """The schema without keywords that only describe; raises UnsupportedFormat."""
     if schema is True:
         return {}
     if not isinstance(schema, Mapping):
@@ -58,13 +58,13 @@ def _only_describes(key: str) -> bool:
 
 
 def literal(value: object) -> str:
-    """A value as it is written in an answer; two values are one if they are written alike."""
+    """A value as it is written in an answer; values that are written alike are equal."""
     text = json.dumps(value, ensure_ascii=False)
     return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def types(schema: Schema, where: str) -> tuple[str, ...]:
-    """The types that are meant: those named, or those that its keywords are about."""
+    """The types that the schema names, or else those that its keywords belong to."""
     named = schema.get("type")
     if named is not None:
         listed = named if isinstance(named, list) else [named]

@@ -1,4 +1,4 @@
-"""Two schemas that both hold, as one: for allOf, and for what stands beside $ref and anyOf."""
+"""Merges two schemas that must both hold: for allOf, and for keywords beside $ref and anyOf."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTENT = ("items", "prefixItems", "additionalItems")
 
 
 def merge(one: Demands, other: Demands, where: str) -> Demands:
-    """Raises UnsupportedFormat where no single schema says the same."""
+    """Raises UnsupportedFormat if no single schema is equivalent."""
     _check_closed(one, other, where)
     _check_items(one, other, where)
     merged = {**one, **other}
@@ -43,7 +43,7 @@ def _differ(key: str, where: str) -> UnsupportedFormat:
 
 
 def _check_closed(one: Demands, other: Demands, where: str) -> None:
-    """A part that closes its object forbids what only the other part names."""
+    """A part that closes its object forbids keys that only the other part names."""
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():

@@ -1,7 +1,7 @@
 """JSON numbers, free or within bounds, digit by digit.
 
-A bounded number has a fixed count of decimals, so that it is an integer with a point in it;
-zeros at its end may be left out. At most 15 digits are written: a float holds them exactly.
+A bounded number has a fixed number of decimals, so it is an integer with a point in it; zeros
+at its end may be left out. It has at most 15 digits, which a float represents exactly.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NUMBER = seq(INTEGER, optional(_FRACTION), optional(seq(_EXPONENT, repeat(DIGIT,
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``low`` and ``high`` belong to it unless excluded; None: no bound on that side."""
+    """A range that includes ``low`` and ``high`` unless excluded; None: unbounded."""
 
     low: Decimal | None = None
     high: Decimal | None = None
@@ -52,7 +52,7 @@ class Bounds:
         return self.low is self.high is self.multiple_of is None
 
     def scaled(self, decimals: int) -> tuple[int, int]:
-        """The first and the last number within, counted in units of the last decimal."""
+        """The first and the last number in the range, in units of the last decimal."""
         unit = Decimal(10) ** decimals
         most = 10**_MAX_DIGITS
         low = -most + 1 if self.low is None else _inward(self.low * unit, 1, self.excludes_low)
@@ -92,7 +92,7 @@ def number(bounds: Bounds) -> Expr:
 
 
 def _num_decimals(bounds: Bounds) -> int:
-    """As many as usual, fewer for large numbers, more where the bounds are close."""
+    """The usual number of decimals, fewer for large numbers, more for close bounds."""
     largest = max(abs(b) for b in (bounds.low, bounds.high) if b is not None)
     room = max(0, _MAX_DIGITS - len(str(int(largest))))
     usual = min(_USUAL_DECIMALS, room)
@@ -104,7 +104,7 @@ def _is_range(low: int, high: int) -> bool:
 
 
 def _grid(bounds: Bounds, unit: Decimal) -> Expr:
-    """A power of ten fixes the decimals; of anything else only whole multiples are written."""
+    """A power of ten fixes the decimals; other multiples are written as integers only."""
     decimals = -unit.adjusted()
     if unit == Decimal(1).scaleb(-decimals) and 0 <= decimals <= _USUAL_DECIMALS:
         return _between(*bounds.scaled(decimals), decimals=decimals)
@@ -139,7 +139,7 @@ def _positive(low: int, high: int, decimals: int) -> Expr:
 
 
 def _same_length(low: int, high: int, decimals: int) -> Iterator[tuple[str, str]]:
-    """The range in parts whose numbers have equally many digits, one at least before the point."""
+    """The range in parts with equal numbers of digits, at least one before the point."""
     length = decimals + 1
     while low <= high:
         last = min(high, 10**length - 1)
@@ -179,7 +179,7 @@ def _of(digit: str, like: str, rest: int) -> str:
 
 
 def _any_digits(rest: int, decimals: int) -> Expr:
-    """``rest`` free digits, of which the last ``decimals`` stand behind the point."""
+    """``rest`` free digits, of which the last ``decimals`` follow the point."""
     if rest > decimals:
         return seq(repeat(DIGIT, rest - decimals, rest - decimals), _any_digits(decimals, decimals))
     if rest == decimals:
@@ -188,7 +188,7 @@ def _any_digits(rest: int, decimals: int) -> Expr:
 
 
 def _with_point(digits: Expr, low: str, at: int, decimals: int) -> Expr:
-    """The point before the first decimal; what is left may be missing where it may be zero."""
+    """The point before the first decimal; the rest may be missing if it may be zero."""
     rest = len(low) - at
     if rest == decimals:
         digits = seq(".", digits)

@@ -1,8 +1,8 @@
-"""Regular expressions of JSON Schema to grammar expressions.
+"""Compiles regular expressions of JSON Schema to grammar expressions.
 
-What JavaScript and Python read differently is read as what both accept: ``\\d``, ``\\w`` and
-their opposites mean ASCII. What a grammar cannot say (looking ahead, references, word
-boundaries) is refused.
+Where JavaScript and Python differ, only texts that both accept fit: ``\\d``, ``\\w`` and their
+opposites mean ASCII. Lookaheads, back-references and word boundaries, which a grammar cannot
+express, are refused.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _QUANTIFIERS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An expression, and how many characters of the string it may be; ``most`` None: no end."""
+    """An expression and its length in characters; ``most`` None: unbounded."""
 
     expr: Expr
     least: int
@@ -51,7 +51,7 @@ _NO_TEXT = Piece(EMPTY, 0, 0)
 
 
 def read(pattern: str, *, is_anchored: bool = False) -> Piece:
-    """Strings in which ``pattern`` is found; ``is_anchored``: that fit it as a whole.
+    """Strings in which ``pattern`` is found; ``is_anchored``: that match it as a whole.
 
     Raises UnsupportedFormat.
     """
@@ -94,7 +94,7 @@ class _Reader:
         return _one_of(branches)
 
     def _outermost(self) -> Piece:
-        """A branch that may be tied to the beginning and the end of the string."""
+        """A branch that may be anchored at the beginning and the end of the string."""
         anything = _character(EVERYTHING).times(0, None)
         before = _NO_TEXT if self._take("^") or self._is_anchored else anything
         branch = self._branch()

@@ -1,8 +1,7 @@
-"""A JSON schema to rules whose every text is valid under it.
+"""Compiles a JSON schema to rules; every text that fits the rules is valid under the schema.
 
-Where following a schema in full would take a larger grammar, fewer texts fit than are valid,
-never more: keys stand in the schema's order, and keys beside those in ``properties`` are only
-written where they are required.
+To keep the grammar small, some valid texts do not fit, but no invalid text does: keys come in
+the schema's order, and keys that are not in ``properties`` are written only if required.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class _Reader:
         return {ROOT: root, **self._rules}
 
     def _expr(self, schema: object, where: str) -> Expr:
-        """What fits the schema, under a name of its own unless it is short."""
+        """The expression of a schema, as a named rule unless it is short."""
         if schema is False:
             return NOTHING
         self._enter()
@@ -103,7 +102,7 @@ class _Reader:
         return Ref(self._targets[name])
 
     def _target(self, pointer: object, where: str) -> object:
-        """The schema that ``$ref`` names, within this document only."""
+        """The schema that ``$ref`` refers to, in this document only."""
         found: Any = self._document
         if not isinstance(pointer, str) or not (pointer == "#" or pointer.startswith("#/")):
             raise _leads_nowhere(pointer, where)
@@ -118,7 +117,7 @@ class _Reader:
         return found
 
     def _resolved(self, schema: dict[str, Any], where: str) -> dict[str, Any]:
-        """The same with what ``$ref`` and ``allOf`` add written out."""
+        """The schema with ``$ref`` and ``allOf`` merged in."""
         self._enter()
         others = [self._target(schema["$ref"], where)] if "$ref" in schema else []
         if "allOf" in schema:
@@ -232,7 +231,7 @@ def _keys(schema: Schema, where: str) -> tuple[Schema, list[str]]:
 
 
 def _items(schema: Schema) -> tuple[list[object], object]:
-    """The schemas of the first items, and that of all others (None: not said)."""
+    """The schemas of the first items, and that of all others (None: any)."""
     items = schema.get("items")
     if isinstance(items, list):
         return items, schema.get("additionalItems")
@@ -249,7 +248,7 @@ def _bounds(schema: Schema) -> numbers.Bounds:
 def _bound(
     schema: Schema, inclusive: str, exclusive: str, stricter: Callable[[Decimal, Decimal], Decimal]
 ) -> tuple[Decimal | None, bool]:
-    """The bound that counts, and whether it is excluded itself."""
+    """The effective bound, and whether it is exclusive."""
     given = [numbers.bound(schema[key]) for key in (inclusive, exclusive) if key in schema]
     if not given:
         return None, False
@@ -258,7 +257,7 @@ def _bound(
 
 
 def _listed(schema: Schema, where: str) -> Expr:
-    """The values that ``const`` and ``enum`` name."""
+    """The values of ``const`` and ``enum``."""
     others = schema.keys() - {"const", "enum", "type"}
     listed = schema.get("enum", [schema.get("const")])
     if others or not isinstance(listed, list):
@@ -291,7 +290,7 @@ Resolve = Callable[[object], Demands]
 
 
 def all_disjoint(schemas: list[object], resolve: Resolve, where: str) -> bool:
-    """``resolve`` gives what a schema demands, references followed."""
+    """``resolve`` returns a schema with its references followed."""
     demands = [resolve(schema) for schema in schemas]
     return all(_disjoint(one, other, resolve, where) for one, other in combinations(demands, 2))
 
@@ -319,7 +318,7 @@ def _kinds(demands: Demands, where: str) -> set[str]:
 
 
 def _told_apart(one: Demands, other: Demands, resolve: Resolve) -> bool:
-    """A key that both require has no value in common."""
+    """Whether a key that both require has no value in common."""
     for key in set(one.get("required", [])) & set(other.get("required", [])):
         pair = (one.get("properties", {}).get(key), other.get("properties", {}).get(key))
         if None in pair:

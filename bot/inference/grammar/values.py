@@ -19,7 +19,7 @@ from bot.inference.grammar.keywords import Schema, count
 from bot.inference.grammar.numbers import NUMBER
 
 MAX_REPEAT = 2_000
-"""llama.cpp repeats nothing more often; longer answers are not written."""
+"""llama.cpp's limit of repetitions; longer texts do not fit."""
 
 VALUE, OBJECT, ARRAY, STRING = Ref("value"), Ref("object"), Ref("array"), Ref("string")
 CHARACTER = Ref("character")
@@ -34,7 +34,7 @@ JSON: Rules = {
     "string": seq('"', repeat(CHARACTER, 0, None), '"'),
     "character": ANY,
 }
-"""To be taken along with whatever refers to them."""
+"""Rules that must be included wherever they are referred to."""
 
 _DAY = (
     r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"

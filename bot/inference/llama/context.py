@@ -15,7 +15,7 @@ from bot.errors import ModelError
 from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Restore
-from bot.inference.grammar.held import Logits
+from bot.inference.grammar.constrained import Logits
 from bot.inference.llama.apart import apart
 from bot.inference.llama.log import log
 from bot.inference.llama.options import MAX_UBATCH, LlamaOptions

@@ -21,7 +21,7 @@ from bot.inference.core.sequence import (
 )
 from bot.inference.gguf import fingerprint, memory_check
 from bot.inference.gguf.memory_check import ModelFacts
-from bot.inference.grammar.held import Logits
+from bot.inference.grammar.constrained import Logits
 from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info

@@ -12,7 +12,7 @@ import numpy as np
 
 from bot.inference.core.sequence import Opening
 from bot.inference.grammar.beginnings import Ids, Mask
-from bot.inference.grammar.held import HeldReply, Logits
+from bot.inference.grammar.constrained import ConstrainedReply, Logits
 from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
@@ -127,7 +127,7 @@ def _truncation_and_choice(s: Sampling) -> list[Any]:
 
 
 class Samplers:
-    """A sampler chain for every slot, and a ``HeldReply`` if its reply has a grammar.
+    """A sampler chain for every slot, and a ``ConstrainedReply`` if its reply has a grammar.
 
     ``num_resampled``: tokens sampled a second time because the grammar refused the first one.
     """
@@ -135,7 +135,7 @@ class Samplers:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self.chains: dict[int, SamplerChain] = {}
-        self._held: dict[int, HeldReply] = {}
+        self._constrained: dict[int, ConstrainedReply] = {}
         self.num_resampled = 0
 
     def open(self, opening: Opening) -> None:
@@ -146,26 +146,26 @@ class Samplers:
         self.chains[opening.slot] = chain
         if opening.grammar is not None:
             grammar = NativeGrammar(vocabulary.native, opening.grammar)
-            held = HeldReply(grammar, chain, vocabulary)
-            held.resume(opening.generated)
-            self._held[opening.slot] = held
+            constrained = ConstrainedReply(grammar, chain, vocabulary)
+            constrained.resume(opening.generated)
+            self._constrained[opening.slot] = constrained
 
     def sample(self, context: Any, slot: int, index: int) -> int:
         """Sample from the logits at ``index`` of the context's last decode."""
-        held = self._held.get(slot)
-        if held is not None:
-            return self._sample_held(held, context, index)
+        constrained = self._constrained.get(slot)
+        if constrained is not None:
+            return self._sample_constrained(constrained, context, index)
         token: int = llama.llama_sampler_sample(self.chains[slot].native, context, index)
         return token
 
-    def _sample_held(self, held: HeldReply, context: Any, index: int) -> int:
+    def _sample_constrained(self, constrained: ConstrainedReply, context: Any, index: int) -> int:
         logits = llama.llama_get_logits_ith(context, index)
-        token = held.sample(np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,)))
-        self.num_resampled += held.was_refused
+        token = constrained.sample(np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,)))
+        self.num_resampled += constrained.was_refused
         return token
 
     def close(self, slot: int) -> None:
-        for owned in (self._held.pop(slot, None), self.chains.pop(slot, None)):
+        for owned in (self._constrained.pop(slot, None), self.chains.pop(slot, None)):
             if owned:
                 owned.close()
 

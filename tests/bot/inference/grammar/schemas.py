@@ -1,4 +1,4 @@
-"""JSON schemas as people write them, every answer to which is short."""
+"""JSON schemas as people write them, with short answers only."""
 
 from __future__ import annotations
 

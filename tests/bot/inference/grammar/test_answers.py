@@ -112,7 +112,7 @@ def test_whatever_the_schema_the_models_answer_is_valid(
 @pytest.mark.parametrize(
     "question", ["Is Paris the capital of France?", "Is the moon made of cheese?", "Who are you?"]
 )
-def test_yes_or_no_is_all_that_is_said(
+def test_yes_or_no_is_the_whole_answer(
     runner: asyncio.Runner, asking: Asking, question: str
 ) -> None:
     text, finished = runner.run(asking.ask(question, OneOf(("yes", "no"))))
@@ -137,7 +137,7 @@ def test_any_json_object_can_be_asked_for(runner: asyncio.Runner, asking: Asking
     assert text.startswith("{")
 
 
-def test_a_token_that_does_not_fit_is_chosen_again_and_counted(
+def test_a_token_that_does_not_fit_is_sampled_again_and_counted(
     runner: asyncio.Runner, asking: Asking
 ) -> None:
     """Whatever it is that the model wants to say: it is not both of these."""
@@ -167,7 +167,7 @@ def test_a_format_that_cannot_be_followed_is_refused_before_anything_is_evaluate
     assert (asking.counted("prompt_tokens"), asking.counted("completion_tokens")) == before
 
 
-def test_an_answer_that_had_to_give_way_goes_on_in_its_format(runner: asyncio.Runner) -> None:
+def test_a_preempted_answer_continues_in_its_format(runner: asyncio.Runner) -> None:
     """Two answers of a hundred tokens in a pool that holds one and a half."""
     numbers = {"type": "array", "items": {"enum": [1, 2, 3]}, "minItems": 40, "maxItems": 40}
 

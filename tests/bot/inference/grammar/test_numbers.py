@@ -1,4 +1,4 @@
-"""Bounded numbers: exactly those within are written."""
+"""Bounded numbers: exactly those within their bounds fit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
 @pytest.mark.parametrize(
     "text", ["", "-", "-0", "00", "01", "1.", ".5", "-0.", "1e5", "+1", "--1", "1.2.3"]
 )
-def test_what_is_no_plain_number_is_never_written(text: str) -> None:
+def test_texts_that_are_not_plain_numbers_never_fit(text: str) -> None:
     for bounds in (Bounds(Decimal(-5), Decimal(5)), Bounds(low=Decimal("-0.25"))):
         assert not re.fullmatch(as_regex(number(bounds)), text)
         assert not re.fullmatch(as_regex(integer(bounds)), text)
@@ -90,6 +90,6 @@ def test_multiples_are_listed() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "3", None, 10**31])
-def test_a_bound_that_is_none_is_refused(value: object) -> None:
+def test_an_invalid_bound_is_refused(value: object) -> None:
     with pytest.raises(UnsupportedFormat, match="is no usable bound"):
         bound(value)

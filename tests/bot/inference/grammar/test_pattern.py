@@ -1,4 +1,4 @@
-"""Regular expressions: what they are taken for, and which are refused."""
+"""Regular expressions: the texts that fit them, and those that are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bot.inference.grammar.texts import Writer, as_regex
 
 
 @pytest.mark.parametrize("pattern", [*PATTERNS, *(f"^({text})$" for text in FORMATS.values())])
-def test_what_is_written_fits_the_pattern_as_python_reads_it(pattern: str) -> None:
+def test_texts_that_fit_match_the_pattern_in_python(pattern: str) -> None:
     writer = Writer({ROOT: read(pattern).expr}, seed=7)
     for _ in range(200):
         assert re.search(pattern, json.loads(f'"{writer.write()}"'))
@@ -35,7 +35,7 @@ def test_quotes_line_breaks_and_backslashes_are_written_as_json_does() -> None:
     assert not expr.fullmatch('"\n\\')
 
 
-def test_what_python_and_javascript_read_differently_is_left_out() -> None:
+def test_texts_on_which_python_and_javascript_differ_do_not_fit() -> None:
     """A digit of another script, and a space that only one of them takes for one."""
     for pattern in (r"[^\d]", r"[^\s]", r"\D", r"\S", r"\w", r"\W"):
         expr = re.compile(as_regex(read(pattern, is_anchored=True).expr))
@@ -73,7 +73,9 @@ def test_the_length_of_what_fits_is_known(pattern: str, length: tuple[int, int |
         ("(" * 40 + ")" * 40, "too many groups"),
     ],
 )
-def test_what_a_grammar_cannot_say_is_refused_in_one_sentence(pattern: str, problem: str) -> None:
+def test_patterns_that_a_grammar_cannot_express_are_refused_in_one_sentence(
+    pattern: str, problem: str
+) -> None:
     with pytest.raises(UnsupportedFormat, match=problem) as caught:
         read(pattern)
     assert "\n" not in str(caught.value)

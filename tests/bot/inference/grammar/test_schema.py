@@ -85,7 +85,7 @@ def test_whatever_the_schema_every_text_that_fits_its_grammar_is_valid() -> None
         {"items": {"$ref": "#/definitions/a"}, "definitions": {"a": {"type": "null"}}},
     ],
 )
-def test_what_people_write_in_schemas_is_followed(schema: Schema) -> None:
+def test_common_schemas_are_followed(schema: Schema) -> None:
     for text in texts(schema):
         validate(schema, text)
 
@@ -106,14 +106,14 @@ def test_a_recursive_schema_ends() -> None:
     assert not any("endless" in text for text in texts(tree, 40))
 
 
-def test_told_apart_by_a_constant_objects_are_one_of() -> None:
+def test_objects_that_differ_in_a_constant_are_one_of() -> None:
     cat = {"properties": {"kind": {"const": "cat"}}, "required": ["kind"], "type": "object"}
     dog = {"properties": {"kind": {"enum": ["dog"]}}, "required": ["kind"], "type": "object"}
     schema = {"oneOf": [cat, {"$ref": "#/$defs/dog"}], "$defs": {"dog": dog}}
     assert {answer["kind"] for answer in answers(schema)} == {"cat", "dog"}
 
 
-def test_keys_stand_in_the_schemas_order_and_optional_ones_may_be_missing() -> None:
+def test_keys_come_in_the_schemas_order_and_optional_ones_may_be_missing() -> None:
     properties = {name: {"const": 0} for name in ("c", "a", "b")}
     schema = {"type": "object", "properties": properties, "required": ["a"]}
     keys = {"".join(answer) for answer in answers(schema, 60)}
@@ -198,7 +198,7 @@ def test_white_space_is_bounded() -> None:
         ({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "endlessly recursive"),
     ],
 )
-def test_what_cannot_be_followed_is_refused_in_one_sentence(schema: Schema, problem: str) -> None:
+def test_unsupported_schemas_are_refused_in_one_sentence(schema: Schema, problem: str) -> None:
     with pytest.raises(UnsupportedFormat, match=problem) as caught:
         grammar_of(JsonSchema(json.dumps(schema)))
     assert "\n" not in str(caught.value)
@@ -242,7 +242,7 @@ def test_a_schema_that_would_stall_everybody_is_refused_before_anything_is_done(
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", '{"minimum": NaN}', '{"minimum": 1e999}'])
-def test_a_schema_that_is_no_json_is_refused(text: str) -> None:
+def test_a_schema_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedFormat, match="no valid JSON"):
         grammar_of(JsonSchema(text))
 

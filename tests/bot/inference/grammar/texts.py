@@ -1,4 +1,4 @@
-"""Texts that fit a grammar's expressions, drawn by chance; and expressions as Python's own."""
+"""Random texts that fit a grammar's expressions, and expressions as Python's regexes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def as_regex(expr: Expr) -> str:
 
 
 class Writer:
-    """Writes a text that fits the rules; what is endless stays short."""
+    """Writes a text that fits the rules; unbounded parts are kept short."""
 
     def __init__(self, rules: Rules, seed: int) -> None:
         self._rules = rules
@@ -69,7 +69,7 @@ class Writer:
         return text
 
     def _option(self, options: tuple[Expr, ...]) -> Expr:
-        """Deep down the last one: it ends soonest in the rules of JSON itself."""
+        """At great depth the last option, which ends soonest in the rules of JSON."""
         return options[-1] if self._depth > 40 else self._chance.choice(options)
 
     def _character(self, ranges: tuple[tuple[int, int], ...]) -> str:

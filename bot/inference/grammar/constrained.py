@@ -1,8 +1,8 @@
-"""Choosing tokens that keep a reply to its grammar: choose freely first, and check.
+"""Samples tokens that a grammar allows: samples freely first, and checks the result.
 
-Asking a grammar about one token takes microseconds, about a whole vocabulary tens of
-milliseconds. So the sampler chain chooses as always, and only when the grammar refuses its
-choice is there a second one, among the likeliest tokens that the grammar allows.
+Checking one token takes microseconds, checking the vocabulary tens of milliseconds. So the
+sampler chain first samples as without a grammar. If the grammar refuses the token, it samples
+again among the likeliest tokens that the grammar allows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.inference.grammar.beginnings import Beginnings, Ids, Mask
 Logits = npt.NDArray[np.float32]
 
 _NUM_LIKELY = 256
-"""So many of the likeliest tokens are tried before all of them are."""
+"""How many of the likeliest tokens are checked before the whole vocabulary is."""
 _MAX_SECONDS = 0.02
 
 
@@ -32,18 +32,18 @@ def _ids(num_tokens: int) -> Ids:
 
 
 class Grammar(Protocol):
-    """Where a reply stands in its grammar."""
+    """The state of a grammar after the accepted tokens."""
 
     def allowed(self, ids: Ids) -> Mask: ...
     def accept(self, token: int) -> None:
-        """Only what is allowed: anything else would end the process."""
+        """The token must be allowed; any other one would end the process."""
         ...
 
     def close(self) -> None: ...
 
 
 class Chain(Protocol):
-    """A sampler chain: ``choose`` one of ``ids``, ``accept`` what was chosen."""
+    """A sampler chain: ``choose`` samples one of ``ids``, ``accept`` records the choice."""
 
     def choose(self, ids: Ids, logits: Logits) -> int: ...
     def accept(self, tokens: Sequence[int]) -> None: ...
@@ -56,11 +56,11 @@ class TokenTexts(Protocol):
     def is_end(self, token: int) -> bool: ...
 
 
-class HeldReply:
-    """One reply that keeps to a grammar.
+class ConstrainedReply:
+    """One reply whose tokens follow a grammar.
 
-    An ambiguous grammar may grow with every token. When taking one in costs 20 ms of computing
-    instead of some microseconds, it is the last, so that nobody else waits.
+    The state of an ambiguous grammar may grow with every token. A token that takes 20 ms of
+    computing instead of microseconds is the last one, so that other replies do not wait.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class HeldReply:
         vocabulary: TokenTexts,
         computed: Callable[[], float] = time.thread_time,
     ) -> None:
-        """``computed``: seconds that this worker has computed, whatever else ran meanwhile."""
+        """``computed``: CPU seconds of this worker's thread."""
         self._grammar = grammar
         self._chain = chain
         self._vocabulary = vocabulary
@@ -80,7 +80,7 @@ class HeldReply:
         self.was_refused = False
 
     def resume(self, tokens: Sequence[int]) -> None:
-        """Go on after ``tokens``, which this grammar has led to before."""
+        """Continue after ``tokens``, which were sampled under this grammar before."""
         for token in tokens:
             self._accept(token)
 
@@ -88,7 +88,7 @@ class HeldReply:
         self._grammar.close()
 
     def sample(self, logits: Logits) -> int:
-        """The next token, or NO_TOKEN; ``was_refused`` tells whether it is the second choice."""
+        """The next token, or NO_TOKEN. ``was_refused``: the first choice was refused."""
         token = NO_TOKEN if self._is_late else self._choose(logits)
         if token != NO_TOKEN:
             self._accept(token)
@@ -108,12 +108,12 @@ class HeldReply:
         return self._chain.choose(fitting, logits[fitting]) if fitting.size else NO_TOKEN
 
     def _fitting(self, ids: npt.NDArray[np.integer[Any]]) -> Ids:
-        """Those that the grammar allows, and that say what the grammar takes them for."""
+        """The tokens that the grammar allows and whose bytes are what the grammar assumes."""
         allowed = ids[self._grammar.allowed(ids.astype(np.int32))]
-        return np.array([token for token in allowed if self._says_something(token)], np.int32)
+        return np.array([token for token in allowed if self._is_text(token)], np.int32)
 
-    def _says_something(self, token: int) -> bool:
-        """llama.cpp's grammars let special tokens and overlong UTF-8 pass as characters."""
+    def _is_text(self, token: int) -> bool:
+        """llama.cpp's grammars accept special tokens and overlong UTF-8 as characters."""
         if self._vocabulary.is_end(token):
             return True
         piece = self._half_character + self._vocabulary.piece(token)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bot.inference.core.sequence import NO_TOKEN
 from bot.inference.grammar.check import checked
+from bot.inference.grammar.constrained import ConstrainedReply, Logits
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.gbnf import render
-from bot.inference.grammar.held import HeldReply, Logits
 from bot.inference.grammar.schema import rules_of
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.samplers import NativeGrammar, SamplerChain
@@ -33,8 +33,8 @@ END = 2
 WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
 
 
-class DecodePause(Protocol):
-    def __call__(self, grammar: str, sampling: Sampling = WILD) -> HeldReply: ...
+class Constrain(Protocol):
+    def __call__(self, grammar: str, sampling: Sampling = WILD) -> ConstrainedReply: ...
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def vocabulary(smollm2: LlamaModel) -> Vocabulary:
 
 
 @pytest.fixture
-def pause(vocabulary: Vocabulary) -> Iterator[DecodePause]:
-    opened: list[SamplerChain | HeldReply] = []
+def constrain(vocabulary: Vocabulary) -> Iterator[Constrain]:
+    opened: list[SamplerChain | ConstrainedReply] = []
 
-    def make(grammar: str, sampling: Sampling = WILD) -> HeldReply:
+    def make(grammar: str, sampling: Sampling = WILD) -> ConstrainedReply:
         chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, sampling)
-        held = HeldReply(NativeGrammar(vocabulary.native, grammar), chain, vocabulary)
-        opened.extend((chain, held))
-        return held
+        constrained = ConstrainedReply(NativeGrammar(vocabulary.native, grammar), chain, vocabulary)
+        opened.extend((chain, constrained))
+        return constrained
 
     yield make
     for each in opened:
@@ -66,7 +66,7 @@ def preferring(vocabulary: Vocabulary, *tokens: int) -> Logits:
 
 
 def whims(vocabulary: Vocabulary, seed: int) -> Iterator[Logits]:
-    """A model that wants anything, bytes rather than words, and seldom an end."""
+    """Logits of a model that prefers single bytes and seldom ends."""
     chance = np.random.default_rng(seed)
     favours = np.zeros(vocabulary.num_tokens, np.float32)
     favours[[t for t in range(vocabulary.num_tokens) if len(vocabulary.piece(t)) <= 1]] = 8
@@ -74,10 +74,10 @@ def whims(vocabulary: Vocabulary, seed: int) -> Iterator[Logits]:
         yield chance.normal(size=vocabulary.num_tokens).astype(np.float32) + favours
 
 
-def said(held: HeldReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> str:
+def said(constrained: ConstrainedReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> str:
     text = b""
     for _ in range(3_000):
-        token = held.sample(next(wishes))
+        token = constrained.sample(next(wishes))
         assert token != NO_TOKEN
         if vocabulary.is_end(token):
             return text.decode()
@@ -89,11 +89,11 @@ def said(held: HeldReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> s
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(schema=schemas, seed=st.integers(0, 2**32))
-def test_whatever_a_model_wants_its_reply_is_valid(
-    pause: DecodePause, vocabulary: Vocabulary, schema: Schema, seed: int
+def test_whatever_the_logits_are_the_reply_is_valid(
+    constrain: Constrain, vocabulary: Vocabulary, schema: Schema, seed: int
 ) -> None:
-    held = pause(grammar_of(JsonSchema(json.dumps(schema))))
-    validate(schema, said(held, vocabulary, whims(vocabulary, seed)))
+    constrained = constrain(grammar_of(JsonSchema(json.dumps(schema))))
+    validate(schema, said(constrained, vocabulary, whims(vocabulary, seed)))
 
 
 @settings(
@@ -113,79 +113,83 @@ def test_llama_cpp_allows_every_text_that_fits_the_rules(
     grammar.close()
 
 
-def test_a_first_choice_that_fits_is_taken_as_it_is(
-    pause: DecodePause, vocabulary: Vocabulary
-) -> None:
+def test_a_first_choice_that_fits_is_kept(constrain: Constrain, vocabulary: Vocabulary) -> None:
     (yes,) = vocabulary.tokenize("yes")
-    held = pause(grammar_of(OneOf(("yes", "no"))))
-    assert held.sample(preferring(vocabulary, yes)) == yes
-    assert not held.was_refused
+    constrained = constrain(grammar_of(OneOf(("yes", "no"))))
+    assert constrained.sample(preferring(vocabulary, yes)) == yes
+    assert not constrained.was_refused
 
 
-def test_a_first_choice_that_does_not_fit_is_made_again(
-    pause: DecodePause, vocabulary: Vocabulary
+def test_a_first_choice_that_does_not_fit_is_sampled_again(
+    constrain: Constrain, vocabulary: Vocabulary
 ) -> None:
     (maybe,), (no,) = vocabulary.tokenize("maybe"), vocabulary.tokenize("no")
-    held = pause(grammar_of(OneOf(("yes", "no"))))
-    assert held.sample(preferring(vocabulary, maybe, no)) == no
-    assert held.was_refused
-    assert vocabulary.is_end(held.sample(preferring(vocabulary, maybe, no)))
+    constrained = constrain(grammar_of(OneOf(("yes", "no"))))
+    assert constrained.sample(preferring(vocabulary, maybe, no)) == no
+    assert constrained.was_refused
+    assert vocabulary.is_end(constrained.sample(preferring(vocabulary, maybe, no)))
 
 
 def test_the_only_way_on_is_found_among_all_tokens(
-    pause: DecodePause, vocabulary: Vocabulary
+    constrain: Constrain, vocabulary: Vocabulary
 ) -> None:
     """The 256 likeliest tokens are all refused."""
     words = [t for t in range(vocabulary.num_tokens) if vocabulary.piece(t)[:1].isalpha()]
-    held = pause(grammar_of(OneOf(("§ 7",))))
+    constrained = constrain(grammar_of(OneOf(("§ 7",))))
     wishes = np.zeros(vocabulary.num_tokens, np.float32)
     wishes[words] = 5
-    assert said(held, vocabulary, repeat(wishes)) == "§ 7"
+    assert said(constrained, vocabulary, repeat(wishes)) == "§ 7"
 
 
-def test_special_tokens_are_no_characters(pause: DecodePause, vocabulary: Vocabulary) -> None:
+def test_special_tokens_do_not_fit_as_characters(
+    constrain: Constrain, vocabulary: Vocabulary
+) -> None:
     """For llama.cpp's grammars <|im_start|> is the text that it is named."""
     (quote,), (letter,) = vocabulary.tokenize('"'), vocabulary.tokenize("x")
-    held = pause(grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}')))
-    held.sample(preferring(vocabulary, quote))
-    assert held.sample(preferring(vocabulary, 1, letter)) == letter
+    constrained = constrain(
+        grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}'))
+    )
+    constrained.sample(preferring(vocabulary, quote))
+    assert constrained.sample(preferring(vocabulary, 1, letter)) == letter
 
 
-def test_bytes_that_are_no_utf_8_are_refused(pause: DecodePause, vocabulary: Vocabulary) -> None:
+def test_bytes_that_are_no_utf_8_are_refused(constrain: Constrain, vocabulary: Vocabulary) -> None:
     """For llama.cpp's grammars E0 82 is the beginning of a character."""
     bare = {vocabulary.piece(t): t for t in range(1_000) if len(vocabulary.piece(t)) == 1}
-    held = pause(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
-    held.sample(preferring(vocabulary, bare[b'"']))
-    assert held.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
-    assert held.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
+    constrained = constrain(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
+    constrained.sample(preferring(vocabulary, bare[b'"']))
+    assert constrained.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
+    assert constrained.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
 
 
-def test_penalties_count_what_was_said(pause: DecodePause, vocabulary: Vocabulary) -> None:
+def test_penalties_count_the_sampled_tokens(constrain: Constrain, vocabulary: Vocabulary) -> None:
     (quote,), (a,), (b,) = map(vocabulary.tokenize, '"ab')
     grammar = grammar_of(JsonSchema('{"type": "string", "pattern": "^[ab]{2}$"}'))
-    held = pause(grammar, Sampling(temperature=0, presence_penalty=2))
-    held.sample(preferring(vocabulary, quote))
+    constrained = constrain(grammar, Sampling(temperature=0, presence_penalty=2))
+    constrained.sample(preferring(vocabulary, quote))
     wish = np.zeros(vocabulary.num_tokens, np.float32)
     wish[[a, b]] = 10, 9
-    assert [held.sample(wish), held.sample(wish)] == [a, b]
+    assert [constrained.sample(wish), constrained.sample(wish)] == [a, b]
 
 
-def test_a_reply_goes_on_where_it_was(pause: DecodePause, vocabulary: Vocabulary) -> None:
+def test_a_reply_resumes_where_it_was(constrain: Constrain, vocabulary: Vocabulary) -> None:
     grammar = grammar_of(JsonSchema('{"type": "array", "items": {"const": "ü"}, "maxItems": 2}'))
     before = vocabulary.tokenize('["ü","ü"')
     (comma,), (bracket,) = vocabulary.tokenize(","), vocabulary.tokenize("]")
-    held = pause(grammar)
-    held.resume(before)
-    assert held.sample(preferring(vocabulary, comma, bracket)) == bracket
-    assert vocabulary.is_end(held.sample(preferring(vocabulary, comma)))
+    constrained = constrain(grammar)
+    constrained.resume(before)
+    assert constrained.sample(preferring(vocabulary, comma, bracket)) == bracket
+    assert vocabulary.is_end(constrained.sample(preferring(vocabulary, comma)))
 
 
-def test_a_grammar_that_explodes_ends_its_reply(pause: DecodePause, vocabulary: Vocabulary) -> None:
+def test_a_grammar_that_explodes_ends_its_reply(
+    constrain: Constrain, vocabulary: Vocabulary
+) -> None:
     """Each bracket may belong to either option, so there are ever more ways to read them."""
     nested = {"type": "array", "items": {"$ref": "#"}}
     schema = {"anyOf": [{**nested, "minItems": 1}, {**nested, "maxItems": 5}]}
-    held = pause(grammar_of(JsonSchema(json.dumps(schema))))
+    constrained = constrain(grammar_of(JsonSchema(json.dumps(schema))))
     (bracket,) = vocabulary.tokenize("[")
-    tokens = [held.sample(preferring(vocabulary, bracket)) for _ in range(20)]
+    tokens = [constrained.sample(preferring(vocabulary, bracket)) for _ in range(20)]
     assert tokens[:5] == [bracket] * 5
     assert tokens[-1] == NO_TOKEN
