@@ -1,1 +1,1 @@
-"""The model on other machines: any server that speaks OpenAI's chat API."""
+"""The engine over remote servers with OpenAI's chat API, which run the model."""

@@ -1,4 +1,4 @@
-"""What is asked of a server, and the pieces in which it answers. Pure."""
+"""The body of a request to a server, and the chunks of its streamed reply. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SERVER_ERROR = 500
 
 
 class _Delta(BaseModel):
-    """Servers that tell thoughts apart call them so; others leave their tags in the text."""
+    """Servers that separate reasoning use this key; others leave its tags in the text."""
 
     content: str | None = None
     reasoning_content: str | None = None
@@ -46,7 +46,7 @@ class _Event(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StreamChunk:
-    """A piece of the reply; most carry text only."""
+    """A chunk of the reply; most have text only."""
 
     text: str = ""
     thought: str = ""
@@ -59,7 +59,7 @@ class StreamChunk:
 
 
 def read_chunk(data: bytes) -> StreamChunk:
-    """Raises ``Fault`` or ``ContextExceeded``: an error may come in the middle of a stream."""
+    """Raises ``Fault`` or ``ContextExceeded``, since a stream may contain an error."""
     try:
         event = _Event.model_validate_json(data)
     except ValidationError:
@@ -94,7 +94,7 @@ def _usage(usage: _Usage) -> Usage:
 def body_of(
     request: GenerationRequest, model: str, own_samplers: Mapping[str, str]
 ) -> dict[str, Any]:
-    """``own_samplers``: field of ``Sampling`` -> what this server calls it beyond OpenAI's API."""
+    """``own_samplers``: field of ``Sampling`` -> this server's name for it beyond OpenAI's API."""
     sampling = request.sampling
     body: dict[str, Any] = {
         "model": model,
@@ -112,7 +112,7 @@ def body_of(
 
 
 def _unless_neutral(sampling: Sampling) -> dict[str, Any]:
-    """Some servers refuse a key, whatever its value, so what changes nothing is not sent."""
+    """Some servers refuse a key whatever its value, so neutral values are not sent."""
     optional = {
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty or None,

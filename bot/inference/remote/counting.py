@@ -1,7 +1,7 @@
-"""How many tokens a prompt is, counted by the server where it can, else estimated.
+"""Counts the tokens of a prompt: the server does if it can, else they are estimated.
 
-Both err on the safe side: a prompt that is estimated too long loses an old turn, one that is
-estimated too short is refused.
+Estimates are too high rather than too low: with a high one an old turn is left out, with a low
+one the server refuses the prompt.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from bot.types import ChatMessage
 CountText = Callable[[str], Awaitable[int | None]]
 
 _FRAME = 32
-"""Tokens that a chat template may add by itself: a system prompt where there is none."""
+"""Tokens that a chat template may add, such as a default system prompt."""
 
 _OVERHEAD = 8
-"""Tokens that it puts around a message, at most."""
+"""Upper bound on the tokens that a template puts around a message."""
 
 _LETTERS_PER_TOKEN = 3
 _MAX_FACTOR = 4.0
 _FIRST_FACTOR = 1.25
 _MAX_KNOWN = 8_192
 _PIECES = re.compile(r" ?([A-Za-z]+)|([^\S\n]+|[!-~\n])|([^ -~]+)")
-"""A word with the blank before it; a run of blanks or one other sign; anything else."""
+"""A word with the space before it; a run of spaces or one other ASCII sign; anything else."""
 
 
 def estimate(text: str) -> int:
-    """Tokens of ``text`` for a tokenizer that knows English: others need fewer for the rest."""
+    """Tokens of ``text`` for an English tokenizer; others need fewer for other languages."""
     return sum(map(_tokens_of, _PIECES.finditer(text)))
 
 
@@ -44,9 +44,9 @@ def _tokens_of(piece: re.Match[str]) -> int:
 
 
 class TokenCounter:
-    """Remembers the messages that it met: a thread that grows costs one count a message.
+    """Counts tokens and caches the result of each message, so a new turn costs one call.
 
-    ``count_text`` asks the server; None where it has no answer, then a text is estimated.
+    ``count_text`` asks the server; if it returns None, the text is estimated.
     """
 
     def __init__(self, count_text: CountText) -> None:
@@ -58,7 +58,7 @@ class TokenCounter:
         return math.ceil(self.factor * await self._count(messages))
 
     async def learn(self, messages: Sequence[ChatMessage], num_tokens: int | None) -> None:
-        """The server counts ``num_tokens``; None: nobody knows by how much more than we do."""
+        """Raise ``factor`` to the server's count of the messages; None: by a fixed ratio."""
         wanted = self.factor * _FIRST_FACTOR
         if num_tokens is not None:
             wanted = num_tokens / await self._count(messages)

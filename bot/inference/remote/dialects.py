@@ -1,4 +1,4 @@
-"""What servers can do beyond OpenAI's API, told from how they answer. Pure."""
+"""What kinds of servers can do beyond OpenAI's API, recognised by their answers. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WINDOW_KEYS = ("max_model_len", "context_window", "context_length", "max_contex
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """How a kind of server counts the tokens of a text; ``path`` is beside ``/v1``."""
+    """How a kind of server counts the tokens of a text; ``path`` replaces ``/v1``."""
 
     path: str
     ask: Callable[[str, str], dict[str, Any]]
@@ -27,7 +27,7 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """``samplers``: what a personality may set -> the server's name for it."""
+    """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it."""
 
     name: str = "OpenAI"
     tokenizer: Tokenizer | None = None
@@ -58,7 +58,7 @@ DIALECTS = (
 
 
 def windows_of(models: object) -> dict[str, int | None]:
-    """Model id -> tokens of one thread, from ``GET /v1/models``; None: it does not say."""
+    """Model id -> context window, from ``GET /v1/models``; None: not stated."""
     entries = models.get("data") if isinstance(models, dict) else None
     found = (entry for entry in entries or () if isinstance(entry, dict) and entry.get("id"))
     return {str(entry["id"]): _window(entry) for entry in found}
@@ -72,7 +72,7 @@ def _window(entry: dict[str, Any]) -> int | None:
 
 
 def window_of_props(props: object) -> int | None:
-    """``GET /props`` of llama-server: the window of each of its slots."""
+    """The window of each slot of llama-server, from ``GET /props``."""
     settings = props.get("default_generation_settings") if isinstance(props, dict) else None
     number = settings.get("n_ctx") if isinstance(settings, dict) else None
     return number if isinstance(number, int) and number > 0 else None

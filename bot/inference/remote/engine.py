@@ -1,4 +1,4 @@
-"""The text generator over servers that run the model: our queue and fairness, their tokens."""
+"""RemoteEngine: the text generator over remote servers, with a fair queue of Parley's own."""
 
 from __future__ import annotations
 
@@ -28,62 +28,61 @@ from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Place(Generic[T]):
-    ticket: int
-    number: int
-    who: T
-
-
-class FairLine(Generic[T]):
-    """Iterates over who waits, in the order in which ``pop`` gives them.
-
-    Whoever was added leaves in the end, after ``pop`` or instead of it.
-    """
-
-    def __init__(self) -> None:
-        self._places: list[_Place[T]] = []
-        self._tickets = FairQueue()
-        self._num_added = 0
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[T]:
-        return (place.who for place in self._places)
-
-    def add(self, name: str, who: T) -> None:
-        self._num_added += 1
-        place = _Place(self._tickets.take(name), self._num_added, who)
-        insort(self._places, place, key=lambda p: (p.ticket, p.number))
-
-    def pop(self) -> T:
-        place = self._places.pop(0)
-        self._tickets.serve(place.ticket)
-        return place.who
-
-    def leave(self, name: str, who: T) -> None:
-        self._places = [place for place in self._places if place.who is not who]
-        self._tickets.leave(name)
-
-
 logger = logging.getLogger(__name__)
 
 ASSUMED_WINDOW = 4_096
-"""Tokens of a thread while no server says, and nobody has set, how many there are."""
+"""The context window while it is not set and no server has stated it."""
 
 _MAX_DEFAULT_WINDOW = 8_192
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued(Generic[T]):
+    ticket: int
+    number: int
+    item: T
+
+
+class RoundRobinQueue(Generic[T]):
+    """Requests in turn over people; iterates in the order of ``pop``.
+
+    ``leave`` must be called for every item that was added, after its ``pop`` or without one.
+    """
+
+    def __init__(self) -> None:
+        self._items: list[_Queued[T]] = []
+        self._order = FairQueue()
+        self._num_added = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[T]:
+        return (queued.item for queued in self._items)
+
+    def add(self, name: str, item: T) -> None:
+        self._num_added += 1
+        queued = _Queued(self._order.take(name), self._num_added, item)
+        insort(self._items, queued, key=lambda p: (p.ticket, p.number))
+
+    def pop(self) -> T:
+        queued = self._items.pop(0)
+        self._order.serve(queued.ticket)
+        return queued.item
+
+    def leave(self, name: str, item: T) -> None:
+        self._items = [queued for queued in self._items if queued.item is not item]
+        self._order.leave(name)
+
 
 class RemoteEngine:
     """``bot.ports.TextGenerator``. Enter it before use; leaving it ends every reply.
 
-    ``window``: what a person set, 0 for what the servers say.
+    ``window``: tokens of a thread; 0: as the servers state.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class RemoteEngine:
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._metrics = metrics
-        self._line: FairLine[RemoteReply] = FairLine()
+        self._queue: RoundRobinQueue[RemoteReply] = RoundRobinQueue()
         self._tasks: dict[asyncio.Task[None], RemoteReply] = {}
         self._estimates = QueueEstimates(max_running)
         self._is_open = False
@@ -125,7 +124,7 @@ class RemoteEngine:
 
     @property
     def known_window(self) -> int | None:
-        """What the servers said, when asked or when they refused a prompt."""
+        """The window that the servers have stated, in an answer or in a refusal of a prompt."""
         return min((n for n in (self.servers.window, self._learned_window) if n), default=None)
 
     @property
@@ -134,7 +133,7 @@ class RemoteEngine:
 
     @property
     def num_waiting(self) -> int:
-        return len(self._line)
+        return len(self._queue)
 
     @property
     def num_running(self) -> int:
@@ -144,10 +143,10 @@ class RemoteEngine:
         return await self._counter.count(messages)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
-        """Queue a request. Reading may still raise ``PromptTooLong``, before the first token."""
+        """Queue a request. The stream may raise ``PromptTooLong`` before the first token."""
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
-        response_format(request.answer_format)  # refused now, not when its turn comes
+        response_format(request.answer_format)  # an unsupported format is refused before queueing
         self._check_room()
         num_tokens = await self.count(request.messages)
         if num_tokens >= self.window:
@@ -156,24 +155,24 @@ class RemoteEngine:
         reply: RemoteReply
         stream = GenerationStream(lambda: self._cancel(reply))
         reply = RemoteReply(request, stream, time.monotonic(), num_tokens)
-        self._line.add(request.person, reply)
+        self._queue.add(request.person, reply)
         self._admit()
         return stream
 
     async def forget(self, thread: str, scope: str) -> None:
-        """Nothing is kept here, and what a server remembers by itself is its own affair."""
+        """Does nothing: the engine keeps no state of threads, and a server's cache is its own."""
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
             raise QueueFull(self._estimates.until(self.num_waiting))
 
     def _admit(self) -> None:
-        while len(self._line) and self.num_running < self._max_running and self._is_open:
-            reply = self._line.pop()
+        while len(self._queue) and self.num_running < self._max_running and self._is_open:
+            reply = self._queue.pop()
             task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
             self._tasks[task] = reply
             task.add_done_callback(self._end)
-        self._estimates.tell(self._line)
+        self._estimates.tell(self._queue)
         self._metrics.queue_length.set(self.num_waiting)
         self._metrics.running_sequences.set(self.num_running)
 
@@ -190,7 +189,7 @@ class RemoteEngine:
         await self._compare(reply)
 
     async def _learn(self, reply: RemoteReply, exceeded: ContextExceeded) -> None:
-        """What fits now is less each time, so whoever asks again comes to an end."""
+        """Lower the window or raise the counts, so that a repeated question fits in the end."""
         known = self.known_window
         if exceeded.window and (known is None or exceeded.window < known):
             self._learned_window = exceeded.window
@@ -199,7 +198,7 @@ class RemoteEngine:
             await self._counter.learn(reply.request.messages, exceeded.num_tokens)
 
     async def _compare(self, reply: RemoteReply) -> None:
-        """The server's count of the prompt tells whether ours was on the safe side."""
+        """Raise our counts if the server counted more tokens of the prompt."""
         if reply.told and reply.told.prompt_tokens > reply.num_tokens:
             await self._counter.learn(reply.request.messages, reply.told.prompt_tokens)
 
@@ -218,7 +217,7 @@ class RemoteEngine:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         reply = self._tasks.pop(task)
-        self._line.leave(reply.request.person, reply)
+        self._queue.leave(reply.request.person, reply)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a reply failed", exc_info=error)
         self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, _UNEXPECTED))
@@ -229,9 +228,9 @@ class RemoteEngine:
         self._conclude(reply, Finished(FinishReason.CANCELLED, reply.usage))
         task = next((task for task, each in self._tasks.items() if each is reply), None)
         if task:
-            task.cancel()  # hangs up; the place is free once the connection is closed
+            task.cancel()  # closes the connection; the slot is free afterwards
         else:
-            self._line.leave(reply.request.person, reply)
+            self._queue.leave(reply.request.person, reply)
             self._admit()
 
     def _body(self, request: GenerationRequest, server: RemoteServer) -> dict[str, Any]:
@@ -249,7 +248,7 @@ class RemoteEngine:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        for reply in (*self._tasks.values(), *self._line):
+        for reply in (*self._tasks.values(), *self._queue):
             self._conclude(reply, Finished(FinishReason.CANCELLED, reply.usage))
         for task in (tasks := list(self._tasks)):
             task.cancel()

@@ -1,4 +1,4 @@
-"""What can go wrong in a call to a model's server: one clear sentence each, and what helps."""
+"""Faults of calls to a model's server, each with one clear sentence and a retry policy."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _ASKED = re.compile(r"(\d+) (?:in the messages|input tokens)|(?:tokens \()(\d+)\
 
 
 class Fault(Exception):
-    """A call failed; the text is for the person who asked. ``kind`` labels the counter.
+    """A failed call. Its text is for the person who asked; ``kind`` labels the metric.
 
-    ``retry``: whether the same question may go to the same server again, or to another one.
-    ``retry_after``: seconds that the server asks to be left alone, 0 if it does not say.
+    ``retry``: whether the request may be sent again, and to which servers.
+    ``retry_after``: seconds that the server asks to wait, 0 if it does not state any.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Fault(Exception):
 
 
 class ContextExceeded(Exception):
-    """The server counts more tokens than fit; None: it does not say how many."""
+    """The server counts more tokens than fit; None: it does not state the number."""
 
     def __init__(self, num_tokens: int | None, window: int | None) -> None:
         super().__init__("the context is exceeded")
@@ -79,7 +79,7 @@ class ContextExceeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What servers say of an error: OpenAI's object, FastAPI's ``detail``, or plain text."""
+    """A server's error: OpenAI's object, FastAPI's ``detail``, or plain text."""
 
     message: str
     code: str = ""
@@ -122,7 +122,7 @@ def _number(error: dict[str, Any], key: str) -> int | None:
 
 
 def refusal(status: int, body: ErrorBody, retry_after: str = "") -> Fault | ContextExceeded:
-    """What an answer other than 200 means."""
+    """The fault that a status other than 200 stands for."""
     if status in (400, 413, 422, 500) and body.is_about_context:
         return body.as_context_exceeded()
     if status in (401, 403):
@@ -137,13 +137,13 @@ def refusal(status: int, body: ErrorBody, retry_after: str = "") -> Fault | Cont
 
 
 def _seconds(retry_after: str) -> float:
-    """The header's number of seconds; its form as a date is not worth the trouble."""
+    """The header's number of seconds; a date in its place is ignored."""
     return float(retry_after) if re.fullmatch(r"\d{1,6}", retry_after) else 0.0
 
 
 @contextmanager
 def mapped() -> Iterator[None]:
-    """No exception of the HTTP library, and no timeout, leaves a call to a server."""
+    """Maps timeouts and every exception of the HTTP library to ``Fault``."""
     try:
         yield
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Answer formats as other servers are asked for them: OpenAI's ``response_format``. Pure."""
+"""Answer formats as OpenAI's ``response_format``. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.types import AnswerFormat, JsonSchema, OneOf
 
 
 def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
-    """The key of the body, or nothing; raises UnsupportedFormat where OpenAI has no word for it."""
+    """The key of the body, or nothing; raises UnsupportedFormat if OpenAI has no such format."""
     match answer_format:
         case None:
             return {}

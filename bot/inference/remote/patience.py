@@ -1,4 +1,4 @@
-"""How long a server is waited for, and how often it is tried."""
+"""Patience: timeouts and retries of calls to servers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """All in seconds but ``max_attempts``; a test shortens them.
+    """Seconds, but for ``max_attempts``; tests shorten them.
 
-    ``first_token``: a busy server lets a question wait. ``silence``: between two pieces of a
-    reply. ``tail``: for what follows the last one. ``probe``: for a small question, such as
-    how the server is. ``rest``: a server that failed is left alone, twice as long each time,
-    up to ``max_rest``. ``watch``: between two looks at the servers' health.
+    ``first_token`` includes a busy server's queue. ``silence``: between two chunks of a reply.
+    ``tail``: from the last chunk to the end of the stream. ``probe``: for a small call, such
+    as a health check. ``rest``: a failed server gets no request for that long, doubled at each
+    failure up to ``max_rest``. ``watch``: between two health checks.
     """
 
     connect: float = 10.0

@@ -1,4 +1,4 @@
-"""One question on its way to a server and back, and what came of it."""
+"""RemoteReply: a request to the servers and the reply so far."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bot.inference.remote.chunks import StreamChunk
 from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64
-"""A server that sends more than its tokens can hold does not heed the limit of the reply."""
+"""A server that sends more text than that ignores the limit of the reply."""
 
 
 @dataclass(slots=True, eq=False)
 class RemoteReply:
-    """``accepted_at`` in monotonic seconds; ``num_tokens``: of the prompt, as we count."""
+    """``accepted_at`` in monotonic seconds; ``num_tokens``: our count of the prompt."""
 
     request: GenerationRequest
     stream: GenerationStream
@@ -36,7 +36,7 @@ class RemoteReply:
 
     @property
     def usage(self) -> Usage:
-        """What the server told, or what we can count: a piece is mostly one token."""
+        """The server's count, or ours: a chunk is mostly one token."""
         return self.told or Usage(self.num_tokens, 0, self.num_chunks)
 
     def take(self, chunk: StreamChunk) -> None:
@@ -52,7 +52,7 @@ class RemoteReply:
             self._show(self.text.feed(chunk.text.encode("utf-8", "replace")))
 
     def show_rest(self) -> None:
-        """What was held back since it might have been the beginning of a tag."""
+        """Emit the text that was held back as the possible beginning of a tag."""
         self._show(self.text.flush())
 
     def _show(self, events: Iterable[Delta | Reasoning]) -> None:

@@ -1,4 +1,4 @@
-"""Where a question is sent, and what is done when that fails."""
+"""Sender: sends a request to a server, and to another one after a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.types import FinishReason, GenerationRequest
 
 
 class Sender:
-    """The least loaded server first; another one, or the same again, before the first token."""
+    """Tries the least loaded server first. Before the first token a failed call is repeated."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One server: what it says of itself, and a reply from it, piece by piece."""
+"""RemoteServer: one server, its models and health, and its streamed replies."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from bot.inference.remote.dialects import (
 from bot.inference.remote.faults import ErrorBody, Fault, mapped, refusal
 from bot.inference.remote.patience import Patience
 
+logger = logging.getLogger(__name__)
+
 MAX_EVENT_BYTES = 1 << 20
-"""A token's event is some hundred bytes long; what is larger than this is no token."""
+"""Bound on one server-sent event; that of a token has some hundred bytes."""
+
+_MAX_ERROR_BYTES = 16 * 1024
+_MAX_ANSWER_BYTES = 4 << 20
+_NOT_THERE = (404, 405, 501)
 
 
 class EventParser:
-    """``feed`` gives the data of every event that became complete; other fields are skipped."""
+    """Parses server-sent events; ``feed`` yields the data of each complete event."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -37,7 +43,7 @@ class EventParser:
         self._num_bytes = 0
 
     def feed(self, received: bytes) -> Iterator[bytes]:
-        """Raises ``Fault`` for an event without end."""
+        """Raises ``Fault`` for an event that is too long."""
         *lines, self._rest = (self._rest + received).split(b"\n")
         for line in lines:
             if (data := self._take(line.removesuffix(b"\r"))) is not None:
@@ -57,24 +63,17 @@ class EventParser:
         return None
 
 
-logger = logging.getLogger(__name__)
-
-_MAX_ERROR_BYTES = 16 * 1024
-_MAX_ANSWER_BYTES = 4 << 20
-_NOT_THERE = (404, 405, 501)
-
-
 def with_path(url: str) -> str:
-    """OpenAI's API is under ``/v1`` where the address names no path of its own."""
+    """The address with OpenAI's ``/v1``, unless it has a path of its own."""
     parsed = URL(url)
     return str(parsed.with_path("/v1")) if parsed.path in ("", "/") else url.rstrip("/")
 
 
 class RemoteServer:
-    """``num_running`` replies come from it now; ``problem`` is empty while it is well.
+    """A server that decodes ``num_running`` replies; ``problem`` is empty while it is healthy.
 
-    ``is_wrong``: it answers, and only an admin can help.
-    ``windows``: the models that it has, and the tokens of one thread if it says so.
+    ``is_wrong``: it answers, but a setting is wrong, so only an admin can help.
+    ``windows``: its models with their context windows, None where not stated.
     """
 
     def __init__(self, url: str, session: aiohttp.ClientSession, patience: Patience) -> None:
@@ -105,7 +104,7 @@ class RemoteServer:
         self._num_faults, self.rests_until, self.problem = 0, 0.0, ""
 
     def note_fault(self, fault: Fault, now: float) -> None:
-        """It is left alone for a while, so that it does not win by failing fast."""
+        """Let it rest, so that it does not become the least loaded server by failing fast."""
         rest = min(self._patience.max_rest, self._patience.rest * 2**self._num_faults)
         wanted = min(fault.retry_after, self._patience.max_retry_after)
         self.rests_until = now + max(rest, wanted)
@@ -114,7 +113,7 @@ class RemoteServer:
             self.problem = str(fault)
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[StreamChunk, None]:
-        """Raises ``Fault`` or ``ContextExceeded``; closing it hangs up, which stops the reply."""
+        """Raises ``Fault`` or ``ContextExceeded``; closing the generator stops the reply."""
         with mapped():
             async with asyncio.timeout(self._patience.first_token):
                 response = await self._post(body)
@@ -126,7 +125,7 @@ class RemoteServer:
                 response.close()
 
     async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
-        """Once more where the connection was kept from an earlier call, and is closed by now."""
+        """Tries again if the kept-alive connection was closed by the server."""
         url = self.url + "/chat/completions"
         try:
             return await self._session.post(url, json=body, allow_redirects=False)
@@ -150,7 +149,7 @@ class RemoteServer:
         return refusal(response.status, error, response.headers.get("Retry-After", ""))
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[StreamChunk]:
-        """A line that is only kept open is silent, too."""
+        """Times out if no event comes; comments that keep the connection open are not events."""
         events, limit, is_complete = _events(response), self._patience.first_token, False
         while (data := await self._next(events, limit, is_complete)) not in (None, DONE):
             chunk = read_chunk(data)
@@ -163,7 +162,7 @@ class RemoteServer:
     async def _next(
         self, events: AsyncIterator[bytes], limit: float, is_complete: bool
     ) -> bytes | None:
-        """None at the end; who has said everything and does not end is no fault."""
+        """None at the end. A complete reply whose connection remains open has ended, too."""
         try:
             async with asyncio.timeout(limit):
                 return await anext(events, None)
@@ -173,7 +172,7 @@ class RemoteServer:
             raise
 
     async def why(self, body: Mapping[str, Any]) -> Exception | None:
-        """Ask again for one token, not streamed: some servers give reasons only then."""
+        """The error of the same request without streaming, which some servers only give then."""
         asked = {**body, "stream": False, "max_tokens": 1}
         asked.pop("stream_options", None)
         with mapped():
@@ -184,7 +183,7 @@ class RemoteServer:
                 return None if response.status == 200 else await self._refusal(response)
 
     async def probe(self, model: str | None) -> None:
-        """Look at its models and, once, at what it can do; sets ``problem``, raises nothing."""
+        """Read its models and, once, find its dialect; sets ``problem`` and raises nothing."""
         try:
             self.windows = await self._models()
             if self.dialect is None:
@@ -219,7 +218,7 @@ class RemoteServer:
         return PLAIN
 
     async def num_tokens(self, model: str, text: str) -> int | None:
-        """None where it cannot count, or not now."""
+        """None if it cannot count, or not now."""
         if self.dialect is None or self.dialect.tokenizer is None:
             return None
         try:
@@ -242,7 +241,7 @@ class RemoteServer:
         *,
         is_optional: bool = False,
     ) -> object:
-        """A small question; None where the server has no answer to it."""
+        """A small call; None if the server does not support it."""
         with mapped():
             async with (
                 asyncio.timeout(self._patience.probe),

@@ -1,4 +1,4 @@
-"""All servers together: which is asked, what they have in common, and how they are."""
+"""Servers: all servers together, their health, and the choice among them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _UNNAMED = "remote"
 
 
 class Servers:
-    """Entering asks each of them once, and from then on now and then, until it is left.
+    """Entering probes each server, and a task does so again from time to time.
 
-    It raises ``ModelError`` if every server answers and none will do: one that is out of
-    reach may come yet.
+    Entering raises ``ModelError`` if every server answers and none is usable; a server that is
+    unreachable may still come up.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Servers:
 
     @property
     def model(self) -> str:
-        """What is asked for: the name that was set, or else the first model there is."""
+        """The name that was set, or else the first model of the servers."""
         return self._model or next((name for s in self for name in s.windows), _UNNAMED)
 
     @property
     def window(self) -> int | None:
-        """The smallest window that a server says the model has there."""
+        """The smallest window of the model that a server states."""
         said = (server.windows.get(self.model) for server in self)
         return min((number for number in said if number), default=None)
 
@@ -60,7 +60,7 @@ class Servers:
         return sum(server.is_up for server in self)
 
     def least_loaded(self, avoided: Container[RemoteServer] = ()) -> RemoteServer:
-        """Of those that are well and rested, if there are any."""
+        """The least loaded of the healthy and rested servers, or else of the others."""
         now = time.monotonic()
         return min(
             (server for server in self if server not in avoided),

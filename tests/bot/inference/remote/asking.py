@@ -1,4 +1,4 @@
-"""Questions to an engine over servers, with little patience."""
+"""Requests to a RemoteEngine with short timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting prompts of a model that is elsewhere: on the safe side."""
+"""Token counts of prompts for remote servers: rather too high than too low."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def nobody_counts(_text: str) -> int | None:
 
 
 class Words:
-    """A tokenizer for which a word is a token."""
+    """A tokenizer whose tokens are words."""
 
     def __init__(self) -> None:
         self.num_asked = 0
@@ -66,7 +66,7 @@ async def test_a_thread_that_grows_costs_one_count_a_message() -> None:
     assert words.num_asked == 2
 
 
-async def test_what_was_estimated_is_counted_as_soon_as_the_server_can_again() -> None:
+async def test_an_estimated_text_is_counted_as_soon_as_the_server_can_again() -> None:
     words = Words()
     counter = TokenCounter(words)
     words.is_there = False

@@ -1,4 +1,4 @@
-"""The engine over model servers: what people are told, and whom it is fair to."""
+"""RemoteEngine over model servers: what people read, and fairness to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ async def test_a_reply_grows_and_its_tokens_are_those_that_the_server_counts(
     assert count(metrics, "first_token_seconds_count") == 1
 
 
-async def test_a_server_that_counts_nothing_is_counted_for(server: FakeModelServer) -> None:
+async def test_the_tokens_of_a_server_that_counts_nothing_are_counted_here(
+    server: FakeModelServer,
+) -> None:
     server.script.append(says("Hel", "lo"))
     async with engine_over(server) as engine:
         _, finished = await answer(engine, question())
@@ -36,7 +38,7 @@ async def test_a_server_that_counts_nothing_is_counted_for(server: FakeModelServ
     assert finished.usage.completion_tokens == 2
 
 
-async def test_the_question_is_sent_as_it_is_with_what_the_personality_wants(
+async def test_the_question_is_sent_unchanged_with_the_personalitys_sampling(
     server: FakeModelServer,
 ) -> None:
     request = GenerationRequest(
@@ -83,7 +85,7 @@ async def test_the_reply_that_hits_its_cap_says_so(server: FakeModelServer) -> N
         assert (await answer(engine, question()))[1].reason is FinishReason.LENGTH
 
 
-async def test_a_server_that_heeds_no_cap_is_cut_off(server: FakeModelServer) -> None:
+async def test_a_server_that_ignores_the_cap_is_cut_off(server: FakeModelServer) -> None:
     server.script.append(says(*["x" * 100] * 200))
     async with engine_over(server) as engine:
         text, finished = await answer(engine, question(limit=10))
@@ -94,7 +96,7 @@ async def test_a_server_that_heeds_no_cap_is_cut_off(server: FakeModelServer) ->
 # The window
 
 
-async def test_the_window_is_what_the_server_says_up_to_what_a_person_set() -> None:
+async def test_the_window_is_the_servers_up_to_the_one_that_is_set() -> None:
     async with FakeModelServer(window=2_000) as server:
         async with engine_over(server) as engine:
             assert engine.window == 2_000
@@ -111,7 +113,7 @@ async def test_a_question_that_cannot_fit_is_refused_before_it_is_sent() -> None
     assert server.asked == []
 
 
-async def test_a_window_that_only_the_refusal_tells_is_learnt(server: FakeModelServer) -> None:
+async def test_a_window_that_only_a_refusal_states_is_learnt(server: FakeModelServer) -> None:
     metrics = Metrics()
     message = "This model's maximum context length is 300 tokens. However, you requested 400 "
     said = {"error": {"message": message + "tokens (350 in the messages, 50 in the completion)."}}
@@ -138,7 +140,7 @@ async def test_a_refusal_without_numbers_makes_the_same_question_count_more(
 # Waiting and stopping
 
 
-async def test_no_more_than_the_bound_are_asked_at_once_and_the_rest_know_their_place(
+async def test_no_more_requests_than_the_bound_are_sent_at_once_and_the_others_get_their_place(
     server: FakeModelServer,
 ) -> None:
     gate, metrics = asyncio.Event(), Metrics()
@@ -155,7 +157,9 @@ async def test_no_more_than_the_bound_are_asked_at_once_and_the_rest_know_their_
     assert server.most_running == 2
 
 
-async def test_who_asks_much_does_not_keep_others_waiting(server: FakeModelServer) -> None:
+async def test_a_person_with_many_requests_does_not_keep_others_waiting(
+    server: FakeModelServer,
+) -> None:
     gate = asyncio.Event()
     server.script.append(waits_for(gate))
     async with engine_over(server, max_running=1) as engine:
@@ -177,7 +181,7 @@ async def test_the_queue_is_bounded_and_says_when_to_come_back(server: FakeModel
         assert refusal.value.retry_after > 0
 
 
-async def test_stopping_hangs_up_and_frees_the_place(server: FakeModelServer) -> None:
+async def test_stopping_closes_the_connection_and_frees_the_slot(server: FakeModelServer) -> None:
     metrics = Metrics()
     server.script.append(waits_for(asyncio.Event(), "some"))
     async with engine_over(server, metrics=metrics, max_running=1) as engine:
@@ -193,7 +197,7 @@ async def test_stopping_hangs_up_and_frees_the_place(server: FakeModelServer) ->
     assert count(metrics, "engine_calls_total", status="cancelled") == 1
 
 
-async def test_stopping_in_the_queue_asks_the_server_nothing(server: FakeModelServer) -> None:
+async def test_stopping_in_the_queue_sends_nothing_to_the_server(server: FakeModelServer) -> None:
     gate = asyncio.Event()
     server.script.append(waits_for(gate))
     async with engine_over(server, max_running=1) as engine:
@@ -219,7 +223,7 @@ async def test_leaving_ends_every_reply(server: FakeModelServer) -> None:
 # Several servers, and how they are
 
 
-async def test_the_least_loaded_server_is_asked(
+async def test_the_least_loaded_server_is_used(
     server: FakeModelServer, other: FakeModelServer
 ) -> None:
     gate = asyncio.Event()
@@ -241,7 +245,7 @@ async def test_the_smallest_window_of_all_servers_counts() -> None:
         assert engine.window == 900
 
 
-async def test_servers_of_which_one_is_well_are_healthy_and_one_that_comes_back_is_used(
+async def test_servers_of_which_one_is_up_are_healthy_and_one_that_comes_back_is_used(
     server: FakeModelServer, other: FakeModelServer
 ) -> None:
     other.key = "not ours"

@@ -1,4 +1,4 @@
-"""Whatever a server does wrong, a person reads one sentence, and nothing of the key."""
+"""For every fault of a server a person reads one sentence, which never has the key."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ async def test_a_single_server_is_tried_again_after_a_rest(server: FakeModelServ
     assert count(metrics, "engine_retries_total") == 2
 
 
-async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(server: FakeModelServer) -> None:
+async def test_a_busy_server_gets_no_request_for_as_long_as_it_asks(
+    server: FakeModelServer,
+) -> None:
     server.script.append(status(429, headers={"Retry-After": "3600"}))
     async with engine_over(server) as engine:
         began = time.monotonic()
@@ -136,7 +138,7 @@ async def test_a_server_that_fails_fast_does_not_draw_all_questions(
     assert len(server.asked) == 1
 
 
-async def test_nobody_is_asked_twice_for_a_question_that_is_refused(
+async def test_a_refused_question_is_not_sent_again(
     server: FakeModelServer, other: FakeModelServer
 ) -> None:
     server.otherwise = other.otherwise = status(400)
@@ -145,7 +147,7 @@ async def test_nobody_is_asked_twice_for_a_question_that_is_refused(
     assert len(server.asked) + len(other.asked) == 1
 
 
-async def test_a_reply_whose_end_is_kept_open_is_complete_all_the_same(
+async def test_a_reply_whose_connection_remains_open_is_complete(
     server: FakeModelServer,
 ) -> None:
     server.script.append(falls_silent("Half", reason="stop"))
@@ -154,10 +156,10 @@ async def test_a_reply_whose_end_is_kept_open_is_complete_all_the_same(
     assert (text, finished.reason) == ("Half", FinishReason.STOP)
 
 
-async def test_a_stream_that_breaks_without_a_word_is_asked_once_for_the_reason(
+async def test_after_a_stream_breaks_without_a_reason_the_server_is_asked_for_it_once(
     server: FakeModelServer,
 ) -> None:
-    """As ``llama_cpp.server`` does where the prompt is too long."""
+    """As ``llama_cpp.server`` does if the prompt is too long."""
     said = {"error": {"message": "This model's maximum context length is 60 tokens."}}
     server.script += [sends(b": nothing\n\n"), status(400, said)]
     async with engine_over(server) as engine:

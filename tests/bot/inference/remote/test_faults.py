@@ -1,4 +1,4 @@
-"""What servers' refusals mean, in the words of those that there are."""
+"""Refusals of servers, in the words of real ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PARLEY = {
         ({"detail": "Requested tokens (1031) exceed context window of 512"}, 1031, 512),
     ],
 )
-def test_a_prompt_that_is_too_long_is_understood_in_every_dialect(
+def test_a_refusal_of_a_long_prompt_is_recognised_in_every_dialect(
     body: object, num_tokens: int | None, window: int | None
 ) -> None:
     found = refusal(400, ErrorBody.read(json.dumps(body).encode()))

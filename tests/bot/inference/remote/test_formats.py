@@ -1,4 +1,4 @@
-"""Answer formats on their way to another server."""
+"""Answer formats in the body of a request to a server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def body(answer_format: AnswerFormat | None) -> dict[str, object]:
     return body_of(request, "some-model", {})
 
 
-def test_free_text_is_not_spoken_of() -> None:
+def test_free_text_adds_no_key() -> None:
     assert "response_format" not in body(None)
 
 
-def test_a_format_is_asked_for_as_openai_does() -> None:
+def test_a_format_is_sent_as_openai_defines_it() -> None:
     assert body(JsonObject())["response_format"] == {"type": "json_object"}
     named = {"name": "answer", "schema": {"type": "null"}}
     assert body(JsonSchema('{"type": "null"}'))["response_format"] == {
@@ -30,6 +30,6 @@ def test_a_format_is_asked_for_as_openai_does() -> None:
 @pytest.mark.parametrize(
     "answer_format", [OneOf(("yes", "no")), JsonSchema("{"), JsonSchema("[" * 60_000)]
 )
-def test_what_cannot_be_asked_for_is_refused(answer_format: AnswerFormat) -> None:
+def test_an_unsupported_format_is_refused(answer_format: AnswerFormat) -> None:
     with pytest.raises(UnsupportedFormat):
         body(answer_format)

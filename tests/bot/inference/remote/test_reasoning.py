@@ -1,4 +1,4 @@
-"""What other servers' models think aloud, however their server hands it on."""
+"""Reasoning of models on servers, in every form in which servers send it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_THE_TEXT = says("<th", "ink>So it is ", "</thi", "nk>\n\nPar", "is.")
 
 
 @pytest.mark.parametrize("behaviour", [TOLD_APART, IN_THE_TEXT])
-async def test_thoughts_are_told_apart_from_the_answer(
+async def test_reasoning_is_separated_from_the_answer(
     server: FakeModelServer, behaviour: Behaviour
 ) -> None:
     server.script.append(behaviour)
@@ -31,7 +31,7 @@ async def test_thoughts_are_told_apart_from_the_answer(
     assert isinstance(events[-1], Finished)
 
 
-async def test_what_only_looks_like_a_thought_until_the_end_is_shown(
+async def test_an_incomplete_reasoning_tag_at_the_end_is_shown(
     server: FakeModelServer,
 ) -> None:
     server.script.append(says("<thi"))

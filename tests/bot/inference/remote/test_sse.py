@@ -1,4 +1,4 @@
-"""Server-sent events: the same data, however the network cuts them."""
+"""Server-sent events give the same data however the network cuts them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_events_are_the_same_wherever_the_bytes_are_cut(cuts: list[int]) -> None
     assert [data for piece in pieces for data in parser.feed(piece)] == EVENTS
 
 
-def test_an_event_that_is_cut_off_is_none() -> None:
+def test_an_event_that_is_cut_off_is_dropped() -> None:
     assert list(EventParser().feed(b"data: half")) == []
     assert list(EventParser().feed(b"data: half\n")) == []
 

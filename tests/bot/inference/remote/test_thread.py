@@ -1,4 +1,4 @@
-"""A thread that outgrows a server which tells its window only when it refuses."""
+"""A thread that outgrows a server that states its window only in refusals."""
 
 from __future__ import annotations
 

@@ -1,36 +1,36 @@
-"""Who waits for a server: round robin over people."""
+"""The queue of RemoteEngine: round robin over people."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.inference.remote.engine import FairLine
+from bot.inference.remote.engine import RoundRobinQueue
 
 
-def line(*names: str) -> FairLine[str]:
-    """``ada1`` is a request of ada's."""
-    waiting: FairLine[str] = FairLine()
+def queue_of(*names: str) -> RoundRobinQueue[str]:
+    """A queue in which ``ada1`` is a request of ada's."""
+    waiting: RoundRobinQueue[str] = RoundRobinQueue()
     for name in names:
         waiting.add(name.rstrip("0123456789"), name)
     return waiting
 
 
-def test_who_asks_much_does_not_keep_others_waiting() -> None:
-    waiting = line("ada1", "ada2", "ada3", "bob1", "eve1", "eve2")
+def test_a_person_with_many_requests_does_not_keep_others_waiting() -> None:
+    waiting = queue_of("ada1", "ada2", "ada3", "bob1", "eve1", "eve2")
     assert list(waiting) == ["ada1", "bob1", "eve1", "ada2", "eve2", "ada3"]
 
 
-def test_who_is_being_answered_stands_behind_who_is_not() -> None:
-    waiting = line("ada1")
+def test_a_person_with_a_running_reply_comes_after_one_without() -> None:
+    waiting = queue_of("ada1")
     assert waiting.pop() == "ada1"
     waiting.add("ada", "ada2")
     waiting.add("bob", "bob1")
     assert list(waiting) == ["bob1", "ada2"]
 
 
-def test_who_has_left_altogether_is_nobody_special_any_more() -> None:
-    waiting = line("ada1", "ada2", "bob1")
+def test_a_person_without_requests_starts_anew() -> None:
+    waiting = queue_of("ada1", "ada2", "bob1")
     waiting.pop()
     waiting.leave("ada", "ada1")
     waiting.leave("ada", "ada2")
@@ -40,7 +40,7 @@ def test_who_has_left_altogether_is_nobody_special_any_more() -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=30))
 def test_everybody_is_served_once_and_nobody_twice_in_a_round(people: list[str]) -> None:
-    waiting: FairLine[tuple[str, int]] = FairLine()
+    waiting: RoundRobinQueue[tuple[str, int]] = RoundRobinQueue()
     for number, person in enumerate(people):
         waiting.add(person, (person, number))
     served = [waiting.pop() for _ in people]
