@@ -14,7 +14,7 @@ from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 from bot.metrics import Metrics
 from bot.running.proofs import Proofs
-from bot.running.quantizing import quantize_apart
+from bot.running.trial import quantize_apart
 
 _DEFAULT_WINDOW = 8_192
 _SPARE_SLOTS = 112

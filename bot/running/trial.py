@@ -1,4 +1,4 @@
-"""Runs the child process that tries a model, as long as it reports progress in time."""
+"""Runs the child processes that try or requantise a model, while they report progress."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from bot.errors import ModelDied, ModelError
 
+_COPIER = (sys.executable, "-m", "bot.inference.llama.copier")
+_COPIER_PATIENCE = 60.0
 _ROOT = Path(__file__).parents[2]
 _REFUSED = 3
 _BLOCK = 4096
@@ -98,6 +101,23 @@ def try_out(command: Sequence[str], patience: float) -> Trial:
             return _Watch(process, patience).until_end()
         finally:
             process.kill()
+
+
+def quantize_apart(
+    source: Path,
+    target: Path,
+    quantisation: str,
+    num_threads: int,
+    *,
+    command: Sequence[str] = _COPIER,
+) -> None:
+    """A ``Quantize`` in a child process. ``command`` is the child's, without arguments."""
+    arguments = str(source), str(target), quantisation, str(num_threads)
+    trial = try_out([*command, *arguments], _COPIER_PATIENCE)
+    if trial.is_refused:
+        raise ModelError(trial.last_words)
+    if trial.code != 0:
+        raise ModelError(trial.fault)
 
 
 class _Watch:

@@ -143,9 +143,9 @@ class FakeModel:
         _require(not self._cells, "the check needs an empty pool")
         return self._keeps
 
-    def _park(self, slot: int, saved: SavedState) -> None:
+    def _offload(self, slot: int, saved: SavedState) -> None:
         tokens = [cell.token for cell in self._cells[slot]]
-        _require(tokens == saved.tokens, "the cells are not those that are to be parked")
+        _require(tokens == saved.tokens, "the cells are not those that are to be offloaded")
         state = b"".join(token.to_bytes(self._state_bytes, "big") for token in tokens)
         saved.state, saved.num_bytes = memoryview(state), len(state)
 
@@ -178,7 +178,7 @@ class FakeModel:
         """The slot of a state that was refused."""
         match action:
             case Offload(slot, saved):
-                self._park(slot, saved)
+                self._offload(slot, saved)
             case Restore():
                 return self._restore(action)
             case Release(slot):

@@ -1,1 +1,1 @@
-"""What a model file says of itself, and whether this machine can hold it."""
+"""Metadata of GGUF files, and the memory that their models need."""

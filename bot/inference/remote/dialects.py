@@ -1,4 +1,4 @@
-"""What kinds of servers can do beyond OpenAI's API, recognised by their answers. Pure."""
+"""Dialects: features of kinds of servers beyond OpenAI's API, found by their answers. Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 from bot.metrics import Metrics
 from bot.running.loading import load
-from bot.running.quantizing import quantize_apart
+from bot.running.trial import quantize_apart
 
 BEGINS = (
     "import os, signal, sys; print('9.0 wrote a Q8_0 copy', flush=True); "
