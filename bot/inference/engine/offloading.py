@@ -20,8 +20,7 @@ from bot.inference.core.model import Model, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Restore, Step
 from bot.inference.engine.worker import ModelWorker
-from bot.inference.kv_cache.cost_model import MIN_GAIN
-from bot.inference.kv_cache.saved_states import SavedStates
+from bot.inference.kv_cache.saved_states import MIN_GAIN, SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics, MetricShare

@@ -9,6 +9,7 @@ before its users.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -28,16 +29,94 @@ from bot.inference.kv_cache.cached_threads import (
 )
 from bot.inference.kv_cache.eviction import EvictionPolicy
 from bot.inference.kv_cache.pool import KVPool
-from bot.inference.kv_cache.prefix_lookup import MIN_COMMON, PrefixLookup, system_prompt
 from bot.inference.kv_cache.saved_states import SavedStates
 
+_MIN_COMMON = 16
+"""The fewest tokens that two questions must have in common for the second to share them."""
 _MAX_COMMON = 16
 """Unused prefixes, other than system prompts, that are kept."""
 
 
-class KVCacheManager:
-    """``reuse`` off: every sequence is evaluated from its first token, and nothing is cached.
+@dataclass(frozen=True, slots=True)
+class PrefixMatch:
+    """A sequence's first ``num_tokens`` are cached.
 
+    They are in ``source``, an idle thread or a shared prefix; or in the state ``saved``, and
+    then ``source`` is the shared prefix with which the state begins, if there is one.
+    """
+
+    num_tokens: int = 0
+    source: CachedTokens | None = None
+    saved: SavedState | None = None
+
+
+def _system_prompt(sequence: Sequence) -> list[int]:
+    """The system prompt's tokens; empty where they are too few to share."""
+    return sequence.tokens[: sequence.num_prefix] if sequence.num_prefix >= MIN_PREFIX else []
+
+
+class PrefixLookup:
+    """Finds the cached tokens of a sequence: in its thread's cells, its saved state, a prefix.
+
+    The last match is kept, since the head of the queue is looked up in every step. With
+    ``reuse`` off nothing is ever found.
+    """
+
+    def __init__(
+        self,
+        cached_threads: ThreadIndex[CachedTokens],
+        prefixes: SharedPrefixes,
+        saved_states: SavedStates,
+        *,
+        reuse: bool,
+    ) -> None:
+        self._reuse = reuse
+        self._cached_threads = cached_threads
+        self._prefixes = prefixes
+        self._saved_states = saved_states
+        self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
+
+    def find(self, sequence: Sequence) -> PrefixMatch:
+        """The match with the most tokens that is worth it."""
+        if not self._reuse:
+            return PrefixMatch()
+        indexes = (self._cached_threads, self._prefixes, self._saved_states)
+        key = (sequence.id, len(sequence.tokens), *(index.num_changes for index in indexes))
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._search(sequence)
+        return self._last[1]
+
+    def _search(self, sequence: Sequence) -> PrefixMatch:
+        """Leave at least one token to evaluate: without it there are no logits to sample from."""
+        scope, tokens = sequence.scope, sequence.tokens
+        wanted = scope, sequence.thread, tokens, sequence.num_prefix
+        if prompt := _system_prompt(sequence):
+            prefix = self._prefixes.find(scope, prompt)
+        else:
+            prefix = self._prefixes.find_longest(scope, tokens)
+        best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
+        if own := self._cached_threads.match(*wanted):
+            best = max(PrefixMatch(own[1], own[0]), best, key=lambda match: match.num_tokens)
+        if saved := self._saved_states.match(*wanted):
+            best = self._better(best, *saved, prefix)
+        if best.num_tokens < _MIN_COMMON:
+            return PrefixMatch()
+        return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
+
+    def _better(
+        self, best: PrefixMatch, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
+    ) -> PrefixMatch:
+        """The saved state, where restoring is faster than evaluating its tokens beyond ``best``."""
+        gained = num_tokens - best.num_tokens
+        if gained < MIN_PREFIX or not self._saved_states.costs.is_worth_restoring(saved, gained):
+            return best
+        return PrefixMatch(num_tokens, prefix, saved)
+
+
+class KVCacheManager:
+    """Owns the KV pool and all that is cached in it.
+
+    ``reuse`` off: every sequence is evaluated from its first token, and nothing is cached.
     ``max_running`` of the slots are reserved for sequences; shared prefixes use the others.
     ``saved_states``: where evicted threads are offloaded to; it outlives the pool.
     """
@@ -78,7 +157,7 @@ class KVCacheManager:
         """
         if not self._reuse:
             return False
-        if prompt := system_prompt(sequence):
+        if prompt := _system_prompt(sequence):
             evaluator = self._prefixes.pending_by(sequence.scope, prompt)
             if evaluator is not None and self._is_as_urgent(evaluator, sequence):
                 return True
@@ -135,7 +214,7 @@ class KVCacheManager:
 
     def promote(self, sequence: Sequence) -> None:
         """Share its system prompt with others, once all of it is evaluated."""
-        prompt = system_prompt(sequence)
+        prompt = _system_prompt(sequence)
         if not (prompt and self._prefixes.is_pending_by(sequence.id)):
             return
         if sequence.num_cached < len(prompt):
@@ -190,17 +269,17 @@ class KVCacheManager:
         for other in self._running.values():
             if other.scope != sequence.scope or other.held_slot in but:
                 continue
-            if system_prompt(other) or self.pool.num_shared(other.held_slot):
+            if _system_prompt(other) or self.pool.num_shared(other.held_slot):
                 continue
             common = common_length(other.tokens[: other.num_prompt], sequence.tokens)
-            if common >= MIN_COMMON:
+            if common >= _MIN_COMMON:
                 yield other, common
 
     def _share_beginning(self, sequence: Sequence) -> None:
         """Where a running sequence has evaluated the same beginning, make it a shared prefix."""
-        if not self._reuse or system_prompt(sequence) or not self.pool.has_slot:
+        if not self._reuse or _system_prompt(sequence) or not self.pool.has_slot:
             return
-        least = self._lookup.find(sequence).num_tokens + MIN_COMMON
+        least = self._lookup.find(sequence).num_tokens + _MIN_COMMON
         restored = {action.slot for action in self._actions if isinstance(action, Restore)}
         twins = self._twins(sequence, but=restored)  # those may still be refused
         found = [(twin, common) for twin, common in twins if least <= common <= twin.num_cached]
@@ -278,6 +357,6 @@ class KVCacheManager:
         if not self.pool.has_slot:
             self.eviction.evict(keep=prefix)
         sequence.slot = self.pool.take()
-        if self._reuse and prefix is None and (prompt := system_prompt(sequence)):
+        if self._reuse and prefix is None and (prompt := _system_prompt(sequence)):
             self._prefixes.begin(sequence.scope, prompt, sequence.id)
         return sequence.slot

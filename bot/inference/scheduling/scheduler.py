@@ -136,7 +136,10 @@ class Scheduler:
     def apply(
         self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
     ) -> list[Sequence]:
-        """Take the results of a step: ``sampled`` maps slot to token. Who has a new token."""
+        """Take the results of a step: ``sampled`` maps slot to token.
+
+        Returns the sequences that have a new token, or have ended.
+        """
         self._max_prefill = self.max_batch
         by_slot = {s.slot: s for s in self._running}
         advanced = []
