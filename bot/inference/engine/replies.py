@@ -1,4 +1,7 @@
-"""The replies of queued and running sequences: new tokens become events of their streams."""
+"""The replies of queued and running sequences: new tokens become events of their streams.
+
+Queued replies get their places and estimated waiting times, from how long replies took so far.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bot.inference.core.sequence import Sequence
 from bot.inference.core.stream import GenerationStream
-from bot.inference.engine.queue_estimates import QueueEstimates
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason, Queued, Usage
@@ -24,6 +27,8 @@ _DELTA_SECONDS, _DELTAS_A_SECOND = 0.05, 160
 Nobody reads faster, and every delta is written and read on the cores that the model needs.
 """
 _LOST = "The answer could not go on in the format asked for. Please ask for a simpler one."
+_SMOOTHING = 0.2
+"""Weight of the latest reply in the mean duration."""
 
 
 @dataclass(slots=True)
@@ -71,6 +76,36 @@ class Reply:
         """Emit the text that was held back; the reply has ended."""
         for event in self.text.flush():
             self.stream.put(event)
+
+
+class QueuedReply(Protocol):
+    """A reply in the queue. ``queued`` is the last event that its stream got."""
+
+    stream: GenerationStream
+    queued: Queued | None
+
+
+class QueueEstimates:
+    """Estimates for an engine that decodes ``max_running`` replies at once."""
+
+    def __init__(self, max_running: int) -> None:
+        self._max_running = max_running
+        self._mean_seconds = 2.0
+
+    def took(self, seconds: float) -> None:
+        """A reply ended ``seconds`` after it was accepted."""
+        self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+
+    def until(self, place: int) -> float:
+        """Seconds until the request at ``place`` starts."""
+        return self._mean_seconds * place / self._max_running
+
+    def tell(self, waiting: Iterable[QueuedReply]) -> None:
+        """Send ``Queued`` to every reply whose place has changed; places count from 1."""
+        for place, reply in enumerate(waiting, 1):
+            if reply.queued is None or reply.queued.place != place:
+                reply.queued = Queued(place, self.until(place))
+                reply.stream.put(reply.queued)
 
 
 class Replies:

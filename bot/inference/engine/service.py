@@ -24,8 +24,7 @@ from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
-from bot.inference.engine.queue_estimates import QueueEstimates
-from bot.inference.engine.replies import Replies, Reply
+from bot.inference.engine.replies import QueueEstimates, Replies, Reply
 from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
@@ -169,7 +168,7 @@ class InferenceService:
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""
         if self._scheduler.is_full:
-            raise QueueFull(self._estimates.until(self.num_waiting))
+            raise QueueFull(self._estimates.until(len(self._scheduler.waiting)))
         self._check_running()
         reply = await self._intake.take(request)
         self._end_warming(request.scope, request.thread)
@@ -199,7 +198,8 @@ class InferenceService:
 
     def _queue(self, reply: Reply) -> GenerationStream:
         self._check_running()  # the loop may have ended while the request was encoded
-        self._scheduler.add(reply.sequence, retry_after=self._estimates.until(self.num_waiting))
+        retry_after = self._estimates.until(len(self._scheduler.waiting))
+        self._scheduler.add(reply.sequence, retry_after=retry_after)
         self._replies.add(reply)
         self._replies.tell_places(self._scheduler.waiting)
         self._work.set()
@@ -247,7 +247,7 @@ class InferenceService:
                 await self._failures.pause()
 
     async def _step(self) -> None:
-        if not self.num_running and time.monotonic() - self._worked_at >= _REST_SECONDS:
+        if not self._scheduler.running and time.monotonic() - self._worked_at >= _REST_SECONDS:
             self._scheduler.rest()
         step = self._scheduler.plan()
         self._offloading.fetch()

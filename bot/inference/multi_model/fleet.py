@@ -91,15 +91,11 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._promised: set[asyncio.Task[None]] = set()
         self._is_open = False
-        self._window = 0
+        self.window = 0
 
     @property
     def name(self) -> str:
         return self._default
-
-    @property
-    def window(self) -> int:
-        return self._window
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -283,7 +279,7 @@ class Fleet:
         try:
             loaded = self._wanted(self._default)
             with loaded.used():
-                self._window = (await asyncio.shield(loaded.opened)).window
+                self.window = (await asyncio.shield(loaded.opened)).window
         except BaseException:
             await self.__aexit__(None, None, None)
             raise

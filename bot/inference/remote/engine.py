@@ -14,7 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.fair_queue import FairQueue
 from bot.inference.core.stream import GenerationStream
-from bot.inference.engine.queue_estimates import QueueEstimates
+from bot.inference.engine.replies import QueueEstimates
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import ConversationRefused, ModelError
-from bot.inference.chat_template.special_tokens import Special, SpecialTokens
-from bot.inference.chat_template.template import ChatTemplate
+from bot.inference.chat_template.template import ChatTemplate, Special, SpecialTokens
 from bot.types import ChatMessage
 
 NO_SYSTEM = (
