@@ -99,7 +99,7 @@ class _Line:
         return max(self.mean_y + slope * (x - self.mean_x), 0.1 * self.mean_y)
 
     def compare(self, x: float, y: float) -> float:
-        """``y`` as a multiple of the expected cost, a range while the slope is unknown."""
+        """``y`` as a multiple of the expected cost; 1 within the range of possible slopes."""
         ratio = x / self.mean_x if self.is_flat and self.mean_x else 1.0
         least, most = self.at(x) * min(1.0, ratio), self.at(x) * max(1.0, ratio)
         return y / least if y < least else max(1.0, y / most)
@@ -219,9 +219,9 @@ class StepCosts:
         return [size for size, cost in known.items() if cost <= _ABOUT_EQUAL * least]
 
     def _may_cost(self, size: int, num_replies: int, known: dict[int, float]) -> float:
-        """The least likely cost, in seconds a token.
+        """The lowest cost that the size may have, in seconds a token.
 
-        A measurement at far more than the cost of a reply's token may be wrong.
+        A measurement far above the cost of a reply's token is not trusted.
         """
         below = max((other for other in known if other <= size), default=0)
         by_reply = self.decode(num_replies) / max(1, num_replies)
