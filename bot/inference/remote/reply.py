@@ -26,7 +26,7 @@ class RemoteReply:
     num_characters: int = 0
     has_asked_why: bool = False
     reason: FinishReason | None = None
-    told: Usage | None = None
+    reported: Usage | None = None
     queued: Queued | None = field(default=None)
     text: ReplyText = field(default_factory=ReplyText)
 
@@ -37,11 +37,11 @@ class RemoteReply:
     @property
     def usage(self) -> Usage:
         """The server's count, or ours: a chunk is mostly one token."""
-        return self.told or Usage(self.num_tokens, 0, self.num_chunks)
+        return self.reported or Usage(self.num_tokens, 0, self.num_chunks)
 
     def take(self, chunk: StreamChunk) -> None:
         self.reason = chunk.reason or self.reason
-        self.told = chunk.usage or self.told
+        self.reported = chunk.usage or self.reported
         if not chunk.num_characters:
             return
         self.num_chunks += 1
