@@ -23,7 +23,7 @@ from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext, Capabilities, Conversations, Generation
+from bot.ports import Adapter, AdapterContext, Capabilities
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.engines import (
@@ -38,23 +38,17 @@ from bot.running.engines import (
     servers_of,
 )
 from bot.running.maintenance import measure_lag, prune, reread_personalities
-from bot.running.supervision import Supervisor
+from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
 from bot.types import (
     ChatMessage,
-    CompletionRequest,
     Delta,
     Finished,
     FinishReason,
     GenerationRequest,
-    Incoming,
-    Person,
-    Personality,
-    ThreadSummary,
 )
 
 _CONNECT_SECONDS = 15.0
-_LOADING = "The model is still loading. Please ask again in a minute."
 _PATIENCE = 2.0
 _NO_WRITES = "It takes no writes; the log says why."
 _MOVED = "Its file was moved, deleted or replaced; start Parley again."
@@ -154,13 +148,10 @@ class App:
             await self._service.drain(self._settings.drain_seconds, hurrying)
 
     def _make_adapter(self, name: str) -> Adapter:
-        def observe(method: str, status: str) -> None:
-            self._metrics.platform_calls.labels(name, method, status).inc()
-
         module = importlib.import_module(f"adapters.{name}")
         context = AdapterContext(
             self._settings.platform(name),
-            observe,
+            self._metrics.platform_observer(name),
             self._clock,
             self._settings.data_dir / name,
             self._conversations.personalities,
@@ -315,34 +306,6 @@ async def ask_alone(
                 yield event.text
             elif isinstance(event, Finished) and event.reason is FinishReason.ERROR:
                 raise EngineFailed(event.detail)
-
-
-class LateConversations:
-    """``bot.ports.Conversations`` while the model loads: answers once ``arrive`` was called."""
-
-    def __init__(self) -> None:
-        self._real: Conversations | None = None
-
-    def arrive(self, real: Conversations) -> None:
-        self._real = real
-
-    @property
-    def _there(self) -> Conversations:
-        if self._real is None:
-            raise EngineFailed(_LOADING)
-        return self._real
-
-    async def handle(self, incoming: Incoming) -> None:
-        await self._there.handle(incoming)
-
-    async def complete(self, request: CompletionRequest) -> Generation:
-        return await self._there.complete(request)
-
-    def personalities(self) -> tuple[Personality, ...]:
-        return self._real.personalities() if self._real else ()
-
-    async def threads(self, person: Person) -> list[ThreadSummary]:
-        return await self._there.threads(person)
 
 
 class DatabaseWatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any
@@ -141,6 +142,14 @@ class Metrics:
         for name in ("queue_length", "running_sequences", "resident_threads", "parked_bytes"):
             setattr(shared, name, MetricShare(getattr(self, name)))
         return shared
+
+    def platform_observer(self, adapter: str) -> Callable[[str, str], None]:
+        """Counts that adapter's calls to its platform by method and status."""
+
+        def observe(method: str, status: str) -> None:
+            self.platform_calls.labels(adapter, method, status).inc()
+
+        return observe
 
     def expose(self) -> bytes:
         """The text format that Prometheus scrapes."""

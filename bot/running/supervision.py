@@ -1,19 +1,20 @@
-"""Keeps one adapter running: entered, listening, and restarted when it fails."""
+"""Keeps one adapter running, and stands for the conversations until the model is loaded."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-from bot.errors import ParleyError
-from bot.ports import Adapter, Clock, Handler
-from bot.types import AdapterState
+from bot.errors import EngineFailed, ParleyError
+from bot.ports import Adapter, Clock, Conversations, Generation, Handler
+from bot.types import AdapterState, CompletionRequest, Incoming, Person, Personality, ThreadSummary
 
 logger = logging.getLogger(__name__)
 
 _FIRST_DELAY, _MAX_DELAY = 1.0, 300.0
 _STEADY_SECONDS = 60.0
 """After a shorter connection the back-off goes on: platforms ban rapid reconnecting."""
+_LOADING = "The model is still loading. Please ask again in a minute."
 
 
 class Supervisor:
@@ -63,3 +64,31 @@ class Supervisor:
     def _report_down(self, why: str) -> None:
         self.state = AdapterState(self.adapter.name, "down", why)
         logger.warning("%s is down and is tried again: %s", self.adapter.name, why)
+
+
+class LateConversations:
+    """``bot.ports.Conversations`` while the model loads: answers once ``arrive`` was called."""
+
+    def __init__(self) -> None:
+        self._real: Conversations | None = None
+
+    def arrive(self, real: Conversations) -> None:
+        self._real = real
+
+    @property
+    def _there(self) -> Conversations:
+        if self._real is None:
+            raise EngineFailed(_LOADING)
+        return self._real
+
+    async def handle(self, incoming: Incoming) -> None:
+        await self._there.handle(incoming)
+
+    async def complete(self, request: CompletionRequest) -> Generation:
+        return await self._there.complete(request)
+
+    def personalities(self) -> tuple[Personality, ...]:
+        return self._real.personalities() if self._real else ()
+
+    async def threads(self, person: Person) -> list[ThreadSummary]:
+        return await self._there.threads(person)

@@ -27,8 +27,7 @@ from bot.inference.kv_cache.cached_threads import (
     SharedPrefixes,
     ThreadIndex,
 )
-from bot.inference.kv_cache.eviction import EvictionPolicy
-from bot.inference.kv_cache.pool import KVPool
+from bot.inference.kv_cache.pool import EvictionPolicy, KVPool
 from bot.inference.kv_cache.saved_states import SavedStates
 
 _MIN_COMMON = 16

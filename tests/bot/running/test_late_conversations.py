@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.app import LateConversations
 from bot.errors import EngineFailed
+from bot.running.supervision import LateConversations
 from bot.types import ChatMessage, CompletionRequest, Person
 from tests.bot.talk import ADA
 from tests.contracts.store import ask
