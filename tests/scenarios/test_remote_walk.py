@@ -21,7 +21,8 @@ from bot.inference.remote.engine import RemoteEngine
 from bot.metrics import Metrics
 from bot.types import ChatMessage, Delta, FinishReason, GenerationRequest, Sampling
 from tests.benchmarks import peer
-from tests.bot.inference.remote.asking import answer, count, read
+from tests.bot.inference.remote.asking import answer, count
+from tests.bot.inference.streams import read
 from tests.local_slack import free_port
 from tests.scenarios.asking import Answer, metric, post, until_metric
 from tests.scenarios.command import command

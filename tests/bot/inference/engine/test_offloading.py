@@ -19,7 +19,8 @@ from bot.inference.engine.service import InferenceService
 from bot.inference.state_store.state_file import head_of
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
+from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
+from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel, broken_step
 
 SCOPE = "slack:T01"
@@ -63,16 +64,6 @@ class Watched:
 
     async def until_on_disk(self) -> None:
         await self.until(lambda: self.count("parked_bytes", tier="memory") == 0)
-
-
-async def read(stream: GenerationStream) -> tuple[str, Finished]:
-    text = ""
-    async for event in stream:
-        if isinstance(event, Delta):
-            text += event.text
-        elif isinstance(event, Finished):
-            return text, event
-    raise AssertionError("the stream ended without Finished")
 
 
 def about(prompt: str) -> str:

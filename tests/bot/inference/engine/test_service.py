@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -28,6 +28,7 @@ from bot.types import (
     Queued,
     Reasoning,
 )
+from tests.bot.inference.streams import read, until
 from tests.fakes.model import LOST, FakeModel, broken_step
 
 
@@ -50,22 +51,6 @@ def request(
 ) -> GenerationRequest:
     message = ChatMessage("user", text)
     return GenerationRequest(messages=(message,), person=person, max_tokens=limit, stop=stop)
-
-
-async def read(stream: GenerationStream) -> tuple[str, Finished]:
-    text = ""
-    async for event in stream:
-        if isinstance(event, Delta):
-            text += event.text
-        elif isinstance(event, Finished):
-            return text, event
-    raise AssertionError("the stream ended without Finished")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - the engine's worker is what is waited for
-            await asyncio.sleep(0)
 
 
 async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:

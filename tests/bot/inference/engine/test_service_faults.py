@@ -19,7 +19,8 @@ from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
 from bot.types import Finished, FinishReason
 from tests.bot.inference.engine import test_offloading as saved
-from tests.bot.inference.engine.test_service import engine, read, request, until
+from tests.bot.inference.engine.test_service import engine, request
+from tests.bot.inference.streams import read, until
 from tests.fakes.model import FakeModel, broken_step
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,14 +12,14 @@ from typing import Any
 from bot.errors import ModelDied, ModelError
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import NO_OFFLOAD, InferenceService
 from bot.inference.engine.worker import computing_thread
 from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, GenerationRequest
+from bot.types import ChatMessage, GenerationRequest
+from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel
 
 SIZE = 100
@@ -157,24 +156,8 @@ def ask(text: str, model: str | None = None, *, person: str = "ada") -> Generati
     return GenerationRequest(messages=messages, person=person, model=model)
 
 
-async def read(stream: GenerationStream) -> tuple[str, Finished]:
-    text = ""
-    async for event in stream:
-        if isinstance(event, Delta):
-            text += event.text
-        elif isinstance(event, Finished):
-            return text, event
-    raise AssertionError("the stream ended without Finished")
-
-
 async def answer(fleet: Fleet, text: str, model: str | None = None) -> str:
     return (await read(await fleet.generate(ask(text, model))))[0]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - a worker is what is waited for
-            await asyncio.sleep(0)
 
 
 def metric(loader: FakeLoader, name: str, **labels: str) -> float:

@@ -19,9 +19,8 @@ from tests.bot.inference.multi_model.loader import (
     answer,
     ask,
     metric,
-    read,
-    until,
 )
+from tests.bot.inference.streams import read, until
 
 HI = [ChatMessage("user", "hi")]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.multi_model.fleet import Fleet
 from bot.types import Finished
-from tests.bot.inference.multi_model.loader import SIZE, FakeLoader, ask, metric, read, until
+from tests.bot.inference.multi_model.loader import SIZE, FakeLoader, ask, metric
+from tests.bot.inference.streams import read, until
 
 SCOPE = "slack:T01"
 Loading = asyncio.Task[Finished]

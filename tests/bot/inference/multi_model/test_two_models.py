@@ -19,7 +19,7 @@ from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.proofs import Proofs
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
-from tests.bot.inference.multi_model.loader import read
+from tests.bot.inference.streams import read
 
 pytestmark = pytest.mark.model
 

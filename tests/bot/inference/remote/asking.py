@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from bot.inference.core.stream import GenerationStream
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.remote.patience import Patience
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, GenerationRequest
+from bot.types import ChatMessage, Finished, GenerationRequest
+from tests.bot.inference.streams import read
 from tests.fakes.model_server import FakeModelServer
 
 HASTY = Patience(
@@ -36,16 +36,6 @@ def engine_over(
 def question(text: str = "hi", *, person: str = "ada", limit: int = 100) -> GenerationRequest:
     messages = (ChatMessage("user", text),)
     return GenerationRequest(messages=messages, person=person, max_tokens=limit)
-
-
-async def read(stream: GenerationStream) -> tuple[str, Finished]:
-    text = ""
-    async for event in stream:
-        if isinstance(event, Delta):
-            text += event.text
-        elif isinstance(event, Finished):
-            return text, event
-    raise AssertionError("the stream ended without Finished")
 
 
 async def answer(engine: RemoteEngine, request: GenerationRequest) -> tuple[str, Finished]:

@@ -9,7 +9,8 @@ import pytest
 from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull
 from bot.metrics import Metrics
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
-from tests.bot.inference.remote.asking import answer, count, engine_over, question, read, until
+from tests.bot.inference.remote.asking import answer, count, engine_over, question, until
+from tests.bot.inference.streams import read
 from tests.fakes.model_server import MODEL, FakeModelServer, says, status, waits_for
 
 

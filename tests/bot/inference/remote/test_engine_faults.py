@@ -11,7 +11,8 @@ from bot.errors import PromptTooLong
 from bot.inference.remote.server import MAX_EVENT_BYTES
 from bot.metrics import Metrics
 from bot.types import FinishReason
-from tests.bot.inference.remote.asking import HASTY, answer, count, engine_over, question, read
+from tests.bot.inference.remote.asking import HASTY, answer, count, engine_over, question
+from tests.bot.inference.streams import read
 from tests.fakes.model_server import (
     Behaviour,
     FakeModelServer,
