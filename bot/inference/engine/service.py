@@ -27,7 +27,7 @@ from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
 from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
-from bot.inference.scheduling.scheduler import Scheduler
+from bot.inference.scheduling.scheduler import Scheduler, SchedulerStats
 from bot.metrics import Metrics, MetricShare
 from bot.types import ChatMessage, FinishReason, GenerationRequest
 
@@ -56,11 +56,10 @@ class StepMetrics:
         self._held = MetricShare(metrics.held)
         self._resampled = MetricShare(metrics.grammar_resampled, model.num_resampled)
 
-    def observe(self, step: Step, seconds: float) -> None:
+    def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
         metrics.step.observe(seconds)
         metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
-        stats = scheduler.stats
         self._preempted.set(stats.num_preempted)
         self._overtaken.set(stats.num_overtaken)
         self._held.set(stats.num_paused)
@@ -280,9 +279,10 @@ class InferenceService:
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
-        self._prefill.observe(step, seconds, self._scheduler.stats.num_cells_used)
+        stats = self._scheduler.stats
+        self._prefill.observe(step, seconds, stats.num_cells_used)
         self._offloading.saved_states.costs.evaluated(step, seconds)
-        self._step_metrics.observe(step, seconds)
+        self._step_metrics.observe(step, seconds, stats)
 
     async def _recover(self) -> None:
         """Fail all running sequences and reset the model; the queue is kept."""
