@@ -191,10 +191,15 @@ class StopRequest(Incoming):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionEdited(Incoming):
-    """The message ``message_id`` reads ``text`` now (own mention removed)."""
+    """The message ``message_id`` reads ``text`` now (own mention removed).
+
+    ``becomes``: the delivery that this message would be now, were it new; None: one that is
+    not for Parley.
+    """
 
     message_id: str
     text: str
+    becomes: Question | Command | StopRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
