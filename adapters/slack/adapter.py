@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Any
@@ -13,22 +13,33 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import markup
+from adapters.slack.content import people_in
 from adapters.slack.errors import translated
-from adapters.slack.events import SlackIdentity, read_event
+from adapters.slack.events import read_event
+from adapters.slack.people import People
 from adapters.slack.settings import SlackSettings
+from adapters.slack.text import SlackIdentity
 from adapters.slack.webhook import SlackWebhook
 from bot.adapter_support.connection import Observe, WebhookAdapter
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import (
-    MessageGone,
     NotPermitted,
-    PlatformError,
     PlatformRefused,
     SettingsError,
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Label, Limits, Person, Place, Question, RateRule, Rendered
+from bot.types import (
+    Incoming,
+    Label,
+    Limits,
+    Person,
+    Place,
+    Question,
+    QuestionEdited,
+    RateRule,
+    Rendered,
+)
 
 LIMITS = Limits(
     max_size=3900,
@@ -47,10 +58,6 @@ LIMITS = Limits(
 _EYES = "eyes"
 _PAGE_SIZE = 200
 _MAX_PAGES = 10
-_MAX_NAME = 80
-_MAX_NAMES = 10_000
-_NAME_SECONDS = 1.0
-_QUIET_SECONDS = 60.0
 _LABEL = "parley_reply"
 
 # What the model wrote never unfurls and never pings; chat.update would parse by default.
@@ -114,16 +121,20 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
             raise SettingsError(
                 [f"SLACK_BOT_TOKEN is refused by Slack; copy it again from your app. {error}"]
             ) from None
-        self._me = SlackIdentity(_required(answer, "team_id"), _required(answer, "user_id"))
+        team, user = _required(answer, "team_id"), _required(answer, "user_id")
+        self._me = SlackIdentity(team, user, text_of(answer, "user") or user)
         return client
 
     async def _deliver(self, handler: Handler, delivery: Payload) -> None:
         incoming = read_event(delivery, self._me, self._people.names)
-        if isinstance(incoming, Question):
-            await self._people.meet(_user(incoming.person))
+        if incoming is not None and _is_asking(incoming):
+            await self._meet((_user(incoming.person), *people_in(_message_of(delivery))))
             incoming = read_event(delivery, self._me, self._people.names)
         if incoming is not None:
             await handler(incoming)
+
+    async def _meet(self, users: Iterable[str]) -> None:
+        await self._people.meet(user for user in users if user != self._me.user_id)
 
     async def _look_up(self, user: str) -> str:
         found = table_of(await self._connected.call("users.info", user=user), "user")
@@ -208,6 +219,16 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
                 return
 
 
+def _is_asking(incoming: Incoming) -> bool:
+    edited = incoming.becomes if isinstance(incoming, QuestionEdited) else incoming
+    return isinstance(edited, Question)
+
+
+def _message_of(delivery: Payload) -> Payload:
+    event = table_of(delivery, "event")
+    return table_of(event, "message") or event
+
+
 def _where(place: Place) -> dict[str, str]:
     thread = {"thread_ts": place.thread} if place.thread else {}
     return {"channel": place.channel, **thread}
@@ -278,33 +299,3 @@ class _PlainWebClient(AsyncWebClient):
         if not isinstance(result["data"], dict):
             result["data"] = {"ok": False}
         return result
-
-
-class People:
-    """The names of people, each looked up once. ``names``: user id -> name, bounded.
-
-    A lookup that fails or takes longer than a second leaves the id as the name, and no other
-    is tried for a minute: a delivery must be answered in time.
-    """
-
-    def __init__(self, look_up: Callable[[str], Awaitable[str]], clock: Clock) -> None:
-        self.names: dict[str, str] = {}
-        self._look_up = look_up
-        self._clock = clock
-        self._quiet_until = 0.0
-
-    async def meet(self, user: str) -> None:
-        """Learn the name of ``user`` if that takes no longer than a moment."""
-        if not user or user in self.names or self._clock.monotonic() < self._quiet_until:
-            return
-        try:
-            async with asyncio.timeout(_NAME_SECONDS):
-                name = await self._look_up(user)
-        except (PlatformRefused, MessageGone):
-            name = user
-        except (PlatformError, TimeoutError):
-            self._quiet_until = self._clock.monotonic() + _QUIET_SECONDS
-            return
-        if len(self.names) >= _MAX_NAMES:
-            del self.names[next(iter(self.names))]
-        self.names[user] = " ".join(name.split())[:_MAX_NAME] or user

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.adapter_support.payloads import Payload, PlainText, size_of, table_of, tables_of, text_of
+from adapters.slack.content import files_of, own_words, read_message
+from adapters.slack.text import SlackIdentity
+from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.types import (
-    Attachment,
     Incoming,
     Person,
     Place,
@@ -35,17 +36,6 @@ EVENTS: Mapping[str, frozenset[str]] = {
 
 _QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _TIMESTAMP = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
-_TOKEN = re.compile(r"<([@#!]|https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
-_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
-_ENTITY = re.compile("|".join(_ENTITIES))
-
-
-@dataclass(frozen=True, slots=True)
-class SlackIdentity:
-    """Who the bot is, as ``auth.test`` answered."""
-
-    team_id: str
-    user_id: str
 
 
 def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> Incoming | None:
@@ -78,8 +68,8 @@ class _Reader:
         channel, ts = text_of(event, "channel"), text_of(event, "ts")
         if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(event)):
             return None
-        said = self._read(event)
-        is_mention = said.mentions_bot or event["type"] == "app_mention"
+        said = read_message(event, self.me, self.names)
+        is_mention = said.mentions_bot or self._is_mention_unseen(event)
         is_direct = text_of(event, "channel_type") == "im" or channel.startswith("D")
         if not (is_mention or is_direct or _is_in_thread(event)):
             return None
@@ -94,18 +84,18 @@ class _Reader:
             is_direct=is_direct,
             is_mention=is_mention,
             mentions_others=said.mentions_others,
-            attachments=_attachments(event),
+            attachments=files_of(event),
         )
 
     def edited(self, event: Payload) -> QuestionEdited | QuestionDeleted | None:
-        """None if the text is the same: an unfurled link causes such an event."""
+        """None if the words are the same: an unfurled link causes such an event."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
         if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(now, before)):
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)
-        if text_of(now, "text") == text_of(before, "text"):
+        if own_words(now) == own_words(before):
             return None
         place = self._place(channel, now)
         return QuestionEdited(
@@ -113,8 +103,15 @@ class _Reader:
             place=place,
             person=self._person(place, text_of(now, "user")),
             message_id=ts,
-            text=self._read(now).text,
+            text=read_message(now, self.me, self.names).text,
+            becomes=self._becomes(event, now),
         )
+
+    def _becomes(self, event: Payload, now: Payload) -> Question | None:
+        if text_of(now, "subtype") not in _QUESTION_SUBTYPES:
+            return None
+        where = {key: event.get(key) for key in ("channel", "channel_type")}
+        return self.question({**now, **where, "type": "message"})
 
     def deleted(self, event: Payload) -> QuestionDeleted | None:
         channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
@@ -152,8 +149,10 @@ class _Reader:
     def _person(self, place: Place, user: str) -> Person:
         return Person.at(place, user, self.names.get(user, ""))
 
-    def _read(self, message: Payload) -> PlainText:
-        return read_text(text_of(message, "text"), self.me.user_id, self.names)
+    def _is_mention_unseen(self, event: Payload) -> bool:
+        """Slack says that Parley is mentioned, and it is not in what can be read, code or not."""
+        is_named = f"<@{self.me.user_id}" in own_words(event)
+        return text_of(event, "type") == "app_mention" and not is_named
 
     def _is_from_a_bot(self, message: Payload) -> bool:
         own = (self.me.user_id, "USLACKBOT")
@@ -166,58 +165,3 @@ class _Reader:
 
 def _is_in_thread(event: Payload) -> bool:
     return text_of(event, "thread_ts") not in ("", text_of(event, "ts"))
-
-
-def _attachments(event: Payload) -> tuple[Attachment, ...]:
-    """Files of which Slack gives no address cannot be fetched and are left out."""
-    found = (_attachment(file) for file in tables_of(event, "files"))
-    return tuple(file for file in found if file.url)
-
-
-def _attachment(file: Payload) -> Attachment:
-    return Attachment(
-        name=text_of(file, "name") or "file",
-        media_type=text_of(file, "mimetype") or "application/octet-stream",
-        size=size_of(file, "size"),
-        url=text_of(file, "url_private"),
-    )
-
-
-def read_text(raw: str, bot_id: str, names: Mapping[str, str]) -> PlainText:
-    """``names``: user id -> name, as far as they are known."""
-    tokens = [(sigil, target) for sigil, target, _ in _TOKEN.findall(raw)]
-    own = ("@", bot_id)
-    shown = _TOKEN.sub(lambda match: _shown(match, names), _without_own(raw, bot_id))
-    return PlainText(
-        text=_ENTITY.sub(lambda match: _ENTITIES[match[0]], shown).strip(),
-        mentions_bot=own in tokens,
-        mentions_others=any(_addresses_somebody(*token) for token in tokens if token != own),
-    )
-
-
-def _without_own(raw: str, bot_id: str) -> str:
-    mention = rf"<@{re.escape(bot_id)}(?:\|[^<>]*)?>"
-    raw = re.sub(rf"\A\s*{mention}\s*[,:]?", "", raw)
-    return re.sub(rf"{mention}[ \t]?", "", raw)
-
-
-def _addresses_somebody(sigil: str, target: str) -> bool:
-    return sigil == "@" or (sigil == "!" and not target.startswith("date^"))
-
-
-def _shown(match: re.Match[str], names: Mapping[str, str]) -> str:
-    sigil, target, label = match.groups()
-    match sigil:
-        case "@":
-            return f"@{names.get(target) or label or target}"
-        case "#":
-            return f"#{label or target}"
-        case "!":
-            return label or f"@{target.partition('^')[0]}"
-    return _link(sigil + target, label)
-
-
-def _link(url: str, label: str | None) -> str:
-    if not label or label in url:  # Slack labels what it linked by itself with the text typed
-        return url if url.startswith("http") else url.partition(":")[2]
-    return f"{label} ({url})"

@@ -63,7 +63,7 @@ class FakeWorkspace:
         return max(1, int(self._updates[0] + 61 - self.clock.monotonic()))
 
     def _do_auth_test(self, _: Json) -> Json:
-        return {"team_id": TEAM, "user_id": BOT, "bot_id": "BBOT", "team": "Testers"}
+        return {"team_id": TEAM, "user_id": BOT, "user": "parley", "bot_id": "BBOT"}
 
     def _do_users_info(self, arguments: Json) -> Json:
         name = self.names.get(arguments["user"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.slack.events import SlackIdentity
+from adapters.slack.text import SlackIdentity
 from tests.fakes.slack import envelope
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM
 
 Json = dict[str, Any]
 
-ME = SlackIdentity(TEAM, BOT)
+ME = SlackIdentity(TEAM, BOT, "parley")
 TS, ROOT = "1795154942.000008", "1795154942.000003"
 
 
@@ -67,3 +67,21 @@ def reaction(name: str = "octagonal_sign", **more: Any) -> Json:
     item = {"type": "message", "channel": CHANNEL, "ts": TS}
     base = {"type": "reaction_added", "user": ADA, "reaction": name, "item": item}
     return {**base, "item_user": BOT, "event_ts": "1795154942.000007", **more}
+
+
+def forward(text: str = "the lift is broken", **more: Any) -> Json:
+    """What hangs below a message by which somebody forwards another one."""
+    base = {"is_share": True, "is_msg_unfurl": True, "author_id": "U02", "author_name": "Bob"}
+    where = {"from_url": "https://acme.slack.com/archives/C02/p1", "channel_id": "C02"}
+    told = {"fallback": f"[November 20th, 2026 6:09 AM] bob: {text}", "text": text}
+    return {**base, **where, **told, "mrkdwn_in": ["text"], "footer": "Slack Conversation", **more}
+
+
+def rich(*elements: Json) -> list[Json]:
+    """The blocks of a message that says ``elements`` in one line."""
+    section = {"type": "rich_text_section", "elements": list(elements)}
+    return [{"type": "rich_text", "block_id": "b", "elements": [section]}]
+
+
+def words(text: str, **style: bool) -> Json:
+    return {"type": "text", "text": text, **({"style": style} if style else {})}

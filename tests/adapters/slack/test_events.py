@@ -27,11 +27,16 @@ from tests.adapters.slack.payloads import (
     deleted,
     delivery,
     direct,
+    forward,
     mention,
     message,
     reaction,
+    rich,
+    words,
 )
 from tests.fakes.slack_api import BOT
+
+FILE = {"name": "a.pdf", "mimetype": "application/pdf", "size": 12, "url_private": "https://x"}
 
 
 def read(event: Json, **names: str) -> Incoming | None:
@@ -126,8 +131,7 @@ def test_what_a_person_says_in_other_ways_is_a_question(subtype: str) -> None:
 
 
 def test_files_come_with_the_question() -> None:
-    file = {"name": "a.pdf", "mimetype": "application/pdf", "size": 12, "url_private": "https://x"}
-    asked = question(direct("", subtype="file_share", files=[file, {"mode": "tombstone"}, "?"]))
+    asked = question(direct("", subtype="file_share", files=[FILE, {"mode": "tombstone"}, "?"]))
     assert asked.attachments == (Attachment("a.pdf", "application/pdf", 12, "https://x"),)
 
 
@@ -140,8 +144,73 @@ def test_an_edited_question_carries_its_new_text() -> None:
     assert str(edited.person) == "slack:T01/U01"
 
 
-def test_an_unfurled_link_is_no_edit() -> None:
-    assert read(changed("see https://x.org", "see https://x.org")) is None
+@pytest.mark.parametrize("text", ["see https://x.org", f"<@{BOT}> see https://x.org", ""])
+def test_an_unfurled_link_is_no_edit(text: str) -> None:
+    event = changed(text, text, blocks=rich(words("see")))
+    for preview in ({"from_url": "https://x.org", "text": "a page"}, forward()):
+        event["message"]["attachments"] = [preview]
+        assert read(event) is None
+
+
+def edited(event: Json) -> QuestionEdited:
+    incoming = read(event)
+    assert isinstance(incoming, QuestionEdited)
+    return incoming
+
+
+def test_what_an_edit_makes_of_its_message_is_a_question() -> None:
+    became = edited(changed(f"<@{BOT}>", f"<@{BOT}> what is a turn?", files=[FILE])).becomes
+    assert isinstance(became, Question)
+    assert (became.text, became.is_mention, became.message_id) == ("what is a turn?", True, TS)
+    assert str(became.place) == f"slack:T01/C01/{TS}"
+    assert became.sent_at == datetime(2026, 11, 20, 6, 9, 2, 8, tzinfo=UTC)
+    assert [file.name for file in became.attachments] == ["a.pdf"]
+
+
+def test_a_mention_that_comes_with_an_edit_makes_a_question() -> None:
+    became = edited(changed("lunch?", f"<@{BOT}> lunch?")).becomes
+    assert isinstance(became, Question)
+    assert became.is_mention
+    assert edited(changed("lunch?", "dinner?")).becomes is None
+
+
+def test_an_edit_in_a_direct_message_or_a_thread_makes_a_question_without_a_mention() -> None:
+    event = changed("sotp", "stop") | {"channel": "D01", "channel_type": "im"}
+    became = edited(event).becomes
+    assert isinstance(became, Question)
+    assert (became.text, became.is_direct, became.place.thread) == ("stop", True, "")
+    became = edited(changed("a", "b", thread_ts=ROOT)).becomes
+    assert isinstance(became, Question)
+    assert (became.is_mention, became.place.thread) == (False, ROOT)
+
+
+def test_an_edit_of_a_forward_keeps_what_is_quoted() -> None:
+    change = edited(changed(f"<@{BOT}> who", f"<@{BOT}> who now?", attachments=[forward()]))
+    assert change.text == "who now?\n\n[Forwarded message from Bob]\n> the lift is broken"
+    assert change.becomes is not None
+    assert change.becomes == question(mention(f"<@{BOT}> who now?", attachments=[forward()]))
+
+
+def test_a_changed_message_of_a_kind_that_is_no_question_makes_none() -> None:
+    event = changed("a", f"<@{BOT}> b", subtype="channel_topic")
+    assert edited(event).becomes is None
+
+
+def test_a_mention_in_code_is_no_mention_whatever_slack_calls_it() -> None:
+    text = f"type `<@{BOT}> stop`"
+    assert read(message(text)) is None
+    assert read(mention(text)) is None
+    asked = question(direct(text))
+    assert (asked.text, asked.is_mention) == ("type `@parley stop`", False)
+
+
+def test_a_mention_that_only_slack_sees_is_one() -> None:
+    assert question(mention("", attachments=[forward()])).is_mention
+
+
+def test_a_forward_into_a_direct_message_is_a_question() -> None:
+    asked = question(direct("", attachments=[forward()]))
+    assert asked.text == "[Forwarded message from Bob]\n> the lift is broken"
 
 
 def test_a_deleted_question_is_told() -> None:

@@ -13,9 +13,9 @@ import pytest
 from adapters.slack.adapter import SlackAdapter
 from bot.adapter_support.connection import MAX_BODY
 from bot.errors import StorageFull
-from bot.types import Incoming, Question
+from bot.types import Incoming, Question, QuestionEdited
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
-from tests.adapters.slack.payloads import delivery, mention, message
+from tests.adapters.slack.payloads import ROOT, changed, delivery, mention, message
 from tests.contracts.adapter import listening
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack import DROPS, HANGS, FakeSlack, Fault
@@ -222,6 +222,21 @@ async def test_a_person_met_before_is_called_by_name_in_the_question(
     question = taken[-1]
     assert isinstance(question, Question)
     assert question.text == "does @Bob know?"
+
+
+async def test_people_who_are_mentioned_are_called_by_name(
+    slack: FakeSlack, taken: list[Incoming]
+) -> None:
+    await slack.deliver(mention(f"<@{BOT}> does <@{BOB}> know?"))
+    await slack.deliver(mention(f"<@{BOT}> and <@UGONE>?", thread_ts=ROOT))
+    await slack.deliver(changed(f"<@{BOT}>", f"<@{BOT}> ask <@{BOB}>"))
+    first, second, edited = taken
+    assert isinstance(first, Question)
+    assert isinstance(second, Question)
+    assert isinstance(edited, QuestionEdited)
+    assert (first.text, second.text) == ("does @Bob know?", "and @UGONE?")
+    assert edited.text == "ask @Bob"
+    assert slack.num_calls("users.info") == 3
 
 
 @pytest.mark.parametrize("fault", [DROPS, HANGS])

@@ -1,0 +1,55 @@
+"""The people of a workspace, by their names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from bot.errors import MessageGone, PlatformError, PlatformRefused
+from bot.ports import Clock
+
+_MAX_NAME = 80
+_MAX_NAMES = 10_000
+_MAX_AT_ONCE = 20
+_NAME_SECONDS = 1.0
+_QUIET_SECONDS = 60.0
+
+
+class People:
+    """The names of people, each looked up once. ``names``: user id -> name, bounded.
+
+    A lookup that fails or takes longer than a second leaves the id as the name, and no other
+    is tried for a minute: a delivery must be answered in time.
+    """
+
+    def __init__(self, look_up: Callable[[str], Awaitable[str]], clock: Clock) -> None:
+        self.names: dict[str, str] = {}
+        self._look_up = look_up
+        self._clock = clock
+        self._quiet_until = 0.0
+
+    async def meet(self, users: Iterable[str]) -> None:
+        """Learn the names of the first ``users`` if that takes no longer than a moment."""
+        unknown = [user for user in dict.fromkeys(users) if user and user not in self.names]
+        if not unknown or self._clock.monotonic() < self._quiet_until:
+            return
+        try:
+            async with asyncio.timeout(_NAME_SECONDS):
+                await asyncio.gather(*map(self._learn, unknown[:_MAX_AT_ONCE]))
+        except TimeoutError:
+            self._pause()
+
+    async def _learn(self, user: str) -> None:
+        try:
+            name = await self._look_up(user)
+        except (PlatformRefused, MessageGone):
+            name = user
+        except PlatformError:
+            self._pause()
+            return
+        if len(self.names) >= _MAX_NAMES:
+            del self.names[next(iter(self.names))]
+        self.names[user] = " ".join(name.split())[:_MAX_NAME] or user
+
+    def _pause(self) -> None:
+        self._quiet_until = self._clock.monotonic() + _QUIET_SECONDS
