@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack import markup
+from adapters.slack import earlier, markup
 from adapters.slack.content import people_in
 from adapters.slack.errors import translated
 from adapters.slack.events import read_event
@@ -47,7 +47,7 @@ LIMITS = Limits(
         RateRule(frozenset({"post"}), "channel", 1, 1.0),
         RateRule(frozenset({"edit"}), "workspace", 50, 60.0),
         RateRule(frozenset({"delete"}), "workspace", 50, 60.0),
-        RateRule(frozenset({"find_posts"}), "workspace", 50, 60.0),
+        RateRule(frozenset({"find_posts", "earlier"}), "workspace", 50, 60.0),
         RateRule(frozenset({"whisper"}), "workspace", 100, 60.0),
         RateRule(frozenset({"react"}), "workspace", 50, 60.0),
         RateRule(frozenset({"unreact"}), "workspace", 20, 60.0),
@@ -58,6 +58,7 @@ LIMITS = Limits(
 _EYES = "eyes"
 _PAGE_SIZE = 200
 _MAX_PAGES = 10
+_EARLIER_SECONDS = 5.0
 _LABEL = "parley_reply"
 
 # What the model wrote never unfurls and never pings; chat.update would parse by default.
@@ -203,6 +204,19 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
             if ts and is_ours and label is not None and label.turn_id == turn_id:
                 found[label.part] = min(ts, found.get(label.part, ts))
         return found
+
+    def may_have_earlier(self, place: Place, message_id: str) -> bool:
+        return place.thread not in ("", message_id)
+
+    async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
+        """Nothing where reading takes too long."""
+        try:
+            async with asyncio.timeout(_EARLIER_SECONDS):
+                found = await earlier.messages_before(self._messages(place), message_id)
+        except TimeoutError:
+            return ()
+        await self._meet(earlier.people_of(found))
+        return earlier.lines(found, self._me, self._people.names)
 
     async def _messages(self, place: Place) -> AsyncIterator[Payload]:
         method = "conversations.replies" if place.thread else "conversations.history"

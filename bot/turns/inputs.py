@@ -65,7 +65,8 @@ class InputLoader:
         if earlier is None:
             return ()
         try:
-            return await earlier.earlier(turn.place, turn.message_id)
+            async with self._services.budgets[turn.place.adapter].call("earlier", turn.place):
+                return await earlier.earlier(turn.place, turn.message_id)
         except PlatformError as error:
             logger.info("earlier messages could not be read: %s", error)
             return ()

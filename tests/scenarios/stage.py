@@ -31,7 +31,7 @@ STEP_SECONDS = 0.1
 CALL_TIMEOUT = 1.0
 """Real seconds: the one time that the SDK keeps by itself."""
 
-_CALLS = ("post", "edit", "delete", "react", "unreact", "whisper", "find_posts")
+_CALLS = ("post", "edit", "delete", "react", "unreact", "whisper", "find_posts", "earlier")
 
 
 class Stage:
@@ -49,9 +49,12 @@ class Stage:
         self.store = store
         self.clock = clock
 
-    async def ask(self, text: str, *, user: str = ADA, channel: str = CHANNEL) -> str:
+    async def ask(
+        self, text: str, *, user: str = ADA, channel: str = CHANNEL, thread_ts: str | None = None
+    ) -> str:
         """Mention Parley; the question's ts, once it was acknowledged."""
-        return await self.slack.say(f"<@{BOT}> {text}", user=user, channel=channel)
+        text = f"<@{BOT}> {text}"
+        return await self.slack.say(text, user=user, channel=channel, thread_ts=thread_ts)
 
     async def generation(self) -> ScriptedGeneration:
         """The next one that the test leads."""

@@ -104,6 +104,31 @@ async def test_a_follow_up_arrives_without_a_mention(
     assert question.person.id.endswith(BOB)
 
 
+async def test_what_was_said_before_a_mention_in_a_thread_is_read(
+    adapter: SlackAdapter, local: LocalSlack, taken: list[Incoming]
+) -> None:
+    root = await local.message("the lift is broken")
+    await local.message("I am looking at it", user=BOB, thread_ts=root)
+    ts = await local.message(f"<@{BOT}> summarise this thread", thread_ts=root)
+    await local.message("thanks", thread_ts=root)
+    place = questions(taken)[-1].place
+    assert adapter.may_have_earlier(place, ts)
+    said = [("ada", "the lift is broken"), ("bob", "I am looking at it")]
+    assert await adapter.earlier(place, ts) == said
+
+
+async def test_an_edit_that_mentions_parley_makes_a_question(
+    local: LocalSlack, taken: list[Incoming]
+) -> None:
+    ts = await local.message(f"<@{BOT}>")
+    del taken[:]
+    await local.edit(ts, f"<@{BOT}> what is a turn?")
+    (edited,) = [incoming for incoming in taken if isinstance(incoming, QuestionEdited)]
+    assert isinstance(edited.becomes, Question)
+    assert (edited.becomes.text, edited.becomes.is_mention) == ("what is a turn?", True)
+    assert edited.becomes.message_id == ts
+
+
 async def test_a_stop_sign_an_edit_and_a_deletion_arrive(
     local: LocalSlack, taken: list[Incoming]
 ) -> None:
