@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from bot.access import Access
-from bot.errors import AccessDenied, OverLimit, UnknownPersonality
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
 from bot.ports import (
     Adapter,
-    Capabilities,
     Clock,
     Generation,
     TextGenerator,
     ThreadStore,
 )
-from bot.prompt import clean
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands
 from bot.turns.completion import Completions
 from bot.turns.inputs import InputLoader
 from bot.turns.notices import Notices
-from bot.turns.queues import AdmissionQueue, MessageLocks, key_of
+from bot.turns.questions import QuestionHandler
+from bot.turns.queues import AdmissionQueue, MessageLocks
 from bot.turns.recovery import Recovery
 from bot.turns.registry import Turns
 from bot.turns.services import ContextTrimmer, ConversationRules, Services
@@ -46,16 +42,11 @@ from bot.types import (
     QuestionEdited,
     StopRequest,
     ThreadSummary,
-    Turn,
 )
 
 __all__ = ["ConversationRules", "ConversationService"]
 
-EMPTY = "I see no question in this; please write one after my name."
-
 _DRAIN_CHECK = 0.1
-_PLAIN_COMMANDS = ("stop", "retry", "forget", "status", "help")
-_PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
 
 
 class ConversationService:
@@ -105,7 +96,9 @@ class ConversationService:
         self._questions = QuestionHandler(
             self._services, self._turns, self._commands, self._notices, loader, locks
         )
-        self._changes = Changes(self._services, self._turns, self._notices, locks)
+        self._changes = Changes(
+            self._services, self._turns, self._commands, self._questions, self._notices, locks
+        )
         self._recovery = Recovery(self._services, new_turn, self._turns.queues)
         self._completions = Completions(self._services, self._admissions)
         self._handling: set[asyncio.Task[None]] = set()
@@ -185,139 +178,3 @@ class ConversationService:
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._services.directory.threads(person.id)
-
-
-class QuestionHandler:
-    """Turns a message into a turn on disk, or into one sentence of why not.
-
-    A message may come twice, even at once, and even as two kinds of event: it counts once.
-    """
-
-    def __init__(
-        self,
-        services: Services,
-        turns: Turns,
-        commands: Commands,
-        notices: Notices,
-        loader: InputLoader,
-        locks: MessageLocks,
-    ) -> None:
-        self._services = services
-        self._turns = turns
-        self._commands = commands
-        self._notices = notices
-        self._locks = locks
-        self._loader = loader
-
-    async def take(self, question: Question) -> None:
-        """Returns once the question is on disk; nothing of a refused person is stored."""
-        is_ours = _is_addressed(question) or await self._services.deliveries.knows(question.place)
-        if not (is_ours and self._is_allowed(question)):
-            return
-        question = replace(question, text=clean(question.text).strip())
-        async with self._locks.hold(question.place, question.message_id):
-            await self._take_once(question)
-
-    def _is_allowed(self, question: Question) -> bool:
-        """Only a person who addressed Parley is told of the refusal."""
-        try:
-            self._services.access.check(
-                question.place, question.person, is_direct=question.is_direct
-            )
-            if question.barred:
-                raise AccessDenied(question.barred)
-        except AccessDenied as error:
-            if _is_addressed(question):
-                self._notices.refuse(question, str(error))
-            return False
-        return True
-
-    async def _take_once(self, question: Question) -> None:
-        place, message_id = question.place, question.message_id
-        if question.mentions_others and not _is_addressed(question):
-            await self._services.deliveries.add_remark(question)
-        elif command := command_of(question):
-            if await self._services.deliveries.accept_event(command):
-                await self._commands.run(command)
-        elif not question.text and (why := self._why_empty(question)):
-            if _is_addressed(question):
-                await self._say_once(question, why)
-        elif await self._services.deliveries.turn_of_message(place, message_id) is None:
-            try:
-                await self._turns.begin(place, question.person, partial(self._store, question))
-            except (OverLimit, UnknownPersonality) as error:
-                await self._say_once(question, str(error))
-
-    def _why_empty(self, question: Question) -> str:
-        return " ".join(self._loader.why_empty(question)) if question.attachments else EMPTY
-
-    async def _store(self, question: Question) -> Turn | None:
-        """None if it was stored before. Raises ``UnknownPersonality``."""
-        if question.personality is not None:
-            await self._choose_personality(question.place, question.personality)
-        wants_earlier = await self._wants_earlier(question)
-        return await self._services.deliveries.accept(
-            replace(question, wants_earlier=wants_earlier)
-        )
-
-    async def _wants_earlier(self, question: Question) -> bool:
-        """At most once per thread, so that forgotten messages do not come back."""
-        place, deliveries = question.place, self._services.deliveries
-        adapter = self._services.adapters[place.adapter]
-        earlier = Capabilities.of(adapter).earlier_messages
-        if earlier is None:
-            return False
-        if not earlier.may_have_earlier(place, question.message_id) or await deliveries.knows(
-            place
-        ):
-            return False
-        first = Incoming(event_id=f"earlier {place}", place=place, person=question.person)
-        return await deliveries.accept_event(first)
-
-    async def _choose_personality(self, place: Place, name: str) -> None:
-        names = self._services.personalities.names
-        if name not in names:
-            raise UnknownPersonality(name, names)
-        await self._services.thread_settings.set_personality(place, name)
-
-    async def _say_once(self, question: Question, text: str) -> None:
-        if await self._services.deliveries.accept_event(_as_event(question)):
-            self._notices.tell(question, text)
-
-
-def _is_addressed(question: Question) -> bool:
-    return question.is_mention or question.is_direct
-
-
-def _as_event(question: Question) -> Incoming:
-    """One event for all deliveries of the message, whatever their event ids."""
-    return replace(question, event_id=key_of(question.place, question.message_id))
-
-
-def parse(text: str) -> tuple[str, str] | None:
-    """Name and argument if the whole of ``text`` is a command; "help me with x" is a question."""
-    words = " ".join(text.split()).rstrip(".!").lower().removeprefix("/")
-    if words in _PLAIN_COMMANDS:
-        return words, ""
-    if _PERSONALITY.fullmatch(words):
-        return "personality", words.removeprefix("personality").strip()
-    return None
-
-
-def command_of(question: Question) -> Command | None:
-    """The command that the question is; its event is the message, however often delivered.
-
-    What awaits an answer comes once, and is found by its own event.
-    """
-    if (parsed := parse(question.text)) is None:
-        return None
-    name, argument = parsed
-    message = key_of(question.place, question.message_id)
-    return Command(
-        event_id=question.event_id if question.awaits_answer else message,
-        awaits_answer=question.awaits_answer,
-        place=question.place,
-        person=question.person,
-        name=name,
-        argument=argument,
-    )

@@ -60,9 +60,13 @@ GRACE = timedelta(days=1)
 _REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
 
 
-def message_key(question: Question) -> str:
+def _message(question: Question) -> str:
     """The parts of the place are escaped, so the opaque id at the end cannot be mistaken."""
-    return f"message {question.place.channel_form}/{question.message_id}"
+    return f"{question.place.channel_form}/{question.message_id}"
+
+
+def message_key(question: Question) -> str:
+    return f"message {_message(question)}"
 
 
 def event_key(incoming: Incoming) -> str:
@@ -73,6 +77,10 @@ def note_key(connection: Connection, key: str, goes_at: datetime | None) -> bool
     """Whether ``key`` is new. It is kept until ``goes_at``; None: until ``release_keys``."""
     added = sqlite.insert(seen).values(key=key, goes_at=goes_at).on_conflict_do_nothing()
     return connection.execute(added).rowcount == 1
+
+
+def _is_seen(connection: Connection, key: str) -> bool:
+    return connection.scalar(select(seen.c.key).where(seen.c.key == key)) is not None
 
 
 def release_keys(connection: Connection, going: ColumnElement[bool], now: datetime) -> None:
@@ -205,8 +213,11 @@ def _new(question: Question) -> dict[str, Any]:
 
 
 def add_remark(connection: Connection, question: Question, now: datetime) -> None:
+    """Its key is not that of a question: an edit may make it one."""
     thread_id = threads.known_id(connection, question.place)
-    if thread_id is None or not note_key(connection, message_key(question), now + GRACE):
+    if thread_id is None or _is_seen(connection, message_key(question)):
+        return
+    if not note_key(connection, f"remark {_message(question)}", now + GRACE):
         return
     person = {"person_id": question.person.id, "name": question.person.name}
     said = {"thread_id": thread_id, "text": question.text, "said_at": now}

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
+from bot.turns.commands import Commands
 from bot.turns.notices import NOT_YOURS, Notices
+from bot.turns.questions import QuestionHandler
 from bot.turns.queues import MessageLocks
 from bot.turns.registry import Turns
 from bot.turns.services import Services
+from bot.turns.spoken import command_in
 from bot.turns.turn import LiveTurn
-from bot.types import Feedback, QuestionDeleted, QuestionEdited, StopRequest
+from bot.types import (
+    Command,
+    Feedback,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+    Turn,
+)
 
 _SKIN_TONE = re.compile(r"::skin-tone-\d|[\U0001f3fb-\U0001f3ff]")
 _VARIATION = "\ufe0f"
@@ -23,10 +35,18 @@ class Changes:
     """Each event counts once, and is handled in order with the other events of its message."""
 
     def __init__(
-        self, services: Services, turns: Turns, notices: Notices, locks: MessageLocks
+        self,
+        services: Services,
+        turns: Turns,
+        commands: Commands,
+        questions: QuestionHandler,
+        notices: Notices,
+        locks: MessageLocks,
     ) -> None:
         self._services = services
         self._turns = turns
+        self._commands = commands
+        self._questions = questions
         self._notices = notices
         self._locks = locks
 
@@ -50,26 +70,55 @@ class Changes:
             turn = await self._services.deliveries.turn_of_message(
                 deleted.place, deleted.message_id
             )
-            if turn is None or turn.message_id != deleted.message_id:
-                return
-            if live := self._turns.queues.find(turn.id):
+            if turn is None:
+                self._questions.early.note(deleted)
+            elif turn.message_id == deleted.message_id and (
+                live := self._turns.queues.find(turn.id)
+            ):
                 self._turns.stop(live)
 
     async def edit(self, edited: QuestionEdited) -> None:
-        text = clean(edited.text).strip()
-        if not (text and self._is_allowed(edited)):
+        """A message that is no turn is taken as if it were new."""
+        if isinstance(edited.becomes, StopRequest):
+            await self.stop(edited.becomes)
             return
         async with self._locks.hold(edited.place, edited.message_id):
             turn = await self._services.deliveries.turn_of_message(edited.place, edited.message_id)
-            if turn is None or turn.message_id != edited.message_id:
-                return
-            if turn.text == text or turn.person.id != edited.person.id:
-                return
-            if await self._services.deliveries.accept_event(edited):
-                try:
-                    await self._turns.edit(turn, text)
-                except OverLimit as error:
-                    self._notices.tell(edited, str(error))
+            if turn is None:
+                await self._take_as_new(edited)
+            elif turn.message_id == edited.message_id and turn.person.id == edited.person.id:
+                await self._edit(turn, edited)
+
+    async def _take_as_new(self, edited: QuestionEdited) -> None:
+        """Once it counts, the edit is noted: delivered again, it must not undo a newer one."""
+        self._questions.early.note(edited)
+        match edited.becomes:
+            case Question() as question if await self._questions.take_held(question):
+                await self._services.deliveries.accept_event(edited)
+            case Command() as command:
+                await self._commands.take(command)
+
+    async def _edit(self, turn: Turn, edited: QuestionEdited) -> None:
+        """A question that became a command is one no more: it is not answered, nor again."""
+        message = edited.becomes if isinstance(edited.becomes, Question) else edited
+        text = clean(message.text).strip()
+        if not text or text == turn.text or not self._is_allowed(edited):
+            return
+        if not await self._services.deliveries.accept_event(edited):
+            return
+        command = command_in(text, replace(message, place=turn.place), turn.message_id)
+        if command is None:
+            await self._ask_anew(turn, edited, text)
+            return
+        await self._turns.withdraw(turn, text)
+        if await self._services.deliveries.accept_event(command):
+            await self._commands.run(command)
+
+    async def _ask_anew(self, turn: Turn, edited: QuestionEdited, text: str) -> None:
+        try:
+            await self._turns.edit(turn, text)
+        except OverLimit as error:
+            self._notices.tell(edited, str(error))
 
     async def rate(self, feedback: Feedback) -> None:
         deliveries = self._services.deliveries

@@ -8,6 +8,7 @@ from bot.errors import AccessDenied, OverLimit, UnknownPersonality
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
+from bot.turns.spoken import asks
 from bot.types import Choice, Command, Person, Turn
 
 _HELP_CHOICES = (
@@ -63,7 +64,7 @@ class Commands:
             self._notices.tell(command, what)
 
     async def _retry(self, command: Command) -> None:
-        turns = await self._services.progress.turns(command.place)
+        turns = [turn for turn in await self._services.progress.turns(command.place) if asks(turn)]
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
         elif not self._turns.may_decide(turns[-1], command.person):

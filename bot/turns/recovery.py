@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from bot.errors import DataError, StorageError
 from bot.tasks import TaskSet
-from bot.turns.display import INTERRUPTED, TRIED_TWICE, Ending
+from bot.turns.display import INTERRUPTED, STOPPED, TRIED_TWICE, Ending
 from bot.turns.registry import NewTurn, ThreadQueues
 from bot.turns.services import Services
+from bot.turns.spoken import asks
 from bot.types import Turn
 
 MAX_ATTEMPTS = 2
@@ -49,6 +50,8 @@ class Recovery:
 
     def _verdict(self, turn: Turn) -> Ending | None:
         """The ending of a turn that is not to run again; else None."""
+        if not asks(turn):
+            return STOPPED
         if turn.attempts >= MAX_ATTEMPTS:
             return TRIED_TWICE
         age = self._services.clock.now() - turn.accepted_at

@@ -11,6 +11,7 @@ from itertools import pairwise
 from bot.errors import OverLimit, StorageError
 from bot.tasks import TaskSet
 from bot.turns.services import ContextTrimmer, Services
+from bot.turns.spoken import asks
 from bot.turns.turn import LiveTurn, Wish
 from bot.types import Person, Place, Turn
 
@@ -244,6 +245,12 @@ class Turns:
         elif live and self.queues.has_begun(live):
             live.halt(Wish.RESTART)
 
+    async def withdraw(self, turn: Turn, text: str) -> None:
+        """The question's message reads ``text`` now, which asks nothing: it is not answered."""
+        await self._services.progress.edit_question(turn.id, text)
+        if live := self.queues.find(turn.id):
+            self.stop(live)
+
     async def forget(self, place: Place) -> int:
         """Delete the thread with what is under way in it; how many turns it had."""
         for live in self.queues.of_thread(place):
@@ -273,7 +280,8 @@ class Turns:
 
     async def _is_newest(self, turn: Turn) -> bool:
         turns = await self._services.progress.turns(turn.place)
-        return bool(turns) and turns[-1].id == turn.id
+        newer = [each for each in turns if each.number > turn.number]
+        return turn.id in [each.id for each in turns] and not any(map(asks, newer))
 
 
 def _crowded_sentence(waiting: int) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -196,6 +197,24 @@ class Talk:
                 text=text,
             )
         )
+
+    def edited(self, question: Question, text: str, **now: Any) -> QuestionEdited:
+        """The delivery of an edit; ``now``: what else the message is from then on."""
+        event_id = f"e{next(_numbers)}"
+        return QuestionEdited(
+            event_id=event_id,
+            place=question.place,
+            person=question.person,
+            message_id=question.message_id,
+            text=text,
+            becomes=replace(question, event_id=event_id, text=text, **now),
+        )
+
+    async def rewrite(self, question: Question, text: str, **now: Any) -> QuestionEdited:
+        """As people do, on a platform that says what the message is from then on."""
+        edited = self.edited(question, text, **now)
+        await self.service.handle(edited)
+        return edited
 
     async def delete(self, question: Question) -> None:
         await self.service.handle(

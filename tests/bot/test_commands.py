@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation import parse
+from bot.turns.spoken import parse
 from bot.types import Feedback, TurnState
 from tests.bot.talk import ADA, BOB, BOSS, Talk, place, talking
 

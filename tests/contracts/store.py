@@ -217,6 +217,15 @@ class _Remarks(_Fixtures):
 
         assert (await accepted(store, ask("3"))).remarks == (("Ann", "Hm"),)
 
+    async def test_a_remark_may_become_a_question_and_is_no_remark_from_then_on(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        await store.add_remark(ask("2", "Hm"))
+        await accepted(store, ask("2", "Hm?"))
+        await store.add_remark(ask("2", "Hm"))
+        assert (await accepted(store, ask("3"))).remarks == ()
+
     async def test_a_remark_in_a_thread_without_parley_is_not_kept(
         self, store: ThreadStore
     ) -> None:

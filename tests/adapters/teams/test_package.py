@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from bot.__main__ import main
-from bot.conversation import parse
+from bot.turns.spoken import parse
 from tests.fakes.teams_activities import APP
 from tests.teams_manifest import schema_or_skip
 

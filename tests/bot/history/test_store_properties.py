@@ -37,10 +37,17 @@ class Expected:
     first_kept: dict[Place, int] = field(default_factory=lambda: defaultdict(lambda: 1))
     remarks: dict[Place, list[str]] = field(default_factory=lambda: defaultdict(list))
     seen: set[tuple[Place, int]] = field(default_factory=set)
+    remarked: set[tuple[Place, int]] = field(default_factory=set)
 
     def is_new(self, place: Place, message: int) -> bool:
         is_new = (place, message) not in self.seen
         self.seen.add((place, message))
+        return is_new
+
+    def is_new_remark(self, place: Place, message: int) -> bool:
+        """A remark may be asked later, and a question is no remark any more."""
+        is_new = (place, message) not in self.seen | self.remarked
+        self.remarked.add((place, message))
         return is_new
 
     def forget(self, place: Place) -> None:
@@ -62,7 +69,7 @@ async def _take(store: SqlThreadStore, expected: Expected, step: Step) -> None:
             expected.first_kept[place] = number
     elif action == "remark":
         await store.add_remark(question)
-        if expected.numbers[place] and expected.is_new(place, number):
+        if expected.numbers[place] and expected.is_new_remark(place, number):
             expected.remarks[place].append(question.text)
     elif expected.is_new(place, number):
         await _ask(store, expected, step)
