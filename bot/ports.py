@@ -384,7 +384,7 @@ class TurnProgress(Protocol):
         ...
 
     async def note_read(
-        self, turn_id: str, *, files: str, earlier: Sequence[tuple[str, str]]
+        self, turn_id: str, *, files: Sequence[Source], earlier: Sequence[tuple[str, str]]
     ) -> Turn:
         """Store what was read for the question; ``earlier`` become its remarks."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.ports import HasModels, TextGenerator
-from bot.types import ChatMessage, Personality, Turn, TurnState
+from bot.types import ChatMessage, Personality, Source, Turn, TurnState
 
 MIN_REPLY_TOKENS = 64
 """The least room for a reply, unless its cap or half of the window is lower."""
@@ -24,6 +24,7 @@ _MARGIN_TOKENS = 256
 """The most that the next question is expected to need."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_FENCES = re.compile("`{3,}")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -263,9 +264,21 @@ def _lines(turn: Turn, remarks: Sequence[tuple[str, str]], *, is_named: bool) ->
     on earlier messages only, so nothing that was in a prompt is ever rewritten, and a thread
     of one person holds no names, which a small model would echo.
     """
-    asked = (turn.person.name if is_named else "", f"{turn.text}{turn.files}".strip())
+    asked = (turn.person.name if is_named else "", _with_files(turn))
     named = ((" ".join(clean(name).split()), clean(text)) for name, text in (*remarks, asked))
     return tuple(f"{name}: {text}" if name else text for name, text in named)
+
+
+def _with_files(turn: Turn) -> str:
+    return "\n\n".join(filter(None, (turn.text, *map(_attached, turn.files)))).strip()
+
+
+def _attached(file: Source) -> str:
+    """A file between fences that are longer than any in it, so that it cannot seem to end there."""
+    longest = max(map(len, _FENCES.findall(file.excerpt)), default=0)
+    fence = "`" * max(3, longest + 1)
+    end = "\n[The rest of the file is left out.]" if file.is_cut else ""
+    return f"[Attached file: {file.name}]\n{fence}\n{file.excerpt}\n{fence}{end}"
 
 
 def _system(personality: Personality) -> ChatMessage:

@@ -244,10 +244,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a reply was made from; ``excerpt``: the part of its text in the prompt."""
+    """A file that a reply is made from; ``excerpt``: the part of its text in the prompt.
+
+    ``is_cut``: there is more of it, which is left out.
+    """
 
     name: str
     excerpt: str
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,8 +466,8 @@ class Post:
 class Turn:
     """A question and its reply, as stored. ``number`` counts within the thread from 1.
 
-    ``text`` is the question, ``files`` the text of the files that came with it, ``reply`` the
-    Markdown shown so far. ``remarks`` are messages posted in the thread before this question
+    ``text`` is the question, ``files`` what was read of the files that came with it, ``reply``
+    the Markdown shown so far. ``remarks`` are messages posted in the thread before this question
     and not addressed to Parley, as ``(name, text)``. ``unread`` is still to be fetched.
     """
 
@@ -483,7 +487,7 @@ class Turn:
     posts: tuple[Post, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
     unread: Unread = Unread()
-    files: str = ""
+    files: tuple[Source, ...] = ()
     finished_at: datetime | None = None
 
 

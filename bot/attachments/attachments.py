@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +27,9 @@ _TEXT_NAMES = """
     .ps1 .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .svelte .swift .tex .tf .toml .ts
     .tsv .tsx .txt .vue .xml .yaml .yml .zig
 """
+_INVISIBLE = ("Cf", "Cs", "Co", "Cn")
+_BRACKETS = str.maketrans("[]`", "()'")
+_UNMARKED = re.compile(r"[^\W_](?:[ .\-()]{0,2}[^\W_])*")
 
 
 class FileKind(StrEnum):
@@ -53,9 +58,21 @@ def kind_of(attachment: Attachment) -> FileKind:
     return FileKind.IMAGE if media.startswith("image/") else FileKind.OTHER
 
 
+def plain(name: str) -> str:
+    """A file's name on one line, without brackets and invisible characters."""
+    visible = "".join(each for each in name if unicodedata.category(each) not in _INVISIBLE)
+    return " ".join(visible.translate(_BRACKETS).split()) or "file"
+
+
+def in_words(name: str) -> str:
+    """The name within a sentence, as code where Markdown would read more into it."""
+    name = plain(name)
+    return name if _UNMARKED.fullmatch(name) else f"`{name}`"
+
+
 def refusal(attachment: Attachment) -> str | None:
     """Why this file is not read, in one sentence; None if it is."""
-    kind, name = kind_of(attachment), attachment.name
+    kind, name = kind_of(attachment), in_words(attachment.name)
     if kind is FileKind.IMAGE:
         return "I cannot see images; please describe in words what matters."
     if kind not in MAX_SIZES:
@@ -63,23 +80,6 @@ def refusal(attachment: Attachment) -> str | None:
     if attachment.size > MAX_SIZES[kind]:
         return f"{name} is too large for me: at most {MAX_SIZES[kind] // 1024**2} MB, please."
     return None
-
-
-_HEAD = "\n\n[Attached file: "
-_CUT = "[The rest of the file is left out.]"
-
-
-def with_file(above: str, name: str, text: str, *, is_cut: bool) -> str:
-    name = " ".join(name.replace("]", ")").split())
-    end = f"\n{_CUT}" if is_cut else ""
-    return f"{above}{_HEAD}{name}]\n{text.strip()}{end}"
-
-
-def sources_in(text: str) -> tuple[Source, ...]:
-    """The files in ``text`` of which anything was read."""
-    files = [each.partition("]\n") for each in f"\n\n{text}".split(_HEAD)[1:]]
-    sources = [Source(name, content.removesuffix(_CUT).strip()) for name, _, content in files]
-    return tuple(each for each in sources if each.excerpt)
 
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -131,10 +131,10 @@ NOT_HERE = "I cannot read files on this platform; please write your question as 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """``text`` of ``num_files``; ``refusals``: a sentence for each that was not read."""
+    """``refusals``: a sentence for each reason why ``num_refused`` files were not read."""
 
-    text: str = ""
-    num_files: int = 0
+    files: tuple[Source, ...] = ()
+    num_refused: int = 0
     refusals: tuple[str, ...] = ()
 
 
@@ -154,32 +154,33 @@ class Attachments:
     async def read(self, adapter: Adapter, files: tuple[Attachment, ...]) -> Read:
         """Never fails: a file that cannot be read becomes a refusal."""
         if not (fetches := Capabilities.of(adapter).files):
-            return Read(refusals=self.why_none(adapter, files))
-        text, num_files, room, refusals = "", 0, MAX_CHARACTERS, list[str]()
+            return Read((), len(files), self.why_none(adapter, files))
+        sources, room, refusals = list[Source](), MAX_CHARACTERS, list[str]()
         for file in files[:MAX_FILES]:
-            why, content = await self._read_one(fetches, file, room)
-            if why:
-                refusals.append(why)
-                continue
-            text = with_file(text, file.name, content[:room], is_cut=len(content) > room)
-            num_files += 1
-            room = max(0, room - len(content))
+            read = await self._read_one(fetches, file, room)
+            if isinstance(read, str):
+                refusals.append(read)
+            else:
+                sources.append(read)
+                room -= len(read.excerpt)
         if len(files) > MAX_FILES:
             refusals.append(f"I read the first {MAX_FILES} files only.")
-        return Read(text, num_files, tuple(dict.fromkeys(refusals)))
+        num_refused = len(files) - len(sources)
+        return Read(tuple(sources), num_refused, tuple(dict.fromkeys(refusals)))
 
-    async def _read_one(
-        self, fetches: FetchesFiles, file: Attachment, room: int
-    ) -> tuple[str | None, str]:
-        """Why not, or the text, of which one character more than ``room`` tells of a cut."""
+    async def _read_one(self, fetches: FetchesFiles, file: Attachment, room: int) -> Source | str:
+        """The file, of which one character more than ``room`` tells of a cut; or why not."""
         if why := refusal(file):
-            return why, ""
-        kind = kind_of(file)
+            return why
+        kind, name = kind_of(file), in_words(file.name)
+        if not room:
+            return f"{name} is left out: the files before it are as much as I can read."
         try:
             data = await fetches.fetch(file, MAX_SIZES[kind])
-            return None, await self._reader.read(data, kind, room + 1)
+            text = await self._reader.read(data, kind, room + 1)
         except PlatformError as error:
             logger.info("an attachment could not be fetched: %s", error)
-            return f"{file.name} could not be fetched; please attach it again.", ""
+            return f"{name} could not be fetched; please attach it again."
         except Unreadable:
-            return f"I cannot read {file.name}: it holds no {kind.value} that I understand.", ""
+            return f"I cannot read {name}: it holds no {kind.value} that I understand."
+        return Source(plain(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)

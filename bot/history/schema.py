@@ -93,7 +93,8 @@ threads = Table(
     UniqueConstraint("adapter", "workspace", "channel", "thread", name="threads_by_place"),
 )
 
-# ``unread`` is null once the question's files and what was said before it are read.
+# ``unread`` is null once the question's files and what was said before it are read. ``files``
+# is a JSON list of what was read of each, or empty.
 turns = Table(
     "turns",
     metadata,

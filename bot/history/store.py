@@ -21,6 +21,7 @@ from bot.types import (
     Incoming,
     Place,
     Question,
+    Source,
     ThreadSummary,
     Turn,
     TurnState,
@@ -99,7 +100,7 @@ class SqlThreadStore:
         return await self.database.write(turns.begin, turn_id)
 
     async def note_read(
-        self, turn_id: str, *, files: str, earlier: Sequence[tuple[str, str]]
+        self, turn_id: str, *, files: Sequence[Source], earlier: Sequence[tuple[str, str]]
     ) -> Turn:
         now = self._clock.now()
         return await self.database.write(turns.note_read, turn_id, files, earlier, now)

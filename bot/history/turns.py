@@ -48,6 +48,7 @@ from bot.types import (
     Place,
     Post,
     Question,
+    Source,
     Turn,
     TurnState,
     Unread,
@@ -169,7 +170,7 @@ def _turn(
         posts=its_posts,
         remarks=its_remarks,
         unread=_unread(row.unread),
-        files=row.files,
+        files=_files(row.files),
         finished_at=row.finished_at,
     )
 
@@ -179,6 +180,10 @@ def _unread(text: str | None) -> Unread:
         return Unread()
     found = json.loads(text)
     return Unread(tuple(Attachment(**each) for each in found["attachments"]), found["earlier"])
+
+
+def _files(text: str) -> tuple[Source, ...]:
+    return tuple(Source(**each) for each in json.loads(text)) if text else ()
 
 
 def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
@@ -233,11 +238,12 @@ def begin(connection: Connection, turn_id: str) -> Turn:
 def note_read(
     connection: Connection,
     turn_id: str,
-    files: str,
+    files: Sequence[Source],
     earlier: Sequence[tuple[str, str]],
     now: datetime,
 ) -> Turn:
-    _change(connection, turn_id, unread=None, files=files)
+    read = json.dumps([asdict(each) for each in files]) if files else ""
+    _change(connection, turn_id, unread=None, files=read)
     _add_earlier(connection, turn_id, earlier, now)
     return get(connection, turn_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.attachments.attachments import Attachments, Read
 from bot.errors import EmptyQuestion, PlatformError
@@ -45,19 +46,19 @@ class InputLoader:
 
     async def _load(self, turn: Turn) -> Turn:
         read = await self._read_files(turn)
-        if not (turn.text or read.text):
+        if not (turn.text or read.files):
             raise EmptyQuestion(" ".join(read.refusals))
         earlier = await self._read_earlier(turn) if turn.unread.earlier else ()
         if read.refusals:
             self._tell(turn, " ".join(read.refusals))
-        files = clean(read.text)
+        files = [replace(each, excerpt=clean(each.excerpt)) for each in read.files]
         return await self._services.progress.note_read(turn.id, files=files, earlier=earlier)
 
     async def _read_files(self, turn: Turn) -> Read:
         adapter, counter = self._services.adapters[turn.place.adapter], self._services.metrics.files
         read = await self._attachments.read(adapter, turn.unread.attachments)
-        counter.labels(turn.place.adapter, "read").inc(read.num_files)
-        counter.labels(turn.place.adapter, "refused").inc(len(read.refusals))
+        counter.labels(turn.place.adapter, "read").inc(len(read.files))
+        counter.labels(turn.place.adapter, "refused").inc(read.num_refused)
         return read
 
     async def _read_earlier(self, turn: Turn) -> Sequence[tuple[str, str]]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from bot import prompt
-from bot.attachments.attachments import sources_in
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,
@@ -322,7 +321,7 @@ class LiveTurn:
 
     async def _deliver(self, ending: Ending) -> None:
         adapter = self._services.adapters[self.place.adapter]
-        sources = sources_in(self.turn.files) if ending.reply else ()
+        sources = self.turn.files if ending.reply else ()
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
         first = beginning(adapter, ending.shown)
         try:

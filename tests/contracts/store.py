@@ -17,6 +17,7 @@ from bot.types import (
     Place,
     Post,
     Question,
+    Source,
     Turn,
     TurnState,
     Unread,
@@ -30,6 +31,7 @@ HERE = Place("slack", "T1", "C1", "1700.1")
 ELSEWHERE = Place("slack", "T1", "C2", "1800.1")
 ANN = Person("slack:T1/U1", "Ann")
 BOB = Person("slack:T1/U2", "Bob")
+FILE = Source("a.csv", "pear,4", is_cut=True)
 DAY = timedelta(days=1)
 
 
@@ -107,9 +109,9 @@ class _Accepting(_Fixtures):
         assert (await store.begin(turn.id)).unread == Unread((file,), earlier=True)
 
         await store.edit_question(turn.id, "What is a pear?")
-        read = await store.note_read(turn.id, files="\n\npear,4", earlier=[("Bob", "Pears!")])
+        read = await store.note_read(turn.id, files=[FILE], earlier=[("Bob", "Pears!")])
 
-        assert (read.text, read.files) == ("What is a pear?", "\n\npear,4")
+        assert (read.text, read.files) == ("What is a pear?", (FILE,))
         assert (read.unread, read.remarks) == (Unread(), (("Bob", "Pears!"),))
         assert await store.turn(turn.id) == read
 
@@ -117,7 +119,7 @@ class _Accepting(_Fixtures):
         turn = await accepted(store, ask("1"))
         await store.forget(HERE)
         with pytest.raises(LookupError):
-            await store.note_read(turn.id, files="secret", earlier=[("Bob", "secret")])
+            await store.note_read(turn.id, files=[FILE], earlier=[("Bob", "secret")])
         assert await store.turns(HERE) == []
 
     async def test_a_message_that_is_delivered_again_is_not_asked_twice(

@@ -37,7 +37,7 @@ async def test_text_is_read_and_images_are_declined_in_one_sentence(
     question = await discord.ask("What is a pear?", attachments=[prices, discord.attached(*CAT)])
     generation = await talk.generation()
     assert generation.question == (
-        "What is a pear?\n\n[Attached file: prices.csv]\napple,3\npear,4"
+        "What is a pear?\n\n[Attached file: prices.csv]\n```\napple,3\npear,4\n```"
     )
     await discord.until(lambda: NO_IMAGES in discord.texts(question))
     await discord.touch(question)
@@ -52,7 +52,7 @@ async def test_a_file_without_a_word_is_a_question(
 ) -> None:
     await discord.say("", channel=DIRECT, attachments=[prices])
     generation = await talk.generation()
-    assert generation.question == "[Attached file: prices.csv]\napple,3\npear,4"
+    assert generation.question == "[Attached file: prices.csv]\n```\napple,3\npear,4\n```"
     generation.finish()
 
 
@@ -141,7 +141,10 @@ async def test_an_edit_and_a_retry_keep_the_files_without_fetching_them_again(
     await talk.ended(reply)
     await discord.change_text(question, f"<@{BOT}> And an apple?")
     generation = await talk.generation()
-    assert generation.question == "And an apple?\n\n[Attached file: prices.csv]\napple,3\npear,4"
+    assert (
+        generation.question
+        == "And an apple?\n\n[Attached file: prices.csv]\n```\napple,3\npear,4\n```"
+    )
     assert discord.num_fetched == 1
     generation.finish()
 

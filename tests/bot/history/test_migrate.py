@@ -14,6 +14,7 @@ from bot.history import open_store
 from bot.history.database import migrating_engine
 from bot.history.migrate import APPLICATION_ID, current, head, migrate
 from bot.history.schema import metadata
+from bot.types import Source
 from tests.contracts.store import HERE, accepted, ask, texts
 from tests.fakes.clock import FakeClock
 
@@ -55,7 +56,7 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
     migrate(path)
 
     with migrating_engine(path, 1.0).connect() as connection:
-        assert current(connection) == head() == "0002"
+        assert current(connection) == head() == "0003"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
 
@@ -147,3 +148,21 @@ async def test_another_kind_of_database_is_refused(url: str) -> None:
 async def test_a_database_without_a_file_is_refused(url: str) -> None:
     with pytest.raises(DataError, match="names no file"):
         await open_store(url, FakeClock())
+
+
+async def test_files_of_a_database_of_before_they_were_listed_are_one_file_each(
+    path: Path,
+) -> None:
+    store = await open_store(f"sqlite:///{path}", FakeClock())
+    await accepted(store, ask("1", "Hello"))
+    await accepted(store, ask("2", "And you?"))
+    await store.close()
+    text = "\n\n[Attached file: a.txt]\none\n\n[Attached file: b.txt]\ntwo"
+    _execute(path, "UPDATE alembic_version SET version_num = '0002'")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE turns SET files = ? WHERE number = 1", [text])
+
+    store = await open_store(f"sqlite:///{path}", FakeClock())
+    files = [turn.files for turn in await store.turns(HERE)]
+    assert files == [(Source("Attached files", text.strip()),), ()]
+    await store.close()
