@@ -143,6 +143,7 @@ OWNERS = {
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",
     "jwt": "adapters.teams",
+    "charset_normalizer": "bot.attachments",
     "pypdf": "bot.attachments",
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from bot.attachments.child import WhyUnread
 from bot.errors import PlatformError
 from bot.ports import Adapter, Capabilities, FetchesFiles
 from bot.types import Attachment, Source
@@ -87,8 +88,25 @@ _SECONDS = 15.0
 _AT_ONCE = 2
 
 
+_WHY = {
+    WhyUnread.EMPTY: "{name} is empty.",
+    WhyUnread.LOCKED: "{name} is locked with a password; please attach a copy without one.",
+    WhyUnread.ONLY_PICTURES: "{name} holds only pictures, which I cannot see, and no text.",
+    WhyUnread.NO_TEXT: "{name} holds no text that I can read.",
+}
+
+
 class Unreadable(Exception):
-    """The file is not what its name says, or took too much to read."""
+    """``why`` None: the file is not what its name says, or took too much to read."""
+
+    def __init__(self, why: WhyUnread | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def sentence(self, name: str, kind: FileKind) -> str:
+        if self.why is None:
+            return f"I cannot read {name}: it holds no {kind.value} that I understand."
+        return _WHY[self.why].format(name=name)
 
 
 class FileReader:
@@ -120,7 +138,7 @@ class FileReader:
                     process.kill()
                 await process.wait()
         if process.returncode != 0:
-            raise Unreadable
+            raise Unreadable(next((e for e in WhyUnread if e == process.returncode), None))
         return text.decode("utf-8", "replace")
 
 
@@ -181,6 +199,6 @@ class Attachments:
         except PlatformError as error:
             logger.info("an attachment could not be fetched: %s", error)
             return f"{name} could not be fetched; please attach it again."
-        except Unreadable:
-            return f"I cannot read {name}: it holds no {kind.value} that I understand."
+        except Unreadable as error:
+            return error.sentence(name, kind)
         return Source(plain(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)

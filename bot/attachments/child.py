@@ -1,8 +1,9 @@
 """The process that reads one file; run as a script, with the kind and a limit as arguments.
 
-stdin: the file. stdout: its text, at most ``max_characters``. Exit code 1: not such a file.
-It has no environment, opens no file for writing, and is killed at its limits of memory and
-CPU time: a malicious file harms only this process.
+stdin: the file. stdout: its text, at most ``max_characters``, looked at: most of it is readable.
+Exit code: 0, one of ``WhyUnread``, or anything else for a file that is not what its name says. It
+has no environment, opens no file for writing, and is killed at its limits of memory and CPU
+time: a malicious file harms only this process.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ import io
 import resource
 import sys
 from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
 
 _MEMORY = 1024 * 1024 * 1024
 _CPU_SECONDS = 10
@@ -24,27 +31,55 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+class WhyUnread(IntEnum):
+    """Why there is no text to show, as an exit code."""
+
+    EMPTY = 10
+    LOCKED = 11
+    ONLY_PICTURES = 12
+    NO_TEXT = 13
+
+
+class NothingRead(Exception):
+    def __init__(self, why: WhyUnread) -> None:
+        super().__init__(why.name)
+        self.why = why
+
+
 def _text(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
-    if b"\x00" in data:
-        raise ValueError("binary")
-    return data.decode("utf-8-sig", "replace")
+    from bot.attachments.decoding import decoded
+
+    text = decoded(data)
+    if not text.strip():
+        raise NothingRead(WhyUnread.EMPTY)
+    return text
 
 
-def _pages(data: bytes) -> Iterator[str]:
-    from pypdf import PdfReader
-
-    for page in PdfReader(io.BytesIO(data)).pages[:_MAX_PAGES]:
+def _pages(reader: PdfReader) -> Iterator[str]:
+    for page in reader.pages[:_MAX_PAGES]:
         yield page.extract_text().strip()
 
 
 def _pdf(data: bytes, max_characters: int) -> str:
+    from pypdf import PdfReader
+
+    from bot.attachments.decoding import is_readable
+
+    if not data.strip():
+        raise NothingRead(WhyUnread.EMPTY)
+    reader = PdfReader(io.BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise NothingRead(WhyUnread.LOCKED)
     text = ""
-    for page in _pages(data):
+    for page in _pages(reader):
         text += f"{page}\n\n"
         if len(text) > max_characters:
             break
+    if not text.strip():
+        has_pictures = any(page.images.keys() for page in reader.pages[:_MAX_PAGES])
+        raise NothingRead(WhyUnread.ONLY_PICTURES if has_pictures else WhyUnread.NO_TEXT)
+    if not is_readable(text):
+        raise NothingRead(WhyUnread.NO_TEXT)
     return text.strip()
 
 
@@ -53,6 +88,8 @@ def main(kind: str, max_characters: int) -> int:
     data = sys.stdin.buffer.read()
     try:
         text = _pdf(data, max_characters) if kind == "pdf" else _text(data)
+    except NothingRead as error:
+        return error.why
     except Exception:
         return 1
     sys.stdout.buffer.write(text[:max_characters].encode("utf-8", "replace"))
@@ -60,4 +97,5 @@ def main(kind: str, max_characters: int) -> int:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+from pypdf import PdfWriter
 
-from bot.types import Attachment, Question, Source
+from bot.types import Attachment, Question, Source, TurnState
+from tests.bot.attachments.test_reader import pdf, shown
 from tests.bot.talk import ADA, StageClock, Talk, place, talking
 from tests.fakes.platform import RichFakePlatform
 
@@ -29,6 +32,24 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
     async with talking(tmp_path, clock=clock, platform=FilesOnPlatform(clock)) as talk:
         clock.watch(talk.service._questions._loader._attachments, "read")
         yield talk
+
+
+def locked_pdf() -> bytes:
+    writer = PdfWriter()
+    writer.add_blank_page(200, 200)
+    writer.encrypt("secret")
+    return _written(writer)
+
+
+def _written(writer: PdfWriter) -> bytes:
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def scanned_pdf() -> bytes:
+    """A page with nothing but a picture."""
+    return pdf(b"q 10 0 0 10 0 0 cm /Im1 Do Q", pictures=True)
 
 
 def media(name: str) -> str:
@@ -59,6 +80,62 @@ async def asked(talk: Talk, files: Mapping[str, bytes], text: str = "What is it?
 def counted(talk: Talk, outcome: str) -> float | None:
     labels = {"adapter": "fake", "outcome": outcome}
     return talk.metrics.registry.get_sample_value("parley_files_total", labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Jürgen;Köln", "cp1252"), ("田中;東京", "cp932"), ("张伟;北京", "gb18030"), ("Ω", "utf-16")],
+)
+async def test_the_model_reads_a_file_in_the_encoding_that_it_has(
+    talk: Talk, text: str, encoding: str
+) -> None:
+    await asked(talk, {"people.csv": text.encode(encoding)})
+    assert text in talk.generator.generations[-1].question
+    assert talk.whispers() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("notes.txt", b"", "notes.txt is empty."),
+        ("notes.txt", b" \r\n\n", "notes.txt is empty."),
+        ("notes.txt", "\ufeff".encode("utf-16"), "notes.txt is empty."),
+        ("scan.pdf", b"", "scan.pdf is empty."),
+        (
+            "plan.pdf",
+            locked_pdf(),
+            "plan.pdf is locked with a password; please attach a copy without one.",
+        ),
+        (
+            "scan.pdf",
+            scanned_pdf(),
+            "scan.pdf holds only pictures, which I cannot see, and no text.",
+        ),
+        ("blank.pdf", pdf(b""), "blank.pdf holds no text that I can read."),
+        ("odd.pdf", pdf(shown("\\001\\002\\003\\004")), "odd.pdf holds no text that I can read."),
+        (
+            "photo.txt",
+            b"\x89PNG\r\n\x1a\n\xb5\xd0\x01\xc9" * 9,
+            "I cannot read photo.txt: it holds no text that I understand.",
+        ),
+    ],
+)
+async def test_a_file_of_which_nothing_can_be_read_is_refused_with_a_sentence(
+    talk: Talk, name: str, data: bytes, told: str
+) -> None:
+    question = await asked(talk, {name: data})
+    assert talk.whispers() == [told]
+    assert talk.generator.generations[-1].question == "What is it?"
+    assert (await talk.turn(question)).files == ()
+    assert (counted(talk, "read"), counted(talk, "refused")) == (0, 1)
+
+
+async def test_a_question_of_nothing_but_an_empty_file_is_answered_with_the_sentence(
+    talk: Talk,
+) -> None:
+    question = await asked(talk, {"notes.txt": b""}, text="")
+    assert talk.visible() == ["notes.txt is empty."]
+    assert (await talk.turn(question)).state is TurnState.FAILED
 
 
 async def test_each_refused_file_counts_though_the_sentence_is_said_once(talk: Talk) -> None:

@@ -14,15 +14,18 @@ def shown(text: str) -> bytes:
     return f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
 
 
-def pdf(content: bytes, coding: bytes = b"") -> bytes:
-    """A page with this content."""
+def pdf(content: bytes, coding: bytes = b"", *, pictures: bool = False) -> bytes:
+    """A page with this content; ``/Im1`` is a picture of one pixel."""
+    picture = b"/XObject << /Im1 6 0 R >>" if pictures else b""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
-        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        b"/Resources << /Font << /F1 5 0 R >> %s >> >>" % picture,
         b"<< %s/Length %d >>\nstream\n%s\nendstream" % (coding, len(content), content),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray "
+        b"/BitsPerComponent 8 /Length 1 >>\nstream\n\x00\nendstream",
     ]
     out, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
@@ -31,7 +34,7 @@ def pdf(content: bytes, coding: bytes = b"") -> bytes:
     start = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    return out + b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % start
+    return out + b"trailer << /Size 7 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % start
 
 
 async def test_text_is_read_in_any_usual_encoding() -> None:
