@@ -49,7 +49,7 @@ _PATTERNS = {
     "fence of four around a fence": r"^````\w*\n(?:(?!````).*\n)*?```\w*\n",
     "markdown fence that holds fences of three": r"^```markdown\n(?:(?!```).*\n)*```[a-z]+\n",
     "fence that is never closed": r"^```[a-z]+\n(?:(?!```).*\n)*(?!```).*\Z",
-    "very long code": r"^```[a-z]+\n(?:(?!```).*\n){140,}```",
+    "very long code": r"^```[a-z]+\n(?:(?!```).*\n){100,}```",
     "backtick in inline code": r"``+ ?`",
     "star in code": r"`[^`\n]*\*[^`\n]*`",
     "underscore in code": r"`[^`\n]*_[^`\n]*`",
@@ -112,7 +112,7 @@ _PATTERNS = {
     "dashes directly under text": r"^\w[^|\n]*\n---+$",
     "non-breaking space": "[\u00a0\u202f]",
     "soft hyphen": "\u00ad",
-    "combining mark": "[\u0300-\u036f]",
+    "combining mark": "[\u0300-\u036f\u05b0-\u05c2\u0e31-\u0e4e\u064b-\u0655\u1160-\u11ff\u3099]",
 }
 
 KINDS = {name: re.compile(pattern, re.MULTILINE) for name, pattern in _PATTERNS.items()}
