@@ -6,6 +6,7 @@ It refuses what Discord refuses (foreign messages, sizes, strangers, dead tokens
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 MAX_TEXT = 2000
+_CODE = re.compile(r"```.+?```|(`+).+?\1", re.DOTALL)
 
 
 class Refused(Exception):
@@ -132,11 +134,8 @@ class FakeServer(FakePayloads):
     def keep(self, channel: str, author: str, content: str, **more: Any) -> Json:
         """Put a message there, as its author wrote it."""
         message_id = more.pop("id", None) or self.snowflake()
-        users = [user for user in self.names if f"<@{user}>" in content]
         replied = more.get("referenced_message") or {}
-        if replied and more.get("pings", True):
-            users += [replied["author"]["id"]]
-        more.pop("pings", None)
+        pinged = replied if more.pop("pings", True) else {}
         message: Json = {
             "id": message_id,
             "channel_id": channel,
@@ -146,7 +145,7 @@ class FakeServer(FakePayloads):
             "edited_timestamp": None,
             "tts": False,
             "mention_everyone": False,
-            "mentions": [self.user(user) for user in dict.fromkeys(users)],
+            "mentions": self.mentions(content, pinged),
             "mention_roles": [],
             "attachments": [],
             "embeds": [],
@@ -159,6 +158,13 @@ class FakeServer(FakePayloads):
         self.messages[message_id] = message
         self.shown.append((self.clock.monotonic(), message_id, content))
         return message
+
+    def mentions(self, content: str, replied: Json) -> list[Json]:
+        """Who is mentioned, though not in code, and who is replied to."""
+        text = _CODE.sub("", content)
+        there = [self.user(user) for user in self.names if re.search(f"<@!?{user}>", text)]
+        answered = [replied["author"]] if replied else []
+        return there + [author for author in answered if author not in there]
 
     def write(self, channel: str, body: Json, **more: Any) -> Json:
         """The bot posts."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from adapters.discord.api.tokens import Names, pieces, readable
 from bot.adapter_support.payloads import (
     Payload,
     PlainText,
@@ -17,45 +17,61 @@ from bot.adapter_support.payloads import (
 )
 from bot.types import Attachment, Person, Place
 
-_TOKEN = re.compile(r"<(?:@!?([0-9]+)|@&([0-9]+)|#([0-9]+)|a?(:\w+:)[0-9]+)>")
+
+def _nameless(kind: str, some_id: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class BotUser:
-    """The bot's user. ``roles``: ids of its managed roles; a mention of one mentions the bot."""
+    """The bot's user. ``roles``: ids of its managed roles; a mention of one mentions the bot.
+
+    ``names``: of the channels and roles that the bot can see.
+    """
 
     user_id: str
     name: str = "Parley"
     roles: frozenset[str] = frozenset()
+    names: Names = field(default=_nameless, compare=False)
 
 
 def read_text(message: Payload, me: BotUser) -> PlainText:
-    """The text with names in place of ids, without the mention of the bot."""
-    content = text_of(message, "content")
-    users = {text_of(user, "id"): name_of(user) for user in tables_of(message, "mentions")}
+    """The text with names in place of ids, without the mention of the bot.
+
+    A mention in code is none, and stays. Where Discord lists mentions, it is believed.
+    """
+    users = {text_of(user, "id") for user in tables_of(message, "mentions")}
     roles = {str(role) for role in items_of(message, "mention_roles")}
     mentions = (f"<@!?{me.user_id}>", *(f"<@&{role}>" for role in sorted(me.roles)))
-    own = f"(?:{'|'.join(mentions)})"
-    in_text = re.search(f"<@!?{me.user_id}>", content) is not None
+    content, in_text = _without(text_of(message, "content"), f"(?:{'|'.join(mentions)})")
     return PlainText(
-        text=_TOKEN.sub(lambda match: _shown(match, users), _without(content, own)).strip(),
-        mentions_bot=in_text or me.user_id in users or bool(roles & me.roles),
+        text=readable(content, _names(message, me)).strip(),
+        mentions_bot=me.user_id in users or bool(roles & me.roles) or (in_text and not users),
         mentions_others=bool(
-            users.keys() - {me.user_id} or roles - me.roles or message.get("mention_everyone")
+            users - {me.user_id} or roles - me.roles or message.get("mention_everyone")
         ),
     )
 
 
-def _without(content: str, own: str) -> str:
-    content = re.sub(rf"\A\s*{own}\s*[,:]?", "", content)
-    return re.sub(rf"{own}[ \t]?", "", content)
+def shown_text(message: Payload, me: BotUser) -> str:
+    """The text as everybody sees it, with the mention of the bot."""
+    return readable(text_of(message, "content"), _names(message, me)).strip()
 
 
-def _shown(match: re.Match[str], users: Mapping[str, str]) -> str:
-    user, role, channel, emoji = match.groups()
-    if user:
-        return f"@{users.get(user) or user}"
-    return emoji or (f"@role-{role}" if role else f"#channel-{channel}")
+def _names(message: Payload, me: BotUser) -> Names:
+    users = {text_of(user, "id"): name_of(user) for user in tables_of(message, "mentions")}
+    users.setdefault(me.user_id, me.name)
+    return lambda kind, of: users.get(of, "") if kind == "@" else me.names(kind, of)
+
+
+def _without(content: str, own: str) -> tuple[str, bool]:
+    """The content without the own mention, and whether there was one."""
+    content, num_leading = re.subn(rf"\A\s*{own}\s*[,:]?", "", content)
+    found = [
+        (piece, 0) if is_code else re.subn(rf"{own}[ \t]?", "", piece)
+        for piece, is_code in pieces(content)
+    ]
+    return "".join(piece for piece, _ in found), any((num_leading, *(num for _, num in found)))
 
 
 def name_of(user: Payload, member: Payload | None = None) -> str:

@@ -36,7 +36,9 @@ PLACE = Place("discord", GUILD, CHANNEL, "5")
 _NAMES = """
     id channel_id guild_id author user member type content data name options value token values
     custom_id components channel message emoji user_id message_id mentions roles bot focused
-    referenced_message message_reference ids resolved target_id
+    referenced_message message_reference ids resolved target_id message_snapshots poll question
+    answers poll_media text results answer_counts sticker_items embeds fields title description
+    edited_timestamp mention_roles attachments filename url
 """
 KEYS = st.sampled_from(sorted(_NAMES.split()))
 JUNK: Any = st.recursive(
@@ -68,6 +70,60 @@ def test_a_mention_is_a_question_without_the_mention(content: str, text: str, ot
     assert question.is_mention
     assert question.person.name == "Ada"
     assert question.message_id == str(MessageRef(CHANNEL, question.event_id))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"`<@{BOT}>`",
+        f"``a ` <@{BOT}>``",
+        f"```py\nsend('<@{BOT}>')\n```",
+        f"```<@{BOT}>```",
+        f"\\<@{BOT}>",
+    ],
+)
+def test_a_mention_in_code_is_none_and_stays(code: str) -> None:
+    alone = message(f"Write {code} there", mentions=[])
+    assert not concerns_bot(alone, ME, SPOT)
+    question = read_question(message(f"<@{BOT}> what does {code} do?"), ME, PLACE)
+    assert question is not None
+    assert question.text == f"what does {code} do?"
+    assert question.is_mention
+
+
+def test_a_list_of_mentions_is_believed_and_where_there_is_none_the_text() -> None:
+    assert not concerns_bot(message(f"<@{BOT}> hi", mentions=[{"id": BOB}]), ME, SPOT)
+    assert concerns_bot(message("hi", mentions=[{"id": BOT}]), ME, SPOT)
+    assert concerns_bot(message(f"<@{BOT}> hi", mentions=None), ME, SPOT)
+
+
+def _names(kind: str, some_id: str) -> str:
+    return {("#", "7"): "rules", ("@&", "8"): "staff"}.get((kind, some_id), "")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("<t:1700000000>", "2023-11-14 22:13 UTC"),
+        ("<t:1700000000:R>", "2023-11-14 22:13 UTC"),
+        ("<t:1700000000:F> or <t:1700000000:f>", "2023-11-14 22:13 UTC or 2023-11-14 22:13 UTC"),
+        ("<t:1700000000:D>, <t:1700000000:d>", "2023-11-14, 2023-11-14"),
+        ("<t:1700000000:T>, <t:1700000000:t>", "22:13:20 UTC, 22:13 UTC"),
+        ("<t:-1:R>", "1969-12-31 23:59 UTC"),
+        ("<t:99999999999999999:R>", "<t:99999999999999999:R>"),
+        ("Use </ask:1> or </parley stop:12>", "Use /ask or /parley stop"),
+        ("<#7> <#9> <@&8> <@&9>", "#rules #channel-9 @staff @role-9"),
+        ("<:blob:123> <a:wave_2:9>", ":blob: :wave_2:"),
+        ("<id:customize>, <id:linked-roles:4>", "Channels & Roles, Linked Roles"),
+        ("<id:new> a<b <https://x.org>", "<id:new> a<b <https://x.org>"),
+        ("`<t:1:R>` ```\n<#7>\n``` \\<:blob:1>", "`<t:1:R>` ```\n<#7>\n``` \\<:blob:1>"),
+    ],
+)
+def test_discords_own_marks_are_read_as_people_see_them(content: str, text: str) -> None:
+    me = BotUser(BOT, "Parley", names=_names)
+    question = read_question(message(content), me, PLACE)
+    assert question is not None
+    assert question.text == text
 
 
 def test_a_mention_of_the_bots_own_role_counts_like_itself() -> None:
