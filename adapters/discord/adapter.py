@@ -331,7 +331,11 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
 
     async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
         ref, bot = parse_ref(message_id), self._connected
-        return await bot.chains.earlier(place, ref, bot.user) if isinstance(ref, MessageRef) else ()
+        if not isinstance(ref, MessageRef):
+            return ()
+        return await bot.chains.earlier(
+            place, ref, bot.channels.seen_from(place.workspace, bot.user)
+        )
 
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
         return await self._connected.rest.fetch(attachment.url, max_size)

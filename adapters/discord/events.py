@@ -15,11 +15,13 @@ from uuid import uuid4
 from adapters.discord.api.chains import ReplyChains
 from adapters.discord.api.channels import ChannelInfo, Channels, channel_info
 from adapters.discord.api.ids import DIRECT, MessageRef, created_at
-from adapters.discord.api.messages import BotUser, person, person_of, read_attachments, read_text
+from adapters.discord.api.messages import BotUser, person, person_of, read_text
 from adapters.discord.api.posting import Posting
+from adapters.discord.api.quotes import read_files, read_quotes
 from adapters.discord.gateway.deliveries import Deliveries
 from adapters.discord.interactions.handler import InteractionHandler
 from bot.adapter_support.payloads import Payload, items_of, table_of, text_of
+from bot.adapter_support.quoting import with_quotes
 from bot.errors import ParleyError, QueueFull, sentence_for_people
 from bot.ports import Handler
 from bot.types import (
@@ -68,13 +70,13 @@ def read_question(message: Payload, me: BotUser, place: Place) -> Question | Non
         event_id=message_id,
         place=place,
         person=person_of(message, place),
-        text=said.text,
+        text=with_quotes(said.text, *read_quotes(message, me)),
         message_id=str(MessageRef(channel, message_id)),
         sent_at=_sent_at(message),
         is_direct=place.workspace == DIRECT,
         is_mention=is_addressed(message, me),
         mentions_others=said.mentions_others,
-        attachments=read_attachments(message),
+        attachments=read_files(message, me),
     )
 
 
@@ -82,16 +84,16 @@ def read_edit(message: Payload, me: BotUser, place: Place) -> QuestionEdited | N
     """None for a change of embeds or pins, and where the text is missing for want of the intent."""
     edited_at = text_of(message, "edited_timestamp")
     channel, message_id = text_of(message, "channel_id"), text_of(message, "id")
-    said = read_text(message, me)
+    text = with_quotes(read_text(message, me).text, *read_quotes(message, me))
     is_ours = channel.isdigit() and message_id.isdigit() and is_from_a_person(message)
-    if not (is_ours and edited_at and said.text):
+    if not (is_ours and edited_at and text):
         return None
     return QuestionEdited(
         event_id=f"{message_id} {edited_at}",
         place=place,
         person=person_of(message, place),
         message_id=str(MessageRef(channel, message_id)),
-        text=said.text,
+        text=text,
     )
 
 
@@ -188,7 +190,7 @@ class Inbox:
         if not is_from_a_person(message):
             return False
         info = self._channels.known(text_of(message, "channel_id"))
-        if info is None or not info.guild or info.is_thread or "edited_timestamp" in message:
+        if info is None or not info.guild or info.is_thread or message.get("edited_timestamp"):
             return True
         return concerns_bot(message, self._identity(message), info)
 
@@ -198,23 +200,25 @@ class Inbox:
         )
 
     def _identity(self, payload: Payload) -> BotUser:
-        roles = self._channels.own_roles(text_of(payload, "guild_id"))
-        return replace(self._me, roles=roles) if roles else self._me
+        return self._channels.seen_from(text_of(payload, "guild_id"), self._me)
 
     async def _message(self, message: Payload, handler: Handler) -> None:
-        me, info = self._identity(message), await self._info(message)
+        info = await self._info(message)
+        if question := await self._question(message, info):
+            is_here = self._is_for_bot(info) and not question.mentions_others
+            await self._hand_over(question, handler, is_awaited=question.is_mention or is_here)
+
+    async def _question(self, message: Payload, info: ChannelInfo) -> Question | None:
+        me = self._identity(message)
         if not concerns_bot(message, me, info):
-            return
+            return None
         root = "" if info.is_direct or info.is_thread else await self._chains.root_of(message)
         question = read_question(message, me, info.place(root))
         if question is None:
-            return
-        self._posting.name_thread(text_of(message, "id"), question.text)
+            return None
+        self._posting.name_thread(question.event_id, read_text(message, me).text or question.text)
         person = self._with_permissions(question.person, info, message)
-        barred = self._why_barred(info)
-        is_ours = question.is_mention or (self._is_for_bot(info) and not question.mentions_others)
-        question = replace(question, person=person, barred=barred)
-        await self._hand_over(question, handler, is_awaited=is_ours)
+        return replace(question, person=person, barred=self._why_barred(info))
 
     def _is_for_bot(self, info: ChannelInfo) -> bool:
         """Whether messages there are meant for the bot, as far as Discord knows."""

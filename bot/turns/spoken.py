@@ -9,12 +9,15 @@ from bot.turns.queues import key_of
 from bot.types import Command, Incoming, Place, Turn
 
 _PLAIN_COMMANDS = ("stop", "retry", "forget", "status", "help")
+_QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)
+"""What a message carries beside its own words (``quoted``): that commands nothing."""
+
 _PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
 
 
 def parse(text: str) -> tuple[str, str] | None:
     """Name and argument if the whole of ``text`` is a command; "help me with x" is a question."""
-    words = " ".join(text.split()).rstrip(".!").lower().removeprefix("/")
+    words = " ".join(_QUOTES.sub("", text).split()).rstrip(".!").lower().removeprefix("/")
     if words in _PLAIN_COMMANDS:
         return words, ""
     if _PERSONALITY.fullmatch(words):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from adapters.discord.api.ids import MessageRef
-from adapters.discord.api.messages import BotUser, name_of, read_text
+from adapters.discord.api.messages import BotUser, name_of
+from adapters.discord.api.quotes import quoted_reply, text_of_message
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
@@ -61,15 +62,16 @@ class ReplyChains:
         return []
 
     async def _up_the_chain(self, ref: MessageRef, me: BotUser) -> list[tuple[str, str]]:
-        """The messages up the chain from this one, oldest first."""
+        """The messages up the chain, oldest first, without the one that the question quotes."""
         said: list[tuple[str, str]] = []
-        above = await self._get(ref.channel, ref.message)
+        above = question = await self._get(ref.channel, ref.message)
         for _ in range(_MAX_STEPS):
             following = _replied_to(above)
             if not following:
                 break
             above = table_of(above, "referenced_message") or await self._get(ref.channel, following)
-            said.append(_line(above, me))
+            if above is not quoted_reply(question, me):
+                said.append(_line(above, me))
         return [line for line in reversed(said) if line[1]]
 
     async def _in_thread(self, thread: str, before: str, me: BotUser) -> list[tuple[str, str]]:
@@ -128,5 +130,5 @@ def _origin(message: Payload) -> Payload:
 
 def _line(message: Payload, me: BotUser) -> tuple[str, str]:
     files = " ".join(f"[{text_of(file, 'filename')}]" for file in tables_of(message, "attachments"))
-    said = f"{read_text(message, me).text} {files}".strip()
+    said = f"{text_of_message(message, me)} {files}".strip()
     return name_of(table_of(message, "author")), said

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import discord
 
 from adapters.discord.api.client import ParleyClient
 from adapters.discord.api.ids import DIRECT, NAME
+from adapters.discord.api.messages import BotUser
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
 from bot.adapter_support.payloads import Payload, text_of
@@ -107,11 +109,14 @@ class Channels:
         owner = str(me.id) if me else ""
         self._infos[thread] = ChannelInfo(guild, thread, parent, is_restricted, owner=owner)
 
-    def own_roles(self, guild: str) -> frozenset[str]:
-        """The bot's managed role, which people may mention instead of the bot."""
-        found = self._client.get_guild(int(guild)) if guild.isdigit() else None
-        role = found.self_role if found else None
-        return frozenset({str(role.id)}) if role else frozenset()
+    def seen_from(self, guild_id: str, me: BotUser) -> BotUser:
+        """The bot as a server knows it: its managed role, and names that all members see."""
+        guild = self._client.get_guild(int(guild_id)) if guild_id.isdigit() else None
+        if guild is None:
+            return me
+        role = guild.self_role
+        roles = frozenset({str(role.id)}) if role else me.roles
+        return replace(me, roles=roles, names=partial(_name_in, guild))
 
     def may_manage_messages(self, info: ChannelInfo, member: Payload, user_id: str) -> bool:
         """By Discord's own rules: the member's roles and the channel's permission overwrites."""
@@ -138,3 +143,13 @@ class Channels:
         )
         self._infos[channel] = info
         return info
+
+
+def _name_in(guild: discord.Guild, kind: str, some_id: str) -> str:
+    """A role's (``@&``) or a channel's (``#``); the names of private channels are not told."""
+    if kind == "@&":
+        role = guild.get_role(int(some_id))
+        return role.name if role else ""
+    channel = guild.get_channel(int(some_id))
+    is_open = channel and channel.permissions_for(guild.default_role).view_channel
+    return channel.name if channel and is_open else ""

@@ -15,9 +15,11 @@ from adapters.discord.api.ids import (
     created_at,
     private_thread,
 )
-from adapters.discord.api.messages import BotUser, name_of, person_of, read_attachments, read_text
+from adapters.discord.api.messages import BotUser, name_of, person_of
+from adapters.discord.api.quotes import quoted_message, read_files
 from adapters.discord.interactions.commands import MENU
 from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
+from bot.adapter_support.quoting import with_quotes
 from bot.types import Attachment, Command, Person, Place, Question, StopRequest
 
 _MAY_MODERATE = 1 << 13 | 1 << 3
@@ -170,10 +172,10 @@ def _asked(invocation: Invocation, given: Payload) -> Invocation:
 def _about(invocation: Invocation, data: Payload, me: BotUser) -> Invocation:
     messages = table_of(table_of(data, "resolved"), "messages")
     message = table_of(messages, text_of(data, "target_id"))
-    name, said = name_of(table_of(message, "author")), read_text(message, me).text
-    quoted = "\n".join(f"> {line}" for line in said.split("\n"))
-    question = f"What is this message by {name or 'somebody'} about?\n\n{quoted}"
-    return replace(invocation, verb="ask", question=question, attachments=read_attachments(message))
+    name, files = name_of(table_of(message, "author")) or "somebody", read_files(message, me)
+    about = quoted_message(f"Message from {name}", message, me)
+    asked = f"What is this message by {name} about?" if about or files else ""
+    return replace(invocation, verb="ask", question=with_quotes(asked, about), attachments=files)
 
 
 def _component(invocation: Invocation, data: Payload) -> Invocation | None:

@@ -153,10 +153,11 @@ async def test_what_was_said_before_is_read_once_the_question_is_on_disk(
     tmp_path: Path, discord: FakeDiscord
 ) -> None:
     first = await discord.say("The meeting is on Monday.", user=BOB)
+    second = await discord.say("Which week?", reply_to=first)
     chain = "GET /channels/{channel_id}/messages/{message_id}"
     async with talking(tmp_path, discord) as talk:
         discord.fail(chain, Fault(hangs=True))
-        await discord.say(f"<@{BOT}> When is it?", reply_to=first)
+        await discord.say(f"<@{BOT}> When is it?", reply_to=second)
         await discord.until(lambda: discord.num_calls(chain))
         (turn,) = await talk.turns()
         assert turn.unread.earlier

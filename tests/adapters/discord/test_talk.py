@@ -289,8 +289,10 @@ async def test_what_was_said_before_in_a_chain_is_known(talk: Talk, discord: Fak
     second = await discord.say("No, on Tuesday.", user=BOSS, reply_to=first)
     await discord.say(f"<@{BOT}> When is it?", reply_to=second)
     generation = await talk.generation()
-    assert "Bob: The meeting is on Monday." in generation.question
-    assert "Boss: No, on Tuesday." in generation.question
+    assert generation.question == (
+        "Bob: The meeting is on Monday.\nAda: When is it?\n\n"
+        "[Message that is replied to, from Boss]\n> No, on Tuesday."
+    )
     generation.finish()
 
 
