@@ -237,6 +237,7 @@ class Inbox:
         me, info = self._identity(message), await self._info(message)
         edited = read_edit(message, me, info.place(text_of(message, "id")))
         if edited is not None:
+            edited = replace(edited, becomes=await self._question(message, info))
             is_ours = self._is_for_bot(info) or is_addressed(message, me)
             await self._hand_over(edited, handler, is_awaited=is_ours)
 

@@ -65,7 +65,8 @@ class FakePeople(FakeServer):
 
     async def change_text(self, message_id: str, text: str) -> None:
         message = self.messages[message_id]
-        message["content"] = text
+        replied = message.get("referenced_message") or {}
+        message |= {"content": text, "mentions": self.mentions(text, replied)}
         message["edited_timestamp"] = self.clock.now().isoformat()
         await self.touch(message_id)
 
