@@ -36,6 +36,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "errors": room("bot.errors"),
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),
+        "markdown": room("bot.markdown"),
         "fair_queue": room("bot.fair_queue"),
     },
     {
@@ -138,6 +139,7 @@ OWNERS = {
     "sqlalchemy": "bot.history",
     "alembic": "bot.history",
     "jinja2": f"{ENGINE}.chat_template",
+    "pylatexenc": "bot.markdown",
     "markdown_it": "bot.adapter_support",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
