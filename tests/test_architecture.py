@@ -140,6 +140,7 @@ OWNERS = {
     "alembic": "bot.history",
     "jinja2": f"{ENGINE}.chat_template",
     "pylatexenc": "bot.markdown",
+    "wcwidth": "bot.markdown",
     "markdown_it": "bot.adapter_support",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
