@@ -21,7 +21,7 @@ WEBHOOKS = ("slack", "teams")
 DEFAULT_STOP_REACTIONS: Mapping[str, tuple[str, ...]] = {
     "slack": ("octagonal_sign", "stop_sign", "no_entry", "x", "raised_hand", "hand"),
     "discord": ("🛑", "✋", "⏹️", "❌", "⛔"),
-    "teams": ("angry", "*stop*"),
+    "teams": ("angry", "1f6d1_*", "270b_*", "23f9_*", "274c_*", "26d4_*", "stop", "stopsign"),
 }
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}

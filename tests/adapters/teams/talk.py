@@ -15,6 +15,7 @@ from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.metrics import Metrics
+from bot.settings.kinds import DEFAULT_STOP_REACTIONS
 from bot.types import Incoming, Limits, TurnState
 from tests.adapters.teams.conftest import SHORT, make_adapter, serving
 from tests.bot.talk import StageClock, WatchedStore, book
@@ -108,7 +109,7 @@ async def talking(
         adapters={"teams": adapter},
         clock=used,
         metrics=metrics,
-        rules=ConversationRules(stop_reactions={"teams": ("angry", "*stop*")}),
+        rules=ConversationRules(stop_reactions=DEFAULT_STOP_REACTIONS),
     )
     talk = Talk(teams, generator, store, adapter, metrics)
 

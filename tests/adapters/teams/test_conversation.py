@@ -84,6 +84,42 @@ async def test_every_way_to_stop_ends_the_reply(talk: Talk, way: str) -> None:
     assert talk.teams.text(reply) == "It began\n\n_(stopped)_"
 
 
+TONES = [f"270b_raisedhand-tone{number}" for number in range(1, 6)]
+NOT_STOP = (
+    "23f1_stopwatch",
+    "1f68f_busstop",
+    "1f6ab_noentrysign",
+    "like",
+    "sad",
+    "1f44b_wavinghand",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["angry", "1f6d1_stopsign", "270b_raisedhand", *TONES, "26d4_noentry", "274c_crossmark"],
+)
+async def test_a_sign_that_stops_ends_the_reply(talk: Talk, name: str) -> None:
+    asked = message("Tell me everything.", "channel")
+    generation = await talk.asked(asked)
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["It began"])
+    await talk.say(reaction(talk.reply_to(CHANNEL), name, scope="channel"))
+    assert await talk.state(asked) is TurnState.STOPPED
+
+
+async def test_any_other_sign_lets_the_reply_go_on(talk: Talk) -> None:
+    """A stopwatch and a bus stop, too, though "stop" is in their names."""
+    asked = message("Tell me everything.", "channel")
+    generation = await talk.asked(asked)
+    generation.say("It began")
+    await until(lambda: talk.teams.texts(CHANNEL) == ["It began"])
+    await talk.say(reaction(talk.reply_to(CHANNEL), *NOT_STOP, scope="channel"))
+    assert not generation.is_cancelled
+    generation.finish()
+    assert await talk.state(asked) is TurnState.DONE
+
+
 async def test_nobody_but_the_asker_stops_a_reply(talk: Talk) -> None:
     asked = message("Tell me everything.", "channel")
     generation = await talk.asked(asked)
