@@ -243,7 +243,7 @@ def _exchanges(turns: Sequence[Turn], question: Turn | None) -> list[_Exchange]:
         remarks += turn.remarks
         if turn is not question and not _enters(turn):
             continue
-        voices.update((turn.person.id, *(name for name, _ in remarks)))
+        voices.update((turn.person.id, *(name for name, _ in remarks if name)))
         is_named = len(voices) > 1 and not turn.is_direct
         reply = None if turn is question else clean(turn.reply)
         exchanges.append(_Exchange(turn.number, _lines(turn, remarks, is_named=is_named), reply))

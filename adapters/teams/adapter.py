@@ -53,6 +53,12 @@ LIMITS = Limits(
 )
 """Teams counts a channel, with all of its threads, as one conversation."""
 
+UNSEEN = (
+    "(What others wrote here before is not visible to you, for Teams passes on only messages that "
+    "mention you. If it is asked for, say so, and ask for it to be forwarded or pasted.)"
+)
+"""What the model is told in a thread or group chat that it may have joined late."""
+
 _MAX_REFUSING = 1000
 
 
@@ -158,6 +164,13 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         files = Files(self._settings.service_hosts, self._token, self.limits.call_timeout)
         with translated("fetch", self._observe):
             return await files.fetch(attachment.url, max_size)
+
+    def may_have_earlier(self, place: Place, message_id: str) -> bool:
+        return not self._conversations.is_personal(place) and place.thread != message_id
+
+    async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
+        """Teams gives a bot none of them, so the model is told that it does not know them."""
+        return (("", UNSEEN),)
 
     def growth_interval(self, place: Place) -> float:
         return INTERVAL if self._can_stream(place) else self.limits.edit_interval

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.teams.adapter import UNSEEN
 from bot.types import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
 from tests.fakes import teams as wire
@@ -118,6 +119,29 @@ async def test_any_other_sign_lets_the_reply_go_on(talk: Talk) -> None:
     assert not generation.is_cancelled
     generation.finish()
     assert await talk.state(asked) is TurnState.DONE
+
+
+async def test_in_a_thread_joined_late_the_model_knows_that_it_has_not_read_it(talk: Talk) -> None:
+    """Teams gives a bot no earlier message, so nobody gets a summary of a thread unread."""
+    first = await talk.asked(asked := message("Summarise this thread.", "channel"))
+    assert first.question == f"{UNSEEN}\nSummarise this thread."
+    first.say("I cannot see it.")
+    first.finish()
+    assert await talk.state(asked) is TurnState.DONE
+    second = await talk.asked(message("And now?", "channel"))
+    assert second.question == "And now?"
+    second.finish()
+
+
+async def test_who_begins_a_thread_or_is_alone_with_parley_is_told_nothing_of_the_sort(
+    talk: Talk,
+) -> None:
+    begins = await talk.asked(
+        message("Hello?", "channel", id="1700000555555", root="1700000555555")
+    )
+    assert begins.question == "Hello?"
+    alone = await talk.asked(message("Hello?"))
+    assert alone.question == "Hello?"
 
 
 async def test_nobody_but_the_asker_stops_a_reply(talk: Talk) -> None:
