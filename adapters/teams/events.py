@@ -5,15 +5,15 @@ One delivery may hold several reactions.
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters.teams.activities.cards import pressed
 from adapters.teams.conversations import Conversation, read_conversation
-from bot.adapter_support.payloads import Payload, PlainText, table_of, tables_of, text_of
+from adapters.teams.reading.attachments import read_files
+from adapters.teams.reading.text import read_text
+from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.types import (
     Attachment,
     Command,
@@ -26,12 +26,7 @@ from bot.types import (
     StopRequest,
 )
 
-_DOWNLOAD = "application/vnd.microsoft.teams.file.download.info"
-_MEDIA_TYPES = {"pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown"}
 _RATINGS = {"like": 1, "dislike": -1}
-_AT = re.compile(r"<at\b[^>]*>(.*?)</at>", re.IGNORECASE | re.DOTALL)
-_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li)>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
 
 
 def read_activity(activity: Payload) -> tuple[Incoming, ...]:
@@ -95,14 +90,15 @@ class _Reader:
         """A press of one of our buttons comes as a message without text."""
         if press := pressed(self.activity.get("value")):
             return self._pressed(press.says, is_stop=press.is_stop)
+        return (self._written(),)
+
+    def _written(self) -> Question:
         said = read_text(self.activity, self._bot_id)
-        return (
-            self._question(
-                said.text,
-                is_mention=said.mentions_bot,
-                mentions_others=said.mentions_others,
-                attachments=_attachments(self.activity),
-            ),
+        return self._question(
+            said.text,
+            is_mention=said.mentions_bot,
+            mentions_others=said.mentions_others,
+            attachments=read_files(self.activity),
         )
 
     def _pressed(self, says: str, *, is_stop: bool) -> tuple[Incoming, ...]:
@@ -132,8 +128,11 @@ class _Reader:
 
     def edited(self) -> tuple[Incoming, ...]:
         """An undeleted message counts as edited: it may be asked again."""
-        said = read_text(self.activity, self._bot_id)
-        return (QuestionEdited(**self._event(), message_id=self._message_id, text=said.text),)
+        now = self._written()
+        edited = QuestionEdited(
+            **self._event(), message_id=self._message_id, text=now.text, becomes=now
+        )
+        return (edited,)
 
     def deleted(self) -> tuple[Incoming, ...]:
         return (QuestionDeleted(**self._event(), message_id=self._message_id),)
@@ -180,23 +179,6 @@ class _Reader:
         return any(text_of(each, "id") == self._bot_id for each in members)
 
 
-def _attachments(activity: Payload) -> tuple[Attachment, ...]:
-    """Files only: every message also has its own text attached, as ``text/html``."""
-    found = [_attachment(each) for each in tables_of(activity, "attachments")]
-    return tuple(each for each in found if each is not None)
-
-
-def _attachment(file: Payload) -> Attachment | None:
-    kind, content = text_of(file, "contentType"), table_of(file, "content")
-    if kind == _DOWNLOAD and (url := text_of(content, "downloadUrl")):
-        suffix = text_of(content, "fileType").lower()
-        media_type = _MEDIA_TYPES.get(suffix, "application/octet-stream")
-        return Attachment(text_of(file, "name") or "file", media_type, 0, url)
-    if kind.startswith("image/") and (url := text_of(file, "contentUrl")):
-        return Attachment(text_of(file, "name") or "image", kind, 0, url)
-    return None
-
-
 def _time(text: str) -> datetime:
     """Teams writes seven digits after the point, more than Python reads."""
     try:
@@ -204,34 +186,3 @@ def _time(text: str) -> datetime:
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def read_text(activity: Payload, bot_id: str) -> PlainText:
-    """Only the entities are mentions; a tag that somebody typed is text."""
-    text = text_of(activity, "text")
-    own, others = _mentions(activity, bot_id)
-    for tag in own:
-        text = text.replace(tag, " ", 1) if tag else text
-    text = _AT.sub(lambda match: f"@{match[1]}", text)
-    if activity.get("textFormat") == "xml":
-        text = html.unescape(_TAG.sub("", _BREAK.sub("\n", text)))
-    return PlainText(_tidy(text), bool(own), others)
-
-
-def _mentions(activity: Payload, bot_id: str) -> tuple[list[str], bool]:
-    """The texts of the bot's own mentions, and whether there are others."""
-    mentions = [each for each in tables_of(activity, "entities") if each.get("type") == "mention"]
-    own = [each for each in mentions if table_of(each, "mentioned").get("id") == bot_id]
-    return [_tag(each) for each in own], len(own) < len(mentions)
-
-
-def _tag(mention: Payload) -> str:
-    """The mention as it is in the text; some clients leave that out of the entity."""
-    name = table_of(mention, "mentioned").get("name")
-    own = f"<at>{name}</at>" if isinstance(name, str) else ""
-    return text_of(mention, "text") or own
-
-
-def _tidy(text: str) -> str:
-    text = text.replace("&nbsp;", " ").replace("\u00a0", " ").replace("\r\n", "\n")
-    return re.sub(r"\A\s*[,:]?\s*", "", re.sub(r"[ \t]+(?=\n|\Z)", "", text)).rstrip()

@@ -79,7 +79,7 @@ def mention(user_id: str = BOT, name: str = BOT_NAME) -> Json:
 def message(text: str, scope: Scope = "personal", **more: Any) -> Json:
     """As somebody typed it; outside of personal chats after a mention of the bot."""
     info = {"type": "clientInfo", "locale": "en-GB", "platform": "Web"}
-    html = {"contentType": "text/html", "content": f"<p>{text}</p>"}
+    html = html_of(f"<p>{text}</p>")
     is_personal = scope == "personal"
     given: Json = {
         "text": text if is_personal else f"<at>{BOT_NAME}</at> {text}",
@@ -102,8 +102,54 @@ def attached(url: str, name: str) -> Json:
     }
 
 
-def edit(of: Json, text: str) -> Json:
-    given = {"text": text, "timestamp": "2026-01-05T09:05:00.1Z"}
+def html_of(content: str) -> Json:
+    return {"contentType": "text/html", "content": content}
+
+
+def reply_quote(text: str, author: str = "Bob", message_id: str = "1700000000007") -> str:
+    """The HTML of a message that is replied to, as Teams' clients write it."""
+    return (
+        f'<blockquote itemscope itemtype="http://schema.skype.com/Reply" itemid="{message_id}">\n'
+        f'<strong itemprop="mri" itemid="8:orgid:{BOB_ENTRA}">{author}</strong>'
+        f'<span itemprop="time" itemid="{message_id}"></span>\n'
+        f'<p itemprop="preview">{text}</p>\n</blockquote>\n'
+    )
+
+
+def quoted_reply(preview: str, message_id: str = "1700000000007", **more: Any) -> Json:
+    """The entity of a message that is replied to; its placeholder is in the text."""
+    told = {"messageId": message_id, "senderId": BOB, "senderName": "Bob", "preview": preview}
+    return {"type": "quotedReply", "quotedReply": told | more}
+
+
+def placeholder(message_id: str = "1700000000007") -> str:
+    return f'<quoted messageId="{message_id}"/>'
+
+
+def forward_quote(*paragraphs: str) -> str:
+    """Teams names neither the author nor the time of what is forwarded."""
+    inner = "\n".join(f"<p>{each}</p>" for each in paragraphs)
+    return f'<blockquote itemtype="http://schema.skype.com/Forward">\n{inner}\n</blockquote>\n'
+
+
+def emoji(shown: str, name: str = "smile") -> str:
+    """An emoji that was picked: Teams' plain copy of the message lacks it."""
+    return (
+        f'<span class="animated-emoticon-20-{name}" title="{name}" type="({name})">'
+        f'<img itemscope itemtype="http://schema.skype.com/Emoji" itemid="{name}" alt="{shown}" '
+        f'src="https://statics.teams.cdn.office.net/{name}/20_f.png" style="width:20px"></span>'
+    )
+
+
+def mention_span(name: str = BOT_NAME, index: int = 0) -> str:
+    return (
+        f'<span itemtype="http://schema.skype.com/Mention" itemscope itemid="{index}">{name}</span>'
+    )
+
+
+def edit(of: Json, text: str, **more: Any) -> Json:
+    html = html_of(f"<p>{text}</p>")
+    given = {"text": text, "timestamp": "2026-01-05T09:05:00.1Z", "attachments": [html], **more}
     data = {**of["channelData"], "eventType": "editMessage"}
     return {**of, "type": "messageUpdate", **given, "channelData": data}
 

@@ -173,6 +173,31 @@ async def test_what_asks_for_nothing_is_acknowledged(
     assert bot == []
 
 
+@everywhere
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "quoted reply",
+            "Is that so?\n\n[Message that is replied to, from Bob]\n"
+            "> A parley is a talk between enemies.",
+        ),
+        (
+            "forward",
+            "Is that so?\n\n[Forwarded message]\n> A parley is a talk between enemies.",
+        ),
+        ("emoji", "Is that so 🙂"),
+    ],
+)
+async def test_what_a_message_carries_beside_its_text_is_read(
+    bot: Bot, scope: Scope, name: str, text: str
+) -> None:
+    question = await bot.takes(scope, name)
+    assert isinstance(question, Question)
+    assert question.text == text
+    assert question.is_mention is (scope != "personal")
+
+
 async def test_a_file_comes_with_the_address_it_is_fetched_from(bot: Bot) -> None:
     question = await bot.takes("personal", "message with a file")
     assert isinstance(question, Question)

@@ -1,0 +1,1 @@
+"""Reading what people write: words, formatting, quoted material. Pure and total."""
