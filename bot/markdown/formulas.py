@@ -232,7 +232,8 @@ class _Reader:
             is_apart = _is_operator(piece) and piece.text not in ("±", "∓")
         if piece.text in tuple(_PREFIXES) and (is_letter or is_symbol):
             return []
-        return [SPACE] if is_apart or not (is_letter or _is_operator(piece)) else []
+        is_needed = is_apart or _is_one_of("+-=<>", following)
+        return [SPACE] if is_needed or not (is_letter or _is_operator(piece)) else []
 
     def _end_of_row(self, node: Node) -> list[FormulaPiece]:
         argument = node.nodeargd.argnlist[0]

@@ -85,9 +85,8 @@ def whole(pieces: Sequence[FormulaPiece]) -> FormulaPiece:
 
 
 def fraction(above: FormulaPiece, below: FormulaPiece) -> FormulaPiece:
-    factors = above.text.split(" ")
-    product = "".join(factors) if all(map(_is_single, factors)) else above.text
-    over = product if _is_product(product) else f"({product})"
+    product = _without_spaces(above.text)
+    over = product if _is_product(product) else f"({above.text})"
     is_plain = below.is_atom or _is_single(below.text)
     under = below.text if is_plain and below.text else f"({below.text})"
     text = f"{over}/{under}"
@@ -218,6 +217,13 @@ def _script(sign: str, piece: FormulaPiece | None) -> tuple[str, str]:
     is_word = piece.is_atom or text.isascii() if sign == "_" else piece.is_atom
     is_plain = len(text) == 1 or (is_word and text.isalnum() and not set(text) & SCRIPTS)
     return (f"{sign}{text}" if is_plain else closed), closed
+
+
+def _without_spaces(text: str) -> str:
+    """Factors that are letters and numbers, one behind the other."""
+    factors = text.split(" ")
+    are_factors = all(factor[:1].isalnum() and _is_single(factor) for factor in factors)
+    return "".join(factors) if are_factors else text
 
 
 def _is_product(text: str) -> bool:

@@ -80,6 +80,9 @@ PHYSICS_AND_CHEMISTRY = {
     r"\ce{SO4^2-}": "SO₄²⁻",
     r"\ce{Na+ + Cl-}": "Na⁺ + Cl⁻",
     r"{}^{14}_{6}\mathrm{C}": "¹⁴₆C",
+    r"\mathrm{CaCO_3\downarrow + CO_2\uparrow}": "CaCO₃↓ + CO₂↑",
+    r"\frac{2 \cdot 10\,\mathrm{m}}{9{,}81\,\mathrm{m/s^2}}": "(2 · 10 m)/(9,81 m/s²)",
+    r"N(t) = N_0 \, e^{-\lambda t}": "N(t) = N₀ e^(-λt)",
     r"A \xrightarrow{\text{heat}} B": "A —(heat)→ B",
 }
 UNIVERSITY = {
@@ -94,6 +97,7 @@ UNIVERSITY = {
     r"\oint_C \vec{E} \cdot d\vec{l}": "∮_C E⃗ · dl⃗",
     r"\lim_{x \to 0} \frac{\sin x}{x} = 1": "lim_(x→0) (sin x)/x = 1",
     r"\lim_{n\to\infty}\left(1+\frac{1}{n}\right)^n = e": "lim_(n→∞) (1+1/n)ⁿ = e",
+    r"\frac{(x+h)^2 - x^2}{h}": "((x+h)² - x²)/h",
     r"x \to 0": "x → 0",
     r"f'(x) = \frac{dy}{dx}": "f'(x) = dy/dx",
     r"\frac{d}{dx} x^2 = 2x": "(d/dx) x² = 2x",
