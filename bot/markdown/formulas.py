@@ -158,6 +158,8 @@ class _Reader:
             self._at += 1
             found[sign] = self._script()
         self._pieces.append(scripted(base, found.get("_"), found.get("^")))
+        if _ends_with_space(self._items[self._at - 1]):
+            self._pieces.append(SPACE)
 
     def _script(self) -> FormulaPiece:
         """What a script applies to: as TeX has it, but numbers are whole and have signs."""
@@ -303,6 +305,13 @@ def _named(name: str) -> FormulaPiece | None:
         return FormulaPiece(latex.words()[name], PieceKind.WORD)
     text = latex.symbols().get(name)
     return None if text is None else _symbol(text)
+
+
+def _ends_with_space(item: str | Node) -> bool:
+    """A space ends the name of a macro without arguments."""
+    if isinstance(item, str) or latex.kind(item) != "LatexMacroNode":
+        return False
+    return bool(item.macro_post_space) and not (item.nodeargd and item.nodeargd.argnlist)
 
 
 def _is_letter(item: str | Node | None) -> bool:

@@ -172,6 +172,8 @@ def _stands_beside_a_factor(
 def _begins_factor(gap: str, piece: FormulaPiece) -> bool:
     if gap and piece.kind is PieceKind.TEXT:
         return False
+    if piece.text == ":":
+        return bool(gap)
     first = piece.text[0]
     return (
         piece.kind is PieceKind.OPEN or first.isalnum() or first in f"{_OPENING}{_FACTOR_SIGNS}/÷!"
@@ -181,11 +183,11 @@ def _begins_factor(gap: str, piece: FormulaPiece) -> bool:
 def _ends_factor(piece: FormulaPiece, gap: str) -> bool:
     if piece.kind is PieceKind.BIG or (gap and piece.kind is PieceKind.TEXT):
         return False
+    if piece.text == ":":
+        return bool(gap)
     last = piece.text[-1]
     is_mark = unicodedata.category(last) == "Mn" or last in SCRIPTS
-    return (
-        piece.kind is PieceKind.CLOSE or last.isalnum() or is_mark or last in f"{_CLOSING}!'∞%/÷:"
-    )
+    return piece.kind is PieceKind.CLOSE or last.isalnum() or is_mark or last in f"{_CLOSING}!'∞%/÷"
 
 
 def _makes_mixed_number(before: FormulaPiece, gap: str, piece: FormulaPiece) -> bool:
@@ -201,7 +203,7 @@ def _must_part(before: FormulaPiece, kind: PieceKind, text: str) -> bool:
         begins = text[0].isalnum() or text[0] in _FACTOR_SIGNS
         return (begins and not opens) or (opens and is_big_with_scripts)
     is_word = kind is PieceKind.WORD or (kind is PieceKind.BIG and text[0].isalpha())
-    return is_word and _ends_factor(before, "") and before.text[-1] not in "/÷:"
+    return is_word and _ends_factor(before, "") and before.text[-1] not in "/÷"
 
 
 def _script(sign: str, piece: FormulaPiece | None) -> tuple[str, str]:

@@ -39,6 +39,9 @@ SCHOOL = {
     r"10^12": "10¹²",
     r"x^-1": "x⁻¹",
     r"a\times b": "a×b",
+    r"\frac{a}{b} : \frac{c}{d}": "(a/b) : (c/d)",
+    r"\frac{3}{4} \div \frac{1}{2}": "(3/4) ÷ (1/2)",
+    r"30^\circ 15'": "30° 15'",
     r"6 \div 2 \ne 4": "6 ÷ 2 ≠ 4",
     r"3{,}14 \approx \pi": "3,14 ≈ π",
     r"0.\overline{3}": "0.3̅",
@@ -83,6 +86,7 @@ PHYSICS_AND_CHEMISTRY = {
     r"\mathrm{CaCO_3\downarrow + CO_2\uparrow}": "CaCO₃↓ + CO₂↑",
     r"\frac{2 \cdot 10\,\mathrm{m}}{9{,}81\,\mathrm{m/s^2}}": "(2 · 10 m)/(9,81 m/s²)",
     r"N(t) = N_0 \, e^{-\lambda t}": "N(t) = N₀ e^(-λt)",
+    r"\Delta G^\circ = -RT\ln K": "ΔG° = -RT ln K",
     r"A \xrightarrow{\text{heat}} B": "A —(heat)→ B",
 }
 UNIVERSITY = {
