@@ -16,6 +16,11 @@ LANGUAGES = {
 }
 
 
+def test_there_are_twelve_languages() -> None:
+    expected = ["ar", "de", "en", "es", "fr", "he", "hi", "ja", "ko", "ru", "th", "zh"]
+    assert list(LANGUAGES) == expected
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_has_25_answers(language: str) -> None:
     assert len(LANGUAGES[language]) == 25
