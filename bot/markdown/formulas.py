@@ -68,15 +68,16 @@ _TEXTS = frozenset(name for name, macro in MACROS.items() if macro.is_text)
 
 
 @lru_cache(maxsize=256)
-def readable(source: str) -> str:
+def readable(source: str, *, on_one_line: bool = False) -> str:
     """The formula, without its delimiters, as plain text; ``source`` where it is broken."""
+    kept = " ".join(source.split()) if on_one_line else source
     if len(source) > _MAX_SIZE:
-        return source
+        return kept
     try:
         nodes = latex.parsed(source, _ARGUMENTS, _TEXTS, _ENVIRONMENTS)
-        return joined(_pieces(nodes))
+        return joined(_pieces(nodes), on_one_line=on_one_line)
     except (BrokenLatexError, RecursionError):
-        return source
+        return kept
 
 
 def _pieces(nodes: Sequence[Node]) -> list[FormulaPiece]:

@@ -204,6 +204,19 @@ def test_what_is_broken_unknown_or_endless_stays_as_it_was_written(latex: str) -
     assert readable(latex) == latex
 
 
+@pytest.mark.parametrize(
+    ("latex", "text"),
+    [
+        (r"a = b \\ c = d", "a = b; c = d"),
+        ("a = b\n+ c", "a = b + c"),
+        ("\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}", "a = b; c = d"),
+        ("{a\n + b", "{a + b"),
+    ],
+)
+def test_where_there_is_one_line_a_formula_stands_on_it(latex: str, text: str) -> None:
+    assert readable(latex, on_one_line=True) == text
+
+
 def test_white_space_around_a_formula_is_no_part_of_it() -> None:
     assert readable("\n x = 1 \n") == "x = 1"
 
