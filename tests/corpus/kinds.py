@@ -47,7 +47,7 @@ _PATTERNS = {
     "fence with a language": r"^```[a-z]+\n",
     "fence of tildes": r"^~~~",
     "fence of four around a fence": r"^````\w*\n(?:(?!````).*\n)*?```\w*\n",
-    "markdown fence that holds fences of three": r"^```markdown\n(?:(?!```).*\n)*```[a-z]+\n",
+    "markdown fence that holds fences of three": (r"^```markdown\n(?:(?! *```).*\n)* *```[a-z]+\n"),
     "fence that is never closed": r"^```[a-z]+\n(?:(?!```).*\n)*(?!```).*\Z",
     "very long code": r"^```[a-z]+\n(?:(?!```).*\n){100,}```",
     "backtick in inline code": r"(?<!`)``(?!`)[^`\n]*`(?!`)",
