@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
+from bot.markdown.drawing import Drawing
 from bot.types import (
     Attachment,
     ChatMessage,
@@ -62,9 +63,13 @@ class Adapter(Protocol):
     def name(self) -> str: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def drawing(self) -> Drawing:
+        """How Markdown looks on the platform; a reply is cut and drawn by it."""
+        ...
 
     def render(self, markdown: str) -> Rendered:
-        """Markdown as the platform's markup. Pure; escapes every ping and control sequence."""
+        """``drawing.markdown``. Pure; escapes every ping and control sequence."""
         ...
 
     async def listen(self, handler: Handler) -> None:

@@ -40,7 +40,7 @@ from bot.errors import (
     ReplyStopped,
     Unavailable,
 )
-from bot.markup import Layout
+from bot.markdown.layout import Layout
 from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Capabilities, Clock
 from bot.types import Place, Post, Source
@@ -99,7 +99,7 @@ class ReplyEditor:
             grows=grows,
             question_id=question_id,
         )
-        self._layout = Layout(adapter.render, adapter.limits.max_size)
+        self._layout = Layout(adapter.drawing, adapter.limits.max_size)
         self._placeholder = ""
         self._markdown = ""
         self._wake = asyncio.Event()
@@ -175,7 +175,7 @@ class ReplyEditor:
     def _next_call(self) -> PlatformCall | None:
         if not (self._is_final or self._may_grow):
             return None
-        texts = self._layout.parts(self._markdown)
+        texts = self._layout.parts(self._markdown, is_growing=not self._is_final)
         is_text = bool(texts)
         if not (is_text or self._is_final):
             placeholder = self._adapter.render(self._placeholder)

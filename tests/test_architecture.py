@@ -40,17 +40,20 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "fair_queue": room("bot.fair_queue"),
     },
     {
-        "ports": room("bot.ports", may="types"),
+        "markdown": room("bot.markdown", may="types"),
         "lock": room("bot.lock", may="errors"),
         "personalities": room("bot.personality", "bot.front_matter", may="types errors"),
         "core": room(f"{ENGINE}.core", ENGINE, may="types errors"),
         "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
     {
+        "ports": room("bot.ports", may="types markdown"),
+    },
+    {
         "tasks": room("bot.tasks", may="ports"),
         "history": room("bot.history", may=PORTS),
         "access": room("bot.access", may=PORTS),
-        "adapter_support": room("bot.adapter_support", may=PORTS),
+        "adapter_support": room("bot.adapter_support", may="errors ports"),
         "attachments": room("bot.attachments", may=PORTS),
         "prompt": room("bot.prompt", may=PORTS),
         "output": room(f"{ENGINE}.output", may="types core"),
@@ -59,21 +62,21 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
     {
-        "delivery": room("bot.reply", "bot.pacing", "bot.markup", "bot.delivery", may=PORTS),
+        "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
         "chat_template": room(f"{ENGINE}.chat_template", may="types errors output"),
         "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
     },
     {
-        "adapters": room("adapters", may=f"{PORTS} adapter_support"),
+        "adapters": room("adapters", may=f"{PORTS} markdown adapter_support"),
         "settings": room(
             "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
         ),
         "turns": room(
             "bot.conversation",
             "bot.turns",
-            may=f"{PORTS} metrics fair_queue tasks delivery personalities access attachments "
-            "prompt",
+            may=f"{PORTS} metrics markdown fair_queue tasks delivery personalities access "
+            "attachments prompt",
         ),
         "llama": room(f"{ENGINE}.llama", may="types errors core gguf output grammar chat_template"),
         "engine": room(
@@ -141,7 +144,7 @@ OWNERS = {
     "jinja2": f"{ENGINE}.chat_template",
     "pylatexenc": "bot.markdown",
     "wcwidth": "bot.markdown",
-    "markdown_it": "bot.adapter_support",
+    "markdown_it": "bot.markdown",
     "botbuilder": "adapters.teams.connector",
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",

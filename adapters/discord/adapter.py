@@ -173,8 +173,8 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
     def limits(self) -> Limits:
         return self._limits
 
-    def render(self, markdown: str) -> Rendered:
-        return markup.render(markdown)
+    drawing = markup.drawing
+    render = staticmethod(markup.render)
 
     async def _connect(self, opened: AsyncExitStack) -> ConnectedBot:
         settings, timeout = self._settings, self._limits.call_timeout

@@ -96,6 +96,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
     """Calls Slack's Web API, and receives deliveries of its Events API."""
 
     name = "slack"
+    drawing = markup.drawing
     render = staticmethod(markup.render)
 
     def __init__(

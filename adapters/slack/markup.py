@@ -1,4 +1,4 @@
-"""Markdown -> mrkdwn, the markup of Slack messages. Pure and total: any text in.
+"""The tree of a Markdown text -> mrkdwn, the markup of Slack messages. Pure and total.
 
 Nothing the model writes can ping or command: ``&``, ``<`` and ``>`` are escaped everywhere,
 and the only ``<…>`` ever written is a link to http, https or mailto.
@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import re
 
-from bot.adapter_support.markdown import (
-    ZERO_WIDTH_SPACE,
-    Markup,
-    RenderedLine,
-    Spans,
-    around_links,
-    renderer,
-)
+from bot.markdown.drawing import ZERO_WIDTH_SPACE, Drawing, RenderedLine, SpanWriter
+from bot.markdown.tree import Emphasis, ListItem, Span, Strike, Strong, plain_text
 
 _BULLETS = ("•", "◦", "▪")
 _INDENT = "    "
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s<>|]+", re.IGNORECASE)
-_BARE_LINK = re.compile(r"https?://[^\s<>|\"`]*[^\s<>|\"`.,;:!?'()\[\]{}*_~]")
 
 
 def escape(text: str) -> str:
@@ -28,29 +21,35 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-class SlackSpans(Spans):
+class SlackSpans(SpanWriter):
     """Slack formats at word borders and within one line only: invisible spaces make borders."""
 
-    marks = {"strong": "*", "em": "_", "s": "~"}  # noqa: RUF012
+    marks = {Strong: "*", Emphasis: "_", Strike: "~"}  # noqa: RUF012
     _ends_span = False
 
     def words(self, content: str) -> None:
-        around_links(_BARE_LINK, content, self._write, self._write_link)
+        if not content:
+            return
+        if self._ends_span and content[0].isalnum():
+            self.parts.append(ZERO_WIDTH_SPACE)
+        self._ends_span = False
+        self.parts.append(escape(content))
 
     def code(self, content: str) -> None:
         if "`" in content:  # cannot be shown as code
-            self._write(content)
+            self.words(content)
             return
         self.begin("`")
         self.parts.append(escape(content))
         self.end("`")
 
-    def link(self, url: str, label: str) -> None:
-        url = url.replace("|", "%7C")
+    def link(self, url: str, label: tuple[Span, ...]) -> None:
+        url, words = url.replace("|", "%7C"), plain_text(label).strip()
         if not _LINK.fullmatch(url):
-            self._write(f"{label} ({url})" if url and label else label or url)
-        else:
-            self._write_link(url, label)
+            self.words(f"{words} ({url})" if url and words else words or url)
+            return
+        self._ends_span = False
+        self.parts.append(f"<{escape(url)}|{escape(words)}>" if words else f"<{escape(url)}>")
 
     def begin(self, mark: str) -> None:
         if self.parts and self.parts[-1][-1].isalnum():
@@ -62,34 +61,31 @@ class SlackSpans(Spans):
         self.parts.append(mark)
         self._ends_span = True
 
-    def break_line(self, newline: str) -> None:
-        super().break_line(newline)
+    def break_line(self) -> None:
+        super().break_line()
         self._ends_span = False
 
-    def _write(self, text: str) -> None:
-        if not text:
-            return
-        if self._ends_span and text[0].isalnum():
-            self.parts.append(ZERO_WIDTH_SPACE)
-        self._ends_span = False
-        self.parts.append(escape(text))
 
-    def _write_link(self, url: str, label: str = "") -> None:
-        self._ends_span = False
-        labelled = f"|{escape(label)}" if label not in ("", url) else ""
-        self.parts.append(f"<{escape(url)}{labelled}>")
+class SlackDrawing(Drawing):
+    writer = SlackSpans
 
+    def code(self, content: str, info: str) -> list[RenderedLine]:
+        return super().code(content, "")
 
-def _bullet(depth: int) -> str:
-    return _BULLETS[min(depth, len(_BULLETS)) - 1]
+    def literal(self, code: str) -> str:
+        return escape(code)
 
+    def bullet(self, item: ListItem, depth: int) -> str:
+        if item.number is not None or item.is_continued:
+            return super().bullet(item, depth)
+        return _BULLETS[min(depth, len(_BULLETS)) - 1]
 
-def _indented(line: RenderedLine, _: str) -> RenderedLine:
-    return line if line.is_code or not line.text else RenderedLine(_INDENT + line.text)
+    def indented(self, line: RenderedLine, mark: str) -> RenderedLine:
+        return line if line.is_code or not line.text else RenderedLine(_INDENT + line.text)
 
-
-def _quoted(line: RenderedLine) -> RenderedLine:
-    return line if line.is_code else RenderedLine(f"> {line.text}")
+    def quoted(self, line: RenderedLine) -> RenderedLine:
+        return line if line.is_code else RenderedLine(f"> {line.text}")
 
 
-render = renderer(Markup(SlackSpans, escape, escape, _bullet, _indented, _quoted))
+drawing = SlackDrawing()
+render = drawing.markdown

@@ -66,6 +66,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
     """Calls the connector of Teams, and receives activities."""
 
     name = "teams"
+    drawing = markup.drawing
     render = staticmethod(markup.render)
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Markdown -> the Markdown that Teams renders. Pure and total: any text in.
+"""The tree of a Markdown text -> the Markdown that Teams renders. Pure and total.
 
 Teams knows no headings, rules, tables and images: headings become bold, tables code blocks,
 images links. ``<`` never stands before a tag's name outside of code, and nowhere before ``at``.
@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import re
 
-from bot.adapter_support.markdown import (
-    ZERO_WIDTH_SPACE,
-    Markup,
-    RenderedLine,
-    Spans,
-    around_links,
-    renderer,
-)
+from bot.markdown.drawing import ZERO_WIDTH_SPACE, Drawing, RenderedLine, SpanWriter
+from bot.markdown.tree import Block, Emphasis, ListItem, Span, Strike, Strong, plain_text
 
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+", re.IGNORECASE)
-_BARE_LINK = re.compile(r"https?://[^\s<>|\"`*\\]*[^\s<>|\"`.,;:!?'()\[\]{}*_~\\]")
 _SPECIAL = re.compile(r"[\\`*_~\[\]]")
 _LINE_START = re.compile(r"^(\s*)([#+-]|\d+[.)](?=\s|$))", re.MULTILINE)
 _AT = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
@@ -40,44 +33,52 @@ def harmless(code: str) -> str:
     return _AT.sub(f"<{ZERO_WIDTH_SPACE}", code)
 
 
-class TeamsSpans(Spans):
+class TeamsSpans(SpanWriter):
     """Bare links stay bare: Teams finds them, and escapes would break them."""
 
-    marks = {"strong": "**", "em": "_", "s": "~~"}  # noqa: RUF012
-    hard_break = "  \n"
+    marks = {Strong: "**", Emphasis: "_", Strike: "~~"}  # noqa: RUF012
 
     def words(self, content: str) -> None:
-        around_links(_BARE_LINK, content, self._write_escaped, self.parts.append)
+        """Marks of lists and headings are escaped at the start of a line only."""
+        at_start = not self.parts or self.parts[-1].endswith("\n")
+        if content:
+            self.parts.append(escape(content) if at_start else escape(f"x{content}")[1:])
 
     def code(self, content: str) -> None:
         is_code = "`" not in content  # else it cannot be shown as such
         self.parts.append(f"`{harmless(content)}`" if is_code else escape(content))
 
-    def link(self, url: str, label: str) -> None:
+    def link(self, url: str, label: tuple[Span, ...]) -> None:
+        words = plain_text(label).strip()
         if not _LINK.fullmatch(url):
-            self.parts.append(escape(f"{label} ({url})" if url and label else label or url))
-        elif label in ("", url) and _BARE_LINK.fullmatch(url):
+            self.parts.append(escape(f"{words} ({url})" if url and words else words or url))
+        elif not words and url.lower().startswith("http"):
             self.parts.append(url)
         else:
             target = url.replace("(", "%28").replace(")", "%29").replace("\\", "%5C")
-            self.parts.append(f"[{escape(label or url)}]({target})")
-
-    def _write_escaped(self, text: str) -> None:
-        """Marks of lists and headings are escaped at the start of a line only."""
-        at_start = not self.parts or self.parts[-1].endswith("\n")
-        if text:
-            self.parts.append(escape(text) if at_start else escape(f"x{text}")[1:])
+            self.parts.append(f"[{escape(words or url)}]({target})")
 
 
-def _indented(line: RenderedLine, mark: str) -> RenderedLine:
-    return RenderedLine(" " * (len(mark) + 1) + line.text, line.is_code) if line.text else line
+class TeamsDrawing(Drawing):
+    writer = TeamsSpans
+
+    def text(self, spans: tuple[Span, ...]) -> list[RenderedLine]:
+        lines = super().text(spans)
+        return [RenderedLine(f"{line.text}  ") for line in lines[:-1]] + lines[-1:]
+
+    def gap(self, above: Block, below: Block) -> str:
+        """Lines that hug are one paragraph to Teams."""
+        return super().gap(above, below) if isinstance(below, ListItem) else "\n\n"
+
+    def code(self, content: str, info: str) -> list[RenderedLine]:
+        return super().code(content, "")
+
+    def literal(self, code: str) -> str:
+        return harmless(code)
+
+    def quoted(self, line: RenderedLine) -> RenderedLine:
+        return RenderedLine(f"> {line.text}".rstrip(), line.is_code)
 
 
-def _quoted(line: RenderedLine) -> RenderedLine:
-    return RenderedLine(f"> {line.text}".rstrip())
-
-
-# A line that arrives later must not change the one above it ("lheading"): replies stream.
-render = renderer(
-    Markup(TeamsSpans, escape, harmless, lambda _: "-", _indented, _quoted, without=("lheading",))
-)
+drawing = TeamsDrawing()
+render = drawing.markdown

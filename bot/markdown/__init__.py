@@ -1,1 +1,1 @@
-"""Markdown as models write it, from text to what a platform draws (pure)."""
+"""From Markdown to the messages of a platform: parse, cut, draw. Pure."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bot.errors import PlatformError
-from bot.markup import Layout, complete, next_part
+from bot.markdown.layout import Layout
+from bot.markdown.parser import completed
 from bot.pacing import Urgency
 from bot.ports import Adapter, Capabilities
 from bot.turns.services import Services
@@ -122,7 +124,7 @@ def _noted(text: str, note: str) -> str:
     """A note stands in a paragraph of its own, outside of a code block left open."""
     if not (text.strip() and note):
         return text if text.strip() else note
-    return f"{complete(text.rstrip())}\n\n{note}"
+    return f"{completed(text.rstrip())}\n\n{note}"
 
 
 @dataclass(slots=True)
@@ -181,7 +183,7 @@ def _last_words(text: str) -> str:
 
 
 def _quote(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in complete(text).split("\n"))
+    return "\n".join(f"> {line}".rstrip() for line in completed(text).split("\n"))
 
 
 def in_line(place: int, wait: float | None = None) -> str:
@@ -247,14 +249,21 @@ def beginning(adapter: Adapter, markdown: str) -> str | None:
     if ends_as_file is None or not ends_as_file.file_above:
         return None
     size = adapter.limits.max_size
-    if len(Layout(adapter.render, size).parts(markdown)) <= ends_as_file.file_above:
+    if len(Layout(adapter.drawing, size).parts(markdown)) <= ends_as_file.file_above:
         return None
 
-    def size_with_note(text: str) -> int:
-        return len(adapter.render(f"{text}\n\n{NOTE}"))
+    def with_note(text: str) -> str:
+        return f"{completed(text.rstrip())}\n\n{NOTE}"
 
-    first = next_part(markdown, 0, None, size_with_note, size)
-    return f"{first.text}\n\n{NOTE}" if first else None
+    def fits(text: str) -> bool:
+        return adapter.drawing.size(adapter.render(with_note(text))) <= size
+
+    for separator in ("\n", " ", ""):
+        ends = [n for n in range(1, 2 * size) if markdown.startswith(separator, n)]
+        num_fitting = bisect_left(ends, True, key=lambda end: not fits(markdown[:end]))
+        if num_fitting:
+            return with_note(markdown[: ends[num_fitting - 1]])
+    return None
 
 
 async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label) -> str | None:

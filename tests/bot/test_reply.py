@@ -20,7 +20,6 @@ from bot.errors import (
     StorageFull,
     Unavailable,
 )
-from bot.markup import open_fence
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.types import Limits, Place, Post, RateRule, Source
@@ -184,7 +183,7 @@ async def test_a_long_reply_rolls_over_inside_a_code_fence_and_earlier_parts_sta
             earlier = scene.visible[:-1]
         await scene.finish(editor, "Look:\n```python\n" + "\n".join(code) + "\n```\nDone.")
     assert len(scene.visible) > 5
-    assert all(open_fence(text) is None for text in scene.visible)
+    assert all(text.count("```") == 2 for text in scene.visible)
     lines = [line for text in scene.visible for line in text.splitlines() if "print" in line]
     assert lines == code
     assert list(scene.recorded) == list(range(len(scene.visible)))

@@ -24,6 +24,7 @@ from bot.errors import (
 )
 from bot.ports import Clock, Handler
 from bot.types import Incoming, Label, Limits, Person, Place, RateRule, Rendered
+from tests.fakes.drawing import FakeDrawing
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class FakePlatform:
         self._limits = limits or Limits(max_size=4000)
         self._name = name
         self._latency = latency
-        self._rendered: set[str] = set()
+        self._drawing = FakeDrawing()
         self._faults: dict[str, deque[_Fault]] = {}
         self._arrivals: dict[tuple[RateRule, tuple[str, ...]], deque[float]] = {}
         self._handler: asyncio.Future[Handler] | None = None
@@ -89,10 +90,12 @@ class FakePlatform:
     def limits(self) -> Limits:
         return self._limits
 
+    @property
+    def drawing(self) -> FakeDrawing:
+        return self._drawing
+
     def render(self, markdown: str) -> Rendered:
-        rendered = html.escape(markdown, quote=False)
-        self._rendered.add(rendered)
-        return Rendered(rendered)
+        return self._drawing.markdown(markdown)
 
     # What a test does to the platform, and sees of it.
 
@@ -231,7 +234,7 @@ class FakePlatform:
         return message
 
     def _check_text(self, call: Call) -> None:
-        assert call.text in self._rendered, "text must come from render"
+        assert call.text in self._drawing.made, "text must come from render"
         if not call.text.strip():
             raise PlatformRefused(call.method, "no_text")
         if len(call.text) > self._limits.max_size:

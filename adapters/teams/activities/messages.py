@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from adapters.teams.activities.cards import choices_card, stop_card
-from bot.adapter_support.markdown import FENCE
 from bot.adapter_support.payloads import Json
+from bot.markdown.drawing import FENCE
 from bot.types import Choice, Rendered, Source
 
 MAX_CITATIONS = 20

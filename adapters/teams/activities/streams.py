@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 from math import inf
 
 from adapters.teams.activities import messages
-from bot.adapter_support.markdown import FENCE
 from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, PlatformError, PlatformRefused, ReplyStopped, Unavailable
+from bot.markdown.drawing import FENCE
 from bot.ports import Clock
 from bot.types import Rendered
 

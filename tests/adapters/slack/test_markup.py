@@ -45,7 +45,7 @@ ZWSP = "\u200b"
         ("a\nb", "a\nb"),
         ("    indented", "indented"),
         ("[name]: https://x.org", "[name]: <https://x.org>"),
-        ("<b>html</b>", "&lt;b&gt;html&lt;/b&gt;"),
+        ("<b>html</b> <c>", "*html* &lt;c&gt;"),
     ],
 )
 def test_markdown_becomes_mrkdwn(markdown: str, shown: str) -> None:

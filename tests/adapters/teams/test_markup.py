@@ -31,8 +31,8 @@ from tests.contracts.adapter import MARKDOWN
         ("a < b & c > d", "a &lt; b &amp; c &gt; d"),
         ("<at>Everyone</at>", "&lt;at&gt;Everyone&lt;/at&gt;"),
         ("snake_case and 2*3*4", "snake\\_case and 2_3_4"),
-        ("- [ ] todo", "- \\[ \\] todo"),
-        ("one\ntwo  \nthree", "one\ntwo  \nthree"),
+        ("- [ ] todo", "- ☐ todo"),
+        ("one\ntwo  \nthree", "one  \ntwo  \nthree"),
         ("", ""),
     ],
 )

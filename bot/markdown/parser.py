@@ -1,0 +1,205 @@
+"""Markdown -> the tree. Total: any text in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from markdown_it.token import Token
+
+from bot.markdown.inline import spans_of
+from bot.markdown.syntax import MAX_NESTING, parser
+from bot.markdown.tree import (
+    Block,
+    CodeBlock,
+    Formula,
+    Heading,
+    LineBreak,
+    ListItem,
+    Paragraph,
+    Quote,
+    Span,
+    TableBlock,
+    TextSpan,
+    ThematicBreak,
+)
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_HALF_LINK = re.compile(r"!?\[([^\[\]\n]{1,200})\]\([^()\s]*\Z")
+_TASK = re.compile(r"\[([ xX])\] ")
+
+_parser = parser()
+
+
+@dataclass(frozen=True, slots=True)
+class TopBlock:
+    """A block of the top level, and the line of the source in which it begins.
+
+    ``continues_list``: an item that follows another item of its list.
+    """
+
+    block: Block
+    line: int
+    continues_list: bool = False
+
+
+def printable(text: str) -> str:
+    """Without control characters and lone surrogates; lines end with ``\\n``."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", text).encode("utf-8", "replace").decode()
+
+
+def parse(markdown: str) -> tuple[Block, ...]:
+    return tuple(piece.block for piece in pieces(printable(markdown)))
+
+
+def completed(markdown: str) -> str:
+    """The text with all that is open at its end closed: marks, code, and a fence.
+
+    For a text that was cut off, or that has not come whole yet.
+    """
+    source = printable(markdown)
+    env: dict[str, str] = {}
+    tokens = _parser.parse(source, env)
+    last = next((token for token in reversed(tokens) if token.nesting == 0), None)
+    if last is None or last.type not in ("inline", "fence"):
+        return source
+    if last.type == "fence":
+        return _closed(source.rstrip(), last) if last.meta else source
+    return _HALF_LINK.sub(lambda match: match[1], source.rstrip()) + env["open"]
+
+
+def _closed(source: str, fence: Token) -> str:
+    """The last line may be the beginning of the mark that closes the fence."""
+    head, _, line = source.rpartition("\n")
+    is_half = line.strip() and fence.content and fence.markup.startswith(line.strip())
+    return f"{head if is_half else source}\n{fence.meta['open']}"
+
+
+def pieces(source: str) -> list[TopBlock]:
+    """``source``: printable Markdown.
+
+    Text that nests deeper than anybody writes is one paragraph, as it was typed.
+    """
+    tokens = _parser.parse(source)
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):
+        return [TopBlock(_as_typed(source), 0)]
+    return _Blocks(tokens, source.split("\n")).until("")
+
+
+def _as_typed(source: str) -> Paragraph:
+    spans: list[Span] = []
+    for line in source.strip().split("\n"):
+        spans += [LineBreak(), TextSpan(line)]
+    return Paragraph(tuple(spans[1:]))
+
+
+class _Blocks:
+    """One pass over markdown-it's flat block tokens."""
+
+    def __init__(self, tokens: Sequence[Token], lines: Sequence[str]) -> None:
+        self._tokens = iter(tokens)
+        self._lines = lines
+
+    def until(self, closing: str) -> list[TopBlock]:
+        """The blocks up to the token ``closing``, which is consumed; none is empty."""
+        found: list[TopBlock] = []
+        for token in self._tokens:
+            if token.type == closing:
+                break
+            found += self._pieces(token)
+        return found
+
+    def _blocks(self, closing: str) -> tuple[Block, ...]:
+        blocks = [piece.block for piece in self.until(closing)]
+        return (replace(blocks[0], hugs=False), *blocks[1:]) if blocks else ()
+
+    def _pieces(self, token: Token) -> Iterator[TopBlock]:
+        first, last = token.map or (0, 0)
+        hugs = self._hugs(first)
+        match token.type:
+            case "paragraph_open":
+                if spans := _trimmed(self._spans()):
+                    yield TopBlock(Paragraph(spans, hugs), first)
+            case "heading_open":
+                if spans := _trimmed(self._spans()):
+                    yield TopBlock(Heading(int(token.tag[1:]), spans, hugs), first)
+            case "bullet_list_open" | "ordered_list_open":
+                yield from self._items(token)
+            case "blockquote_open":
+                if blocks := self._blocks("blockquote_close"):
+                    yield TopBlock(Quote(blocks, hugs), first)
+            case "table_open":
+                yield from self._table(first, last, hugs=hugs)
+            case "fence":
+                content = token.content.removesuffix("\n")
+                yield TopBlock(CodeBlock(content, token.info.strip(), hugs), first)
+            case "formula_block":
+                yield TopBlock(Paragraph((Formula(token.content, is_block=True),), hugs), first)
+            case "hr":
+                yield TopBlock(ThematicBreak(hugs), first)
+
+    def _hugs(self, line: int) -> bool:
+        return line > 0 and bool(self._lines[line - 1].strip(" \t>"))
+
+    def _spans(self) -> tuple[Span, ...]:
+        return spans_of(next(self._tokens).children or ())
+
+    def _items(self, opening: Token) -> Iterator[TopBlock]:
+        closing = opening.type.replace("open", "close")
+        start = int(opening.attrs.get("start", 1)) if opening.tag == "ol" else None
+        for count, token in enumerate(self._tokens):
+            if token.type == closing:
+                return
+            line = token.map[0] if token.map else 0
+            blocks = _with_box(self._blocks("list_item_close"))
+            number = None if start is None else start + count
+            item = ListItem(blocks, number, hugs=self._hugs(line))
+            yield TopBlock(item, line, continues_list=count > 0)
+
+    def _table(self, first: int, last: int, *, hugs: bool) -> Iterator[TopBlock]:
+        """A line without a bar ends it: the model goes on with text."""
+        rows: list[tuple[tuple[Span, ...], ...]] = []
+        cells: list[tuple[Span, ...]] = []
+        for token in self._tokens:
+            if token.type == "table_close":
+                break
+            if token.type == "tr_open":
+                cells = []
+            elif token.type == "inline":
+                cells.append(spans_of(token.children or ()))
+            elif token.type == "tr_close":
+                rows.append(tuple(cells))
+        end = next((n for n in range(first + 2, last) if "|" not in self._lines[n]), last)
+        num_rows = max(0, end - first - 2)
+        yield TopBlock(TableBlock(rows[0], tuple(rows[1 : 1 + num_rows]), hugs), first)
+        for piece in pieces("\n".join(self._lines[end:last])) if end < last else ():
+            block = replace(piece.block, hugs=True) if piece.line == 0 else piece.block
+            yield replace(piece, block=block, line=piece.line + end)
+
+
+def _trimmed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Without line breaks at the ends; they are left by tags that mean nothing here."""
+    start, end = 0, len(spans)
+    while start < end and _is_blank(spans[start]):
+        start += 1
+    while end > start and _is_blank(spans[end - 1]):
+        end -= 1
+    return spans[start:end]
+
+
+def _is_blank(span: Span) -> bool:
+    return isinstance(span, LineBreak) or (isinstance(span, TextSpan) and not span.content.strip())
+
+
+def _with_box(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """``[ ]`` and ``[x]`` at the beginning of an item are boxes."""
+    match blocks:
+        case (Paragraph((TextSpan(content), *rest)) as first, *others) if box := _TASK.match(
+            content
+        ):
+            sign = "☐ " if box[1] == " " else "☑ "
+            spans = (TextSpan(sign + content[box.end() :]), *rest)
+            return (replace(first, spans=spans), *others)
+    return blocks
