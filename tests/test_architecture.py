@@ -36,7 +36,6 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "errors": room("bot.errors"),
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),
-        "markdown": room("bot.markdown"),
         "fair_queue": room("bot.fair_queue"),
     },
     {

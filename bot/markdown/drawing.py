@@ -31,6 +31,7 @@ from bot.markdown.tree import (
     ThematicBreak,
     plain_text,
 )
+from bot.markdown.widths import columns
 from bot.types import Rendered
 
 FENCE = "```"
@@ -237,9 +238,11 @@ class Drawing(ABC):
 def table_lines(table: TableBlock) -> list[str]:
     """A table for a font whose letters have one width; the first line is its head."""
     rows = [[plain_text(cell).strip() for cell in row] for row in (table.head, *table.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        " | ".join(
+            cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in rows
     ]
     return [lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]
