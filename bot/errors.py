@@ -27,6 +27,7 @@ ParleyError                   str(error) is one sentence a person can act on
     ├── ReplyStopped          the person pressed the platform's own stop
     ├── Unavailable           5xx, dropped, timed out; ``ambiguous`` if it may have happened
     └── PlatformRefused       any other refusal, with the platform's code
+        └── TextRefused       a filter of words or links; another text may pass
 """
 
 from __future__ import annotations
@@ -193,6 +194,17 @@ class PlatformRefused(PlatformError):
         super().__init__(f"{method} was refused: {code}.")
         self.method = method
         self.code = code
+
+
+class TextRefused(PlatformRefused):
+    """A filter of the platform refuses these words or links, and may let another text pass."""
+
+
+def refusal_for_people(error: PlatformError) -> str:
+    """What stands in place of a reply that a platform does not show."""
+    if isinstance(error, TextRefused):
+        return "A filter of words or links here refused my answer; please ask in another way."
+    return "I have an answer, but could not show it here. Say `retry` to try again."
 
 
 def sentence_for_people(error: BaseException) -> str:

@@ -11,14 +11,15 @@ Calls that fail:
   happened is looked for first where the platform can be asked (``FindsPosts``). Where it
   cannot, only the final text is posted again: an orphan may remain, nothing is lost.
 - ``MessageTooLong``: that part is cut at half the size.
-- ``PlatformRefused``: the reply grows no more, but the final text is tried. A message of an
-  earlier run that may not be changed any more is replaced by another one.
+- ``PlatformRefused``: the reply grows no more, but the final text is tried. One sentence stands
+  in place of a final text that is refused. Where that sentence is refused, too, or the message is
+  of an earlier run, it is the edit that is refused: another message replaces this one.
 - ``MessageGone`` on an edit: somebody deleted the reply; nothing more is posted.
 - ``NotPermitted``: nothing more is tried.
 - ``ReplyStopped``: the reply grows no more; ``on_stop`` is called, and the final text is sent.
 
-``finish`` raises the refusals that the final text meets, and ``Unavailable`` when patience is
-at its end.
+``finish`` raises the refusals that the final text meets, also where the sentence stands in its
+place, and ``Unavailable`` when patience is at its end.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from bot.errors import (
     PlatformRefused,
     RateLimited,
     ReplyStopped,
+    TextRefused,
     Unavailable,
+    refusal_for_people,
 )
 from bot.markdown.layout import Layout
 from bot.pacing import EditBudget, Permit, Urgency
@@ -100,6 +103,7 @@ class ReplyEditor:
             question_id=question_id,
         )
         self._layout = Layout(adapter.drawing, adapter.limits.max_size)
+        self._is_reply = grows
         self._placeholder = ""
         self._markdown = ""
         self._wake = asyncio.Event()
@@ -107,6 +111,7 @@ class ReplyEditor:
         self._may_grow = True
         self._is_final = False
         self._is_leaving = False
+        self._refused: tuple[int, PlatformRefused] | None = None  # the part, and why
 
     async def __aenter__(self) -> Self:
         if self._messages.by_part:
@@ -155,6 +160,8 @@ class ReplyEditor:
         self._backoff.reset()
         self._wake.set()
         await asyncio.shield(self._task)
+        if self._refused is not None:
+            raise self._refused[1]
 
     async def _deliver(self) -> None:
         try:
@@ -180,6 +187,9 @@ class ReplyEditor:
         if not (is_text or self._is_final):
             placeholder = self._adapter.render(self._placeholder)
             texts = [placeholder] if placeholder.strip() else []
+        if self._refused is not None:
+            part, error = self._refused
+            texts = [*texts[:part], self._adapter.render(refusal_for_people(error))]
         call = self._messages.call_to_show(texts, is_final=self._is_final, is_text=is_text)
         if call is None and self._is_final:
             return self._messages.call_to_tidy(len(texts))
@@ -259,12 +269,18 @@ class ReplyEditor:
 
     def _do_without(self, call: PlatformCall, error: PlatformRefused) -> None:
         message = self._messages.by_part.get(call.part)
-        if call.method == "edit" and message and message.is_inherited:
+        is_edit = call.method == "edit" and message is not None
+        is_old = is_edit and message is not None and message.is_inherited
+        if is_edit and (self._refused or (is_old and not isinstance(error, TextRefused))):
+            self._refused = None
             self._messages.abandon(call.part)
-        elif self._is_final:
-            raise error
-        else:
+        elif not self._is_final:
             self._may_grow = False
+        elif self._is_reply and self._refused is None:
+            self._refused = call.part, error
+            self._messages.sources = ()
+        else:
+            raise error
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:

@@ -19,11 +19,15 @@ from bot.errors import (
     PlatformRefused,
     RateLimited,
     SettingsError,
+    TextRefused,
     Unavailable,
 )
 
 _GONE = frozenset({10003, 10004, 10008})
 _NOT_PERMITTED = frozenset({40001, 40002, 50001, 50003, 50005, 50007, 50013, 160005, 50278})
+_FILTERED = frozenset({20009, 200000, 200001, 220001, 240000})
+"""Explicit content, automatic moderation (of titles, too), harmful links."""
+
 _TOO_LARGE = 40005
 _INVALID_FORM = 50035
 
@@ -66,6 +70,8 @@ def _refusal(method: str, error: discord.HTTPException) -> PlatformError:
         return MessageTooLong(f"{method}: Discord refuses a message of this size ({code}).")
     if status == 401 and code in (0, 40001):
         return NotPermitted(f"{method} is not permitted: the token is refused.")
+    if code in _FILTERED:
+        return TextRefused(method, str(code))
     if code in _NOT_PERMITTED:
         return NotPermitted(f"{method} is not permitted ({code}).")
     if status >= 500:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import earlier, markup
 from adapters.slack.content import people_in
-from adapters.slack.errors import translated
+from adapters.slack.errors import UNTHREADABLE, translated
 from adapters.slack.events import read_event
 from adapters.slack.people import People
 from adapters.slack.settings import SlackSettings
@@ -145,6 +146,15 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         return next((name for name in names if isinstance(name, str) and name.strip()), user)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
+        """Beside the thread where nothing can be posted in it."""
+        try:
+            return await self._post(place, text, label)
+        except PlatformRefused as error:
+            if not place.thread or error.code not in UNTHREADABLE:
+                raise
+        return await self._post(replace(place, thread=""), text, label)
+
+    async def _post(self, place: Place, text: Rendered, label: Label) -> str:
         answer = await self._connected.call(
             "chat.postMessage",
             **_where(place),

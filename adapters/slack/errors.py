@@ -20,25 +20,35 @@ from bot.errors import (
     PlatformError,
     PlatformRefused,
     RateLimited,
+    TextRefused,
     Unavailable,
 )
 
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited"})
-_GONE = frozenset({"message_not_found", "channel_not_found", "thread_not_found", "is_archived"})
+_GONE = frozenset({"message_not_found", "channel_not_found", "thread_not_found"})
 _TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
 _FAILED = frozenset(
-    {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
+    {
+        "external_channel_migrating",
+        "fatal_error",
+        "internal_error",
+        "request_timeout",
+        "service_unavailable",
+        "team_added_to_org",
+    }
 )
+UNTHREADABLE = frozenset({"cannot_reply_to_message", "restricted_action_non_threadable_channel"})
+"""Refused as a reply in a thread; as a message of the channel it may be posted."""
+
 _NOT_PERMITTED = frozenset(
     {
         "access_denied",
         "account_inactive",
-        "cannot_reply_to_message",
         "cant_delete_message",
-        "cant_update_message",
-        "edit_window_closed",
         "ekm_access_denied",
         "invalid_auth",
+        "is_archived",
+        "is_inactive",
         "messages_tab_disabled",
         "missing_scope",
         "no_permission",
@@ -79,6 +89,10 @@ def _refusal(method: str, code: str, response: object) -> PlatformError:
         return MessageGone(f"{method}: the message or its channel is gone ({code}).")
     if code in _TOO_LONG:
         return MessageTooLong(f"{method}: Slack refuses a message of this size ({code}).")
+    if code in UNTHREADABLE:
+        return PlatformRefused(method, code)
+    if code.startswith("slack_connect_"):  # links to files and canvases, where admins block them
+        return TextRefused(method, code)
     if code in _NOT_PERMITTED or code.startswith("restricted_action"):
         return NotPermitted(f"{method} is not permitted: {code}.")
     if code in _FAILED or status >= 500:

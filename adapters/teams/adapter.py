@@ -218,7 +218,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
             return await self._post(place, body)
         except Unavailable as error:
             if error.ambiguous:
-                raise PlatformRefused("post", "no_answer") from None
+                raise NotPermitted("post: Teams did not answer, and may have posted it.") from None
             raise
 
     async def _open_stream(self, place: Place, text: Rendered, *, is_text: bool) -> str:
@@ -230,10 +230,10 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         return message_id
 
     async def _finish_stream(self, stream: ReplyStream, body: Json) -> None:
-        """A stream whose end may be tried again is kept."""
+        """A stream whose end may be tried again, or with another text, is kept."""
         try:
             await stream.finish(body)
-        except (RateLimited, MessageTooLong, Unavailable):
+        except (RateLimited, MessageTooLong, Unavailable, PlatformRefused):
             raise
         except BaseException:
             self._streams.pop(stream.id, None)

@@ -24,6 +24,19 @@ from bot.errors import (
 )
 
 _TOO_LONG = frozenset({"MessageSizeTooBig", "RequestEntityTooLarge"})
+_NOT_PERMITTED = frozenset(
+    {
+        "BotDisabledByAdmin",
+        "BotNotInConversationRoster",
+        "ConversationBlockedByUser",
+        "ForbiddenOperationException",
+        "InvalidBotApiHost",
+        "MessageWritesBlocked",
+        "NotEnoughPermissions",
+    }
+)
+"""The bot may say nothing here; any other 403 may mean what it says."""
+
 _FAILED = frozenset({408, 500, 502, 503, 504})
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -82,7 +95,7 @@ def _platform_error(method: str, error: Refusal) -> PlatformError:
         return StreamRefused(method, code, error.message)
     if status in (404, 410):
         return MessageGone(f"{method}: the message or its conversation is gone ({code}).")
-    if status in (401, 403):
+    if status == 401 or code in _NOT_PERMITTED:
         return NotPermitted(f"{method} is not permitted: {code}.")
     if status == 412:  # nothing happened: somebody else changed the message at this moment
         return Unavailable(f"{method}: Teams was busy with this message.", ambiguous=False)

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bot.errors import PlatformError
+from bot.errors import PlatformError, refusal_for_people
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.pacing import Urgency
@@ -69,6 +69,12 @@ _NOTES = {
 def failed(sentence: str, text: str = "", usage: Usage = Usage()) -> Ending:
     """The text shown so far stays; the sentence says what happened and what to do."""
     return Ending(TurnState.FAILED, text, _noted(text, sentence), FinishReason.ERROR, usage)
+
+
+def undelivered(error: PlatformError, usage: Usage) -> Ending:
+    """Of a reply that the platform did not show: what people saw in its place, if anything."""
+    sentence = refusal_for_people(error)
+    return Ending(TurnState.FAILED, sentence, sentence, FinishReason.ERROR, usage)
 
 
 _ONLY_THOUGHT = {
@@ -267,7 +273,7 @@ def beginning(adapter: Adapter, markdown: str) -> str | None:
 
 
 async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label) -> str | None:
-    """The id of its message; without it the beginning still stands."""
+    """The id of its message; None where it cannot be posted."""
     ends_as_file = Capabilities.of(adapter).ends_as_file
     if ends_as_file is None:
         return None

@@ -12,6 +12,7 @@ from bot import prompt
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,
+    MessageGone,
     PlatformError,
     PromptTooLong,
     QueueFull,
@@ -34,6 +35,7 @@ from bot.turns.display import (
     in_line,
     in_thread,
     post_file,
+    undelivered,
 )
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
@@ -326,14 +328,24 @@ class LiveTurn:
         first = beginning(adapter, ending.shown)
         try:
             await self._editor.finish(first or ending.shown, sources)
-            if first is not None:
-                label = Label(self.id, 1, self.turn.message_id)
-                message = await post_file(adapter, self.place, ending.shown, label)
-                if message is not None:
-                    await self._record(label.part, message)
+            if first is not None and not await self._attach(ending.shown):
+                async with self._new_editor() as editor:
+                    await editor.finish(ending.shown, sources)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
+            is_deleted = isinstance(error, MessageGone) and self.turn.posts
+            if ending.reply and not is_deleted:
+                ending = undelivered(error, ending.usage)
         await self.finish(ending)
+
+    async def _attach(self, answer: str) -> bool:
+        """Post the whole answer as a file; False where that is refused."""
+        adapter = self._services.adapters[self.place.adapter]
+        label = Label(self.id, 1, self.turn.message_id)
+        message = await post_file(adapter, self.place, answer, label)
+        if message is not None:
+            await self._record(label.part, message)
+        return message is not None
 
     async def _fail(self, error: Exception) -> None:
         """Show the failure in the reply's own message, unless that has its last text already.

@@ -238,7 +238,7 @@ async def test_who_came_first_is_answered_first_when_there_is_room_again(talk: T
     assert "Three?" in (await talk.generation()).question
 
 
-async def test_a_reply_that_cannot_be_delivered_is_kept_all_the_same(talk: Talk) -> None:
+async def test_a_reply_that_cannot_be_delivered_is_a_turn_that_says_so(talk: Talk) -> None:
     question = await talk.ask("How are you?")
     generation = await talk.generation()
     await talk.sees("Thinking…")
@@ -246,7 +246,8 @@ async def test_a_reply_that_cannot_be_delivered_is_kept_all_the_same(talk: Talk)
     generation.say("Fine.")
     generation.finish()
     turn = await talk.ended(question)
-    assert (turn.state, turn.reply) == (TurnState.DONE, "Fine.")
+    assert turn.state is TurnState.FAILED
+    assert turn.reply.startswith("I have an answer, but could not show it here.")
 
 
 async def test_every_end_is_counted_by_platform_and_state(talk: Talk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import PlatformRefused, ReplyStopped, Unavailable
+from bot.errors import NotPermitted, ReplyStopped, Unavailable
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.types import Label, Limits, Place, Post, Rendered, Source
@@ -138,9 +138,9 @@ async def test_a_failed_finish_is_tried_again_and_a_refused_one_is_not() -> None
         await shown.finish(editor, "One two", within=10)
     assert shown.visible == ["One two"]
     refused = scene()
-    refused.platform.fail("finish", PlatformRefused("finish", "no_answer"))
+    refused.platform.fail("finish", NotPermitted("It may have been posted."))
     async with refused.editor() as editor:
-        with pytest.raises(PlatformRefused):
+        with pytest.raises(NotPermitted):
             await refused.finish(editor, "One")
     assert refused.visible == []
 

@@ -85,12 +85,15 @@ TOO_LONG = Refused(
 
 
 class FakeServer(FakePayloads):
-    """``forbidden``: (what, channel) that the bot may not do: ``write``, ``thread``, ``see``."""
+    """``forbidden``: (what, channel) that the bot may not do: ``write``, ``read``, ``thread``,
+    ``write in threads``, ``see``. ``filter``: words that are blocked, and with which code.
+    """
 
     def __init__(self, clock: Clock, *, message_content: bool = True) -> None:
         super().__init__(clock, message_content=message_content)
         self.violations: list[str] = []
         self.forbidden: set[tuple[str, str]] = set()
+        self.filter: dict[str, int] = {}
         self.messages: dict[str, Json] = {}
         self.hidden: dict[str, str] = {}
         self.interactions: dict[str, Asked] = {}
@@ -173,6 +176,8 @@ class FakeServer(FakePayloads):
         if nonce and body.get("enforce_nonce") and nonce in self.nonces:
             return self.messages[self.nonces[nonce]]
         if reference := body.get("message_reference"):
+            if ("read", channel) in self.forbidden:
+                raise Refused(403, 160002, "Cannot reply without permission to read history")
             answered = self.messages.get(reference["message_id"])
             more["message_reference"] = {
                 "type": 0,
@@ -223,11 +228,16 @@ class FakeServer(FakePayloads):
             raise MISSING_ACCESS
         if (what, parent) in self.forbidden or (what, channel) in self.forbidden:
             raise MISSING_PERMISSIONS
+        if what == "write" and parent != channel and ("write in threads", parent) in self.forbidden:
+            raise MISSING_PERMISSIONS
         return self.channels[channel]
 
     def check_text(self, body: Json) -> None:
         if len(body.get("content") or "") > MAX_TEXT:
             raise TOO_LONG
+        for word, code in self.filter.items():
+            if word in (body.get("content") or ""):
+                raise Refused(400, code, "Message was blocked")
         allowed = body.get("allowed_mentions")
         if "content" in body and (allowed is None or allowed.get("parse") != []):
             self.violations.append("a text that may ping")

@@ -61,6 +61,8 @@ class _Fault:
 
 
 class FakePlatform:
+    """``filter``: a text with one of its words is refused with that error."""
+
     def __init__(
         self,
         clock: Clock,
@@ -77,6 +79,7 @@ class FakePlatform:
         self._arrivals: dict[tuple[RateRule, tuple[str, ...]], deque[float]] = {}
         self._handler: asyncio.Future[Handler] | None = None
         self._num_posts = 0
+        self.filter: dict[str, PlatformError] = {}
         self.messages: dict[str, Message] = {}
         self.calls: list[Call] = []
         self.violations: list[Call] = []
@@ -237,6 +240,9 @@ class FakePlatform:
         assert call.text in self._drawing.made, "text must come from render"
         if not call.text.strip():
             raise PlatformRefused(call.method, "no_text")
+        for word, error in self.filter.items():
+            if word in call.text:
+                raise error
         if len(call.text) > self._limits.max_size:
             raise MessageTooLong(f"{len(call.text)} characters are too many.")
 

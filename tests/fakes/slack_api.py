@@ -24,7 +24,10 @@ class Refused(Exception):
 
 
 class FakeWorkspace:
-    """``update_limit``: edits a minute; further ones are refused and counted."""
+    """``update_limit``: edits a minute; further ones are refused and counted.
+
+    ``filter``: words that are refused, and with which error; ``unthreadable``: channels.
+    """
 
     def __init__(self, clock: Clock, update_limit: int) -> None:
         self.clock = clock
@@ -36,6 +39,8 @@ class FakeWorkspace:
         self.whispers: list[Json] = []
         self.shown: list[tuple[float, str, str]] = []
         self.names = {ADA: "Ada Lovelace", BOB: "Bob"}
+        self.filter: dict[str, str] = {}
+        self.unthreadable: set[str] = set()
         self.members = {CHANNEL, DIRECT}
         self.channels = {CHANNEL, DIRECT, NOT_A_MEMBER}
         self._updates: deque[float] = deque()
@@ -161,6 +166,11 @@ class FakeWorkspace:
             raise Refused("no_text")
         if len(arguments["text"]) > MAX_TEXT:
             raise Refused("msg_too_long")
+        for word, error in self.filter.items():
+            if word in arguments["text"]:
+                raise Refused(error)
+        if "thread_ts" in arguments and arguments["channel"] in self.unthreadable:
+            raise Refused("restricted_action_non_threadable_channel")
         for key in ("unfurl_links", "unfurl_media", "link_names"):
             if arguments.get(key) is not False:
                 self.violations.append(f"{method} without {key}=false")

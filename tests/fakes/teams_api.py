@@ -60,7 +60,10 @@ class Message:
 
 @dataclass
 class FakeTeamsApi:
-    """``shown``: (time, message id, text) of whatever a person saw. ``personal``: one-on-one."""
+    """``shown``: (time, message id, text) of whatever a person saw. ``personal``: one-on-one.
+
+    ``filter``: words that a policy blocks, and with which status and code.
+    """
 
     clock: Clock
     violations: list[str] = field(default_factory=list)
@@ -70,6 +73,7 @@ class FakeTeamsApi:
     lines: list[tuple[float, str]] = field(default_factory=list)
     personal: set[str] = field(default_factory=lambda: {PERSONAL})
     removed_from: set[str] = field(default_factory=set)
+    filter: dict[str, tuple[int, str]] = field(default_factory=dict)
     takes_streams: bool = True
     num_rate_limited: int = 0
     num_calls: int = 0
@@ -111,6 +115,9 @@ class FakeTeamsApi:
         if not self._charge(base):
             self.num_rate_limited += 1
             return refused(429, "TooManyRequests")
+        for word, (status, code) in self.filter.items():
+            if word in str(body.get("text", "")):
+                return refused(status, code)
         match method:
             case "POST":
                 return self._post(conversation, body)

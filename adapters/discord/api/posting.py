@@ -10,7 +10,7 @@ from adapters.discord.api.channels import Channels
 from adapters.discord.api.components import label_in, while_growing
 from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
 from adapters.discord.api.recent import Recent
-from adapters.discord.api.rest import THREAD_EXISTS, Rest, id_of
+from adapters.discord.api.rest import NO_HISTORY, THREAD_EXISTS, Rest, id_of
 from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.types import Label, Place, Rendered
@@ -57,12 +57,29 @@ class Posting:
         """Post an ordinary message. Raises ``PlatformError``."""
         channel, answered = await self._target(place, label)
         body = body_of(text, controls_of(place, label)) | self._nonce(label)
-        if answered:
-            reference = {"message_id": answered, "fail_if_not_exists": False}
-            body["message_reference"] = reference
-        found = await self._rest.call("POST", MESSAGES, channel_id=channel, body=body)
+        try:
+            found = await self._reply(channel, body, answered)
+        except NotPermitted:
+            if channel != place.thread or self._opened.get(channel) != channel:
+                raise
+            # A thread that may be opened, but not written in.
+            channel, answered = place.channel, place.thread
+            self._opened[place.thread] = channel
+            found = await self._reply(channel, body, answered)
         self._count(label)
         return MessageRef(channel, id_of(found))
+
+    async def _reply(self, channel: str, body: Json, answered: str) -> Any:
+        """Without the reference where the bot may not read the history: then it may not reply."""
+        reference = {"message_id": answered, "fail_if_not_exists": False}
+        if answered:
+            try:
+                replying = {**body, "message_reference": reference}
+                return await self._rest.call("POST", MESSAGES, channel_id=channel, body=replying)
+            except PlatformRefused as error:
+                if error.code != str(NO_HISTORY):
+                    raise
+        return await self._rest.call("POST", MESSAGES, channel_id=channel, body=body)
 
     async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> MessageRef:
         channel, _ = await self._target(place, label)

@@ -26,6 +26,7 @@ Request = Callable[[], Awaitable[Any]]
 Translated = Callable[[str], AbstractContextManager[None]]
 """Around the call of this name: counts how it ended, raises only ``PlatformError``."""
 
+NO_HISTORY = 160002
 THREAD_EXISTS = 160004
 ARCHIVED = 50083
 ALREADY_ACKNOWLEDGED = 40060

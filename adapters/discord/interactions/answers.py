@@ -16,7 +16,14 @@ from adapters.discord.api.ids import InteractionRef, MessageRef, created_at
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import ALREADY_ACKNOWLEDGED, Rest, id_of
 from bot.adapter_support.payloads import Json
-from bot.errors import MessageGone, NotPermitted, PlatformError, PlatformRefused, Unavailable
+from bot.errors import (
+    MessageGone,
+    NotPermitted,
+    PlatformError,
+    PlatformRefused,
+    TextRefused,
+    Unavailable,
+)
 from bot.ports import Clock
 
 logger = logging.getLogger(__name__)
@@ -120,6 +127,8 @@ class Answers:
                 message = await self._fill_original(answer, body)
             else:
                 message = await self._follow_up(answer, body, ephemeral=ephemeral)
+        except TextRefused:
+            raise
         except (MessageGone, NotPermitted, PlatformRefused) as error:
             logger.info("an interaction can no longer be answered: %s", error)
             answer.is_lost = True
@@ -138,6 +147,8 @@ class Answers:
         ids: Json = {} if name == "@original" else {"message_id": name}
         try:
             await self._rest.answer("PATCH", path, body=body, **self._ids(answer.ref), **ids)
+        except TextRefused:
+            raise
         except (NotPermitted, PlatformRefused) as error:
             logger.info("an interaction's message can no longer be edited: %s", error)
             answer.is_lost = True

@@ -20,6 +20,7 @@ from bot.errors import (
     PlatformError,
     PlatformRefused,
     RateLimited,
+    TextRefused,
     Unavailable,
 )
 from tests.adapters.discord.conftest import Observed
@@ -83,6 +84,10 @@ def caught(status: int, code: int, message: str = "no", **headers: str) -> Platf
         (401, 0, NotPermitted),
         (401, 50027, PlatformRefused),
         (400, 30046, PlatformRefused),
+        (403, 160002, PlatformRefused),
+        (400, 240000, TextRefused),
+        (400, 200000, TextRefused),
+        (400, 20009, TextRefused),
         (429, 0, RateLimited),
         (500, 0, Unavailable),
     ],

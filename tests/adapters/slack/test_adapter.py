@@ -107,7 +107,7 @@ async def test_where_parley_is_no_member_it_may_not_post(adapter: SlackAdapter) 
 
 
 async def test_a_foreign_message_is_not_edited(adapter: SlackAdapter, thread: Place) -> None:
-    with pytest.raises(NotPermitted):
+    with pytest.raises(PlatformRefused):
         await adapter.edit(thread, thread.thread, adapter.render("mine now"))
 
 

@@ -20,6 +20,7 @@ from bot.errors import (
     PlatformError,
     PlatformRefused,
     RateLimited,
+    TextRefused,
     Unavailable,
 )
 from tests.adapters.slack.conftest import Observed
@@ -81,6 +82,13 @@ def caught(data: object, status: int = 200, **headers: str) -> PlatformError:
         ("internal_error", Unavailable),
         ("ratelimited", RateLimited),
         ("no_text", PlatformRefused),
+        ("is_archived", NotPermitted),
+        ("is_inactive", NotPermitted),
+        ("edit_window_closed", PlatformRefused),
+        ("cannot_reply_to_message", PlatformRefused),
+        ("restricted_action_non_threadable_channel", PlatformRefused),
+        ("slack_connect_file_link_sharing_blocked", TextRefused),
+        ("external_channel_migrating", Unavailable),
     ],
 )
 def test_slacks_words_have_their_meaning(code: str, kind: type[PlatformError]) -> None:

@@ -123,7 +123,7 @@ async def test_a_last_text_that_may_have_been_posted_is_not_posted_again(
     adapter: TeamsAdapter, teams: FakeTeams
 ) -> None:
     teams.fail("post", wire.FAILS_AFTER)
-    with pytest.raises(PlatformRefused):  # which the reply editor does not try again
+    with pytest.raises(NotPermitted):  # which the reply editor does not try again
         await adapter.finish(IN_CHANNEL, None, adapter.render("Once"), REPLY)
     assert teams.texts(CHANNEL) == ["Once"]
 

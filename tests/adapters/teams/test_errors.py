@@ -75,6 +75,7 @@ def test_every_error_of_aiohttp_is_mapped(kind: type[BaseException]) -> None:
         (401, "Unauthorized", NotPermitted),
         (403, "BotNotInConversationRoster", NotPermitted),
         (403, "MessageWritesBlocked", NotPermitted),
+        (403, "PolicyViolation", PlatformRefused),
         (403, "ContentStreamNotAllowed", StreamRefused),
         (405, "MethodNotAllowed", StreamRefused),
         (412, "PreconditionFailed", Unavailable),
