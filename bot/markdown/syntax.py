@@ -31,7 +31,8 @@ MAX_NESTING = 50
 _MAX_FORMULA = 4_000
 
 _ANGLED = re.compile(
-    r"<((?:https?://|mailto:|tel:)[^<>\s]+|[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+\.\w+)>"
+    r"<(?:((?:https?://|mailto:|tel:)[^<>\s|]+)(?:\|([^<>\n]*))?"
+    r"|([\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+\.\w+))>"
 )
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff"  # Thai, Lao, Burmese, jamo, Khmer
@@ -130,14 +131,17 @@ def _address(state: StateInline, silent: bool) -> bool:
 
 
 def _angled_address(state: StateInline, silent: bool) -> bool:
-    """``<https://…>`` and ``<mail@…>``, and no other scheme: ``<std::string>`` is none."""
+    """``<https://…>``, ``<https://…|label>`` as in Slack, and ``<mail@…>``.
+
+    No other scheme: ``<std::string>`` is none.
+    """
     match = _ANGLED.match(state.src, state.pos, state.posMax)
     if match is None:
         return False
     if not silent:
-        address = match[1]
-        is_mail = "@" in address and ":" not in address
-        _push_link(state, f"mailto:{address}" if is_mail else address, address)
+        address, label, mail = match.groups()
+        url = address or f"mailto:{mail}"
+        _push_link(state, url, (label or "").strip() or address or mail)
     state.pos = match.end()
     return True
 
