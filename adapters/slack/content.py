@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from adapters.slack.blocks import text_of_blocks
-from adapters.slack.markup import escape
+from adapters.slack.line import escape
 from adapters.slack.text import SlackIdentity, mentioned, plain_text, read_text
 from bot.adapter_support.payloads import Payload, PlainText, size_of, table_of, tables_of, text_of
 from bot.adapter_support.quoting import quoted, with_quotes

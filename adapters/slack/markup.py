@@ -8,66 +8,104 @@ from __future__ import annotations
 
 import re
 
-from bot.markdown.drawing import ZERO_WIDTH_SPACE, Drawing, RenderedLine, SpanWriter
-from bot.markdown.tree import Emphasis, ListItem, Span, Strike, Strong, plain_text
+from adapters.slack.line import (
+    Code,
+    Mark,
+    Solid,
+    TickedCode,
+    Unit,
+    escape,
+    line_of,
+    without_quote,
+)
+from bot.markdown.drawing import FENCE, Drawing, RenderedLine, SpanWriter
+from bot.markdown.tree import Block, Emphasis, ListItem, Span, Strike, Strong, plain_text
 
 _BULLETS = ("•", "◦", "▪")
 _INDENT = "    "
-_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>|]+", re.IGNORECASE)
-
-
-def escape(text: str) -> str:
-    """The three characters that are control characters to Slack."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>]+", re.IGNORECASE)
+_MAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_MAIL_WITH_MARKS = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 class SlackSpans(SpanWriter):
-    """Slack formats at word borders and within one line only: invisible spaces make borders."""
+    """Slack formats within one line only."""
 
     marks = {Strong: "*", Emphasis: "_", Strike: "~"}  # noqa: RUF012
-    _ends_span = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[list[Unit]] = [[]]
+
+    @property
+    def lines(self) -> list[str]:
+        return [line_of(units) for units in self._lines]
 
     def words(self, content: str) -> None:
-        if not content:
-            return
-        if self._ends_span and content[0].isalnum():
-            self.parts.append(ZERO_WIDTH_SPACE)
-        self._ends_span = False
-        self.parts.append(escape(content))
+        """A mail address in which something would act is written as the address it is."""
+        start = 0
+        for mail in _MAIL.finditer(content):
+            if _MAIL_WITH_MARKS.search(mail[0]):
+                self._add(*content[start : mail.start()], Solid(f"<mailto:{mail[0]}>"))
+                start = mail.end()
+        self._add(*content[start:])
 
     def code(self, content: str) -> None:
-        if "`" in content:  # cannot be shown as code
-            self.words(content)
-            return
-        self.begin("`")
-        self.parts.append(escape(content))
-        self.end("`")
+        """What looks like a fence cannot be shown as code."""
+        if FENCE in content or not content.strip():
+            self._add(*content)
+        elif "`" not in content:
+            self._add(Code(content))
+        else:
+            self._pause_marks(TickedCode(content))
 
     def link(self, url: str, label: tuple[Span, ...]) -> None:
-        url, words = url.replace("|", "%7C"), plain_text(label).strip()
+        words = plain_text(label).strip()
         if not _LINK.fullmatch(url):
             self.words(f"{words} ({url})" if url and words else words or url)
             return
-        self._ends_span = False
-        self.parts.append(f"<{escape(url)}|{escape(words)}>" if words else f"<{escape(url)}>")
+        address = escape(url).replace("|", "%7C")
+        if words:
+            self._add(Solid(f"<{address}|"), *words, Solid(">"))
+        else:
+            self._add(Solid(f"<{address}>"))
 
     def begin(self, mark: str) -> None:
-        if self.parts and self.parts[-1][-1].isalnum():
-            self.parts.append(ZERO_WIDTH_SPACE)
-        self._ends_span = False
-        self.parts.append(mark)
+        self._add(Mark(mark, opens=True))
 
     def end(self, mark: str) -> None:
-        self.parts.append(mark)
-        self._ends_span = True
+        self._add(Mark(mark, opens=False))
 
     def break_line(self) -> None:
-        super().break_line()
-        self._ends_span = False
+        self._pause_marks(None)
+
+    def _pause_marks(self, code: TickedCode | None) -> None:
+        """Marks go around neither code with backticks nor the end of a line."""
+        marks = list(dict.fromkeys(filter(None, self._open)))
+        for mark in reversed(marks):
+            self.end(mark)
+        if code is None:
+            self._lines.append([])
+        else:
+            self._add(code)
+        for mark in marks:
+            self.begin(mark)
+
+    def _add(self, *units: Unit) -> None:
+        self._lines[-1] += units
 
 
 class SlackDrawing(Drawing):
     writer = SlackSpans
+
+    def block(self, block: Block) -> str:
+        lines = self.lines(block)
+        return "\n".join(line.text if line.is_code else without_quote(line.text) for line in lines)
+
+    def text(self, spans: tuple[Span, ...]) -> list[RenderedLine]:
+        writer = SlackSpans()
+        writer.add(spans)
+        return [RenderedLine(line) for line in writer.lines]
 
     def code(self, content: str, info: str) -> list[RenderedLine]:
         return super().code(content, "")
@@ -80,11 +118,31 @@ class SlackDrawing(Drawing):
             return super().bullet(item, depth)
         return _BULLETS[min(depth, len(_BULLETS)) - 1]
 
+    def item(self, item: ListItem, depth: int) -> list[RenderedLine]:
+        """A quote begins its line: the mark of an item that is one stands within it."""
+        [first, *rest] = super().item(item, depth)
+        mark, quote = self.bullet(item, depth), first.text.find(">")
+        if quote == len(mark) + 1:
+            first = RenderedLine(f"> {mark} {first.text[quote + 1 :].lstrip()}")
+        return [first, *rest]
+
     def indented(self, line: RenderedLine, mark: str) -> RenderedLine:
-        return line if line.is_code or not line.text else RenderedLine(_INDENT + line.text)
+        if line.is_code or not line.text:
+            return line
+        if _is_quote(line):
+            return RenderedLine(f"> {_INDENT}{line.text[1:].lstrip()}".rstrip())
+        return RenderedLine(_INDENT + line.text)
 
     def quoted(self, line: RenderedLine) -> RenderedLine:
-        return line if line.is_code else RenderedLine(f"> {line.text}")
+        """Slack knows quotes of one level, and no code in them."""
+        if line.is_code or _is_quote(line):
+            return line
+        return RenderedLine(f"> {line.text}".rstrip())
+
+
+def _is_quote(line: RenderedLine) -> bool:
+    """What is written in words is escaped."""
+    return line.text.startswith(">")
 
 
 drawing = SlackDrawing()

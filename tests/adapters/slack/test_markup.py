@@ -12,6 +12,7 @@ from adapters.slack.markup import render
 from tests.contracts.adapter import MARKDOWN
 
 ZWSP = "\u200b"
+SHY = "\u00ad"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,10 @@ ZWSP = "\u200b"
         ("    indented", "indented"),
         ("[name]: https://x.org", "[name]: <https://x.org>"),
         ("<b>html</b> <c>", "*html* &lt;c&gt;"),
+        ("a<br>b &copy; x<sub>i</sub>", "a\nb © xᵢ"),
+        ("List<String> <YourName>", "List&lt;String&gt; &lt;YourName&gt;"),
+        ("> a\n>\n> > b", "> a\n>\n> b"),
+        ("- > a\n  > b", "> • a\n>     b"),
     ],
 )
 def test_markdown_becomes_mrkdwn(markdown: str, shown: str) -> None:
@@ -67,6 +72,104 @@ def test_markdown_becomes_mrkdwn(markdown: str, shown: str) -> None:
 def test_markdown_that_is_still_being_written_is_shown_as_far_as_it_goes(
     markdown: str, shown: str
 ) -> None:
+    assert render(markdown) == shown
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        (
+            "see https://github.com/x/y/tree/main/__tests__/a.js",
+            "see <https://github.com/x/y/tree/main/__tests__/a.js>",
+        ),
+        ("https://x.org/_next_/a and *b*", "<https://x.org/_next_/a> and _b_"),
+        ("https://x.org/#a_b*c*", "<https://x.org/#a_b*c*>"),
+        ("https://x.org/*a https://y.org/*b", "<https://x.org/*a> <https://y.org/*b>"),
+        ("**https://x.org/a_b**", "*<https://x.org/a_b>*"),
+        (
+            "https://en.wikipedia.org/wiki/Python_(programming_language)",
+            "<https://en.wikipedia.org/wiki/Python_(programming_language)>",
+        ),
+        ("(https://x.org/a_(b))", "(<https://x.org/a_(b)>)"),
+        (
+            "请访问https://example.com/docs，然后登录。",
+            "请访问<https://example.com/docs>，然后登录。",
+        ),
+        ("https://x.org/を開く", "<https://x.org/>を開く"),
+        ("[a_b *c*](https://x.org/_d_)", "<https://x.org/_d_|a_b c>"),
+        ("[a|b](https://x.org/a|b)", "<https://x.org/a%7Cb|a|b>"),
+        (
+            "<https://x.org|the page> <https://y.org|y.org>",
+            "<https://x.org|the page> <https://y.org|y.org>",
+        ),
+        ("<mailto:a@x.org|Ada> <a@x.org>", "<mailto:a@x.org|Ada> <mailto:a@x.org>"),
+        ("first_last@x.org", "first_last@x.org"),
+        ("\\_ \\_me@x.org you_@x.org", "_ <mailto:_me@x.org> <mailto:you_@x.org>"),
+    ],
+)
+def test_an_address_comes_out_byte_for_byte(markdown: str, shown: str) -> None:
+    assert render(markdown) == shown
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("**注意：**请先保存文件。", f"*注意：*{ZWSP}请先保存文件。"),
+        ("これは**「重要」**です。", f"これは{ZWSP}*「重要」*{ZWSP}です。"),
+        ("这是**重点（必读）**内容", f"这是{ZWSP}*重点（必读）*{ZWSP}内容"),
+        ("これは*斜体*と~~取消~~です", f"これは{ZWSP}_斜体_{ZWSP}と{ZWSP}~取消~{ZWSP}です"),
+        ("**한국어**를", f"*한국어*{ZWSP}를"),
+        ("設定は**完了**。次へ", f"設定は{ZWSP}*完了*{ZWSP}。次へ"),
+        ("`設定`を開く", f"`設定`{ZWSP}を開く"),
+        ('(**a**), "*b*": ~~c~~!', '(*a*), "_b_": ~c~!'),
+        ("**a**/**b**", f"*a*{ZWSP}/{ZWSP}*b*"),
+        ("**a**_b_`c`", f"*a*{ZWSP}_b_{ZWSP}`c`"),
+        ("[x](https://x.org)**b**", f"<https://x.org|x>{ZWSP}*b*"),
+        ("**a *b* c** ***d***", "*a _b_ c* _*d*_"),
+        ("a<b> b </b>c", "a *b* c"),
+        ("**`a`** <b></b>", "*`a`* "),
+    ],
+)
+def test_a_mark_stands_at_a_border_that_slack_knows(markdown: str, shown: str) -> None:
+    assert render(markdown) == shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("It went from ~$58k to ~$16k", "It went from ∼$58k to ∼$16k"),
+        ("only ~5", "only ~5"),
+        ("~5 and ~~gone~~", "∼5 and ~gone~"),
+        ("\\*literal stars\\*", "∗literal stars∗"),
+        ("\\_so\\_ \\`so\\`", "ˍsoˍ ˋsoˋ"),
+        ("2 * 3 * 4, a\\*b\\*c, snake_case_name", "2 * 3 * 4, a*b*c, snake_case_name"),
+        ("a\\* and b\\*", "a* and b*"),
+        ("**bold \\* star**", "*bold ∗ star*"),
+        ("_see max_tokens_", "_see max_tokens_"),
+        ("＊強調＊ ＿下線＿ ｀式｀", "﹡強調﹡ ⸏下線⸏ ˋ式ˋ"),
+        ("press \\` or `Esc`", "press ˋ or `Esc`"),
+        ("[\\*x\\*](https://x.org)", "<https://x.org|∗x∗>"),
+        ("\\> 5 items\n\\> 6", f"{SHY}&gt; 5 items\n{SHY}&gt; 6"),
+        ("＞ 5", f"{SHY}＞ 5"),
+        ("a \\> b\n\n- \\> c", "a &gt; b\n\n• &gt; c"),
+    ],
+)
+def test_a_plain_character_does_not_act(markdown: str, shown: str) -> None:
+    assert render(markdown) == shown
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("press `` ` `` now", "press ` now"),
+        ("`` a`b `` and `c`", "```a`b``` and `c`"),
+        ("run `` SELECT `id` FROM `t` `` now", "run ``` SELECT `id` FROM `t` ``` now"),
+        ("`` *a`* ``", "```*a`*```"),
+        ("**run `` `a` `` now**", "*run* ``` `a` ``` *now*"),
+        ("- use `` `a` ``", "• use ``` `a` ```"),
+    ],
+)
+def test_code_with_backticks_keeps_them(markdown: str, shown: str) -> None:
     assert render(markdown) == shown
 
 

@@ -1,0 +1,155 @@
+"""Whatever the model writes: what Slack shows of it, read by a strict reader of mrkdwn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.slack.markup import SlackDrawing
+from bot.markdown.growing import GrowingTree
+from bot.markdown.layout import Layout
+from bot.markdown.tree import (
+    Block,
+    CodeSpan,
+    Emphasis,
+    Heading,
+    ListItem,
+    Marked,
+    Paragraph,
+    Quote,
+    Span,
+    Strike,
+    Strong,
+)
+from tests.dialects.slack import Message, plain, read
+from tests.markdown_samples import MAILS, answers, answers_with_tables
+from tests.markdown_shown import Shown, shown
+
+DRAWING = SlackDrawing()
+KINDS: dict[str, type[Marked]] = {"bold": Strong, "italic": Emphasis, "strike": Strike}
+SIZES = st.sampled_from([220, 400, 3_900])
+BESIDE = st.sampled_from(["**", "_", "~", "*", " ", "、", "(", " `x` ", "\n", "~~ "])
+_DRAWN = re.compile(r"[•◦▪─\s]")
+
+thoroughly = settings(max_examples=150, deadline=None)
+
+
+def parts_of(markdown: str, max_size: int) -> list[str]:
+    return list(Layout(DRAWING, max_size).parts(markdown))
+
+
+def source(markdown: str) -> Shown:
+    return shown(GrowingTree().blocks(markdown))
+
+
+def joined(parts: list[str]) -> Message:
+    whole = Message()
+    for part in map(read, parts):
+        whole.text += part.text + "\n"
+        whole.links += part.links
+        whole.code += part.code
+        whole.blocks += part.blocks
+        whole.marks += part.marks
+        whole.pings += part.pings
+    return whole
+
+
+def squeezed(text: str) -> str:
+    """Its characters without white space, bullets and lines."""
+    return _DRAWN.sub("", plain(text))
+
+
+def is_within(some: str, whole: str) -> bool:
+    """Whether the characters of ``some`` stand in ``whole`` in their order."""
+    rest = iter(whole)
+    return all(character in rest for character in some)
+
+
+@thoroughly
+@given(answers, SIZES)
+def test_every_part_shows_the_words_of_the_answer_in_their_order(
+    markdown: str, max_size: int
+) -> None:
+    assert squeezed(joined(parts_of(markdown, max_size)).text) == squeezed(source(markdown).text)
+
+
+@thoroughly
+@given(answers_with_tables, SIZES)
+def test_no_word_is_lost_where_tables_are_cut(markdown: str, max_size: int) -> None:
+    seen = joined(parts_of(markdown, max_size)).text.replace("-", "")
+    assert is_within(squeezed(source(markdown).text.replace("-", "")), squeezed(seen))
+
+
+@thoroughly
+@given(answers, SIZES)
+def test_every_link_keeps_its_address_and_its_label(markdown: str, max_size: int) -> None:
+    seen = joined(parts_of(markdown, max_size)).links
+    assert [link for link in seen if not link[0].startswith("mailto:")] == [
+        (url.replace("|", "%7C"), plain(label))
+        for url, label in source(markdown).links
+        if not url.startswith("mailto:")
+    ]
+
+
+@thoroughly
+@given(answers, SIZES)
+def test_code_comes_out_byte_for_byte(markdown: str, max_size: int) -> None:
+    seen = joined(parts_of(markdown, max_size))
+    wanted = [code for code in source(markdown).code if code.strip() and "```" not in code]
+    assert [code for code in seen.code if "`" not in code] == [c for c in wanted if "`" not in c]
+    for ticked in (code for code in wanted if "`" in code):
+        assert ticked in seen.code or ticked in seen.text
+
+
+@thoroughly
+@given(answers, SIZES)
+def test_what_is_marked_is_what_was_meant_to_be(markdown: str, max_size: int) -> None:
+    seen = joined(parts_of(markdown, max_size)).marks
+    for kind, node in KINDS.items():
+        wanted = "".join(marked(GrowingTree().blocks(markdown), node))
+        assert squeezed("".join(text for each, text in seen if each == kind)) == squeezed(wanted)
+
+
+def marked(blocks: Iterable[Block], node: type[Marked]) -> Iterator[str]:
+    """What stands in nodes of this kind; all of a heading is bold."""
+    for block in blocks:
+        match block:
+            case Heading(_, spans) if node is Strong:
+                yield from marked_spans(spans, node, is_marked=True)
+            case Paragraph(spans) | Heading(_, spans):
+                yield from marked_spans(spans, node, is_marked=False)
+            case Quote(inner) | ListItem(inner):
+                yield from marked(inner, node)
+
+
+def marked_spans(spans: Iterable[Span], node: type[Marked], *, is_marked: bool) -> Iterator[str]:
+    """Code with backticks in it stands outside of marks."""
+    for span in spans:
+        if isinstance(span, Marked):
+            inner = is_marked or isinstance(span, node)
+            yield from marked_spans(span.spans, node, is_marked=inner)
+        elif is_marked and not (isinstance(span, CodeSpan) and is_ticked(span.content)):
+            yield shown((Paragraph((span,)),)).text
+
+
+def is_ticked(code: str) -> bool:
+    return "`" in code and "```" not in code and bool(code.strip())
+
+
+@thoroughly
+@given(st.lists(st.tuples(BESIDE, st.sampled_from(MAILS), BESIDE), max_size=5))
+def test_a_mail_address_comes_out_byte_for_byte(pieces: list[tuple[str, str, str]]) -> None:
+    parts = parts_of("".join(map("".join, pieces)), 3_900)
+    for mail in MAILS:
+        assert "".join(parts).count(mail) == sum(mail == each for _, each, _ in pieces)
+
+
+@thoroughly
+@given(answers_with_tables, SIZES)
+def test_nothing_pings_and_nothing_is_too_long(markdown: str, max_size: int) -> None:
+    parts = parts_of(markdown, max_size)
+    assert joined(parts).pings == []
+    assert all(len(part) <= max_size for part in parts)
