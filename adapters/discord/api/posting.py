@@ -13,6 +13,7 @@ from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import NO_HISTORY, THREAD_EXISTS, Rest, id_of
 from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
+from bot.markdown.graphemes import is_between_graphemes
 from bot.types import Label, Place, Rendered
 
 logger = logging.getLogger(__name__)
@@ -190,7 +191,16 @@ def _label_in_nonce(message: Json) -> Label | None:
 
 
 def _cut(name: str) -> str:
-    """Cut between words to what a thread's name may hold."""
-    if len(name) <= _MAX_NAME:
+    """Cut to what a thread's name may hold: between words, where that leaves half of it.
+
+    Discord may count a character outside the basic plane as two.
+    """
+    head = name.encode("utf-16-le")[: 2 * _MAX_NAME].decode("utf-16-le", "ignore")
+    if head == name:
         return name
-    return name[:_MAX_NAME].rpartition(" ")[0].rstrip(",.;:") + "…"
+    words = head.rpartition(" ")[0].rstrip(",.;:")
+    if len(words) > len(head) // 2:
+        return f"{words}…"
+    ends = range(len(head), 0, -1)
+    end = next((end for end in ends if is_between_graphemes(name, end)), len(head))
+    return f"{name[:end].rstrip()}…"
