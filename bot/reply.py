@@ -125,10 +125,11 @@ class ReplyEditor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Who is cancelled does not wait for the allowance to remove a 👀: the next run does."""
         self._is_leaving = True
         self._wake.set()
         await asyncio.wait({self._task})
-        await self._indicator.remove(patiently=True)
+        await self._indicator.remove(patiently=kind is not asyncio.CancelledError)
         try:
             self._task.result()
         except PlatformError as failure:

@@ -473,6 +473,27 @@ async def test_a_producer_cancelled_in_the_middle_leaves_what_was_shown() -> Non
     assert scene.recorded == {0: "m1"}
 
 
+async def test_a_cancelled_reply_does_not_wait_until_its_eyes_may_be_removed() -> None:
+    rules = tuple(RateRule(frozenset({name}), "channel", 1, 60.0) for name in ("post", "unreact"))
+    scene = Scene(limits=Limits(max_size=4000, rules=rules))
+    for method in ("post", "unreact"):
+        async with scene.budget.call(method, PLACE):
+            pass
+
+    async def reply() -> None:
+        async with scene.editor() as editor:
+            editor.show("One")
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(reply())
+    await scene.clock.advance(1)
+    assert scene.methods == ["react"]
+    task.cancel()
+    await settle()
+    assert task.done()
+    assert scene.methods == ["react"]
+
+
 async def test_a_full_disk_does_not_keep_the_reply_back() -> None:
     scene = Scene()
 
