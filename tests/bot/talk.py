@@ -16,6 +16,7 @@ from typing import Any, cast
 from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
+from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.ports import ThreadStore
@@ -300,10 +301,16 @@ def book(folder: Path) -> PersonalityBook:
     return PersonalityBook.load(folder, "assistant")
 
 
-async def open_test_store(folder: Path, clock: TalkClock) -> ThreadStore:
-    """From now on ``clock`` waits for it."""
+async def open_test_store(
+    folder: Path, clock: TalkClock, busy_timeout: float = BUSY_TIMEOUT
+) -> ThreadStore:
+    """From now on ``clock`` waits for it.
+
+    Its own threads may lock each other out for a moment, which on a busy machine is long: only
+    a test that holds the lock itself makes ``busy_timeout`` short.
+    """
     url = f"sqlite:///{folder / 'parley.db'}"
-    clock.store = WatchedStore(await open_store(url, clock, busy_timeout=0.05))
+    clock.store = WatchedStore(await open_store(url, clock, busy_timeout=busy_timeout))
     return cast(ThreadStore, clock.store)
 
 
@@ -366,7 +373,7 @@ async def make(
 async def talking(folder: Path, **options: Any) -> AsyncIterator[Talk]:
     """A Parley that runs from start to close."""
     clock = options.pop("clock", None) or TalkClock()
-    store = await open_test_store(folder, clock)
+    store = await open_test_store(folder, clock, options.pop("busy_timeout", BUSY_TIMEOUT))
     talk = await make(folder, store, clock=clock, **options)
     await talk.service.start()
     try:

@@ -15,7 +15,7 @@ from tests.bot.talk import Talk, locked, place, talking
 
 @pytest.fixture
 async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    async with talking(tmp_path) as talk:
+    async with talking(tmp_path, busy_timeout=0.05) as talk:
         yield talk
 
 
@@ -108,7 +108,7 @@ async def test_what_cannot_be_read_at_the_start_refuses_it_and_names_the_file(
     async def unreadable() -> list[Turn]:
         raise StorageError("The disk failed at data/parley.db; check the disk.")
 
-    async with talking(tmp_path) as talk:
+    async with talking(tmp_path, busy_timeout=0.05) as talk:
         monkeypatch.setattr(talk.store, "unfinished", unreadable)
         with pytest.raises(DataError, match=r"failed at data/parley\.db"):
             await talk.service.start()

@@ -55,11 +55,14 @@ async def store(tmp_path: Path, clock: TalkClock) -> AsyncIterator[ThreadStore]:
 async def test_turns_older_than_the_retention_go_and_younger_ones_stay(
     store: ThreadStore, clock: TalkClock
 ) -> None:
-    await answered(store, ask("old"))
+    old = await answered(store, ask("old"))
     await clock.advance(DAY)
     young = await answered(store, ask("young"))
+    await clock.advance(DAY - 1.0)
     async with running(prune(store, 2.0, clock)):
-        await clock.advance(1.1 * DAY)
+        await clock.advance(10.0)
+        assert [turn.id for turn in await store.turns(HERE)] == [old.id, young.id]
+        await clock.advance(3600.0)
         assert [turn.id for turn in await store.turns(HERE)] == [young.id]
 
 
