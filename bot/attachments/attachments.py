@@ -28,7 +28,7 @@ _TEXT_NAMES = """
     .ps1 .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .svelte .swift .tex .tf .toml .ts
     .tsv .tsx .txt .vue .xml .yaml .yml .zig
 """
-_INVISIBLE = ("Cf", "Cs", "Co", "Cn")
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 _BRACKETS = str.maketrans("[]`", "()'")
 _UNMARKED = re.compile(r"[^\W_](?:[ .\-()]{0,2}[^\W_])*")
 
@@ -61,8 +61,9 @@ def kind_of(attachment: Attachment) -> FileKind:
 
 def plain(name: str) -> str:
     """A file's name on one line, without brackets and invisible characters."""
-    visible = "".join(each for each in name if unicodedata.category(each) not in _INVISIBLE)
-    return " ".join(visible.translate(_BRACKETS).split()) or "file"
+    line = " ".join(name.translate(_BRACKETS).split())
+    visible = "".join(each for each in line if unicodedata.category(each) not in _INVISIBLE)
+    return visible.strip() or "file"
 
 
 def in_words(name: str) -> str:

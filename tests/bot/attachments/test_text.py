@@ -15,6 +15,7 @@ from bot.attachments.attachments import in_words, plain
         ("two\nlines\tand  more.txt", "two lines and more.txt"),
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
         ("\u200b\u2066", "file"),
+        ("a\x00b\x1b[31m.txt", "ab(31m.txt"),
         ("見積書（最終）.pdf", "見積書（最終）.pdf"),
         ("`x`.py", "'x'.py"),
     ],
