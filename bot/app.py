@@ -193,6 +193,7 @@ class App:
             stop_reactions=settings.stop_reactions,
             recover_seconds=settings.recover_seconds,
             max_waiting_per_channel=settings.max_waiting_per_channel,
+            links=settings.links,
         )
         return ConversationService(
             store=store,

@@ -7,7 +7,7 @@ prompt of the next turn begins with those of this one and reuses its KV cells.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,15 @@ def told(personality: Personality, turns: Sequence[Turn]) -> tuple[ChatMessage, 
     """The messages with which the next prompt of a thread begins, whatever is asked."""
     exchanges = _exchanges(turns, None)
     return (_system(personality), *(m for each in exchanges for m in each.messages()))
+
+
+def given(personality: Personality, turns: Iterable[Turn]) -> Iterator[str]:
+    """All that the model is told in a thread, but for what it said itself."""
+    yield personality.prompt
+    for turn in turns:
+        yield turn.text
+        yield from (text for _, text in turn.remarks)
+        yield from (file.excerpt for file in turn.files)
 
 
 async def check_prompts(

@@ -44,6 +44,7 @@ from bot.errors import (
     refusal_for_people,
 )
 from bot.markdown.layout import Layout
+from bot.markdown.tree import Block
 from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Capabilities, Clock
 from bot.types import Place, Post, Source
@@ -61,7 +62,8 @@ class ReplyEditor:
     ``question_id`` is the message that carries the 👀 while a post has to wait.
     ``patience``: seconds for which ``finish`` retries while the platform is out of reach.
     ``on_stop``: called when a person uses the platform's own stop.
-    ``grows`` is False for a notice, which is posted whole and not streamed.
+    ``grows`` is False for a notice, which is posted whole and not streamed. ``change`` is
+    applied to each block of the reply.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class ReplyEditor:
         rng: random.Random | None = None,
         on_stop: Callable[[], None] = lambda: None,
         grows: bool = True,
+        change: Callable[[Block], Block] = lambda block: block,
     ) -> None:
         can = Capabilities.of(adapter)
         self._adapter = adapter
@@ -102,7 +105,7 @@ class ReplyEditor:
             grows=grows,
             question_id=question_id,
         )
-        self._layout = Layout(adapter.drawing, adapter.limits.max_size)
+        self._layout = Layout(adapter.drawing, adapter.limits.max_size, change)
         self._is_reply = grows
         self._placeholder = ""
         self._markdown = ""

@@ -263,6 +263,11 @@ class Settings(Table):
         json_schema_extra={"shown": ""},
         description="Reactions that stop a reply; by default each platform's own.",
     )
+    links: Annotated[Literal["known", "all", "none"], AnyCase] = Field(
+        default="known",
+        description="Links in replies: `known` (address in the thread, a file or the personality), "
+        "`all` or `none`; others are code.",
+    )
     retention_days: float = Field(
         default=0, ge=0, description="Days after which finished turns are deleted; 0: never."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot import prompt
 from bot.access import Access
 from bot.errors import ParleyError, UnknownPersonality
+from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
@@ -43,6 +44,7 @@ class ConversationRules:
     stop_reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     recover_seconds: float = 900.0
     max_waiting_per_channel: int = 50
+    links: LinkSetting = "known"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from bot.errors import (
     StorageError,
     sentence_for_people,
 )
+from bot.markdown.links import LinkPolicy
 from bot.ports import Generation
 from bot.reply import ReplyEditor
 from bot.turns.display import (
@@ -111,6 +112,7 @@ class LiveTurn:
         self._unrecorded: dict[int, str | None] = {}  # part -> message id (None: deleted)
         self._editor: ReplyEditor
         self._generation: Generation | None = None
+        self._links = LinkPolicy.of("none")  # until it is known what the model is told
         self._typing = TypingIndicator(services, turn.place)
         self._ahead: LiveTurn | None = None
         self._num_ahead = 0
@@ -254,10 +256,13 @@ class LiveTurn:
         return STOPPED
 
     async def _request(self, personality: Personality) -> GenerationRequest:
+        turns = await self._services.progress.turns(self.place)
+        told = prompt.given(personality, (*turns, self.turn))
+        self._links = LinkPolicy.of(self._services.rules.links, told)
         built = await prompt.build(
             await self._services.generator_for(personality.model),
             personality,
-            await self._services.progress.turns(self.place),
+            turns,
             self.turn,
             max_tokens=self._services.rules.max_tokens,
         )
@@ -384,6 +389,7 @@ class LiveTurn:
             search_first=self._search_first,
             question_id=self.turn.message_id,
             on_stop=lambda: self.halt(Wish.STOP),
+            change=lambda block: self._links.shown(block),
         )
 
     async def _record(self, part: int, message_id: str | None) -> None:

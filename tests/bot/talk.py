@@ -17,6 +17,7 @@ from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.history.database import BUSY_TIMEOUT
+from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.ports import ThreadStore
@@ -338,6 +339,7 @@ async def make(
     max_in_flight: int = 0,
     per_minute: int = 0,
     max_waiting_per_channel: int = 50,
+    links: LinkSetting = "known",
 ) -> Talk:
     """Not started yet."""
     platform = platform or RichFakePlatform(clock)
@@ -364,6 +366,7 @@ async def make(
             max_tokens=100,
             stop_reactions={"fake": STOP},
             max_waiting_per_channel=max_waiting_per_channel,
+            links=links,
         ),
     )
     return Talk(service, store, platform, generator, clock, access, metrics)

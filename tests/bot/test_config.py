@@ -377,6 +377,14 @@ def test_the_table_recommends_nothing_that_is_not_in_this_version(name: str) -> 
     assert "hf:" not in settings_table()
 
 
+def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    assert load_settings({}, tmp_path).links == "known"
+    assert load_settings({"PARLEY_LINKS": "None"}, tmp_path).links == "none"
+    assert problems({"PARLEY_LINKS": "some"}, tmp_path) == [
+        "PARLEY_LINKS in the environment is 'some'; it must be 'known', 'all' or 'none'."
+    ]
+
+
 def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     environ = {
         **SLACK,

@@ -56,7 +56,9 @@ def media(name: str) -> str:
     return "image/png" if name.endswith(".png") else ""
 
 
-async def asked(talk: Talk, files: Mapping[str, bytes], text: str = "What is it?") -> Question:
+async def asked(
+    talk: Talk, files: Mapping[str, bytes], text: str = "What is it?", reply: str = "Read."
+) -> Question:
     assert isinstance(talk.platform, FilesOnPlatform)
     talk.platform.files = files
     question = Question(
@@ -71,7 +73,7 @@ async def asked(talk: Talk, files: Mapping[str, bytes], text: str = "What is it?
             Attachment(name, media(name), len(data), "") for name, data in files.items()
         ),
     )
-    talk.generator.replies.append("Read.")
+    talk.generator.replies.append(reply)
     await talk.service.handle(question)
     await talk.ended(question)
     return question
@@ -180,3 +182,8 @@ async def test_the_files_of_a_turn_are_on_disk_one_by_one(talk: Talk, tmp_path: 
     question = await asked(talk, {"a.txt": f"  one{PAYROLL}".encode(), "b.txt": b"two"})
     files = (Source("a.txt", f"  one{PAYROLL}"), Source("b.txt", "two"))
     assert (await talk.turn(question)).files == files
+
+
+async def test_an_address_in_a_file_is_a_link_in_the_reply(talk: Talk) -> None:
+    await asked(talk, {"a.txt": b"See https://example.com/a."}, reply="https://example.com/a")
+    assert talk.visible() == ["https://example.com/a"]

@@ -177,6 +177,16 @@ async def test_a_reply_killed_while_it_grows_is_begun_again_in_the_same_message(
     assert second.visible() == ["Fine."]
 
 
+async def test_after_a_restart_the_same_addresses_are_links(machine: Machine) -> None:
+    first = await machine.boot()
+    question = await first.ask("What does https://example.com/a say?")
+    await first.sees("Thinking…")
+    await machine.pull_the_plug()
+    second = await machine.boot(answering("See https://example.com/a, not https://example.com/b."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["See https://example.com/a, not `https://example.com/b`."]
+
+
 async def test_a_post_killed_before_it_was_recorded_is_found_again(machine: Machine) -> None:
     first = await machine.boot()
     machine.dies_before("add_post")
