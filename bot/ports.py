@@ -357,7 +357,14 @@ class DeliveryLog(Protocol):
         ...
 
     async def add_remark(self, question: Question) -> None:
-        """Keep a message of a known thread that was not addressed to Parley, for later prompts."""
+        """Keep a message of a known thread that was not addressed to Parley, for later prompts.
+
+        One that is kept already reads as it does now; one that is asked is a remark no more.
+        """
+        ...
+
+    async def drop_remark(self, place: Place, message_id: str) -> None:
+        """Its message was deleted; harmless if it was no remark (``place.thread`` is ignored)."""
         ...
 
     async def knows(self, place: Place) -> bool:

@@ -140,7 +140,8 @@ posts = Table(
     Index("posts_by_message", "message_id"),
 )
 
-# ``turn_seq`` is null until the thread's next question comes.
+# ``turn_seq`` is null until the thread's next question comes; ``key`` is null for what was said
+# before Parley took part.
 remarks = Table(
     "remarks",
     metadata,
@@ -151,8 +152,10 @@ remarks = Table(
     Column("name", CleanText, nullable=False),
     Column("text", CleanText, nullable=False),
     Column("said_at", UtcTime, nullable=False),
+    Column("key", CleanText),
     Index("remarks_by_thread", "thread_id", "turn_seq"),
     Index("remarks_by_turn", "turn_seq"),
+    Index("remarks_by_key", "key"),
 )
 
 

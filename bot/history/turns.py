@@ -61,13 +61,14 @@ GRACE = timedelta(days=1)
 _REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
 
 
-def _message(question: Question) -> str:
-    """The parts of the place are escaped, so the opaque id at the end cannot be mistaken."""
-    return f"{question.place.channel_form}/{question.message_id}"
-
-
 def message_key(question: Question) -> str:
-    return f"message {_message(question)}"
+    """The parts of the place are escaped, so the opaque id at the end cannot be mistaken."""
+    return f"message {question.place.channel_form}/{question.message_id}"
+
+
+def remark_key(place: Place, message_id: str) -> str:
+    """Not that of a question: an edit may make it one."""
+    return f"remark {place.channel_form}/{message_id}"
 
 
 def event_key(incoming: Incoming) -> str:
@@ -194,6 +195,7 @@ def accept(connection: Connection, question: Question, now: datetime) -> Turn | 
     values = _new(question) | {"key": key, "thread_id": thread_id, "number": number}
     made = insert(turns).values(**values, accepted_at=now).returning(turns.c.seq, turns.c.id)
     row = connection.execute(made).one()
+    drop_remark(connection, question.place, question.message_id)
     connection.execute(
         update(remarks)
         .where(remarks.c.thread_id == thread_id, remarks.c.turn_seq.is_(None))
@@ -218,15 +220,21 @@ def _new(question: Question) -> dict[str, Any]:
 
 
 def add_remark(connection: Connection, question: Question, now: datetime) -> None:
-    """Its key is not that of a question: an edit may make it one."""
+    """A remark that is there already was edited."""
     thread_id = threads.known_id(connection, question.place)
     if thread_id is None or _is_seen(connection, message_key(question)):
         return
-    if not note_key(connection, f"remark {_message(question)}", now + GRACE):
+    key = remark_key(question.place, question.message_id)
+    if not note_key(connection, key, now + GRACE):
+        connection.execute(update(remarks).where(remarks.c.key == key).values(text=question.text))
         return
     person = {"person_id": question.person.id, "name": question.person.name}
-    said = {"thread_id": thread_id, "text": question.text, "said_at": now}
+    said = {"thread_id": thread_id, "text": question.text, "said_at": now, "key": key}
     connection.execute(insert(remarks).values(**person, **said))
+
+
+def drop_remark(connection: Connection, place: Place, message_id: str) -> None:
+    connection.execute(delete(remarks).where(remarks.c.key == remark_key(place, message_id)))
 
 
 def begin(connection: Connection, turn_id: str) -> Turn:

@@ -65,13 +65,14 @@ class Changes:
                 self._turns.stop(live)
 
     async def delete(self, deleted: QuestionDeleted) -> None:
-        """Deleting a question stops its reply; the text shown so far stays."""
+        """Deleting a question stops its reply; the text shown so far stays. A remark goes."""
         async with self._locks.hold(deleted.place, deleted.message_id):
             turn = await self._services.deliveries.turn_of_message(
                 deleted.place, deleted.message_id
             )
             if turn is None:
                 self._questions.early.note(deleted)
+                await self._services.deliveries.drop_remark(deleted.place, deleted.message_id)
             elif turn.message_id == deleted.message_id and (
                 live := self._turns.queues.find(turn.id)
             ):

@@ -64,8 +64,25 @@ async def test_a_remark_to_somebody_else_becomes_a_question(talk: Talk) -> None:
     await talk.sees("Hi.", "Fine.")
     await talk.service.handle(remark)
     await talk.answered("And now?", "Still.")
-    contents = [each.content for each in talk.generator.generations[-1].request.messages]
-    assert sum("how are you?" in content for content in contents) == 1
+    assert asked(talk)[1:] == ["@bob and Parley, how are you?", "And now?"]
+
+
+async def test_a_remark_is_read_as_it_was_edited(talk: Talk) -> None:
+    await talk.answered("Hello", "Hi.")
+    remark = await talk.ask("@bob pears?", mentions_others=True, is_mention=False)
+    await talk.rewrite(remark, "@bob apples?")
+    await talk.service.handle(remark)
+    await talk.answered("What did I ask?", "Apples.")
+    assert asked(talk)[-1] == "Ada: @bob apples?\nAda: What did I ask?"
+
+
+async def test_a_remark_that_was_deleted_is_not_read(talk: Talk) -> None:
+    await talk.answered("Hello", "Hi.")
+    remark = await talk.ask("@bob my code is 1234", mentions_others=True, is_mention=False)
+    await talk.delete(remark)
+    await talk.service.handle(remark)
+    await talk.answered("What is it?", "I do not know.")
+    assert asked(talk)[-1] == "What is it?"
 
 
 async def test_an_edit_of_what_is_not_for_parley_is_no_question(talk: Talk) -> None:

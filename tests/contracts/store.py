@@ -224,9 +224,23 @@ class _Remarks(_Fixtures):
     ) -> None:
         await accepted(store, ask("1"))
         await store.add_remark(ask("2", "Hm"))
-        await accepted(store, ask("2", "Hm?"))
+        assert (await accepted(store, ask("2", "Hm?"))).remarks == ()
         await store.add_remark(ask("2", "Hm"))
         assert (await accepted(store, ask("3"))).remarks == ()
+
+    async def test_a_remark_reads_as_it_was_edited_and_goes_when_it_is_deleted(
+        self, store: ThreadStore
+    ) -> None:
+        await accepted(store, ask("1"))
+        for number, text in (("2", "Pears"), ("3", "Plums"), ("2", "Apples")):
+            await store.add_remark(ask(number, text))
+        question = await accepted(store, ask("4"))
+        assert question.remarks == (("Ann", "Apples"), ("Ann", "Plums"))
+        await store.drop_remark(replace(HERE, thread=""), "3")
+        await store.drop_remark(HERE, "4")
+        turn = await store.turn(question.id)
+        assert turn is not None
+        assert turn.remarks == (("Ann", "Apples"),)
 
     async def test_a_remark_in_a_thread_without_parley_is_not_kept(
         self, store: ThreadStore
