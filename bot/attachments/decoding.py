@@ -39,7 +39,8 @@ _ENCODINGS = """
     cp1252 cp1250 iso8859_2 cp1254 cp1257 cp1251 koi8_r cp866 cp1253 cp1255 cp1256 cp874 cp850
     mac_roman cp932 euc_jp gb18030 big5 cp949
 """
-_SYMBOLS = frozenset("“”‘’„‚–—…€£§°«»·•¡¿©®×½²³µ№、。，；：？！（）「」『』【】《》・\u3000")
+_FINAL = frozenset("ךםןףץς")
+_SYMBOLS = frozenset("±÷¢¥‹›™“”‘’„‚–—…€£§°«»·•¡¿©®×½²³µ№、。，；：？！（）「」『』【】《》・\u3000")
 
 
 class NotText(Exception):
@@ -135,6 +136,7 @@ class _Letter(NamedTuple):
     letter: str
     is_in_word: bool
     is_mixed: bool
+    is_last: bool
 
 
 def _letters(text: str) -> Iterator[_Letter]:
@@ -142,8 +144,10 @@ def _letters(text: str) -> Iterator[_Letter]:
     padded = f" {text} "
     for number, each in enumerate(text):
         if not each.isascii():
-            beside = [c for c in (padded[number], padded[number + 2]) if c.isalpha()]
-            yield _Letter(each.lower(), bool(beside), any(c.isascii() for c in beside))
+            after = padded[number + 2]
+            beside = [c for c in (padded[number], after) if c.isalpha()]
+            is_mixed = any(c.isascii() for c in beside)
+            yield _Letter(each.lower(), bool(beside), is_mixed, not after.isalpha())
 
 
 def _likeness(text: str) -> tuple[float, int]:
@@ -158,19 +162,37 @@ def _likeness(text: str) -> tuple[float, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Alphabet:
-    """``letters`` by how common they are; ``is_latin``: they stand among those of ASCII."""
+    """Of a language that is written with accents, among letters of ASCII.
+
+    ``share``: of its worth; less for the letters of several languages.
+    """
 
     letters: str
-    is_latin: bool
+    share: float = 1.0
 
     def worth(self, found: _Letter) -> float:
         if found.letter in _SYMBOLS:
             return 1.0 if found.letter == "’" else 0.65 if found.is_mixed else 0.8
-        place = self.letters.find(found.letter)
-        if place < 0 or (found.is_mixed and not self.is_latin):
+        if found.letter not in self.letters:
             return 0.0
-        rank = 0.0 if self.is_latin else 0.4 * place / len(self.letters)
-        return (1.0 - rank) * (1.0 if found.is_in_word else 0.7)
+        return self.share * (1.0 if found.is_mixed else 0.7)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """Of a language with letters of its own: ``letters`` by how common they are."""
+
+    letters: str
+
+    def worth(self, found: _Letter) -> float:
+        if found.letter in _SYMBOLS:
+            return 0.8
+        is_other = ord(found.letter[0]) >> 8 != ord(self.letters[0]) >> 8
+        if is_other or found.is_mixed or (found.letter in _FINAL and not found.is_last):
+            return 0.0
+        place = self.letters.find(found.letter)
+        worth = 0.5 if place < 0 else 1.0 - 0.4 * place / len(self.letters)
+        return worth if found.is_in_word else 0.7 * worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,19 +226,28 @@ _LATIN = """
     ąćęłńóśźż áčďéěíňóřšťúůýž áéíóöőúüű áðéíóöúýþæ áäčďéíĺľňóôŕšťúýž ćčđšž âăîşţșț
     ąčęėįšųūž āčēģīķļņšūž äõöšüž
 """
-_OTHER = "Russian Ukrainian Bulgarian Serbian Greek Hebrew Arabic Farsi Thai"
-_LANGUAGES: tuple[_Alphabet | _Characters, ...] = (
-    *(_Alphabet(each, is_latin=True) for each in _LATIN.split()),
-    *(_Alphabet("".join(FREQUENCIES[name]), is_latin=False) for name in _OTHER.split()),
+_WESTERN = "àáâãäåæçèéêëìíîïñòóôõöøùúûüœß"
+_CENTRAL = "áâăäąćçčďđéęëěíîĺľłńňóôőöŕřśšşťţúůűüýźżž"
+_SCRIPTS = "Russian Ukrainian Bulgarian Serbian Greek Hebrew Arabic Farsi Thai"
+_CHINESE = (
+    "订单号金额姓名日期价格数量公司址电话北京海市省区县元请先保存文件系统户密码错误无法连接服务器信息据管"
+    "理部门产品客合同项目备注类型状态编总计字测试问题解决案重新启脑手机网络语言李王张刘陈杨赵黄周吴您谢吗明华军伟芳娜"
+)
+_KOREAN = (
+    "그스나아제정수들일부보전원장국상주여구동있공과조교세경선만비신성안위해산유소관계적연생방문무실발진음"
+    "중분용미내양행드와운모치물요개오니화마습했된것게라간되면우명재당강반출업회체영식민현금등각입역학두말더"
+    "씨번권김박최글오류데터"
+)
+_LANGUAGES: tuple[_Alphabet | _Script | _Characters, ...] = (
+    *(_Alphabet(each) for each in _LATIN.split()),
+    _Alphabet(_WESTERN, share=0.75),
+    _Alphabet(_CENTRAL, share=0.7),
+    *(_Script("".join(FREQUENCIES[name])) for name in _SCRIPTS.split()),
     _Characters(
         "euc_jp", range(0xB0, 0xD0), frozenset("".join(FREQUENCIES["Japanese"])), kana=True
     ),
-    _Characters(
-        "euc_kr",
-        range(0xB0, 0xC9),
-        frozenset("".join(FREQUENCIES["Korean"]) + "안녕요해주제자수어들과와김"),
-    ),
-    _Characters("gb2312", range(0xB0, 0xD8), frozenset(FREQUENCIES["Chinese"])),
+    _Characters("gb2312", range(0xB0, 0xD8), frozenset(FREQUENCIES["Chinese"] + [*_CHINESE])),
+    _Characters("euc_kr", range(0xB0, 0xC9), frozenset(FREQUENCIES["Korean"] + [*_KOREAN])),
     _Characters("big5", range(0xA4, 0xC7), frozenset(FREQUENCIES["Chinese"])),
 )
 """The likeliest reading of a doubtful file first."""
