@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from bot.errors import AccessDenied, OverLimit
@@ -26,6 +27,9 @@ from bot.types import (
     StopRequest,
     Turn,
 )
+
+_FRESH = timedelta(days=1)
+"""As long as it is known of what was answered and forgotten that it was answered."""
 
 _SKIN_TONE = re.compile(r"::skin-tone-\d|[\U0001f3fb-\U0001f3ff]")
 _VARIATION = "\ufe0f"
@@ -94,10 +98,24 @@ class Changes:
         """Once it counts, the edit is noted: delivered again, it must not undo a newer one."""
         self._questions.early.note(edited)
         match edited.becomes:
-            case Question() as question if await self._questions.take_held(question):
-                await self._services.deliveries.accept_event(edited)
+            case Question() as question if await self._is_news(question):
+                if await self._questions.take_held(question):
+                    await self._services.deliveries.accept_event(edited)
             case Command() as command:
                 await self._commands.take(command)
+
+    async def _is_news(self, question: Question) -> bool:
+        """Whether an answer is due to a message that is no turn, and may be old.
+
+        What is older than a day may have been answered and forgotten; and what people said in
+        a thread before Parley took part in it was not for Parley.
+        """
+        if self._services.clock.now() - question.sent_at > _FRESH:
+            return False
+        if question.is_mention or question.is_direct:
+            return True
+        turns = await self._services.progress.turns(question.place)
+        return bool(turns) and turns[0].accepted_at <= question.sent_at
 
     async def _edit(self, turn: Turn, edited: QuestionEdited) -> None:
         """A question that became a command is one no more: it is not answered, nor again."""

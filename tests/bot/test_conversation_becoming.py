@@ -93,6 +93,41 @@ async def test_an_edit_of_what_is_not_for_parley_is_no_question(talk: Talk) -> N
     assert (talk.visible(), asked(talk)) == ([], [])
 
 
+async def test_what_was_said_before_parley_took_part_is_no_question_by_an_edit(
+    talk: Talk,
+) -> None:
+    before = unsent("Lunch at twelve?", "before", is_mention=False)
+    await talk.clock.advance(60)
+    await talk.answered("Hello", "Hi.")
+    await talk.rewrite(before, "Lunch at one?")
+    await talk.quiet()
+    assert asked(talk) == ["Hello"]
+    talk.generator.replies.append("At one.")
+    await talk.rewrite(before, "Lunch at one?", is_mention=True)
+    await talk.sees("Hi.", "At one.")
+
+
+async def test_a_message_of_a_thread_that_was_a_command_is_a_question_once_it_is_edited(
+    talk: Talk,
+) -> None:
+    await talk.answered("Hello", "Hi.")
+    command = await talk.ask("help", is_mention=False)
+    talk.generator.replies.append("With pleasure.")
+    await talk.rewrite(command, "help me")
+    await talk.until(lambda: "With pleasure." in talk.visible())
+
+
+async def test_an_old_message_that_is_edited_is_not_answered_again(talk: Talk) -> None:
+    question = await talk.answered("How are you?", "Fine.")
+    await talk.ask("forget")
+    await talk.rewrite(question, "How are you?!")
+    await talk.clock.advance(2 * 86_400)
+    await talk.store.prune(None)
+    await talk.rewrite(question, "How are you??")
+    await talk.quiet()
+    assert asked(talk) == ["How are you?"]
+
+
 async def test_a_refused_question_is_answered_once_it_is_edited_in_time(tmp_path: Path) -> None:
     async with talking(tmp_path, per_minute=1) as talk:
         await talk.answered("One?", "First.")
