@@ -89,6 +89,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         verifier = TokenVerifier(settings.app_id, keys, clock)
         self._webhook: TeamsWebhook = TeamsWebhook(settings, verifier, observe)
         self._streams: dict[str, ReplyStream] = {}
+        self._newest: dict[str, ReplyStream] = {}  # of each chat in which one runs
         self._refusing: set[str] = set()
 
     async def _connect(self, opened: AsyncExitStack) -> Connector:
@@ -177,7 +178,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         return INTERVAL if self._can_stream(place) else self.limits.edit_interval
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
-        if label.part == 0 and self._can_stream(place):
+        if label.part == 0 and self._can_stream(place) and not self._is_streaming(place):
             try:
                 return await self._open_stream(place, text, is_text=is_text)
             except StreamRefused:
@@ -225,9 +226,22 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         stream = ReplyStream(
             partial(self._send, "stream", place), partial(self._edit, place), self._clock
         )
-        message_id = await stream.open(text, is_text=is_text)
+        self._newest[place.channel] = stream
+        try:
+            message_id = await stream.open(text, is_text=is_text)
+        except BaseException:
+            self._newest.pop(place.channel, None)
+            raise
         self._streams[message_id] = stream
         return message_id
+
+    def _is_streaming(self, place: Place) -> bool:
+        """A chat has one stream at a time: who waits for its end is shown in a plain message."""
+        stream = self._newest.get(place.channel)
+        if stream is None or not stream.is_over:
+            return stream is not None
+        del self._newest[place.channel]
+        return False
 
     async def _finish_stream(self, stream: ReplyStream, body: Json) -> None:
         """A stream whose end may be tried again, or with another text, is kept."""
@@ -236,6 +250,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         except (RateLimited, MessageTooLong, Unavailable, PlatformRefused):
             raise
         except BaseException:
+            stream.is_over = True
             self._streams.pop(stream.id, None)
             raise
         self._streams.pop(stream.id, None)

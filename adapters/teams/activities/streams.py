@@ -63,7 +63,7 @@ def settled(rendered: str) -> str:
 class ReplyStream:
     """Begun by ``open``; every method raises ``PlatformError``, ``grow`` also ``ReplyStopped``.
 
-    Calls are made one after the other.
+    Calls are made one after the other. ``is_over``: Teams takes no more of the stream.
     """
 
     def __init__(self, send: Send, update: Update, clock: Clock) -> None:
@@ -75,7 +75,7 @@ class ReplyStream:
         self._free_at = -inf
         self._shown = ""
         self._line = ""
-        self._is_over = False
+        self.is_over = False
         self._expiry: asyncio.Task[None] | None = None
         self.id = ""
 
@@ -92,7 +92,7 @@ class ReplyStream:
 
     async def grow(self, text: Rendered, *, is_text: bool) -> None:
         async with self._lock:
-            if self._is_over:
+            if self.is_over:
                 await self._edit(text)
             elif not is_text:
                 self._line = text
@@ -107,9 +107,9 @@ class ReplyStream:
         """End the stream; ``body`` is the message that the reply becomes."""
         async with self._lock:
             self._stop_expiry()
-            if not self._is_over and not body["text"].startswith(self._shown):
+            if not self.is_over and not body["text"].startswith(self._shown):
                 await self._hand_over()
-            if not self._is_over and await self._end(body):
+            if not self.is_over and await self._end(body):
                 return
             await self._update(self.id, body)
 
@@ -122,7 +122,7 @@ class ReplyStream:
         try:
             await self._stream(stable, is_text=is_text)
         except StreamRefused as error:
-            self._is_over = True
+            self.is_over = True
             if "cancel" in error.reason.lower():
                 raise ReplyStopped("The person stopped the reply in Teams.") from None
             await self._edit(text)
@@ -151,13 +151,13 @@ class ReplyStream:
         try:
             await self._request(messages.stream_end(body, stream_id=self.id))
         except StreamRefused:
-            self._is_over = True
+            self.is_over = True
         except Unavailable as error:
             if not error.ambiguous:
                 raise
-            self._is_over = True
+            self.is_over = True
         else:
-            self._is_over = True
+            self.is_over = True
             return True
         return False
 
@@ -186,7 +186,7 @@ class ReplyStream:
     async def _try_to_hand_over(self) -> None:
         async with self._lock:
             try:
-                if not self._is_over:
+                if not self.is_over:
                     await self._hand_over()
             except PlatformError as error:
                 logger.info("a stream could not be ended before Teams does: %s", error)

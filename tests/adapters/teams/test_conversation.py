@@ -271,3 +271,25 @@ async def test_a_bot_that_is_removed_while_it_answers_says_nothing_more(talk: Ta
     assert (await talk.state(asked)).is_finished
     assert talk.teams.texts(CHANNEL) == ["Here I am"]
     assert talk.teams.num_calls - before <= 2, "it is not tried again and again"
+
+
+async def test_a_question_that_waits_in_a_personal_chat_begins_no_second_stream(
+    talk: Talk,
+) -> None:
+    first = await talk.asked(message("One?"))
+    first.say("The first")
+    await talk.sees(PERSONAL, "The first")
+    await talk.say(message("Two?"))
+    await talk.sees(PERSONAL, "The first", "Next in this thread…")
+    first.say(" answer.")
+    first.finish()
+    second = await asyncio.wait_for(talk.generator.started(), 5)
+    second.say("The second answer.")
+    second.finish()
+    await talk.sees(PERSONAL, "The first answer.", "The second answer.")
+    third = message("Three?")
+    generation = await talk.asked(third)
+    generation.say("The third")
+    await until(lambda: len(talk.teams.streams) == 2)
+    generation.finish()
+    assert await talk.state(third) is TurnState.DONE
