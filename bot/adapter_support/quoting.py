@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+_BRACKETS = str.maketrans("[]", "()")
+
 
 def quoted(title: str, text: str) -> str:
     """``text`` under its title; every line is marked, so it cannot pass for anything else."""
     lines = text.strip().splitlines()
-    head = " ".join(title.split())
+    head = " ".join(title.translate(_BRACKETS).split())
     return "\n".join((f"[{head}]", *(f"> {line}".rstrip() for line in lines)))
 
 
