@@ -253,7 +253,8 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     last, is_closed = _end_of_fence(state, start, end, mark, info)
     token = state.push("fence", "code", 0)
     token.info, token.markup = info, mark
-    token.content = state.getLines(start + 1, last, state.sCount[start], True)
+    content = state.getLines(start + 1, last, state.sCount[start], False)
+    token.content = f"{content}\n" if last > start + 1 else ""  # there may be no last line end
     if not is_closed:
         token.meta = {"open": " " * state.blkIndent + mark}
     state.line = last + is_closed
