@@ -5,7 +5,8 @@ one, which a reply that grows must not do:
 
 - Four spaces are how models indent lists, not code; a "reference" would show nothing.
 - A line of ``===`` under one line of text makes it a heading; ``---`` is always a rule.
-- Bold next to punctuation works in scripts that put no spaces between words.
+- Bold next to punctuation works in scripts that put no spaces between words, and what ends with
+  punctuation in any other: ``**Note:**the rest``.
 - Bare addresses and formulas are found before emphasis is.
 - A table may begin right under an item of a list, a fence in a fence of Markdown is a part of
   it, and a fence in a list may be closed at the margin.
@@ -14,6 +15,7 @@ one, which a reply that grows must not do:
 from __future__ import annotations
 
 import re
+from unicodedata import category
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -86,7 +88,13 @@ class _InlineState(StateInline):
         end = start + found.length
         before = self.src[start - 1] if start else " "
         after = self.src[end] if end < self.posMax else " "
-        if not canSplitWord or not (_UNSPACED.match(before) or _UNSPACED.match(after)):
+        is_unspaced = bool(_UNSPACED.match(before) or _UNSPACED.match(after))
+        if not canSplitWord:
+            splits = is_unspaced and found.length > 1  # __bold__ in a script without spaces
+            return self.scanDelims(start, True) if splits else found
+        if found.length > 1 and _ends_a_phrase(before, after):
+            return Scanned(found.can_open, True, found.length)
+        if not is_unspaced:
             return found
         can_open = found.can_open or (
             not _is_space(after) and (not _is_mark(after) or _UNSPACED.match(before) is not None)
@@ -104,6 +112,15 @@ class _InlineParser(ParserInline):
         for rule in self.ruler2.getRules(""):
             rule(state)
         return state.tokens
+
+
+def _ends_a_phrase(last: str, after: str) -> bool:
+    """``f(x)**2`` is a power, and no end of anything."""
+    if last in ")]":
+        return not after.isascii()
+    if last.isascii():
+        return last in ".,:;!?%\"'"
+    return category(last) in ("Po", "Pf", "Pe", "So")
 
 
 def _is_space(character: str) -> bool:
