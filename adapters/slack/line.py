@@ -148,7 +148,7 @@ def _acting(units: Sequence[Unit], at: Sequence[int], sign: str) -> Sequence[int
     if sign == "~":
         loose = [n for n in at if has_marks or not all(map(_is_space, around(n)))]
         return loose if has_marks or len(loose) > 1 else ()
-    loose = [n for n in at if not all(map(_is_wordly, around(n)))]
+    loose = [n for n in at if not all(map(_is_latin, around(n)))]
     if has_marks:
         return loose
     opening = [n for n in loose if not (_is_wordly(around(n)[0]) or _is_space(around(n)[1]))]
@@ -202,6 +202,11 @@ def _is_mark(unit: Unit, sign: str) -> bool:
 
 def _is_space(unit: Unit) -> bool:
     return isinstance(unit, str) and unit.isspace()
+
+
+def _is_latin(unit: Unit) -> bool:
+    """As in ``snake_case``."""
+    return _is_wordly(unit) and str(unit).isascii()
 
 
 def _is_wordly(unit: Unit) -> bool:

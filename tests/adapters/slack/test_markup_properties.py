@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adapters.slack.markup import SlackDrawing
@@ -13,7 +14,7 @@ from bot.markdown.growing import GrowingTree
 from bot.markdown.layout import Layout
 from bot.markdown.tree import (
     Block,
-    CodeSpan,
+    CodeBlock,
     Emphasis,
     Heading,
     ListItem,
@@ -24,11 +25,14 @@ from bot.markdown.tree import (
     Strike,
     Strong,
 )
+from tests.corpus.answers import Answer
+from tests.corpus.answers import answers as corpus
 from tests.dialects.slack import Message, plain, read
 from tests.markdown_samples import MAILS, answers, answers_with_tables
 from tests.markdown_shown import Shown, shown
 
 DRAWING = SlackDrawing()
+CORPUS = corpus()
 KINDS: dict[str, type[Marked]] = {"bold": Strong, "italic": Emphasis, "strike": Strike}
 SIZES = st.sampled_from([220, 400, 3_900])
 BESIDE = st.sampled_from(["**", "_", "~", "*", " ", "、", "(", " `x` ", "\n", "~~ "])
@@ -53,6 +57,7 @@ def joined(parts: list[str]) -> Message:
         whole.code += part.code
         whole.blocks += part.blocks
         whole.marks += part.marks
+        whole.quoted += part.quoted
         whole.pings += part.pings
     return whole
 
@@ -106,7 +111,70 @@ def test_code_comes_out_byte_for_byte(markdown: str, max_size: int) -> None:
 
 @thoroughly
 @given(answers, SIZES)
+def test_blocks_of_code_hold_what_they_held(markdown: str, max_size: int) -> None:
+    seen = joined(parts_of(markdown, max_size)).blocks
+    wanted = [block.replace("```", "``\u200b`") for block in source(markdown).blocks]
+    assert "".join("".join(seen).split()) == "".join("".join(wanted).split())
+
+
+@thoroughly
+@given(answers, SIZES)
+def test_what_is_quoted_is_a_quote_in_every_part_and_nothing_else_is(
+    markdown: str, max_size: int
+) -> None:
+    assume(not any(is_ticked(code) for code in source(markdown).code))
+    seen = joined(parts_of(markdown, max_size)).quoted
+    wanted = "".join(quoted(GrowingTree().blocks(markdown)))
+    assert unnumbered("".join(seen)) == unnumbered(wanted)
+
+
+def unnumbered(text: str) -> str:
+    return re.sub(r"[\d.]", "", squeezed(text))
+
+
+def quoted(blocks: Iterable[Block]) -> Iterator[str]:
+    """What stands in quotes, but for blocks of code and the numbers of items."""
+    for block in blocks:
+        match block:
+            case Quote(inner):
+                yield from unquoted(inner)
+            case ListItem(inner):
+                yield from quoted(inner)
+
+
+def unquoted(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        match block:
+            case Quote(inner) | ListItem(inner):
+                yield from unquoted(inner)
+            case CodeBlock():
+                pass
+            case _:
+                yield shown((block,)).text
+
+
+@thoroughly
+@given(answers_with_tables, SIZES, st.data())
+def test_an_answer_that_grows_is_well_formed_at_every_moment(
+    markdown: str, max_size: int, data: st.DataObject
+) -> None:
+    layout = Layout(DRAWING, max_size)
+    for end in sorted(data.draw(st.lists(st.integers(0, len(markdown)), max_size=4))):
+        assert joined(list(layout.parts(markdown[:end]))).pings == []
+
+
+@pytest.mark.parametrize("answer", CORPUS, ids=str)
+def test_an_answer_of_the_corpus_is_shown_whole(answer: Answer) -> None:
+    parts = parts_of(answer.markdown, 1_000)
+    seen = joined(parts).text.replace("-", "")
+    assert is_within(squeezed(source(answer.markdown).text.replace("-", "")), squeezed(seen))
+    assert all(len(part) <= 1_000 for part in parts)
+
+
+@thoroughly
+@given(answers, SIZES)
 def test_what_is_marked_is_what_was_meant_to_be(markdown: str, max_size: int) -> None:
+    assume(not any(is_ticked(code) for code in source(markdown).code))
     seen = joined(parts_of(markdown, max_size)).marks
     for kind, node in KINDS.items():
         wanted = "".join(marked(GrowingTree().blocks(markdown), node))
@@ -126,16 +194,16 @@ def marked(blocks: Iterable[Block], node: type[Marked]) -> Iterator[str]:
 
 
 def marked_spans(spans: Iterable[Span], node: type[Marked], *, is_marked: bool) -> Iterator[str]:
-    """Code with backticks in it stands outside of marks."""
     for span in spans:
         if isinstance(span, Marked):
             inner = is_marked or isinstance(span, node)
             yield from marked_spans(span.spans, node, is_marked=inner)
-        elif is_marked and not (isinstance(span, CodeSpan) and is_ticked(span.content)):
+        elif is_marked:
             yield shown((Paragraph((span,)),)).text
 
 
 def is_ticked(code: str) -> bool:
+    """Such code stands outside of marks."""
     return "`" in code and "```" not in code and bool(code.strip())
 
 
