@@ -47,7 +47,7 @@ def test_a_message_that_a_link_leads_to_is_quoted_too() -> None:
     [
         ({"author_name": ""}, "Forwarded message from Bob"),
         ({"author_name": "", "author_id": "U99"}, "Forwarded message"),
-        ({"author_name": "Bo\nb]"}, "Forwarded message from Bo b]"),
+        ({"author_name": "Bo\nb]"}, "Forwarded message from Bo b)"),
     ],
 )
 def test_whose_message_it_was_is_said_as_far_as_it_is_known(author: Json, title: str) -> None:
