@@ -45,6 +45,9 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BETWEEN_BRACKETS = re.compile(r"(?:[^\s<>|\"`\\()]|\([^\s()]{0,200}\)){1,400}")
+_SUSPECT = re.compile(r"(?<!\S)\S*?(?:://|@|\.(?=[^\W_]))\S*")
+"""A run without blanks that may hold an address: most text is passed over by this alone."""
+
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _MAX_ADDRESS = 4_000
 _NO_TOP_LEVEL = frozenset(
@@ -147,8 +150,12 @@ def _written_in(text: str) -> Iterator[str]:
 
 def _places(text: str) -> Iterator[tuple[int, int]]:
     """Where addresses, with a scheme or without, begin and end; in order, and none in another."""
-    position = 0
-    while match := _ADDRESS.search(text, position):
+    for run in _SUSPECT.finditer(text):
+        yield from _places_in(text, *run.span())
+
+
+def _places_in(text: str, position: int, end: int) -> Iterator[tuple[int, int]]:
+    while match := _ADDRESS.search(text, position, end):
         start, position = match.span(match.lastgroup or 0)
         if match["scheme"] or match["path"]:
             start = match.start()
