@@ -52,28 +52,64 @@ class Rank(IntEnum):
     LINE = 3
 
 
-def cut(block: Block, fits: Fits, *, must: bool) -> Halves | None:
+def cut(block: Block, fits: Fits, room: int, *, must: bool) -> Halves | None:
     """The block in two, of which the first fits; None if it cannot be cut so.
 
-    ``must``: nothing stands above it, so that it has to be cut somewhere, however ugly.
+    ``room``: more characters than that do not fit. ``must``: nothing stands above the block, so
+    that it has to be cut somewhere, however ugly.
     """
     match block:
         case Paragraph(spans) | Heading(_, spans):
-            return _cut_text(block, spans, fits, must=must)
+            return _cut_text(block, spans, fits, room, must=must)
         case CodeBlock():
             return _cut_code(block, fits, must=must)
         case TableBlock():
             return _cut_table(block, fits, must=must)
         case Quote(blocks):
-            return _cut_container(block, blocks, fits, must=must)
+            return _cut_container(block, blocks, fits, room, must=must)
         case ListItem(blocks):
-            return _cut_container(block, blocks, fits, must=must)
+            return _cut_container(block, blocks, fits, room, must=must)
         case ThematicBreak():
             return None
 
 
+def rest_of(head: Block, block: Block) -> Block | None:
+    """What stands behind ``head`` in a block that begins with it; None if it does not."""
+    if head == block or head.hugs != block.hugs:
+        return None
+    match head, block:
+        case CodeBlock(begun, info), CodeBlock(content) if info == block.info:
+            rest = content.removeprefix(begun)
+            return CodeBlock(rest.lstrip("\n"), info) if rest != content else None
+        case TableBlock(names, begun_rows), TableBlock(other_names, rows) if names == other_names:
+            rest_rows = rows[len(begun_rows) :]
+            is_same = rows[: len(begun_rows)] == begun_rows
+            return replace(block, rows=rest_rows, hugs=False) if rest_rows and is_same else None
+        case Paragraph(begun_spans), Paragraph(spans):
+            start, rest_spans = _split(spans, len(_units(begun_spans)))
+            is_same = start == begun_spans and bool(rest_spans)
+            return replace(block, spans=rest_spans, hugs=False) if is_same else None
+        case Quote(begun_blocks), Quote(blocks):
+            return _rest_of_blocks(begun_blocks, block, blocks)
+        case ListItem(begun_blocks, number), ListItem(blocks, other) if number == other:
+            return _rest_of_blocks(begun_blocks, block, blocks)
+    return None
+
+
+def _rest_of_blocks(
+    head: tuple[Block, ...], block: Quote | ListItem, blocks: tuple[Block, ...]
+) -> Block | None:
+    last = len(head) - 1
+    if len(blocks) < len(head) or head[:last] != blocks[:last]:
+        return None
+    if head[last] == blocks[last]:
+        return _continued(block, blocks[last + 1 :]) if blocks[last + 1 :] else None
+    rest = rest_of(head[last], blocks[last])
+    return _continued(block, (rest, *blocks[last + 1 :])) if rest is not None else None
+
+
 def _cut_container(
-    block: Quote | ListItem, blocks: tuple[Block, ...], fits: Fits, *, must: bool
+    block: Quote | ListItem, blocks: tuple[Block, ...], fits: Fits, room: int, *, must: bool
 ) -> Halves | None:
     def head_of(*inner: Block) -> Block:
         return replace(block, blocks=inner)
@@ -82,7 +118,7 @@ def _cut_container(
     if num_whole is None:
         return None
     whole, following = blocks[:num_whole], blocks[num_whole]
-    halves = cut(following, lambda half: fits(head_of(*whole, half)), must=must and not whole)
+    halves = cut(following, lambda half: fits(head_of(*whole, half)), room, must=must and not whole)
     if halves is not None:
         rest = (halves[1], *blocks[num_whole + 1 :])
         return head_of(*whole, halves[0]), _continued(block, rest)
@@ -141,9 +177,9 @@ def _cut_table(table: TableBlock, fits: Fits, *, must: bool) -> Halves | None:
 
 
 def _cut_text(
-    block: Paragraph | Heading, spans: tuple[Span, ...], fits: Fits, *, must: bool
+    block: Paragraph | Heading, spans: tuple[Span, ...], fits: Fits, room: int, *, must: bool
 ) -> Halves | None:
-    for loose, places in _ever_worse(spans, must=must):
+    for loose, places in _ever_worse(spans, room, must=must):
         units = _loosened(spans) if loose else spans
         found = _nicest(places, partial(_fits_before, block, units, fits))
         if found is not None:
@@ -159,13 +195,13 @@ def _fits_before(
 
 
 def _ever_worse(
-    spans: tuple[Span, ...], *, must: bool
+    spans: tuple[Span, ...], room: int, *, must: bool
 ) -> Iterator[tuple[bool, list[tuple[int, Rank]]]]:
     """Places for a cut, in units; and whether the spans must be loosened for them."""
-    units = _units(spans)
+    units = _units(spans)[: room + 2]
     yield False, _breaks(units)
     for loose in (False, True) if must else ():
-        units = _units(_loosened(spans)) if loose else units
+        units = _units(_loosened(spans))[: room + 2] if loose else units
         whole = range(1, len(units))
         yield loose, [(n, Rank.ANYWHERE) for n in whole if is_between_graphemes(units, n)]
 

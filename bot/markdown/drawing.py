@@ -135,7 +135,7 @@ class Drawing(ABC):
     """Whether a code block may stand on the line of an item's mark."""
 
     def size(self, text: str) -> int:
-        """As the platform counts it against its limit."""
+        """As the platform counts it against its limit; that of two texts is the sum of theirs."""
         return len(text)
 
     def block(self, block: Block) -> str:

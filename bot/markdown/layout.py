@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from bot.markdown.cutting import cut
+from bot.markdown.cutting import cut, rest_of
 from bot.markdown.drawing import Drawing
 from bot.markdown.growing import GrowingTree
 from bot.markdown.tree import (
@@ -24,9 +25,6 @@ from bot.markdown.tree import (
 )
 from bot.types import Rendered
 
-_FULL_ENOUGH = 2 / 3
-"""A message of this share of its size may end with a block; else the next one is cut."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Start:
@@ -38,11 +36,22 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """``num_blocks``: how many blocks of the tree it was made from."""
+    """``num_blocks``: how many blocks of the tree it was made from.
+
+    ``cut``: the beginning of a block with which it ends; its rest is the next one's.
+    """
 
     text: Rendered
     next: _Start
     num_blocks: int
+    cut: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    block: Block
+    text: str
+    size: int
 
 
 class Layout:
@@ -66,7 +75,7 @@ class Layout:
         self._tree = GrowingTree()
         self._sources: list[Block] = []
         self._blocks: list[Block] = []
-        self._drawn: list[str | None] = []
+        self._drawn: list[_Drawn | None] = []
         self._pages: list[_Page] = []
 
     def parts(self, markdown: str, *, is_growing: bool = False) -> list[Rendered]:
@@ -88,7 +97,7 @@ class Layout:
         del self._pages[part:]
 
     def _update(self, sources: Sequence[Block]) -> None:
-        """Keep what was made from blocks that are still the same."""
+        """Keep what was made from blocks that are still the same, or begin the same."""
         same = 0
         for one, other in zip(self._sources, sources, strict=False):
             if one is not other:
@@ -97,61 +106,89 @@ class Layout:
         self._sources = [*sources]
         self._blocks = [*self._blocks[:same], *map(self._change, sources[same:])]
         self._drawn = [*self._drawn[:same], *(None for _ in sources[same:])]
-        while self._pages and (
-            self._pages[-1].num_blocks > same or self._pages[-1].next.number >= len(sources)
-        ):
-            self._pages.pop()
+        whole = [*takewhile(lambda page: page.num_blocks <= same, self._pages)]
+        cut = self._pages[len(whole) :]
+        if whole and whole[-1].next.number >= len(sources):
+            whole.pop()
+            cut = []
+        self._pages = [*whole, *self._still_cut(cut, same)]
+
+    def _still_cut(self, pages: Sequence[_Page], number: int) -> Iterator[_Page]:
+        """Of the pages that cut this block, which has grown: those whose part of it is the same."""
+        block = self._blocks[number] if number < len(self._blocks) else None
+        for page in pages:
+            if page.cut is None or block is None or page.next.number != number:
+                return
+            block = rest_of(page.cut, block)
+            if block is None:
+                return
+            yield replace(page, next=_Start(number, block))
 
     def _fill(self, start: _Start, max_size: int) -> _Page:
         """One message: whole blocks while they fit, and perhaps the beginning of one more."""
-        text, above, number = "", None, start.number
-        kept: list[tuple[str, int]] = []
+        parts: list[str] = []
+        drawn: list[_Drawn] = []
+        size, number = 0, start.number
         while number < len(self._blocks):
-            is_rest = number == start.number and start.rest is not None
-            block = start.rest if is_rest and start.rest else self._blocks[number]
-            lead = text + self._drawing.gap(above, block) if above else ""
-            longer = lead + self._draw(number, block, is_rest=is_rest)
-            if self._size(longer) > max_size:
-                return self._full(text, lead, above, block, number, max_size, kept)
-            kept.append((text, number))
-            text, above, number = longer, block, number + 1
-        return _Page(self._drawing.message(text), _Start(number), number)
+            rest = start.rest if number == start.number else None
+            each = self._draw_rest(rest) if rest is not None else self._draw(number)
+            gap = self._drawing.gap(drawn[-1].block, each.block) if drawn else ""
+            size += self._size(gap)
+            if size + each.size > max_size:
+                return self._full(number, each.block, parts, gap, drawn, max_size - size)
+            size += each.size
+            parts += (gap, each.text)
+            drawn.append(each)
+            number += 1
+        return self._page(parts, _Start(number), number)
 
     def _full(
         self,
-        text: str,
-        lead: str,
-        above: Block | None,
-        block: Block,
         number: int,
-        max_size: int,
-        kept: list[tuple[str, int]],
+        block: Block,
+        parts: list[str],
+        gap: str,
+        drawn: list[_Drawn],
+        room: int,
     ) -> _Page:
-        """``block`` does not fit any more: cut it, or leave it to the next message."""
+        """There is only ``room`` for ``block``: cut it, or leave it to the next message."""
 
         def fits(half: Block) -> bool:
-            return self._size(lead + self._drawing.block(half)) <= max_size
+            return self._size(self._drawing.block(half)) <= room
 
-        if above is None or self._size(text) < _FULL_ENOUGH * max_size:
-            halves = cut(block, fits, must=above is None)
-            if halves is None and above is None:
-                halves = cut(_flat(block), fits, must=True)
-            if halves is not None:
-                page = self._drawing.message(lead + self._drawing.block(halves[0]))
-                return _Page(page, _Start(number, halves[1]), number + 1)
-        if above is None:  # not even one character of it fits
-            text, number = self._drawing.block(block), number + 1
-        while len(kept) > 1 and isinstance(self._blocks[kept[-1][1]], Heading):
-            text, number = kept.pop()
-        return _Page(self._drawing.message(text), _Start(number), number + 1)
+        halves = None
+        if not drawn or room * 3 > self._max_size:
+            halves = cut(block, fits, room, must=not drawn)
+        if halves is not None:
+            text = [*parts, gap, self._drawing.block(halves[0])]
+            return self._page(text, _Start(number, halves[1]), number + 1, halves[0])
+        if not drawn:
+            return self._forced(number, block, fits, room)
+        num_left = len([*takewhile(lambda each: isinstance(each.block, Heading), drawn[:0:-1])])
+        kept = parts[: 2 * (len(drawn) - num_left)]
+        return self._page(kept, _Start(number - num_left), number + 1)
 
-    def _draw(self, number: int, block: Block, *, is_rest: bool) -> str:
-        if is_rest:
-            return self._drawing.block(block)
+    def _forced(self, number: int, block: Block, fits: Callable[[Block], bool], room: int) -> _Page:
+        """Not even the beginning of it fits in its own shape."""
+        halves = cut(_flat(block), fits, room, must=True)
+        if halves is None:
+            return self._page([self._drawing.block(block)], _Start(number + 1), number + 1)
+        return self._page([self._drawing.block(halves[0])], _Start(number, halves[1]), number + 1)
+
+    def _page(
+        self, parts: Sequence[str], following: _Start, num_blocks: int, cut: Block | None = None
+    ) -> _Page:
+        return _Page(self._drawing.message("".join(parts)), following, num_blocks, cut)
+
+    def _draw(self, number: int) -> _Drawn:
         drawn = self._drawn[number]
         if drawn is None:
-            drawn = self._drawn[number] = self._drawing.block(block)
+            drawn = self._drawn[number] = self._draw_rest(self._blocks[number])
         return drawn
+
+    def _draw_rest(self, block: Block) -> _Drawn:
+        text = self._drawing.block(block)
+        return _Drawn(block, text, self._size(text))
 
     def _size(self, text: str) -> int:
         return self._drawing.size(text)

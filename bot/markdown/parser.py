@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from markdown_it.token import Token
 
 from bot.markdown.inline import spans_of
-from bot.markdown.syntax import MAX_NESTING, parser
+from bot.markdown.syntax import MAX_NESTING, nests, parser
 from bot.markdown.tree import (
     Block,
     CodeBlock,
@@ -36,12 +36,16 @@ _parser = parser()
 class TopBlock:
     """A block of the top level, and the line of the source in which it begins.
 
-    ``continues_list``: an item that follows another item of its list.
+    ``continues_list``: an item that follows another item of its list. ``inner``: the blocks of a
+    quote. ``head``: for a table or code that may go on at the end of the source, the lines
+    below which more lines of it can be parsed alone.
     """
 
     block: Block
     line: int
     continues_list: bool = False
+    inner: tuple[TopBlock, ...] = ()
+    head: tuple[str, ...] = ()
 
 
 def printable(text: str) -> str:
@@ -55,26 +59,32 @@ def parse(markdown: str) -> tuple[Block, ...]:
 
 
 def completed(markdown: str) -> str:
-    """The text with all that is open at its end closed: marks, code, and a fence.
+    """The text with all that is open at its end closed, also a fence: it was cut off there."""
+    source, fence = _healed(printable(markdown))
+    return f"{source.rstrip()}\n{fence}" if fence else source
 
-    For a text that was cut off, or that has not come whole yet.
+
+def healed(source: str) -> str:
+    """A text that has not come whole yet, with the marks closed that are open at its end.
+
+    A link without its end is only its label, and the beginning of a mark that closes a fence
+    is left out.
     """
-    source = printable(markdown)
+    return _healed(source)[0]
+
+
+def _healed(source: str) -> tuple[str, str]:
+    """And the mark that closes the fence that is still open, if there is one."""
     env: dict[str, str] = {}
     tokens = _parser.parse(source, env)
     last = next((token for token in reversed(tokens) if token.nesting == 0), None)
-    if last is None or last.type not in ("inline", "fence"):
-        return source
-    if last.type == "fence":
-        return _closed(source.rstrip(), last) if last.meta else source
-    return _HALF_LINK.sub(lambda match: match[1], source.rstrip()) + env["open"]
-
-
-def _closed(source: str, fence: Token) -> str:
-    """The last line may be the beginning of the mark that closes the fence."""
+    if last is not None and last.type == "inline":
+        return _HALF_LINK.sub(lambda match: match[1], source.rstrip()) + env["open"], ""
+    if last is None or last.type != "fence" or not last.meta:
+        return source, ""
     head, _, line = source.rpartition("\n")
-    is_half = line.strip() and fence.content and fence.markup.startswith(line.strip())
-    return f"{head if is_half else source}\n{fence.meta['open']}"
+    is_half = line.strip() and last.content and last.markup.startswith(line.strip())
+    return head if is_half else source, last.meta["open"]
 
 
 def pieces(source: str) -> list[TopBlock]:
@@ -111,9 +121,11 @@ class _Blocks:
             found += self._pieces(token)
         return found
 
-    def _blocks(self, closing: str) -> tuple[Block, ...]:
-        blocks = [piece.block for piece in self.until(closing)]
-        return (replace(blocks[0], hugs=False), *blocks[1:]) if blocks else ()
+    def _blocks(self, closing: str) -> tuple[TopBlock, ...]:
+        found = self.until(closing)
+        for first in found[:1]:
+            found[0] = replace(first, block=replace(first.block, hugs=False))
+        return tuple(found)
 
     def _pieces(self, token: Token) -> Iterator[TopBlock]:
         first, last = token.map or (0, 0)
@@ -128,13 +140,16 @@ class _Blocks:
             case "bullet_list_open" | "ordered_list_open":
                 yield from self._items(token)
             case "blockquote_open":
-                if blocks := self._blocks("blockquote_close"):
-                    yield TopBlock(Quote(blocks, hugs), first)
+                if inner := self._blocks("blockquote_close"):
+                    quote = Quote(tuple(each.block for each in inner), hugs)
+                    yield TopBlock(quote, first, inner=inner)
             case "table_open":
                 yield from self._table(first, last, hugs=hugs)
             case "fence":
-                content = token.content.removesuffix("\n")
-                yield TopBlock(CodeBlock(content, token.info.strip(), hugs), first)
+                content = token.content.rstrip("\n")
+                may_go_on = token.meta and not nests(token.info)
+                head = (self._lines[first],) if may_go_on else ()
+                yield TopBlock(CodeBlock(content, token.info.strip(), hugs), first, head=head)
             case "formula_block":
                 yield TopBlock(Paragraph((Formula(token.content, is_block=True),), hugs), first)
             case "hr":
@@ -153,7 +168,7 @@ class _Blocks:
             if token.type == closing:
                 return
             line = token.map[0] if token.map else 0
-            blocks = _with_box(self._blocks("list_item_close"))
+            blocks = _with_box(tuple(each.block for each in self._blocks("list_item_close")))
             number = None if start is None else start + count
             item = ListItem(blocks, number, hugs=self._hugs(line))
             yield TopBlock(item, line, continues_list=count > 0)
@@ -173,7 +188,10 @@ class _Blocks:
                 rows.append(tuple(cells))
         end = next((n for n in range(first + 2, last) if "|" not in self._lines[n]), last)
         num_rows = max(0, end - first - 2)
-        yield TopBlock(TableBlock(rows[0], tuple(rows[1 : 1 + num_rows]), hugs), first)
+        table = TableBlock(rows[0], tuple(rows[1 : 1 + num_rows]), hugs)
+        may_go_on = end >= len(self._lines) - 1
+        head = tuple(self._lines[first : first + 2]) if may_go_on else ()
+        yield TopBlock(table, first, head=head)
         for piece in pieces("\n".join(self._lines[end:last])) if end < last else ():
             block = replace(piece.block, hugs=True) if piece.line == 0 else piece.block
             yield replace(piece, block=block, line=piece.line + end)

@@ -279,12 +279,16 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
+def nests(info: str) -> bool:
+    """Whether a fence of this language may hold others."""
+    return info.strip().lower() in _MARKDOWN_INFO
+
+
 def _end_of_fence(
     state: StateBlock, start: int, end: int, mark: str, info: str
 ) -> tuple[int, bool]:
     """The line of its closing mark, or the one at which it ends without."""
-    nests = info.lower() in _MARKDOWN_INFO
-    depth = 0
+    depth, may_nest = 0, nests(info)
     for number in range(start + 1, end):
         line = _line(state, number)
         run = len(line) - len(line.lstrip(mark[0]))
@@ -294,7 +298,7 @@ def _end_of_fence(
             return number, is_closing and state.sCount[number] >= 0
         if is_closing and not depth:
             return number, True
-        depth += nests and is_mark and not is_closing
+        depth += may_nest and is_mark and not is_closing
         depth -= is_closing
     return end, False
 

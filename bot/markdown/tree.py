@@ -91,7 +91,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """``content`` without its last line end; ``info`` names the language, if anything."""
+    """``content`` without empty lines at its end; ``info`` names the language, if anything."""
 
     content: str
     info: str = ""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.markdown.drawing import Drawing
 from bot.markdown.graphemes import is_between_graphemes
+from bot.markdown.growing import GrowingTree
 from bot.markdown.layout import Layout
 from bot.markdown.parser import parse
 from bot.markdown.tree import Block
@@ -260,11 +261,24 @@ def test_no_word_is_lost_and_every_part_fits(text: str, max_size: int) -> None:
 
 
 @given(TEXTS, st.integers(60, 200))
-def test_a_growing_text_ends_as_one_that_came_at_once(text: str, max_size: int) -> None:
+def test_a_growing_text_ends_with_the_same_words_in_parts_that_fit(
+    text: str, max_size: int
+) -> None:
     growing = layout(max_size)
     for end in range(0, len(text), 7):
-        growing.parts(text[:end], is_growing=True)
-    assert growing.parts(text) == layout(max_size).parts(text)
+        assert all(len(part) <= max_size for part in growing.parts(text[:end], is_growing=True))
+    grown = growing.parts(text)
+    assert all(len(part) <= max_size for part in grown)
+    once = layout(max_size).parts(text)
+    assert "".join(words("\n".join(grown))) == "".join(words("\n".join(once)))
+
+
+@given(TEXTS, st.integers(1, 30))
+def test_a_growing_text_has_the_tree_of_one_that_came_at_once(text: str, step: int) -> None:
+    growing = GrowingTree()
+    for end in range(0, len(text), step):
+        growing.blocks(text[:end], is_growing=True)
+    assert [*growing.blocks(text)] == [*GrowingTree().blocks(text)]
 
 
 @given(st.text(max_size=300), st.integers(1, 40))
