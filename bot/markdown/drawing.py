@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bot.markdown.formulas import readable
+from bot.formulas.readable import readable
 from bot.markdown.parser import parse
 from bot.markdown.tree import (
     Block,

@@ -12,7 +12,7 @@ from html import unescape
 
 from markdown_it.token import Token
 
-from bot.markdown.scripts import subscript, superscript
+from bot.formulas.scripts import subscript, superscript
 from bot.markdown.tree import (
     CodeSpan,
     Emphasis,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.markdown.formulas import readable
+from bot.formulas.readable import readable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.markdown.formulas import readable
-from bot.markdown.scripts import subscript, superscript
+from bot.formulas.readable import readable
+from bot.formulas.scripts import subscript, superscript
 
 SCHOOL = {
     r"x^2+y^2=z^2": "x²+y²=z²",

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from bot.markdown import latex
-from bot.markdown.latex import BrokenLatexError, Node
-from bot.markdown.macros import MACROS
-from bot.markdown.pieces import (
+from bot.formulas import latex
+from bot.formulas.latex import BrokenLatexError, Node
+from bot.formulas.macros import MACROS
+from bot.formulas.pieces import (
     NEWLINE,
     ROW,
     SPACE,

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bot.markdown.latex import bold
-from bot.markdown.pieces import FormulaPiece, PieceKind, fraction, root, scripted, with_mark
-from bot.markdown.scripts import subscript, superscript
+from bot.formulas.latex import bold
+from bot.formulas.pieces import FormulaPiece, PieceKind, fraction, root, scripted, with_mark
+from bot.formulas.scripts import subscript, superscript
 
 _ARROWS = {"<->": "↔", "<=>": "⇌", "->": "→", "<-": "←"}
 _FORMULA = re.compile(

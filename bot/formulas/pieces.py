@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from bot.markdown.scripts import SCRIPTS, subscript, superscript
+from bot.formulas.scripts import SCRIPTS, subscript, superscript
 
 _OPENING, _CLOSING = "([{⟨⌊⌈", ")]}⟩⌋⌉"
 _FACTOR_SIGNS = "√∛∜∑∏∐∫∬∭∮∂∇∞"
