@@ -80,7 +80,8 @@ def _pdf(data: bytes, max_characters: int) -> str:
         raise NothingRead(WhyUnread.ONLY_PICTURES if has_pictures else WhyUnread.NO_TEXT)
     if not is_readable(text):
         raise NothingRead(WhyUnread.NO_TEXT)
-    return text.strip()
+    is_long = len(reader.pages) > _MAX_PAGES
+    return text.strip() + (f"\n\n[Only the first {_MAX_PAGES} pages are here.]" if is_long else "")
 
 
 def main(kind: str, max_characters: int) -> int:

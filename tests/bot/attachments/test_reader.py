@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import zlib
 
 import pytest
+from pypdf import PdfReader, PdfWriter
 
 from bot.attachments.attachments import FileKind, FileReader, Unreadable
 
@@ -46,6 +48,17 @@ async def test_text_is_read_in_any_usual_encoding() -> None:
 async def test_a_pdf_gives_the_text_of_its_pages() -> None:
     file = pdf(shown("The budget is 42."))
     assert await FileReader().read(file, FileKind.PDF, 100) == "The budget is 42."
+
+
+async def test_of_a_pdf_of_very_many_pages_the_first_are_read_and_that_is_said() -> None:
+    page, writer = PdfReader(io.BytesIO(pdf(shown("Page.")))).pages[0], PdfWriter()
+    for _ in range(201):
+        writer.add_page(page)
+    file = io.BytesIO()
+    writer.write(file)
+    text = await FileReader().read(file.getvalue(), FileKind.PDF, 10_000)
+    assert text.count("Page.") == 200
+    assert text.endswith("\n\n[Only the first 200 pages are here.]")
 
 
 async def test_no_more_than_was_asked_for_comes_back() -> None:
