@@ -150,7 +150,10 @@ NOT_HERE = "I cannot read files on this platform; please write your question as 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """``refusals``: a sentence for each reason why ``num_refused`` files were not read."""
+    """``refusals``: a sentence for each reason why something was not read.
+
+    ``num_refused``: the files of which nothing was.
+    """
 
     files: tuple[Source, ...] = ()
     num_refused: int = 0
@@ -182,6 +185,7 @@ class Attachments:
             else:
                 sources.append(read)
                 room -= len(read.excerpt)
+                refusals += [_cut_sentence(file, read)] if read.is_cut else []
         if len(files) > MAX_FILES:
             refusals.append(f"I read the first {MAX_FILES} files only.")
         num_refused = len(files) - len(sources)
@@ -203,3 +207,7 @@ class Attachments:
         except Unreadable as error:
             return error.sentence(name, kind)
         return Source(plain(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)
+
+
+def _cut_sentence(file: Attachment, read: Source) -> str:
+    return f"I read the first {len(read.excerpt):,} characters of {in_words(file.name)} only."

@@ -148,8 +148,10 @@ async def test_each_refused_file_counts_though_the_sentence_is_said_once(talk: T
 
 async def test_a_file_for_which_no_room_was_left_does_not_count_as_read(talk: Talk) -> None:
     await asked(talk, {"long.txt": b"x" * 30_000, "late.txt": b"y"})
-    told = "late.txt is left out: the files before it are as much as I can read."
-    assert talk.whispers() == [told]
+    assert talk.whispers() == [
+        "I read the first 24,000 characters of long.txt only. "
+        "late.txt is left out: the files before it are as much as I can read."
+    ]
     assert (counted(talk, "read"), counted(talk, "refused")) == (1, 1)
     assert "[The rest of the file is left out.]" in talk.generator.generations[-1].question
 
