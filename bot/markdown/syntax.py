@@ -8,6 +8,7 @@ one, which a reply that grows must not do:
 - Bold next to punctuation works in scripts that put no spaces between words, and what ends with
   punctuation in any other: ``**Note:**the rest``.
 - Bare addresses and formulas are found before emphasis is.
+- ``>>>`` is a prompt.
 - A table may begin right under an item of a list, a fence in a fence of Markdown is a part of
   it, and a fence in a list may be closed at the margin.
 """
@@ -20,7 +21,7 @@ from unicodedata import category
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
 from markdown_it.parser_inline import ParserInline
-from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import StateBlock, blockquote
 from markdown_it.rules_block.table import table
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
@@ -61,6 +62,7 @@ def parser() -> MarkdownIt:
     block, inline = markdown.block.ruler, markdown.inline.ruler
     block.at("fence", _fence, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     block.at("table", _table, {"alt": ["paragraph", "reference"]})
+    block.at("blockquote", _quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     block.before("fence", "formula_block", _formula_block, {"alt": ["paragraph", "blockquote"]})
     block.before("paragraph", "underlined", _underlined)
     inline.before("escape", "formula", _formula)
@@ -258,6 +260,11 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return table(state, start, end, silent)
     finally:
         state.blkIndent = indent
+
+
+def _quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """``>>>`` is the prompt of a shell that somebody shows, and three quotes to nobody."""
+    return not _line(state, start).startswith(">>>") and blockquote(state, start, end, silent)
 
 
 def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
