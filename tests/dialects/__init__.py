@@ -1,0 +1,1 @@
+"""Platforms' own dialects of Markdown, read by parsers that are not ours."""
