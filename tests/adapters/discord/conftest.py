@@ -21,7 +21,12 @@ PERSONALITIES = (
     Personality("assistant", "Assistant", "You are Parley.", "Helps."),
     Personality("pirate", "Pirate", "You are a pirate.", "Arr."),
 )
-_PING = re.compile(r"@(?:everyone|here)|<(?:@[!&]?\d|#\d)", re.IGNORECASE)
+_NO_PLACE = re.compile(
+    r"\\[^0-9A-Za-z\s]|```.+?```|(`+).+?\1|https?://\S+|[\w.+-]+@(?:[\w-]+\.)+\w+", re.DOTALL
+)
+"""Code, an address, mail: nothing pings there."""
+
+_PING = re.compile(r"@(?:everyone|here)(?!\w)|<(?:@[!&]?\d|#\d)", re.IGNORECASE)
 
 
 class Observed(list[tuple[str, str]]):
@@ -50,7 +55,7 @@ def make_adapter(
 
 
 def pings(rendered: str) -> bool:
-    return _PING.search(rendered) is not None
+    return _PING.search(_NO_PLACE.sub(" ", rendered)) is not None
 
 
 @pytest.fixture(autouse=True)
