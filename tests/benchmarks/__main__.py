@@ -19,6 +19,7 @@ from tests.benchmarks import (
     memory,
     neighbours,
     prompts,
+    rendering,
     stop,
     teams_visible,
     teams_webhook,
@@ -46,4 +47,5 @@ if __name__ == "__main__":
         discord_defer.measure,
         discord_visible.measure,
         discord_guilds.measure,
+        rendering.measure,
     )

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.benchmarks import chat_load, long_paste, looped, memory
+from tests.benchmarks import chat_load, long_paste, looped, memory, rendering
 from tests.benchmarks.long_paste import Paste, Reader
 from tests.benchmarks.looped import Answers
 from tests.benchmarks.memory import Reading, Size
@@ -113,3 +113,9 @@ async def test_memory_is_read_after_so_many_threads_and_turns() -> None:
             await people.take_turns(turns)
     assert len(far_side.asked) == size.num_many + size.num_turns
     assert {thread for thread, _, _ in far_side.asked} == {f"thread {i}" for i in range(12)}
+
+
+async def test_rendering_compares_the_same_lengths_on_every_platform() -> None:
+    (table,) = await rendering.measure(quick=True)
+    assert [row[1] for row in table.rows] == ["slack", "discord", "teams"]
+    assert all(float(row[-1]) > 0 for row in table.rows)
