@@ -59,7 +59,8 @@ class ReplyEditor:
     """One per turn; an async context manager around its one task.
 
     ``posts`` are the turn's messages from an earlier run, which are edited first.
-    ``question_id`` is the message that carries the 👀 while a post has to wait.
+    ``question_id`` is the message that carries the 👀 while a post has to wait; ``later`` has it
+    removed where there is no room for that yet.
     ``patience``: seconds for which ``finish`` retries while the platform is out of reach.
     ``on_stop``: called when a person uses the platform's own stop.
     ``grows`` is False for a notice, which is posted whole and not streamed. ``change`` is
@@ -75,6 +76,7 @@ class ReplyEditor:
         place: Place,
         turn_id: str,
         record: Record,
+        later: Callable[[Coroutine[Any, Any, None]], object],
         posts: Sequence[Post] = (),
         search_first: bool = False,
         question_id: str | None = None,
@@ -87,6 +89,7 @@ class ReplyEditor:
         can = Capabilities.of(adapter)
         self._adapter = adapter
         self._on_stop = on_stop
+        self._later = later
         self._clock = clock
         self._pace = ReplyPace(adapter, budget, clock, place)
         self._indicator = PendingIndicator(
@@ -128,11 +131,13 @@ class ReplyEditor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Who is cancelled does not wait for the allowance to remove a 👀: the next run does."""
+        """Nobody waits for the allowance to remove a 👀; of a cancelled turn the next run does."""
         self._is_leaving = True
         self._wake.set()
         await asyncio.wait({self._task})
-        await self._indicator.remove(patiently=kind is not asyncio.CancelledError)
+        await self._indicator.remove(patiently=False)
+        if self._indicator.is_shown and kind is not asyncio.CancelledError:
+            self._later(self._indicator.remove(patiently=True))
         try:
             self._task.result()
         except PlatformError as failure:

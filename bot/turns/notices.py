@@ -65,6 +65,7 @@ class Notices:
             record=_forget_post,
             question_id=_awaiting(incoming),
             grows=False,
+            later=self.tasks.spawn,
         )
         try:
             async with editor:

@@ -389,6 +389,7 @@ class LiveTurn:
             search_first=self._search_first,
             question_id=self.turn.message_id,
             on_stop=lambda: self.halt(Wish.STOP),
+            later=self._services.tasks.spawn,
             change=lambda block: self._links.shown(block),
         )
 

@@ -65,6 +65,7 @@ class Scene:
             question_id="question",
             patience=patience,
             rng=random.Random(1),  # noqa: S311
+            later=asyncio.ensure_future,
         )
 
     async def finish(
@@ -492,6 +493,22 @@ async def test_a_cancelled_reply_does_not_wait_until_its_eyes_may_be_removed() -
     await settle()
     assert task.done()
     assert scene.methods == ["react"]
+
+
+async def test_a_reply_has_ended_though_its_eyes_may_be_removed_only_later() -> None:
+    rules = tuple(RateRule(frozenset({name}), "channel", 1, 60.0) for name in ("post", "unreact"))
+    scene = Scene(limits=Limits(max_size=4000, rules=rules))
+    async with scene.budget.call("post", PLACE):
+        pass
+    async with scene.editor() as editor:
+        editor.show("One")
+        await scene.clock.advance(30)
+        async with scene.budget.call("unreact", PLACE):
+            pass
+        await scene.finish(editor, "One two.", within=40)
+    assert scene.methods == ["react", "post"]
+    await scene.clock.advance(60)
+    assert scene.methods == ["react", "post", "unreact"]
 
 
 async def test_a_full_disk_does_not_keep_the_reply_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -116,6 +117,7 @@ async def test_the_platforms_own_stop_is_told_and_the_last_text_still_comes() ->
         record=shown.record,
         rng=random.Random(1),  # noqa: S311
         on_stop=lambda: stops.append("stopped"),
+        later=asyncio.ensure_future,
     )
     shown.platform.fail("grow", ReplyStopped("Somebody pressed Stop."))
     async with editor:

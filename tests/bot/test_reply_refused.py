@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.errors import PlatformError, PlatformRefused, TextRefused, refusal_for_people
@@ -128,6 +130,7 @@ async def test_a_notice_that_is_refused_is_no_answer_that_was() -> None:
         turn_id="command-1",
         record=scene.record,
         grows=False,
+        later=asyncio.ensure_future,
     )
     async with editor:
         with pytest.raises(TextRefused):

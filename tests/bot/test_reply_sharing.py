@@ -43,6 +43,7 @@ class Workspace:
             turn_id=where.thread,
             record=_nowhere,
             question_id=f"q-{where.thread}",
+            later=asyncio.ensure_future,
         )
         async with editor:
             editor.show_placeholder("Thinking…")
