@@ -102,6 +102,7 @@ def test_every_link_keeps_its_address_and_its_label(markdown: str, max_size: int
 @thoroughly
 @given(answers, SIZES)
 def test_code_comes_out_byte_for_byte(markdown: str, max_size: int) -> None:
+    assume(all(len(code) * 3 < max_size for code in source(markdown).code))  # else it is cut
     seen = joined(parts_of(markdown, max_size))
     wanted = [code for code in source(markdown).code if code.strip() and "```" not in code]
     assert [code for code in seen.code if "`" not in code] == [c for c in wanted if "`" not in c]
