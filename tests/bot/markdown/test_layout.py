@@ -38,8 +38,8 @@ def parts(markdown: str, max_size: int) -> list[str]:
 
 def words(text: str) -> list[str]:
     """All words; marks of any kind, which parts repeat, are none."""
-    text = re.sub(r"(```|~~~).*", "", text)
-    return re.findall(r"\w+", text)
+    text = re.sub(r"^[\s>\-\d.]*(```|~~~).*", "", text, flags=re.MULTILINE)
+    return re.findall(r"[^\W_]+", text)
 
 
 def test_a_text_that_fits_is_one_part_as_it_is() -> None:
