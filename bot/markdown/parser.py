@@ -64,21 +64,24 @@ def completed(markdown: str) -> str:
     return f"{source.rstrip()}\n{fence}" if fence else source
 
 
-def healed(source: str) -> str:
+def healed(source: str, *, shows_half_links: bool = True) -> str:
     """A text that has not come whole yet, with the marks closed that are open at its end.
 
-    A link without its end is only its label, and the beginning of a mark that closes a fence
-    is left out.
+    A link without its end is only its label, or is left out, as is the beginning of a mark
+    that closes a fence.
     """
-    return _healed(source)[0]
+    return _healed(source, shows_half_links=shows_half_links)[0]
 
 
-def _healed(source: str) -> tuple[str, str]:
+def _healed(source: str, *, shows_half_links: bool = True) -> tuple[str, str]:
     """And the mark that closes the fence that is still open, if there is one."""
     env: dict[str, str] = {}
     tokens = _parser.parse(source, env)
     last = next((token for token in reversed(tokens) if token.nesting == 0), None)
     if last is not None and last.type == "inline":
+        half = None if shows_half_links else _HALF_LINK.search(source.rstrip())
+        if half:
+            return _healed(source[: half.start()].rstrip(" *_~"))
         return _HALF_LINK.sub(lambda match: match[1], source.rstrip()) + env["open"], ""
     if last is None or last.type != "fence" or not last.meta:
         return source, ""

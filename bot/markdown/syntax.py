@@ -4,8 +4,7 @@ It differs from CommonMark where that is blind or where a later line would chang
 one, which a reply that grows must not do:
 
 - Four spaces are how models indent lists, not code; a "reference" would show nothing.
-- A line of ``===`` under one line of text makes it a heading. So does ``---``, but under the end
-  of a sentence it is a rule.
+- A line of ``===`` under one line of text makes it a heading; ``---`` is always a rule.
 - Bold next to punctuation works in scripts that put no spaces between words, and what ends with
   punctuation in any other: ``**Note:**the rest``.
 - Bare addresses and formulas are found before emphasis is.
@@ -44,7 +43,6 @@ _UNSPACED = re.compile(
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
     "\U0001b000-\U0001b2ff\U00020000-\U0003ffff]"
 )
-_SENTENCE_ENDS = (*'.!?:;,)。！？：；，）।؟…"”」', "**", "__")
 _DISPLAY = {"\\[": "\\]", "$$": "$$"}
 _DOLLARS = re.compile(r"\$(?=[^\s$])([^$\n]*[^\s$\\])\$(?!\d)")
 _LOOKS_LIKE_A_FORMULA = re.compile(r"[\\^_={}<>+*/|]|\A[A-Za-z]'?\Z")
@@ -239,20 +237,17 @@ def _formula_block(state: StateBlock, start: int, end: int, silent: bool) -> boo
 
 
 def _underlined(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A heading of one line, with ``===`` or ``---`` under it."""
+    """A heading of one line, with ``===`` under it."""
     if silent or start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
         return False
-    text, under = _line(state, start).strip(), _line(state, start + 1).rstrip()
-    if len(under) < 3 or set(under) not in ({"="}, {"-"}):
+    under = _line(state, start + 1).rstrip()
+    if len(under) < 3 or set(under) != {"="}:
         return False
-    if under[0] == "-" and text.endswith(_SENTENCE_ENDS):
-        return False
-    tag = "h1" if under[0] == "=" else "h2"
     state.line = start + 2
-    state.push("heading_open", tag, 1).map = [start, state.line]
+    state.push("heading_open", "h1", 1).map = [start, state.line]
     token = state.push("inline", "", 0)
-    token.content, token.map, token.children = text, [start, start + 1], []
-    state.push("heading_close", tag, -1)
+    token.content, token.map, token.children = _line(state, start).strip(), [start, start + 1], []
+    state.push("heading_close", "h1", -1)
     return True
 
 

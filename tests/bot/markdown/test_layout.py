@@ -38,8 +38,8 @@ def parts(markdown: str, max_size: int) -> list[str]:
 
 def words(text: str) -> list[str]:
     """All words; marks of any kind, which parts repeat, are none."""
-    text = re.sub(r"^[\s>\-\d.]*(```|~~~).*", "", text, flags=re.MULTILINE)
-    return re.findall(r"[^\W_]+", text)
+    text = re.sub(r"(```|~~~).*", "", text)
+    return re.findall(r"\w+", text)
 
 
 def test_a_text_that_fits_is_one_part_as_it_is() -> None:
@@ -209,6 +209,26 @@ def test_a_part_that_was_refused_is_cut_at_half_its_size() -> None:
 )
 def test_what_is_open_at_the_end_of_a_growing_text_is_shown_closed(begun: str, shown: str) -> None:
     assert layout(100).parts(begun, is_growing=True) == [shown]
+
+
+class WholeLinks(FakeDrawing):
+    shows_half_links = False
+
+
+@pytest.mark.parametrize(
+    ("begun", "shown"),
+    [
+        ("See [the guide](https://exa", ["See"]),
+        ("See **[the guide](https://exa", ["See"]),
+        ("**All** of ![a map](", ["**All** of"]),
+        ("[the guide](https://exa", []),
+        ("```\nf[0](x", ["```\nf[0](x\n```"]),
+    ],
+)
+def test_where_no_word_may_become_a_link_later_half_a_link_is_left_out(
+    begun: str, shown: list[str]
+) -> None:
+    assert Layout(WholeLinks(), 100).parts(begun, is_growing=True) == shown
 
 
 def test_a_mark_that_was_never_closed_is_text_in_the_end() -> None:
