@@ -7,25 +7,39 @@ images links. ``<`` never stands before a tag's name outside of code, and nowher
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import takewhile
 
+from adapters.teams.emphasis import (
+    EMPHASIS,
+    ClosingMark,
+    EscapedText,
+    OpeningMark,
+    ShownCode,
+    emphasised,
+)
 from bot.markdown.drawing import ZERO_WIDTH_SPACE, Drawing, RenderedLine, SpanWriter
-from bot.markdown.tree import Block, Emphasis, ListItem, Span, Strike, Strong, plain_text
+from bot.markdown.tree import Block, Emphasis, ListItem, Span, Strike, Strong
 
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+", re.IGNORECASE)
+_PLAIN_LINK = re.compile(r"(?:[a-zA-Z0-9./:?=%&#+,;@!$-]|(?<=[a-zA-Z0-9])_(?=[a-zA-Z0-9]))+")
+_ENDS_LINK = re.compile(r"[.,;:!?)]*(?:\s|\Z)")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 _SPECIAL = re.compile(r"[\\`*_~\[\]]")
-_LINE_START = re.compile(r"^(\s*)([#+-]|\d+[.)](?=\s|$))", re.MULTILINE)
+_LINE_START = re.compile(r"^([#+-]|=(?==*$)|[|:](?=[\s|:]*-)|\d+[.)](?=\s|$))")
 _AT = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
+_MAX_DEPTH = 30
 
 
 def escape(text: str) -> str:
-    """Escape every character that begins markup, a tag or an entity in Teams."""
+    """Escape every character that begins markup within a line, a tag or an entity in Teams."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _LINE_START.sub(_escaped_start, _SPECIAL.sub(r"\\\g<0>", text))
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
-def _escaped_start(match: re.Match[str]) -> str:
-    space, mark = match.groups()
-    return f"{space}{mark[:-1]}\\{mark[-1]}"
+def _at_line_start(line: str) -> str:
+    """``line`` without what would begin a list, a rule or a table there."""
+    return _LINE_START.sub(lambda match: f"{match[1][:-1]}\\{match[1][-1]}", line, count=1)
 
 
 def harmless(code: str) -> str:
@@ -33,42 +47,108 @@ def harmless(code: str) -> str:
     return _AT.sub(f"<{ZERO_WIDTH_SPACE}", code)
 
 
-class TeamsSpans(SpanWriter):
-    """Bare links stay bare: Teams finds them, and escapes would break them."""
+class _BareLink(str):
+    """An address that Teams finds by itself, unless something touches it."""
 
-    marks = {Strong: "**", Emphasis: "_", Strike: "~~"}  # noqa: RUF012
+    __slots__ = ()
+
+
+class TeamsSpans(SpanWriter):
+    marks = {Strong: "**", Emphasis: EMPHASIS, Strike: "~~"}  # noqa: RUF012
+
+    @property
+    def text(self) -> str:
+        return emphasised([*map(self._shown, range(len(self.parts)))])
+
+    def begin(self, mark: str) -> None:
+        self.parts.append(OpeningMark(mark))
+
+    def end(self, mark: str) -> None:
+        self.parts.append(ClosingMark(mark))
 
     def words(self, content: str) -> None:
-        """Marks of lists and headings are escaped at the start of a line only."""
-        at_start = not self.parts or self.parts[-1].endswith("\n")
-        if content:
-            self.parts.append(escape(content) if at_start else escape(f"x{content}")[1:])
+        self.parts.append(EscapedText(escape(content)))
 
     def code(self, content: str) -> None:
-        is_code = "`" not in content  # else it cannot be shown as such
-        self.parts.append(f"`{harmless(content)}`" if is_code else escape(content))
+        """Code with a mention is text: it shows every character, and nothing invisible."""
+        if _AT.search(content) or not content:
+            self.words(content)
+        else:
+            self.parts.append(ShownCode(content))
 
     def link(self, url: str, label: tuple[Span, ...]) -> None:
-        words = plain_text(label).strip()
         if not _LINK.fullmatch(url):
-            self.parts.append(escape(f"{words} ({url})" if url and words else words or url))
-        elif not words and url.lower().startswith("http"):
-            self.parts.append(url)
+            self.add(label)
+            self.words(f" ({url})" if url and label else url)
+            return
+        if self.parts and isinstance(words := self.parts[-1], EscapedText) and words.endswith("!"):
+            self.parts[-1] = EscapedText(f"{words[:-1]}\\!")  # else it is an image
+        if not label and url.lower().startswith("http") and _PLAIN_LINK.fullmatch(url):
+            self.parts.append(_BareLink(url))
         else:
-            target = url.replace("(", "%28").replace(")", "%29").replace("\\", "%5C")
-            self.parts.append(f"[{escape(words or url)}]({target})")
+            self.parts.append(_linked(self._label(label) or escape(_label_of(url)), url))
+
+    def _label(self, spans: tuple[Span, ...]) -> str:
+        inner = TeamsSpans()
+        inner._open = [*self._open]
+        inner.add(spans)
+        return inner.text.replace("\n", " ").strip()
+
+    def _shown(self, place: int) -> str:
+        part = self.parts[place]
+        if not isinstance(part, _BareLink):
+            return part
+        before = "".join(self.parts[max(0, place - 1) : place])[-1:]
+        behind = "".join(self.parts[place + 1 : place + 4])
+        is_alone = before in ("", *" \n(") and _ENDS_LINK.match(behind) is not None
+        return part if is_alone else _linked(escape(part), part)
+
+
+def _label_of(url: str) -> str:
+    return url.removeprefix("mailto:")
+
+
+def _linked(label: str, url: str) -> str:
+    target = url.replace("\\", "\\\\")
+    target = _ENTITY.sub(r"\&", target)
+    if not _is_balanced(target):
+        target = target.replace("(", "\\(").replace(")", "\\)")
+    return f"[{label}]({target})"
+
+
+def _is_balanced(url: str) -> bool:
+    depth = 0
+    for character in url:
+        depth += (character == "(") - (character == ")")
+        if not 0 <= depth <= _MAX_DEPTH:
+            return False
+    return depth == 0
 
 
 class TeamsDrawing(Drawing):
     writer = TeamsSpans
+    code_begins_item = True
+    shows_half_links = False  # what streams to Teams may not be changed into a link later
+
+    def size(self, text: str) -> int:
+        """Teams counts in UTF-16."""
+        return len(text.encode("utf-16-le")) // 2
 
     def text(self, spans: tuple[Span, ...]) -> list[RenderedLine]:
-        lines = super().text(spans)
-        return [RenderedLine(f"{line.text}  ") for line in lines[:-1]] + lines[-1:]
+        """Two spaces at the end of a line are what ends it in Teams, too."""
+        writer = TeamsSpans()
+        writer.add(spans)
+        lines = [_at_line_start(line.strip()) for line in writer.text.split("\n")]
+        return [RenderedLine(f"{line}  ") for line in lines[:-1]] + [RenderedLine(lines[-1])]
 
     def gap(self, above: Block, below: Block) -> str:
-        """Lines that hug are one paragraph to Teams."""
-        return super().gap(above, below) if isinstance(below, ListItem) else "\n\n"
+        """Lines that hug are one paragraph to Teams; and a list may begin right under text only
+        if its first item counts from 1 and has text of its own."""
+        if not isinstance(below, ListItem) or not below.hugs:
+            return "\n\n"
+        is_next = isinstance(above, ListItem) and not above.is_continued
+        begins = below.number in (None, 1) and bool(below.blocks)
+        return "\n" if is_next or begins else "\n\n"
 
     def code(self, content: str, info: str) -> list[RenderedLine]:
         return super().code(content, "")
@@ -77,7 +157,32 @@ class TeamsDrawing(Drawing):
         return harmless(code)
 
     def quoted(self, line: RenderedLine) -> RenderedLine:
-        return RenderedLine(f"> {line.text}".rstrip(), line.is_code)
+        text = f"> {line.text}"
+        return RenderedLine(text if line.is_code else text.rstrip(), line.is_code)
+
+    def bullet(self, item: ListItem, depth: int) -> str:
+        """Three items in one line, the last of them empty, must not be a rule."""
+        is_empty = not item.blocks and item.number is None
+        return "*" if is_empty else super().bullet(item, depth)
+
+    def item(self, item: ListItem, depth: int) -> list[RenderedLine]:
+        return self._continued(item, depth) if item.is_continued else super().item(item, depth)
+
+    def _continued(self, item: ListItem, depth: int) -> list[RenderedLine]:
+        """What is left of the item's text is at the margin, where nothing makes code of it;
+        items in it keep their level, behind a mark of this one."""
+        texts = [*takewhile(lambda block: not isinstance(block, ListItem), item.blocks)]
+        if not texts and any(map(_is_continued, item.blocks[:1])):
+            texts = [item.blocks[0]]
+        lines = self._joined(texts, depth)
+        if inner := item.blocks[len(texts) :]:
+            lines += [RenderedLine("")] if lines else []
+            lines += super().item(replace(item, blocks=inner, is_continued=False), depth)
+        return lines
+
+
+def _is_continued(block: Block) -> bool:
+    return isinstance(block, ListItem) and block.is_continued
 
 
 drawing = TeamsDrawing()

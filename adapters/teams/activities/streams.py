@@ -29,6 +29,12 @@ MAX_AGE = 105.0
 """Seconds after which a stream becomes an ordinary message; Teams ends it after 120."""
 
 _WAITING = "…"
+_FRAGILE = re.compile(
+    r"[^\0-\u0dff]?[\\*_`\[\]~|&<>#!$]|[^\0-\u0dff]\Z|(?<!\w)(?:h|ht|htt|https?(?::\S*)?)\Z"
+    r"|^\s*(?:-|\d+\.?|─+)\s*$"
+)
+_FORMULA = re.compile(r"^(?:\\\[|\$\$) *$", re.MULTILINE)
+_TABLE = re.compile(rf"{FENCE}\n.*\n[ >]*-+(?:\+-+)*(?:\n|\Z)")
 
 Send = Callable[[Json], Awaitable[str]]
 Update = Callable[[str, Json], Awaitable[None]]
@@ -46,16 +52,20 @@ def settled(rendered: str) -> str:
     """The beginning that more Markdown is not likely to change, for a stream that only grows.
 
     Emphasis, a link or a table that begins on the last line and has not ended is held back, and
-    so is the end of a code block: more code may follow.
+    so are the end of a code block, for more code may follow, a table drawn as code, and a letter
+    that becomes an entity if a mark follows.
     """
+    if formula := _FORMULA.search(rendered):
+        rendered = rendered[: formula.start()].rstrip()
     head, newline, last = rendered.rpartition("\n")
-    if last == FENCE and newline:
-        return head
+    if last.lstrip(" >") == FENCE and newline:
+        block = head.rindex(FENCE) if FENCE in head else len(head)
+        return head[:block].rstrip(" >\n") if _TABLE.match(head, block) else head
     while last.count("|") and newline:
         head, newline, last = head.rpartition("\n")
     if head.count(FENCE) % 2:
         return f"{head}{newline}{last}"
-    fragile = re.search(r"[\\*_`\[\]~|&<>#!]|^\s*(?:-|\d+\.?)\s*$", last)
+    fragile = _FRAGILE.search(last)
     stable = last[: fragile.start()] if fragile else last
     return f"{head}{newline}{stable}".rstrip()
 
@@ -97,11 +107,12 @@ class ReplyStream:
             elif not is_text:
                 self._line = text
                 await self._try_to_stream(text, text, is_text=False)
-            elif not (stable := settled(text)).startswith(self._shown):
+            elif (stable := settled(text)).startswith(self._shown):
+                if stable != self._shown:
+                    await self._try_to_stream(stable, text, is_text=True)
+            elif not text.startswith(self._shown):
                 await self._hand_over()
                 await self._edit(text)
-            elif stable != self._shown:
-                await self._try_to_stream(stable, text, is_text=True)
 
     async def finish(self, body: Json) -> None:
         """End the stream; ``body`` is the message that the reply becomes."""

@@ -107,6 +107,17 @@ async def test_what_is_begun_on_the_last_line_is_held_back_until_it_is_clear(
     assert api.text(stream.id) == "It is **bold** now."
 
 
+async def test_a_line_that_may_yet_become_another_is_waited_for(
+    stream: ReplyStream, api: FakeTeamsApi, clock: FakeClock
+) -> None:
+    """What is shown still stands, so the stream goes on, and is not made an edited message."""
+    await begin(stream, clock, "See **this** now  \n\\`", "See **this** now")
+    assert api.text(stream.id) == "See **this** now"
+    await take(clock, stream.grow(r("See **this** now\n\n```\nx = 1\n```"), is_text=True))
+    assert api.text(stream.id) == "See **this** now\n\n```\nx = 1"
+    assert {text for _, _, text in api.shown} == {api.text(stream.id), "See **this** now"}
+
+
 async def test_a_reply_that_is_complete_before_it_was_streamed_ends_with_its_text(
     stream: ReplyStream, api: FakeTeamsApi, clock: FakeClock
 ) -> None:
