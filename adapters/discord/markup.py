@@ -42,12 +42,12 @@ _SPECIAL = re.compile(
     r"|\\(?=[^0-9A-Za-z\s]|\Z)"
     r"|(?<=\])\("
     r"|(?<=http):(?=//)|(?<=https):(?=//)"
-    r"|<(?=t:-?\d|a?:\w+:\d|/[^<>]+:\d|id:\w|[^: >]*:/|\Z)"
-    r"|(?<![0-9A-Za-z])<(?=[^: >]+\Z)"
+    r"|<(?=t:-?\d|a?:\w+:\d|/[^<>]+:\d|id:\w|[^: >]*(?::/|\Z))"
 )
 _AT_LINE_START = re.compile(r"#{1,3}(?= )|-(?=#? )|>|(?<=\d)\.(?=\s)")
 _NUMBER = re.compile(r"\d+(?=\.\s)")
 _ADDRESS = re.compile(r"https?://[^\s<>\\]+", re.IGNORECASE)
+_LAST_ANGLE = re.compile(r"(?<=[0-9A-Za-z])\\(?=<[0-9A-Za-z]+\Z)")
 _BARE = re.compile(r"https?://[^\s<]+[^<.,:;\"')\]\s]")
 _CLOSING = re.compile(r"[.,:;\"')\]]*")
 _CLOSING_THEN_SPACE = re.compile(_CLOSING.pattern + r"\s")
@@ -220,6 +220,16 @@ class DiscordDrawing(Drawing):
                 inner = self._joined(blocks, depth + _IN_QUOTE)
                 return [_barred(line) if depth else self.quoted(line) for line in inner]
         return super().lines(block, depth)
+
+    def gap(self, above: Block, below: Block) -> str:
+        """Discord sees no heading right below a quote."""
+        is_hidden = isinstance(above, Quote) and isinstance(below, Heading)
+        return "\n\n" if is_hidden else super().gap(above, below)
+
+    def text(self, spans: tuple[Span, ...]) -> list[RenderedLine]:
+        """``<`` in the last word needs no escape: no address follows in which it would act."""
+        *lines, last = super().text(spans)
+        return [*lines, RenderedLine(_LAST_ANGLE.sub("", last.text))]
 
     def heading(self, level: int, spans: tuple[Span, ...]) -> list[RenderedLine]:
         one_line = tuple(_on_one_line(spans))

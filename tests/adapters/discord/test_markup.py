@@ -172,6 +172,30 @@ def test_what_is_cut_begins_again_in_the_next_message(
     assert Layout(drawing, max_size).parts(markdown) == parts
 
 
+SENTENCES = " ".join(f"This is the sentence {n}." for n in range(140))
+ROWS = "\n".join(f"| row {n} | of a long table |" for n in range(120))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "begins", "ends"),
+    [
+        (f"> {SENTENCES}", "> This", "."),
+        (f"**{SENTENCES}**", "**This", ".**"),
+        ("> ```py\n> " + "print(1)  # again\n> " * 150 + "```", "> ```py\n> print", "\n> ```"),
+        (f"| a | b |\n|---|---|\n{ROWS}", "```\na ", "\n```"),
+    ],
+    ids=["quote", "bold", "quoted code", "table"],
+)
+def test_every_message_of_a_long_answer_is_whole_by_itself(
+    markdown: str, begins: str, ends: str
+) -> None:
+    parts = Layout(drawing, 2000).parts(markdown)
+    assert len(parts) > 1
+    for part in parts:
+        assert part.startswith(begins)
+        assert part.endswith(ends)
+
+
 def test_discord_counts_code_points() -> None:
     assert drawing.size("👍" * 2000) == 2000
 

@@ -38,7 +38,7 @@ from bot.markdown.tree import (
     plain_text,
 )
 from tests.dialects.discord import DiscordDialect, Sign, running_dialect, shown
-from tests.markdown_samples import answers, answers_with_tables
+from tests.markdown_samples import RAW, answers, answers_with_tables
 
 UNSEEN = "\u200b\u2060│"
 REOPENED = re.compile(r"\A(?:(?:> )? *(?:-|\d+\.) …\n)+")
@@ -50,6 +50,35 @@ MARKS: dict[type[Span], str] = {
     Strike: "strike",
     Underline: "underline",
 }
+RAW_PIECES = (
+    *(
+        *RAW,
+        *RAW,
+        "**",
+        "__",
+        "~~",
+        "||",
+        "```",
+        "](",
+        "](https://x.org)",
+        "https://x.org",
+        "@here",
+    ),
+    *(
+        "<@1",
+        "<t:1:R>",
+        "</a:1>",
+        "\n- ",
+        "\n> ",
+        "\n# ",
+        "-# ",
+        "1. ",
+        "`a`",
+        "_a_",
+        "word",
+        "    ",
+    ),
+)
 Marks = frozenset[str]
 often = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
@@ -129,6 +158,13 @@ def runs(signs: Iterable[Sign]) -> list[tuple[str, list[str], str]]:
 def test_a_message_shows_what_was_meant(dialect: DiscordDialect, markdown: str) -> None:
     rendered = drawing.markdown(markdown)
     assert runs(dialect.signs(rendered)) == runs(meant(parse(markdown))), rendered
+
+
+@often
+@given(st.lists(st.sampled_from(RAW_PIECES), max_size=25).map("".join))
+def test_any_text_shows_what_was_meant(dialect: DiscordDialect, text: str) -> None:
+    rendered = drawing.markdown(text)
+    assert runs(dialect.signs(rendered)) == runs(meant(parse(text))), rendered
 
 
 @often
