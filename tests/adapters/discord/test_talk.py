@@ -116,6 +116,38 @@ async def test_direct_messages_are_answered_flat(talk: Talk, discord: FakeDiscor
     await discord.says("Still here.", DIRECT)
 
 
+async def test_a_mention_that_an_edit_adds_is_answered(talk: Talk, discord: FakeDiscord) -> None:
+    message = await discord.say("Why is the sky blue?", user=BOB)
+    talk.generator.replies.append("Rayleigh.")
+    await discord.change_text(message, f"<@{BOT}> Why is the sky blue?")
+    await discord.says("Rayleigh.", message)
+    assert discord.channels[message]["name"] == "Why is the sky blue?"
+
+
+async def test_a_question_written_after_the_name_by_an_edit_is_answered(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    message = await discord.say(f"<@{BOT}>")
+    await discord.until(lambda: any("no question" in text for text in every_text(discord)))
+    talk.generator.replies.append("Rayleigh.")
+    await discord.change_text(message, f"<@{BOT}> Why is the sky blue?")
+    await discord.until(lambda: "Rayleigh." in every_text(discord))
+
+
+async def test_a_word_that_an_edit_makes_stop_stops(talk: Talk, discord: FakeDiscord) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    await discord.says("Because", question)
+    typo = await discord.say(f"<@{BOB}> sotp", channel=question)
+    await discord.change_text(typo, "stop")
+    await discord.says("Because\n\n_(stopped)_", question)
+
+
+def every_text(discord: FakeDiscord) -> list[str]:
+    """What the bot said anywhere."""
+    return [text for channel in discord.channels for text in discord.texts(channel)]
+
+
 async def test_bots_webhooks_and_system_messages_are_not_answered(
     talk: Talk, discord: FakeDiscord
 ) -> None:
