@@ -15,7 +15,7 @@ from adapters.discord.api.ids import (
     created_at,
     private_thread,
 )
-from adapters.discord.api.messages import BotUser, name_of, person_of
+from adapters.discord.api.messages import BotUser, name_of, person_of, read_text
 from adapters.discord.api.quotes import quoted_message, read_files
 from adapters.discord.interactions.commands import MENU
 from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
@@ -135,14 +135,14 @@ def read_interaction(payload: Payload, me: BotUser) -> Invocation | None:
         case 4:  # an autocompletion
             return replace(invocation, verb="complete", name=_focused(data))
         case 5:  # a form, sent
-            return _form(invocation, data)
+            return _form(invocation, data, me)
     return None
 
 
 def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation | None:
     match text_of(data, "name"):
         case "ask":
-            return _asked(invocation, _options(data))
+            return _asked(invocation, _options(data), me)
         case "parley":
             sub = next(iter(tables_of(data, "options")), {})
             given = _options(sub)
@@ -158,8 +158,8 @@ def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation |
     return None
 
 
-def _asked(invocation: Invocation, given: Payload) -> Invocation:
-    question = text_of(given, "question").strip()
+def _asked(invocation: Invocation, given: Payload, me: BotUser) -> Invocation:
+    question = _typed(text_of(given, "question"), me)
     return replace(
         invocation,
         verb="ask" if question else "form",
@@ -186,12 +186,12 @@ def _component(invocation: Invocation, data: Payload) -> Invocation | None:
     return replace(invocation, verb=custom_id.verb, custom_id=custom_id, personality=chosen)
 
 
-def _form(invocation: Invocation, data: Payload) -> Invocation | None:
+def _form(invocation: Invocation, data: Payload, me: BotUser) -> Invocation | None:
     form = parse_custom_id(data.get("custom_id"))
     fields = [
         part for row in tables_of(data, "components") for part in tables_of(row, "components")
     ]
-    typed = next((text_of(part, "value") for part in fields), "").strip()
+    typed = _typed(next((text_of(part, "value") for part in fields), ""), me)
     if form is None or form.verb != "ask" or not typed:
         return None
     return replace(
@@ -201,6 +201,11 @@ def _form(invocation: Invocation, data: Payload) -> Invocation | None:
         personality=form.turn_id,
         is_private=form.thread == "private",
     )
+
+
+def _typed(text: str, me: BotUser) -> str:
+    """As people see it; Discord does not say whom it mentions."""
+    return read_text({"content": text}, me).text
 
 
 def _options(data: Payload) -> Mapping[str, object]:

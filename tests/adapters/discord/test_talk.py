@@ -194,6 +194,14 @@ async def test_a_slash_question_is_deferred_and_grows_in_place(
     assert discord.num_calls(SEND) == 0
 
 
+async def test_a_slash_question_is_read_as_people_see_it(talk: Talk, discord: FakeDiscord) -> None:
+    question = f"<@{BOT}> what happened in <#{OTHER_CHANNEL}> at <t:1700000000:f>?"
+    await discord.slash("ask", question=question)
+    generation = await talk.generation()
+    assert generation.question == "what happened in #random at 2023-11-14 22:13 UTC?"
+    generation.finish()
+
+
 async def test_a_reply_to_a_slash_answer_goes_on_with_it(talk: Talk, discord: FakeDiscord) -> None:
     talk.generator.replies += ["Two.", "Three."]
     asked = await discord.slash("ask", question="One?")
