@@ -83,6 +83,7 @@ class DiscordSpans(SpanWriter):
         self._waiting: list[str] = []
         self._bare = -1
         self._ended = ""
+        self._emphasis = 0
 
     def words(self, content: str) -> None:
         text = content.lstrip(" ")
@@ -134,12 +135,15 @@ class DiscordSpans(SpanWriter):
 
     @property
     def _last(self) -> str:
-        return next((part[-1] for part in reversed(self.parts) if part), "")
+        return self._last_before(len(self.parts))
+
+    def _last_before(self, number: int) -> str:
+        return next((part[-1] for part in reversed(self.parts[:number]) if part), "")
 
     def _put(self, text: str) -> None:
         if not text:
             return
-        if self._ended and _collide(self._ended, text[0]):
+        if self._ended and _collide(self._ended, text[0]) and not self._emphasised_in_word():
             self.parts.append(ZERO_WIDTH_SPACE)
         self.parts.append(text)
         self._ended = ""
@@ -148,8 +152,21 @@ class DiscordSpans(SpanWriter):
                 self.parts[self._bare] = f"<{self.parts[self._bare]}>"
             self._bare = -1
 
+    def _emphasised_in_word(self) -> bool:
+        """Write the last emphasis with ``*``, which alone acts within a word, if that is safe."""
+        if self._ended != "_":
+            return False
+        before, _, after = self.parts[self._emphasis].partition("_")
+        inside = "".join((after, *self.parts[self._emphasis + 1 :]))[:-1]
+        if before or self._last_before(self._emphasis) == "*" or "*" in inside:
+            return False
+        self.parts[self._emphasis :] = [f"*{inside}*"]
+        return True
+
     def _begin_marks(self) -> None:
         self._put("".join(self._waiting))
+        if "_" in self._waiting:
+            self._emphasis = len(self.parts) - 1
         self._begun += self._waiting
         self._waiting = []
 
