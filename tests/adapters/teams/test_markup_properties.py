@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.teams.activities.streams import settled
 from adapters.teams.markup import drawing, render
 from bot.formulas.readable import readable
 from bot.markdown.drawing import table_lines
@@ -34,10 +36,13 @@ from bot.markdown.tree import (
     ThematicBreak,
 )
 from tests.adapters.teams.conftest import TAG, pings
+from tests.corpus.answers import Answer
+from tests.corpus.answers import answers as corpus
 from tests.dialects.teams import Sign, code_of, runs, shown, signs_of, text
 from tests.markdown_samples import answers, answers_with_tables
 
 T = TypeVar("T")
+CORPUS = corpus()
 MARKS = {Strong: "strong", Emphasis: "em", Strike: "strike"}
 SIZES = st.sampled_from([400, 600, 3_000])
 often = settings(max_examples=300, deadline=None)
@@ -158,3 +163,24 @@ def test_code_and_addresses_come_out_byte_for_byte(markdown: str) -> None:
     assert [code for code in code_of(rendered, "fence") if "```" not in code] == blocks
     links = [span.url for span in spans_of(tree, Link) if span.url.startswith(("http", "mailto:"))]
     assert {sign.url for sign in signs_of(rendered)} - {""} == set(links)
+
+
+@pytest.mark.parametrize("answer", CORPUS, ids=str)
+def test_an_answer_of_the_corpus_is_shown_whole(answer: Answer) -> None:
+    wanted = [*meant(parse(answer.markdown), Sign(""))]
+    assert runs(seen(signs_of(render(answer.markdown)))) == runs(seen(wanted))
+    parts = parts_of(answer.markdown, 900)
+    assert all(len(part.encode("utf-16-le")) <= 1_800 for part in parts)
+    rest = iter([sign.character for part in parts for sign in signs_of(part)])
+    assert all(each.character in rest for each in words(wanted) if each.character != "-")
+
+
+@pytest.mark.parametrize("answer", CORPUS[::10], ids=str)
+def test_an_answer_of_the_corpus_streams_without_taking_text_back(answer: Answer) -> None:
+    layout, sent = Layout(drawing, 20_000), ""
+    for end in (*range(1, len(answer.markdown), 3), len(answer.markdown)):
+        text = "".join(layout.parts(answer.markdown[:end], is_growing=True))
+        now = settled(text)
+        assert now.startswith(sent) or text.startswith(sent)
+        sent = max(sent, now, key=len)
+    assert render(answer.markdown).startswith(sent)
