@@ -82,7 +82,9 @@ def _healed(source: str, *, shows_half_links: bool = True) -> tuple[str, str]:
         half = None if shows_half_links else _HALF_LINK.search(source.rstrip())
         if half:
             return _healed(source[: half.start()].rstrip(" *_~"))
-        return _HALF_LINK.sub(lambda match: match[1], source.rstrip()) + env["open"], ""
+        text = source.rstrip()
+        line_ends = "\n" * source.count("\n", len(text))
+        return _HALF_LINK.sub(lambda match: match[1], text) + env["open"] + line_ends, ""
     if last is None or last.type != "fence" or not last.meta:
         return source, ""
     head, _, line = source.rpartition("\n")

@@ -231,6 +231,14 @@ def test_where_no_word_may_become_a_link_later_half_a_link_is_left_out(
     assert Layout(WholeLinks(), 100).parts(begun, is_growing=True) == shown
 
 
+def test_what_follows_a_table_that_has_grown_stands_below_an_empty_line() -> None:
+    text = "| a |\n|---|\n| b |\n\nAfter it."
+    growing = layout(100)
+    for end in range(len(text)):
+        growing.parts(text[:end], is_growing=True)
+    assert growing.parts(text) == ["```\na\n-\nb\n```\n\nAfter it."]
+
+
 def test_a_mark_that_was_never_closed_is_text_in_the_end() -> None:
     growing = layout(100)
     assert growing.parts("See *below", is_growing=True) == ["See _below_"]
