@@ -128,7 +128,7 @@ def _is_balanced(url: str) -> bool:
 class TeamsDrawing(Drawing):
     writer = TeamsSpans
     code_begins_item = True
-    shows_half_links = False  # what streams to Teams may not be changed into a link later
+    shows_halves = False  # what streams to Teams may not be changed into a link later
 
     def size(self, text: str) -> int:
         """Teams counts in UTF-16."""

@@ -134,8 +134,8 @@ class Drawing(ABC):
     code_begins_item: ClassVar[bool] = False
     """Whether a code block may stand on the line of an item's mark."""
 
-    shows_half_links: ClassVar[bool] = True
-    """Whether a link of which the address has not come whole yet is shown as its label."""
+    shows_halves: ClassVar[bool] = True
+    """Whether a growing text shows a link and a formula of which the end has not come yet."""
 
     def size(self, text: str) -> int:
         """As the platform counts it against its limit; that of two texts is the sum of theirs."""

@@ -27,12 +27,12 @@ class _Open:
 class GrowingTree:
     """The blocks of a text, parsed again only from its last block on while it grows.
 
-    Blocks that are complete stay the same objects. ``shows_half_links``: a link whose address
-    has not come whole is its label; else it is left out.
+    Blocks that are complete stay the same objects. ``shows_halves``: a link without
+    its end is its label, and a formula its source; else they are left out.
     """
 
-    def __init__(self, *, shows_half_links: bool = True) -> None:
-        self._shows_half_links = shows_half_links
+    def __init__(self, *, shows_halves: bool = True) -> None:
+        self._shows_halves = shows_halves
         self._text = ""
         self._is_growing = False
         self._complete: list[Block] = []
@@ -54,8 +54,8 @@ class GrowingTree:
 
     def _take(self, source: str, num_known: int) -> None:
         """``source``: the text from the open part on, below ``num_known`` lines of its head."""
-        links = self._shows_half_links
-        found = pieces(healed(source, shows_half_links=links) if self._is_growing else source)
+        halves = self._shows_halves
+        found = pieces(healed(source, shows_halves=halves) if self._is_growing else source)
         whole = _continuing(self._open, found) if self._open and found else found
         if whole and (whole[1:] or self._complete) and _is_empty(whole[-1].block):
             found, whole = found[:-1], whole[:-1]

@@ -72,7 +72,7 @@ class Layout:
         self._max_size = max_size
         self._change = change
         self._smaller: dict[int, int] = {}
-        self._tree = GrowingTree(shows_half_links=drawing.shows_half_links)
+        self._tree = GrowingTree(shows_halves=drawing.shows_halves)
         self._sources: list[Block] = []
         self._blocks: list[Block] = []
         self._drawn: list[_Drawn | None] = []

@@ -64,24 +64,24 @@ def completed(markdown: str) -> str:
     return f"{source.rstrip()}\n{fence}" if fence else source
 
 
-def healed(source: str, *, shows_half_links: bool = True) -> str:
+def healed(source: str, *, shows_halves: bool = True) -> str:
     """A text that has not come whole yet, with the marks closed that are open at its end.
 
-    A link without its end is only its label, or is left out, as is the beginning of a mark
-    that closes a fence.
+    A link without its end is only its label, and a formula its source; without
+    ``shows_halves`` they are left out, as is the beginning of a mark that closes a fence.
     """
-    return _healed(source, shows_half_links=shows_half_links)[0]
+    return _healed(source, shows_halves=shows_halves)[0]
 
 
-def _healed(source: str, *, shows_half_links: bool = True) -> tuple[str, str]:
+def _healed(source: str, *, shows_halves: bool = True) -> tuple[str, str]:
     """And the mark that closes the fence that is still open, if there is one."""
     env: dict[str, str] = {}
     tokens = _parser.parse(source, env)
     last = next((token for token in reversed(tokens) if token.nesting == 0), None)
     if last is not None and last.type == "inline":
-        half = None if shows_half_links else _HALF_LINK.search(source.rstrip())
-        if half:
-            return _healed(source[: half.start()].rstrip(" *_~"))
+        begin = None if shows_halves else _half_at(source)
+        if begin is not None:
+            return _healed(source[:begin].rstrip(" *_~"))
         text = source.rstrip()
         line_ends = "\n" * source.count("\n", len(text))
         return _HALF_LINK.sub(lambda match: match[1], text) + env["open"] + line_ends, ""
@@ -90,6 +90,18 @@ def _healed(source: str, *, shows_half_links: bool = True) -> tuple[str, str]:
     head, _, line = source.rpartition("\n")
     is_half = line.strip() and last.content and last.markup.startswith(line.strip())
     return head if is_half else source, last.meta["open"]
+
+
+def _half_at(source: str) -> int | None:
+    """Where a link or a formula begins, on the last line, that has not come to its end."""
+    if link := _HALF_LINK.search(source):
+        return link.start()
+    line = source[source.rfind("\n") + 1 :]
+    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
+        before, found, latex = line.rpartition(opening)
+        if found and closing not in latex and before.count("`") % 2 == 0:
+            return len(source) - len(found + latex)
+    return None
 
 
 def pieces(source: str) -> list[TopBlock]:

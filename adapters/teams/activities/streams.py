@@ -30,9 +30,10 @@ MAX_AGE = 105.0
 
 _WAITING = "…"
 _FRAGILE = re.compile(
-    r"[^\0-\u0dff]?[\\*_`\[\]~|&<>#!$]|[^\0-\u0dff]\Z|(?<!\w)(?:h|ht|htt|https?(?::\S*)?)\Z"
-    r"|^\s*(?:-|\d+\.?|─+)\s*$"
+    r"[^\0-\u0dff]?[\\*_`\[\]~|&<>#!$]|[^\0-\u0dff]\Z|(?<![a-zA-Z0-9])(?:h|ht|htt|https?(?::\S*)?)\Z"
 )
+_ONLY_MARKS = re.compile(r"\s*(?:(?:[-*]|\d+\.?)\s*)*─*")
+_FENCES = re.compile(rf"^[ >]*(?:(?:[-*]|\d+\.) +)*{FENCE}(?!`)", re.MULTILINE)
 _FORMULA = re.compile(r"^(?:\\\[|\$\$) *$", re.MULTILINE)
 _TABLE = re.compile(rf"{FENCE}\n.*\n[ >]*-+(?:\+-+)*(?:\n|\Z)")
 
@@ -61,13 +62,21 @@ def settled(rendered: str) -> str:
     if last.lstrip(" >") == FENCE and newline:
         block = head.rindex(FENCE) if FENCE in head else len(head)
         return head[:block].rstrip(" >\n") if _TABLE.match(head, block) else head
-    while last.count("|") and newline:
+    while newline and _may_be_table(head, last):
         head, newline, last = head.rpartition("\n")
-    if head.count(FENCE) % 2:
+    if len(_FENCES.findall(head)) % 2:
         return f"{head}{newline}{last}"
     fragile = _FRAGILE.search(last)
     stable = last[: fragile.start()] if fragile else last
+    if _ONLY_MARKS.fullmatch(stable):
+        stable = ""
     return f"{head}{newline}{stable}".rstrip()
+
+
+def _may_be_table(head: str, last: str) -> bool:
+    """A row; or what may become the line below the first one."""
+    above = head.rstrip("\n").rpartition("\n")[2]
+    return "|" in last or ("|" in above and not last.strip("\\-─: *"))
 
 
 class ReplyStream:

@@ -211,8 +211,8 @@ def test_what_is_open_at_the_end_of_a_growing_text_is_shown_closed(begun: str, s
     assert layout(100).parts(begun, is_growing=True) == [shown]
 
 
-class WholeLinks(FakeDrawing):
-    shows_half_links = False
+class WithoutHalves(FakeDrawing):
+    shows_halves = False
 
 
 @pytest.mark.parametrize(
@@ -223,12 +223,15 @@ class WholeLinks(FakeDrawing):
         ("**All** of ![a map](", ["**All** of"]),
         ("[the guide](https://exa", []),
         ("```\nf[0](x", ["```\nf[0](x\n```"]),
+        ("So \\(x^", ["So"]),
+        ("So \\(x\\) and \\(y", ["So x and"]),
+        ("The signs `\\(` and", ["The signs `\\(` and"]),
     ],
 )
-def test_where_no_word_may_become_a_link_later_half_a_link_is_left_out(
+def test_where_no_word_may_change_later_half_a_link_or_formula_is_left_out(
     begun: str, shown: list[str]
 ) -> None:
-    assert Layout(WholeLinks(), 100).parts(begun, is_growing=True) == shown
+    assert Layout(WithoutHalves(), 100).parts(begun, is_growing=True) == shown
 
 
 def test_what_follows_a_table_that_has_grown_stands_below_an_empty_line() -> None:
@@ -237,6 +240,14 @@ def test_what_follows_a_table_that_has_grown_stands_below_an_empty_line() -> Non
     for end in range(len(text)):
         growing.parts(text[:end], is_growing=True)
     assert growing.parts(text) == ["```\na\n-\nb\n```\n\nAfter it."]
+
+
+def test_what_was_left_out_is_there_once_its_end_has_come() -> None:
+    text = "| a |\n|---|\n| b |\n\n\\[\nx = y\n\\]\n\nSee \\(z\\) and [the guide](https://x.org)."
+    growing = Layout(WithoutHalves(), 1_000)
+    for end in range(len(text)):
+        growing.parts(text[:end], is_growing=True)
+    assert growing.parts(text) == Layout(WithoutHalves(), 1_000).parts(text)
 
 
 def test_a_mark_that_was_never_closed_is_text_in_the_end() -> None:
