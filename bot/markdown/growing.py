@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from bot.markdown.parser import TopBlock, healed, pieces, printable
+from bot.markdown.parser import Parsed, TopBlock, pieces, printable
 from bot.markdown.tree import Block, CodeBlock, ListItem, Quote, TableBlock
 
 
@@ -27,12 +27,12 @@ class _Open:
 class GrowingTree:
     """The blocks of a text, parsed again only from its last block on while it grows.
 
-    Blocks that are complete stay the same objects. ``shows_halves``: a link without
-    its end is its label, and a formula its source; else they are left out.
+    Blocks that are complete stay the same objects. ``shows_half_links``: a link whose address
+    has not come whole is its label; else it is left out.
     """
 
-    def __init__(self, *, shows_halves: bool = True) -> None:
-        self._shows_halves = shows_halves
+    def __init__(self, *, shows_half_links: bool = True) -> None:
+        self._shows_half_links = shows_half_links
         self._text = ""
         self._is_growing = False
         self._complete: list[Block] = []
@@ -54,12 +54,10 @@ class GrowingTree:
 
     def _take(self, source: str, num_known: int) -> None:
         """``source``: the text from the open part on, below ``num_known`` lines of its head."""
-        halves = self._shows_halves
-        found = pieces(healed(source, shows_halves=halves) if self._is_growing else source)
-        whole = _continuing(self._open, found) if self._open and found else found
-        if whole and (whole[1:] or self._complete) and _is_empty(whole[-1].block):
-            found, whole = found[:-1], whole[:-1]
-        self._blocks = [*self._complete, *(each.block for each in whole)]
+        parsed = Parsed(source)
+        found = parsed.blocks()
+        whole = self._continuing(found)
+        self._blocks = self._shown(parsed, source, whole)
         # The last line may become anything: a block that begins on it is not known yet.
         last_line = source.count("\n")
         number = sum(each.line < last_line for each in found) - 1
@@ -71,6 +69,16 @@ class GrowingTree:
             self._open, line = settled
             self._complete += [each.block for each in whole[:number]]
             self._open_at += _offset(source, line) - _offset(source, num_known)
+
+    def _shown(self, parsed: Parsed, source: str, whole: list[TopBlock]) -> list[Block]:
+        healed = parsed.healed(shows_half_links=self._shows_half_links)
+        if self._is_growing and healed != source:
+            whole = self._continuing(pieces(healed))
+        shown = [*self._complete, *(each.block for each in whole)]
+        return shown[:-1] if shown[1:] and _is_empty(shown[-1]) else shown
+
+    def _continuing(self, found: list[TopBlock]) -> list[TopBlock]:
+        return _continuing(self._open, found) if self._open and found else found
 
 
 def _is_empty(block: Block) -> bool:
@@ -132,8 +140,10 @@ def _continuing(before: _Open, found: list[TopBlock]) -> list[TopBlock]:
 
 
 def _placed(before: TopBlock, found: Sequence[TopBlock]) -> tuple[TopBlock, ...]:
-    """The first of ``found`` stands where ``before`` did, and its list counts on from there."""
+    """The first of ``found``, if it begins where ``before`` did, has its place and number."""
     first, shift = found[0], 0
+    if first.line > 0:
+        return tuple(found)
     if isinstance(first.block, ListItem) and isinstance(before.block, ListItem):
         shift = (before.block.number or 0) - (first.block.number or 0)
     first = replace(

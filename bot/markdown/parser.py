@@ -60,59 +60,56 @@ def parse(markdown: str) -> tuple[Block, ...]:
 
 def completed(markdown: str) -> str:
     """The text with all that is open at its end closed, also a fence: it was cut off there."""
-    source, fence = _healed(printable(markdown))
+    parsed = Parsed(printable(markdown))
+    source, fence = parsed.healed(), parsed.open_fence
     return f"{source.rstrip()}\n{fence}" if fence else source
 
 
-def healed(source: str, *, shows_halves: bool = True) -> str:
-    """A text that has not come whole yet, with the marks closed that are open at its end.
-
-    A link without its end is only its label, and a formula its source; without
-    ``shows_halves`` they are left out, as is the beginning of a mark that closes a fence.
-    """
-    return _healed(source, shows_halves=shows_halves)[0]
-
-
-def _healed(source: str, *, shows_halves: bool = True) -> tuple[str, str]:
-    """And the mark that closes the fence that is still open, if there is one."""
-    env: dict[str, str] = {}
-    tokens = _parser.parse(source, env)
-    last = next((token for token in reversed(tokens) if token.nesting == 0), None)
-    if last is not None and last.type == "inline":
-        begin = None if shows_halves else _half_at(source)
-        if begin is not None:
-            return _healed(source[:begin].rstrip(" *_~"))
-        text = source.rstrip()
-        line_ends = "\n" * source.count("\n", len(text))
-        return _HALF_LINK.sub(lambda match: match[1], text) + env["open"] + line_ends, ""
-    if last is None or last.type != "fence" or not last.meta:
-        return source, ""
-    head, _, line = source.rpartition("\n")
-    is_half = line.strip() and last.content and last.markup.startswith(line.strip())
-    return head if is_half else source, last.meta["open"]
-
-
-def _half_at(source: str) -> int | None:
-    """Where a link or a formula begins, on the last line, that has not come to its end."""
-    if link := _HALF_LINK.search(source):
-        return link.start()
-    line = source[source.rfind("\n") + 1 :]
-    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
-        before, found, latex = line.rpartition(opening)
-        if found and closing not in latex and before.count("`") % 2 == 0:
-            return len(source) - len(found + latex)
-    return None
-
-
 def pieces(source: str) -> list[TopBlock]:
-    """``source``: printable Markdown.
+    """``source``: printable Markdown."""
+    return Parsed(source).blocks()
 
-    Text that nests deeper than anybody writes is one paragraph, as it was typed.
+
+class Parsed:
+    """One parse of printable Markdown.
+
+    ``open_fence``: the mark that closes the fence that is open at the end, if one is.
     """
-    tokens = _parser.parse(source)
-    if any(token.level >= MAX_NESTING - 1 for token in tokens):
-        return [TopBlock(_as_typed(source), 0)]
-    return _Blocks(tokens, source.split("\n")).until("")
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._env: dict[str, str] = {}
+        self._tokens = _parser.parse(source, self._env)
+        contents = (token for token in reversed(self._tokens) if token.nesting == 0)
+        self._last = next(contents, None)
+        is_fence = self._last is not None and self._last.type == "fence"
+        self.open_fence = self._last.meta.get("open", "") if self._last and is_fence else ""
+
+    def blocks(self) -> list[TopBlock]:
+        """Text that nests deeper than anybody writes is one paragraph, as it was typed."""
+        if any(token.level >= MAX_NESTING - 1 for token in self._tokens):
+            return [TopBlock(_as_typed(self._source), 0)]
+        return _Blocks(self._tokens, self._source.split("\n")).until("")
+
+    def healed(self, *, shows_half_links: bool = True) -> str:
+        """The source, which has not come whole yet, with the marks closed that are open.
+
+        A link without its end is only its label, or is left out, as is the beginning of a mark
+        that closes a fence.
+        """
+        source, last = self._source, self._last
+        if last is not None and last.type == "inline":
+            text = source.rstrip()
+            space = "\n" * source.count("\n", len(text))
+            half = None if shows_half_links else _HALF_LINK.search(text)
+            if half:
+                return Parsed(source[: half.start()].rstrip(" *_~")).healed()
+            return _HALF_LINK.sub(lambda match: match[1], text) + self._env["open"] + space
+        if last is None or not self.open_fence:
+            return source
+        head, _, line = source.rpartition("\n")
+        is_half = line.strip() and last.content and last.markup.startswith(line.strip())
+        return head if is_half else source
 
 
 def _as_typed(source: str) -> Paragraph:
