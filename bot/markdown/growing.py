@@ -27,12 +27,12 @@ class _Open:
 class GrowingTree:
     """The blocks of a text, parsed again only from its last block on while it grows.
 
-    Blocks that are complete stay the same objects. ``shows_half_links``: a link whose address
-    has not come whole is its label; else it is left out.
+    Blocks that are complete stay the same objects. ``shows_halves``: a link without
+    its end is its label, and a formula its source; else they are left out.
     """
 
-    def __init__(self, *, shows_half_links: bool = True) -> None:
-        self._shows_half_links = shows_half_links
+    def __init__(self, *, shows_halves: bool = True) -> None:
+        self._shows_halves = shows_halves
         self._text = ""
         self._is_growing = False
         self._complete: list[Block] = []
@@ -71,7 +71,7 @@ class GrowingTree:
             self._open_at += _offset(source, line) - _offset(source, num_known)
 
     def _shown(self, parsed: Parsed, source: str, whole: list[TopBlock]) -> list[Block]:
-        healed = parsed.healed(shows_half_links=self._shows_half_links)
+        healed = parsed.healed(shows_halves=self._shows_halves)
         if self._is_growing and healed != source:
             whole = self._continuing(pieces(healed))
         shown = [*self._complete, *(each.block for each in whole)]

@@ -103,12 +103,13 @@ class Layout:
             if one is not other:
                 break
             same += 1
+        had_all = len(self._sources)
         self._sources = [*sources]
         self._blocks = [*self._blocks[:same], *map(self._change, sources[same:])]
         self._drawn = [*self._drawn[:same], *(None for _ in sources[same:])]
         whole = [*takewhile(lambda page: page.num_blocks <= same, self._pages)]
         cut = self._pages[len(whole) :]
-        if whole and whole[-1].next.number >= len(sources):
+        if whole and whole[-1].next.number >= min(had_all, len(sources)):
             whole.pop()
             cut = []
         self._pages = [*whole, *self._still_cut(cut, same)]

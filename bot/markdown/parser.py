@@ -91,25 +91,37 @@ class Parsed:
             return [TopBlock(_as_typed(self._source), 0)]
         return _Blocks(self._tokens, self._source.split("\n")).until("")
 
-    def healed(self, *, shows_half_links: bool = True) -> str:
+    def healed(self, *, shows_halves: bool = True) -> str:
         """The source, which has not come whole yet, with the marks closed that are open.
 
-        A link without its end is only its label, or is left out, as is the beginning of a mark
-        that closes a fence.
+        A link without its end is only its label, and a formula its source; without
+        ``shows_halves`` they are left out, as is the beginning of a mark that closes a fence.
         """
         source, last = self._source, self._last
         if last is not None and last.type == "inline":
+            begin = None if shows_halves else _half_at(source)
+            if begin is not None:
+                return Parsed(source[:begin].rstrip(" *_~")).healed()
             text = source.rstrip()
-            space = "\n" * source.count("\n", len(text))
-            half = None if shows_half_links else _HALF_LINK.search(text)
-            if half:
-                return Parsed(source[: half.start()].rstrip(" *_~")).healed()
-            return _HALF_LINK.sub(lambda match: match[1], text) + self._env["open"] + space
+            line_ends = "\n" * source.count("\n", len(text))
+            return _HALF_LINK.sub(lambda match: match[1], text) + self._env["open"] + line_ends
         if last is None or not self.open_fence:
             return source
         head, _, line = source.rpartition("\n")
         is_half = line.strip() and last.content and last.markup.startswith(line.strip())
         return head if is_half else source
+
+
+def _half_at(source: str) -> int | None:
+    """Where a link or a formula begins, on the last line, that has not come to its end."""
+    if link := _HALF_LINK.search(source):
+        return link.start()
+    line = source[source.rfind("\n") + 1 :]
+    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
+        before, found, latex = line.rpartition(opening)
+        if found and closing not in latex and before.count("`") % 2 == 0:
+            return len(source) - len(found + latex)
+    return None
 
 
 def _as_typed(source: str) -> Paragraph:

@@ -249,6 +249,12 @@ def test_what_was_left_out_is_there_once_its_end_has_come() -> None:
     assert growing.parts(text) == Layout(WithoutHalves(), 1_000).parts(text)
 
 
+def test_a_block_that_begins_joins_the_message_above_it() -> None:
+    growing = layout(100)
+    assert growing.parts("- one\n\n```\n", is_growing=True) == ["- one"]
+    assert growing.parts("- one\n\n```\nx", is_growing=True) == ["- one\n\n```\nx\n```"]
+
+
 def test_a_mark_that_was_never_closed_is_text_in_the_end() -> None:
     growing = layout(100)
     assert growing.parts("See *below", is_growing=True) == ["See _below_"]
