@@ -101,7 +101,8 @@ class TeamsSpans(SpanWriter):
         before = "".join(self.parts[max(0, place - 1) : place])[-1:]
         behind = "".join(self.parts[place + 1 : place + 4])
         is_alone = before in ("", *" \n(") and _ENDS_LINK.match(behind) is not None
-        return part if is_alone else _linked(escape(part), part)
+        is_entity = _ENTITY.search(f"{part}{behind[:1]}") is not None
+        return part if is_alone and not is_entity else _linked(escape(part), part)
 
 
 def _label_of(url: str) -> str:

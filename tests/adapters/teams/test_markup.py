@@ -82,11 +82,12 @@ def addresses(rendered: str) -> set[str]:
         "https://x.org/a#a_b*c*d",
         "https://x.org/a*b*/~c~~/`",
         "https://x.org/?a=1&copy=2",
+        "https://x.org/?a=1&copy",
         "https://en.wikipedia.org/wiki/Python_(programming_language)",
     ],
 )
 @pytest.mark.parametrize(
-    "text", ["{}", "see {} there", "**{}**", "({})", "两个{}，", "- {}", "{}."]
+    "text", ["{}", "see {} there", "**{}**", "({})", "两个{}，", "- {}", "{}.", "{}; so"]
 )
 def test_an_address_is_an_address_byte_for_byte(address: str, text: str) -> None:
     if address.endswith("`"):
