@@ -78,8 +78,16 @@ def _tidied(parts: Sequence[str]) -> list[str]:
         elif isinstance(part, ShownCode) and pieces and isinstance(before := pieces[-1], ShownCode):
             pieces[-1] = ShownCode(before.content + part.content)
         elif part:
-            pieces.append(part)
+            _add_other(pieces, part)
     return pieces
+
+
+def _add_other(pieces: list[str], part: str) -> None:
+    """A link right behind an exclamation mark would be an image."""
+    before = pieces[-1] if pieces else ""
+    if part.startswith("[") and isinstance(before, EscapedText) and before.endswith("!"):
+        pieces[-1] = EscapedText(f"{before[:-1]}\\!")
+    pieces.append(part)
 
 
 def _close(pieces: list[str], mark: ClosingMark) -> None:

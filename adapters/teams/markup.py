@@ -81,8 +81,6 @@ class TeamsSpans(SpanWriter):
             self.add(label)
             self.words(f" ({url})" if url and label else url)
             return
-        if self.parts and isinstance(words := self.parts[-1], EscapedText) and words.endswith("!"):
-            self.parts[-1] = EscapedText(f"{words[:-1]}\\!")  # else it is an image
         if not label and url.lower().startswith("http") and _PLAIN_LINK.fullmatch(url):
             self.parts.append(_BareLink(url))
         else:

@@ -87,7 +87,19 @@ def addresses(rendered: str) -> set[str]:
     ],
 )
 @pytest.mark.parametrize(
-    "text", ["{}", "see {} there", "**{}**", "({})", "两个{}，", "- {}", "{}.", "{}; so"]
+    "text",
+    [
+        "{}",
+        "see {} there",
+        "**{}**",
+        "({})",
+        "两个{}，",
+        "- {}",
+        "{}.",
+        "{}; so",
+        "!{}",
+        "*so!**{}*",
+    ],
 )
 def test_an_address_is_an_address_byte_for_byte(address: str, text: str) -> None:
     if address.endswith("`"):
