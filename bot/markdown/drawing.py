@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import wcwidth
+
 from bot.formulas.readable import readable
 from bot.markdown.parser import parse
 from bot.markdown.tree import (
@@ -31,7 +33,6 @@ from bot.markdown.tree import (
     ThematicBreak,
     plain_text,
 )
-from bot.markdown.widths import columns
 from bot.types import Rendered
 
 FENCE = "```"
@@ -249,3 +250,8 @@ def table_lines(table: TableBlock) -> list[str]:
         for row in rows
     ]
     return [lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]
+
+
+def columns(text: str) -> int:
+    """CJK and emoji take two, a whole sequence of emoji too; what is not drawn takes none."""
+    return wcwidth.width(text.replace(_SOFT_HYPHEN, ""), control_codes="ignore")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.markdown.widths import columns
+from bot.markdown.drawing import columns
 
 WIDTHS = {
     "": 0,
