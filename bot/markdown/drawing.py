@@ -38,6 +38,7 @@ from bot.types import Rendered
 FENCE = "```"
 ZERO_WIDTH_SPACE = "\u200b"
 _RULE = "─" * 20
+_SOFT_HYPHEN = "\xad"
 _LANGUAGE = re.compile(r"[A-Za-z][\w+#.-]{0,20}(?!\S)")
 
 

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.markdown.drawing import table_lines
+from bot.markdown.drawing import columns, table_lines
 from bot.markdown.parser import parse
 from bot.markdown.tree import TableBlock
-from bot.markdown.widths import columns
 
 CELLS = "Preis 価格 ｶﾅ 한국어 ราคา कीमत מחיר السعر 👨‍👩‍👧 🇩🇪 ✅ x"
 
