@@ -146,7 +146,7 @@ async def _json_bytes(request: web.Request) -> bytes:
 def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
     return CompletionRequest(
         account=request[ACCOUNT],
-        messages=tuple(message.as_chat_message() for message in body.messages),
+        messages=body.chat_messages,
         user=body.user,
         personality=model.personality,
         model=model.model,
@@ -156,7 +156,7 @@ def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -
         frequency_penalty=body.frequency_penalty,
         presence_penalty=body.presence_penalty,
         max_tokens=body.token_limit,
-        stop=tuple(body.stop or ()),
+        stop=body.stop_texts,
         thread=_thread(request),
         answer_format=body.answer_format,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from adapters.http.body import NEUTRAL
+from adapters.http.other_keys import NEUTRAL
 from bot.errors import PromptTooLong
+from bot.types import ChatMessage, CompletionRequest
 from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
 
@@ -40,7 +41,8 @@ async def post(
             url, data=io.BytesIO(data), headers=JSON if headers is None else headers
         ) as response,
     ):
-        body = await response.json()
+        is_stream = response.content_type == "text/event-stream"
+        body = {} if is_stream else await response.json()
         error = body.get("error", {"message": "", "param": None, "code": None})
         if error["message"]:
             assert error["type"] == "invalid_request_error"
@@ -49,6 +51,16 @@ async def post(
 
 async def ask(serve: Serve, **keys: object) -> Answer:
     return await post(serve, json.dumps({"messages": [HI], **keys}).encode())
+
+
+async def asked(serve: Serve, **keys: object) -> CompletionRequest:
+    """What reaches the engine."""
+    conversations = FakeConversations()
+    body = json.dumps({"messages": [HI], **keys}).encode()
+    answer = await post(serve, body, conversations=conversations)
+    assert answer.status == 200, answer.message
+    (request,) = conversations.requests
+    return request
 
 
 @pytest.mark.parametrize(
@@ -80,12 +92,11 @@ async def test_bytes_that_are_no_json_are_refused_with_a_reason(serve: Serve, ra
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "a\x00"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "a\x1b[0m"}]}, "messages[0].content"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             "messages[0].content",
         ),
-        ({"messages": [{**HI, "tool_calls": [{}]}]}, "messages[0].tool_calls"),
         ({"model": 5}, "model"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
@@ -103,7 +114,6 @@ async def test_bytes_that_are_no_json_are_refused_with_a_reason(serve: Serve, ra
         ({"frequency_penalty": 3}, "frequency_penalty"),
         ({"presence_penalty": -3}, "presence_penalty"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
-        ({"stop": [""]}, "stop[0]"),
         ({"user": "x" * 600}, "user"),
     ],
 )
@@ -126,13 +136,120 @@ async def test_a_key_that_parley_does_not_have_is_refused_by_name(serve: Serve, 
         {"n": 1, "logprobs": False, "tools": [], "logit_bias": {}},
         {"response_format": {"type": "text"}, "tool_choice": "none", "top_logprobs": 0},
         {"n": None, "tools": None, "stop": None, "max_tokens": None, "temperature": None},
-        {"metadata": {"a": "b"}, "store": True, "something_new": [1, 2]},
+        {"metadata": {"a": "b"}, "store": True, "service_tier": "auto", "something_new": None},
+        {"prompt_cache_key": "a", "safety_identifier": "b", "parallel_tool_calls": False},
+        {"bad_words": [], "regex": "", "ebnf": None, "include_stop_str_in_output": False},
+        {"mirostat_mode": 0, "reasoning": {"effort": "none"}, "skip_special_tokens": True},
+        {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}},
     ],
 )
 async def test_a_key_that_changes_nothing_is_accepted(
     serve: Serve, keys: dict[str, object]
 ) -> None:
-    assert (await ask(serve, **keys)).status == 200
+    assert (await asked(serve, **keys)).messages == (ChatMessage("user", "Hi"),)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("something_new", [1, 2]), ("max_token", 5), ("system", "Be brief."), ("format", "json")],
+        *[("regex", "[0-9]+"), ("ebnf", 'root ::= "a"'), ("bad_words", ["no"])],
+        *[("include_stop_str_in_output", True), ("mirostat_mode", 2), ("reasoning", {})],
+        *[("do_sample", False), ("skip_special_tokens", False), ("cache_salt", "x")],
+        *[("provider", {"order": ["a"]}), ("options", {"num_ctx": 4096}), ("lora", [{"id": 0}])],
+    ],
+)
+async def test_no_key_is_dropped_in_silence(serve: Serve, key: str, value: object) -> None:
+    answer = await ask(serve, **{key: value or {"effort": "high"}})
+    assert (answer.status, answer.param, answer.code) == (400, key, "unsupported_parameter")
+    assert answer.message.startswith(f"{key} is not supported")
+
+
+async def test_a_key_without_end_is_not_shown_whole(serve: Serve) -> None:
+    answer = await ask(serve, **{"k" * 10_000: 1})
+    assert answer.status == 400
+    assert len(answer.message) < 150
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({**HI, "images": ["aGk="]}, "messages[0].images"),
+        ({"role": "assistant", "content": "So", "prefix": True}, "messages[0].prefix"),
+        ({"role": "assistant", "content": "So", "partial": True}, "messages[0].partial"),
+    ],
+)
+async def test_a_key_of_a_message_that_would_change_the_answer_is_refused(
+    serve: Serve, message: dict[str, object], param: str
+) -> None:
+    answer = await ask(serve, messages=[message])
+    assert (answer.status, answer.param) == (400, param)
+
+
+async def test_what_a_program_notes_beside_a_message_is_no_request(serve: Serve) -> None:
+    noted = {**HI, "metadata": {"title": None}, "options": [], "timestamp": 1_700_000_000}
+    assert (await asked(serve, messages=[noted])).messages == (ChatMessage("user", "Hi"),)
+
+
+async def test_an_option_of_the_stream_that_parley_does_not_have_is_refused(serve: Serve) -> None:
+    answer = await ask(serve, stream=True, stream_options={"continuous_usage_stats": True})
+    assert (answer.status, answer.param) == (400, "stream_options.continuous_usage_stats")
+
+
+@pytest.mark.parametrize("name", ["n_predict", "max_new_tokens", "num_predict"])
+async def test_a_limit_under_another_server_s_name_is_kept(serve: Serve, name: str) -> None:
+    assert (await asked(serve, **{name: 3})).max_tokens == 3
+    assert (await asked(serve, **{name: 3, "max_tokens": 3})).max_tokens == 3
+    answer = await ask(serve, **{name: 3, "max_tokens": 4})
+    assert answer.message == (
+        f"max_tokens and {name} contradict each other; please send one of them."
+    )
+
+
+@pytest.mark.parametrize("name", ["n_predict", "num_predict"])
+async def test_a_limit_of_minus_one_is_none_where_servers_say_so(serve: Serve, name: str) -> None:
+    assert (await asked(serve, **{name: -1})).max_tokens is None
+
+
+@pytest.mark.parametrize("name", ["n_predict", "max_new_tokens", "num_predict"])
+@pytest.mark.parametrize("value", [0, -7, "3", 1.5, True])
+async def test_a_wrong_limit_is_named_as_it_was_sent(
+    serve: Serve, name: str, value: object
+) -> None:
+    answer = await ask(serve, **{name: value})
+    assert (answer.status, answer.param) == (400, name)
+
+
+async def test_stop_sequences_and_a_random_seed_are_those_of_openai(serve: Serve) -> None:
+    request = await asked(serve, stop_sequences=["END"], random_seed=7)
+    assert (request.stop, request.seed) == (("END",), 7)
+
+
+# Empty
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *[{"user": ""}, {"model": ""}, {"stop": ""}, {"stop": []}, {"stop": [""]}],
+        *[{"stop": ["", ""]}, {"stop_sequences": [""]}, {"tools": [], "functions": []}],
+        *[{"grammar": "", "guided_json": "", "guided_choice": []}, {"json_schema": {}}],
+        *[{"logit_bias": {}, "chat_template": "", "something_new": ""}, {"stream_options": {}}],
+    ],
+)
+async def test_what_is_empty_is_not_set(serve: Serve, keys: dict[str, object]) -> None:
+    request, plain = await asked(serve, **keys), await asked(serve)
+    assert request == plain
+    assert request.user is None
+
+
+async def test_an_empty_stop_text_beside_another_is_left_out(serve: Serve) -> None:
+    assert (await asked(serve, stop=["", "END"])).stop == ("END",)
+
+
+async def test_a_body_may_begin_with_a_byte_order_mark(serve: Serve) -> None:
+    raw = json.dumps({"messages": [HI]}).encode()
+    assert (await post(serve, b"\xef\xbb\xbf" + raw)).status == 200
 
 
 @pytest.mark.parametrize("value", [2, True, "1"])

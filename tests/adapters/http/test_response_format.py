@@ -7,9 +7,9 @@ import json
 import pytest
 
 from bot.errors import UnsupportedFormat
-from bot.types import AnswerFormat, JsonObject, JsonSchema
+from bot.types import AnswerFormat, JsonObject, JsonSchema, OneOf
 from tests.adapters.http.conftest import Serve
-from tests.adapters.http.test_bad_input import HI, ask, post
+from tests.adapters.http.test_bad_input import HI, ask, asked, post
 from tests.fakes.conversations import FakeConversations
 
 SCHEMA = {"type": "object", "properties": {"größe": {"type": "number"}}}
@@ -82,3 +82,42 @@ async def test_a_format_that_the_engine_cannot_follow_is_refused(serve: Serve) -
     assert (answer.status, answer.param) == (400, "response_format")
     assert answer.code == "unsupported_response_format"
     assert answer.message == "That is too large."
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"guided_json": SCHEMA}, JsonSchema(json.dumps(SCHEMA, ensure_ascii=False))),
+        ({"guided_json": '{"type":"null"}'}, JsonSchema('{"type":"null"}')),
+        ({"json_schema": {"type": "null"}}, JsonSchema('{"type": "null"}')),
+        ({"structured_outputs": {"json": {"type": "null"}}}, JsonSchema('{"type": "null"}')),
+        ({"structured_outputs": {"json_object": True}}, JsonObject()),
+        ({"structured_outputs": {"choice": ["yes", "no"]}}, OneOf(("yes", "no"))),
+        ({"guided_choice": ["yes", "no", "yes"]}, OneOf(("yes", "no"))),
+    ],
+)
+async def test_a_form_is_followed_under_the_names_of_other_servers(
+    serve: Serve, keys: dict[str, object], wanted: AnswerFormat
+) -> None:
+    assert (await asked(serve, **keys)).answer_format == wanted
+
+
+@pytest.mark.parametrize(
+    ("keys", "param"),
+    [
+        ({"guided_json": 5}, "guided_json"),
+        ({"guided_choice": ["yes", ""]}, "guided_choice[1]"),
+        ({"guided_choice": "yes"}, "guided_choice"),
+        ({"structured_outputs": {"regex": "a+"}}, "structured_outputs.regex"),
+        (
+            {"guided_choice": ["a"], "response_format": {"type": "json_object"}},
+            "guided_choice",
+        ),
+    ],
+)
+async def test_a_form_that_is_not_followed_is_named(
+    serve: Serve, keys: dict[str, object], param: str
+) -> None:
+    answer = await ask(serve, **keys)
+    assert answer.status == 400
+    assert (answer.param or "").startswith(param)

@@ -1,0 +1,82 @@
+"""The forms that an answer can be asked for, under each server's name for them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from bot.types import AnswerFormat, JsonObject, JsonSchema, OneOf
+
+Schema = dict[str, JsonValue]
+
+
+class ClosedBody(BaseModel):
+    """Unknown keys are refused at once."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class NamedSchema(ClosedBody):
+    """The answer always follows the schema, ``strict`` or not."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    definition: Annotated[Schema, Field(alias="schema")]
+    strict: bool | None = None
+
+
+class TextFormat(ClosedBody):
+    type: Literal["text"]
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return None
+
+
+class ObjectFormat(ClosedBody):
+    """``schema`` is llama.cpp's own form of what OpenAI calls ``json_schema``."""
+
+    type: Literal["json_object"]
+    definition: Annotated[Schema | None, Field(alias="schema")] = None
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return JsonObject() if self.definition is None else as_schema(self.definition)
+
+
+class SchemaFormat(ClosedBody):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return as_schema(self.json_schema.definition)
+
+
+ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
+Choice = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class StructuredOutputs(ClosedBody):
+    """vLLM's key; its regular expressions and grammars are refused by name."""
+
+    definition: Annotated[Schema | str | None, Field(alias="json")] = None
+    choice: Choice | None = None
+    json_object: bool | None = None
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        if self.definition is not None:
+            return as_schema(self.definition)
+        if self.choice is not None:
+            return as_choice(self.choice)
+        return JsonObject() if self.json_object else None
+
+
+def as_schema(definition: Schema | str) -> JsonSchema:
+    """A text is JSON already."""
+    if isinstance(definition, str):
+        return JsonSchema(definition)
+    return JsonSchema(json.dumps(definition, ensure_ascii=False))
+
+
+def as_choice(options: list[str]) -> OneOf:
+    return OneOf(tuple(dict.fromkeys(options)))

@@ -1,0 +1,172 @@
+"""The messages of a request: who said what, with the calls of tools and their results.
+
+A call and a result become text in the form that models with tools were trained on, since a
+model's chat template need not know roles for them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
+
+from adapters.http.errors import InvalidBody
+from adapters.http.other_keys import refuse_in_message
+from bot.types import ChatMessage, Role
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MAX_NAME = 512
+_RESULTS = ("tool", "function")
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "user",
+    "function": "user",
+}
+
+
+def _without_control(text: str) -> str:
+    found = _CONTROL.search(text)
+    if found is not None:
+        raise PydanticCustomError(
+            "control_character",
+            "contains the control character U+{code} at position {position}",
+            {"code": f"{ord(found[0]):04X}", "position": found.start()},
+        )
+    return text
+
+
+def _text_of_part(part: object, number: int) -> str:
+    match part:
+        case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            return text
+        case {"type": str(kind)} if kind not in ("text", "refusal"):
+            problem = f"part {number} is of type {kind!r}; only text is understood"
+        case _:
+            problem = f'part {number} is not of the form {{"type": "text", "text": "…"}}'
+    raise PydanticCustomError("content_part", "{problem}", {"problem": problem})
+
+
+def _joined(content: object) -> object:
+    if not isinstance(content, list):
+        return content
+    return "\n".join(_text_of_part(part, number) for number, part in enumerate(content))
+
+
+Text = Annotated[str, AfterValidator(_without_control)]
+Name = Annotated[Text, Field(max_length=_MAX_NAME)]
+
+
+class StrictBody(BaseModel):
+    """Keeps unknown keys, so that those which would change the answer can be refused."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class CalledFunction(StrictBody):
+    """``arguments``: JSON as text, as models write it, or as an object."""
+
+    name: Name
+    arguments: JsonValue = ""
+
+    def as_text(self) -> str:
+        name = json.dumps(self.name, ensure_ascii=False)
+        call = f'{{"name": {name}, "arguments": {_as_json(self.arguments)}}}'
+        return f"<tool_call>\n{call}\n</tool_call>"
+
+
+class MadeToolCall(StrictBody):
+    id: Name
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class MessageBody(StrictBody):
+    """``function_call`` and the role ``function`` are the older form of tools."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[Text | None, BeforeValidator(_joined)] = None
+    refusal: Text | None = None
+    tool_calls: list[MadeToolCall] | None = None
+    function_call: CalledFunction | None = None
+    tool_call_id: Name | None = None
+
+    @property
+    def is_result(self) -> bool:
+        return self.role in _RESULTS
+
+    @property
+    def calls(self) -> list[CalledFunction]:
+        older = [self.function_call] if self.function_call else []
+        return [*(call.function for call in self.tool_calls or ()), *older]
+
+    def as_text(self) -> str:
+        said = self.content if self.content is not None else self.refusal
+        if self.is_result:
+            return f"<tool_response>\n{said}\n</tool_response>"
+        return "\n".join([*([said] if said else []), *(call.as_text() for call in self.calls)])
+
+    def as_role(self) -> Role:
+        """The results of tools come from the user's side, as in most templates."""
+        return _ROLES[self.role]
+
+
+def chat_messages(messages: Sequence[MessageBody]) -> tuple[ChatMessage, ...]:
+    """Results that follow each other are one message."""
+    _check(messages)
+    return tuple(
+        message
+        for is_result, group in groupby(messages, lambda each: each.is_result)
+        for message in _as_messages(group, is_result)
+    )
+
+
+def _as_messages(messages: Iterable[MessageBody], is_result: bool) -> list[ChatMessage]:
+    if is_result:
+        return [ChatMessage("user", "\n".join(each.as_text() for each in messages))]
+    return [ChatMessage(each.as_role(), each.as_text()) for each in messages]
+
+
+def _check(messages: Sequence[MessageBody]) -> None:
+    """Raise ``InvalidBody`` for what a message may not have, or lacks; ``param`` names it."""
+    asked: set[str] = set()
+    for number, message in enumerate(messages):
+        refuse_in_message(message.model_extra or {}, number)
+        if problem := _problem(message, asked):
+            key, why = problem
+            name = f"messages[{number}].{key}"
+            raise InvalidBody(f"{name}: {why}.", param=name)
+        asked.update(call.id for call in message.tool_calls or ())
+
+
+def _problem(message: MessageBody, asked: set[str]) -> tuple[str, str] | None:
+    """The key that is wrong, and why."""
+    if message.role != "assistant":
+        if message.calls:
+            key = "tool_calls" if message.tool_calls else "function_call"
+            return key, f"only the assistant calls tools, not the role {message.role!r}"
+        if message.content is None:
+            return "content", f"a message of the role {message.role!r} needs text"
+    elif message.content is None and message.refusal is None and not message.calls:
+        return "content", "a message of the assistant needs text or tool_calls"
+    if message.role == "tool" and message.tool_call_id not in asked:
+        return "tool_call_id", "a result needs the id of a call in an earlier message's tool_calls"
+    return None
+
+
+def _as_json(arguments: JsonValue) -> str:
+    """JSON stays as the model wrote it; what is none becomes a JSON string."""
+    if not isinstance(arguments, str):
+        return json.dumps(arguments, ensure_ascii=False)
+    try:
+        json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return json.dumps(arguments, ensure_ascii=False)
+    return arguments.strip() or "{}"
