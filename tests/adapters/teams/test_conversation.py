@@ -157,6 +157,26 @@ async def test_nobody_but_the_asker_stops_a_reply(talk: Talk) -> None:
     assert await talk.state(asked) is TurnState.DONE
 
 
+async def test_an_answer_with_marks_links_and_formulas_streams_to_its_end(talk: Talk) -> None:
+    """It is never made an edited message: people see it grow as Teams does it."""
+    link, table = "One **two** [the guide](https://x.org/_a_) now.", "```\na | b\n--+--\n1 | 2\n```"
+    steps = {
+        "One **two** [the guide](https://x.o": "One",
+        "rg/_a_) now.\n\n* on": f"{link}\n\n- on",
+        "e\n\n| a | b |\n|---|---|\n| 1 |": f"{link}\n\n- one",
+        " 2 |\n\nSo \\(x^2": f"{link}\n\n- one\n\n{table}\n\nSo",
+    }
+    generation = await talk.asked(asked := message("What is on https://x.org/_a_ ?"))
+    for said, seen in steps.items():
+        generation.say(said)
+        await talk.sees(PERSONAL, seen)
+    generation.say("\\) it is.")
+    generation.finish()
+    assert await talk.state(asked) is TurnState.DONE
+    assert talk.teams.texts(PERSONAL) == [f"{link}\n\n- one\n\n{table}\n\nSo x² it is."]
+    assert talk.teams.num_made("edit") == 0
+
+
 async def test_an_edited_question_is_answered_again_in_its_place(talk: Talk) -> None:
     talk.generator.replies.extend(["Trun?", "A turn."])
     asked = message("What is a trun?", "channel")
