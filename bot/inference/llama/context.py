@@ -91,6 +91,7 @@ class Context:
         llama.llama_free(self.native)
 
     def _open(self) -> None:
+        log.last_error = ""
         self.native = llama.llama_init_from_model(self._model, self._params())
         if not self.native:
             raise ModelError(

@@ -11,7 +11,9 @@ import llama_cpp as llama
 logger = logging.getLogger(__name__)
 
 _ERROR_LEVEL = 4
-_REASON = re.compile(r"error loading model: |failed to quantize: ")
+_REASON = re.compile(
+    r"error loading model: |failed to quantize: |failed to initialize the context: "
+)
 
 
 class Log:
@@ -26,7 +28,7 @@ class Log:
 
     def _take(self, level: int, text: bytes, _data: object) -> None:
         line = text.decode("utf-8", "replace").strip()
-        if level == _ERROR_LEVEL and "error" in line:
+        if level == _ERROR_LEVEL and ("error" in line or _REASON.search(line)):
             self.last_error = _REASON.split(line)[-1]
         logger.debug("llama.cpp: %s", line)
 

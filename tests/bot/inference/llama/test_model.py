@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from llama_cpp import llama_model_free
 
 from bot.errors import ModelError
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.engine.service import InferenceService
+from bot.inference.llama.context import Context
+from bot.inference.llama.files import load_weights
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
@@ -176,7 +179,17 @@ async def test_the_real_model_answers_through_the_service() -> None:
 
 def test_a_context_larger_than_memory_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(ModelError, match="set PARLEY_KV_TOKENS to"):
-        LlamaModel(locate.locate("smollm2"), LlamaOptions(num_cells=500_000_000))
+        LlamaModel(locate.locate("smollm2"), LlamaOptions(num_cells=500_000_000, gpu_layers=0))
+
+
+def test_a_context_that_llama_cpp_refuses_is_refused_with_its_reason() -> None:
+    """Of which there are more on a GPU, whose memory is known only by trying."""
+    native = load_weights(locate.locate("smollm2"), 0, None)
+    try:
+        with pytest.raises(ModelError, match=r"512 tokens .*n_seq_max must be"):
+            Context(native, LlamaOptions(num_cells=512), num_slots=300, num_vocab=1)
+    finally:
+        llama_model_free(native)
 
 
 def test_the_thread_that_loads_a_model_ends_with_it() -> None:
