@@ -237,6 +237,24 @@ def test_llama_cpp_is_built_for_the_gpu_only_with_a_gpu_and_a_compiler_for_it(
     assert install.choose_backend() == "cpu"
 
 
+def test_cmake_is_told_of_a_compiler_for_cuda_that_is_not_on_the_path(
+    compilers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for one there alone, and most people's path is without it."""
+
+    def told(backend: str = "cuda") -> str | None:
+        return builds.build_for(backend, portable=False).environ.get("CUDACXX")
+
+    monkeypatch.delenv("CUDACXX", raising=False)
+    assert told() == "/usr/local/cuda/bin/nvcc"
+    assert told("cpu") is None
+    monkeypatch.setenv("CUDACXX", "/opt/cuda/bin/nvcc")
+    assert told() is None
+    monkeypatch.delenv("CUDACXX")
+    add_program(compilers, "nvcc", "")
+    assert told() is None
+
+
 GCC, CLANG = ("__GNUC__",), ("__GNUC__", "__clang__")
 
 

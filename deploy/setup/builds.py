@@ -23,6 +23,8 @@ BACKENDS = {
     "cuda": ("NVIDIA GPUs (CUDA)", "-DGGML_CUDA=on"),
     "metal": ("this Mac's GPU (Metal)", "-DGGML_METAL=on"),
 }
+# Where NVIDIA's packages put it, beside most people's PATH; CMake looks in PATH alone.
+USUAL_NVCC = "/usr/local/cuda/bin/nvcc"
 UNUSED_FLAGS = " -DLLAVA_BUILD=off"  # pictures; a sixth of the time
 # For an image: any x86-64 or ARM machine, and a GPU driver that is not there while it is built.
 PORTABLE_FLAGS = " -DGGML_NATIVE=off -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined"
@@ -70,6 +72,8 @@ def build_for(backend: str, *, portable: bool) -> Build:
     if not asked:
         flags += UNUSED_FLAGS + PORTABLE_FLAGS * portable
     environ = {"CMAKE_ARGS": flags, **{name: compiler_flags(name) for name in LANGUAGES}}
+    if backend == "cuda" and not (os.environ.get("CUDACXX") or shutil.which("nvcc")):
+        environ["CUDACXX"] = USUAL_NVCC
     return Build(title, environ, is_kept=not (asked or portable or backend == "cuda"))
 
 

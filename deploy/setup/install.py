@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))  # it runs as a script
 
 from deploy.setup.builds import (  # noqa: E402
     BACKENDS,
+    USUAL_NVCC,
     Build,
     build_for,
     find_wheel,
@@ -96,7 +97,7 @@ def choose_backend() -> str:
         return asked
     if sys.platform == "darwin":
         return "metal"
-    return "cuda" if has_nvidia_gpu() and find_tool("nvcc", "/usr/local/cuda/bin/nvcc") else "cpu"
+    return "cuda" if has_nvidia_gpu() and find_tool("nvcc", USUAL_NVCC) else "cpu"
 
 
 def has_nvidia_gpu() -> bool:
