@@ -62,7 +62,7 @@ class LlamaModel:
         self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
         self.vocabulary = Vocabulary(self._model)
         self.open_tag = self.vocabulary.template.open_tag
-        self._samplers = Samplers(self.vocabulary)
+        self._samplers = Samplers(self.vocabulary, self._num_samplers())
         self._context = Context(
             self._model,
             options,
@@ -72,9 +72,16 @@ class LlamaModel:
         self._refused: list[int] = []
         self.can_reuse = self.kind.can_reuse and self._context.can_trim()
 
+    def _num_samplers(self) -> int:
+        """A GPU leaves the processor's cores free, and computes faster than one of them chooses."""
+        return self._options.num_threads if self._is_on_gpu() else 1
+
+    def _is_on_gpu(self) -> bool:
+        return self._options.gpu_layers != 0 and supports_gpu()
+
     def _check_fit(self) -> None:
         """Check the memory of this machine; llama.cpp itself reports a lack of GPU memory."""
-        if self._options.gpu_layers != 0 and supports_gpu():
+        if self._is_on_gpu():
             return
         memory_check.check_fit(
             self.facts,
@@ -122,8 +129,7 @@ class LlamaModel:
         if not step.chunks:
             return {}
         outputs = self._context.decode(step.chunks)
-        context, sample = self._context.native, self._samplers.sample
-        return {slot: sample(context, slot, index) for slot, index in outputs}
+        return self._samplers.sample_all(self._context.native, outputs)
 
     def _act(self, action: Action) -> None:
         memory = self._context.memory
@@ -169,7 +175,7 @@ class LlamaModel:
         self._context.reset()
 
     def close(self) -> None:
-        self._samplers.close_all()
+        self._samplers.shutdown()
         self._context.close()
         llama.llama_model_free(self._model)
 

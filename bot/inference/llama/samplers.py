@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import llama_cpp as llama
@@ -18,6 +19,8 @@ from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
 
 _PENALTY_WINDOW = 256
+_MIN_SHARE = 2
+"""Tokens that a thread chooses at least: to wake it costs as much as half of one."""
 _DRY_BASE, _DRY_ALLOWED_LENGTH, _DRY_BREAKERS = 1.75, 2, (b"\n", b":", b'"', b"*")
 
 
@@ -132,8 +135,10 @@ class Samplers:
     ``num_resampled``: tokens sampled a second time because the grammar refused the first one.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, num_threads: int = 1) -> None:
         self._vocabulary = vocabulary
+        self._num_threads = num_threads
+        self._helpers = ThreadPoolExecutor(max(1, num_threads - 1), "parley-sampler")
         self.chains: dict[int, SamplerChain] = {}
         self._constrained: dict[int, ConstrainedReply] = {}
         self.num_resampled = 0
@@ -149,6 +154,29 @@ class Samplers:
             constrained = ConstrainedReply(grammar, chain, vocabulary)
             constrained.resume(opening.generated)
             self._constrained[opening.slot] = constrained
+
+    def sample_all(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, int]:
+        """Sample at every ``(slot, index)``; the threads share what no grammar holds.
+
+        None of them reads the logits any more when this returns or raises.
+        """
+        free = [output for output in outputs if output[0] not in self._constrained]
+        num_shares = max(1, min(self._num_threads, len(free) // _MIN_SHARE))
+        if num_shares > 1:
+            llama.llama_get_logits_ith(context, free[0][1])  # waits, and sorts what is read below
+        shares = [free[number::num_shares] for number in range(num_shares)]
+        helping = [self._helpers.submit(self._sample, context, share) for share in shares[1:]]
+        held = [output for output in outputs if output[0] in self._constrained]
+        try:
+            sampled = self._sample(context, [*shares[0], *held])
+        finally:
+            wait(helping)
+        for share in helping:
+            sampled |= share.result()
+        return sampled
+
+    def _sample(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, int]:
+        return {slot: self.sample(context, slot, index) for slot, index in outputs}
 
     def sample(self, context: Any, slot: int, index: int) -> int:
         """Sample from the logits at ``index`` of the context's last decode."""
@@ -168,6 +196,10 @@ class Samplers:
         for owned in (self._constrained.pop(slot, None), self.chains.pop(slot, None)):
             if owned:
                 owned.close()
+
+    def shutdown(self) -> None:
+        self.close_all()
+        self._helpers.shutdown()
 
     def close_all(self) -> None:
         for slot in list(self.chains):
