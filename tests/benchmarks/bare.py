@@ -11,7 +11,7 @@ import llama_cpp as llama
 
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
 from bot.inference.model_files import locate
 from bot.types import Sampling
 
@@ -28,14 +28,22 @@ class BareLoop(LlamaModel):
         self._last: list[int] = []
         self._ends = [len(prompt) for prompt in prompts]
         for slot, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
-            step = Step([Opening(slot, sampling, [])], [Chunk(slot, 0, prompt, True)])
-            self._last.append(self.run(step)[slot])
+            self.run(Step([Opening(slot, sampling, [])], []))
+            self._last.append(self._read(slot, prompt))
         self._native = llama.llama_batch_init(self._num, 0, 1)
         for slot in range(self._num):
             self._native.n_seq_id[slot] = 1
             self._native.seq_id[slot][0] = slot
             self._native.logits[slot] = 1
         self._native.n_tokens = self._num
+
+    def _read(self, slot: int, prompt: list[int]) -> int:
+        """The first token of the reply."""
+        for start in range(0, len(prompt), MAX_UBATCH):
+            tokens = prompt[start : start + MAX_UBATCH]
+            is_last = start + len(tokens) == len(prompt)
+            sampled = self.run(Step([], [Chunk(slot, start, tokens, is_last)]))
+        return sampled[slot]
 
     def decode(self) -> None:
         """One token more for everybody."""

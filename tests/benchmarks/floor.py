@@ -69,12 +69,17 @@ class Contest:
     """Both sides with a context of their own on one model file, and the same prompts."""
 
     def __init__(
-        self, bare: BareLoop, model: EndlessModel, engine: InferenceService, num_sequences: int
+        self,
+        bare: BareLoop,
+        model: EndlessModel,
+        engine: InferenceService,
+        num_sequences: int,
+        num_words: int = _PROMPT_WORDS,
     ) -> None:
         self._bare, self._model, self._engine = bare, model, engine
         self._worker = ThreadPoolExecutor(1, "bare-loop")
         self._num = num_sequences
-        words = [filler(number, _PROMPT_WORDS) for number in range(num_sequences)]
+        words = [filler(number, num_words) for number in range(num_sequences)]
         self._questions = [(ChatMessage("user", text),) for text in words]
         self._samplings = [Sampling(seed=number) for number in range(num_sequences)]
         self._prompts = [model.encode(question) for question in self._questions]

@@ -6,12 +6,15 @@ It takes ten minutes on two cores, so ``make bench`` builds it and nothing that 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from bot.inference.llama.backend import supports_gpu
 from bot.inference.model_files import locate
 from deploy.setup import builds
 from tests.benchmarks import peer, source
@@ -28,9 +31,17 @@ _OPTIONS = ("TESTS", "EXAMPLES", "UI", "WEBUI")
 
 
 def server(
-    folder: Path, *, num_threads: int, num_cells: int, num_slots: int = _NUM_SLOTS
+    folder: Path,
+    *,
+    num_threads: int,
+    num_cells: int,
+    num_slots: int = _NUM_SLOTS,
+    flags: Sequence[str] = ("--kv-unified",),
 ) -> Server:
-    """Its default settings, but for what Parley's are, too: threads, cells, replies at once."""
+    """Its default settings, but for what Parley's are, too: threads, cells, replies at once.
+
+    ``flags``: further options; by default its slots share one pool, as Parley's do.
+    """
     port = free_port()
     options = {
         "--model": str(locate.locate(locate.EMBEDDED)),
@@ -43,20 +54,21 @@ def server(
         "--parallel": str(num_slots),
     }
     words = [word for option in options.items() for word in option]
-    command = (str(ensure_binary()), "--kv-unified", *words)
+    command = (str(ensure_binary()), *flags, *words)
     return Server(command, folder, f"http://127.0.0.1:{port}", "/health", {})
 
 
 def ensure_binary() -> Path:
     """Built at the first call, or when another version or another build of it is wanted."""
     flags = {name: builds.compiler_flags(name) for name in builds.LANGUAGES}
-    wanted = f"{source.DISTRIBUTION.read_text()}{sorted(flags.items())}"
+    options = shlex.split(builds.BACKENDS["cuda"][1]) if supports_gpu() else []
+    wanted = f"{source.DISTRIBUTION.read_text()}{sorted(flags.items())}{' '.join(options)}"
     built = FOLDER / "built.txt"
     if built.exists() and built.read_text() == wanted:
         return BINARY
     print(f"building llama-server into {FOLDER.relative_to(ROOT)}, once: ten minutes", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        _build(_unpack(source.download(Path(folder)), Path(folder)), flags)
+        _build(_unpack(source.download(Path(folder)), Path(folder)), flags, options)
     built.write_text(wanted)
     return BINARY
 
@@ -77,14 +89,14 @@ def _cmake() -> str:
     return str(python.with_name("cmake"))
 
 
-def _build(tree: Path, flags: dict[str, str]) -> None:
+def _build(tree: Path, flags: dict[str, str], options: Sequence[str]) -> None:
     """With the flags that Parley's own llama.cpp is built with."""
     cmake = _cmake()
     off = [f"-DLLAMA_BUILD_{name}=OFF" for name in _OPTIONS]
     where = ["-S", str(tree), "-B", str(FOLDER), "-DCMAKE_BUILD_TYPE=Release"]
     environ = {**os.environ, **flags}
     commands = (
-        [cmake, *where, *off, "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF"],
+        [cmake, *where, *off, *options, "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF"],
         [cmake, "--build", str(FOLDER), "--target", "llama-server", "-j", str(os.cpu_count() or 1)],
     )
     for command in commands:

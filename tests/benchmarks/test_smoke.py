@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
+from bot.types import Sampling
 from tests.benchmarks import acks, chat_load, cold_return, floor, slack_traffic, stop
+from tests.benchmarks.bare import BareLoop
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.endless import StepNote
 from tests.benchmarks.figures import Table, at_least, at_most, percentile
@@ -66,7 +68,7 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.py")}
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
-    workloads |= {"prompts", "neighbours"}
+    workloads |= {"prompts", "neighbours", "rendering"}
     others = {"memory", "acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
     discord = {"discord_defer", "discord_guilds", "discord_visible"}
     assert benchmarks == workloads | others | discord
@@ -129,6 +131,17 @@ async def test_engine_and_bare_loop_decode_the_same_prompts_side_by_side() -> No
         assert pair.bare.num_steps > 0
         assert pair.engine.num_steps > 0
         assert pair.ratio > 0
+
+
+@pytest.mark.model
+def test_the_bare_loop_reads_prompts_that_are_longer_than_a_step() -> None:
+    small = LlamaOptions(num_cells=1_024, max_running=1, num_slots=2, num_threads=1)
+    bare, prompt = BareLoop(small), [7] * (MAX_UBATCH + small.max_running + 9)
+    bare.begin([prompt], [Sampling()])
+    bare.decode()
+    assert bare.num_cells_used == len(prompt) + 1
+    bare.end()
+    bare.close()
 
 
 @pytest.mark.model
