@@ -115,6 +115,26 @@ async def test_streamed_or_whole_the_text_is_the_same(client: AsyncOpenAI) -> No
     assert grown == whole.choices[0].message.content
 
 
+async def test_a_stop_string_counts_before_the_limit_and_what_follows_it_does_not(
+    client: AsyncOpenAI,
+) -> None:
+    async def asked(*stop: str) -> tuple[str | None, str, int]:
+        answer = await client.chat.completions.create(
+            model=MODEL, messages=[user(CAPITAL)], temperature=0, max_tokens=4, stop=list(stop)
+        )
+        assert answer.usage is not None
+        (choice,) = answer.choices
+        return choice.message.content, choice.finish_reason, answer.usage.completion_tokens
+
+    text, reason, num_tokens = await asked()
+    assert (reason, num_tokens) == ("length", 4)
+    assert text
+    assert await asked(text) == ("", "stop", 4)
+    shown, reason, num_tokens = await asked(text[:2])
+    assert (shown, reason) == ("", "stop")
+    assert num_tokens < 4
+
+
 async def test_a_stop_string_ends_the_answer_and_is_not_shown(client: AsyncOpenAI) -> None:
     answer = await client.chat.completions.create(
         model=MODEL, messages=[user(STORY)], frequency_penalty=RAMBLING_ON, stop=[" comes"]

@@ -52,14 +52,27 @@ class Reply:
         sequence = self.sequence
         num_found = sequence.num_shared + sequence.num_resumed + sequence.num_restored
         num_cached = min(num_found, sequence.num_prompt)
+        num_generated = self.text.num_tokens if self.text.is_stopped else sequence.num_generated
         num_reasoning = self.text.num_reasoning_tokens
-        return Usage(sequence.num_prompt, num_cached, sequence.num_generated, num_reasoning)
+        return Usage(sequence.num_prompt, num_cached, num_generated, num_reasoning)
+
+    @property
+    def reason(self) -> FinishReason:
+        """A stop string in the text counts before whatever ended the sequence meanwhile.
+
+        Tokens are looked at in every step and text only now and then, so the sequence may have
+        gone on to its limit, into a loop or out of its grammar.
+        """
+        ended = self.sequence.finish_reason or FinishReason.ERROR
+        is_stopped = self.text.is_stopped and ended is not FinishReason.CANCELLED
+        return FinishReason.STOP if is_stopped else ended
 
     @property
     def num_repeated(self) -> int:
         """Characters at the end of a looping answer that only repeat what stands before."""
         guard = self.sequence.guard
-        if guard is None or not guard.num_repeated or self.text.is_reasoning:
+        is_cut = self.text.is_stopped or self.text.is_reasoning
+        if guard is None or not guard.num_repeated or is_cut:
             return 0
         tail = b"".join(map(self.piece, self.sequence.tokens[-guard.num_repeated :]))
         return len(tail.lstrip(_LATER_BYTES).decode("utf-8", "replace"))
@@ -155,14 +168,17 @@ class Replies:
         if reply.text.is_stopped:
             self._stop(reply.sequence)
         if reply.sequence.is_finished:
-            is_lost = reply.sequence.finish_reason is FinishReason.ERROR
-            self.conclude(reply.sequence, _LOST if is_lost else "")
+            self.conclude(reply.sequence, _LOST)
 
     def conclude(self, sequence: Sequence, detail: str = "") -> None:
-        """Emit the text that was held back and the last event; the reply is removed."""
+        """Emit the text that was held back and the last event; the reply is removed.
+
+        ``detail`` is for a reply that has failed.
+        """
         reply = self._all[sequence.id]
         reply.show_rest()
-        reason = sequence.finish_reason or FinishReason.ERROR
+        reason = reply.reason
+        detail = detail if reason is FinishReason.ERROR else ""
         reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
         del self._all[sequence.id]
         metrics = self._metrics
@@ -176,9 +192,10 @@ class Replies:
             self._estimates.took(time.monotonic() - reply.accepted_at)
 
     def fail(self, sequences: Items[Sequence], detail: str) -> None:
-        """Conclude these replies with an error; tokens that were not emitted are dropped."""
+        """Conclude the replies of these sequences, which have failed."""
         self._advanced.clear()
         for sequence in sequences:
+            self._all[sequence.id].show()
             self.conclude(sequence, detail)
 
     def end_finished(self, detail: str) -> None:
@@ -187,8 +204,7 @@ class Replies:
         for reply in self:
             if reply.sequence.is_finished:
                 reply.show()
-                has_failed = reply.sequence.finish_reason is FinishReason.ERROR
-                self.conclude(reply.sequence, detail if has_failed else "")
+                self.conclude(reply.sequence, detail)
 
     def cut_off(self, detail: str) -> None:
         """End every stream with an error, without touching other state, which may be broken."""

@@ -165,14 +165,15 @@ class ReasoningSplitter:
 class ReplyText:
     """Turns the tokens of one reply into events. Only the answer is searched for stop strings.
 
-    ``tag``: see ``open_tag``. ``num_reasoning_tokens`` includes the tokens of the tags.
+    ``tag``: see ``open_tag``. ``num_tokens`` counts up to the token that completes a stop string;
+    ``num_reasoning_tokens`` includes the tokens of the tags.
     """
 
     def __init__(self, stop: Sequence[str] = (), tag: Tag | None = None) -> None:
         self._splitter = ReasoningSplitter(tag)
         self._reasoning = Detokenizer()
         self._answer = Detokenizer(stop)
-        self._num_tokens = 0
+        self.num_tokens = 0
         self.num_reasoning_tokens = 0
 
     @property
@@ -185,11 +186,13 @@ class ReplyText:
 
     def feed(self, piece: bytes) -> list[Delta | Reasoning]:
         """The events that are certain with the bytes of this token; often none."""
+        if self.is_stopped:
+            return []
         was_reasoning = self._splitter.is_reasoning
         events = self._events(self._splitter.feed(piece))
-        self._num_tokens += 1
+        self.num_tokens += 1
         if was_reasoning or self._splitter.is_reasoning:
-            self.num_reasoning_tokens = self._num_tokens  # reasoning comes first
+            self.num_reasoning_tokens = self.num_tokens  # reasoning comes first
         return events
 
     def flush(self) -> list[Delta | Reasoning]:
