@@ -15,7 +15,8 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── AccessDenied
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
 │   ├── UnknownPersonality
-│   └── UnsupportedFormat     no grammar can enforce this format
+│   ├── UnsupportedFormat     no grammar can enforce this format
+│   └── UnsupportedSampling   the engine cannot choose tokens so
 ├── EngineFailed              the engine failed under a generation
 ├── StorageError              while Parley runs: the history could not be read or written
 │   └── StorageFull           the disk (or its quota) is full; nothing was stored
@@ -122,6 +123,14 @@ class UnknownPersonality(RequestError):
 
 class UnsupportedFormat(RequestError):
     """The answer format is too large, infinitely recursive, or not expressible as a grammar."""
+
+
+class UnsupportedSampling(RequestError):
+    """The engine cannot do what a program has set the field ``name`` of ``Sampling`` to."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
 
 
 class EngineFailed(ParleyError):

@@ -15,12 +15,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     StringConstraints,
     ValidationError,
     ValidationInfo,
 )
 from pydantic_core import ErrorDetails
+
+from bot.sampling import SamplingFields
 
 _Key = tuple[str | int, ...]
 
@@ -66,18 +67,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class SamplingFields(_Strict):
-    """Bounds of ``bot.types.Sampling``; missing fields keep that class's defaults."""
-
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    top_k: Annotated[int | None, Field(ge=0)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
-    min_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    repeat_penalty: Annotated[float | None, Field(gt=0, le=2)] = None
-    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    dry_multiplier: Annotated[float | None, Field(ge=0, le=5)] = None
-    seed: Annotated[int | None, Field(ge=0, lt=2**32 - 1)] = None
+class _Sampling(SamplingFields, _Strict):
+    """Unknown fields are mistakes here, too."""
 
 
 class FrontMatter(_Strict):
@@ -86,7 +77,7 @@ class FrontMatter(_Strict):
     language: Annotated[str, AfterValidator(_language)] = "en"
     greeting: _Text = ""
     suggested_questions: tuple[_Some, ...] = ()
-    sampling: SamplingFields = SamplingFields()
+    sampling: _Sampling = _Sampling()
     loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
     model: Annotated[_Some, AfterValidator(_model)] | None = None

@@ -163,7 +163,7 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         language=fields.language,
         greeting=fields.greeting,
         suggested_questions=fields.suggested_questions,
-        sampling=Sampling(**fields.sampling.model_dump(exclude_unset=True)),
+        sampling=Sampling(**fields.sampling.chosen()),
         loop_guard=fields.loop_guard,
         reasoning=fields.reasoning,
         model=fields.model,

@@ -6,10 +6,11 @@ Nothing here does I/O or imports anything of ours. Times are aware UTC datetimes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 from urllib.parse import quote, unquote
 
 Rendered = NewType("Rendered", str)
@@ -290,23 +291,50 @@ class ChatMessage:
     content: str
 
 
+BANNED = -1e9
+"""The bias of a token that is never chosen while there is another; finite, so that sums stay so."""
+
+_GREEDY_BELOW = 1e-5
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen; names and meanings are llama.cpp's.
 
-    ``temperature`` 0 is greedy. ``top_k`` 0, ``top_p`` 1, ``min_p`` 0, ``repeat_penalty`` 1
-    and ``dry_multiplier`` 0 switch that sampler off. ``seed`` None: a random one.
+    ``top_k`` 0, ``top_p`` 1, ``min_p`` 0, ``typical_p`` 1, ``xtc_probability`` 0,
+    ``repeat_penalty`` 1, ``dry_multiplier`` 0 and ``mirostat`` 0 switch that sampler off; with
+    ``mirostat`` on, those that leave out tokens are off. ``repeat_last_n`` (of all three
+    penalties) and ``dry_penalty_last_n`` count the reply's tokens, -1 for all. ``logit_bias``
+    has tokens, each an id or a text of one or more, with what is added to their logits.
+    ``seed`` None: a random one.
     """
 
     temperature: float = 0.7
     top_k: int = 40
     top_p: float = 0.95
     min_p: float = 0.05
+    typical_p: float = 1.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
     repeat_penalty: float = 1.0
+    repeat_last_n: int = 256
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = 256
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    logit_bias: tuple[tuple[int | str, float], ...] = ()
     seed: int | None = None
+
+    @property
+    def is_greedy(self) -> bool:
+        """The likeliest token is chosen, as it would be at a temperature too low for float32."""
+        return self.temperature < _GREEDY_BELOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +388,7 @@ class GenerationRequest:
     ``thread`` names the thread whose KV cache may be reused; cells evaluated for others are
     reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
     ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
+    ``asked_sampling``: the fields of ``sampling`` that an engine must refuse if it lacks them.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -367,6 +396,7 @@ class GenerationRequest:
     thread: str | None = None
     scope: str = ""
     sampling: Sampling = Sampling()
+    asked_sampling: frozenset[str] = frozenset()
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None
@@ -435,7 +465,7 @@ class CompletionRequest:
 
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
-    the default. Sampling fields left None take the personality's, or the default.
+    the default. ``sampling``: fields of ``Sampling``; others are the personality's, or the default.
     """
 
     account: str
@@ -443,11 +473,7 @@ class CompletionRequest:
     user: str | None = None
     personality: str | None = None
     model: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     thread: str | None = None

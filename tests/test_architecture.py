@@ -42,12 +42,13 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "markdown": room("bot.markdown", may="types formulas"),
         "lock": room("bot.lock", may="errors"),
-        "personalities": room("bot.personality", "bot.front_matter", may="types errors"),
+        "sampling": room("bot.sampling", may="types"),
         "core": room(f"{ENGINE}.core", ENGINE, may="types errors"),
         "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
     {
         "ports": room("bot.ports", may="types markdown"),
+        "personalities": room("bot.personality", "bot.front_matter", may="types errors sampling"),
     },
     {
         "tasks": room("bot.tasks", may="ports"),
@@ -68,7 +69,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
     },
     {
-        "adapters": room("adapters", may=f"{PORTS} markdown adapter_support"),
+        "adapters": room("adapters", may=f"{PORTS} markdown sampling adapter_support"),
         "settings": room(
             "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
         ),

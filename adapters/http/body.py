@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +19,7 @@ from adapters.http.answer_formats import (
 from adapters.http.errors import InvalidBody
 from adapters.http.messages import MessageBody, Name, StrictBody, chat_messages
 from adapters.http.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
+from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 from bot.types import AnswerFormat, ChatMessage
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class StreamOptions(StrictBody):
     include_usage: bool | None = None
 
 
-class ChatBody(StrictBody):
+class ChatBody(SamplingFields, StrictBody):
     """Beside OpenAI's keys, those of other servers that mean the same."""
 
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
@@ -63,10 +64,8 @@ class ChatBody(StrictBody):
     user: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    repetition_penalty: RepeatPenalty | None = None
+    mirostat_mode: Mirostat | None = None
     seed: Seed | None = None
     random_seed: Seed | None = None
     max_completion_tokens: TokenLimit | None = None
@@ -103,9 +102,21 @@ class ChatBody(StrictBody):
         return _the_one(asked)
 
     @property
-    def engine_seed(self) -> int | None:
-        seed = _the_one({"seed": self.seed, "random_seed": self.random_seed})
-        return None if seed is None else seed % _NUM_SEEDS
+    def sampling(self) -> dict[str, Any]:
+        """The fields of ``Sampling`` that are set. llama.cpp's -1 asks for a random seed."""
+        same = {
+            "repeat_penalty": "repetition_penalty",
+            "mirostat": "mirostat_mode",
+            "seed": "random_seed",
+        }
+        chosen = self.chosen()
+        for name, other in same.items():
+            value = _the_one({name: getattr(self, name), other: getattr(self, other)})
+            if value is not None:
+                chosen[name] = value
+        if "seed" in chosen:
+            chosen["seed"] = None if chosen["seed"] == -1 else chosen["seed"] % _NUM_SEEDS
+        return chosen
 
     @property
     def token_limit(self) -> int | None:

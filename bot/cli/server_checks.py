@@ -71,4 +71,4 @@ def _missing(engine: RemoteEngine) -> Iterator[str]:
             "PARLEY_CONTEXT says it better."
         )
     if not all(server.dialect.samplers for server in well if server.dialect):
-        yield "A personality's top_k, min_p, repeat_penalty and dry_multiplier are not sent."
+        yield "A personality's top_k, min_p and other samplers beyond OpenAI's are not sent."

@@ -26,8 +26,6 @@ from bot.types import (
     Sampling,
 )
 
-_SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
-
 
 class Completions:
     """``in_flight``: the answers that have not ended."""
@@ -97,6 +95,7 @@ class Completions:
             thread=thread,
             scope=f"http:{request.account}",
             sampling=_sampling(request, personality),
+            asked_sampling=frozenset(request.sampling),
             max_tokens=await self._max_tokens(request, messages, model),
             stop=request.stop,
             answer_format=request.answer_format,
@@ -195,11 +194,7 @@ def _messages(
 
 def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:
     """Fields that the request leaves open come from the personality, or are defaults."""
-    sampling = personality.sampling if personality else Sampling()
-    for name in _SAMPLING:
-        if (value := getattr(request, name)) is not None:
-            sampling = replace(sampling, **{name: value})
-    return sampling
+    return replace(personality.sampling if personality else Sampling(), **request.sampling)
 
 
 def _part(text: str) -> str:

@@ -115,9 +115,12 @@ async def test_the_format_asked_for_reaches_the_model(talk: Talk) -> None:
 
 
 async def test_what_the_request_leaves_open_is_the_default(talk: Talk) -> None:
-    request = await asked(talk, replace(HELLO, temperature=0.0, seed=7, stop=("END",)))
+    request = await asked(
+        talk, replace(HELLO, sampling={"temperature": 0.0, "seed": 7}, stop=("END",))
+    )
     assert (request.sampling.temperature, request.sampling.seed) == (0.0, 7)
     assert request.sampling.top_p == 0.95
+    assert request.asked_sampling == {"temperature", "seed"}
     assert request.stop == ("END",)
     assert request.max_tokens == 100
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import PersonalityError, UnknownPersonality
-from bot.front_matter import SamplingFields
 from bot.personality import PersonalityBook
+from bot.sampling import SamplingFields
 from bot.types import Personality, Sampling
 
 SHIPPED = Path(__file__).parents[2] / "personalities"
@@ -99,10 +100,22 @@ def test_every_way_to_choose_the_next_token_can_be_a_personalitys_own(folder: Pa
         repeat_penalty=1.1,
         frequency_penalty=0.2,
         presence_penalty=-0.3,
+        typical_p=0.9,
+        xtc_probability=0.5,
+        xtc_threshold=0.2,
+        repeat_last_n=-1,
         dry_multiplier=0.8,
+        dry_base=2.0,
+        dry_allowed_length=3,
+        dry_penalty_last_n=64,
+        dry_sequence_breakers=("\n", "#"),
+        mirostat=2,
+        mirostat_tau=4.0,
+        mirostat_eta=0.2,
+        logit_bias=((17, -5.0), ("Arr", 2.5)),
         seed=5,
     )
-    lines = "".join(f"\n  {name}: {value}" for name, value in asdict(own).items())
+    lines = "".join(f"\n  {name}: {json.dumps(value)}" for name, value in asdict(own).items())
     write(folder / "pirate.md", f"title: P\nsampling:{lines}")
     assert PersonalityBook.load(folder, "assistant").get("pirate").sampling == own
 
@@ -164,7 +177,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
         ("title: P\nsampling:\n  min_p: 2", "4: sampling.min_p should be less than or "
          "equal to 1, and is '2'."),
         ("title: P\nsampling:\n  repeat_penalty: 0", "4: sampling.repeat_penalty should be "
-         "greater than 0, and is '0'."),
+         "greater than or equal to 0.01, and is '0'."),
         ("title: P\nsampling:\n  frequency_penalty: x", "4: sampling.frequency_penalty should be "
          "a valid number, unable to parse string as a number, and is 'x'."),
         ("title: P\nsampling:\n  dry_multipler: 1", "4: there is no key sampling.dry_multipler; "
@@ -246,7 +259,7 @@ def test_two_personalities_of_one_title_are_refused(folder: Path) -> None:
 
 
 def test_all_problems_of_a_folder_come_at_once(folder: Path) -> None:
-    write(folder / "a.md", "sampling:\n  top_k: -1\nfoo: 1", "")
+    write(folder / "a.md", "sampling:\n  top_k: -2\nfoo: 1", "")
     (folder / "b.md").write_bytes(b"\xff")
     places = [found.split(" ")[0] for found in problems(folder)]
     assert places == ["a.md:1:", "a.md:3:", "a.md:4:", "a.md:5:", "b.md:1:"]

@@ -68,6 +68,7 @@ class FakeModel:
         open_tag: Tag | None = None,
     ) -> None:
         self.name = "letters"
+        self.num_tokens = 0x110000
         self.open_tag = open_tag
         self.window = window
         self.num_cells = num_cells

@@ -54,6 +54,11 @@ class Model(Protocol):
     @property
     def num_cells(self) -> int: ...
     @property
+    def num_tokens(self) -> int:
+        """The tokens of the vocabulary: all ids are below this number."""
+        ...
+
+    @property
     def num_slots(self) -> int: ...
     @property
     def can_reuse(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bot.errors import PromptTooLong
+from bot.errors import PromptTooLong, UnsupportedSampling
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Sequence, common_length
 from bot.inference.core.stream import GenerationStream
@@ -91,7 +91,8 @@ class Intake:
         return await loop.run_in_executor(self._worker, self._prompts.encode, messages)
 
     async def take(self, request: GenerationRequest) -> Reply:
-        """Raises ``PromptTooLong`` and ``UnsupportedFormat``."""
+        """Raises ``PromptTooLong``, ``UnsupportedFormat`` and ``UnsupportedSampling``."""
+        self._check_biases(request)
         arrival = _Arrival(request.scope, request.thread)
         loop, grammar = asyncio.get_running_loop(), None
         self._arrivals.add(arrival)
@@ -108,6 +109,14 @@ class Intake:
         reply = self._reply(request, tokens, num_prefix, grammar)
         reply.sequence.is_forgotten = arrival.is_forgotten
         return reply
+
+    def _check_biases(self, request: GenerationRequest) -> None:
+        if "logit_bias" not in request.asked_sampling:
+            return
+        for token, _ in request.sampling.logit_bias:
+            if isinstance(token, int) and token >= self._model.num_tokens:
+                problem = f"names token {token}; the model's last is {self._model.num_tokens - 1}."
+                raise UnsupportedSampling("logit_bias", problem)
 
     def forget(self, scope: str, thread: str) -> None:
         """Nothing is kept of this thread's requests that are still being encoded."""

@@ -92,6 +92,10 @@ class LlamaModel:
         )
 
     @property
+    def num_tokens(self) -> int:
+        return self.vocabulary.num_tokens
+
+    @property
     def num_resampled(self) -> int:
         return self._samplers.num_resampled
 

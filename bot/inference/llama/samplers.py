@@ -18,10 +18,14 @@ from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
 
-_PENALTY_WINDOW = 256
 _MIN_SHARE = 2
 """Tokens that a thread chooses at least: to wake it costs as much as half of one."""
-_DRY_BASE, _DRY_ALLOWED_LENGTH, _DRY_BREAKERS = 1.75, 2, (b"\n", b":", b'"', b"*")
+_ALL_TOKENS = 1 << 17
+"""More tokens than a reply has; llama.cpp reserves memory for each."""
+_LEAST_P = 1e-9
+"""Of tokens less likely than that, typical_p and mirostat take the logarithm of 0."""
+_MIROSTAT_TOKENS = 100
+"""The likeliest tokens from which mirostat 1 estimates; llama.cpp's own number."""
 
 
 class Candidates:
@@ -75,16 +79,12 @@ class NativeGrammar:
 class SamplerChain:
     """llama.cpp's samplers in its usual order; penalties need the accepted tokens."""
 
-    def __init__(self, vocabulary: Any, num_vocab: int, sampling: Sampling) -> None:
+    def __init__(self, vocabulary: Vocabulary, sampling: Sampling) -> None:
         params = llama.llama_sampler_chain_default_params()
         params.no_perf = True
         self.native = llama.llama_sampler_chain_init(params)
-        samplers = _penalties(vocabulary, num_vocab, sampling)
-        if sampling.temperature <= 0:
-            samplers.append(llama.llama_sampler_init_greedy())
-        else:
-            samplers += _truncation_and_choice(sampling)
-        for sampler in samplers:
+        samplers = _biases(vocabulary, sampling) + _penalties(vocabulary, sampling)
+        for sampler in samplers + _choice(vocabulary.num_tokens, sampling):
             llama.llama_sampler_chain_add(self.native, sampler)
 
     def accept(self, tokens: Sequence[int]) -> None:
@@ -101,31 +101,70 @@ class SamplerChain:
         llama.llama_sampler_free(self.native)
 
 
-def _penalties(vocabulary: Any, num_vocab: int, s: Sampling) -> list[Any]:
-    last, repeat = _PENALTY_WINDOW, s.repeat_penalty
-    frequency, presence = s.frequency_penalty, s.presence_penalty
+def _biases(vocabulary: Vocabulary, s: Sampling) -> list[Any]:
+    found: dict[int, float] = {}
+    for token, bias in s.logit_bias:
+        ids = [token] if isinstance(token, int) else vocabulary.tokenize(token)
+        found |= dict.fromkeys(ids, bias)
+    if not found:
+        return []
+    biases = (llama.llama_logit_bias * len(found))(
+        *(llama.llama_logit_bias(*each) for each in found.items())
+    )
+    return [llama.llama_sampler_init_logit_bias(vocabulary.num_tokens, len(found), biases)]
+
+
+def _penalties(vocabulary: Vocabulary, s: Sampling) -> list[Any]:
+    repeat, frequency, presence = s.repeat_penalty, s.frequency_penalty, s.presence_penalty
     samplers = []
     if repeat != 1 or frequency or presence:
+        num_last = _num_last(s.repeat_last_n)
         penalties = llama.llama_sampler_init_penalties
-        samplers.append(penalties(num_vocab, last, repeat, frequency, presence))
+        samplers.append(penalties(vocabulary.num_tokens, num_last, repeat, frequency, presence))
     if s.dry_multiplier > 0:
-        breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
-        dry = (s.dry_multiplier, _DRY_BASE, _DRY_ALLOWED_LENGTH, last)
-        samplers.append(llama.llama_sampler_init_dry(vocabulary, *dry, breakers, len(breakers)))
+        texts = [text.encode() for text in s.dry_sequence_breakers]
+        breakers = (ctypes.c_char_p * len(texts))(*texts)
+        dry = s.dry_multiplier, s.dry_base, s.dry_allowed_length, _num_last(s.dry_penalty_last_n)
+        init = llama.llama_sampler_init_dry
+        samplers.append(init(vocabulary.native, *dry, breakers, len(texts)))
     return samplers
 
 
-def _truncation_and_choice(s: Sampling) -> list[Any]:
+def _num_last(asked: int) -> int:
+    return _ALL_TOKENS if asked < 0 else min(asked, _ALL_TOKENS)
+
+
+def _choice(num_tokens: int, s: Sampling) -> list[Any]:
+    """The samplers that choose a token, in llama.cpp's usual order."""
+    if s.is_greedy:
+        return [llama.llama_sampler_init_greedy()]
+    seed = s.seed if s.seed is not None else random.getrandbits(32)
+    seed &= 0xFFFFFFFF
+    temperature = llama.llama_sampler_init_temp(s.temperature)
+    if s.mirostat == 0:
+        return [*_truncation(s, seed), temperature, llama.llama_sampler_init_dist(seed)]
+    target = seed, s.mirostat_tau, s.mirostat_eta
+    if s.mirostat == 1:
+        mirostat = llama.llama_sampler_init_mirostat(num_tokens, *target, _MIROSTAT_TOKENS)
+    else:
+        mirostat = llama.llama_sampler_init_mirostat_v2(*target)
+    return [temperature, llama.llama_sampler_init_min_p(_LEAST_P, 1), mirostat]
+
+
+def _truncation(s: Sampling, seed: int) -> list[Any]:
     samplers = []
     if s.top_k > 0:
         samplers.append(llama.llama_sampler_init_top_k(s.top_k))
+    if s.typical_p < 1:
+        samplers.append(llama.llama_sampler_init_min_p(_LEAST_P, 1))
+        samplers.append(llama.llama_sampler_init_typical(s.typical_p, 1))
     if s.top_p < 1:
         samplers.append(llama.llama_sampler_init_top_p(s.top_p, 1))
     if s.min_p > 0:
         samplers.append(llama.llama_sampler_init_min_p(s.min_p, 1))
-    samplers.append(llama.llama_sampler_init_temp(s.temperature))
-    seed = s.seed if s.seed is not None else random.getrandbits(32)
-    samplers.append(llama.llama_sampler_init_dist(seed & 0xFFFFFFFF))
+    if s.xtc_probability > 0:
+        xtc = s.xtc_probability, s.xtc_threshold
+        samplers.append(llama.llama_sampler_init_xtc(*xtc, 1, seed))
     return samplers
 
 
@@ -146,7 +185,7 @@ class Samplers:
     def open(self, opening: Opening) -> None:
         self.close(opening.slot)
         vocabulary = self._vocabulary
-        chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, opening.sampling)
+        chain = SamplerChain(vocabulary, opening.sampling)
         chain.accept(opening.generated)
         self.chains[opening.slot] = chain
         if opening.grammar is not None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from bot.inference.remote.dialects import Dialect
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
 from bot.inference.remote.formats import response_format
-from bot.types import FinishReason, GenerationRequest, Sampling, Usage
+from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, Usage
 
 DONE = b"[DONE]"
 _SERVER_ERROR = 500
@@ -91,10 +91,7 @@ def _usage(usage: _Usage) -> Usage:
     return Usage(usage.prompt_tokens, max(0, cached), usage.completion_tokens)
 
 
-def body_of(
-    request: GenerationRequest, model: str, own_samplers: Mapping[str, str]
-) -> dict[str, Any]:
-    """``own_samplers``: field of ``Sampling`` -> this server's name for it beyond OpenAI's API."""
+def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[str, Any]:
     sampling = request.sampling
     body: dict[str, Any] = {
         "model": model,
@@ -102,20 +99,29 @@ def body_of(
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": request.max_tokens,
-        "temperature": sampling.temperature,
+        "temperature": 0 if sampling.is_greedy else sampling.temperature,
         "top_p": sampling.top_p,
-        **{name: getattr(sampling, field) for field, name in own_samplers.items()},
-        **_unless_neutral(sampling),
+        **{name: getattr(sampling, field) for field, name in dialect.samplers.items()},
+        **_unless_neutral(sampling, dialect),
         **response_format(request.answer_format),
     }
     return body | ({"stop": list(request.stop)} if request.stop else {})
 
 
-def _unless_neutral(sampling: Sampling) -> dict[str, Any]:
+def _unless_neutral(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
     """Some servers refuse a key whatever its value, so neutral values are not sent."""
     optional = {
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty or None,
         "presence_penalty": sampling.presence_penalty or None,
+        "logit_bias": _biases(sampling, dialect) or None,
     }
     return {name: value for name, value in optional.items() if value is not None}
+
+
+def _biases(sampling: Sampling, dialect: Dialect) -> object:
+    """OpenAI's map, or llama.cpp's list; OpenAI's way to ban a token is the least bias."""
+    if dialect.biases_texts:
+        return [[t, False if bias == BANNED else bias] for t, bias in sampling.logit_bias]
+    ids = ((t, max(bias, -100.0)) for t, bias in sampling.logit_bias if isinstance(t, int))
+    return {str(token): bias for token, bias in ids}

@@ -6,8 +6,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_LLAMA_CPP = {"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repeat_penalty"}
-_LLAMA_SERVER = {**_LLAMA_CPP, "dry_multiplier": "dry_multiplier"}
+from bot.types import Sampling
+
+_OPENAI = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias"}
+_OFF = {
+    "top_k": 0,
+    "min_p": 0,
+    "typical_p": 1,
+    "xtc_probability": 0,
+    "repeat_penalty": 1,
+    "dry_multiplier": 0,
+    "mirostat": 0,
+}
+_SWITCHES = {
+    "xtc_threshold": "xtc_probability",
+    "dry_base": "dry_multiplier",
+    "dry_allowed_length": "dry_multiplier",
+    "dry_penalty_last_n": "dry_multiplier",
+    "dry_sequence_breakers": "dry_multiplier",
+    "mirostat_tau": "mirostat",
+    "mirostat_eta": "mirostat",
+}
+"""Field of ``Sampling`` -> the one without which it has no effect."""
+
+_LLAMA_SERVER = {name: name for name in (*_OFF, *_SWITCHES, "repeat_last_n")}
+_LLAMA_CPP = {
+    **{name: name for name in ("top_k", "min_p", "repeat_penalty", "mirostat_tau", "mirostat_eta")},
+    "mirostat": "mirostat_mode",
+}
 _VLLM = {"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repetition_penalty"}
 _WINDOW_KEYS = ("max_model_len", "context_window", "context_length", "max_context_length")
 
@@ -27,11 +53,23 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it."""
+    """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it.
+
+    ``biases_texts``: ``logit_bias`` is llama.cpp's list, whose tokens may be texts.
+    """
 
     name: str = "OpenAI"
     tokenizer: Tokenizer | None = None
     samplers: Mapping[str, str] = field(default_factory=dict)
+    biases_texts: bool = False
+
+    def lacks(self, sampling: Sampling, name: str) -> bool:
+        """Whether this field of ``sampling`` has an effect that the server does not know."""
+        if name == "logit_bias" and not self.biases_texts:
+            return any(isinstance(token, str) for token, _ in sampling.logit_bias)
+        switch = _SWITCHES.get(name, name)
+        is_off = getattr(sampling, switch) == _OFF.get(switch)
+        return not is_off and name not in self.samplers and name not in _OPENAI
 
 
 def _length(answer: dict[str, Any]) -> object:
@@ -47,7 +85,10 @@ DIALECTS = (
         _VLLM,
     ),
     Dialect(
-        "llama-server", Tokenizer("/tokenize", lambda _, t: {"content": t}, _length), _LLAMA_SERVER
+        "llama-server",
+        Tokenizer("/tokenize", lambda _, t: {"content": t}, _length),
+        _LLAMA_SERVER,
+        biases_texts=True,
     ),
     Dialect(
         "llama-cpp-python",

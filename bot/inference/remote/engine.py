@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedSampling
 from bot.fair_queue import FairQueue
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import QueueEstimates
@@ -35,6 +35,7 @@ ASSUMED_WINDOW = 4_096
 
 _MAX_DEFAULT_WINDOW = 8_192
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
+_LACKING = "is not supported with this value by the model's server; please leave it out."
 _UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
 T = TypeVar("T")
@@ -147,6 +148,7 @@ class RemoteEngine:
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
         response_format(request.answer_format)  # an unsupported format is refused before queueing
+        self._check_sampling(request)
         self._check_room()
         num_tokens = await self.count(request.messages)
         if num_tokens >= self.window:
@@ -161,6 +163,12 @@ class RemoteEngine:
 
     async def forget(self, thread: str, scope: str) -> None:
         """Does nothing: the engine keeps no state of threads, and a server's cache is its own."""
+
+    def _check_sampling(self, request: GenerationRequest) -> None:
+        """Any of the servers may get the request."""
+        for name in sorted(request.asked_sampling):
+            if any((s.dialect or PLAIN).lacks(request.sampling, name) for s in self.servers):
+                raise UnsupportedSampling(name, _LACKING)
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
@@ -234,7 +242,7 @@ class RemoteEngine:
             self._admit()
 
     def _body(self, request: GenerationRequest, server: RemoteServer) -> dict[str, Any]:
-        return body_of(request, request.model or self.name, (server.dialect or PLAIN).samplers)
+        return body_of(request, request.model or self.name, server.dialect or PLAIN)
 
     async def __aenter__(self) -> Self:
         await self.servers.__aenter__()

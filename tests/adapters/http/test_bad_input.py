@@ -113,6 +113,38 @@ async def test_bytes_that_are_no_json_are_refused_with_a_reason(serve: Serve, ra
         ({"seed": 2**80}, "seed"),
         ({"frequency_penalty": 3}, "frequency_penalty"),
         ({"presence_penalty": -3}, "presence_penalty"),
+        ({"top_k": -2}, "top_k"),
+        ({"top_k": 2**31}, "top_k"),
+        ({"top_k": 1.5}, "top_k"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"typical_p": -0.1}, "typical_p"),
+        ({"repeat_penalty": 0}, "repeat_penalty"),
+        ({"repeat_penalty": 1e-40}, "repeat_penalty"),
+        ({"repeat_last_n": -2}, "repeat_last_n"),
+        ({"mirostat": 3}, "mirostat"),
+        ({"mirostat": True}, "mirostat"),
+        ({"mirostat_tau": -1}, "mirostat_tau"),
+        ({"mirostat_eta": float("inf")}, "mirostat_eta"),
+        ({"dry_multiplier": "much"}, "dry_multiplier"),
+        ({"dry_base": 0.5}, "dry_base"),
+        ({"dry_allowed_length": -1}, "dry_allowed_length"),
+        ({"dry_penalty_last_n": 2**40}, "dry_penalty_last_n"),
+        ({"dry_sequence_breakers": "\n"}, "dry_sequence_breakers"),
+        ({"dry_sequence_breakers": [""]}, "dry_sequence_breakers[0]"),
+        ({"dry_sequence_breakers": ["x"] * 9}, "dry_sequence_breakers"),
+        ({"xtc_probability": 2}, "xtc_probability"),
+        ({"xtc_threshold": -0.1}, "xtc_threshold"),
+        ({"logit_bias": 5}, "logit_bias"),
+        ({"logit_bias": {"5": 101}}, "logit_bias"),
+        ({"logit_bias": {"5": "3"}}, "logit_bias"),
+        ({"logit_bias": {"5": True}}, "logit_bias"),
+        ({"logit_bias": {"5": float("nan")}}, "logit_bias"),
+        ({"logit_bias": {"": 1}}, "logit_bias"),
+        ({"logit_bias": {"99999999999": 1}}, "logit_bias"),
+        ({"logit_bias": [[5]]}, "logit_bias"),
+        ({"logit_bias": [[-1, 5]]}, "logit_bias"),
+        ({"logit_bias": [[None, 5]]}, "logit_bias"),
+        ({"logit_bias": {str(n): 1 for n in range(1025)}}, "logit_bias"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
         ({"user": "x" * 600}, "user"),
     ],
@@ -154,7 +186,7 @@ async def test_a_key_that_changes_nothing_is_accepted(
     [
         *[("something_new", [1, 2]), ("max_token", 5), ("system", "Be brief."), ("format", "json")],
         *[("regex", "[0-9]+"), ("ebnf", 'root ::= "a"'), ("bad_words", ["no"])],
-        *[("include_stop_str_in_output", True), ("mirostat_mode", 2), ("reasoning", {})],
+        *[("include_stop_str_in_output", True), ("samplers", ["top_k"]), ("reasoning", {})],
         *[("do_sample", False), ("skip_special_tokens", False), ("cache_salt", "x")],
         *[("provider", {"order": ["a"]}), ("options", {"num_ctx": 4096}), ("lora", [{"id": 0}])],
     ],
@@ -222,7 +254,7 @@ async def test_a_wrong_limit_is_named_as_it_was_sent(
 
 async def test_stop_sequences_and_a_random_seed_are_those_of_openai(serve: Serve) -> None:
     request = await asked(serve, stop_sequences=["END"], random_seed=7)
-    assert (request.stop, request.seed) == (("END",), 7)
+    assert (request.stop, request.sampling) == (("END",), {"seed": 7})
 
 
 # Empty

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import openai
@@ -19,8 +19,19 @@ from bot.errors import (
     PromptTooLong,
     QueueFull,
     UnknownPersonality,
+    UnsupportedSampling,
 )
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
+from bot.types import (
+    BANNED,
+    ChatMessage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Queued,
+    Reasoning,
+    Sampling,
+)
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import USAGE, FakeConversations
@@ -217,10 +228,83 @@ async def test_everything_the_program_set_reaches_the_engine(
         ChatMessage("user", "c"),
     )
     assert (asked.account, asked.user, asked.thread) == ("local", "ann", "review-1")
-    assert (asked.temperature, asked.top_p, asked.seed) == (0.5, 0.9, 7)
-    assert (asked.frequency_penalty, asked.presence_penalty) == (0.1, -0.2)
+    assert asked.sampling == {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "frequency_penalty": 0.1,
+        "presence_penalty": -0.2,
+        "seed": 7,
+    }
     assert (asked.personality, asked.max_tokens) == ("coder", 33)
     assert asked.stop == ("END", "STOP")
+
+
+SAMPLERS: dict[str, Any] = {
+    "top_k": 7,
+    "min_p": 0.1,
+    "typical_p": 0.9,
+    "xtc_probability": 0.5,
+    "xtc_threshold": 0.2,
+    "repeat_penalty": 1.1,
+    "repeat_last_n": -1,
+    "dry_multiplier": 0.8,
+    "dry_base": 2.0,
+    "dry_allowed_length": 3,
+    "dry_penalty_last_n": 64,
+    "mirostat": 2,
+    "mirostat_tau": 4.0,
+    "mirostat_eta": 0.2,
+}
+
+
+async def test_every_sampler_of_llama_cpp_can_be_asked_for(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    more = {"dry_sequence_breakers": ["\n", "#"], "logit_bias": {"15043": 100, "7": -1.5}}
+    await client.chat.completions.create(model=MODEL, messages=HI, extra_body={**SAMPLERS, **more})
+    (asked,) = conversations.requests
+    biases = ((15043, 100.0), (7, -1.5))
+    wanted = {**SAMPLERS, "dry_sequence_breakers": ("\n", "#"), "logit_bias": biases}
+    assert asked.sampling == wanted
+    assert {each.name for each in fields(Sampling)} - wanted.keys() == {
+        *("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+    }
+
+
+async def test_biases_can_be_written_as_llama_cpp_does(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    listed = [[15043, 1.0], ["Hello", -0.5], ["17", False]]
+    await client.chat.completions.create(
+        model=MODEL, messages=HI, extra_body={"logit_bias": listed}
+    )
+    (asked,) = conversations.requests
+    assert asked.sampling["logit_bias"] == ((15043, 1.0), ("Hello", -0.5), (17, BANNED))
+
+
+async def test_a_seed_of_minus_1_is_a_random_one(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    await client.chat.completions.create(model=MODEL, messages=HI, seed=-1)
+    await client.chat.completions.create(model=MODEL, messages=HI, seed=-2)
+    assert [asked.sampling["seed"] for asked in conversations.requests] == [None, 2**32 - 3]
+
+
+async def test_a_sampler_may_be_named_as_other_servers_do(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    body = {"repetition_penalty": 1.2, "mirostat_mode": 1, "random_seed": 3}
+    await client.chat.completions.create(model=MODEL, messages=HI, extra_body=body)
+    (asked,) = conversations.requests
+    assert asked.sampling == {"repeat_penalty": 1.2, "mirostat": 1, "seed": 3}
+
+
+async def test_a_sampler_that_the_engine_lacks_is_named(serve: Serve, connect: Connect) -> None:
+    refusal = UnsupportedSampling("min_p", "is not supported by the model's server.")
+    client = connect(await serve(FakeConversations(refusal=refusal)))
+    with pytest.raises(openai.BadRequestError, match="min_p is not supported") as seen:
+        await client.chat.completions.create(model=MODEL, messages=HI)
+    assert (seen.value.code, seen.value.param) == ("unsupported_parameter", "min_p")
 
 
 async def test_what_was_not_set_is_left_to_the_personality(serve: Serve, connect: Connect) -> None:
@@ -228,7 +312,7 @@ async def test_what_was_not_set_is_left_to_the_personality(serve: Serve, connect
     client = connect(await serve(conversations))
     await client.chat.completions.create(model=MODEL, messages=HI, stop="END", max_tokens=5)
     (asked,) = conversations.requests
-    assert (asked.personality, asked.user, asked.thread, asked.temperature) == (None,) * 4
+    assert (asked.personality, asked.user, asked.thread, asked.sampling) == (None, None, None, {})
     assert (asked.stop, asked.max_tokens) == (("END",), 5)
 
 

@@ -11,7 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedFormat
+from bot.errors import (
+    EngineFailed,
+    PromptTooLong,
+    QueueFull,
+    UnsupportedFormat,
+    UnsupportedSampling,
+)
 from bot.inference.core.model import NoRoom
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
@@ -27,6 +33,7 @@ from bot.types import (
     OneOf,
     Queued,
     Reasoning,
+    Sampling,
 )
 from tests.bot.inference.streams import read, until
 from tests.fakes.model import LOST, FakeModel, broken_step
@@ -59,6 +66,14 @@ async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:
     assert text == "HELLO"
     assert finished.reason is FinishReason.STOP
     assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (6, 5)
+
+
+async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused() -> None:
+    biased = replace(request(), sampling=Sampling(logit_bias=((5, 1.0), (0x110000, 1.0))))
+    async with engine(FakeModel()) as service:
+        with pytest.raises(UnsupportedSampling, match="names token 1114112; the model's last is"):
+            await service.generate(replace(biased, asked_sampling=frozenset({"logit_bias"})))
+        await read(await service.generate(biased))  # a personality's may be for another model
 
 
 async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:

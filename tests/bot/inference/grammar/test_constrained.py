@@ -47,7 +47,7 @@ def constrain(vocabulary: Vocabulary) -> Iterator[Constrain]:
     opened: list[SamplerChain | ConstrainedReply] = []
 
     def make(grammar: str, sampling: Sampling = WILD) -> ConstrainedReply:
-        chain = SamplerChain(vocabulary.native, vocabulary.num_tokens, sampling)
+        chain = SamplerChain(vocabulary, sampling)
         constrained = ConstrainedReply(NativeGrammar(vocabulary.native, grammar), chain, vocabulary)
         opened.extend((chain, constrained))
         return constrained

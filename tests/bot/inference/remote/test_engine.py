@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull
+from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull, UnsupportedSampling
 from bot.metrics import Metrics
 from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
 from tests.bot.inference.remote.asking import answer, count, engine_over, question, until
@@ -78,6 +79,18 @@ async def test_a_server_with_a_tokenizer_counts_and_takes_its_own_samplers() -> 
     (asked,) = server.asked
     assert (asked["top_k"], asked["repetition_penalty"]) == (3, 1.3)
     assert server.num_counted > 0
+
+
+async def test_a_sampler_that_a_program_asks_for_is_refused_by_name_where_it_cannot_be_sent(
+    server: FakeModelServer,
+) -> None:
+    asked = replace(question(), sampling=Sampling(top_k=3, mirostat=2))
+    async with engine_over(server) as engine:
+        with pytest.raises(UnsupportedSampling, match="mirostat is not supported"):
+            await engine.generate(replace(asked, asked_sampling=frozenset({"top_p", "mirostat"})))
+        await answer(engine, asked)  # a personality's own samplers are only left out
+    (sent,) = server.asked
+    assert "top_k" not in sent
 
 
 async def test_the_reply_that_hits_its_cap_says_so(server: FakeModelServer) -> None:
