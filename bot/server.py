@@ -17,8 +17,10 @@ from yarl import URL
 from bot.adapter_support.addresses import is_loopback
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
+from bot.web.connection import ConnectionRunner
+from bot.web.errors import MalformedRequests, as_json
 from bot.web.keys import Keys
-from bot.web.middleware import Gate, MalformedRequests, as_json, read_within
+from bot.web.middleware import Gate, read_within
 
 _KEEPALIVE_SECONDS = 75.0  # also the time in which a client must send its headers
 _BACKLOG = 1024
@@ -124,8 +126,8 @@ class Server:
         app.add_routes([web.get("/metrics", self._scrape)])
         return app
 
-    def _make_runner(self) -> web.AppRunner:
-        return web.AppRunner(
+    def _make_runner(self) -> ConnectionRunner:
+        return ConnectionRunner(
             self._app,
             access_log=None,
             handler_cancellation=True,

@@ -1,4 +1,4 @@
-"""The middlewares of the HTTP server: errors as JSON, who may call which route, bodies in time.
+"""The middlewares of the HTTP server: who may call which route, and bodies in time.
 
 Programs of this machine need no key until Parley can be reached from outside: a request that a
 proxy or a tunnel passes on may look exactly like theirs, so from then on everybody needs one.
@@ -7,83 +7,16 @@ proxy or a tunnel passes on may look exactly like theirs, so from then on everyb
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
-from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
 from bot.ports import LOCAL_ACCOUNT
 from bot.web.keys import Keys
 
-logger = logging.getLogger(__name__)
-
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
-_CODES = {
-    400: "bad_request",
-    401: "invalid_api_key",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    413: "request_too_large",
-    415: "unsupported_media_type",
-}
-_KEPT_HEADERS = ("Allow", "WWW-Authenticate", "Retry-After")
-
-
-@web.middleware
-async def as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with JSON, in the shape that OpenAI's clients read."""
-    try:
-        return await handler(request)
-    except web.HTTPException as refusal:
-        if refusal.status < 400 or refusal.content_type == "application/json":
-            raise
-        return _refused(request, refusal)
-    except ConnectionError:
-        raise  # the client is gone: nobody is left to answer
-    except Exception:
-        if request.writer.output_size:
-            raise  # half an answer is out: aiohttp logs it and hangs up
-        logger.exception("%s %s failed", request.method, request.path)
-        return _response(500, "Parley failed inside; its log says how.", "internal_error")
-
-
-def _refused(request: web.Request, refusal: web.HTTPException) -> web.Response:
-    code = _CODES.get(refusal.status, "error")
-    response = _response(refusal.status, _sentence(request, refusal), code)
-    for name in _KEPT_HEADERS:
-        for value in refusal.headers.getall(name, []):
-            response.headers.add(name, value)
-    return response
-
-
-def _sentence(request: web.Request, refusal: web.HTTPException) -> str:
-    match refusal:
-        case web.HTTPNotFound():
-            return f"There is nothing at {request.path}."
-        case web.HTTPMethodNotAllowed():
-            return f"{request.path} does not take {request.method}."
-        case web.HTTPRequestEntityTooLarge():
-            return f"The body is too large; at most {request.client_max_size:,} bytes are read."
-    return refusal.text or HTTPStatus(refusal.status).phrase
-
-
-def _response(status: int, message: str, code: str) -> web.Response:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return web.json_response({"error": error}, status=status)
-
-
-class MalformedRequests(logging.Filter):
-    """Keeps out of our log the tracebacks of bytes that are not HTTP."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def read_within(seconds: float) -> Middleware:
