@@ -25,6 +25,7 @@ DEFAULT_STOP_REACTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_ORIGIN = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/?#@\s]+/?", re.IGNORECASE)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
@@ -58,11 +59,11 @@ def _platforms(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Of websites, and of what browsers give pages of apps, extensions and files."""
     for value in values:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
+        if not (value.lower() in ("null", "file://") or _ORIGIN.fullmatch(value)):
             raise ValueError(f"{value!r} is no origin such as https://chat.example.com")
-    return tuple(value.rstrip("/") for value in values)
+    return tuple(value if value.endswith("//") else value.removesuffix("/") for value in values)
 
 
 def _public(value: str) -> str:

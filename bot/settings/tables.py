@@ -234,7 +234,9 @@ class Settings(Table):
         default={}, description="People who may use the HTTP APIs, each `user:password`."
     )
     cors_origins: Origins = Field(
-        default=(), description="Other sites whose pages may call the APIs."
+        default=(),
+        description="Other sites, apps and extensions whose pages may call the APIs; `null`: "
+        "any page without an origin.",
     )
     admins: Words = Field(default=(), description="Admins, such as `slack:T01/U01`.")
     allow: Words = Field(

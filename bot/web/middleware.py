@@ -43,7 +43,7 @@ class Gate:
 
     def __init__(self, keys: Keys, cors_origins: Iterable[str], *, is_public: bool) -> None:
         self._keys = keys
-        self._cors_origins = {origin.rstrip("/").lower() for origin in cors_origins}
+        self._cors_origins = {origin.lower() for origin in cors_origins}
         self._open: set[web.AbstractRoute] = set()
         self._verified: set[web.AbstractRoute] = set()
         self._is_public = is_public
@@ -121,7 +121,7 @@ class Gate:
         account = self._keys.account(request.headers.get("Authorization", ""))
         if account is not None:
             return account
-        if not self._is_public and is_from_this_machine(request):
+        if not self._is_public and is_from_this_machine(request) and not _is_anybody(request):
             return LOCAL_ACCOUNT
         refusal = web.HTTPUnauthorized(text=self._advice(request))
         for challenge in self._keys.challenges:
@@ -129,6 +129,8 @@ class Gate:
         raise refusal
 
     def _advice(self, request: web.Request) -> str:
+        if _is_anybody(request) and "Authorization" not in request.headers:
+            return "A page without an origin may be anybody's, so it needs one of PARLEY_API_KEYS."
         if not self._keys and self._is_public:
             return (
                 "Parley can be reached from outside, so everybody needs a key, and there is none "
@@ -148,6 +150,11 @@ def _is_same_origin(origin: str, request: web.Request) -> bool:
     scheme, _, host = origin.lower().partition("://")
     hosts = [name.lower() for name in request.headers.getall("Host", [])]
     return scheme in ("http", "https") and hosts == [host]
+
+
+def _is_anybody(request: web.Request) -> bool:
+    """Every website can have such a page, in a frame without an origin."""
+    return request.headers.get("Origin") == "null"
 
 
 def _is_preflight(request: web.Request) -> bool:

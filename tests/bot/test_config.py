@@ -423,3 +423,33 @@ def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -
     assert len(rows) == num_settings
     assert all(row.split("|")[3].strip() for row in rows)
     assert "| `PARLEY_PORT` | `3978` | Port of the HTTP APIs and the webhooks. |" in rows
+
+
+@pytest.mark.parametrize(
+    ("origin", "kept"),
+    [
+        ("https://chat.example.com/", "https://chat.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        *[(text, text) for text in ("null", "file://", "tauri://localhost", "app://obsidian.md")],
+        ("chrome-extension://abcdefghijklmnop/", "chrome-extension://abcdefghijklmnop"),
+        ("moz-extension://3c1e-4f", "moz-extension://3c1e-4f"),
+    ],
+)
+def test_pages_of_sites_apps_and_extensions_can_be_let_in(
+    tmp_path: Path, origin: str, kept: str
+) -> None:
+    settings = load_settings({"PARLEY_CORS_ORIGINS": f"https://a.example, {origin}"}, tmp_path)
+    assert settings.cors_origins == ("https://a.example", kept)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *["chat.example.com", "https://", "tauri:localhost", "//localhost", "nil", "file:///home"],
+        *["https://a.example/chat", "https://a.example?x", "https://a.example#x"],
+        *["https://me@a.example", "chrome-extension://abc/page.html", "*"],
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_a_mistake(tmp_path: Path, origin: str) -> None:
+    (problem,) = problems({"PARLEY_CORS_ORIGINS": origin}, tmp_path)
+    assert f"{origin!r} is no origin such as https://chat.example.com" in problem

@@ -48,6 +48,7 @@ async def server(
     with_keys: bool = True,
     with_webhook: bool = False,
     is_public: bool = False,
+    cors_origins: tuple[str, ...] = (PAGE,),
 ) -> AsyncIterator[Server]:
     async def who(request: web.Request) -> web.Response:
         return web.Response(text=request[ACCOUNT])
@@ -62,7 +63,7 @@ async def server(
         basic_auth={"ann": "pass:word"} if with_keys else {},
         own_key=OWN_KEY,
         is_public=is_public,
-        cors_origins=(PAGE,),
+        cors_origins=cors_origins,
     )
     made = Server(settings, Metrics(), always())
     made.mount([web.get("/who", who), web.post("/who", who)])
@@ -293,6 +294,29 @@ async def test_a_listed_page_may_call_and_read_the_answer() -> None:
         refused = await call(made.url, {"Origin": PAGE, **TUNNELLED})
         assert refused.status == 401
         assert refused.headers["Access-Control-Allow-Origin"] == PAGE
+
+
+LISTED = ["tauri://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null"]
+
+
+@pytest.mark.parametrize("origin", LISTED)
+async def test_a_listed_app_or_extension_may_call_and_read_the_answer(origin: str) -> None:
+    async with server(cors_origins=(origin,)) as made:
+        answer = await call(made.url, {"Origin": origin, **bearer("key-of-ci")}, method="POST")
+        assert answer.text == "ci"
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        keyless = await call(made.url, {"Origin": origin}, method="POST")
+        assert keyless.status == (401 if origin == "null" else 200)
+
+
+@pytest.mark.parametrize("with_keys", [False, True])
+async def test_a_page_without_an_origin_never_counts_as_this_machine_s_own(
+    with_keys: bool,
+) -> None:
+    async with server(cors_origins=("null",), with_keys=with_keys) as made:
+        answer = await call(made.url, {"Origin": "null"}, method="POST")
+        assert answer.status == 401
+        assert "A page without an origin may be anybody's" in answer.text
 
 
 async def test_a_listed_page_may_ask_first_without_its_key() -> None:
