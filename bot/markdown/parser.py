@@ -86,10 +86,15 @@ class Parsed:
         self.open_fence = self._last.meta.get("open", "") if self._last and is_fence else ""
 
     def blocks(self) -> list[TopBlock]:
-        """Text that nests deeper than anybody writes is one paragraph, as it was typed."""
-        if any(token.level >= MAX_NESTING - 1 for token in self._tokens):
-            return [TopBlock(_as_typed(self._source), 0)]
-        return _Blocks(self._tokens, self._source.split("\n")).until("")
+        """Text that nests deeper than anybody writes is one paragraph, as it was typed.
+
+        So is text that is nothing but tags and would show nothing.
+        """
+        if not any(token.level >= MAX_NESTING - 1 for token in self._tokens):
+            found = _Blocks(self._tokens, self._source.split("\n")).until("")
+            if found or not self._source.strip():
+                return found
+        return [TopBlock(_as_typed(self._source), 0)]
 
     def healed(self, *, shows_halves: bool = True) -> str:
         """The source, which has not come whole yet, with the marks closed that are open.
