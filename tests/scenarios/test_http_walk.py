@@ -135,6 +135,21 @@ async def test_a_stop_string_counts_before_the_limit_and_what_follows_it_does_no
     assert num_tokens < 4
 
 
+async def test_the_first_indent_and_the_last_lines_of_a_message_are_asked(
+    client: AsyncOpenAI,
+) -> None:
+    async def num_tokens(text: str) -> int:
+        answer = await client.chat.completions.create(
+            model=MODEL, messages=[user(text)], max_tokens=1
+        )
+        assert answer.usage is not None
+        return answer.usage.prompt_tokens
+
+    bare = await num_tokens("1 + 1")
+    assert await num_tokens(" \t \n\t \n \t1 + 1") > bare
+    assert await num_tokens("1 + 1\n\n\n") > bare
+
+
 async def test_a_stop_string_ends_the_answer_and_is_not_shown(client: AsyncOpenAI) -> None:
     answer = await client.chat.completions.create(
         model=MODEL, messages=[user(STORY)], frequency_penalty=RAMBLING_ON, stop=[" comes"]

@@ -36,7 +36,9 @@ CHATML = (
 """The template for models that have none."""
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_MAX_EDGE = 256
+_EDGE = "\x1f"  # white space to whoever trims a text, and in none of them
+_PLACEHOLDER = re.compile(f"{_EDGE}?{_OPEN}\\d+{_CLOSE}{_EDGE}?")
 _SHAPES: tuple[tuple[Role, ...], ...] = (
     ("user",),
     ("system", "user"),
@@ -115,17 +117,20 @@ class ChatTemplate:
         return self._segments(plainest)
 
     def _segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
-        contents = [f"{_OPEN}{n}{_CLOSE}" for n in range(len(messages))]
-        parts = _PLACEHOLDER.split(self._render([m.role for m in messages], contents))
-        if left_out := set(range(len(messages))) - set(map(int, parts[1::2])):
+        contents = [_placeholder(n, message.content) for n, message in enumerate(messages)]
+        rendered = self._render([m.role for m in messages], contents)
+        parts, places = _PLACEHOLDER.split(rendered), _PLACEHOLDER.findall(rendered)
+        numbers = [int(place.strip(f"{_EDGE}{_OPEN}{_CLOSE}")) for place in places]
+        if left_out := set(range(len(messages))) - set(numbers):
             role = messages[min(left_out)].role
             raise TemplateFailed(f"it leaves out what the {role} says")
-        segments = []
-        for at, part in enumerate(parts):
-            text = messages[int(part)].content.strip() if at % 2 else part
-            if text:
-                segments.append((text, at % 2 == 0))
-        return segments
+        segments: list[tuple[str, bool]] = []
+        own, *rest = parts
+        for number, place, follows in zip(numbers, places, rest, strict=True):
+            own, text, follows = _with_edges(own, place, messages[number].content, follows)
+            segments += [(own, True), (text, False)]
+            own = follows
+        return [(text, from_template) for text, from_template in [*segments, (own, True)] if text]
 
     def _render(self, roles: Sequence[Role], contents: Sequence[str]) -> str:
         messages = [{"role": r, "content": c} for r, c in zip(roles, contents, strict=True)]
@@ -149,6 +154,38 @@ class ChatTemplate:
         return "<think>2" not in text
 
 
+def _placeholder(number: int, content: str) -> str:
+    """Stands for a content in the template; with its white space, which a template may trim."""
+    before, after = _edges(content)
+    opens = f"{before[:_MAX_EDGE]}{_EDGE}" if before else ""
+    closes = f"{_EDGE}{after[:_MAX_EDGE]}" if after else ""
+    return f"{opens}{_OPEN}{number}{_CLOSE}{closes}"
+
+
+def _edges(content: str) -> tuple[str, str]:
+    """The white space at the beginning and at the end; all of it at the beginning if blank."""
+    rest = content.lstrip()
+    return content[: len(content) - len(rest)], rest[len(rest.rstrip()) :]
+
+
+def _with_edges(own: str, place: str, content: str, follows: str) -> tuple[str, str, str]:
+    """The content with the white space that the template has left around its placeholder.
+
+    ``own`` and ``follows`` are the template's texts around it, returned without that.
+    """
+    before, after = _edges(content)
+    text = content.strip()
+    if place.startswith(_EDGE):
+        given = before[:_MAX_EDGE]
+        left = next(given[n:] for n in range(len(given) + 1) if own.endswith(given[n:]))
+        own, text = own[: len(own) - len(left)], (before if left == given else left) + text
+    if place.endswith(_EDGE):
+        given = after[:_MAX_EDGE]
+        left = next(given[:n] for n in range(len(given), -1, -1) if follows.startswith(given[:n]))
+        text, follows = text + (after if left == given else left), follows[len(left) :]
+    return own, text, follows
+
+
 def forms(messages: Sequence[ChatMessage]) -> list[Sequence[ChatMessage]]:
     """The same conversation in plainer and plainer forms.
 
@@ -164,10 +201,10 @@ def forms(messages: Sequence[ChatMessage]) -> list[Sequence[ChatMessage]]:
 
 
 def without_reasoning(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """The messages without the reasoning in earlier answers."""
+    """The messages without the reasoning in earlier answers, and the white space after it."""
     return [
-        replace(m, content=m.content.rpartition(_END_OF_REASONING)[2])
-        if m.role == "assistant"
+        replace(m, content=m.content.rpartition(_END_OF_REASONING)[2].lstrip())
+        if m.role == "assistant" and _END_OF_REASONING in m.content
         else m
         for m in messages
     ]
@@ -186,8 +223,8 @@ def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
-    texts = [m.content.strip() for m in messages]
-    return ChatMessage(role, _BETWEEN.join(filter(None, texts)))
+    texts = [m.content for m in messages if m.content.strip()]
+    return ChatMessage(role, _BETWEEN.join(texts))
 
 
 class TemplateFailed(Exception):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bot.errors import ConversationRefused, ModelError
@@ -109,6 +111,63 @@ def test_a_hostile_or_broken_template_is_refused_in_one_sentence(source: str, wo
         ChatTemplate(source)
     assert word in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+SPACED = [
+    "    def f():\n        return 1",
+    "\n\n\tfirst line",
+    "last line\n\n",
+    "  both  \n",
+    "\r\n  x\u00a0",
+    " ",
+    "   \n",
+    "",
+    "\n" * 600 + "x" + " " * 600,
+    "\x1fx\x1f",
+    "\ue0000\ue001 ",
+]
+
+
+@pytest.mark.parametrize("text", SPACED)
+def test_white_space_around_a_message_stays(text: str) -> None:
+    said = [ChatMessage("user", text), ChatMessage("assistant", text), ChatMessage("user", text)]
+    segments = ChatTemplate(None).segments(said)
+    assert [each for each, from_template in segments if not from_template] == [text] * bool(
+        text
+    ) * 3
+    assert "".join(each for each, _ in segments) == (
+        f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
+        f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@pytest.mark.parametrize("text", SPACED)
+@pytest.mark.parametrize(
+    ("trim", "trimmed"),
+    [
+        ("m['content'] | trim", str.strip),
+        ("m['content'].strip()", str.strip),
+        ("m['content'].lstrip()", str.lstrip),
+    ],
+)
+def test_a_template_that_trims_decides_so(
+    text: str, trim: str, trimmed: Callable[[str], str]
+) -> None:
+    template = ChatTemplate(f"{{% for m in messages %}}[u]\n{{{{ {trim} }}}}\n{{% endfor %}}[a]")
+    assert rendered(template, [ChatMessage("user", text)]) == f"[u]\n{trimmed(text)}\n[a]"
+
+
+def test_a_template_may_trim_line_ends_and_keep_the_indent() -> None:
+    template = ChatTemplate("{% for m in messages %}[u]{{ m.content.strip('\n') }}{% endfor %}[a]")
+    assert rendered(template, [ChatMessage("user", "\n    x\n")]) == "[u]    x[a]"
+
+
+def test_merged_messages_keep_their_white_space() -> None:
+    said = [ChatMessage("system", "Be kind.\n"), ChatMessage("user", "    x = 1\n")]
+    drops = (
+        "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }};{% endif %}{% endfor %}"
+    )
+    assert rendered(ChatTemplate(drops), said) == "Be kind.\n\n\n    x = 1\n;"
 
 
 TOKENS = SpecialTokens(
