@@ -389,6 +389,8 @@ class GenerationRequest:
     reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
     ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
     ``asked_sampling``: the fields of ``sampling`` that an engine must refuse if it lacks them.
+    ``num_logprobs``: how many of the likeliest tokens come with each token of the answer, with
+    their probabilities; None: no probabilities at all.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -397,6 +399,7 @@ class GenerationRequest:
     scope: str = ""
     sampling: Sampling = Sampling()
     asked_sampling: frozenset[str] = frozenset()
+    num_logprobs: int | None = None
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None
@@ -430,10 +433,23 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token's bytes and the logarithm of its probability; the likeliest tokens beside it."""
+
+    piece: bytes
+    logprob: float
+    likeliest: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of the answer, never half a character."""
+    """More text of the answer, never half a character.
+
+    ``logprobs``: those of its tokens, if the request asks for them.
+    """
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +490,7 @@ class CompletionRequest:
     personality: str | None = None
     model: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    num_logprobs: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     thread: str | None = None

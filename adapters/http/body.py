@@ -73,6 +73,8 @@ class ChatBody(SamplingFields, StrictBody):
     max_new_tokens: TokenLimit | None = None
     n_predict: OpenTokenLimit = None
     num_predict: OpenTokenLimit = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stop: StopTexts = None
     stop_sequences: StopTexts = None
     response_format: ResponseFormat | None = None
@@ -117,6 +119,12 @@ class ChatBody(SamplingFields, StrictBody):
         if "seed" in chosen:
             chosen["seed"] = None if chosen["seed"] == -1 else chosen["seed"] % _NUM_SEEDS
         return chosen
+
+    @property
+    def num_logprobs(self) -> int | None:
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidBody("top_logprobs needs logprobs to be true.", param="top_logprobs")
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     @property
     def token_limit(self) -> int | None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
+from itertools import chain
 
 from aiohttp import web
 
@@ -116,9 +117,11 @@ def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
 
 
 def _said(events: Sequence[GenerationEvent]) -> GeneratedText:
-    text = "".join(event.text for event in events if isinstance(event, Delta))
+    deltas = [event for event in events if isinstance(event, Delta)]
+    text = "".join(delta.text for delta in deltas)
+    logprobs = tuple(chain.from_iterable(delta.logprobs for delta in deltas))
     reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
-    return GeneratedText(text, reasoning)
+    return GeneratedText(text, reasoning, logprobs)
 
 
 def _finished(events: Sequence[GenerationEvent]) -> Finished | None:
@@ -151,6 +154,7 @@ def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -
         personality=model.personality,
         model=model.model,
         sampling=body.sampling,
+        num_logprobs=body.num_logprobs,
         max_tokens=body.token_limit,
         stop=body.stop_texts,
         thread=_thread(request),

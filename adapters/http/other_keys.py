@@ -25,7 +25,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "audio": (),
     "function_call": ("none", "auto"),
     "functions": (),
-    "logprobs": (False,),
     "modalities": (["text"],),
     "n": (1,),
     "prediction": (),
@@ -33,7 +32,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "reasoning_effort": ("none",),
     "tool_choice": ("none", "auto"),
     "tools": (),
-    "top_logprobs": (0,),
     "verbosity": ("medium",),
     "web_search_options": (),
     # of the older completions, vLLM, SGLang, llama-server and others

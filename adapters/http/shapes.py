@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from bot.types import FinishReason, Usage
+from bot.types import FinishReason, TokenLogprob, Usage
 
 _FINISH_REASONS = {
     FinishReason.STOP: "stop",
@@ -35,6 +35,23 @@ class GeneratedText:
 
     text: str = ""
     reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+    @property
+    def logprobs_object(self) -> dict[str, object] | None:
+        if not self.logprobs:
+            return None
+        return {"content": [_with_likeliest(each) for each in self.logprobs], "refusal": None}
+
+
+def _with_likeliest(token: TokenLogprob) -> dict[str, object]:
+    return {**_logprob(token), "top_logprobs": [_logprob(each) for each in token.likeliest]}
+
+
+def _logprob(token: TokenLogprob) -> dict[str, object]:
+    """The bytes are those of the token, of which ``token`` may show only half a character."""
+    text = token.piece.decode("utf-8", "replace")
+    return {"token": text, "logprob": token.logprob, "bytes": list(token.piece)}
 
 
 def completion(
@@ -46,7 +63,7 @@ def completion(
     choice = {
         "index": 0,
         "message": message,
-        "logprobs": None,
+        "logprobs": said.logprobs_object,
         "finish_reason": _FINISH_REASONS[reason],
     }
     fields = envelope.fields("chat.completion")
@@ -94,12 +111,12 @@ class Chunks:
         if said.reasoning:
             data = self._chunk({**self._role(), "reasoning_content": said.reasoning}, None)
         if said.text:
-            data += self._text(said.text)
+            data += self._text(said.text, said.logprobs_object)
         return data
 
-    def _text(self, text: str) -> bytes:
-        if not self._has_begun:
-            return self._chunk({**self._role(), "content": text}, None)
+    def _text(self, text: str, logprobs: object) -> bytes:
+        if logprobs or not self._has_begun:
+            return self._chunk({**self._role(), "content": text}, None, logprobs)
         return f"{self._head}{json.dumps(text)}{self._tail}".encode()
 
     def end(self, reason: FinishReason, usage: Usage) -> bytes:
@@ -115,6 +132,6 @@ class Chunks:
         self._has_begun = True
         return {"role": "assistant"}
 
-    def _chunk(self, delta: dict[str, str], reason: str | None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    def _chunk(self, delta: dict[str, str], reason: str | None, logprobs: object = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return event({**self._fields, "choices": [choice], **self._null_usage})

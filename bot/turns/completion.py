@@ -96,6 +96,7 @@ class Completions:
             scope=f"http:{request.account}",
             sampling=_sampling(request, personality),
             asked_sampling=frozenset(request.sampling),
+            num_logprobs=request.num_logprobs,
             max_tokens=await self._max_tokens(request, messages, model),
             stop=request.stop,
             answer_format=request.answer_format,

@@ -17,6 +17,7 @@ from bot.inference.core.sequence import (
     NO_TOKEN,
     Action,
     Chunk,
+    Logprobs,
     Offload,
     Opening,
     Release,
@@ -88,6 +89,7 @@ class FakeModel:
         self._can_follow = can_follow
         self._cells: dict[int, list[_Cell]] = {}
         self._chains: dict[int, int] = {}
+        self._logprobs: dict[int, Logprobs | None] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
 
     @property
@@ -194,6 +196,7 @@ class FakeModel:
                 _require(num_tokens <= len(self._cells[source]), "shared more than there is")
                 self._cells[target] = self._cells[source][:num_tokens]
             case Opening(slot, _, generated):
+                self._logprobs[slot] = action.logprobs
                 _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
                 self._cells.setdefault(slot, [])
                 self._chains[slot] = len(generated)
@@ -218,6 +221,11 @@ class FakeModel:
         reply = self._script(prompt)
         _require(reply.startswith(said), f"{said!r} was never said")
         letter = reply[len(said)] if len(said) < len(reply) else chr(END)
+        if wanted := self._logprobs[slot]:
+            likeliest = [
+                (ord(other), -float(n)) for n, other in enumerate("abcde"[: wanted.num_top])
+            ]
+            wanted.noted.append([(ord(letter), -len(said) / 2), *likeliest])
         return NO_TOKEN if letter == LOST else ord(letter)
 
     def _split(self, text: str) -> tuple[str, str]:

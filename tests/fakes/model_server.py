@@ -25,6 +25,7 @@ MODEL = "fake-model"
 _KNOWN = {
     *("model", "messages", "stream", "stream_options", "max_tokens", "temperature", "top_p"),
     *("seed", "frequency_penalty", "presence_penalty", "stop"),
+    *("logit_bias", "logprobs", "top_logprobs"),
 }
 _VLLM = {"top_k", "min_p", "repetition_penalty"}
 
@@ -131,6 +132,13 @@ class FakeModelServer:
 def chunk(text: str | None = None, reason: str | None = None) -> Json:
     delta = {} if text is None else {"content": text}
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
+def probable(text: str, *logprobs: Json) -> Json:
+    """A chunk with the probabilities of its tokens."""
+    written = chunk(text)
+    written["choices"][0]["logprobs"] = {"content": list(logprobs)}
+    return written
 
 
 def event(data: Json) -> bytes:

@@ -32,6 +32,18 @@ class Status(Enum):
 
 
 @dataclass(slots=True, eq=False)
+class Logprobs:
+    """What a reply wants to know of its tokens, and what the model has noted of each.
+
+    An entry of ``noted`` is the token and then the ``num_top`` likeliest ones, each with the
+    logarithm of its probability; there is one for every token that was sampled.
+    """
+
+    num_top: int
+    noted: list[list[tuple[int, float]]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
 class Sequence:
     """One request. ``tokens`` is the prompt, followed by the generated tokens.
 
@@ -55,6 +67,7 @@ class Sequence:
     num_prefix: int = 0
     is_background: bool = False
     grammar: str | None = None
+    logprobs: Logprobs | None = None
     guard: TokenGuard | None = None
     num_prompt: int = field(init=False)
     num_cached: int = 0
@@ -124,12 +137,14 @@ class Opening:
     """A sequence takes a slot: make a sampler chain that has accepted ``generated``.
 
     ``grammar`` (GBNF) constrains every token, from the first one of ``generated`` on.
+    ``logprobs``: where the model notes the probabilities of what it samples.
     """
 
     slot: int
     sampling: Sampling
     generated: list[int]
     grammar: str | None = None
+    logprobs: Logprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)

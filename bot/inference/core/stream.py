@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from itertools import chain, groupby
 from typing import Self
 
 from bot.errors import ParleyError
@@ -75,13 +75,19 @@ class GenerationStream:
             return event
         if self._unread:
             kind = type(self._unread[0])
-            _, alike = next(groupby(self._unread, type))
-            texts = [event.text for event in alike]
-            del self._unread[: len(texts)]
-            return kind("".join(texts))
+            _, group = next(groupby(self._unread, type))
+            alike = list(group)
+            del self._unread[: len(alike)]
+            text = "".join(event.text for event in alike)
+            return _delta(text, alike) if kind is Delta else Reasoning(text)
         if self._is_read or self._last is None:
             raise StopAsyncIteration
         self._is_read = True
         if isinstance(self._last, ParleyError):
             raise self._last
         return self._last
+
+
+def _delta(text: str, joined: Sequence[Delta | Reasoning]) -> Delta:
+    logprobs = (event.logprobs for event in joined if isinstance(event, Delta))
+    return Delta(text, tuple(chain.from_iterable(logprobs)))

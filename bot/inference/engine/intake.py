@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bot.errors import PromptTooLong, UnsupportedSampling
 from bot.inference.core.model import Model
-from bot.inference.core.sequence import Sequence, common_length
+from bot.inference.core.sequence import Logprobs, Sequence, common_length
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import Reply
 from bot.inference.grammar.formats import followed
@@ -142,6 +142,8 @@ class Intake:
             num_prefix=num_prefix,
             grammar=grammar,
         )
+        if request.num_logprobs is not None:
+            sequence.logprobs = Logprobs(request.num_logprobs)
         if self._loop_guard and request.loop_guard:
             sequence.guard = RepetitionGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))

@@ -9,14 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bot.inference.core.sequence import Sequence
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
-from bot.types import Finished, FinishReason, Queued, Usage
+from bot.types import Delta, Finished, FinishReason, Queued, Reasoning, TokenLogprob, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
 """UTF-8's continuation bytes: all bytes of a character but its first."""
@@ -46,6 +46,7 @@ class Reply:
     num_shown: int = 0
     shown_at: float = 0.0
     queued: Queued | None = field(default=None)
+    _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     @property
     def usage(self) -> Usage:
@@ -80,14 +81,32 @@ class Reply:
     def show(self) -> None:
         """Emit the tokens that were sampled since the last call."""
         new_tokens = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
+        for number, token in enumerate(new_tokens, self.num_shown):
+            was_reasoning = self.text.is_reasoning
+            events = self.text.feed(self.piece(token))
+            if self.text.is_reasoning:
+                self._unsaid.clear()
+            elif not was_reasoning:
+                self._note(number)
+            self._emit(events)
         self.num_shown += len(new_tokens)
-        for token in new_tokens:
-            for event in self.text.feed(self.piece(token)):
-                self.stream.put(event)
 
     def show_rest(self) -> None:
         """Emit the text that was held back; the reply has ended."""
-        for event in self.text.flush():
+        self._emit(self.text.flush())
+
+    def _note(self, number: int) -> None:
+        """The probabilities of this token go with the text that it becomes part of."""
+        wanted = self.sequence.logprobs
+        if wanted is not None:
+            token, *likeliest = (TokenLogprob(self.piece(t), p) for t, p in wanted.noted[number])
+            self._unsaid.append(replace(token, likeliest=tuple(likeliest)))
+
+    def _emit(self, events: Items[Delta | Reasoning]) -> None:
+        for event in events:
+            if self._unsaid and isinstance(event, Delta):
+                event = replace(event, logprobs=tuple(self._unsaid))
+                self._unsaid.clear()
             self.stream.put(event)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
-from bot.inference.core.sequence import Opening
+from bot.inference.core.sequence import NO_TOKEN, Logprobs, Opening
 from bot.inference.grammar.beginnings import Ids, Mask
 from bot.inference.grammar.constrained import ConstrainedReply, Logits
+from bot.inference.llama import logprobs
 from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
@@ -179,6 +180,7 @@ class Samplers:
         self._num_threads = num_threads
         self._helpers = ThreadPoolExecutor(max(1, num_threads - 1), "parley-sampler")
         self.chains: dict[int, SamplerChain] = {}
+        self._logprobs: dict[int, Logprobs] = {}
         self._constrained: dict[int, ConstrainedReply] = {}
         self.num_resampled = 0
 
@@ -188,6 +190,8 @@ class Samplers:
         chain = SamplerChain(vocabulary, opening.sampling)
         chain.accept(opening.generated)
         self.chains[opening.slot] = chain
+        if opening.logprobs is not None:
+            self._logprobs[opening.slot] = opening.logprobs
         if opening.grammar is not None:
             grammar = NativeGrammar(vocabulary.native, opening.grammar)
             constrained = ConstrainedReply(grammar, chain, vocabulary)
@@ -219,19 +223,25 @@ class Samplers:
 
     def sample(self, context: Any, slot: int, index: int) -> int:
         """Sample from the logits at ``index`` of the context's last decode."""
-        constrained = self._constrained.get(slot)
-        if constrained is not None:
-            return self._sample_constrained(constrained, context, index)
-        token: int = llama.llama_sampler_sample(self.chains[slot].native, context, index)
+        if constrained := self._constrained.get(slot):
+            token = self._sample_constrained(constrained, context, index)
+        else:
+            token = llama.llama_sampler_sample(self.chains[slot].native, context, index)
+        if (wanted := self._logprobs.get(slot)) and token != NO_TOKEN:
+            logprobs.note(self._logits(context, index), token, wanted)
         return token
 
     def _sample_constrained(self, constrained: ConstrainedReply, context: Any, index: int) -> int:
-        logits = llama.llama_get_logits_ith(context, index)
-        token = constrained.sample(np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,)))
+        token = constrained.sample(self._logits(context, index))
         self.num_resampled += constrained.was_refused
         return token
 
+    def _logits(self, context: Any, index: int) -> Logits:
+        logits = llama.llama_get_logits_ith(context, index)
+        return np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,))
+
     def close(self, slot: int) -> None:
+        self._logprobs.pop(slot, None)
         for owned in (self._constrained.pop(slot, None), self.chains.pop(slot, None)):
             if owned:
                 owned.close()

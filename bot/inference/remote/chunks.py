@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from bot.inference.remote.dialects import Dialect
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
 from bot.inference.remote.formats import response_format
-from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, Usage
+from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob, Usage
 
 DONE = b"[DONE]"
 _SERVER_ERROR = 500
@@ -23,8 +23,25 @@ class _Delta(BaseModel):
     reasoning_content: str | None = None
 
 
+class _Token(BaseModel):
+    token: str
+    logprob: float
+    bytes: list[Annotated[int, Field(ge=0, le=255)]] | None = None
+    top_logprobs: list[_Token] = []
+
+    def as_logprob(self) -> TokenLogprob:
+        piece = self.token.encode("utf-8", "replace") if self.bytes is None else bytes(self.bytes)
+        likeliest = tuple(token.as_logprob() for token in self.top_logprobs)
+        return TokenLogprob(piece, self.logprob, likeliest)
+
+
+class _Logprobs(BaseModel):
+    content: list[_Token] | None = None
+
+
 class _Choice(BaseModel):
     delta: _Delta | None = None
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
 
@@ -52,6 +69,7 @@ class StreamChunk:
     thought: str = ""
     reason: FinishReason | None = None
     usage: Usage | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def num_characters(self) -> int:
@@ -70,12 +88,13 @@ def read_chunk(data: bytes) -> StreamChunk:
     if not event.choices:
         return StreamChunk(usage=usage)
     choice = event.choices[0]
-    delta = choice.delta or _Delta()
+    delta, logprobs = choice.delta or _Delta(), choice.logprobs or _Logprobs()
     return StreamChunk(
         text=delta.content or "",
         thought=delta.reasoning_content or "",
         reason=_reason(choice.finish_reason),
         usage=usage,
+        logprobs=tuple(token.as_logprob() for token in logprobs.content or ()),
     )
 
 
@@ -102,19 +121,22 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
         "temperature": 0 if sampling.is_greedy else sampling.temperature,
         "top_p": sampling.top_p,
         **{name: getattr(sampling, field) for field, name in dialect.samplers.items()},
-        **_unless_neutral(sampling, dialect),
+        **_unless_neutral(request, dialect),
         **response_format(request.answer_format),
     }
     return body | ({"stop": list(request.stop)} if request.stop else {})
 
 
-def _unless_neutral(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
+def _unless_neutral(request: GenerationRequest, dialect: Dialect) -> dict[str, Any]:
     """Some servers refuse a key whatever its value, so neutral values are not sent."""
+    sampling = request.sampling
     optional = {
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty or None,
         "presence_penalty": sampling.presence_penalty or None,
         "logit_bias": _biases(sampling, dialect) or None,
+        "logprobs": None if request.num_logprobs is None else True,
+        "top_logprobs": request.num_logprobs or None,
     }
     return {name: value for name, value in optional.items() if value is not None}
 

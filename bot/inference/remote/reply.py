@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.inference.remote.chunks import StreamChunk
-from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, Usage
+from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, TokenLogprob, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more text than that ignores the limit of the reply."""
@@ -29,6 +29,7 @@ class RemoteReply:
     reported: Usage | None = None
     queued: Queued | None = field(default=None)
     text: ReplyText = field(default_factory=ReplyText)
+    _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     @property
     def has_begun(self) -> bool:
@@ -42,6 +43,7 @@ class RemoteReply:
     def take(self, chunk: StreamChunk) -> None:
         self.reason = chunk.reason or self.reason
         self.reported = chunk.usage or self.reported
+        self._unsaid += chunk.logprobs
         if not chunk.num_characters:
             return
         self.num_chunks += 1
@@ -57,6 +59,9 @@ class RemoteReply:
 
     def _show(self, events: Iterable[Delta | Reasoning]) -> None:
         for event in events:
+            if self._unsaid and isinstance(event, Delta):
+                event = replace(event, logprobs=tuple(self._unsaid))
+                self._unsaid.clear()
             self.stream.put(event)
 
     @property

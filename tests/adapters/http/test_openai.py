@@ -31,6 +31,7 @@ from bot.types import (
     Queued,
     Reasoning,
     Sampling,
+    TokenLogprob,
 )
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock
@@ -288,6 +289,56 @@ async def test_a_seed_of_minus_1_is_a_random_one(serve: Serve, connect: Connect)
     await client.chat.completions.create(model=MODEL, messages=HI, seed=-1)
     await client.chat.completions.create(model=MODEL, messages=HI, seed=-2)
     assert [asked.sampling["seed"] for asked in conversations.requests] == [None, 2**32 - 3]
+
+
+LIKELY = (
+    TokenLogprob(b"Hel", -0.25, (TokenLogprob(b"Hel", -0.25), TokenLogprob(b"Y", -2.0))),
+    TokenLogprob(b"\xf0\x9f", -0.5),
+    TokenLogprob(b"\x99\x82", -0.75),
+)
+PROBABLE: tuple[GenerationEvent, ...] = (
+    Delta("Hel", LIKELY[:1]),
+    Delta("\U0001f642", LIKELY[1:]),
+    Finished(FinishReason.STOP, USAGE),
+)
+
+
+async def test_probabilities_of_tokens_have_openais_shape(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations(PROBABLE)
+    client = connect(await serve(conversations))
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=HI, logprobs=True, top_logprobs=2
+    )
+    assert conversations.requests[0].num_logprobs == 2
+    assert answer.choices[0].logprobs is not None
+    first, second, third = answer.choices[0].logprobs.content or []
+    assert (first.token, first.logprob, first.bytes) == ("Hel", -0.25, list(b"Hel"))
+    assert [(top.token, top.logprob) for top in first.top_logprobs] == [("Hel", -0.25), ("Y", -2.0)]
+    assert second.bytes == [0xF0, 0x9F]
+    assert bytes((second.bytes or []) + (third.bytes or [])).decode() == "\U0001f642"
+    assert third.top_logprobs == []
+
+
+async def test_probabilities_are_streamed_with_their_text(serve: Serve, connect: Connect) -> None:
+    client = connect(await serve(FakeConversations(PROBABLE)))
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=HI, logprobs=True, top_logprobs=2, stream=True
+    )
+    tokens: list[int] = []
+    async for chunk in stream:
+        for choice in chunk.choices:
+            for each in (choice.logprobs and choice.logprobs.content) or []:
+                tokens += each.bytes or []
+            assert bytes(tokens).decode().endswith(choice.delta.content or "")
+    assert bytes(tokens).decode() == "Hel\U0001f642"
+
+
+async def test_without_logprobs_none_are_taken(serve: Serve, connect: Connect) -> None:
+    conversations = FakeConversations()
+    client = connect(await serve(conversations))
+    answer = await client.chat.completions.create(model=MODEL, messages=HI, logprobs=False)
+    assert answer.choices[0].logprobs is None
+    assert conversations.requests[0].num_logprobs is None
 
 
 async def test_a_sampler_may_be_named_as_other_servers_do(serve: Serve, connect: Connect) -> None:

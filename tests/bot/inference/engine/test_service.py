@@ -19,6 +19,7 @@ from bot.errors import (
     UnsupportedSampling,
 )
 from bot.inference.core.model import NoRoom
+from bot.inference.core.sequence import Opening
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
 from bot.inference.output.text import TAGS
@@ -34,6 +35,7 @@ from bot.types import (
     Queued,
     Reasoning,
     Sampling,
+    TokenLogprob,
 )
 from tests.bot.inference.streams import read, until
 from tests.fakes.model import LOST, FakeModel, broken_step
@@ -74,6 +76,45 @@ async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused() -> N
         with pytest.raises(UnsupportedSampling, match="names token 1114112; the model's last is"):
             await service.generate(replace(biased, asked_sampling=frozenset({"logit_bias"})))
         await read(await service.generate(biased))  # a personality's may be for another model
+
+
+async def logprobs_of(service: InferenceService, asked: GenerationRequest) -> list[TokenLogprob]:
+    stream = await service.generate(asked)
+    return [each async for event in stream if isinstance(event, Delta) for each in event.logprobs]
+
+
+async def test_probabilities_come_with_the_text_of_their_tokens() -> None:
+    async with engine(FakeModel(lambda _: "h\u00e9!")) as service:
+        plain = await logprobs_of(service, request())
+        found = await logprobs_of(service, replace(request(), num_logprobs=2))
+        bare = await logprobs_of(service, replace(request(), num_logprobs=0))
+    assert plain == []
+    assert [(each.piece, each.logprob) for each in found] == [
+        (b"h", 0),
+        (b"\xe9", -0.5),
+        (b"!", -1),
+    ]
+    assert all(each.likeliest == (TokenLogprob(b"a", 0), TokenLogprob(b"b", -1)) for each in found)
+    assert [each.likeliest for each in bare] == [(), (), ()]
+
+
+async def test_only_the_answers_tokens_have_probabilities() -> None:
+    script = "<think>hm</think>Yes.ENDmore"
+    async with engine(FakeModel(lambda _: script)) as service:
+        asked = replace(request(stop=("END",)), num_logprobs=0)
+        found = await logprobs_of(service, asked)
+    assert b"".join(each.piece for each in found) == b"Yes."
+
+
+async def test_a_preempted_reply_keeps_the_probabilities_of_what_it_has_said() -> None:
+    model = FakeModel(lambda _: " ".join(map(str, range(90)))[:150], num_cells=256)
+    async with engine(model) as service:
+        asked = [replace(request(c * 40, person=c, limit=150), num_logprobs=0) for c in "abc"]
+        found = await asyncio.gather(*(logprobs_of(service, each) for each in asked))
+    assert sum(isinstance(a, Opening) for step in model.steps for a in step.actions) > 3
+    assert [[each.logprob for each in reply] for reply in found] == [
+        [-n / 2 for n in range(150)]
+    ] * 3
 
 
 async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from bot.inference.core.sequence import Chunk, Opening, Release, Step
+from bot.inference.core.sequence import Chunk, Logprobs, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.types import BANNED, Sampling
 
@@ -130,3 +131,23 @@ def test_dry_is_measured_by_length_reach_and_breakers(prompt: Prompt, smollm2: L
     breaker = smollm2.piece(502).decode()
     assert prompt.next(replace(dry, dry_sequence_breakers=(breaker,)), said) == prompt.best
     assert prompt.next(replace(dry, dry_sequence_breakers=()), said) != prompt.best
+
+
+def test_the_models_own_probabilities_are_noted_whatever_the_samplers_do(
+    smollm2: LlamaModel, prompt: Prompt
+) -> None:
+    tokens = smollm2.vocabulary.tokenize("Once upon a time, there was")
+    forced = Logprobs(5)
+    opening = Opening(0, replace(WILD, logit_bias=((700, 100.0),)), [], logprobs=forced)
+    chosen = smollm2.run(Step([opening], [Chunk(0, 0, tokens, True)]))
+    smollm2.run(Step([Release(0)], []))
+    logits = smollm2.logits(Chunk(0, 0, tokens, True)).astype(np.float64)
+    smollm2.clear(0)
+    expected = logits - np.log(np.exp(logits).sum())
+    ((own, *likeliest),) = forced.noted
+    assert chosen == {0: 700}
+    assert own[0] == 700
+    assert own[1] == pytest.approx(expected[700], abs=1e-3)
+    assert [token for token, _ in likeliest] == list(np.argsort(-expected)[:5])
+    assert likeliest[0][0] == prompt.best
+    assert likeliest[0][1] == pytest.approx(expected.max(), abs=1e-3)

@@ -9,10 +9,28 @@ import pytest
 
 from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull, UnsupportedSampling
 from bot.metrics import Metrics
-from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
+from bot.types import (
+    ChatMessage,
+    Delta,
+    FinishReason,
+    GenerationRequest,
+    Queued,
+    Sampling,
+    TokenLogprob,
+)
 from tests.bot.inference.remote.asking import answer, count, engine_over, question, until
 from tests.bot.inference.streams import read
-from tests.fakes.model_server import MODEL, FakeModelServer, says, status, waits_for
+from tests.fakes.model_server import (
+    MODEL,
+    FakeModelServer,
+    chunk,
+    event,
+    probable,
+    says,
+    sends,
+    status,
+    waits_for,
+)
 
 
 async def test_a_reply_grows_and_its_tokens_are_those_that_the_server_counts(
@@ -91,6 +109,26 @@ async def test_a_sampler_that_a_program_asks_for_is_refused_by_name_where_it_can
         await answer(engine, asked)  # a personality's own samplers are only left out
     (sent,) = server.asked
     assert "top_k" not in sent
+
+
+async def test_probabilities_are_asked_of_the_server_and_come_with_the_text(
+    server: FakeModelServer,
+) -> None:
+    likeliest = [{"token": "Hel", "logprob": -0.5, "bytes": [72, 101, 108]}]
+    first = {"token": "Hel", "logprob": -0.5, "top_logprobs": likeliest}
+    half = {"token": "\ufffd", "logprob": -1, "bytes": [0xF0, 0x9F]}
+    chunks = probable("Hel", first), probable("", half), probable("lo"), chunk(reason="stop")
+    server.script.append(sends(b"".join(map(event, chunks)) + b"data: [DONE]\n\n"))
+    async with engine_over(server) as engine:
+        stream = await engine.generate(replace(question(), num_logprobs=1))
+        deltas = [each async for each in stream if isinstance(each, Delta)]
+        await answer(engine, question())
+    found = [each for delta in deltas for each in delta.logprobs]
+    assert found[0] == TokenLogprob(b"Hel", -0.5, (TokenLogprob(b"Hel", -0.5),))
+    assert [(each.piece, each.logprob) for each in found[1:]] == [(b"\xf0\x9f", -1)]
+    asked, plain = server.asked
+    assert (asked["logprobs"], asked["top_logprobs"]) == (True, 1)
+    assert "logprobs" not in plain
 
 
 async def test_the_reply_that_hits_its_cap_says_so(server: FakeModelServer) -> None:
