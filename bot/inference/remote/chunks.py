@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,28 +12,33 @@ from pydantic import BaseModel, Field, ValidationError
 from bot.inference.remote.dialects import Dialect
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
 from bot.inference.remote.formats import response_format
-from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob, Usage
+from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob
 
 DONE = b"[DONE]"
 _SERVER_ERROR = 500
 
+_THOUGHTS = ("reasoning_content", "reasoning")
+"""Servers that separate reasoning use one of these keys, or both for the same text."""
 
-class _Delta(BaseModel):
-    """Servers that separate reasoning use this key; others leave its tags in the text."""
-
-    content: str | None = None
-    reasoning_content: str | None = None
+_REASONS: Mapping[str, FinishReason] = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn"), FinishReason.STOP),
+    **dict.fromkeys(("stop_sequence", "stop_token", "tool_calls"), FinishReason.STOP),
+    "function_call": FinishReason.STOP,
+    **dict.fromkeys(("length", "max_tokens", "max_length", "model_length"), FinishReason.LENGTH),
+}
+_FILTERED = ("content_filter", "safety", "sensitive")
+_WITHHELD = "The model's server withholds the rest of this answer."
 
 
 class _Token(BaseModel):
     token: str
     logprob: float
     bytes: list[Annotated[int, Field(ge=0, le=255)]] | None = None
-    top_logprobs: list[_Token] = []
+    top_logprobs: list[_Token] | None = None
 
     def as_logprob(self) -> TokenLogprob:
         piece = self.token.encode("utf-8", "replace") if self.bytes is None else bytes(self.bytes)
-        likeliest = tuple(token.as_logprob() for token in self.top_logprobs)
+        likeliest = tuple(token.as_logprob() for token in self.top_logprobs or ())
         return TokenLogprob(piece, self.logprob, likeliest)
 
 
@@ -39,36 +46,25 @@ class _Logprobs(BaseModel):
     content: list[_Token] | None = None
 
 
-class _Choice(BaseModel):
-    delta: _Delta | None = None
-    logprobs: _Logprobs | None = None
-    finish_reason: str | None = None
+@dataclass(frozen=True, slots=True)
+class ReportedUsage:
+    """What a server has counted; None: it does not say."""
 
-
-class _Cached(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     cached_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-    prompt_tokens_details: _Cached | None = None
-
-
-class _Event(BaseModel):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: Any = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamChunk:
-    """A chunk of the reply; most have text only."""
+    """A chunk of the reply; most have text only. ``fault``: the reply ends with it, after this."""
 
     text: str = ""
     thought: str = ""
     reason: FinishReason | None = None
-    usage: Usage | None = None
+    fault: Fault | None = None
+    usage: ReportedUsage | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
@@ -77,37 +73,106 @@ class StreamChunk:
 
 
 def read_chunk(data: bytes) -> StreamChunk:
-    """Raises ``Fault`` or ``ContextExceeded``, since a stream may contain an error."""
-    try:
-        event = _Event.model_validate_json(data)
-    except ValidationError:
-        raise Fault("malformed") from None
-    if event.error:
-        raise refusal(_SERVER_ERROR, ErrorBody.of(event.error))
-    usage = _usage(event.usage) if event.usage else None
-    if not event.choices:
-        return StreamChunk(usage=usage)
-    choice = event.choices[0]
-    delta, logprobs = choice.delta or _Delta(), choice.logprobs or _Logprobs()
+    """What carries nothing is an empty chunk; surrogates may stand alone, cut from their pair.
+
+    Raises ``Fault`` or ``ContextExceeded``, since a stream may contain an error.
+    """
+    event = _object(_parsed(data))
+    if error := _error(event):
+        raise refusal(_SERVER_ERROR, ErrorBody.of(error))
+    choice = _choice(event.get("choices"))
+    delta = _object(choice.get("delta"))
+    content, thoughts = _split(delta.get("content"))
+    reason, fault = _end(choice.get("finish_reason"))
     return StreamChunk(
-        text=delta.content or "",
-        thought=delta.reasoning_content or "",
-        reason=_reason(choice.finish_reason),
-        usage=usage,
-        logprobs=tuple(token.as_logprob() for token in logprobs.content or ()),
+        text=content + _text(delta.get("refusal")),
+        thought=thoughts or next(filter(None, (_text(delta.get(key)) for key in _THOUGHTS)), ""),
+        reason=reason,
+        fault=fault,
+        usage=_usage(event.get("usage") or choice.get("usage")),
+        logprobs=_logprobs(choice.get("logprobs")),
     )
 
 
-def _reason(name: str | None) -> FinishReason | None:
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data) if data.strip() else None
+    except (ValueError, RecursionError):
+        raise Fault("malformed") from None
+
+
+def _object(found: object) -> dict[str, Any]:
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise Fault("malformed")
+    return found
+
+
+def _error(event: dict[str, Any]) -> object:
+    """An error under its own key, or in place of a chunk."""
+    if "choices" in event or "usage" in event:
+        return event.get("error")
+    return event.get("error") or (event if event.get("message") or event.get("detail") else None)
+
+
+def _choice(choices: object) -> dict[str, Any]:
+    if choices is not None and not isinstance(choices, list):
+        raise Fault("malformed")
+    return _object(choices[0]) if choices else {}
+
+
+def _text(found: object) -> str:
+    if found is not None and not isinstance(found, str):
+        raise Fault("malformed")
+    return found or ""
+
+
+def _split(content: object) -> tuple[str, str]:
+    """Text and reasoning of a content, which may be a list of parts of both kinds."""
+    if not isinstance(content, list):
+        return _text(content), ""
+    parts = [_object(part) for part in content]
+    thoughts = (_split(part["thinking"])[0] for part in parts if "thinking" in part)
+    return "".join(_text(part.get("text")) for part in parts), "".join(thoughts)
+
+
+def _end(name: object) -> tuple[FinishReason | None, Fault | None]:
+    """A reason that nobody knows is taken for a failure, and never for a good end."""
     if not name:
+        return None, None
+    known = str(name).lower()
+    if known in _FILTERED:
+        return None, Fault("refused", _WITHHELD)
+    reason = _REASONS.get(known)
+    return reason, None if reason else Fault("failed")
+
+
+def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
+    """Without those that are none, as ``_usage``."""
+    try:
+        tokens = _Logprobs.model_validate(found or {}).content
+    except ValidationError:
+        return ()
+    return tuple(token.as_logprob() for token in tokens or ())
+
+
+def _usage(found: object) -> ReportedUsage | None:
+    """Counts are nice to have: what is none of them is left out."""
+    if not isinstance(found, dict):
         return None
-    return FinishReason.LENGTH if name == "length" else FinishReason.STOP
+    prompt, reply = _count(found, "prompt_tokens"), _count(found, "completion_tokens")
+    if prompt is None and reply is None:
+        return None
+    cached = _count(found.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = _count(found.get("completion_tokens_details"), "reasoning_tokens")
+    return ReportedUsage(prompt, reply, cached, reasoning)
 
 
-def _usage(usage: _Usage) -> Usage:
-    details = usage.prompt_tokens_details
-    cached = min((details and details.cached_tokens) or 0, usage.prompt_tokens)
-    return Usage(usage.prompt_tokens, max(0, cached), usage.completion_tokens)
+def _count(found: object, key: str) -> int | None:
+    number = found.get(key) if isinstance(found, dict) else None
+    is_count = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    return number if is_count else None
 
 
 def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[str, Any]:

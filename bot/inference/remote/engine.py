@@ -207,8 +207,8 @@ class RemoteEngine:
 
     async def _compare(self, reply: RemoteReply) -> None:
         """Raise our counts if the server counted more tokens of the prompt."""
-        if reply.reported and reply.reported.prompt_tokens > reply.num_tokens:
-            await self._counter.learn(reply.request.messages, reply.reported.prompt_tokens)
+        if reply.usage.prompt_tokens > reply.num_tokens:
+            await self._counter.learn(reply.request.messages, reply.usage.prompt_tokens)
 
     def _conclude(self, reply: RemoteReply, finished: Finished) -> None:
         if reply.stream.is_finished:

@@ -7,11 +7,35 @@ from dataclasses import dataclass, field, replace
 
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
-from bot.inference.remote.chunks import StreamChunk
+from bot.inference.remote.chunks import ReportedUsage, StreamChunk
 from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, TokenLogprob, Usage
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more text than that ignores the limit of the reply."""
+
+
+class SurrogatePairs:
+    """Joins surrogate pairs that a server has cut between two chunks."""
+
+    def __init__(self) -> None:
+        self._high = ""
+
+    def feed(self, text: str) -> str:
+        if not text:
+            return ""
+        text, self._high = self._high + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._high = text[:-1], text[-1]
+        return _paired(text)
+
+    def flush(self) -> str:
+        text, self._high = self._high, ""
+        return _paired(text)
+
+
+def _paired(text: str) -> str:
+    """A surrogate without its other half becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 @dataclass(slots=True, eq=False)
@@ -26,9 +50,11 @@ class RemoteReply:
     num_characters: int = 0
     has_asked_why: bool = False
     reason: FinishReason | None = None
-    reported: Usage | None = None
+    reported: ReportedUsage = field(default_factory=ReportedUsage)
     queued: Queued | None = field(default=None)
     text: ReplyText = field(default_factory=ReplyText)
+    pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
+    thought_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     @property
@@ -37,8 +63,12 @@ class RemoteReply:
 
     @property
     def usage(self) -> Usage:
-        """The server's count, or ours: a chunk is mostly one token."""
-        return self.reported or Usage(self.num_tokens, 0, self.num_chunks)
+        """The server's counts, or ours where it does not say: a chunk is mostly one token."""
+        said = self.reported
+        prompt = self.num_tokens if said.prompt_tokens is None else said.prompt_tokens
+        reply = self.num_chunks if said.completion_tokens is None else said.completion_tokens
+        cached = min(said.cached_tokens or 0, prompt)
+        return Usage(prompt, cached, reply, min(said.reasoning_tokens or 0, reply))
 
     def take(self, chunk: StreamChunk) -> None:
         self.reason = chunk.reason or self.reason
@@ -48,14 +78,22 @@ class RemoteReply:
             return
         self.num_chunks += 1
         self.num_characters += chunk.num_characters
-        if chunk.thought:
-            self.stream.put(Reasoning(chunk.thought))
-        if chunk.text:
-            self._show(self.text.feed(chunk.text.encode("utf-8", "replace")))
+        self._think(self.thought_pairs.feed(chunk.thought))
+        self._say(self.pairs.feed(chunk.text))
 
     def show_rest(self) -> None:
-        """Emit the text that was held back as the possible beginning of a tag."""
+        """Emit the text that was held back as the possible beginning of a tag, or of a pair."""
+        self._think(self.thought_pairs.flush())
+        self._say(self.pairs.flush())
         self._show(self.text.flush())
+
+    def _think(self, thought: str) -> None:
+        if thought:
+            self.stream.put(Reasoning(thought))
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._show(self.text.feed(text.encode()))
 
     def _show(self, events: Iterable[Delta | Reasoning]) -> None:
         for event in events:

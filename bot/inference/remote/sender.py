@@ -17,6 +17,9 @@ from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
 from bot.types import FinishReason, GenerationRequest
 
+_LATE = ("silent", "broken", "malformed")
+"""Faults that do not matter once the server has said why the reply ended: it is whole."""
+
 
 class Sender:
     """Tries the least loaded server first. Before the first token a failed call is repeated."""
@@ -76,6 +79,8 @@ class Sender:
             if reply.reason is None:
                 raise Fault("broken")
         except Fault as fault:
+            if reply.reason and fault.kind in _LATE:
+                return
             if reply.has_begun or reply.has_asked_why or fault.kind != "broken":
                 raise
             reply.has_asked_why = True
@@ -85,6 +90,8 @@ class Sender:
         if chunk.num_characters and not reply.has_begun:
             self._metrics.first_token.observe(time.monotonic() - reply.accepted_at)
         reply.take(chunk)
+        if chunk.fault:
+            raise chunk.fault
 
     def _note(self, server: RemoteServer, fault: Fault) -> None:
         self._count(fault.kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -35,10 +36,14 @@ _NOT_THERE = (404, 405, 501)
 
 
 class EventParser:
-    """Parses server-sent events; ``feed`` yields the data of each complete event."""
+    """Parses server-sent events; ``feed`` yields the data of each complete event.
+
+    A byte order mark before the first event is skipped, and so are events without data.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self._mark = BOM_UTF8
         self._data: list[bytes] = []
         self._num_bytes = 0
 
@@ -52,9 +57,10 @@ class EventParser:
             raise Fault("malformed")
 
     def _take(self, line: bytes) -> bytes | None:
+        line, self._mark = line.removeprefix(self._mark), b""
         if not line:
             data, self._data, self._num_bytes = self._data, [], 0
-            return b"\n".join(data) if data else None
+            return b"\n".join(data).strip() or None
         if line.startswith(b"data:"):
             self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
             self._num_bytes += len(line)
