@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bot.access import Access
@@ -167,7 +167,13 @@ class ConversationService:
         )
 
     async def complete(self, request: CompletionRequest) -> Generation:
-        return await self._completions.begin(request)
+        (generation,) = await self._completions.begin(request, 1)
+        return generation
+
+    async def complete_all(
+        self, request: CompletionRequest, num_answers: int
+    ) -> Sequence[Generation]:
+        return await self._completions.begin(request, num_answers)
 
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""

@@ -389,6 +389,7 @@ class GenerationRequest:
     reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
     ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
     ``asked_sampling``: the fields of ``sampling`` that an engine must refuse if it lacks them.
+    ``shares_prompt``: other requests with the same messages come at the same time.
     ``num_logprobs``: how many of the likeliest tokens come with each token of the answer, with
     their probabilities; None: no probabilities at all.
     """
@@ -400,6 +401,7 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     asked_sampling: frozenset[str] = frozenset()
     num_logprobs: int | None = None
+    shares_prompt: bool = False
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None

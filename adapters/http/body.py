@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _MAX_MESSAGES = 4096
 _MAX_STOPS = 4
+_MAX_ANSWERS = 16
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
 _BOM = b"\xef\xbb\xbf"
 
@@ -73,6 +74,7 @@ class ChatBody(SamplingFields, StrictBody):
     max_new_tokens: TokenLimit | None = None
     n_predict: OpenTokenLimit = None
     num_predict: OpenTokenLimit = None
+    n: Annotated[int, Field(ge=1, le=_MAX_ANSWERS)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stop: StopTexts = None

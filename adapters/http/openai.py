@@ -13,7 +13,16 @@ from aiohttp import web
 from adapters.http.body import ChatBody, parse
 from adapters.http.errors import InvalidBody, to_body, to_response
 from adapters.http.models import ModelNames, Models, Resolved
-from adapters.http.shapes import DONE, Chunks, Envelope, GeneratedText, comment, completion, event
+from adapters.http.shapes import (
+    DONE,
+    Chunks,
+    Envelope,
+    GeneratedText,
+    WholeAnswer,
+    comment,
+    completion,
+    event,
+)
 from adapters.http.sse import EventStream, batches
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import EngineFailed, ParleyError
@@ -53,26 +62,27 @@ class ChatCompletions:
         body = parse(await _json_bytes(request))
         model = self._models.resolve(body.model)
         asked = _completion_request(request, body, model)
-        generation = await self._conversations.complete(asked)
+        generations = await self._conversations.complete_all(asked, body.n or 1)
         try:
             envelope = self._envelope(model.name)
             if not body.stream:
-                return await _whole(generation, envelope)
-            chunks = Chunks(envelope, include_usage=body.include_usage)
-            return await self._streamed(request, generation, chunks)
+                return await _whole(generations, envelope)
+            chunks = Chunks(envelope, len(generations), include_usage=body.include_usage)
+            return await self._streamed(request, generations, chunks)
         finally:
-            generation.cancel()
+            for generation in generations:
+                generation.cancel()
 
     def _envelope(self, model: str) -> Envelope:
         created = int(self._clock.now().timestamp())
         return Envelope(f"chatcmpl-{secrets.token_hex(12)}", created, model)
 
     async def _streamed(
-        self, request: web.Request, generation: Generation, chunks: Chunks
+        self, request: web.Request, generations: Sequence[Generation], chunks: Chunks
     ) -> web.StreamResponse:
         async with (
             EventStream(request, self._clock, self._patience) as stream,
-            aclosing(batches(generation, self._clock, _IDLE_SECONDS)) as arriving,
+            aclosing(batches(generations, self._clock, _IDLE_SECONDS)) as arriving,
         ):
             try:
                 await _relay(arriving, stream, chunks)
@@ -83,35 +93,42 @@ class ChatCompletions:
             return await stream.end()
 
 
-async def _whole(generation: Generation, envelope: Envelope) -> web.Response:
-    events = [event async for event in generation]
-    finished = _finished(events) or _NOT_FINISHED
-    _raise_failure(finished)
-    return web.json_response(completion(envelope, _said(events), finished.reason, finished.usage))
+async def _whole(generations: Sequence[Generation], envelope: Envelope) -> web.Response:
+    answers = []
+    for generation in generations:
+        events = [event async for event in generation]
+        finished = _finished(events) or _NOT_FINISHED
+        _raise_failure(finished)
+        answers.append(WholeAnswer(_said(events), finished.reason, finished.usage))
+    return web.json_response(completion(envelope, answers))
 
 
 async def _relay(
-    arriving: AsyncIterator[list[GenerationEvent]], stream: EventStream, chunks: Chunks
+    arriving: AsyncIterator[list[tuple[int, GenerationEvent]]],
+    stream: EventStream,
+    chunks: Chunks,
 ) -> None:
-    finished: Finished | None = None
     async for batch in arriving:
-        if data := _before_the_end(batch, chunks):
+        answers = [[event for number, event in batch if number == i] for i in range(chunks.num)]
+        data = b"".join(chunks.delta(i, _said(events)) for i, events in enumerate(answers))
+        if data := data or _sign_of_life(batch):
             await stream.send(data)
-        finished = _finished(batch) or finished
-    finished = finished or _NOT_FINISHED
-    _raise_failure(finished)
-    await stream.send(chunks.end(finished.reason, finished.usage))
+        for index, events in enumerate(answers):
+            if finished := _finished(events):
+                _raise_failure(finished)
+                await stream.send(chunks.end(index, finished.reason, finished.usage))
+    if not chunks.have_ended:
+        _raise_failure(_NOT_FINISHED)
+    await stream.send(chunks.close())
 
 
-def _before_the_end(batch: Sequence[GenerationEvent], chunks: Chunks) -> bytes:
-    if data := chunks.delta(_said(batch)):
-        return data
+def _sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
     match batch:
         case []:
             return comment("working")
-        case [*_, Queued(loading=model)] if model:
+        case [*_, (_, Queued(loading=model))] if model:
             return comment(f"loading {model}")
-        case [*_, Queued(place)]:
+        case [*_, (_, Queued(place))]:
             return comment(f"queued {place}")
     return b""
 

@@ -26,7 +26,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "function_call": ("none", "auto"),
     "functions": (),
     "modalities": (["text"],),
-    "n": (1,),
     "prediction": (),
     "reasoning": ({"effort": "none"}, {"enabled": False}),
     "reasoning_effort": ("none",),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from bot.types import FinishReason, TokenLogprob, Usage
 
@@ -54,20 +56,41 @@ def _logprob(token: TokenLogprob) -> dict[str, object]:
     return {"token": text, "logprob": token.logprob, "bytes": list(token.piece)}
 
 
-def completion(
-    envelope: Envelope, said: GeneratedText, reason: FinishReason, usage: Usage
-) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """One of the answers of a whole reply."""
+
+    said: GeneratedText
+    reason: FinishReason
+    usage: Usage
+
+
+def completion(envelope: Envelope, answers: Sequence[WholeAnswer]) -> dict[str, object]:
+    choices = [_choice(index, answer) for index, answer in enumerate(answers)]
+    usage = usage_object(_in_all([answer.usage for answer in answers]))
+    return {**envelope.fields("chat.completion"), "choices": choices, "usage": usage}
+
+
+def _choice(index: int, answer: WholeAnswer) -> dict[str, object]:
+    said = answer.said
     message = {"role": "assistant", "content": said.text, "refusal": None}
     if said.reasoning:
         message["reasoning_content"] = said.reasoning
-    choice = {
-        "index": 0,
+    return {
+        "index": index,
         "message": message,
         "logprobs": said.logprobs_object,
-        "finish_reason": _FINISH_REASONS[reason],
+        "finish_reason": _FINISH_REASONS[answer.reason],
     }
-    fields = envelope.fields("chat.completion")
-    return {**fields, "choices": [choice], "usage": usage_object(usage)}
+
+
+def _in_all(usages: Sequence[Usage]) -> Usage:
+    """The prompt is the same one, so it counts once."""
+    return replace(
+        usages[0],
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+    )
 
 
 def usage_object(usage: Usage) -> dict[str, object]:
@@ -90,48 +113,64 @@ def comment(text: str) -> bytes:
 
 
 class Chunks:
-    """The events of one streamed reply.
+    """The events of one streamed reply with ``num`` answers.
 
-    The JSON around the text is the same in every chunk, so it is written out once; a token
-    then costs one ``json.dumps`` of its text.
+    The JSON around the text is the same in every chunk of an answer, so it is written out once;
+    a token then costs one ``json.dumps`` of its text.
     """
 
-    def __init__(self, envelope: Envelope, *, include_usage: bool) -> None:
+    def __init__(self, envelope: Envelope, num: int = 1, *, include_usage: bool) -> None:
         self._fields = envelope.fields("chat.completion.chunk")
         self._null_usage = {"usage": None} if include_usage else {}
         self._include_usage = include_usage
-        whole = self._chunk({"content": "\0"}, None)
-        head, _, tail = whole.partition(rb'"\u0000"')
-        self._head, self._tail = head.decode(), tail.decode()
-        self._has_begun = False
+        self.num = num
+        self._frames: dict[int, tuple[str, str]] = {}
+        self._usages: dict[int, Usage] = {}
 
-    def delta(self, said: GeneratedText) -> bytes:
+    def delta(self, index: int, said: GeneratedText) -> bytes:
         """Reasoning and text in chunks of their own: no parser expects both in one."""
         data = b""
         if said.reasoning:
-            data = self._chunk({**self._role(), "reasoning_content": said.reasoning}, None)
+            delta = {**self._role(index), "reasoning_content": said.reasoning}
+            data = self._chunk(index, delta, None)
         if said.text:
-            data += self._text(said.text, said.logprobs_object)
+            data += self._text(index, said.text, said.logprobs_object)
         return data
 
-    def _text(self, text: str, logprobs: object) -> bytes:
-        if logprobs or not self._has_begun:
-            return self._chunk({**self._role(), "content": text}, None, logprobs)
-        return f"{self._head}{json.dumps(text)}{self._tail}".encode()
+    def _text(self, index: int, text: str, logprobs: object) -> bytes:
+        if logprobs or index not in self._frames:
+            return self._chunk(index, {**self._role(index), "content": text}, None, logprobs)
+        head, tail = self._frames[index]
+        return f"{head}{json.dumps(text)}{tail}".encode()
 
-    def end(self, reason: FinishReason, usage: Usage) -> bytes:
-        last = self._chunk(self._role(), _FINISH_REASONS[reason])
-        if self._include_usage:
-            last += event({**self._fields, "choices": [], "usage": usage_object(usage)})
-        return last + DONE
+    def end(self, index: int, reason: FinishReason, usage: Usage) -> bytes:
+        """The last chunk of one answer."""
+        self._usages[index] = usage
+        return self._chunk(index, self._role(index), _FINISH_REASONS[reason])
 
-    def _role(self) -> dict[str, str]:
-        """The role, in the first chunk only."""
-        if self._has_begun:
+    @property
+    def have_ended(self) -> bool:
+        return len(self._usages) == self.num
+
+    def close(self) -> bytes:
+        """What follows when all answers have ended."""
+        if not self._include_usage:
+            return DONE
+        usages = [usage for _, usage in sorted(self._usages.items(), key=itemgetter(0))]
+        usage = usage_object(_in_all(usages))
+        return event({**self._fields, "choices": [], "usage": usage}) + DONE
+
+    def _role(self, index: int) -> dict[str, str]:
+        """The role, in the first chunk of an answer only."""
+        if index in self._frames:
             return {}
-        self._has_begun = True
+        whole = self._chunk(index, {"content": "\0"}, None)
+        head, _, tail = whole.partition(rb'"\u0000"')
+        self._frames[index] = head.decode(), tail.decode()
         return {"role": "assistant"}
 
-    def _chunk(self, delta: dict[str, str], reason: str | None, logprobs: object = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+    def _chunk(
+        self, index: int, delta: dict[str, str], reason: str | None, logprobs: object = None
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return event({**self._fields, "choices": [choice], **self._null_usage})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,18 +14,19 @@ from bot.types import GenerationEvent
 
 
 async def batches(
-    generation: Generation, clock: Clock, idle_seconds: float
-) -> AsyncGenerator[list[GenerationEvent], None]:
+    generations: Sequence[Generation], clock: Clock, idle_seconds: float
+) -> AsyncGenerator[list[tuple[int, GenerationEvent]], None]:
     """Yield all events since the last batch: a slow client costs one write, not one a token.
 
-    Yields an empty batch after ``idle_seconds`` without an event. Close it (``aclosing``).
+    With each event comes the index of its generation. Yields an empty batch after
+    ``idle_seconds`` without an event. Close it (``aclosing``).
     """
-    events: list[GenerationEvent] = []
+    events: list[tuple[int, GenerationEvent]] = []
     wake = asyncio.Event()
 
-    async def read() -> None:
+    async def read(index: int, generation: Generation) -> None:
         async for event in generation:
-            events.append(event)
+            events.append((index, event))
             wake.set()
 
     async def tick() -> None:
@@ -33,20 +34,23 @@ async def batches(
             await clock.sleep(idle_seconds)
             wake.set()
 
-    reader, ticker = asyncio.create_task(read()), asyncio.create_task(tick())
-    reader.add_done_callback(lambda _: wake.set())
+    readers = [asyncio.create_task(read(*numbered)) for numbered in enumerate(generations)]
+    ticker = asyncio.create_task(tick())
+    for reader in readers:
+        reader.add_done_callback(lambda _: wake.set())
     try:
-        while events or not reader.done():
+        while events or not all(reader.done() for reader in readers):
             await wake.wait()
             wake.clear()
             batch, events[:] = events.copy(), ()
-            if batch or not reader.done():
+            if batch or not all(reader.done() for reader in readers):
                 yield batch
-        await reader
+        for reader in readers:
+            await reader
     finally:
-        reader.cancel()
-        ticker.cancel()
-        await asyncio.gather(reader, ticker, return_exceptions=True)
+        for task in (*readers, ticker):
+            task.cancel()
+        await asyncio.gather(*readers, ticker, return_exceptions=True)
 
 
 _HEADERS = {

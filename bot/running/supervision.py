@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from bot.errors import EngineFailed, ParleyError
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler
@@ -86,6 +87,11 @@ class LateConversations:
 
     async def complete(self, request: CompletionRequest) -> Generation:
         return await self._there.complete(request)
+
+    async def complete_all(
+        self, request: CompletionRequest, num_answers: int
+    ) -> Sequence[Generation]:
+        return await self._there.complete_all(request, num_answers)
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()

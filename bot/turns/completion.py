@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Self
 from urllib.parse import quote
@@ -26,6 +27,8 @@ from bot.types import (
     Sampling,
 )
 
+_NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
+
 
 class Completions:
     """``in_flight``: the answers that have not ended."""
@@ -41,7 +44,8 @@ class Completions:
         """No further answers begin; those in flight go on."""
         self._closed = True
 
-    async def begin(self, request: CompletionRequest) -> Generation:
+    async def begin(self, request: CompletionRequest, num_answers: int) -> list[Generation]:
+        """The limits count the request once, until the last of its answers has ended."""
         if self._closed:
             raise EngineFailed("Parley is stopping; please try again in a moment.")
         account = Place("http", request.account, "", "")
@@ -49,36 +53,49 @@ class Completions:
         self._services.access.check_program(account.workspace_form, person)
         personality = self._personality(request)
         if (limited := _limited(request, account, person)) is None:
-            return await self._generate(request, personality, person, release=lambda: None)
+            return await self._generate(request, personality, person, num_answers, lambda: None)
         self._services.access.admit(limited)
-        return await self._generate(
-            request, personality, person, release=lambda: self._services.access.release(limited)
-        )
+        release = partial(self._services.access.release, limited)
+        return await self._generate(request, personality, person, num_answers, release)
 
     async def _generate(
         self,
         request: CompletionRequest,
         personality: Personality | None,
         person: Person,
+        num_answers: int,
         release: Callable[[], None],
-    ) -> Generation:
+    ) -> list[Generation]:
+        generations: list[Generation] = []
         try:
             asked = await self._request(request, personality, person)
-            generation = await self._services.generator.generate(asked)
+            for each in _answers(asked, num_answers):
+                generation = await self._services.generator.generate(each)
+                generations.append(generation)
         except BaseException:
+            for generation in generations:
+                generation.cancel()
             release()
             raise
         shows_reasoning = personality is None or personality.reasoning != "hidden"
-        counted = CountedGeneration(
-            generation, self._ended(release), shows_reasoning=shows_reasoning
-        )
-        self.in_flight.add(counted)
-        return counted
+        ended = self._ended(num_answers, release)
+        counted = [
+            CountedGeneration(each, ended, shows_reasoning=shows_reasoning) for each in generations
+        ]
+        self.in_flight.update(counted)
+        return list(counted)
 
-    def _ended(self, release: Callable[[], None]) -> Callable[[CountedGeneration], None]:
+    def _ended(
+        self, num_answers: int, release: Callable[[], None]
+    ) -> Callable[[CountedGeneration], None]:
+        num_left = num_answers
+
         def ended(generation: CountedGeneration) -> None:
+            nonlocal num_left
+            num_left -= 1
             self.in_flight.discard(generation)
-            release()
+            if not num_left:
+                release()
             self._admissions.make_room()
 
         return ended
@@ -196,6 +213,16 @@ def _messages(
 def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:
     """Fields that the request leaves open come from the personality, or are defaults."""
     return replace(personality.sampling if personality else Sampling(), **request.sampling)
+
+
+def _answers(asked: GenerationRequest, num_answers: int) -> Iterator[GenerationRequest]:
+    """The first answer is the one that the request gets alone, and goes on its thread."""
+    asked = replace(asked, shares_prompt=num_answers > 1)
+    yield asked
+    for number in range(1, num_answers):
+        seed = asked.sampling.seed
+        seed = None if seed is None else (seed + number) % _NUM_SEEDS
+        yield replace(asked, thread=None, sampling=replace(asked.sampling, seed=seed))
 
 
 def _part(text: str) -> str:

@@ -125,6 +125,32 @@ async def test_what_the_request_leaves_open_is_the_default(talk: Talk) -> None:
     assert request.max_tokens == 100
 
 
+async def test_several_answers_differ_in_seed_and_only_the_first_has_the_thread(
+    talk: Talk,
+) -> None:
+    talk.generator.replies += ["One.", "Two.", "Three."]
+    asked = replace(HELLO, thread="t", sampling={"seed": 7})
+    answers = await talk.service.complete_all(asked, 3)
+    assert [await read(answer) for answer in answers] == ["One.", "Two.", "Three."]
+    requests = [each.request for each in talk.generator.generations]
+    assert [request.sampling.seed for request in requests] == [7, 8, 9]
+    assert [request.thread for request in requests] == ["http:local/t", None, None]
+    assert all(request.shares_prompt for request in requests)
+
+
+async def test_several_answers_count_once_for_the_limits_until_the_last_has_ended(
+    talk: Talk,
+) -> None:
+    talk.generator.replies += ["One.", "Two.", "Three."]
+    asked = replace(HELLO, account="bob", user="ann")
+    one, two = await talk.service.complete_all(asked, 2)
+    await read(one)
+    with pytest.raises(OverLimit):
+        await talk.service.complete(asked)
+    await read(two)
+    assert await read(await talk.service.complete(asked)) == "Three."
+
+
 async def test_a_program_may_ask_for_as_much_as_fits_the_window(talk: Talk) -> None:
     assert (await asked(talk, replace(HELLO, max_tokens=1000))).max_tokens == 1000
     assert (await asked(talk, replace(HELLO, max_tokens=100_000))).max_tokens == 4096 - 5

@@ -93,6 +93,11 @@ class FakeConversations:
             self._begun.notify_all()
         return self.generations[-1]
 
+    async def complete_all(
+        self, request: CompletionRequest, num_answers: int
+    ) -> list[ScriptedGeneration]:
+        return [await self.complete(request) for _ in range(num_answers)]
+
     @property
     def num_running(self) -> int:
         return sum(generation.is_running for generation in self.generations)

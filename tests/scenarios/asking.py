@@ -67,8 +67,8 @@ def body(text: str, **keys: object) -> bytes:
     return json.dumps({"messages": messages, "temperature": 0, **keys}).encode()
 
 
-async def metric(parley: Parley, name: str) -> float:
-    """The sum over the labels."""
+async def metric(parley: Parley, name: str, **labels: str) -> float:
+    """The sum over the other labels."""
     async with (
         aiohttp.ClientSession(headers=parley.own_key) as session,
         session.get(f"{parley.url}/metrics") as answer,
@@ -76,7 +76,8 @@ async def metric(parley: Parley, name: str) -> float:
         answer.raise_for_status()
         text = await answer.text()
     families = text_string_to_metric_families(text)
-    return sum(one.value for family in families for one in family.samples if one.name == name)
+    found = (one for family in families for one in family.samples if one.name == name)
+    return sum(one.value for one in found if labels.items() <= one.labels.items())
 
 
 async def until_metric(parley: Parley, name: str, is_so: Callable[[float], bool]) -> None:

@@ -69,6 +69,33 @@ def system_message(text: str) -> ChatCompletionSystemMessageParam:
 # The official client
 
 
+async def test_several_answers_to_one_question_evaluate_it_once(
+    client: AsyncOpenAI, parley: Parley
+) -> None:
+    before = await metric(parley, "parley_prompt_tokens_total", source="evaluated")
+    asked = user("Tell me about the sea. " * 12)
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[asked], n=4, seed=5, temperature=1.5, max_tokens=8, logprobs=True
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    assert len({choice.message.content for choice in answer.choices}) > 1
+    assert answer.usage is not None
+    for choice in answer.choices:
+        assert choice.logprobs is not None
+        said = b"".join(bytes(token.bytes or []) for token in choice.logprobs.content or [])
+        assert said.decode("utf-8", "replace") == choice.message.content
+    after = await metric(parley, "parley_prompt_tokens_total", source="evaluated")
+    assert 50 < after - before <= answer.usage.prompt_tokens + 4
+
+
+async def test_a_biased_token_is_the_answer(client: AsyncOpenAI) -> None:
+    answer = await client.chat.completions.create(
+        model=MODEL, messages=[user(CAPITAL)], logit_bias={"700": 100}, max_tokens=3, logprobs=True
+    )
+    assert answer.choices[0].logprobs is not None
+    assert len({token.token for token in answer.choices[0].logprobs.content or []}) == 1
+
+
 async def test_a_question_gets_an_answer_with_its_usage(client: AsyncOpenAI) -> None:
     answer = await client.chat.completions.create(
         model=MODEL, messages=[user(CAPITAL)], temperature=0

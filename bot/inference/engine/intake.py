@@ -139,7 +139,7 @@ class Intake:
             sampling=request.sampling,
             scope=request.scope,
             thread=request.thread,
-            num_prefix=num_prefix,
+            num_prefix=len(tokens) if request.shares_prompt else num_prefix,
             grammar=grammar,
         )
         if request.num_logprobs is not None:

@@ -288,8 +288,8 @@ async def test_a_body_may_begin_with_a_byte_order_mark(serve: Serve) -> None:
     assert (await post(serve, b"\xef\xbb\xbf" + raw)).status == 200
 
 
-@pytest.mark.parametrize("value", [2, True, "1"])
-async def test_only_one_answer_can_be_asked_for(serve: Serve, value: object) -> None:
+@pytest.mark.parametrize("value", [0, 17, True, "1", 1.5])
+async def test_from_one_to_sixteen_answers_can_be_asked_for(serve: Serve, value: object) -> None:
     assert (await ask(serve, n=value)).param == "n"
 
 

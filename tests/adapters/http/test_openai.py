@@ -24,6 +24,7 @@ from bot.errors import (
 from bot.types import (
     BANNED,
     ChatMessage,
+    CompletionRequest,
     Delta,
     Finished,
     FinishReason,
@@ -35,7 +36,7 @@ from bot.types import (
 )
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock
-from tests.fakes.conversations import USAGE, FakeConversations
+from tests.fakes.conversations import USAGE, FakeConversations, ScriptedGeneration
 
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
 
@@ -339,6 +340,77 @@ async def test_without_logprobs_none_are_taken(serve: Serve, connect: Connect) -
     answer = await client.chat.completions.create(model=MODEL, messages=HI, logprobs=False)
     assert answer.choices[0].logprobs is None
     assert conversations.requests[0].num_logprobs is None
+
+
+class ThreeAnswers(FakeConversations):
+    async def complete_all(
+        self, request: CompletionRequest, num_answers: int
+    ) -> list[ScriptedGeneration]:
+        self.num_answers = num_answers
+        self.requests.append(request)
+        ended = Finished(FinishReason.LENGTH, replace(USAGE, completion_tokens=3))
+        return [
+            ScriptedGeneration([Delta("One"), Finished(FinishReason.STOP, USAGE)]),
+            ScriptedGeneration([Queued(1), Delta("Tw"), Delta("o"), ended]),
+            ScriptedGeneration([Delta("Three"), Finished(FinishReason.STOP, USAGE)]),
+        ]
+
+
+async def test_several_answers_come_as_choices_and_their_tokens_are_added_up(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = ThreeAnswers()
+    client = connect(await serve(conversations))
+    answer = await client.chat.completions.create(model=MODEL, messages=HI, n=3)
+    assert conversations.num_answers == 3
+    assert [choice.message.content for choice in answer.choices] == ["One", "Two", "Three"]
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert [choice.finish_reason for choice in answer.choices] == ["stop", "length", "stop"]
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (9, 7)
+
+
+async def test_several_answers_are_streamed_with_their_index(
+    serve: Serve, connect: Connect
+) -> None:
+    client = connect(await serve(ThreeAnswers()))
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=HI, n=3, stream=True, stream_options={"include_usage": True}
+    )
+    *chunks, last = [chunk async for chunk in stream]
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    of = [[each for each in choices if each.index == index] for index in range(3)]
+    said = ["".join(each.delta.content or "" for each in answer) for answer in of]
+    assert said == ["One", "Two", "Three"]
+    assert [answer[0].delta.role for answer in of] == ["assistant"] * 3
+    assert [answer[-1].finish_reason for answer in of] == ["stop", "length", "stop"]
+    assert last.usage is not None
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (9, 7)
+
+
+async def test_a_program_that_hangs_up_stops_all_its_answers(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations([Delta("Hel")])
+    client = connect(await serve(conversations))
+    stream = await client.chat.completions.create(model=MODEL, messages=HI, n=2, stream=True)
+    await anext(stream)
+    await stream.close()
+    for generation in conversations.generations:
+        await asyncio.wait_for(generation.cancelled.wait(), 5)
+    assert len(conversations.generations) == 2
+
+
+async def test_an_answer_of_several_that_fails_fails_the_request(
+    serve: Serve, connect: Connect
+) -> None:
+    conversations = FakeConversations([Delta("Hel")])
+    client = connect(await serve(conversations))
+    asking = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=HI, n=2))
+    (await conversations.begun(2)).say(Finished(FinishReason.ERROR, detail="It broke."))
+    (await conversations.begun(1)).say(Finished(FinishReason.STOP))
+    with pytest.raises(openai.InternalServerError, match="It broke"):
+        await asking
 
 
 async def test_a_sampler_may_be_named_as_other_servers_do(serve: Serve, connect: Connect) -> None:

@@ -117,6 +117,23 @@ async def test_a_preempted_reply_keeps_the_probabilities_of_what_it_has_said() -
     ] * 3
 
 
+@pytest.mark.parametrize("system", ["", "Be kind to everybody who asks. " * 4])
+async def test_answers_to_one_prompt_share_what_is_evaluated_of_it(system: str) -> None:
+    model = FakeModel(lambda _: "ok")
+    messages = (ChatMessage("system", system), ChatMessage("user", "How are you? " * 10))
+    asked = replace(request(), messages=messages if system else messages[1:], shares_prompt=True)
+    async with engine(model) as service:
+        streams = [await service.generate(asked) for _ in range(4)]
+        replies = await asyncio.gather(*map(read, streams))
+    num_tokens = len(system) + 130 + 1
+    assert {text for text, _ in replies} == {"ok"}
+    assert sorted(finished.usage.cached_tokens for _, finished in replies) == [0] + 3 * [
+        num_tokens - 1
+    ]
+    evaluated = sum(len(chunk.tokens) for step in model.steps for chunk in step.chunks)
+    assert evaluated == num_tokens + 3 + 4 * 2
+
+
 async def test_everybody_who_asks_at_once_is_served_in_the_same_steps() -> None:
     model = FakeModel(lambda prompt: prompt * 5, stepwise=True)
     async with engine(model) as service:
