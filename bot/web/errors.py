@@ -25,6 +25,7 @@ _CODES = {
 _KEPT_HEADERS = ("Allow", "WWW-Authenticate", "Retry-After")
 
 
+UNREADABLE_ENCODING = "The body's Content-Encoding cannot be read; send it plain, or with gzip."
 _FAILED = "Parley failed inside; its log says how."
 _MALFORMED = {
     "Too many headers": "This request has too many headers.",
@@ -94,7 +95,7 @@ def _why_malformed(error: BaseException | None) -> str:
         case LineTooLong():
             return "The address or a header of this request is too long; 8,190 bytes are read."
         case ContentEncodingError():
-            return "The body's Content-Encoding cannot be read; send it plain, or with gzip."
+            return UNREADABLE_ENCODING
     said = error.message if isinstance(error, HttpProcessingError) else ""
     found = (sentence for beginning, sentence in _MALFORMED.items() if said.startswith(beginning))
     return next(found, "This request is not valid HTTP.")

@@ -14,9 +14,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
 from bot.ports import LOCAL_ACCOUNT
+from bot.web.errors import UNREADABLE_ENCODING
 from bot.web.keys import Keys
 
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
+_ENCODINGS = ("", "identity", "gzip", "deflate", "br", "zstd")
+"""What aiohttp decodes, or refuses by itself; a body in any other would reach us as it is."""
 
 
 def read_within(seconds: float) -> Middleware:
@@ -24,6 +27,9 @@ def read_within(seconds: float) -> Middleware:
 
     @web.middleware
     async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        if request.can_read_body and encoding not in _ENCODINGS:
+            raise web.HTTPUnsupportedMediaType(text=UNREADABLE_ENCODING)
         try:
             async with asyncio.timeout(seconds):
                 await request.read()

@@ -87,6 +87,8 @@ MALFORMED = {
     f"{POST}{HEADER * 300}\r\n": "too many headers",
     f"{POST}Content-Encoding: br\r\nX-Key: {SECRET}\r\n{FIVE}": "Content-Encoding",
     f"{POST}Content-Encoding: zstd\r\n{FIVE}": "Content-Encoding",
+    f"{POST}Content-Encoding: {SECRET}\r\n{FIVE}": "Content-Encoding",
+    f"{POST}Content-Encoding: gzip, gzip\r\n{FIVE}": "Content-Encoding",
     f"{POST}Transfer-Encoding: chunked\r\n{FIVE}": "either Content-Length or Transfer-Encoding",
     f"{POST}Transfer-Encoding: {SECRET}\r\n\r\n": "not valid HTTP",
     f"{POST}Content-Length: {SECRET}\r\n\r\nhello": "not valid HTTP",
@@ -115,7 +117,7 @@ async def test_a_request_that_is_none_is_refused_in_json_and_not_repeated(
     caplog.set_level(logging.INFO)
     answer = await sent(raw)
     head, _, body = answer.partition("\r\n\r\n")
-    assert head.split()[1] in ("400", "417")
+    assert head.split()[1] in ("400", "415", "417")
     assert "content-type: application/json" in head.lower()
     error = json.loads(body)["error"]
     assert error.keys() == {"message", "type", "param", "code"}
@@ -173,6 +175,11 @@ async def test_a_client_that_sends_no_more_may_wait_long_for_its_answer() -> Non
         slow.may_answer.set()
         assert '{"path": "/slow"}' in await until_closed(reader)
         writer.close()
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+async def test_a_plain_body_may_say_that_it_is_plain(encoding: str) -> None:
+    assert (await sent(f"{POST}Content-Encoding: {encoding}\r\n{FIVE}")).endswith("hello")
 
 
 @pytest.mark.parametrize("raw", ["", "POST /ec", POST, f"{POST}Content-Length: 9\r\n\r\nhello"])

@@ -56,7 +56,7 @@ async def test_a_question_longer_than_the_window_is_told_both_numbers(parley: Pa
     refused = await ask(parley, "word " * 10_000)
     assert refused.status == 400
     assert refused.error == {
-        "message": "This is too long for the model: 10,030 tokens, and 8,191 fit. "
+        "message": "This is too long for the model: 10,031 tokens, and 8,191 fit. "
         "Please shorten it or send it in parts.",
         "type": "invalid_request_error",
         "param": "messages",
@@ -268,6 +268,35 @@ async def test_clients_that_vanish_while_they_wait_leave_the_queue(parley: Parle
     await until_idle(parley)
     await until_metric(parley, "parley_queue_length", lambda waiting: waiting == 0)
     assert await metric(parley, "parley_cancelled_total") == cancelled + len(writers)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_closes_its_sending_half_gets_its_answer(
+    parley: Parley, stream: bool
+) -> None:
+    reader, writer = await asyncio.open_connection(*address(parley))
+    writer.write(request("Hi", stream=stream, messages=SHORT))
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    assert b"HTTP/1.1 200 OK" in answer
+    assert (
+        answer.count(b'"finish_reason": "length"') + answer.count(b'"finish_reason": "stop"') == 1
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_closes_both_halves_frees_its_place(
+    parley: Parley, stream: bool
+) -> None:
+    await until_idle(parley)
+    cancelled = await metric(parley, "parley_cancelled_total")
+    _, writer = await asyncio.open_connection(*address(parley))
+    writer.write(request(STORY, model="rambler", stream=stream, max_tokens=8_000))
+    await until_metric(parley, "parley_running_sequences", lambda running: running == 1)
+    writer.close()
+    await until_idle(parley)
+    assert await metric(parley, "parley_cancelled_total") == cancelled + 1
 
 
 async def test_a_half_sent_request_harms_nobody(parley: Parley) -> None:
