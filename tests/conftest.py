@@ -9,10 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 # Many models run beside each other here: a thread of llama.cpp's that spins at a barrier, as
 # it does on a machine of its own, would keep the one it waits for from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# These machines are shared: no example fails for the time that it takes. In CI the examples are
+# the same in every run; a laptop looks for new ones.
+settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("parley")
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

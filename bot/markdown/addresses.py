@@ -11,6 +11,7 @@ _FOREIGN = re.compile(
     "\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff"  # hangul
     "\u060c\u061b\u061f\u06d4]"  # Arabic punctuation
 )
+_LINK_BEHIND = re.compile(r"!?\[[^\[\]]*\]\(")
 _TRAILING = ".,;:!?'"
 _MARKS = "*_~"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -35,6 +36,8 @@ def end_of_address(text: str, start: int) -> int:
     end = match.end()
     if foreign := _FOREIGN.search(text, start, end):
         end = foreign.start()
+    if link := _LINK_BEHIND.search(text, start, end):
+        end = link.start()
     end = _first_unopened(text, start, end)
     before = text[start - 1] if start else ""
     while end > start and not _belongs(text, start, end, before):

@@ -4,7 +4,8 @@ It differs from CommonMark where that is blind or where a later line would chang
 one, which a reply that grows must not do:
 
 - Four spaces are how models indent lists, not code; a "reference" would show nothing.
-- A line of ``===`` under one line of text makes it a heading; ``---`` is always a rule.
+- A line of ``===`` under one line of text makes it a heading. So does ``---``, but under the end
+  of a sentence it is a rule.
 - Bold next to punctuation works in scripts that put no spaces between words, and what ends with
   punctuation in any other: ``**Note:**the rest``.
 - Bare addresses and formulas are found before emphasis is.
@@ -43,6 +44,7 @@ _UNSPACED = re.compile(
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
     "\U0001b000-\U0001b2ff\U00020000-\U0003ffff]"
 )
+_SENTENCE_ENDS = (*'.!?:;,)。！？：；，）।؟…"”」', "**", "__")
 _DISPLAY = {"\\[": "\\]", "$$": "$$"}
 _DOLLARS = re.compile(r"\$(?=[^\s$])([^$\n]*[^\s$\\])\$(?!\d)")
 _LOOKS_LIKE_A_FORMULA = re.compile(r"[\\^_={}<>+*/|]|\A[A-Za-z]'?\Z")
@@ -66,6 +68,7 @@ def parser() -> MarkdownIt:
     block.before("fence", "formula_block", _formula_block, {"alt": ["paragraph", "blockquote"]})
     block.before("paragraph", "underlined", _underlined)
     inline.before("escape", "formula", _formula)
+    inline.before("escape", "backslash", _backslash)
     inline.at("autolink", _angled_address)
     inline.before("emphasis", "address", _address)
     markdown.inline.ruler2.before("fragments_join", "unclosed", _note_unclosed)
@@ -146,6 +149,17 @@ def _address(state: StateInline, silent: bool) -> bool:
         state.pending = state.pending[: -len(scheme)]
         _push_link(state, state.src[start:end], state.src[start:end])
     state.pos = end
+    return True
+
+
+def _backslash(state: StateInline, silent: bool) -> bool:
+    """A backslash that escapes nothing stands alone: what follows may begin an address."""
+    behind = state.src[state.pos + 1 : state.pos + 2]
+    if state.src[state.pos] != "\\" or not behind.isalnum():
+        return False
+    if not silent:
+        state.pending += "\\"
+    state.pos += 1
     return True
 
 
@@ -237,17 +251,20 @@ def _formula_block(state: StateBlock, start: int, end: int, silent: bool) -> boo
 
 
 def _underlined(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A heading of one line, with ``===`` under it."""
+    """A heading of one line, with ``===`` or ``---`` under it."""
     if silent or start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
         return False
-    under = _line(state, start + 1).rstrip()
-    if len(under) < 3 or set(under) != {"="}:
+    text, under = _line(state, start).strip(), _line(state, start + 1).rstrip()
+    if len(under) < 3 or set(under) not in ({"="}, {"-"}):
         return False
+    if under[0] == "-" and text.endswith(_SENTENCE_ENDS):
+        return False
+    tag = "h1" if under[0] == "=" else "h2"
     state.line = start + 2
-    state.push("heading_open", "h1", 1).map = [start, state.line]
+    state.push("heading_open", tag, 1).map = [start, state.line]
     token = state.push("inline", "", 0)
-    token.content, token.map, token.children = _line(state, start).strip(), [start, start + 1], []
-    state.push("heading_close", "h1", -1)
+    token.content, token.map, token.children = text, [start, start + 1], []
+    state.push("heading_close", tag, -1)
     return True
 
 

@@ -126,7 +126,7 @@ def test_a_callback_that_burns_time_is_named_with_what_it_burnt(tmp_path: Path) 
 async def test_engine_and_bare_loop_decode_the_same_prompts_side_by_side() -> None:
     """On one thread: two wait for each other at every step while other tests run beside."""
     small = LlamaOptions(num_cells=1_024, max_running=2, num_threads=1)
-    found = await floor.compare([2], small, num_pairs=1, seconds=0.1)
+    found = await floor.compare([2], small, num_pairs=1, seconds=0.5)
     for pair in found[2]:
         assert pair.bare.num_steps > 0
         assert pair.engine.num_steps > 0
