@@ -163,7 +163,10 @@ class App:
         settings = _server_settings(self._settings, self._own_key)
         server = Server(settings, self._metrics, self._readiness)
         routes = openai.routes(
-            self._conversations, model_names=self._model_names, clock=self._clock
+            self._conversations,
+            model_names=self._model_names,
+            aliases=self._settings.model_aliases,
+            clock=self._clock,
         )
         server.mount(routes)
         for adapter in adapters.values():

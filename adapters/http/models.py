@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -15,6 +15,9 @@ ModelNames = Callable[[], Sequence[str]]
 """The models that can be asked, the default first; it may change."""
 
 
+_ANY, _DEFAULT = "*", "default"
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A name that was asked for, and its personality or model; the default model has neither."""
@@ -25,13 +28,23 @@ class Resolved:
 
 
 class Models:
-    def __init__(self, conversations: Conversations, names: ModelNames, created: int) -> None:
+    """``aliases``: other names, also for ``default``; ``*`` stands for any unknown name."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        names: ModelNames,
+        aliases: Mapping[str, str],
+        created: int,
+    ) -> None:
         self._conversations = conversations
+        self._aliases = aliases
         self._model_names = names
         self._created = created
 
     async def list(self, request: web.Request) -> web.Response:
-        data = [self._object(name) for name in self._names()]
+        names = dict.fromkeys((*self._names(), *self._aliases))
+        data = [self._object(name) for name in names if name != _ANY]
         return web.json_response({"object": "list", "data": data})
 
     async def retrieve(self, request: web.Request) -> web.Response:
@@ -46,9 +59,14 @@ class Models:
         default, *others = self._model_names()
         if not asked or asked == default:
             return Resolved(default)
+        stands = ""
+        if asked not in self._names() and (alias := self._alias_of(asked)):
+            if alias in (default, _DEFAULT):
+                return Resolved(default)
+            asked, stands = alias, f", for which {asked!r} stands"
         if asked not in self._names():
             raise InvalidBody(
-                f"There is no model {asked!r}; known are {', '.join(self._names())}.",
+                f"There is no model {asked!r}{stands}; known are {', '.join(self._names())}.",
                 param="model",
                 code="model_not_found",
                 status=HTTPStatus.NOT_FOUND,
@@ -56,6 +74,9 @@ class Models:
         if asked in others and asked not in self._personalities():
             return Resolved(asked, model=asked)
         return Resolved(asked, personality=asked)
+
+    def _alias_of(self, asked: str) -> str | None:
+        return self._aliases.get(asked, self._aliases.get(_ANY))
 
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._model_names(), *self._personalities())))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from itertools import chain
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -190,10 +191,15 @@ def _thread(request: web.Request) -> str | None:
 
 
 def routes(
-    conversations: Conversations, *, model_names: ModelNames, clock: Clock, patience: float = 30.0
+    conversations: Conversations,
+    *,
+    model_names: ModelNames,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    clock: Clock,
+    patience: float = 30.0,
 ) -> list[web.RouteDef]:
     """The connection of a client that reads nothing for ``patience`` seconds is closed."""
-    models = Models(conversations, model_names, created=int(clock.now().timestamp()))
+    models = Models(conversations, model_names, aliases, created=int(clock.now().timestamp()))
     chat = ChatCompletions(conversations, models, clock, patience)
     return [
         web.post("/v1/chat/completions", chat.create),

@@ -128,6 +128,20 @@ def _passwords(value: object) -> object:
     return {user: password for user, _, password in pairs}
 
 
+def _aliases(value: object) -> object:
+    """``"gpt-4o=assistant, *=default"`` as a dictionary."""
+    words = _words(value)
+    if not isinstance(words, tuple):
+        return words
+    pairs = [[part.strip() for part in str(word).split("=", 1)] for word in words]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise ValueError("each entry must be written as name=model, such as gpt-4o=assistant")
+    aliases: dict[str, str] = dict(pairs)
+    if len(aliases) < len(pairs):
+        raise ValueError("two entries have the same name")
+    return aliases
+
+
 def _refuse_local(names: Iterable[str]) -> None:
     if LOCAL_ACCOUNT in names:
         raise ValueError(f"{LOCAL_ACCOUNT} is the name of this machine's own programs; use another")
@@ -179,6 +193,7 @@ ModelName = Annotated[str, AfterValidator(_model)]
 Folder = Annotated[Path, AfterValidator(_anchored)]
 AnyCase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
 NamedKeys = Annotated[dict[str, SecretStr], BeforeValidator(_api_keys)]
+ModelAliases = Annotated[dict[str, str], BeforeValidator(_aliases)]
 Passwords = Annotated[dict[str, SecretStr], BeforeValidator(_passwords)]
 BotToken = Annotated[SecretStr, _token("xoxb-")]
 AppToken = Annotated[SecretStr, _token("xapp-")]

@@ -19,6 +19,7 @@ from bot.settings.kinds import (
     Endpoint,
     Folder,
     HeaderKey,
+    ModelAliases,
     ModelName,
     ModelServers,
     NamedKeys,
@@ -229,6 +230,11 @@ class Settings(Table):
     )
     api_keys: NamedKeys = Field(
         default={}, description="Keys for the HTTP APIs, each `name:key` or the key alone."
+    )
+    model_aliases: ModelAliases = Field(
+        default={},
+        description="Names of models that programs have built in, each `gpt-4o=assistant` (a model "
+        "or personality); `*=default`: any other name is the default model.",
     )
     basic_auth: Passwords = Field(
         default={}, description="People who may use the HTTP APIs, each `user:password`."

@@ -221,6 +221,20 @@ def test_no_key_is_named_like_this_machines_own_programs(tmp_path: Path, name: s
     ]
 
 
+def test_models_have_other_names_in_the_environment_or_the_file(tmp_path: Path) -> None:
+    aliases = {"gpt-3.5-turbo": "assistant", "*": "default"}
+    environ = {"PARLEY_MODEL_ALIASES": "gpt-3.5-turbo=assistant, *=default"}
+    assert load_settings(environ, tmp_path).model_aliases == aliases
+    write(tmp_path, '[model_aliases]\n"gpt-3.5-turbo" = "assistant"\n"*" = "default"\n')
+    assert load_settings({}, tmp_path).model_aliases == aliases
+
+
+@pytest.mark.parametrize("given", ["gpt-4o", "gpt-4o=", "=assistant", "a=b,a=c"])
+def test_an_alias_that_names_no_model_is_refused(tmp_path: Path, given: str) -> None:
+    (problem,) = problems({"PARLEY_MODEL_ALIASES": given}, tmp_path)
+    assert problem.startswith(f"PARLEY_MODEL_ALIASES in the environment is {given!r}; ")
+
+
 def test_secrets_do_not_show_in_the_repr_of_settings(tmp_path: Path) -> None:
     environ = {
         "SLACK_BOT_TOKEN": "xoxb-hunter2",

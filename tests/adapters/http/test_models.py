@@ -30,3 +30,47 @@ async def test_further_models_are_listed_and_can_be_asked_by_name(clock: FakeClo
     assert (big.model, big.personality) == ("big", None)
     assert (coder.model, coder.personality) == (None, "coder"), "a personality comes first"
     assert (default.model, default.personality) == (None, None)
+
+
+ALIASES = {"gpt-3.5-turbo": "coder", "mistral": "default", "gpt-4o": "gone", "big": "coder"}
+
+
+async def test_names_that_clients_have_built_in_stand_for_what_there_is(clock: FakeClock) -> None:
+    conversations = FakeConversations()
+    server = Server(ServerSettings(port=0), Metrics(), always())
+    names = (MODEL, "big")
+    server.mount(routes(conversations, model_names=lambda: names, aliases=ALIASES, clock=clock))
+    async with server, aiohttp.ClientSession(server.url) as session:
+        assert await answered(session, "gpt-3.5-turbo") == (200, "coder")
+        assert await answered(session, "mistral") == (200, MODEL)
+        assert await answered(session, "big") == (200, "big"), "what there is comes first"
+        status, said = await answered(session, "gpt-4o")
+        assert (status, said[:56]) == (
+            404,
+            "There is no model 'gone', for which 'gpt-4o' stands; kno",
+        )
+        assert (await answered(session, "other"))[0] == 404
+        async with session.get("/v1/models") as response:
+            listed = [each["id"] for each in (await response.json())["data"]]
+    assert listed == [MODEL, "big", "assistant", "coder", "gpt-3.5-turbo", "mistral", "gpt-4o"]
+
+
+async def test_any_other_name_may_stand_for_the_default_model(clock: FakeClock) -> None:
+    server = Server(ServerSettings(port=0), Metrics(), always())
+    aliases = {"*": "default", "gpt-4o": "coder"}
+    server.mount(
+        routes(FakeConversations(), model_names=lambda: (MODEL,), aliases=aliases, clock=clock)
+    )
+    async with server, aiohttp.ClientSession(server.url) as session:
+        assert await answered(session, "whatever") == (200, MODEL)
+        assert await answered(session, "gpt-4o") == (200, "coder")
+        async with session.get("/v1/models") as response:
+            assert "*" not in [each["id"] for each in (await response.json())["data"]]
+
+
+async def answered(session: aiohttp.ClientSession, model: str) -> tuple[int, str]:
+    """The status, and the model that answered or the error's sentence."""
+    data = {"messages": [{"role": "user", "content": "Hi"}], "model": model}
+    async with session.post("/v1/chat/completions", json=data) as response:
+        body = await response.json()
+        return response.status, body.get("model") or body["error"]["message"]
