@@ -363,8 +363,11 @@ class DeliveryLog(Protocol):
         """
         ...
 
-    async def drop_remark(self, place: Place, message_id: str) -> None:
-        """Its message was deleted; harmless if it was no remark (``place.thread`` is ignored)."""
+    async def note_deleted(self, place: Place, message_id: str) -> None:
+        """A message that is no turn is gone: no remark any more, nor a question for some minutes.
+
+        ``place.thread`` is ignored.
+        """
         ...
 
     async def knows(self, place: Place) -> bool:

@@ -78,8 +78,8 @@ class SqlThreadStore:
     async def add_remark(self, question: Question) -> None:
         await self.database.write(turns.add_remark, question, self._clock.now())
 
-    async def drop_remark(self, place: Place, message_id: str) -> None:
-        await self.database.write(turns.drop_remark, place, message_id)
+    async def note_deleted(self, place: Place, message_id: str) -> None:
+        await self.database.write(turns.note_deleted, place, message_id, self._clock.now())
 
     async def knows(self, place: Place) -> bool:
         return await self.database.read(threads.known_id, place) is not None

@@ -58,12 +58,15 @@ from bot.types import (
 GRACE = timedelta(days=1)
 """How long a deduplication key outlives its turn, or its event."""
 
+DELETED = timedelta(minutes=10)
+"""How long a message that was deleted before it was delivered is refused, at least."""
+
 _REMARK = ("thread_id", "turn_seq", "person_id", "name", "text", "said_at")
 
 
-def message_key(question: Question) -> str:
+def message_key(place: Place, message_id: str) -> str:
     """The parts of the place are escaped, so the opaque id at the end cannot be mistaken."""
-    return f"message {question.place.channel_form}/{question.message_id}"
+    return f"message {place.channel_form}/{message_id}"
 
 
 def remark_key(place: Place, message_id: str) -> str:
@@ -188,7 +191,7 @@ def _files(text: str) -> tuple[Source, ...]:
 
 
 def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
-    key = message_key(question)
+    key = message_key(question.place, question.message_id)
     if not note_key(connection, key, None):
         return None
     thread_id, number = threads.count_turn(connection, question.place)
@@ -222,7 +225,7 @@ def _new(question: Question) -> dict[str, Any]:
 def add_remark(connection: Connection, question: Question, now: datetime) -> None:
     """A remark that is there already was edited."""
     thread_id = threads.known_id(connection, question.place)
-    if thread_id is None or _is_seen(connection, message_key(question)):
+    if thread_id is None or _is_seen(connection, message_key(question.place, question.message_id)):
         return
     key = remark_key(question.place, question.message_id)
     if not note_key(connection, key, now + GRACE):
@@ -231,6 +234,11 @@ def add_remark(connection: Connection, question: Question, now: datetime) -> Non
     person = {"person_id": question.person.id, "name": question.person.name}
     said = {"thread_id": thread_id, "text": question.text, "said_at": now, "key": key}
     connection.execute(insert(remarks).values(**person, **said))
+
+
+def note_deleted(connection: Connection, place: Place, message_id: str, now: datetime) -> None:
+    note_key(connection, message_key(place, message_id), now + DELETED)
+    drop_remark(connection, place, message_id)
 
 
 def drop_remark(connection: Connection, place: Place, message_id: str) -> None:

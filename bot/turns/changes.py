@@ -76,7 +76,7 @@ class Changes:
             )
             if turn is None:
                 self._questions.early.note(deleted)
-                await self._services.deliveries.drop_remark(deleted.place, deleted.message_id)
+                await self._services.deliveries.note_deleted(deleted.place, deleted.message_id)
             elif turn.message_id == deleted.message_id and (
                 live := self._turns.queues.find(turn.id)
             ):

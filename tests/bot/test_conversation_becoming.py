@@ -346,6 +346,7 @@ async def test_a_change_is_remembered_for_minutes_and_not_for_ever(talk: Talk) -
     await talk.quiet()
     assert talk.visible() == []
     await talk.clock.advance(200)
+    await talk.store.prune(None)
     talk.generator.replies.append("Fine.")
     await talk.service.handle(question)
     await talk.sees("Fine.")
@@ -353,9 +354,29 @@ async def test_a_change_is_remembered_for_minutes_and_not_for_ever(talk: Talk) -
 
 async def test_changes_are_remembered_up_to_a_number(talk: Talk) -> None:
     question = unsent("How are you?")
-    await talk.delete(question)
+    await talk.rewrite(question, "Who are you?", is_mention=False)
     for number in range(2_000):
-        await talk.delete(unsent("", f"other {number}"))
+        await talk.rewrite(unsent("", f"other {number}"), "hm", is_mention=False)
     talk.generator.replies.append("Fine.")
     await talk.service.handle(question)
     await talk.sees("Fine.")
+    assert asked(talk) == ["How are you?"]
+
+
+async def test_a_question_that_was_deleted_before_a_restart_is_never_answered(
+    tmp_path: Path,
+) -> None:
+    clock = TalkClock()
+    store = await open_test_store(tmp_path, clock)
+    first = await make(tmp_path, store, clock=clock)
+    await first.service.start()
+    question = unsent("How are you?")
+    await first.delete(question)
+    await first.close()
+    second = await make(tmp_path, store, clock=clock)
+    await second.service.start()
+    await second.service.handle(question)
+    await second.quiet()
+    assert (second.visible(), asked(second)) == ([], [])
+    await second.close()
+    await store.close()

@@ -12,14 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.access import Remainder
-from bot.errors import EngineFailed, OverLimit, ParleyError, QueueFull, Unavailable
+from bot.errors import (
+    EngineFailed,
+    OverLimit,
+    ParleyError,
+    PlatformRefused,
+    QueueFull,
+    TextRefused,
+    Unavailable,
+)
 from bot.ports import Generation
+from bot.turns.spoken import parse
 from bot.types import ChatMessage, CompletionRequest, FinishReason, Person, Question
 from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
 from tests.fakes.generator import ScriptedGeneration
 
 PEOPLE = (ADA, BOB, BOSS)
 THREADS = ("t1", "t2")
+TEXTS = ("How?", "stop", "Why?", "retry", "", "help", "Who?", "forget")
 MAX_IN_FLIGHT = 3
 PROGRAM = Person("http:local/u")
 FAULTS: tuple[ParleyError, ...] = (
@@ -40,12 +50,15 @@ class Crowd:
             "stop": self.stop,
             "react": self.react,
             "edit": self.edit,
+            "murmur": self.murmur,
+            "rewrite": self.rewrite,
             "delete": self.delete,
             "retry": self.retry,
             "forget": self.forget,
             "speak": self.speak,
             "engine fails": self.engine_fails,
             "platform fails": self.platform_fails,
+            "platform refuses": self.platform_refuses,
             "program": self.program,
             "hang up": self.hang_up,
             "time": self.time,
@@ -71,9 +84,28 @@ class Crowd:
             question = self.question(n)
             await self.talk.react(question.message_id, "octagonal_sign", question.person)
 
+    async def murmur(self, n: int) -> None:
+        """What is no question yet: a lone mention, or words to somebody else."""
+        text, is_mention = ("", True) if n % 2 else ("@bob?", False)
+        message = await self.talk.ask(
+            text,
+            person=PEOPLE[n % 3],
+            thread=THREADS[n % 2],
+            is_mention=is_mention,
+            mentions_others=True,
+        )
+        self.questions.append(message)
+
     async def edit(self, n: int) -> None:
         if self.questions:
             await self.talk.edit(self.question(n), f"Edited {n}?")
+
+    async def rewrite(self, n: int) -> None:
+        """Any message may become any other, and be delivered again as it was."""
+        if self.questions:
+            question = self.question(n)
+            await self.talk.rewrite(question, TEXTS[n % len(TEXTS)], is_mention=n % 2 == 0)
+            await self.talk.service.handle(question)
 
     async def delete(self, n: int) -> None:
         if self.questions:
@@ -98,6 +130,10 @@ class Crowd:
     async def platform_fails(self, n: int) -> None:
         error = Unavailable("The platform is down.", ambiguous=n % 2 == 0)
         self.talk.platform.fail("post" if n % 3 else "edit", error, has_effect=n % 4 == 0)
+
+    async def platform_refuses(self, n: int) -> None:
+        error = (TextRefused if n % 2 else PlatformRefused)("edit", "odd")
+        self.talk.platform.fail("post" if n % 3 else "edit", error)
 
     async def program(self, n: int) -> None:
         request = CompletionRequest(
@@ -132,6 +168,12 @@ def is_a_wait(text: str) -> bool:
     return text.startswith(("Thinking", "Next in", "You are")) or " in line" in text
 
 
+def is_a_command(asked: str) -> bool:
+    """Whatever was said before, and whoever's name stands before it."""
+    last = asked.rpartition("\n")[2]
+    return parse(last) is not None or parse(last.partition(": ")[2]) is not None
+
+
 async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
     async with talking(folder, max_in_flight=MAX_IN_FLIGHT) as talk:
         crowd = Crowd(talk)
@@ -143,14 +185,15 @@ async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
             assert talk.access.remainder(person) == Remainder(MAX_IN_FLIGHT, None)
         seen = [text for thread in THREADS for text in talk.visible(thread)]
         assert not [text for text in seen if is_a_wait(text)]
+        assert not [each for each in talk.generator.generations if is_a_command(each.question)]
         assert talk.service._turns.queues.num_waiting == talk.service._turns.queues.num_begun == 0
 
 
 _names = st.sampled_from(
     ["ask"] * 6
     + ["speak", "time"] * 3
-    + ["stop", "react", "edit", "delete", "retry", "forget"]
-    + ["engine fails", "platform fails", "program", "hang up"]
+    + ["stop", "react", "edit", "rewrite", "rewrite", "murmur", "delete", "retry", "forget"]
+    + ["engine fails", "platform fails", "platform refuses", "program", "hang up"]
 )
 
 

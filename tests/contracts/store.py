@@ -236,11 +236,19 @@ class _Remarks(_Fixtures):
             await store.add_remark(ask(number, text))
         question = await accepted(store, ask("4"))
         assert question.remarks == (("Ann", "Apples"), ("Ann", "Plums"))
-        await store.drop_remark(replace(HERE, thread=""), "3")
-        await store.drop_remark(HERE, "4")
+        await store.note_deleted(replace(HERE, thread=""), "3")
         turn = await store.turn(question.id)
         assert turn is not None
         assert turn.remarks == (("Ann", "Apples"),)
+
+    async def test_a_question_that_was_deleted_before_is_not_accepted(
+        self, store: ThreadStore, clock: FakeClock
+    ) -> None:
+        await store.note_deleted(replace(HERE, thread=""), "1")
+        assert await store.accept(ask("1")) is None
+        await clock.advance(601)
+        await store.prune(None)
+        await accepted(store, ask("1"))
 
     async def test_a_remark_in_a_thread_without_parley_is_not_kept(
         self, store: ThreadStore

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class DiscordDialect:
 
     def signs(self, text: str) -> list[Sign]:
         """What people see, without white space. Raises ``MeansSomethingThere``."""
-        return [*_signs(self.parse(text), frozenset())]
+        return [*_whole(_signs(self.parse(text), frozenset()))]
 
 
 _MARKS = {
@@ -107,6 +107,18 @@ def _signs(nodes: Sequence[Node], marks: frozenset[str]) -> Iterator[Sign]:
                 yield from _signs(node["content"], marks | {_MARKS[name]})
             case name:
                 raise MeansSomethingThere(name)
+
+
+def _whole(signs: Iterable[Sign]) -> Iterator[Sign]:
+    """The parser ends a text between the halves of a character beyond 16 bits."""
+    first: Sign | None = None
+    for sign in signs:
+        if first is not None:
+            pair = (first.character + sign.character).encode("utf-16", "surrogatepass")
+            sign = replace(sign, character=pair.decode("utf-16"))
+        first = sign if "\ud800" <= sign.character <= "\udbff" else None
+        if first is None:
+            yield sign
 
 
 def shown(text: str, marks: frozenset[str] = frozenset(), kind: str = "text") -> Iterator[Sign]:

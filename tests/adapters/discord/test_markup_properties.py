@@ -37,6 +37,7 @@ from bot.markdown.tree import (
     Underline,
     plain_text,
 )
+from tests.corpus import answers as corpus
 from tests.dialects.discord import DiscordDialect, Sign, running_dialect, shown
 from tests.markdown_samples import RAW, answers, answers_with_tables
 
@@ -119,6 +120,8 @@ def written(spans: Iterable[Span], marks: Marks) -> Iterator[Sign]:
         match span:
             case TextSpan(content):
                 yield from shown(content, marks)
+            case CodeSpan(content) if {1, 2} <= {*map(len, re.findall("`+", content))}:
+                yield from shown(content, marks)  # Discord has no marks for such code
             case CodeSpan(content):
                 yield from shown(content, kind="code")
             case Formula(latex):
@@ -178,6 +181,28 @@ def test_the_parts_of_a_message_show_it_whole(
     assume(max(map(drawn, atoms(tree)), default=0) <= max_size / 2)
     found = (sign for part in parts for sign in dialect.signs(REOPENED.sub("", part)))
     assert runs(found) == runs(meant(tree)), parts
+
+
+@pytest.mark.parametrize("max_size", [500, 2000])
+def test_answers_as_models_write_them_are_shown_whole(
+    dialect: DiscordDialect, max_size: int
+) -> None:
+    """But for tables that are cut, whose head stands in each part."""
+    for answer in corpus.answers():
+        tree = parse(answer.markdown)
+        parts = Layout(drawing, max_size).parts(answer.markdown)
+        assert all(len(part) <= max_size for part in parts)
+        found = (sign for part in parts for sign in dialect.signs(REOPENED.sub("", part)))
+        if len(parts) == 1 or not has_table(tree):
+            assert runs(found) == runs(meant(tree)), answer
+
+
+def has_table(blocks: Iterable[Block]) -> bool:
+    return any(
+        isinstance(block, TableBlock)
+        or (isinstance(block, Quote | ListItem) and has_table(block.blocks))
+        for block in blocks
+    )
 
 
 def atoms(blocks: Iterable[Block]) -> Iterator[Span]:
