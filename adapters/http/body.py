@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _MAX_MESSAGES = 4096
 _MAX_STOPS = 4
+_MAX_MESSAGE, _MAX_STEP = 200, 64
 _MAX_ANSWERS = 16
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
 _BOM = b"\xef\xbb\xbf"
@@ -173,7 +174,9 @@ def _first_problem(error: ValidationError) -> InvalidBody:
     param = _path(problem["loc"])
     if problem["type"] == "json_invalid":
         return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
-    return InvalidBody(f"{param or 'The body'}: {problem['msg']}.", param=param or None)
+    message = problem["msg"]
+    shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+    return InvalidBody(f"{param or 'The body'}: {shown}.", param=param or None)
 
 
 def _reason(problem: ErrorDetails) -> str:
@@ -184,5 +187,6 @@ def _path(location: tuple[int | str, ...]) -> str:
     """OpenAI's way to write it: ``messages[0].content``."""
     if location[:1] == ("response_format",):
         location = (location[0], *location[2:])  # pydantic's own step: which of the formats
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    names = (step if isinstance(step, int) else step[:_MAX_STEP] for step in location)
+    steps = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)
     return "".join(steps).removeprefix(".")

@@ -21,6 +21,7 @@ from bot.types import ChatMessage, Role
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_NAME = 512
+_MAX_SHOWN = 64
 _RESULTS = ("tool", "function")
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -48,7 +49,8 @@ def _text_of_part(part: object, number: int) -> str:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             return text
         case {"type": str(kind)} if kind not in ("text", "refusal"):
-            problem = f"part {number} is of type {kind!r}; only text is understood"
+            shown = kind[:_MAX_SHOWN]
+            problem = f"part {number} is of type {shown!r}; only text is understood"
         case _:
             problem = f'part {number} is not of the form {{"type": "text", "text": "…"}}'
     raise PydanticCustomError("content_part", "{problem}", {"problem": problem})

@@ -50,7 +50,8 @@ class ClientConnection(web.RequestHandler):
         """Whether the connection stays open for an answer; ``_write_probe`` may still close it."""
         request = self._current_request
         has_begun = request is not None and request.writer.output_size > 0
-        if self._payload_parser is not None or has_begun:  # of a WebSocket
+        is_socket = self._payload_parser is not None
+        if is_socket or has_begun or self._is_vain(request):
             return False
         if self._probe is None:
             self._probe = self._loop.call_later(_SETTLE, self._write_probe, _FIRST_PROBE)

@@ -201,10 +201,22 @@ async def test_no_key_is_dropped_in_silence(serve: Serve, key: str, value: objec
     assert answer.message.startswith(f"{key} is not supported")
 
 
-async def test_a_key_without_end_is_not_shown_whole(serve: Serve) -> None:
-    answer = await ask(serve, **{"k" * 10_000: 1})
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"k" * 10_000: 1},
+        {"messages": [{"role": "user", "content": [{"type": "k" * 10_000}]}]},
+        {"messages": [{"role": "k" * 10_000, "content": "Hi"}]},
+        {"response_format": {"type": "k" * 10_000}},
+        {"response_format": {"type": "text", "k" * 10_000: 1}},
+    ],
+)
+async def test_what_is_wrong_and_without_end_is_not_shown_whole(
+    serve: Serve, keys: dict[str, object]
+) -> None:
+    answer = await ask(serve, **keys)
     assert answer.status == 400
-    assert len(answer.message) < 150
+    assert len(answer.message) < 300
 
 
 @pytest.mark.parametrize(
