@@ -483,7 +483,8 @@ class CompletionRequest:
 
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
-    the default. ``sampling``: fields of ``Sampling``; others are the personality's, or the default.
+    the default. ``sampling``: fields of ``Sampling``; others are the personality's, or the default,
+    and so is ``loop_guard`` None.
     """
 
     account: str
@@ -497,6 +498,7 @@ class CompletionRequest:
     stop: tuple[str, ...] = ()
     thread: str | None = None
     answer_format: AnswerFormat | None = None
+    loop_guard: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class StreamOptions(StrictBody):
 
 
 class ChatBody(SamplingFields, StrictBody):
-    """Beside OpenAI's keys, those of other servers that mean the same."""
+    """Beside OpenAI's keys, those of other servers that mean the same; ``loop_guard`` is ours."""
 
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
     model: Name | None = None
@@ -85,6 +85,7 @@ class ChatBody(SamplingFields, StrictBody):
     guided_json: Annotated[Schema | str | None, BeforeValidator(_unless_empty)] = None
     guided_choice: Annotated[Choice | None, BeforeValidator(_unless_empty)] = None
     structured_outputs: StructuredOutputs | None = None
+    loop_guard: bool | None = None
 
     @property
     def include_usage(self) -> bool:

@@ -177,6 +177,7 @@ def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -
         stop=body.stop_texts,
         thread=_thread(request),
         answer_format=body.answer_format,
+        loop_guard=body.loop_guard,
     )
 
 

@@ -118,7 +118,7 @@ class Completions:
             stop=request.stop,
             answer_format=request.answer_format,
             model=model,
-            loop_guard=personality is None or personality.loop_guard,
+            loop_guard=_loop_guard(request, personality),
         )
 
     async def _max_tokens(
@@ -223,6 +223,12 @@ def _answers(asked: GenerationRequest, num_answers: int) -> Iterator[GenerationR
         seed = asked.sampling.seed
         seed = None if seed is None else (seed + number) % _NUM_SEEDS
         yield replace(asked, thread=None, sampling=replace(asked.sampling, seed=seed))
+
+
+def _loop_guard(request: CompletionRequest, personality: Personality | None) -> bool:
+    if request.loop_guard is not None:
+        return request.loop_guard
+    return personality is None or personality.loop_guard
 
 
 def _part(text: str) -> str:

@@ -76,6 +76,9 @@ async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -
         assert not (await asked(talk, replace(HELLO, personality="parrot"))).loop_guard
         assert (await asked(talk, replace(HELLO, personality="pirate"))).loop_guard
         assert (await asked(talk, HELLO)).loop_guard
+        assert not (await asked(talk, replace(HELLO, loop_guard=False))).loop_guard
+        guarded = replace(HELLO, personality="parrot", loop_guard=True)
+        assert (await asked(talk, guarded)).loop_guard
         talk.generator.replies.append("Hi.")
         await talk.command("personality", "parrot")
         await talk.ended(await talk.ask("Hello?"))

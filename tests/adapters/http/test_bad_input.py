@@ -268,6 +268,12 @@ async def test_a_wrong_limit_is_named_as_it_was_sent(
     assert (answer.status, answer.param) == (400, name)
 
 
+@pytest.mark.parametrize("value", [True, False, None])
+async def test_a_program_may_do_without_the_loop_guard(serve: Serve, value: bool | None) -> None:
+    assert (await asked(serve, loop_guard=value)).loop_guard is value
+    assert (await ask(serve, loop_guard="off")).param == "loop_guard"
+
+
 async def test_stop_sequences_and_a_random_seed_are_those_of_openai(serve: Serve) -> None:
     request = await asked(serve, stop_sequences=["END"], random_seed=7)
     assert (request.stop, request.sampling) == (("END",), {"seed": 7})
