@@ -72,7 +72,15 @@ class StreamChunk:
         return len(self.text) + len(self.thought)
 
 
-def read_chunk(data: bytes) -> StreamChunk:
+def read_whole(data: bytes) -> StreamChunk:
+    """The answer of a server that does not stream. Raises as ``read_chunk`` does."""
+    found = read_chunk(data, "message")
+    if not (found.reason or found.fault):
+        raise Fault("malformed")
+    return found
+
+
+def read_chunk(data: bytes, key: str = "delta") -> StreamChunk:
     """What carries nothing is an empty chunk; surrogates may stand alone, cut from their pair.
 
     Raises ``Fault`` or ``ContextExceeded``, since a stream may contain an error.
@@ -81,7 +89,7 @@ def read_chunk(data: bytes) -> StreamChunk:
     if error := _error(event):
         raise refusal(_SERVER_ERROR, ErrorBody.of(error))
     choice = _choice(event.get("choices"))
-    delta = _object(choice.get("delta"))
+    delta = _object(choice.get(key))
     content, thoughts = _split(delta.get("content"))
     reason, fault = _end(choice.get("finish_reason"))
     return StreamChunk(

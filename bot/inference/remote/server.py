@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from bot.inference.remote.chunks import DONE, StreamChunk, read_chunk
+from bot.inference.remote.chunks import DONE, StreamChunk, read_chunk, read_whole
 from bot.inference.remote.dialects import (
     DIALECTS,
     PLAIN,
@@ -33,6 +33,7 @@ MAX_EVENT_BYTES = 1 << 20
 _MAX_ERROR_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 4 << 20
 _NOT_THERE = (404, 405, 501)
+_WHOLE = "application/json"
 
 
 class EventParser:
@@ -125,6 +126,9 @@ class RemoteServer:
                 response = await self._post(body)
             try:
                 await self._check(response)
+                if response.content_type == _WHOLE:
+                    yield await self._whole(response)
+                    return
                 async for chunk in self._chunks(response):
                     yield chunk
             finally:
@@ -143,8 +147,12 @@ class RemoteServer:
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         if response.status != 200:
             raise await self._refusal(response)
-        if response.content_type != "text/event-stream":
+        if response.content_type not in (_WHOLE, "text/event-stream"):
             raise Fault("malformed")
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> StreamChunk:
+        async with asyncio.timeout(self._patience.first_token):
+            return read_whole(await _at_most(response, _MAX_ANSWER_BYTES))
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Exception:
         async with asyncio.timeout(self._patience.probe):

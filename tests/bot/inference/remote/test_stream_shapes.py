@@ -203,6 +203,21 @@ async def test_an_error_amid_the_stream_is_one_in_every_form(
     assert "failed at this answer" in finished.detail
 
 
+@pytest.mark.parametrize("reason", ["stop", "length", "abort"])
+async def test_a_server_that_does_not_stream_is_read_too(
+    server: FakeModelServer, reason: str
+) -> None:
+    message = {"role": "assistant", "content": "Hello", "reasoning": "Hm."}
+    whole = {"choices": [{"message": message, "finish_reason": reason}], "usage": USED}
+    server.script.append(sends(json.dumps(whole).encode(), "application/json"))
+    async with engine_over(server) as engine:
+        *events, finished = [each async for each in await engine.generate(question())]
+    assert events == [Reasoning("Hm."), Delta("Hello")]
+    assert isinstance(finished, Finished)
+    assert finished.reason.value == {"abort": "error"}.get(reason, reason)
+    assert finished.usage.completion_tokens == 5
+
+
 # Usage
 
 
