@@ -17,7 +17,7 @@ from yarl import URL
 from bot.adapter_support.addresses import is_loopback
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
-from bot.web.connection import ConnectionRunner
+from bot.web.connection import ConnectionRunner, note_event_stream
 from bot.web.errors import MalformedRequests, as_json
 from bot.web.keys import Keys
 from bot.web.middleware import Gate, read_within
@@ -121,6 +121,7 @@ class Server:
             client_max_size=self._settings.max_body,
         )
         app.on_response_prepare.append(self._gate.mark)
+        app.on_response_prepare.append(note_event_stream)
         probes = [web.get("/healthz", self._health), web.get("/readyz", self._ready)]
         self._gate.leave_open(app.add_routes(probes))
         app.add_routes([web.get("/metrics", self._scrape)])

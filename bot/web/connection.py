@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http_writer import StreamWriter
 
 from bot.web.errors import malformed, refused
 
 _SETTLE, _FIRST_PROBE, _MAX_PROBE = 0.02, 0.1, 5.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_COMMENT = b"2\r\n:\n\r\n"
+"""A chunk with an empty comment."""
 
 
 class ClientConnection(web.RequestHandler):
@@ -17,10 +20,13 @@ class ClientConnection(web.RequestHandler):
 
     The end of what a client sends looks the same whether it has gone or waits for its answer.
     So it is written to, from time to time: who has gone answers that with a reset, and the
-    request is cancelled; whoever waits skips the line, as every client of HTTP/1.1 must. Who ends
-    it while an answer is under way has gone: nothing can be written between its parts.
+    request is cancelled; whoever waits skips the line, as every client of HTTP/1.1 must, and the
+    comment in a stream of events. Who ends it amid any other answer has gone: nothing can be
+    written between its parts.
     """
 
+    streamed: web.Request | None = None
+    """The latest request that was answered with a stream of events."""
     _probe: asyncio.Handle | None = None
 
     def handle_error(
@@ -50,8 +56,9 @@ class ClientConnection(web.RequestHandler):
         """Whether the connection stays open for an answer; ``_write_probe`` may still close it."""
         request = self._current_request
         has_begun = request is not None and request.writer.output_size > 0
+        is_closed_to_us = has_begun and request is not self.streamed
         is_socket = self._payload_parser is not None
-        if is_socket or has_begun or self._is_vain(request):
+        if is_socket or is_closed_to_us or self._is_vain(request):
             return False
         if self._probe is None:
             self._probe = self._loop.call_later(_SETTLE, self._write_probe, _FIRST_PROBE)
@@ -63,23 +70,37 @@ class ClientConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def _write_probe(self, seconds: float) -> None:
-        """Before an answer only; one that has begun since then writes by itself."""
         request = self._current_request
         if self.transport is None:
             return
         if self._is_vain(request):
             self.transport.close()
             return
-        if request is not None and not request.writer.output_size:
-            self.transport.write(_CONTINUE)
+        if request is not None and not self.transport.get_write_buffer_size():
+            self.transport.write(self._skipped(request))
         later = min(_MAX_PROBE, 2 * seconds)
         self._probe = self._loop.call_later(seconds, self._write_probe, later)
+
+    def _skipped(self, request: web.BaseRequest) -> bytes:
+        """What may be written at this point of the answer and is skipped by its client."""
+        writer = request.writer
+        if not writer.output_size:
+            return _CONTINUE
+        is_open = isinstance(writer, StreamWriter) and writer.chunked and not writer._eof
+        return _COMMENT if is_open and request is self.streamed else b""
 
     def _is_vain(self, request: web.BaseRequest | None) -> bool:
         """Whether no whole request waits for its answer, or one of an HTTP without interim ones."""
         if request is not None:
             return not request.content.is_eof() or request.version < HttpVersion11
         return self._waiter is not None and not self._messages
+
+
+async def note_event_stream(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal of aiohttp, sent before a response is."""
+    if isinstance(request.protocol, ClientConnection):
+        is_stream = response.content_type == "text/event-stream"
+        request.protocol.streamed = request if is_stream else None
 
 
 class _ConnectionFactory(web.Server):

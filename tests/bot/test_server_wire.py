@@ -32,7 +32,7 @@ class Slow:
         self.may_answer = asyncio.Event()
         self.was_cancelled = asyncio.Event()
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.has_begun.set()
         try:
             await self.may_answer.wait()
@@ -175,6 +175,42 @@ async def test_a_client_that_sends_no_more_may_wait_long_for_its_answer() -> Non
         slow.may_answer.set()
         assert '{"path": "/slow"}' in await until_closed(reader)
         writer.close()
+
+
+class Events(Slow):
+    """A stream of events, of which the second waits."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: one\n\n")
+        await super().answer(request)
+        await response.write(b"data: two\n\n")
+        return response
+
+
+async def test_a_stream_of_events_goes_on_for_a_client_that_sends_no_more() -> None:
+    events = Events()
+    async with serving(events) as server, asyncio.timeout(SOON):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"POST /slow HTTP/1.1\r\n{HOST}{FIVE}".encode())
+        await reader.readuntil(b"data: one\n\n\r\n")
+        writer.write_eof()
+        for _ in range(3):  # what says that the client is still there
+            assert await reader.readuntil(b":\n\r\n") == b"2\r\n:\n\r\n"
+        events.may_answer.set()
+        assert (await reader.read()).endswith(b"b\r\ndata: two\n\n\r\n0\r\n\r\n")
+        writer.close()
+
+
+async def test_a_client_that_closes_both_halves_ends_its_stream_of_events() -> None:
+    events = Events()
+    async with serving(events) as server, asyncio.timeout(SOON):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"POST /slow HTTP/1.1\r\n{HOST}{FIVE}".encode())
+        await reader.readuntil(b"data: one\n\n\r\n")
+        writer.close()
+        await events.was_cancelled.wait()
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])

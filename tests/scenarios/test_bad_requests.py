@@ -137,7 +137,7 @@ async def test_malformed_json_is_a_400_that_says_so(parley: Parley, raw: bytes) 
         ("stream", "yes"),
         ("model", 7),
         ("messages", "Hi"),
-        ("n", 5),
+        ("n", 500),
         ("tools", [{"type": "function"}]),
     ],
 )
