@@ -25,7 +25,7 @@ MODEL = "fake-model"
 _KNOWN = {
     *("model", "messages", "stream", "stream_options", "max_tokens", "temperature", "top_p"),
     *("seed", "frequency_penalty", "presence_penalty", "stop"),
-    *("logit_bias", "logprobs", "top_logprobs"),
+    *("logit_bias", "logprobs", "top_logprobs", "response_format"),
 }
 _VLLM = {"top_k", "min_p", "repetition_penalty"}
 

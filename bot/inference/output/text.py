@@ -61,18 +61,20 @@ class Detokenizer:
 
     The bytes of a character that spans tokens are held back until it is complete, and so is
     text that may be the beginning of a stop string. ``is_stopped`` is set when a stop string
-    was found; the text before it has been returned, and nothing else will be.
+    was found; the text before it has been returned, and nothing else will be. Line ends and
+    invisible characters are made plain, unless ``is_exact``: a format decided on each of them.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), *, is_exact: bool = False) -> None:
+        self._is_exact = is_exact
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._stop = tuple(s for s in stop if s)
+        self._stop = tuple(plain for s in stop if (plain := self._plain(s)))
         self._held = ""
         self.is_stopped = False
 
     def feed(self, piece: bytes) -> str:
         """Text that is certain with the bytes of this token; often empty."""
-        text = self._decoder.decode(piece).translate(_PLAIN)
+        text = self._plain(self._decoder.decode(piece))
         return self._release(text) if self._stop else text
 
     def flush(self) -> str:
@@ -82,6 +84,9 @@ class Detokenizer:
         text = self._release(self._decoder.decode(b"", final=True))
         held, self._held = self._held, ""
         return text + held
+
+    def _plain(self, text: str) -> str:
+        return text if self._is_exact else text.translate(_PLAIN)
 
     def _release(self, text: str) -> str:
         if self.is_stopped:
@@ -167,12 +172,15 @@ class ReplyText:
 
     ``tag``: see ``open_tag``. ``num_tokens`` counts up to the token that completes a stop string;
     ``num_reasoning_tokens`` includes the tokens of the tags.
+    ``is_exact``: the answer is in a format, and no character of it is changed.
     """
 
-    def __init__(self, stop: Sequence[str] = (), tag: Tag | None = None) -> None:
+    def __init__(
+        self, stop: Sequence[str] = (), tag: Tag | None = None, *, is_exact: bool = False
+    ) -> None:
         self._splitter = ReasoningSplitter(tag)
         self._reasoning = Detokenizer()
-        self._answer = Detokenizer(stop)
+        self._answer = Detokenizer(stop, is_exact=is_exact)
         self.num_tokens = 0
         self.num_reasoning_tokens = 0
 

@@ -52,10 +52,13 @@ class RemoteReply:
     reason: FinishReason | None = None
     reported: ReportedUsage = field(default_factory=ReportedUsage)
     queued: Queued | None = field(default=None)
-    text: ReplyText = field(default_factory=ReplyText)
+    text: ReplyText = field(init=False)
     pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     thought_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     _unsaid: list[TokenLogprob] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.text = ReplyText(is_exact=self.request.answer_format is not None)
 
     @property
     def has_begun(self) -> bool:

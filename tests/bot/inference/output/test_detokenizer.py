@@ -35,6 +35,19 @@ def test_the_beginning_of_a_stop_string_that_continues_otherwise_is_shown() -> N
     assert text.feed(b"glish") == "ENglish"
 
 
+def test_an_answer_in_a_format_keeps_every_character() -> None:
+    written = '"a\u2028b\u2029c\x7fd\r\n"'
+    assert Detokenizer(is_exact=True).feed(written.encode()) == written
+    assert Detokenizer().feed(written.encode()) == '"a\nb\ncd\n"'
+
+
+def test_a_stop_string_with_another_line_end_is_found() -> None:
+    for stop in ("\r\n", "\u2028"):
+        text = Detokenizer([stop])
+        assert text.feed(b"one\r\ntwo") == "one"
+        assert text.is_stopped
+
+
 def test_of_stop_strings_that_overlap_the_one_complete_first_counts() -> None:
     assert Detokenizer(["a", "baa"]).feed(b"baa") == "b"
 

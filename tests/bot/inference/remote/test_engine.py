@@ -14,6 +14,7 @@ from bot.types import (
     Delta,
     FinishReason,
     GenerationRequest,
+    JsonObject,
     Queued,
     Sampling,
     TokenLogprob,
@@ -46,6 +47,16 @@ async def test_a_reply_grows_and_its_tokens_are_those_that_the_server_counts(
     assert count(metrics, "completion_tokens_total") == 5
     assert count(metrics, "prompt_tokens_total", source="evaluated") == 12
     assert count(metrics, "first_token_seconds_count") == 1
+
+
+async def test_an_answer_in_a_format_is_passed_on_as_it_was_written(
+    server: FakeModelServer,
+) -> None:
+    written = '{"a": "b\u2028c\x7f"}'
+    server.script.append(says(written))
+    async with engine_over(server) as engine:
+        text, _ = await answer(engine, replace(question(), answer_format=JsonObject()))
+    assert text == written
 
 
 async def test_the_tokens_of_a_server_that_counts_nothing_are_counted_here(
