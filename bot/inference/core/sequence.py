@@ -10,7 +10,11 @@ from bot.inference.core.saved_state import SavedState
 from bot.types import FinishReason, Sampling
 
 NO_TOKEN = -1
-"""Sampled where the grammar allows no token, or took too long; no token has this id."""
+"""Sampled where the grammar allows no token; no token has this id."""
+
+
+class Forced(int):
+    """A token that was the only one which the grammar allowed."""
 
 
 class TokenGuard(Protocol):
@@ -18,8 +22,8 @@ class TokenGuard(Protocol):
 
     num_repeated: int
 
-    def add(self, token: int) -> bool:
-        """Take the next token; whether the reply now only repeats itself."""
+    def add(self, token: int, *, is_forced: bool = False) -> bool:
+        """Take the next token; whether the reply now only repeats itself, of its own choice."""
 
 
 class Status(Enum):
@@ -136,7 +140,7 @@ class Share:
 class Opening:
     """A sequence takes a slot: make a sampler chain that has accepted ``generated``.
 
-    ``grammar`` (GBNF) constrains every token, from the first one of ``generated`` on.
+    ``grammar`` (of llguidance) constrains every token, from the first one of ``generated`` on.
     ``logprobs``: where the model notes the probabilities of what it samples.
     """
 

@@ -45,16 +45,23 @@ class RepetitionGuard:
         self._tokens = _Repetition()
         self._counted = _Counting()
         self._phrases = _Phrases()
+        self._num_forced = 0
         self.num_repeated = 0
 
-    def add(self, token: int) -> bool:
-        """Whether the reply, with this token, only repeats itself."""
+    def add(self, token: int, *, is_forced: bool = False) -> bool:
+        """Whether the reply, with this token, only repeats itself.
+
+        A reply to which its format left no choice for as long as a loop takes is none.
+        """
+        self._num_forced = self._num_forced + 1 if is_forced else 0
         text = self._texts.get(token)
         if text is None:  # half a character becomes U+FFFD, which is not a letter
             text = self._texts[token] = self._piece(token).decode("utf-8", "replace")
         self._tokens.add(token)
         self._counted.add(token, text)
         self._phrases.add(token, is_word=any(map(str.isalpha, text)))
+        if self._num_forced >= _PROSE_TOKENS:
+            return False
         if self._is_verbatim():
             self.num_repeated = self._tokens.tail()
         elif self._counted.is_loop():

@@ -14,7 +14,7 @@ from operator import attrgetter
 
 from bot.errors import QueueFull
 from bot.fair_queue import FairQueue
-from bot.inference.core.sequence import NO_TOKEN, Sequence, Status, Step
+from bot.inference.core.sequence import NO_TOKEN, Forced, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
@@ -238,8 +238,9 @@ class Scheduler:
         if sequence.max_tokens == 0:  # its prompt is only prefilled
             self.finish(sequence, FinishReason.LENGTH)
             return
-        sequence.tokens.append(token)
-        if sequence.guard and sequence.guard.add(token):
+        sequence.tokens.append(int(token))
+        is_forced = isinstance(token, Forced)
+        if sequence.guard and sequence.guard.add(int(token), is_forced=is_forced):
             self.finish(sequence, FinishReason.LOOPED)
         elif sequence.num_generated >= sequence.max_tokens:
             self.finish(sequence, FinishReason.LENGTH)

@@ -117,6 +117,17 @@ class Noted(int):
         return int.__eq__(self, other)
 
 
+def test_a_repetition_that_a_format_forces_is_no_loop() -> None:
+    guard = RepetitionGuard(letter)
+    assert not any(guard.add(ord(c), is_forced=True) for c in "ab " * 400)
+    assert guard.num_repeated == 0
+
+
+def test_a_repetition_in_which_some_tokens_are_chosen_is_a_loop() -> None:
+    guard = RepetitionGuard(letter)
+    assert any(guard.add(ord(c), is_forced=c != "b") for c in "ab " * 400)
+
+
 @pytest.mark.parametrize(
     "text", ["".join(map(str, range(5_000))), ("| " * 40 + "\n") * 6, "ab" * 40]
 )
