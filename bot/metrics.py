@@ -82,9 +82,9 @@ class Metrics:
         "parley_overtaken", "Waiting sequences passed by one that needs less."
     )
     warmed: Counter = _counter("parley_warmed", "Prompts evaluated before they are asked for.")
-    grammar_resampled: Counter = _counter(
-        "parley_grammar_resampled",
-        "Tokens chosen again, since the answer's format refused the first choice.",
+    grammar_forced: Counter = _counter(
+        "parley_grammar_forced",
+        "Tokens for which the answer's format left no choice.",
     )
     cancelled: Counter = _counter("parley_cancelled", "Generations cancelled.")
     looped: Counter = _counter(

@@ -28,7 +28,7 @@ FORMATS: dict[str, AnswerFormat | None] = {
         json.dumps({"type": "array", "items": _PERSON, "minItems": 1_000})
     ),
 }
-_COLUMNS = ("sequences", "format", "ms a step", "to free text", "chosen again")
+_COLUMNS = ("sequences", "format", "ms a step", "to free text", "forced")
 
 
 async def measure(quick: bool) -> list[Table]:
@@ -41,7 +41,7 @@ async def measure(quick: bool) -> list[Table]:
     async with service as engine:
         for num_sequences in NUM_SEQUENCES:
             rows += await _compare(model, engine, num_sequences, num_rounds, num_tokens)
-    failures = [] if model.num_resampled else ["no token was chosen again under a grammar"]
+    failures = [] if model.num_forced else ["no token was forced by a grammar"]
     note = "the median of decoding steps"
     return [Table("Answers held to a format", _COLUMNS, rows, [note], failures)]
 
@@ -54,12 +54,12 @@ async def _compare(
     model: EndlessModel, engine: InferenceService, num_sequences: int, num_rounds: int, limit: int
 ) -> list[Row]:
     seconds: dict[str, list[float]] = {name: [] for name in FORMATS}
-    again = dict.fromkeys(FORMATS, 0)
+    forced = dict.fromkeys(FORMATS, 0)
     for _ in range(num_rounds):
         for name, answer_format in FORMATS.items():
-            before = model.num_resampled
+            before = model.num_forced
             seconds[name] += await _steps(model, engine, num_sequences, answer_format, limit)
-            again[name] += model.num_resampled - before
+            forced[name] += model.num_forced - before
     free = median(seconds["free text"])
     num_tokens = num_rounds * num_sequences * limit
     return [
@@ -68,7 +68,7 @@ async def _compare(
             name,
             milliseconds(median(seconds[name])),
             f"{median(seconds[name]) / free:.2f}",
-            f"{again[name] / num_tokens:.0%}",
+            f"{forced[name] / num_tokens:.0%}",
         )
         for name in FORMATS
     ]

@@ -23,7 +23,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_held_steps": ("counter", ()),
     "parley_overtaken": ("counter", ()),
     "parley_warmed": ("counter", ()),
-    "parley_grammar_resampled": ("counter", ()),
+    "parley_grammar_forced": ("counter", ()),
     "parley_cancelled": ("counter", ()),
     "parley_looped": ("counter", ()),
     "parley_engine_restarts": ("counter", ()),

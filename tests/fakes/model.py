@@ -81,7 +81,7 @@ class FakeModel:
         self._keeps = keeps
         self._state_bytes = state_bytes
         self.num_resets = 0
-        self.num_resampled = 0
+        self.num_forced = 0
         self.is_closed = False
         self._script = script
         self.num_slots = num_slots

@@ -325,15 +325,16 @@ class Three(BaseModel):
     number: Literal[3]
 
 
-async def test_what_had_to_be_chosen_again_is_counted(parley: Parley, client: AsyncOpenAI) -> None:
-    """Whatever it is that the model wants to say: it is not both of these."""
-    before = await metric(parley, "parley_grammar_resampled_total")
+async def test_what_the_format_left_no_choice_for_is_counted(
+    parley: Parley, client: AsyncOpenAI
+) -> None:
+    before = await metric(parley, "parley_grammar_forced_total")
     for kind in (Seven, Three):
         answer = await client.chat.completions.parse(
             model=MODEL, messages=[user("How many?")], response_format=kind, temperature=0
         )
         assert isinstance(answer.choices[0].message.parsed, kind)
-    assert await metric(parley, "parley_grammar_resampled_total") > before
+    assert await metric(parley, "parley_grammar_forced_total") > before
 
 
 async def test_an_answer_in_a_format_grows_like_any_other(client: AsyncOpenAI) -> None:

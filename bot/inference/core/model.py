@@ -76,12 +76,12 @@ class Model(Protocol):
         ...
 
     @property
-    def num_resampled(self) -> int:
-        """Tokens sampled a second time, because the grammar refused the first choice."""
+    def num_forced(self) -> int:
+        """Tokens that were the only ones which the grammar allowed."""
         ...
 
     def can_follow(self, grammar: str) -> bool:
-        """Whether replies can be constrained to this grammar (GBNF)."""
+        """Whether replies can be constrained to this grammar of llguidance."""
         ...
 
     @property
@@ -103,6 +103,8 @@ class Model(Protocol):
 
     def run(self, step: Step) -> dict[int, int]:
         """Do a step; slot -> sampled token, NO_TOKEN where the grammar allows none.
+
+        A token that the grammar left no choice for is ``Forced``.
 
         Raises NoRoom, NotRestored or StepFailed.
         """

@@ -1,6 +1,7 @@
 """Turns a request into a reply that can be queued: its tokens and its grammar.
 
-Encoding and compiling a grammar take time, so a worker does them and not the event loop.
+Encoding and compiling a grammar take time, so workers do them and not the event loop: one each,
+so that no prompt waits for somebody's large schema.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Intake:
         self._loop_guard = loop_guard
         self._prompts = PromptEncoder(model)
         self._worker = ThreadPoolExecutor(1, "parley-tokenizer")
+        self._compiler = ThreadPoolExecutor(1, "parley-grammar")
         self._arrivals: set[_Arrival] = set()
         self._num_accepted = 0
 
@@ -98,9 +100,9 @@ class Intake:
         self._arrivals.add(arrival)
         try:
             tokens, num_prefix = await self.encode(request.messages)
-            if request.answer_format is not None:  # a large schema takes long to compile
+            if request.answer_format is not None:
                 grammar = await loop.run_in_executor(
-                    self._worker, followed, request.answer_format, self._model.can_follow
+                    self._compiler, followed, request.answer_format, self._model.can_follow
                 )
         finally:
             self._arrivals.remove(arrival)
@@ -126,6 +128,7 @@ class Intake:
 
     def close(self) -> None:
         self._worker.shutdown()
+        self._compiler.shutdown()
 
     def _reply(
         self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
@@ -147,5 +150,5 @@ class Intake:
         if self._loop_guard and request.loop_guard:
             sequence.guard = RepetitionGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))
-        text = ReplyText(request.stop, self._model.open_tag)
+        text = ReplyText(request.stop, self._model.open_tag, is_exact=grammar is not None)
         return Reply(sequence, stream, text, self._model.piece, time.monotonic())

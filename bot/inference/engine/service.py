@@ -54,7 +54,7 @@ class StepMetrics:
         self._preempted = MetricShare(metrics.preempted)
         self._overtaken = MetricShare(metrics.overtaken)
         self._held = MetricShare(metrics.held)
-        self._resampled = MetricShare(metrics.grammar_resampled, model.num_resampled)
+        self._forced = MetricShare(metrics.grammar_forced, model.num_forced)
 
     def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
@@ -63,7 +63,7 @@ class StepMetrics:
         self._preempted.set(stats.num_preempted)
         self._overtaken.set(stats.num_overtaken)
         self._held.set(stats.num_paused)
-        self._resampled.set(self._model.num_resampled)
+        self._forced.set(self._model.num_forced)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
         metrics.resident_threads.set(stats.num_cached_threads)

@@ -1,1 +1,1 @@
-"""Structured output: answer formats as grammars in llama.cpp's notation (GBNF). Pure."""
+"""Structured output: answer formats as grammars of llguidance, and replies held to them."""

@@ -1,45 +1,18 @@
-"""Samples tokens that a grammar allows: samples freely first, and checks the result.
-
-Checking one token takes microseconds, checking the vocabulary tens of milliseconds. So the
-sampler chain first samples as without a grammar. If the grammar refuses the token, it samples
-again among the likeliest tokens that the grammar allows.
-"""
+"""Samples tokens that a grammar allows: the others are ruled out before the sampler chain."""
 
 from __future__ import annotations
 
-import codecs
-import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from llguidance import LLMatcher
 
-from bot.inference.core.sequence import NO_TOKEN
-from bot.inference.grammar.beginnings import Beginnings, Ids, Mask
+from bot.inference.core.sequence import NO_TOKEN, Forced
 
+Ids = npt.NDArray[np.int32]
 Logits = npt.NDArray[np.float32]
-
-_NUM_LIKELY = 256
-"""How many of the likeliest tokens are checked before the whole vocabulary is."""
-_MAX_SECONDS = 0.02
-
-
-@cache
-def _ids(num_tokens: int) -> Ids:
-    return np.arange(num_tokens, dtype=np.int32)
-
-
-class Grammar(Protocol):
-    """The state of a grammar after the accepted tokens."""
-
-    def allowed(self, ids: Ids) -> Mask: ...
-    def accept(self, token: int) -> None:
-        """The token must be allowed; any other one would end the process."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class Chain(Protocol):
@@ -49,88 +22,43 @@ class Chain(Protocol):
     def accept(self, tokens: Sequence[int]) -> None: ...
 
 
-class TokenTexts(Protocol):
-    @property
-    def beginnings(self) -> Beginnings: ...
-    def piece(self, token: int) -> bytes: ...
-    def is_end(self, token: int) -> bool: ...
-
-
 class ConstrainedReply:
     """One reply whose tokens follow a grammar.
 
-    The state of an ambiguous grammar may grow with every token. A token that takes 20 ms of
-    computing instead of microseconds is the last one, so that other replies do not wait.
+    The work for each token is bounded in steps of llguidance, and not in seconds: whether a
+    reply can go on is the same on every machine.
     """
 
-    def __init__(
-        self,
-        grammar: Grammar,
-        chain: Chain,
-        vocabulary: TokenTexts,
-        computed: Callable[[], float] = time.thread_time,
-    ) -> None:
-        """``computed``: CPU seconds of this worker's thread."""
-        self._grammar = grammar
+    def __init__(self, matcher: LLMatcher, chain: Chain, is_end: Callable[[int], bool]) -> None:
+        """``matcher`` at its beginning; it belongs to this reply alone."""
+        self._matcher = matcher
         self._chain = chain
-        self._vocabulary = vocabulary
-        self._computed = computed
-        self._half_character = b""
-        self._is_late = False
-        self.was_refused = False
+        self._is_end = is_end
 
     def resume(self, tokens: Sequence[int]) -> None:
         """Continue after ``tokens``, which were sampled under this grammar before."""
-        for token in tokens:
-            self._accept(token)
-
-    def close(self) -> None:
-        self._grammar.close()
+        self._matcher.consume_tokens(list(tokens))
 
     def sample(self, logits: Logits) -> int:
-        """The next token, or NO_TOKEN. ``was_refused``: the first choice was refused."""
-        token = NO_TOKEN if self._is_late else self._choose(logits)
-        if token != NO_TOKEN:
-            self._accept(token)
-            self._chain.accept([token])
+        """The next token, ``Forced`` if it was the only one, or NO_TOKEN if there is none."""
+        ids = allowed(self._matcher)
+        if not ids.size:
+            return NO_TOKEN
+        if ids.size == 1:
+            token: int = Forced(ids[0])
+        else:
+            token = self._chain.choose(ids, logits[ids])
+        if not self._is_end(token):
+            self._matcher.consume_token(token)
+        self._chain.accept([token])
         return token
 
-    def _choose(self, logits: Logits) -> int:
-        token = self._chain.choose(_ids(len(logits)), logits)
-        self.was_refused = not self._fitting(np.array([token], np.int32)).size
-        return self._choose_again(logits) if self.was_refused else token
 
-    def _choose_again(self, logits: Logits) -> int:
-        num_likely = min(_NUM_LIKELY, len(logits))
-        fitting = self._fitting(np.argpartition(logits, -num_likely)[-num_likely:])
-        if not fitting.size:
-            fitting = self._fitting(self._vocabulary.beginnings.possible(self._grammar.allowed))
-        return self._chain.choose(fitting, logits[fitting]) if fitting.size else NO_TOKEN
-
-    def _fitting(self, ids: npt.NDArray[np.integer[Any]]) -> Ids:
-        """The tokens that the grammar allows and whose bytes are what the grammar assumes."""
-        allowed = ids[self._grammar.allowed(ids.astype(np.int32))]
-        return np.array([token for token in allowed if self._is_text(token)], np.int32)
-
-    def _is_text(self, token: int) -> bool:
-        """llama.cpp's grammars accept special tokens and overlong UTF-8 as characters."""
-        if self._vocabulary.is_end(token):
-            return True
-        piece = self._half_character + self._vocabulary.piece(token)
-        if piece.isascii():
-            return len(piece) > len(self._half_character)
-        try:
-            codecs.utf_8_decode(piece)
-        except UnicodeDecodeError:
-            return False
-        return True
-
-    def _accept(self, token: int) -> None:
-        if self._vocabulary.is_end(token):
-            return
-        started = self._computed()
-        self._grammar.accept(token)
-        self._is_late = self._computed() - started > _MAX_SECONDS
-        piece = self._half_character + self._vocabulary.piece(token)
-        _, num_whole = codecs.utf_8_decode(piece)
-        self._half_character = piece[num_whole:]
+def allowed(matcher: LLMatcher) -> Ids:
+    """The tokens that may come next, those that end a reply among them; none after an error."""
+    if matcher.is_error():
+        return np.empty(0, np.int32)
+    bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+    if matcher.is_error():
+        return np.empty(0, np.int32)
+    return np.flatnonzero(np.unpackbits(bits, bitorder="little")).astype(np.int32)

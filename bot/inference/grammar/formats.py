@@ -6,26 +6,60 @@ import json
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from llguidance import LLMatcher, LLParserLimits
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 from bot.errors import UnsupportedFormat
-from bot.inference.grammar import values
-from bot.inference.grammar.check import checked
-from bot.inference.grammar.expressions import ROOT, Rules, Text, alt
-from bot.inference.grammar.gbnf import render
-from bot.inference.grammar.schema import rules_of
+from bot.inference.grammar.schema import prepared
 from bot.types import AnswerFormat, JsonSchema, OneOf
 
 _MAX_SCHEMA = 65_536
 _MAX_OPTIONS = 1_000
-_NOT_FOLLOWED = "The model cannot keep to this answer format; please ask for a simpler one."
 _TOO_LARGE = f"The answer format's schema has more than {_MAX_SCHEMA:,} characters."
+_NOT_FOLLOWED = "The model cannot keep to this answer format; please ask for a simpler one."
+_REFUSED = {
+    "Unsatisfiable": (
+        "No finite answer fits the answer format: it is endlessly recursive or contradicts itself."
+    ),
+    "oneOf": "oneOf of the answer format has options that may hold at once; please use anyOf.",
+    "Properties": (
+        "minProperties or maxProperties of the answer format is not supported beside optional "
+        "properties; please use required."
+    ),
+    "patternProperty": (
+        "patternProperties of the answer format has patterns that may fit the same key, which is "
+        "not supported; please write them as one."
+    ),
+    "multipleOf": "multipleOf of the answer format has too many digits.",
+    "circular references": (
+        "The answer format is endlessly recursive: one of its references leads to itself at once."
+    ),
+    "too large": "The answer format is too large; please ask for fewer or shorter parts.",
+    "too big": "The answer format is too large; please ask for fewer or shorter parts.",
+}
+"""What llguidance says of a grammar that it refuses, and the sentence for it."""
+_LAYOUT: JsonCompileOptions = {
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "whitespace_flexible": False,
+}
+"""One line, as JSON is written in most text; all of it is forced, so it costs no sampling."""
+
+LIMITS = LLParserLimits(verbose_errors=False)
+"""Bounds of the work for a grammar and for each token, counted and not timed."""
 
 
 @lru_cache(maxsize=64)
 def grammar_of(answer_format: AnswerFormat) -> str:
-    """GBNF whose root is ``root``; raises UnsupportedFormat. Takes well under a second."""
-    return render(checked(_rules(answer_format)))
+    """A grammar of llguidance; raises UnsupportedFormat. Takes well under a second."""
+    grammar = _grammar(answer_format)
+    if problem := LLMatcher.validate_grammar(grammar, limits=LIMITS):
+        raise UnsupportedFormat(_sentence(problem))
+    return grammar
 
 
 def followed(answer_format: AnswerFormat, can_follow: Callable[[str], bool]) -> str:
@@ -36,34 +70,47 @@ def followed(answer_format: AnswerFormat, can_follow: Callable[[str], bool]) -> 
     return grammar
 
 
-def _rules(answer_format: AnswerFormat) -> Rules:
+def _sentence(problem: str) -> str:
+    return next((said for mark, said in _REFUSED.items() if mark in problem), _NOT_FOLLOWED)
+
+
+def _grammar(answer_format: AnswerFormat) -> str:
     match answer_format:
-        case JsonSchema(text):
-            return rules_of(_parsed(text))
         case OneOf(options):
             return _choice(options)
-    return {ROOT: values.OBJECT, **values.JSON}
+        case JsonSchema(text):
+            schema = prepared(_parsed(text))
+        case _:
+            schema = prepared({"type": "object"})
+    return LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT)
 
 
-def _choice(options: tuple[str, ...]) -> Rules:
+def _choice(options: tuple[str, ...]) -> str:
     if not options or len(options) > _MAX_OPTIONS or not all(options):
         raise UnsupportedFormat(
             f"A choice needs 1 to {_MAX_OPTIONS:,} options, and none of them empty."
         )
     if any(not option.isprintable() for option in options):
         raise UnsupportedFormat("The options of a choice must be printable.")
-    return {ROOT: alt(Text(option) for option in options)}
+    listed = " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+    return LLMatcher.grammar_from_lark(f"start: {listed}")
 
 
 def _parsed(text: str) -> object:
     if len(text) > _MAX_SCHEMA:
         raise UnsupportedFormat(_TOO_LARGE)
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_refuse)
+        schema = json.loads(text, parse_float=_finite, parse_constant=_refuse)
+        json.dumps(schema, ensure_ascii=False).encode()
     except RecursionError:
         raise UnsupportedFormat("The answer format's schema is nested too deeply.") from None
+    except UnicodeEncodeError:
+        raise UnsupportedFormat(
+            "The answer format's schema has half of a character: one surrogate without the other."
+        ) from None
     except ValueError:
         raise UnsupportedFormat("The answer format's schema is no valid JSON.") from None
+    return schema
 
 
 def _finite(digits: str) -> float:

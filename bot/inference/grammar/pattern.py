@@ -1,21 +1,51 @@
-"""Compiles regular expressions of JSON Schema to grammar expressions.
+"""Reads regular expressions of JSON Schema, and writes them so that they mean one thing only.
 
 Where JavaScript and Python differ, only texts that both accept fit: ``\\d``, ``\\w`` and their
-opposites mean ASCII. Lookaheads, back-references and word boundaries, which a grammar cannot
-express, are refused.
+opposites mean ASCII. Every class is written out, and every expression matches whole strings.
+Lookaheads, back-references and word boundaries, which a grammar cannot express, are refused.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from bot.errors import UnsupportedFormat
-from bot.inference.grammar.characters import EVERYTHING, Ranges, in_string, minus, union
-from bot.inference.grammar.expressions import EMPTY, Expr, alt, repeat, seq
+
+Ranges = tuple[tuple[int, int], ...]
 
 _MAX_REPEAT = 1_000
 _MAX_DEPTH = 32
+_EVERYTHING: Ranges = ((0x08, 0x0A), (0x0C, 0x0D), (0x20, 0xD7FF), (0xE000, 0x10FFFF))
+_HIGH_HALVES, _LOW_HALVES = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
+
+
+def union(*sets: Iterable[tuple[int, int]]) -> Ranges:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(pair for ranges in sets for pair in ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def minus(ranges: Ranges, taken: Ranges) -> Ranges:
+    return tuple(_minus(ranges, union(taken)))
+
+
+def _minus(ranges: Ranges, taken: Ranges) -> Iterator[tuple[int, int]]:
+    for first, last in ranges:
+        for low, high in taken:
+            if high < first or low > last:
+                continue
+            if first < low:
+                yield first, low - 1
+            first = high + 1
+        if first <= last:
+            yield first, last
+
+
 _ASCII: Ranges = ((0x20, 0x7E),)
 _DIGITS: Ranges = ((0x30, 0x39),)
 _WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -29,49 +59,38 @@ _CLASSES = {
     "s": _SPACE,
     "S": minus(_ASCII, _SPACE),
 }
-_CONTROLS = {"n": 0x0A, "r": 0x0D, "t": 0x09, "f": 0x0C}
-_DOT = minus(EVERYTHING, ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
+_CONTROLS = {"n": 0x0A, "r": 0x0D, "t": 0x09, "f": 0x0C, "v": 0x0B}
+_DOT = minus(_EVERYTHING, ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
 _QUANTIFIERS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """An expression and its length in characters; ``most`` None: unbounded."""
-
-    expr: Expr
-    least: int
-    most: int | None
-
-    def times(self, least: int, most: int | None) -> Piece:
-        longest = None if most is None or self.most is None else self.most * most
-        return Piece(repeat(self.expr, least, most), self.least * least, longest)
-
-
-_NO_TEXT = Piece(EMPTY, 0, 0)
-
-
-def read(pattern: str, *, is_anchored: bool = False) -> Piece:
+def read(pattern: str, *, is_anchored: bool = False) -> str:
     """Strings in which ``pattern`` is found; ``is_anchored``: that match it as a whole.
 
     Raises UnsupportedFormat.
     """
-    return _Reader(pattern, is_anchored).read()
+    return f"^({_Reader(pattern, is_anchored).read()})$"
 
 
-def _sequence(pieces: list[Piece]) -> Piece:
-    lengths = [piece.most for piece in pieces]
-    most = sum(n for n in lengths if n is not None) if None not in lengths else None
-    return Piece(seq(*(p.expr for p in pieces)), sum(p.least for p in pieces), most)
+def _one_of(branches: list[str]) -> str:
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _one_of(pieces: list[Piece]) -> Piece:
-    lengths = [piece.most for piece in pieces]
-    most = max(n for n in lengths if n is not None) if None not in lengths else None
-    return Piece(alt(p.expr for p in pieces), min(p.least for p in pieces), most)
+def _character(ranges: Ranges) -> str:
+    """A class of characters that may stand in an answer.
+
+    Single surrogates do not occur in UTF-8. Of control characters only those with a short escape
+    in JSON are written: llguidance takes a class with all of them for one with quotes as well.
+    """
+    kept = minus(ranges, minus(((0x00, 0xDFFF),), _EVERYTHING))
+    return "[" + "".join(f"\\x{{{a:X}}}-\\x{{{b:X}}}" for a, b in kept) + "]"
 
 
-def _character(ranges: Ranges) -> Piece:
-    return Piece(in_string(ranges), 1, 1)
+_ANY = _character(_EVERYTHING) + "*"
+
+
+def _times(expression: str, least: int, most: int | None) -> str:
+    return f"(?:{expression}){{{least},{'' if most is None else most}}}"
 
 
 def _is_count(digits: str) -> bool:
@@ -85,7 +104,7 @@ class _Reader:
         self._at = 0
         self._depth = 0
 
-    def read(self) -> Piece:
+    def read(self) -> str:
         branches = [self._outermost()]
         while self._take("|"):
             branches.append(self._outermost())
@@ -93,21 +112,20 @@ class _Reader:
             raise self._refused("something behind '$', or one ')' too many")
         return _one_of(branches)
 
-    def _outermost(self) -> Piece:
+    def _outermost(self) -> str:
         """A branch that may be anchored at the beginning and the end of the string."""
-        anything = _character(EVERYTHING).times(0, None)
-        before = _NO_TEXT if self._take("^") or self._is_anchored else anything
+        before = "" if self._take("^") or self._is_anchored else _ANY
         branch = self._branch()
-        after = _NO_TEXT if self._take("$") or self._is_anchored else anything
-        return _sequence([before, branch, after])
+        after = "" if self._take("$") or self._is_anchored else _ANY
+        return before + branch + after
 
-    def _branch(self) -> Piece:
+    def _branch(self) -> str:
         pieces = []
         while (c := self._peek()) and c not in "|)$":
             pieces.append(self._quantified(self._atom()))
-        return _sequence(pieces)
+        return "".join(pieces)
 
-    def _atom(self) -> Piece:
+    def _atom(self) -> str:
         c = self._next()
         match c:
             case "(":
@@ -122,7 +140,7 @@ class _Reader:
             raise self._refused(f"{c!r} at {self._at - 1}")
         return _character(((ord(c), ord(c)),))
 
-    def _group(self) -> Piece:
+    def _group(self) -> str:
         if self._take("?") and not self._take(":"):
             raise self._refused("a group that begins with (?")
         self._depth += 1
@@ -136,7 +154,7 @@ class _Reader:
         self._depth -= 1
         return _one_of(branches)
 
-    def _quantified(self, piece: Piece) -> Piece:
+    def _quantified(self, piece: str) -> str:
         c = self._peek()
         if c == "{":
             least, most = self._counts()
@@ -147,9 +165,9 @@ class _Reader:
         self._take("?")  # lazy or not, the same strings fit
         if max(least, most or 0) > _MAX_REPEAT:
             raise self._refused(f"more than {_MAX_REPEAT:,} repetitions")
-        if most is None and piece.least == 0:
-            raise self._refused("an endless repetition of what may be empty")
-        return piece.times(least, most)
+        if most is not None and most < least:
+            raise self._refused("a repetition with more at least than at most")
+        return _times(piece, least, most)
 
     def _counts(self) -> tuple[int, int | None]:
         end = self._pattern.find("}", self._at)
@@ -161,7 +179,7 @@ class _Reader:
             return int(low), int(low)
         return int(low), int(high) if high else None
 
-    def _class(self) -> Piece:
+    def _class(self) -> str:
         start = self._at
         is_negated = self._take("^")
         ranges: list[tuple[int, int]] = []
@@ -170,8 +188,8 @@ class _Reader:
         chosen = union(ranges)
         if is_negated:
             names_a_class = re.search(r"\\[dDwWsS]", self._pattern[start : self._at])
-            chosen = minus(_ASCII_TEXT if names_a_class else EVERYTHING, chosen)
-        if not chosen:
+            chosen = minus(_ASCII_TEXT if names_a_class else _EVERYTHING, chosen)
+        if not minus(chosen, minus(((0x00, 0xDFFF),), _EVERYTHING)):
             raise self._refused("a class without characters")
         return _character(chosen)
 
@@ -195,7 +213,7 @@ class _Reader:
         if c in _CLASSES:
             return _CLASSES[c]
         if c in "xu":
-            code = self._hex(2 if c == "x" else 4)
+            code = self._hex(2) if c == "x" else self._unicode()
         elif c in _CONTROLS:
             code = _CONTROLS[c]
         elif c.isalnum():
@@ -203,6 +221,19 @@ class _Reader:
         else:
             code = ord(c)
         return ((code, code),)
+
+    def _unicode(self) -> int:
+        """A code point, also one that is written as two halves."""
+        code = self._hex(4)
+        if code in _HIGH_HALVES and self._pattern.startswith("\\u", self._at):
+            self._at += 2
+            low = self._hex(4)
+            if low not in _LOW_HALVES:
+                raise self._refused("half of a character")
+            code = 0x10000 + ((code & 0x3FF) << 10) + (low & 0x3FF)
+        elif code in _HIGH_HALVES or code in _LOW_HALVES:
+            raise self._refused("half of a character")
+        return code
 
     def _hex(self, length: int) -> int:
         digits = self._pattern[self._at : self._at + length]

@@ -1,110 +1,171 @@
-"""Compiles a JSON schema to rules; every text that fits the rules is valid under the schema.
+"""Prepares a JSON schema for llguidance, so that every answer under it is one that was meant.
 
-To keep the grammar small, some valid texts do not fit, but no invalid text does: keys come in
-the schema's order, and keys that are not in ``properties`` are written only if required.
+What llguidance would leave open is decided here: keys that are not in ``properties`` and items
+behind ``prefixItems`` are written only if required or described by the schema; a schema with
+keywords of one type means that type; a number with a bound has a bounded number of decimals;
+patterns and formats mean what all validators agree on.
+What no grammar can follow is refused in a sentence that names the keyword and its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
-from itertools import combinations
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from bot.errors import UnsupportedFormat
-from bot.inference.grammar import numbers, values
-from bot.inference.grammar.containers import Member, array, dictionary, record
-from bot.inference.grammar.expressions import (
-    EMPTY,
-    NOTHING,
-    ROOT,
-    Chars,
-    Expr,
-    Ref,
-    Rules,
-    Text,
-    alt,
-)
-from bot.inference.grammar.keywords import Schema, assertions, count, literal, types
-from bot.inference.grammar.merge import merge
+from bot.inference.grammar import pattern
+from bot.inference.grammar.endings import DEFINITIONS, Part, ending
+from bot.inference.grammar.keywords import JOINING, MAX_BOUND, Demands, assertions, types
+from bot.inference.grammar.options import Needed, needed_keys
+from bot.inference.grammar.strings import DESCRIBING, FORMATS, IMPLIED, IPV6
 
 _MAX_DEPTH = 48
 _MAX_SCHEMAS = 5_000
+_MAX_KEYS = 1_000
+_LARGEST = {"minimum": -MAX_BOUND, "maximum": MAX_BOUND}
+"""Bounds of an integer without any, so that no answer is an endless number."""
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_DECIMALS = 9
+_ROOT = "root"
 _TOO_LARGE = "The answer format's schema is too large; please ask for fewer or shorter parts."
+_ENDLESS = (
+    "No finite answer fits the answer format: it is endlessly recursive or contradicts itself."
+)
 
 
-def rules_of(schema: object) -> Rules:
+def prepared(schema: object) -> Demands:
     """Raises UnsupportedFormat."""
-    return _Reader(schema).rules()
+    definitions = ending(_Reader(schema).read())
+    if _ROOT not in definitions:
+        raise UnsupportedFormat(_ENDLESS)
+    return {"$ref": DEFINITIONS + _ROOT, "$defs": definitions}
 
 
 class _Reader:
+    """Reads one document. A schema ``is_whole`` if no other one holds for the same value."""
+
     def __init__(self, document: object) -> None:
         self._document = document
-        self._rules: Rules = dict(values.JSON)
-        self._names: dict[Expr, str] = {}
-        self._targets: dict[str, str] = {}
-        self._pending: list[str] = []
+        self._names: dict[tuple[str, bool, str], str] = {}
         self._depth = 0
         self._num_schemas = 0
 
-    def rules(self) -> Rules:
-        root = self._expr(self._document, "#")
-        while self._pending:
-            pointer = self._pending.pop()
-            name = self._targets[pointer]
-            self._rules[name] = self._expr(self._target(pointer, pointer), pointer)
-        return {ROOT: root, **self._rules}
+    def read(self) -> dict[str, Part]:
+        """A definition for the document, and one for each use of a reference."""
+        definitions = {_ROOT: self._schema(self._document, "#", is_whole=True)}
+        while len(definitions) <= len(self._names):
+            for (pointer, is_whole, key), name in list(self._names.items()):
+                if name not in definitions:
+                    target = _requiring(self._target(pointer, pointer), key)
+                    definitions[name] = self._schema(target, pointer, is_whole=is_whole)
+        return definitions
 
-    def _expr(self, schema: object, where: str) -> Expr:
-        """The expression of a schema, as a named rule unless it is short."""
-        if schema is False:
-            return NOTHING
-        self._enter()
-        expr = self._demanded(assertions(schema, where), where)
-        self._depth -= 1
-        return self._share(expr)
-
-    def _enter(self) -> None:
+    def _schema(self, schema: object, where: str, *, is_whole: bool) -> Part:
+        if isinstance(schema, bool):
+            return schema
         self._depth += 1
         self._num_schemas += 1
         if self._depth > _MAX_DEPTH or self._num_schemas > _MAX_SCHEMAS:
             raise UnsupportedFormat(_TOO_LARGE)
+        read = self._demanded(assertions(schema, where), where, is_whole=is_whole)
+        self._depth -= 1
+        return read
 
-    def _share(self, expr: Expr) -> Expr:
-        if isinstance(expr, Ref | Text | Chars) or expr in (EMPTY, NOTHING):
-            return expr
-        name = self._names.setdefault(expr, f"r{len(self._names)}")
-        self._rules[name] = expr
-        return Ref(name)
+    def _demanded(self, demands: Demands, where: str, *, is_whole: bool) -> Demands:
+        is_alone = is_whole and len(demands) == 1
+        joins = bool(JOINING & demands.keys())
+        demands = _in_decimals(_above_zero(_named_keys(demands, where)))
+        _check_object(demands, where)
+        _check_unique(demands, where)
+        if is_whole and not joins:
+            demands = _closed(demands)
+        read: Demands = {}
+        if "enum" not in demands and "const" not in demands and (kinds := types(demands)):
+            read["type"] = kinds
+            if "integer" in kinds:
+                demands = {**_LARGEST, **demands}
+        for key, value in demands.items():
+            match key:
+                case "$ref":
+                    read[key] = self._reference(value, where, is_whole=is_alone)
+                case "oneOf":
+                    options = self._one_of(value, where, is_whole=is_alone)
+                    if "anyOf" in demands:
+                        options = {"allOf": [*read.get("allOf", ()), options]}
+                    read.update(options)
+                case "anyOf" | "allOf":
+                    whole = is_alone and (key == "anyOf" or len(value) == 1)
+                    read[key] = [
+                        *read.get(key, ()),
+                        *(
+                            self._schema(option, f"{where}/{key}/{n}", is_whole=whole)
+                            for n, option in enumerate(value)
+                        ),
+                    ]
+                case "pattern" | "format" | "uniqueItems":
+                    pass
+                case _:
+                    read[key] = self._content(key, value, where)
+        return _with_patterns(read, demands, where)
 
-    def _demanded(self, schema: dict[str, Any], where: str) -> Expr:
-        if schema.keys() == {"$ref"}:
-            return self._reference(schema["$ref"], where)
-        schema = self._resolved(schema, where)
-        for key in ("anyOf", "oneOf"):
-            if key in schema:
-                return self._one_of(key, schema, where)
-        if "const" in schema or "enum" in schema:
-            return _listed(schema, where)
-        kinds = types(schema, where)
-        if not kinds:
-            return values.VALUE
-        return alt(self._of_type(kind, schema, where) for kind in kinds)
+    def _content(self, key: str, value: Any, where: str) -> object:
+        """The value of a keyword, with the schemas in it read."""
+        at = f"{where}/{key}"
+        match key:
+            case "properties":
+                return {k: self._schema(v, f"{at}/{k}", is_whole=True) for k, v in value.items()}
+            case "patternProperties":
+                return {
+                    pattern.read(k): self._schema(v, f"{at}/{k}", is_whole=True)
+                    for k, v in value.items()
+                }
+            case "additionalProperties" | "items":
+                return self._schema(value, at, is_whole=True)
+            case "prefixItems":
+                return [self._schema(v, f"{at}/{n}", is_whole=True) for n, v in enumerate(value)]
+        return value
 
-    def _reference(self, pointer: object, where: str) -> Expr:
+    def _one_of(self, options: list[object], where: str, *, is_whole: bool) -> Demands:
+        """As ``anyOf`` if no two options hold at once, which may take a key in each of them."""
+        options = [option for option in options if option is not False]
+        needed = needed_keys(options, lambda option: self._followed(option, where), where)
+        if needed is None:
+            options_at = f"{where}/oneOf"
+            return {
+                "oneOf": [
+                    self._schema(option, f"{options_at}/{n}", is_whole=False)
+                    for n, option in enumerate(options)
+                ]
+            }
+        return {
+            "anyOf": [
+                self._option(option, key, f"{where}/oneOf/{n}", is_whole=is_whole)
+                for n, (option, key) in enumerate(zip(options, needed, strict=True))
+            ]
+        }
+
+    def _option(self, option: object, key: Needed, where: str, *, is_whole: bool) -> Part:
+        if key and isinstance(option, Mapping) and "$ref" in option:
+            return {"$ref": self._reference(option["$ref"], where, is_whole=is_whole, key=key)}
+        return self._schema(_requiring(option, key), where, is_whole=is_whole)
+
+    def _followed(self, option: object, where: str) -> object:
+        """The schema that the option refers to, if it does nothing else."""
+        if isinstance(option, Mapping) and isinstance(option.get("$ref"), str):
+            demands = assertions(option, where)
+            return self._target(option["$ref"], where) if len(demands) == 1 else None
+        return option
+
+    def _reference(self, pointer: str, where: str, *, is_whole: bool, key: str = "") -> str:
         self._target(pointer, where)
-        name = str(pointer)
-        if name not in self._targets:
-            self._targets[name] = f"ref{len(self._targets)}"
-            self._pending.append(name)
-        return Ref(self._targets[name])
+        use = pointer, is_whole, key
+        return DEFINITIONS + self._names.setdefault(use, f"r{len(self._names)}")
 
-    def _target(self, pointer: object, where: str) -> object:
+    def _target(self, pointer: str, where: str) -> object:
         """The schema that ``$ref`` refers to, in this document only."""
         found: Any = self._document
-        if not isinstance(pointer, str) or not (pointer == "#" or pointer.startswith("#/")):
+        if not (pointer == "#" or pointer.startswith("#/")):
             raise _leads_nowhere(pointer, where)
         for step in pointer.split("/")[1:]:
             key = unquote(step).replace("~1", "/").replace("~0", "~")
@@ -116,214 +177,146 @@ class _Reader:
                 raise _leads_nowhere(pointer, where)
         return found
 
-    def _resolved(self, schema: dict[str, Any], where: str) -> dict[str, Any]:
-        """The schema with ``$ref`` and ``allOf`` merged in."""
-        self._enter()
-        others = [self._target(schema["$ref"], where)] if "$ref" in schema else []
-        if "allOf" in schema:
-            others += _schemas(schema["allOf"], "allOf", where)
-        resolved = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-        for other in others:
-            resolved = merge(resolved, self._resolved(assertions(other, where), where), where)
-        self._depth -= 1
-        return resolved
 
-    def _one_of(self, key: str, schema: dict[str, Any], where: str) -> Expr:
-        options = [option for option in _schemas(schema[key], key, where) if option is not False]
-        if key == "oneOf" and not self._are_disjoint(options, where):
-            raise UnsupportedFormat(
-                f"oneOf at {where} of the answer format has options that may hold at once; "
-                "please use anyOf."
-            )
-        beside = {name: value for name, value in schema.items() if name != key}
-        return alt(
-            self._expr({"allOf": [beside, option]} if beside else option, f"{where}/{key}/{n}")
-            for n, option in enumerate(options)
-        )
-
-    def _are_disjoint(self, options: list[object], where: str) -> bool:
-        def resolve(schema: object) -> dict[str, Any]:
-            return self._resolved(assertions(schema, where), where)
-
-        return all_disjoint(options, resolve, where)
-
-    def _of_type(self, kind: str, schema: dict[str, Any], where: str) -> Expr:
-        match kind:
-            case "object":
-                return self._object(schema, where)
-            case "array":
-                return self._array(schema, where)
-            case "string":
-                return values.string(schema, where)
-            case "integer":
-                return numbers.integer(_bounds(schema))
-            case "number":
-                return numbers.number(_bounds(schema))
-            case "boolean":
-                return values.BOOLEAN
-        return values.NULL
-
-    def _object(self, schema: dict[str, Any], where: str) -> Expr:
-        properties, required = _keys(schema, where)
-        least = count(schema, "minProperties", 0, where) or 0
-        most = count(schema, "maxProperties", None, where)
-        additional = schema.get("additionalProperties", True)
-        keys = dict.fromkeys([*properties, *required])
-        if not keys:
-            return self._dictionary(additional, least, most, where)
-        if least > len(required) or (most is not None and most < len(keys)):
-            raise UnsupportedFormat(
-                f"minProperties or maxProperties at {where} of the answer format is not supported "
-                "beside properties; please use required."
-            )
-        at = f"{where}/properties/"
-        return record(
-            [
-                Member(key, self._expr(properties.get(key, additional), at + key), key in required)
-                for key in keys
-            ],
-            self._share,
-        )
-
-    def _dictionary(self, additional: object, least: int, most: int | None, where: str) -> Expr:
-        if least > 1:
-            raise UnsupportedFormat(f"minProperties above 1 at {where} is not supported.")
-        value = self._expr(additional, f"{where}/additionalProperties")
-        return dictionary(values.STRING, value, least, most)
-
-    def _array(self, schema: dict[str, Any], where: str) -> Expr:
-        first, item = _items(schema)
-        least = count(schema, "minItems", 0, where) or 0
-        most = count(schema, "maxItems", None, where)
-        values.check_least(least, where)
-        if schema.get("uniqueItems") and (most is None or most > 1):
-            raise UnsupportedFormat(
-                f"uniqueItems at {where} of the answer format is not supported; please leave it "
-                "out."
-            )
-        known = [self._expr(each, f"{where}/prefixItems/{n}") for n, each in enumerate(first)]
-        if first and item is None:
-            item = len(first) < least
-        further = self._expr(True if item is None else item, f"{where}/items")
-        most = most if most is None else min(most, values.MAX_REPEAT)
-        return array(known, further, least, most, self._share)
+def _above_zero(demands: Demands) -> Demands:
+    """llguidance admits 0 above an exclusive minimum of 0 if all numbers are below 1."""
+    highest = min(demands.get("maximum", 1), demands.get("exclusiveMaximum", 1))
+    if demands.get("exclusiveMinimum") != 0 or not 0 < highest < 1:
+        return demands
+    lowest = max(demands.get("minimum", 0), highest / 1_000)
+    rest = {key: value for key, value in demands.items() if key != "exclusiveMinimum"}
+    return {**rest, "minimum": lowest}
 
 
-def _leads_nowhere(pointer: object, where: str) -> UnsupportedFormat:
+def _in_decimals(demands: Demands) -> Demands:
+    """With as many decimals as a number between these bounds can need."""
+    bounds = [demands[key] for key in _BOUNDS if key in demands]
+    if not bounds or "multipleOf" in demands or "integer" in types(demands):
+        return demands
+    if any(bound != round(bound, _DECIMALS) for bound in bounds):
+        return demands
+    return {**demands, "multipleOf": 10**-_DECIMALS}
+
+
+def _requiring(schema: object, key: str) -> object:
+    if not key or not isinstance(schema, Mapping) or key in schema.get("required", ()):
+        return schema
+    return {**schema, "required": [*schema.get("required", ()), key]}
+
+
+def _leads_nowhere(pointer: str, where: str) -> UnsupportedFormat:
     return UnsupportedFormat(
-        f"$ref {str(pointer)[:80]!r} at {where} of the answer format names no part of its schema."
+        f"$ref {pointer[:80]!r} at {where} of the answer format names no part of its schema."
     )
 
 
-def _schemas(listed: object, key: str, where: str) -> list[object]:
-    if not isinstance(listed, list) or not listed:
-        raise UnsupportedFormat(f"{key} at {where} of the answer format must be a list.")
-    return listed
-
-
-def _keys(schema: Schema, where: str) -> tuple[Schema, list[str]]:
-    properties, required = schema.get("properties", {}), schema.get("required", [])
-    if not isinstance(properties, Mapping) or not isinstance(required, list):
+def _named_keys(demands: Demands, where: str) -> Demands:
+    """``propertyNames`` as what it means for ``properties`` and ``patternProperties``."""
+    if "propertyNames" not in demands:
+        return demands
+    rest = {key: value for key, value in demands.items() if key != "propertyNames"}
+    given = demands["propertyNames"]
+    names = {} if given is True else assertions(given, where) if given else {"enum": []}
+    limits = names.keys() - {"type"}
+    if not limits and "string" in types({"type": "string", **names}):
+        return rest
+    keys = _keys_of(names, rest.get("additionalProperties", True))
+    if keys is None or {"properties", "patternProperties"} & rest.keys():
         raise UnsupportedFormat(
-            f"At {where} of the answer format properties must be an object, and required a list."
+            f"propertyNames at {where} of the answer format is not supported with these demands; "
+            "please use properties or patternProperties."
         )
-    return properties, [str(key) for key in required]
+    return {**rest, **keys, "additionalProperties": False}
 
 
-def _items(schema: Schema) -> tuple[list[object], object]:
-    """The schemas of the first items, and that of all others (None: any)."""
-    items = schema.get("items")
-    if isinstance(items, list):
-        return items, schema.get("additionalItems")
-    return schema.get("prefixItems", []), items
+def _keys_of(names: Demands, value: object) -> Demands | None:
+    """Keys that fit these demands, each with that value; None if no grammar lists them."""
+    match names:
+        case {"enum": keys, **rest} if rest.keys() <= {"type"}:
+            return {"properties": {key: value for key in keys if isinstance(key, str)}}
+        case {"const": str(key), **rest} if rest.keys() <= {"type"}:
+            return {"properties": {key: value}}
+        case {"pattern": expression, **rest} if rest.keys() <= {"type"}:
+            return {"patternProperties": {expression: value}}
+        case {"format": name, **rest} if rest.keys() <= {"type"} and name in FORMATS:
+            return {"patternProperties": {f"^({FORMATS[name]})$": value}}
+    return None
 
 
-def _bounds(schema: Schema) -> numbers.Bounds:
-    low, excludes_low = _bound(schema, "minimum", "exclusiveMinimum", max)
-    high, excludes_high = _bound(schema, "maximum", "exclusiveMaximum", min)
-    multiple_of = numbers.bound(schema["multipleOf"]) if "multipleOf" in schema else None
-    return numbers.Bounds(low, high, excludes_low, excludes_high, multiple_of)
+def _check_object(demands: Demands, where: str) -> None:
+    num_keys = len({*demands.get("properties", ()), *demands.get("required", ())})
+    if num_keys > _MAX_KEYS:
+        raise UnsupportedFormat(_TOO_LARGE)
+    least = demands.get("minProperties", 0)
+    if least > max(1, len(demands.get("required", ()))) and not _may_close(demands):
+        raise UnsupportedFormat(
+            f"minProperties above 1 at {where} is not supported; please use required."
+        )
 
 
-def _bound(
-    schema: Schema, inclusive: str, exclusive: str, stricter: Callable[[Decimal, Decimal], Decimal]
-) -> tuple[Decimal | None, bool]:
-    """The effective bound, and whether it is exclusive."""
-    given = [numbers.bound(schema[key]) for key in (inclusive, exclusive) if key in schema]
-    if not given:
-        return None, False
-    strictest = stricter(given[0], given[-1])
-    return strictest, exclusive in schema and given[-1] == strictest
+def _check_unique(demands: Demands, where: str) -> None:
+    if demands.get("uniqueItems") and demands.get("maxItems", 2) > 1:
+        raise UnsupportedFormat(
+            f"uniqueItems at {where} of the answer format is not supported; please leave it out."
+        )
 
 
-def _listed(schema: Schema, where: str) -> Expr:
-    """The values of ``const`` and ``enum``."""
-    others = schema.keys() - {"const", "enum", "type"}
-    listed = schema.get("enum", [schema.get("const")])
-    if others or not isinstance(listed, list):
-        what = "must be a list" if not others else f"is not supported beside {min(others)!r}"
-        raise UnsupportedFormat(f"enum at {where} of the answer format {what}.")
-    allowed = {literal(value): value for value in listed}
-    if "const" in schema:
-        allowed = {text: v for text, v in allowed.items() if text == literal(schema["const"])}
-    if "type" in schema:
-        kinds = types(schema, where)
-        allowed = {text: v for text, v in allowed.items() if any(_is(v, kind) for kind in kinds)}
-    return alt(Text(text) for text in allowed)
+def _may_close(demands: Demands) -> bool:
+    """Whether the schema names keys, enough of them, and says nothing of others."""
+    named = {*demands.get("properties", ()), *demands.get("required", ())}
+    if "additionalProperties" in demands or not (named or demands.get("patternProperties")):
+        return False
+    least: int = demands.get("minProperties", 0)
+    return least <= len(named)
 
 
-def _is(value: object, kind: str) -> bool:
-    match value:
-        case bool():
-            return kind == "boolean"
-        case int():
-            return kind in ("integer", "number")
-        case float():
-            return kind == "number" or (kind == "integer" and value.is_integer())
-        case None:
-            return kind == "null"
-    return isinstance(value, {"string": str, "object": Mapping, "array": list}.get(kind, bool))
+def _closed(demands: Demands) -> Demands:
+    """Without keys and items of which the schema says nothing."""
+    if "prefixItems" in demands and demands.get("minItems", 0) <= len(demands["prefixItems"]):
+        demands = {"items": False, **demands}
+    if not _may_close(demands):
+        return demands
+    properties = demands.get("properties", {})
+    missing = {key: True for key in demands.get("required", ()) if key not in properties}
+    closed = {**demands, "additionalProperties": False}
+    if missing and "patternProperties" not in demands:
+        closed["properties"] = {**properties, **missing}
+    elif missing:
+        return demands
+    return closed
 
 
-Demands = dict[str, Any]
-Resolve = Callable[[object], Demands]
+def _with_patterns(read: Demands, demands: Demands, where: str) -> Demands:
+    """With ``pattern`` and ``format`` as expressions that must both match."""
+    expressions = []
+    if "format" in demands and (known := _of_format(demands["format"], where)):
+        if known == IPV6:
+            read["format"] = IPV6
+        else:
+            expressions.append(known)
+    if "pattern" in demands:
+        given = demands["pattern"]
+        implied = IMPLIED.get(given)
+        if implied is None:
+            expressions.append(pattern.read(given))
+        elif demands.get("format") != implied:
+            expressions.append(pattern.read(FORMATS[implied], is_anchored=True))
+    if expressions:
+        read["pattern"] = expressions[0]
+    if len(expressions) > 1:
+        read["allOf"] = [*read.get("allOf", ()), {"pattern": expressions[1]}]
+    return read
 
 
-def all_disjoint(schemas: list[object], resolve: Resolve, where: str) -> bool:
-    """``resolve`` returns a schema with its references followed."""
-    demands = [resolve(schema) for schema in schemas]
-    return all(_disjoint(one, other, resolve, where) for one, other in combinations(demands, 2))
-
-
-def _disjoint(one: Demands, other: Demands, resolve: Resolve, where: str) -> bool:
-    mine, theirs = _values(one), _values(other)
-    if mine is not None and theirs is not None:
-        return not mine & theirs
-    kinds, others = _kinds(one, where), _kinds(other, where)
-    if kinds and others and not kinds & others:
-        return True
-    return kinds == others == {"object"} and _told_apart(one, other, resolve)
-
-
-def _values(demands: Demands) -> set[str] | None:
-    if "const" in demands:
-        return {literal(demands["const"])}
-    values = demands.get("enum")
-    return {literal(value) for value in values} if isinstance(values, list) else None
-
-
-def _kinds(demands: Demands, where: str) -> set[str]:
-    named = types(demands, where) if "type" in demands else ()
-    return {"number" if name == "integer" else name for name in named}
-
-
-def _told_apart(one: Demands, other: Demands, resolve: Resolve) -> bool:
-    """Whether a key that both require has no value in common."""
-    for key in set(one.get("required", [])) & set(other.get("required", [])):
-        pair = (one.get("properties", {}).get(key), other.get("properties", {}).get(key))
-        if None in pair:
-            continue
-        mine, theirs = (_values(resolve(schema)) for schema in pair)
-        if mine is not None and theirs is not None and not mine & theirs:
-            return True
-    return False
+def _of_format(name: str, where: str) -> str:
+    """The expression of a format, IPV6 for itself, empty for one that only describes."""
+    if name in DESCRIBING:
+        return ""
+    if name == IPV6:
+        return IPV6
+    if name not in FORMATS:
+        raise UnsupportedFormat(
+            f"The format {name!r} at {where} of the answer format is not supported; "
+            f"known are {', '.join(FORMATS)}, {IPV6}."
+        )
+    return pattern.read(FORMATS[name], is_anchored=True)

@@ -27,8 +27,9 @@ from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
 from bot.inference.llama.files import facts_of, kind_of, load_vocabulary, load_weights, read_facts
+from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.options import LlamaOptions
-from bot.inference.llama.samplers import NativeGrammar, Samplers
+from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import ChatMessage
 
@@ -62,7 +63,8 @@ class LlamaModel:
         self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
         self.vocabulary = Vocabulary(self._model)
         self.open_tag = self.vocabulary.template.open_tag
-        self._samplers = Samplers(self.vocabulary, self._num_samplers())
+        self._grammars = Grammars(self.vocabulary)
+        self._samplers = Samplers(self.vocabulary, self._grammars, self._num_samplers())
         self._context = Context(
             self._model,
             options,
@@ -96,8 +98,8 @@ class LlamaModel:
         return self.vocabulary.num_tokens
 
     @property
-    def num_resampled(self) -> int:
-        return self._samplers.num_resampled
+    def num_forced(self) -> int:
+        return self._samplers.num_forced
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self.vocabulary.encode(messages)
@@ -117,10 +119,9 @@ class LlamaModel:
 
     def can_follow(self, grammar: str) -> bool:
         try:
-            NativeGrammar(self.vocabulary.native, grammar).close()
+            self._grammars.matcher(grammar)
         except ValueError:
             return False
-        self.vocabulary.beginnings  # noqa: B018 - built here, not in a step
         return True
 
     def run(self, step: Step) -> dict[int, int]:

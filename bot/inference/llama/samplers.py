@@ -1,4 +1,4 @@
-"""Samplers: choose the next token of every slot, with llama.cpp's samplers and grammars."""
+"""Samplers: choose the next token of every slot, under its grammar, by llama.cpp's samplers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
-from bot.inference.core.sequence import NO_TOKEN, Logprobs, Opening
-from bot.inference.grammar.beginnings import Ids, Mask
-from bot.inference.grammar.constrained import ConstrainedReply, Logits
+from bot.inference.core.sequence import NO_TOKEN, Forced, Logprobs, Opening
+from bot.inference.grammar.constrained import ConstrainedReply, Ids, Logits
 from bot.inference.llama import logprobs
+from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.types import Sampling
@@ -47,34 +47,6 @@ class Candidates:
     @property
     def selected(self) -> int:
         return int(self._data["id"][self._array.selected])
-
-    @property
-    def are_left(self) -> Mask:
-        """Which tokens no sampler has ruled out, in the order of ``ids``."""
-        left: Mask = np.isfinite(self._data["logit"])
-        return left
-
-
-class NativeGrammar:
-    """llama.cpp's state of a grammar after the accepted tokens."""
-
-    def __init__(self, vocabulary: Any, text: str) -> None:
-        """Raises ValueError if llama.cpp cannot parse the grammar."""
-        self._native = llama.llama_sampler_init_grammar(vocabulary, text.encode(), b"root")
-        if not self._native:
-            raise ValueError("llama.cpp cannot follow this grammar")
-
-    def allowed(self, ids: Ids) -> Mask:
-        candidates = Candidates(ids, np.zeros(len(ids), np.float32))
-        candidates.apply(self._native)
-        return candidates.are_left
-
-    def accept(self, token: int) -> None:
-        """The token must be allowed: llama.cpp ends the process otherwise."""
-        llama.llama_sampler_accept(self._native, token)
-
-    def close(self) -> None:
-        llama.llama_sampler_free(self._native)
 
 
 class SamplerChain:
@@ -172,17 +144,18 @@ def _truncation(s: Sampling, seed: int) -> list[Any]:
 class Samplers:
     """A sampler chain for every slot, and a ``ConstrainedReply`` if its reply has a grammar.
 
-    ``num_resampled``: tokens sampled a second time because the grammar refused the first one.
+    ``num_forced``: tokens that were the only ones which the grammar allowed.
     """
 
-    def __init__(self, vocabulary: Vocabulary, num_threads: int = 1) -> None:
+    def __init__(self, vocabulary: Vocabulary, grammars: Grammars, num_threads: int = 1) -> None:
         self._vocabulary = vocabulary
+        self._grammars = grammars
         self._num_threads = num_threads
         self._helpers = ThreadPoolExecutor(max(1, num_threads - 1), "parley-sampler")
         self.chains: dict[int, SamplerChain] = {}
         self._logprobs: dict[int, Logprobs] = {}
         self._constrained: dict[int, ConstrainedReply] = {}
-        self.num_resampled = 0
+        self.num_forced = 0
 
     def open(self, opening: Opening) -> None:
         self.close(opening.slot)
@@ -193,8 +166,8 @@ class Samplers:
         if opening.logprobs is not None:
             self._logprobs[opening.slot] = opening.logprobs
         if opening.grammar is not None:
-            grammar = NativeGrammar(vocabulary.native, opening.grammar)
-            constrained = ConstrainedReply(grammar, chain, vocabulary)
+            matcher = self._grammars.matcher(opening.grammar)
+            constrained = ConstrainedReply(matcher, chain, vocabulary.is_end)
             constrained.resume(opening.generated)
             self._constrained[opening.slot] = constrained
 
@@ -233,7 +206,7 @@ class Samplers:
 
     def _sample_constrained(self, constrained: ConstrainedReply, context: Any, index: int) -> int:
         token = constrained.sample(self._logits(context, index))
-        self.num_resampled += constrained.was_refused
+        self.num_forced += isinstance(token, Forced)
         return token
 
     def _logits(self, context: Any, index: int) -> Logits:
@@ -242,9 +215,9 @@ class Samplers:
 
     def close(self, slot: int) -> None:
         self._logprobs.pop(slot, None)
-        for owned in (self._constrained.pop(slot, None), self.chains.pop(slot, None)):
-            if owned:
-                owned.close()
+        self._constrained.pop(slot, None)
+        if chain := self.chains.pop(slot, None):
+            chain.close()
 
     def shutdown(self) -> None:
         self.close_all()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import llama_cpp as llama
 
 from bot.inference.chat_template.template import ChatTemplate, Special, SpecialTokens
-from bot.inference.grammar.beginnings import Beginnings
 from bot.inference.output.text import TAG_TOKENS
 from bot.types import ChatMessage
 
@@ -59,14 +57,19 @@ class Vocabulary:
             piece = self._pieces[token] = self._read_piece(token)
         return piece
 
-    @cached_property
-    def beginnings(self) -> Beginnings:
-        """Building it takes a tenth of a second or more; ``can_follow`` does it in advance."""
-        tokens = range(self.num_tokens)
-        return Beginnings(map(self._read_piece, tokens), filter(self.is_end, tokens))
-
     def is_end(self, token: int) -> bool:
         return bool(llama.llama_vocab_is_eog(self.native, token))
+
+    def written(self, token: int) -> bytes:
+        """A token's bytes in plain text; those with a meaning of their own have none."""
+        text = self._text(token)
+        is_mark = text.startswith("<") and text.endswith(">")
+        attributes = llama.llama_vocab_get_attr(self.native, token)
+        if attributes & llama.LLAMA_TOKEN_ATTR_CONTROL or (
+            is_mark and attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED
+        ):
+            return b""
+        return self._read_piece(token)
 
     def _read_piece(self, token: int) -> bytes:
         buffer = ctypes.create_string_buffer(64)

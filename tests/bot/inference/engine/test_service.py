@@ -19,7 +19,7 @@ from bot.errors import (
     UnsupportedSampling,
 )
 from bot.inference.core.model import NoRoom
-from bot.inference.core.sequence import Opening
+from bot.inference.core.sequence import Forced, Opening, Step
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
 from bot.inference.output.text import TAGS
@@ -517,6 +517,30 @@ async def test_a_reply_that_cannot_continue_in_its_format_ends_with_a_sentence()
     assert text == "half"
     assert finished.reason is FinishReason.ERROR
     assert finished.detail.startswith("The answer could not go on in the format asked for.")
+
+
+class Forcing(FakeModel):
+    """A model whose format leaves it no choice."""
+
+    def run(self, step: Step) -> dict[int, int]:
+        return {slot: Forced(token) for slot, token in super().run(step).items()}
+
+
+async def test_a_reply_that_its_format_makes_repeat_itself_is_no_loop() -> None:
+    reasons = []
+    for model in (FakeModel(lambda _p: "ab " * 200), Forcing(lambda _p: "ab " * 200)):
+        async with engine(model) as service:
+            _, finished = await read(await service.generate(request(limit=800)))
+        reasons.append(finished.reason)
+    assert reasons == [FinishReason.LOOPED, FinishReason.STOP]
+
+
+async def test_an_answer_in_a_format_is_passed_on_as_it_was_written() -> None:
+    written = '"a\u2028b\x7f"'
+    async with engine(FakeModel(lambda _p: written)) as service:
+        asked = replace(request(), answer_format=OneOf(("a",)))
+        text, _ = await read(await service.generate(asked))
+    assert text == written
 
 
 async def test_a_grammar_that_the_model_cannot_follow_is_refused() -> None:

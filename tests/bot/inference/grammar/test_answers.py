@@ -137,15 +137,14 @@ def test_any_json_object_can_be_asked_for(runner: asyncio.Runner, asking: Asking
     assert text.startswith("{")
 
 
-def test_a_token_that_does_not_fit_is_sampled_again_and_counted(
+def test_what_the_format_left_no_choice_for_is_counted(
     runner: asyncio.Runner, asking: Asking
 ) -> None:
-    """Whatever it is that the model wants to say: it is not both of these."""
-    before = asking.counted("grammar_resampled")
+    before = asking.counted("grammar_forced")
     for only in ("0x7f", "llama"):
         text, _ = runner.run(asking.ask("Say hello.", OneOf((only,))))
         assert text == only
-    assert asking.counted("grammar_resampled") > before
+    assert asking.counted("grammar_forced") > before
 
 
 def test_an_answer_cut_short_says_so(runner: asyncio.Runner, asking: Asking) -> None:

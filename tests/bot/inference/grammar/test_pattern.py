@@ -8,48 +8,59 @@ import re
 import pytest
 
 from bot.errors import UnsupportedFormat
-from bot.inference.grammar.expressions import ROOT
+from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.pattern import read
-from bot.inference.grammar.values import FORMATS
+from bot.inference.grammar.strings import FORMATS
+from bot.types import JsonSchema
 from tests.bot.inference.grammar.schemas import PATTERNS
-from tests.bot.inference.grammar.texts import Writer, as_regex
+from tests.bot.inference.grammar.texts import Texts
+
+
+def matching(pattern: str) -> Texts:
+    schema = {"type": "string", "pattern": pattern}
+    return Texts(grammar_of(JsonSchema(json.dumps(schema))), hint=pattern)
 
 
 @pytest.mark.parametrize("pattern", [*PATTERNS, *(f"^({text})$" for text in FORMATS.values())])
 def test_texts_that_fit_match_the_pattern_in_python(pattern: str) -> None:
-    writer = Writer({ROOT: read(pattern).expr}, seed=7)
-    for _ in range(200):
-        assert re.search(pattern, json.loads(f'"{writer.write()}"'))
+    fitting = matching(pattern)
+    for seed in range(60):
+        assert re.search(pattern, json.loads(fitting.random(seed)))
 
 
 def test_an_unanchored_pattern_may_stand_anywhere() -> None:
-    expr = re.compile(as_regex(read("cat|^dog$").expr))
-    assert all(expr.fullmatch(text) for text in ("cat", "concatenate", "dog"))
-    assert not any(expr.fullmatch(text) for text in ("dogs", "ca"))
+    fitting = matching("cat|^dog$")
+    assert all(fitting.has(f'"{text}"') for text in ("cat", "concatenate", "dog"))
+    assert not any(fitting.has(f'"{text}"') for text in ("dogs", "ca"))
 
 
 def test_quotes_line_breaks_and_backslashes_are_written_as_json_does() -> None:
-    expr = re.compile(as_regex(read(r'^"\n[\\\t]$').expr))
-    assert expr.fullmatch(r"\"\n\\")
-    assert expr.fullmatch(r"\"\n\t")
-    assert not expr.fullmatch('"\n\\')
+    fitting = matching(r'^"\n[\\\t]$')
+    assert fitting.has(r'"\"\n\\"')
+    assert fitting.has(r'"\"\n\t"')
+    assert not fitting.has('"\\"\n\\\\"')
 
 
 def test_texts_on_which_python_and_javascript_differ_do_not_fit() -> None:
     """A digit of another script, and a space that only one of them takes for one."""
     for pattern in (r"[^\d]", r"[^\s]", r"\D", r"\S", r"\w", r"\W"):
-        expr = re.compile(as_regex(read(pattern, is_anchored=True).expr))
-        assert not [c for c in "\u0663\u180e" if expr.fullmatch(c)], pattern
-    assert re.fullmatch(as_regex(read("[^a]", is_anchored=True).expr), "\u0663")
+        fitting = matching(f"^{pattern}$")
+        assert not [c for c in "\u0663\u180e" if fitting.has(f'"{c}"')], pattern
+    assert matching("^[^a]$").has('"\u0663"')
 
 
-@pytest.mark.parametrize(
-    ("pattern", "length"),
-    [("a{2,4}b?", (2, 5)), ("(ab|c)+", (1, None)), (r"\d{3}", (3, 3)), ("é|zzz", (1, 3))],
-)
-def test_the_length_of_what_fits_is_known(pattern: str, length: tuple[int, int | None]) -> None:
-    piece = read(pattern, is_anchored=True)
-    assert (piece.least, piece.most) == length
+@pytest.mark.parametrize("pattern", ['^[^"]*$', r"^[^\\]*$", "^[^a]*$", r"^[\x00-\x1f]*$"])
+def test_a_class_has_no_more_than_it_says(pattern: str) -> None:
+    fitting = matching(pattern)
+    for text in ('"', "\\", "a", "\n"):
+        fits = re.search(pattern, text) is not None
+        assert fitting.has(json.dumps(text)) == fits, text
+
+
+def test_what_may_be_empty_may_be_repeated() -> None:
+    fitting = matching("^(a*)*$")
+    assert fitting.has('""')
+    assert fitting.has('"aaa"')
 
 
 @pytest.mark.parametrize(
@@ -59,8 +70,8 @@ def test_the_length_of_what_fits_is_known(pattern: str, length: tuple[int, int |
         (r"(a)\1", r"\\1"),
         (r"\bword\b", r"\\b"),
         (r"\p{L}+", r"\\p"),
-        ("^(a*)*$", "endless repetition of what may be empty"),
         ("^a{5000}$", "more than 1,000 repetitions"),
+        ("a{3,2}", "more at least than at most"),
         ("(a", "not closed"),
         ("a)", "one '\\)' too many"),
         ("a$b", r"something behind '\$'"),
@@ -70,6 +81,9 @@ def test_the_length_of_what_fits_is_known(pattern: str, length: tuple[int, int |
         ("*a", r"'\*' at 0"),
         ("a{x}", "without counts"),
         (r"\u12", "without its digits"),
+        (r"\ud83dx", "half of a character"),
+        (r"\ud83d\u0041", "half of a character"),
+        (r"\ude00", "half of a character"),
         ("(" * 40 + ")" * 40, "too many groups"),
     ],
 )

@@ -1,77 +1,82 @@
-"""Random texts that fit a grammar's expressions, and expressions as Python's regexes."""
+"""Random texts that fit a grammar, over a vocabulary that has every byte as a token."""
 
 from __future__ import annotations
 
-import random
-import re
+from collections.abc import Sequence
+from functools import cache
+from random import Random
 
-from bot.inference.grammar.expressions import (
-    ROOT,
-    Alt,
-    Chars,
-    Expr,
-    Ref,
-    Repeat,
-    Rules,
-    Seq,
-    Text,
-)
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from bot.inference.grammar.constrained import allowed
+from bot.inference.grammar.formats import LIMITS
 
-def as_regex(expr: Expr) -> str:
-    """For expressions without references."""
-    match expr:
-        case Text(text):
-            return re.escape(text)
-        case Chars(ranges):
-            return "[" + "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges) + "]"
-        case Seq(parts):
-            return "".join(as_regex(part) for part in parts)
-        case Alt(options):
-            return "(?:" + "|".join(as_regex(option) for option in options) + ")"
-        case Repeat(item, least, most):
-            return f"(?:{as_regex(item)}){{{least},{'' if most is None else most}}}"
-    raise AssertionError(f"{expr} is a reference")
+END = 256
+_LONG = 40
+"""From so many bytes on a text takes the shortest way out that it finds."""
+_TOO_LONG = 3_000
+_CLOSING = b'"}]0aZ-@.:/ 1'
 
 
-class Writer:
-    """Writes a text that fits the rules; unbounded parts are kept short."""
+class _Bytes:
+    """A tokenizer as llguidance reads it."""
 
-    def __init__(self, rules: Rules, seed: int) -> None:
-        self._rules = rules
-        self._chance = random.Random(seed)  # noqa: S311 - nothing is kept secret
-        self._depth = 0
+    eos_token_id = END
+    bos_token_id = None
+    special_token_ids = (END,)
+    tokens: Sequence[bytes] = [*(bytes([n]) for n in range(256)), b"<end>"]
 
-    def write(self) -> str:
-        return self._write(Ref(ROOT))
+    def __call__(self, text: str | bytes) -> list[int]:
+        return list(text.encode() if isinstance(text, str) else text)
 
-    def _write(self, expr: Expr) -> str:
-        match expr:
-            case Text(text):
+
+@cache
+def _tokenizer() -> LLTokenizer:
+    return LLTokenizer(TokenizerWrapper(_Bytes()))
+
+
+class Texts:
+    """The texts that fit a grammar of llguidance; ``hint`` has characters that lead to an end."""
+
+    def __init__(self, grammar: str, hint: str = "") -> None:
+        self._matcher = LLMatcher(_tokenizer(), grammar, log_level=0, limits=LIMITS)
+        assert not self._matcher.is_error(), self._matcher.get_error()
+        self._hint = frozenset(hint.encode()) - frozenset(b"{[,")
+
+    def has(self, text: str) -> bool:
+        matcher, data = self._matcher.deep_copy(), list(text.encode())
+        return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+    def random(self, seed: int) -> str:
+        chance = Random(seed)  # noqa: S311 - nothing is kept secret
+        for _ in range(50):
+            text = self._random(chance)
+            if text is not None:
                 return text
-            case Chars(ranges):
-                return self._character(ranges)
-            case Ref(name):
-                return self._rule(name)
-            case Seq(parts):
-                return "".join(self._write(part) for part in parts)
-            case Alt(options):
-                return self._write(self._option(options))
-            case Repeat(item, least, most):
-                longest = least + 2 if most is None or self._depth > 40 else most
-                times = self._chance.randint(least, max(least, min(longest, least + 4)))
-                return "".join(self._write(item) for _ in range(times))
+        raise AssertionError("the grammar does not end")
 
-    def _rule(self, name: str) -> str:
-        self._depth += 1
-        text = self._write(self._rules[name])
-        self._depth -= 1
-        return text
+    def _random(self, chance: Random) -> str | None:
+        """None if no end was found soon."""
+        matcher, written = self._matcher.deep_copy(), bytearray()
+        while len(written) < _TOO_LONG:
+            tokens: list[int] = allowed(matcher).tolist()
+            assert tokens, "the grammar leads nowhere"
+            token = self._choose(tokens, chance, is_long=len(written) > _LONG)
+            if token == END:
+                return written.decode()
+            assert matcher.consume_token(token), matcher.get_error()
+            written.append(token)
+        return None
 
-    def _option(self, options: tuple[Expr, ...]) -> Expr:
-        """At great depth the last option, which ends soonest in the rules of JSON."""
-        return options[-1] if self._depth > 40 else self._chance.choice(options)
-
-    def _character(self, ranges: tuple[tuple[int, int], ...]) -> str:
-        first, last = self._chance.choice(ranges)
-        return chr(self._chance.randint(first, min(last, first + 300)))
+    def _choose(self, tokens: list[int], chance: Random, *, is_long: bool) -> int:
+        if END in tokens and (is_long or len(tokens) == 1 or chance.random() < 0.3):
+            return END
+        tokens = [token for token in tokens if token != END]
+        closing = [token for token in tokens if token in _CLOSING]
+        if closing and chance.random() < (0.6 if is_long else 0.3):
+            return min(closing, key=_CLOSING.index) if is_long else chance.choice(closing)
+        hinted = [token for token in tokens if token in self._hint]
+        if hinted and chance.random() < 0.6:
+            return chance.choice(hinted)
+        plain = [token for token in tokens if token < 0x80] or tokens
+        return chance.choice(plain if chance.random() < 0.8 else tokens)

@@ -12,7 +12,7 @@ from bot.types import ChatMessage, Sampling
 
 pytestmark = pytest.mark.model
 NUM_REPLIES, NUM_STEPS = 8, 4
-JSON = 'root ::= "{" [a-z]* "}"'
+JSON = 'start: "{" /[a-z]*/ "}"'
 
 
 class BesideAGpu(LlamaModel):

@@ -316,7 +316,7 @@ def test_the_queue_is_bounded() -> None:
 def test_a_grammar_of_a_preempted_sequence_is_opened_again_with_its_tokens() -> None:
     policy = scheduler(cells=100)
     constrained = sequence(2, "b" * 10, limit=48)
-    constrained.grammar = "root ::= [a-z]*"
+    constrained.grammar = "start: /[a-z]*/"
     policy.add(sequence(1, "a" * 10, limit=48))
     policy.add(constrained)
     steps = []
@@ -324,7 +324,7 @@ def test_a_grammar_of_a_preempted_sequence_is_opened_again_with_its_tokens() -> 
         steps.append(advance(policy))
     opened = [a for s in steps for a in s.actions if isinstance(a, Opening) and a.grammar]
     assert policy.stats.num_preempted == 1
-    assert [opening.grammar for opening in opened] == ["root ::= [a-z]*"] * 2
+    assert [opening.grammar for opening in opened] == ["start: /[a-z]*/"] * 2
     assert opened[0].generated == []
     assert len(opened[1].generated) > 5
 

@@ -1,0 +1,61 @@
+"""Grammars over the vocabulary of one model, compiled once for all replies that follow them."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from functools import cached_property
+
+import llama_cpp as llama
+from llguidance import LLMatcher, LLTokenizer
+
+from bot.inference.grammar.constrained import allowed
+from bot.inference.grammar.formats import LIMITS
+from bot.inference.llama.vocabulary import Vocabulary
+
+_MAX_KEPT = 256
+
+
+class Grammars:
+    """Any thread may use it: one compiles what is asked for, another samples."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def matcher(self, grammar: str) -> LLMatcher:
+        """A matcher at the beginning of the grammar; raises ValueError if there is none."""
+        with self._lock:
+            known = self._compiled.get(grammar)
+            if known is not None:
+                self._compiled.move_to_end(grammar)
+                return known.deep_copy()
+        compiled = self._compile(grammar)
+        with self._lock:
+            self._compiled[grammar] = compiled
+            if len(self._compiled) > _MAX_KEPT:
+                self._compiled.popitem(last=False)
+            return compiled.deep_copy()
+
+    def _compile(self, grammar: str) -> LLMatcher:
+        """With the first mask computed, which takes the longest."""
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=LIMITS)
+        if not allowed(matcher).size:
+            raise ValueError(matcher.get_error())
+        return matcher
+
+    @cached_property
+    def _tokenizer(self) -> LLTokenizer:
+        """Building it takes most of a second; the first grammar does it, and not a step."""
+        vocabulary = self._vocabulary
+        ends = [token for token in range(vocabulary.num_tokens) if vocabulary.is_end(token)]
+        tokenize = ctypes.cast(llama.llama_cpp._lib.llama_tokenize, ctypes.c_void_p)
+        tokenizer: LLTokenizer = LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]
+            tokens=[vocabulary.written(token) for token in range(vocabulary.num_tokens)],
+            vocab_ptr=vocabulary.native,
+            tokenize_fptr=tokenize.value,
+            eos_token=ends,
+        )
+        return tokenizer
