@@ -41,12 +41,12 @@ def _are_disjoint(one: Demands, other: Demands) -> bool:
 
 def _values(demands: Demands) -> set[str] | None:
     if "const" in demands:
-        return {_written(demands["const"])}
+        return {written(demands["const"])}
     values = demands.get("enum")
-    return None if values is None else set(map(_written, values))
+    return None if values is None else set(map(written, values))
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """Equal for values that a validator takes for equal."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -18,6 +18,7 @@ from bot.inference.grammar import pattern
 from bot.inference.grammar.endings import DEFINITIONS, Part, ending
 from bot.inference.grammar.keywords import JOINING, MAX_BOUND, Demands, assertions, types
 from bot.inference.grammar.options import Needed, needed_keys
+from bot.inference.grammar.sets import without_equals
 from bot.inference.grammar.strings import DESCRIBING, FORMATS, IMPLIED, IPV6
 
 _MAX_DEPTH = 48
@@ -77,7 +78,7 @@ class _Reader:
         joins = bool(JOINING & demands.keys())
         demands = _in_decimals(_above_zero(_named_keys(demands, where)))
         _check_object(demands, where)
-        _check_unique(demands, where)
+        demands = without_equals(demands, lambda items: self._followed(items, where), where)
         if is_whole and not joins:
             demands = _closed(demands)
         read: Demands = {}
@@ -251,13 +252,6 @@ def _check_object(demands: Demands, where: str) -> None:
     if least > max(1, len(demands.get("required", ()))) and not _may_close(demands):
         raise UnsupportedFormat(
             f"minProperties above 1 at {where} is not supported; please use required."
-        )
-
-
-def _check_unique(demands: Demands, where: str) -> None:
-    if demands.get("uniqueItems") and demands.get("maxItems", 2) > 1:
-        raise UnsupportedFormat(
-            f"uniqueItems at {where} of the answer format is not supported; please leave it out."
         )
 
 

@@ -328,6 +328,35 @@ def test_what_generators_write_by_themselves_is_followed(schema: Schema) -> None
         validate(schema, text)
 
 
+@pytest.mark.parametrize(
+    ("items", "values"),
+    [
+        ({"enum": ["a", "b", "c"]}, ["c", "a", "b"]),
+        ({"$ref": "#/$defs/colour"}, ["blue", "red", "green"]),
+        ({"type": "integer", "enum": [1, 2, 2, 3, 4, 5, 6, 7, 8]}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"type": "boolean"}, [False, True]),
+    ],
+)
+def test_a_set_of_few_values_has_each_at_most_once(items: Schema, values: list[Any]) -> None:
+    """Pydantic's set of a literal or an enum."""
+    colour = {"enum": ["red", "green", "blue"], "type": "string"}
+    sets = {"type": "array", "items": items, "uniqueItems": True, "minItems": 1}
+    schema = {**sets, "$defs": {"colour": colour}}
+    for text in texts(schema, 30):
+        validate(schema, text)
+    fitting = held_to(schema)
+    assert fitting.has(json.dumps(values))
+    assert not fitting.has(json.dumps([values[0], values[0]]))
+    assert not fitting.has("[]")
+
+
+@pytest.mark.parametrize("items", [{"type": "string"}, {"enum": list(range(40))}, {}])
+def test_a_set_of_many_values_is_refused(items: Schema) -> None:
+    schema = {"type": "array", "items": items, "uniqueItems": True}
+    with pytest.raises(UnsupportedFormat, match=r"uniqueItems at # .* few values only"):
+        grammar_of(JsonSchema(json.dumps(schema)))
+
+
 def test_a_value_that_may_be_null_in_openapi_may_be_null() -> None:
     assert set(texts({"type": "boolean", "nullable": True})) == {
         "true",
