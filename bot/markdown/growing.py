@@ -71,9 +71,10 @@ class GrowingTree:
             self._open_at += _offset(source, line) - _offset(source, num_known)
 
     def _shown(self, parsed: Parsed, source: str, whole: list[TopBlock]) -> list[Block]:
-        healed = parsed.healed(shows_halves=self._shows_halves)
-        if self._is_growing and healed != source:
-            whole = self._continuing(pieces(healed))
+        if self._is_growing:
+            healed = parsed.healed(shows_halves=self._shows_halves)
+            if healed != source:
+                whole = self._continuing(pieces(healed))
         shown = [*self._complete, *(each.block for each in whole)]
         return shown[:-1] if shown[1:] and _is_empty(shown[-1]) else shown
 
