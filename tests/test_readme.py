@@ -22,7 +22,7 @@ PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("deploy/slack/README.md", "deploy/proxy/README.md"),
 )
-MAX_README_LINES = 160
+MAX_README_LINES = 150
 MAX_PICTURE_BYTES = 200_000
 
 
