@@ -136,7 +136,7 @@ def _shown_default(info: FieldInfo) -> str:
 
 
 def settings_table() -> str:
-    """A Markdown table of every setting, for the README."""
+    """A Markdown table of every setting, for deploy/settings.md."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for key, info in FIELDS.items():
         default = _shown_default(info)
