@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import AsyncExitStack
 from functools import partial
 
-from adapters.http import openai
+from adapters.http.routes import routes
 from bot import __version__
 from bot.access import Access
 from bot.clock import SystemClock
@@ -162,13 +162,14 @@ class App:
     def _make_server(self, adapters: dict[str, Adapter]) -> Server:
         settings = _server_settings(self._settings, self._own_key)
         server = Server(settings, self._metrics, self._readiness)
-        routes = openai.routes(
-            self._conversations,
-            model_names=self._model_names,
-            aliases=self._settings.model_aliases,
-            clock=self._clock,
+        server.mount(
+            routes(
+                self._conversations,
+                model_names=self._model_names,
+                aliases=self._settings.model_aliases,
+                clock=self._clock,
+            )
         )
-        server.mount(routes)
         for adapter in adapters.values():
             if web := Capabilities.of(adapter).web:
                 server.mount(web.routes(), verified=True)

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.http import openai
+from adapters.http.routes import routes
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from bot.types import Delta
@@ -92,7 +92,7 @@ async def parley(
 
     server = Server(ServerSettings(port=0, api_keys={"ci": "key-of-ci"}), Metrics(), always())
     talk = conversations or FakeConversations()
-    server.mount(openai.routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
+    server.mount(routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
     if with_webhook:
         server.mount([web.post("/slack/events", webhook)], verified=True)
     async with server:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http import openai
+from adapters.http.routes import routes
 from bot.clock import SystemClock
 from bot.errors import QueueFull
 from bot.lock import DataLock
@@ -62,9 +62,7 @@ async def running(
     (folder / "data").mkdir()
     settings = ServerSettings(port=0, own_key=OWN_KEY, is_public=is_public)
     server = Server(settings, Metrics(), always())
-    server.mount(
-        openai.routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock())
-    )
+    server.mount(routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock()))
     async with DataLock(folder / "data") as lock, server:
         await asyncio.to_thread(lock.announce, server.url, OWN_KEY)
         yield

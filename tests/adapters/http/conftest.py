@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from openai import AsyncOpenAI
 
-from adapters.http.openai import routes
+from adapters.http.routes import routes
 from bot.metrics import Metrics
 from bot.ports import Conversations
 from bot.server import Server, ServerSettings

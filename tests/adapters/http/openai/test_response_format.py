@@ -9,7 +9,7 @@ import pytest
 from bot.errors import UnsupportedFormat
 from bot.types import AnswerFormat, JsonObject, JsonSchema, OneOf
 from tests.adapters.http.conftest import Serve
-from tests.adapters.http.test_bad_input import HI, ask, asked, post
+from tests.adapters.http.openai.test_bad_input import HI, ask, asked, post
 from tests.fakes.conversations import FakeConversations
 
 SCHEMA = {"type": "object", "properties": {"größe": {"type": "number"}}}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
+from adapters.http.common.answers import GeneratedText, WholeAnswer
 from bot.types import FinishReason, TokenLogprob, Usage
 
 _FINISH_REASONS = {
@@ -31,19 +32,10 @@ class Envelope:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedText:
-    """Text and reasoning of a reply; the API calls the latter ``reasoning_content``."""
-
-    text: str = ""
-    reasoning: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
-
-    @property
-    def logprobs_object(self) -> dict[str, object] | None:
-        if not self.logprobs:
-            return None
-        return {"content": [_with_likeliest(each) for each in self.logprobs], "refusal": None}
+def _logprobs(said: GeneratedText) -> dict[str, object] | None:
+    if not said.logprobs:
+        return None
+    return {"content": [_with_likeliest(each) for each in said.logprobs], "refusal": None}
 
 
 def _with_likeliest(token: TokenLogprob) -> dict[str, object]:
@@ -54,15 +46,6 @@ def _logprob(token: TokenLogprob) -> dict[str, object]:
     """The bytes are those of the token, of which ``token`` may show only half a character."""
     text = token.piece.decode("utf-8", "replace")
     return {"token": text, "logprob": token.logprob, "bytes": list(token.piece)}
-
-
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
-    """One of the answers of a whole reply."""
-
-    said: GeneratedText
-    reason: FinishReason
-    usage: Usage
 
 
 def completion(envelope: Envelope, answers: Sequence[WholeAnswer]) -> dict[str, object]:
@@ -79,7 +62,7 @@ def _choice(index: int, answer: WholeAnswer) -> dict[str, object]:
     return {
         "index": index,
         "message": message,
-        "logprobs": said.logprobs_object,
+        "logprobs": _logprobs(said),
         "finish_reason": _FINISH_REASONS[answer.reason],
     }
 
@@ -134,7 +117,7 @@ class Chunks:
             delta = {**self._role(index), "reasoning_content": said.reasoning}
             data = self._chunk(index, delta, None)
         if said.text:
-            data += self._text(index, said.text, said.logprobs_object)
+            data += self._text(index, said.text, _logprobs(said))
         return data
 
     def _text(self, index: int, text: str, logprobs: object) -> bytes:

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
-from itertools import chain
-from types import MappingProxyType
 
 from aiohttp import web
 
-from adapters.http.body import ChatBody, parse
-from adapters.http.errors import InvalidBody, to_body, to_response
-from adapters.http.models import ModelNames, Models, Resolved
-from adapters.http.shapes import (
+from adapters.http.common.answers import (
+    NOT_FINISHED,
+    finished_of,
+    raise_failure,
+    said,
+    whole_answer,
+)
+from adapters.http.common.context import HttpContext
+from adapters.http.common.errors import InvalidBody, to_body, to_response
+from adapters.http.common.models import Resolved
+from adapters.http.common.sse import EventStream, batches
+from adapters.http.openai.body import ChatBody, parse
+from adapters.http.openai.shapes import (
     DONE,
     Chunks,
     Envelope,
-    GeneratedText,
-    WholeAnswer,
     comment,
     completion,
     event,
 )
-from adapters.http.sse import EventStream, batches
 from bot.adapter_support.addresses import ACCOUNT
-from bot.errors import EngineFailed, ParleyError
-from bot.ports import Clock, Conversations, Generation
-from bot.types import (
-    CompletionRequest,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    Queued,
-    Reasoning,
-)
+from bot.errors import ParleyError
+from bot.ports import Generation
+from bot.types import CompletionRequest, GenerationEvent, Queued
 
 _IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
 _MAX_THREAD_NAME = 256
-_NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a reply.")
 
 
 class ChatCompletions:
-    def __init__(
-        self, conversations: Conversations, models: Models, clock: Clock, patience: float
-    ) -> None:
-        self._conversations = conversations
-        self._models = models
-        self._clock = clock
-        self._patience = patience
+    def __init__(self, context: HttpContext) -> None:
+        self._conversations = context.conversations
+        self._models = context.models
+        self._clock = context.clock
+        self._patience = context.patience
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -95,12 +88,7 @@ class ChatCompletions:
 
 
 async def _whole(generations: Sequence[Generation], envelope: Envelope) -> web.Response:
-    answers = []
-    for generation in generations:
-        events = [event async for event in generation]
-        finished = _finished(events) or _NOT_FINISHED
-        _raise_failure(finished)
-        answers.append(WholeAnswer(_said(events), finished.reason, finished.usage))
+    answers = [await whole_answer(generation) for generation in generations]
     return web.json_response(completion(envelope, answers))
 
 
@@ -111,15 +99,15 @@ async def _relay(
 ) -> None:
     async for batch in arriving:
         answers = [[event for number, event in batch if number == i] for i in range(chunks.num)]
-        data = b"".join(chunks.delta(i, _said(events)) for i, events in enumerate(answers))
+        data = b"".join(chunks.delta(i, said(events)) for i, events in enumerate(answers))
         if data := data or _sign_of_life(batch):
             await stream.send(data)
         for index, events in enumerate(answers):
-            if finished := _finished(events):
-                _raise_failure(finished)
+            if finished := finished_of(events):
+                raise_failure(finished)
                 await stream.send(chunks.end(index, finished.reason, finished.usage))
     if not chunks.have_ended:
-        _raise_failure(_NOT_FINISHED)
+        raise_failure(NOT_FINISHED)
     await stream.send(chunks.close())
 
 
@@ -132,26 +120,6 @@ def _sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
         case [*_, (_, Queued(place))]:
             return comment(f"queued {place}")
     return b""
-
-
-def _said(events: Sequence[GenerationEvent]) -> GeneratedText:
-    deltas = [event for event in events if isinstance(event, Delta)]
-    text = "".join(delta.text for delta in deltas)
-    logprobs = tuple(chain.from_iterable(delta.logprobs for delta in deltas))
-    reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
-    return GeneratedText(text, reasoning, logprobs)
-
-
-def _finished(events: Sequence[GenerationEvent]) -> Finished | None:
-    last = events[-1] if events else None
-    return last if isinstance(last, Finished) else None
-
-
-def _raise_failure(finished: Finished) -> None:
-    if finished.reason is FinishReason.ERROR:
-        raise EngineFailed(finished.detail or "The engine failed under this reply.")
-    if finished.reason is FinishReason.CANCELLED:  # not by the client, who would be gone
-        raise EngineFailed("Parley is stopping; please ask again in a moment.")
 
 
 async def _json_bytes(request: web.Request) -> bytes:
@@ -189,21 +157,3 @@ def _thread(request: web.Request) -> str | None:
             param="X-Parley-Thread",
         )
     return name or None
-
-
-def routes(
-    conversations: Conversations,
-    *,
-    model_names: ModelNames,
-    aliases: Mapping[str, str] = MappingProxyType({}),
-    clock: Clock,
-    patience: float = 30.0,
-) -> list[web.RouteDef]:
-    """The connection of a client that reads nothing for ``patience`` seconds is closed."""
-    models = Models(conversations, model_names, aliases, created=int(clock.now().timestamp()))
-    chat = ChatCompletions(conversations, models, clock, patience)
-    return [
-        web.post("/v1/chat/completions", chat.create),
-        web.get("/v1/models", models.list),
-        web.get("/v1/models/{model:.+}", models.retrieve),
-    ]

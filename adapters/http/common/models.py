@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from aiohttp import web
-
-from adapters.http.errors import InvalidBody, to_response
+from adapters.http.common.errors import InvalidBody
 from bot.ports import Conversations
 
 ModelNames = Callable[[], Sequence[str]]
@@ -35,24 +33,15 @@ class Models:
         conversations: Conversations,
         names: ModelNames,
         aliases: Mapping[str, str],
-        created: int,
     ) -> None:
         self._conversations = conversations
         self._aliases = aliases
         self._model_names = names
-        self._created = created
 
-    async def list(self, request: web.Request) -> web.Response:
+    def names(self) -> tuple[str, ...]:
+        """Every name that may be asked for."""
         names = dict.fromkeys((*self._names(), *self._aliases))
-        data = [self._object(name) for name in names if name != _ANY]
-        return web.json_response({"object": "list", "data": data})
-
-    async def retrieve(self, request: web.Request) -> web.Response:
-        try:
-            name = self.resolve(request.match_info["model"]).name
-        except InvalidBody as error:
-            return to_response(error)
-        return web.json_response(self._object(name))
+        return tuple(name for name in names if name != _ANY)
 
     def resolve(self, asked: str | None) -> Resolved:
         """A personality takes precedence over a model of its name, but not over the default one."""
@@ -83,6 +72,3 @@ class Models:
 
     def _personalities(self) -> tuple[str, ...]:
         return tuple(p.name for p in self._conversations.personalities())
-
-    def _object(self, name: str) -> dict[str, object]:
-        return {"id": name, "object": "model", "created": self._created, "owned_by": "parley"}

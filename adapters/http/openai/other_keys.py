@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.http.errors import InvalidBody
+from adapters.http.common.errors import InvalidBody
 
 _MAX_SHOWN = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from adapters.http.openai import routes
+from adapters.http.routes import routes
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from tests.adapters.http.conftest import MODEL

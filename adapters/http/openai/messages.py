@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from adapters.http.errors import InvalidBody
-from adapters.http.other_keys import refuse_in_message
+from adapters.http.common.errors import InvalidBody
+from adapters.http.openai.other_keys import refuse_in_message
 from bot.types import ChatMessage, Role
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.adapters.http.conftest import Serve
-from tests.adapters.http.test_bad_input import HI, ask, asked
+from tests.adapters.http.openai.test_bad_input import HI, ask, asked
 
 ASKED = {"role": "user", "content": "How warm is it in Paris and in Rome?"}
 

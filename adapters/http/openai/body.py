@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from adapters.http.answer_formats import (
+from adapters.http.common.errors import InvalidBody
+from adapters.http.openai.answer_formats import (
     Choice,
     ResponseFormat,
     Schema,
@@ -16,9 +17,8 @@ from adapters.http.answer_formats import (
     as_choice,
     as_schema,
 )
-from adapters.http.errors import InvalidBody
-from adapters.http.messages import MessageBody, Name, StrictBody, chat_messages
-from adapters.http.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
+from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
+from adapters.http.openai.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 from bot.types import AnswerFormat, ChatMessage
 

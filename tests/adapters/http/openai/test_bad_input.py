@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from adapters.http.other_keys import NEUTRAL
+from adapters.http.openai.other_keys import NEUTRAL
 from bot.errors import PromptTooLong
 from bot.types import ChatMessage, CompletionRequest
 from tests.adapters.http.conftest import Serve
