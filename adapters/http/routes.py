@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 from aiohttp import web
 
 from adapters.http import openai
+from adapters.http.common import openapi
 from adapters.http.common.context import HttpContext
 from adapters.http.common.models import ModelNames, Models
 from bot.ports import Clock, Conversations
+
+
+class Room(Protocol):
+    """The package of one origin: its routes, and how ``/openapi.json`` describes each."""
+
+    OPERATIONS: Sequence[openapi.Operation]
+
+    def routes(self, context: HttpContext) -> list[web.RouteDef]: ...
+
+
+ROOMS: tuple[Room, ...] = (openai,)
 
 
 def routes(
@@ -25,4 +38,6 @@ def routes(
     context = HttpContext(
         conversations, Models(conversations, model_names, aliases), clock, patience
     )
-    return [*openai.routes(context)]
+    served = [route for room in ROOMS for route in room.routes(context)]
+    described = [operation for room in ROOMS for operation in room.OPERATIONS]
+    return [*served, openapi.route(described)]

@@ -6,6 +6,7 @@ import math
 from http import HTTPStatus
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from bot.errors import (
     AccessDenied,
@@ -18,6 +19,19 @@ from bot.errors import (
     UnsupportedFormat,
     UnsupportedSampling,
 )
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The shape of every error."""
+
+    error: ErrorDetail
 
 
 class InvalidBody(RequestError):

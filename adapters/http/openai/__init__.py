@@ -6,6 +6,7 @@ from aiohttp import web
 
 from adapters.http.common.context import HttpContext
 from adapters.http.openai.chat import ChatCompletions
+from adapters.http.openai.described import OPERATIONS as OPERATIONS
 from adapters.http.openai.models import ModelList
 
 
