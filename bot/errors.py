@@ -125,12 +125,16 @@ class UnsupportedFormat(RequestError):
     """The answer format is too large, infinitely recursive, or not expressible as a grammar."""
 
 
-class UnsupportedSampling(RequestError):
-    """The engine cannot do what a program has set the field ``name`` of ``Sampling`` to."""
+class UnsupportedOption(RequestError):
+    """The engine cannot do what a program asks for with the key ``name``."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name} {problem}")
         self.name = name
+
+
+class UnsupportedSampling(UnsupportedOption):
+    """``name`` is a field of ``Sampling``."""
 
 
 class EngineFailed(ParleyError):

@@ -285,10 +285,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message, as the chat template takes it."""
+    """One message, as the chat template takes it. ``is_open``: the reply continues it."""
 
     role: Role
     content: str
+    is_open: bool = False
 
 
 BANNED = -1e9
@@ -408,6 +409,16 @@ class GenerationRequest:
     model: str | None = None
     loop_guard: bool = True
 
+    @property
+    def continues(self) -> bool:
+        """The reply continues the last message, which is the assistant's."""
+        return any(message.is_open for message in self.messages[-1:])
+
+    @property
+    def begun(self) -> str:
+        """The text that the reply continues."""
+        return self.messages[-1].content if self.continues else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -484,7 +495,8 @@ class CompletionRequest:
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
     the default. ``sampling``: fields of ``Sampling``; others are the personality's, or the default,
-    and so is ``loop_guard`` None.
+    and so is ``loop_guard`` None. ``continues``: the reply continues the last message, which is
+    the assistant's.
     """
 
     account: str
@@ -499,6 +511,7 @@ class CompletionRequest:
     thread: str | None = None
     answer_format: AnswerFormat | None = None
     loop_guard: bool | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

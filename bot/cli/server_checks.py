@@ -72,3 +72,5 @@ def _missing(engine: RemoteEngine) -> Iterator[str]:
         )
     if not all(server.dialect.samplers for server in well if server.dialect):
         yield "A personality's top_k, min_p and other samplers beyond OpenAI's are not sent."
+    if any(server.dialect.continues is None for server in well if server.dialect):
+        yield "A program's continue_final_message is refused: no server of this kind continues one."

@@ -205,6 +205,8 @@ def _messages(
 ) -> tuple[ChatMessage, ...]:
     """The personality's prompt first, unless the request brings a system message."""
     messages = tuple(replace(each, content=clean(each.content)) for each in request.messages)
+    if request.continues:
+        messages = (*messages[:-1], replace(messages[-1], is_open=True))
     if personality is None or any(each.role == "system" for each in messages):
         return messages
     return (ChatMessage("system", personality.prompt), *messages)

@@ -68,6 +68,12 @@ async def test_a_system_message_of_the_request_takes_the_personalitys_place(talk
     assert request.messages == own
 
 
+async def test_a_reply_continues_the_last_message_if_that_is_asked_for(talk: Talk) -> None:
+    begun = replace(HELLO, messages=(*HELLO.messages, ChatMessage("assistant", "I am")))
+    assert (await asked(talk, replace(begun, continues=True))).begun == "I am"
+    assert not (await asked(talk, begun)).continues
+
+
 async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -> None:
     folder = tmp_path / "personalities"
     folder.mkdir()

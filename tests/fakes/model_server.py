@@ -27,7 +27,8 @@ _KNOWN = {
     *("seed", "frequency_penalty", "presence_penalty", "stop"),
     *("logit_bias", "logprobs", "top_logprobs", "response_format"),
 }
-_VLLM = {"top_k", "min_p", "repetition_penalty"}
+_CONTINUES = {"continue_final_message", "add_generation_prompt"}
+_VLLM = {"top_k", "min_p", "repetition_penalty", *_CONTINUES}
 
 
 class FakeModelServer:
@@ -125,7 +126,8 @@ class FakeModelServer:
         usage = body.get("stream_options") == {"include_usage": True}
         if usage != body["stream"] or (not usage and body["max_tokens"] != 1):
             self.violations.append("only why a stream broke is asked for without a stream")
-        if [m["role"] for m in body["messages"]][-1:] != ["user"] or body["max_tokens"] < 1:
+        last = "assistant" if body.get("continue_final_message") else "user"
+        if [m["role"] for m in body["messages"]][-1:] != [last] or body["max_tokens"] < 1:
             self.violations.append(f"nobody asks like this: {body}")
 
 

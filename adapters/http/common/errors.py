@@ -17,7 +17,7 @@ from bot.errors import (
     RequestError,
     UnknownPersonality,
     UnsupportedFormat,
-    UnsupportedSampling,
+    UnsupportedOption,
 )
 
 
@@ -74,7 +74,7 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
             return "invalid_request_error", "model", "model_not_found"
         case UnsupportedFormat():
             return "invalid_request_error", "response_format", "unsupported_response_format"
-        case UnsupportedSampling():
+        case UnsupportedOption():
             return "invalid_request_error", error.name, "unsupported_parameter"
         case QueueFull() | OverLimit():
             return "rate_limit_error", None, "rate_limit_exceeded"

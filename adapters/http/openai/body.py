@@ -30,6 +30,9 @@ _MAX_MESSAGE, _MAX_STEP = 200, 64
 _MAX_ANSWERS = 16
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
 _BOM = b"\xef\xbb\xbf"
+_NEEDS_CONTINUING = "must be true, unless continue_final_message is true"
+_CONTRADICTS = "and continue_final_message contradict each other; please send one of them as true"
+_NOTHING_TO_CONTINUE = "needs a last message of the role 'assistant' that is text"
 
 
 def _unless_empty(value: object) -> object:
@@ -85,6 +88,8 @@ class ChatBody(SamplingFields, StrictBody):
     guided_json: Annotated[Schema | str | None, BeforeValidator(_unless_empty)] = None
     guided_choice: Annotated[Choice | None, BeforeValidator(_unless_empty)] = None
     structured_outputs: StructuredOutputs | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
     loop_guard: bool | None = None
 
     @property
@@ -94,6 +99,19 @@ class ChatBody(SamplingFields, StrictBody):
     @property
     def chat_messages(self) -> tuple[ChatMessage, ...]:
         return chat_messages(self.messages)
+
+    @property
+    def continues(self) -> bool:
+        """The reply continues the last message, whose end the template then leaves out."""
+        if not self.continue_final_message:
+            if self.add_generation_prompt is False:
+                raise _not_continued("add_generation_prompt", _NEEDS_CONTINUING)
+            return False
+        if self.add_generation_prompt:
+            raise _not_continued("add_generation_prompt", _CONTRADICTS)
+        if self.messages[-1].role != "assistant" or self.messages[-1].calls:
+            raise _not_continued("continue_final_message", _NOTHING_TO_CONTINUE)
+        return True
 
     @property
     def answer_format(self) -> AnswerFormat | None:
@@ -142,6 +160,10 @@ class ChatBody(SamplingFields, StrictBody):
     def stop_texts(self) -> tuple[str, ...]:
         texts = _the_one({"stop": self.stop, "stop_sequences": self.stop_sequences})
         return tuple(texts or ())
+
+
+def _not_continued(name: str, why: str) -> InvalidBody:
+    return InvalidBody(f"{name} {why}.", param=name)
 
 
 def _the_one(given: Mapping[str, T]) -> T | None:

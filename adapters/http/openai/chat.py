@@ -146,6 +146,7 @@ def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -
         thread=_thread(request),
         answer_format=body.answer_format,
         loop_guard=body.loop_guard,
+        continues=body.continues,
     )
 
 

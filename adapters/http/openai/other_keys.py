@@ -34,13 +34,11 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
     # of the older completions, vLLM, SGLang, llama-server and others
-    "add_generation_prompt": (True,),
     "add_special_tokens": (False,),
     "bad_words": (),
     "best_of": (1,),
     "chat_template": (),
     "chat_template_kwargs": (),
-    "continue_final_message": (False,),
     "do_sample": (True,),
     "dynatemp_range": (0,),
     "ebnf": (),

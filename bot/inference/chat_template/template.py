@@ -3,17 +3,16 @@
 Each message's content is rendered as a placeholder, so that the template's own text can be
 separated from text of people afterwards. Only the template's own text may become special
 tokens; a role marker that a person types remains plain text. The template runs in a sandbox,
-and a conversation that it does not accept is tried in plainer forms. ``SpecialTokens`` then
-splits the prompt into special tokens and plain text.
+and a conversation that it does not accept is tried in plainer forms.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +24,7 @@ import jinja2.runtime
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bot.errors import ConversationRefused, ModelError
-from bot.inference.output.text import open_tag
+from bot.inference.output.text import begun_tag, open_tag
 from bot.types import ChatMessage, Role
 
 CHATML = (
@@ -65,6 +64,9 @@ _FOREIGN = (
 )
 """Errors that parsing or rendering a foreign template was seen to raise."""
 
+Segment = tuple[str, bool]
+"""A text, and whether it is the template's own."""
+
 _END_OF_REASONING = "</think>"
 _BETWEEN = "\n\n"
 
@@ -92,8 +94,23 @@ class ChatTemplate:
         text, from_template = self.segments([ChatMessage("user", "Hi")])[-1]
         self.open_tag = open_tag(text) if from_template else None
 
-    def segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
-        """The prompt as ``(text, from_template)`` pieces, ready for an answer."""
+    def segments(self, messages: Sequence[ChatMessage]) -> list[Segment]:
+        """The prompt as ``(text, from_template)`` pieces, ready for an answer.
+
+        If the last message is open, the prompt ends with it.
+        """
+        if not any(message.is_open for message in messages[-1:]):
+            return self._closed(messages)
+        *earlier, last = messages
+        is_plain = last.content.strip() and begun_tag(last.content) is None
+        if is_plain:  # else the template may rewrite it
+            with suppress(ConversationRefused):
+                return _answering(self._closed(messages))
+        opened = [*self._closed(earlier), (last.content, False)]
+        return _answering(opened) if is_plain else _with_tags(opened)
+
+    def _closed(self, messages: Sequence[ChatMessage]) -> list[Segment]:
+        """The template's own form of the messages, cut after the last one if that is open."""
         if self._drops_reasoning:
             messages = without_reasoning(messages)
         try:
@@ -108,7 +125,7 @@ class ChatTemplate:
         messages = [ChatMessage(role, "") for role in _SHAPES[3]]
         return "".join(text for text, _ in self.segments(messages))
 
-    def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
+    def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[Segment]:
         """The segments of the first form in which the template renders every message."""
         *better, plainest = forms(messages)
         for form in better:
@@ -116,25 +133,31 @@ class ChatTemplate:
                 return self._segments(form)
         return self._segments(plainest)
 
-    def _segments(self, messages: Sequence[ChatMessage]) -> list[tuple[str, bool]]:
+    def _segments(self, messages: Sequence[ChatMessage]) -> list[Segment]:
         contents = [_placeholder(n, message.content) for n, message in enumerate(messages)]
-        rendered = self._render([m.role for m in messages], contents)
+        is_open = any(message.is_open for message in messages[-1:])
+        rendered = self._render([m.role for m in messages], contents, opens_answer=not is_open)
         parts, places = _PLACEHOLDER.split(rendered), _PLACEHOLDER.findall(rendered)
         numbers = [int(place.strip(f"{_EDGE}{_OPEN}{_CLOSE}")) for place in places]
         if left_out := set(range(len(messages))) - set(numbers):
             role = messages[min(left_out)].role
             raise TemplateFailed(f"it leaves out what the {role} says")
-        segments: list[tuple[str, bool]] = []
+        segments: list[Segment] = []
         own, *rest = parts
         for number, place, follows in zip(numbers, places, rest, strict=True):
             own, text, follows = _with_edges(own, place, messages[number].content, follows)
             segments += [(own, True), (text, False)]
             own = follows
+        if is_open:
+            own = ""
+            segments[-1] = _whole_end(segments[-1][0], messages[numbers[-1]]), False
         return [(text, from_template) for text, from_template in [*segments, (own, True)] if text]
 
-    def _render(self, roles: Sequence[Role], contents: Sequence[str]) -> str:
+    def _render(
+        self, roles: Sequence[Role], contents: Sequence[str], *, opens_answer: bool = True
+    ) -> str:
         messages = [{"role": r, "content": c} for r, c in zip(roles, contents, strict=True)]
-        names = {"messages": messages, "add_generation_prompt": True, **self._names}
+        names = {"messages": messages, "add_generation_prompt": opens_answer, **self._names}
         return self._sandbox.render(names)
 
     def _accepted_tools(self) -> list[str] | None:
@@ -186,6 +209,34 @@ def _with_edges(own: str, place: str, content: str, follows: str) -> tuple[str, 
     return own, text, follows
 
 
+def _answering(segments: list[Segment]) -> list[Segment]:
+    """Close the reasoning that the template has opened before the text of an open answer."""
+    *before, content = segments
+    tag = open_tag(before[-1][0]) if before and before[-1][1] else None
+    closes = [(f"\n{tag.closes.decode()}{_BETWEEN}", True)] if tag else []
+    return [*before, *closes, content]
+
+
+def _with_tags(segments: list[Segment]) -> list[Segment]:
+    """The tags around the reasoning of an open answer, which stands last, are the template's."""
+    *before, (content, _) = segments
+    if (begun := begun_tag(content)) is None:
+        return segments
+    opens, closes = begun.opens.decode(), begun.closes.decode()
+    thought, is_closed, answer = content.lstrip().removeprefix(opens).partition(closes)
+    if open_tag("".join(text for text, _ in before[-1:])):
+        opens, thought = "", thought.lstrip()
+    return [*before, (opens, True), (thought, False), (is_closed, True), (answer, False)]
+
+
+def _whole_end(text: str, message: ChatMessage) -> str:
+    """The text of an open message with all white space at its end, which the reply follows."""
+    if not message.is_open:
+        raise TemplateFailed("the last message does not come last")
+    _, after = _edges(message.content)
+    return text.rstrip() + after if message.content.strip() else text
+
+
 def forms(messages: Sequence[ChatMessage]) -> list[Sequence[ChatMessage]]:
     """The same conversation in plainer and plainer forms.
 
@@ -224,7 +275,7 @@ def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
     texts = [m.content for m in messages if m.content.strip()]
-    return ChatMessage(role, _BETWEEN.join(texts))
+    return ChatMessage(role, _BETWEEN.join(texts), messages[-1].is_open)
 
 
 class TemplateFailed(Exception):
@@ -314,73 +365,3 @@ def _today(form: str) -> str:
 
 def _to_json(value: Any, **options: Any) -> str:
     return json.dumps(value, **{"ensure_ascii": False, **options})
-
-
-@dataclass(frozen=True, slots=True)
-class Special:
-    """A token with a text. ``is_marker``: llama.cpp would parse it even in plain text."""
-
-    id: int
-    text: str
-    strips_left: bool = False
-    strips_right: bool = False
-    is_marker: bool = False
-
-
-class SpecialTokens:
-    """Splits segments into special token ids and runs of plain text for the tokenizer."""
-
-    def __init__(self, specials: Sequence[Special]) -> None:
-        self._by_text = {s.text: s for s in specials if s.text}
-        self._any = _alternatives(self._by_text)
-        self._markers = _alternatives([s.text for s in specials if s.is_marker and s.text])
-
-    def split(self, segments: Iterable[tuple[str, bool]]) -> list[int | str]:
-        """Ids and runs of the segments, which are ``(text, from_template)``.
-
-        Adjacent texts of the template form one run, as in the model's training. A marker in a
-        person's text is cut into two runs, so that it does not become a token.
-        """
-        runs: list[int | str] = []
-        joins = strips = False
-        for text, from_template in segments:
-            parts = self._any.split(text) if from_template else self._defuse(text)
-            for part in parts:
-                special = self._by_text.get(part) if from_template else None
-                if special is not None:
-                    _strip_end(runs, special)
-                    runs.append(special.id)
-                    joins, strips = False, special.strips_right
-                elif text := part.lstrip() if strips else part:
-                    _append(runs, text, joins)
-                    joins, strips = from_template, False
-            joins = isinstance(runs[-1], str) if runs else False
-        return runs
-
-    def _defuse(self, text: str) -> list[str]:
-        """``text`` in pieces, none of which contains a marker."""
-        pieces, start = [], 0
-        for found in self._markers.finditer(text):
-            middle = found.start() + max(1, len(found.group()) // 2)
-            pieces.append(text[start:middle])
-            start = middle
-        return [*pieces, text[start:]]
-
-
-def _append(runs: list[int | str], part: str, joins: bool) -> None:
-    if joins and runs and isinstance(runs[-1], str):
-        runs[-1] += part
-    else:
-        runs.append(part)
-
-
-def _strip_end(runs: list[int | str], special: Special) -> None:
-    if special.strips_left and runs and isinstance(runs[-1], str):
-        runs[-1] = runs[-1].rstrip()
-        if not runs[-1]:
-            runs.pop()
-
-
-def _alternatives(texts: Iterable[str]) -> re.Pattern[str]:
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile(f"({'|'.join(map(re.escape, longest_first))})" if longest_first else r"(?!)")

@@ -150,5 +150,10 @@ class Intake:
         if self._loop_guard and request.loop_guard:
             sequence.guard = RepetitionGuard(self._model.piece)
         stream = GenerationStream(lambda: self._cancel(sequence))
-        text = ReplyText(request.stop, self._model.open_tag, is_exact=grammar is not None)
+        text = ReplyText(
+            request.stop,
+            self._model.open_tag,
+            begun=request.begun,
+            is_exact=grammar is not None,
+        )
         return Reply(sequence, stream, text, self._model.piece, time.monotonic())

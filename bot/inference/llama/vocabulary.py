@@ -8,7 +8,8 @@ from typing import Any
 
 import llama_cpp as llama
 
-from bot.inference.chat_template.template import ChatTemplate, Special, SpecialTokens
+from bot.inference.chat_template.special_tokens import Special, SpecialTokens
+from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.output.text import TAG_TOKENS
 from bot.types import ChatMessage
 

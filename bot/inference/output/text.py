@@ -50,6 +50,12 @@ def open_tag(prompt: str) -> Tag | None:
     return next((tag for tag in TAGS if tag.closes and end.endswith(tag.opens.rstrip())), None)
 
 
+def begun_tag(content: str) -> Tag | None:
+    """The tag that the text of an answer begins with, as whoever keeps the whole text has it."""
+    text = content.lstrip().encode("utf-8", "replace")
+    return next((tag for tag in TAGS if tag.closes and text.startswith(tag.opens)), None)
+
+
 def overlap(text: AnyStr, stop: AnyStr) -> int:
     """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
     longest = min(len(text), len(stop) - 1)
@@ -111,14 +117,19 @@ class ReasoningSplitter:
     """Splits the bytes of a reply into reasoning and answer; tags may be cut anywhere.
 
     ``tag``: see ``open_tag``. White space around the tags is dropped. ``is_reasoning`` is False
-    while it is not yet certain whether the reply begins with a tag.
+    while it is not yet certain whether the reply begins with a tag. ``begun``: the text that the
+    reply continues, inside a tag or beyond it.
     """
 
-    def __init__(self, tag: Tag | None = None) -> None:
+    def __init__(self, tag: Tag | None = None, *, begun: str = "") -> None:
+        is_begun = bool(begun.strip())
+        if is_begun:
+            tag = begun_tag(begun)
+            tag = None if tag and tag.closes.decode() in begun else tag
         self._tag = tag
         self.is_reasoning = tag is not None
-        self._is_answer = False
-        self._is_blank = True
+        self._is_answer = is_begun and tag is None
+        self._is_blank = not is_begun
         self._held = b""
 
     def feed(self, piece: bytes) -> list[ReplyPart]:
@@ -170,15 +181,20 @@ class ReasoningSplitter:
 class ReplyText:
     """Turns the tokens of one reply into events. Only the answer is searched for stop strings.
 
-    ``tag``: see ``open_tag``. ``num_tokens`` counts up to the token that completes a stop string;
-    ``num_reasoning_tokens`` includes the tokens of the tags.
+    ``tag`` and ``begun``: see ``ReasoningSplitter``. ``num_tokens`` counts up to the token that
+    completes a stop string; ``num_reasoning_tokens`` includes the tokens of the tags.
     ``is_exact``: the answer is in a format, and no character of it is changed.
     """
 
     def __init__(
-        self, stop: Sequence[str] = (), tag: Tag | None = None, *, is_exact: bool = False
+        self,
+        stop: Sequence[str] = (),
+        tag: Tag | None = None,
+        *,
+        begun: str = "",
+        is_exact: bool = False,
     ) -> None:
-        self._splitter = ReasoningSplitter(tag)
+        self._splitter = ReasoningSplitter(tag, begun=begun)
         self._reasoning = Detokenizer()
         self._answer = Detokenizer(stop, is_exact=is_exact)
         self.num_tokens = 0

@@ -196,6 +196,7 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
         **{name: getattr(sampling, field) for field, name in dialect.samplers.items()},
         **_unless_neutral(request, dialect),
         **response_format(request.answer_format),
+        **((request.continues and dialect.continues) or {}),
     }
     return body | ({"stop": list(request.stop)} if request.stop else {})
 

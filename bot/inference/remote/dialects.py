@@ -56,12 +56,14 @@ class Dialect:
     """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it.
 
     ``biases_texts``: ``logit_bias`` is llama.cpp's list, whose tokens may be texts.
+    ``continues``: the keys with which it continues the last message; None: it cannot.
     """
 
     name: str = "OpenAI"
     tokenizer: Tokenizer | None = None
     samplers: Mapping[str, str] = field(default_factory=dict)
     biases_texts: bool = False
+    continues: Mapping[str, bool] | None = None
 
     def lacks(self, sampling: Sampling, name: str) -> bool:
         """Whether this field of ``sampling`` has an effect that the server does not know."""
@@ -83,12 +85,14 @@ DIALECTS = (
         "vLLM",
         Tokenizer("/tokenize", lambda m, t: {"model": m, "prompt": t}, lambda a: a.get("count")),
         _VLLM,
+        continues={"continue_final_message": True, "add_generation_prompt": False},
     ),
     Dialect(
         "llama-server",
         Tokenizer("/tokenize", lambda _, t: {"content": t}, _length),
         _LLAMA_SERVER,
         biases_texts=True,
+        continues={},  # it continues any last message of the assistant
     ),
     Dialect(
         "llama-cpp-python",

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedSampling
+from bot.errors import (
+    EngineFailed,
+    PromptTooLong,
+    QueueFull,
+    UnsupportedOption,
+    UnsupportedSampling,
+)
 from bot.fair_queue import FairQueue
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import QueueEstimates
@@ -148,7 +154,7 @@ class RemoteEngine:
         if not self._is_open:
             raise EngineFailed(_NOT_RUNNING)
         response_format(request.answer_format)  # an unsupported format is refused before queueing
-        self._check_sampling(request)
+        self._check_options(request)
         self._check_room()
         num_tokens = await self.count(request.messages)
         if num_tokens >= self.window:
@@ -164,11 +170,14 @@ class RemoteEngine:
     async def forget(self, thread: str, scope: str) -> None:
         """Does nothing: the engine keeps no state of threads, and a server's cache is its own."""
 
-    def _check_sampling(self, request: GenerationRequest) -> None:
+    def _check_options(self, request: GenerationRequest) -> None:
         """Any of the servers may get the request."""
+        dialects = [server.dialect or PLAIN for server in self.servers]
         for name in sorted(request.asked_sampling):
-            if any((s.dialect or PLAIN).lacks(request.sampling, name) for s in self.servers):
+            if any(dialect.lacks(request.sampling, name) for dialect in dialects):
                 raise UnsupportedSampling(name, _LACKING)
+        if request.continues and any(dialect.continues is None for dialect in dialects):
+            raise UnsupportedOption("continue_final_message", _LACKING)
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:

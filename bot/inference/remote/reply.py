@@ -58,7 +58,8 @@ class RemoteReply:
     _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.text = ReplyText(is_exact=self.request.answer_format is not None)
+        is_exact = self.request.answer_format is not None
+        self.text = ReplyText(begun=self.request.begun, is_exact=is_exact)
 
     @property
     def has_begun(self) -> bool:

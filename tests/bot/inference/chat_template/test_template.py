@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bot.errors import ConversationRefused, ModelError
-from bot.inference.chat_template.template import ChatTemplate, Special, SpecialTokens
+from bot.inference.chat_template.special_tokens import Special, SpecialTokens
+from bot.inference.chat_template.template import ChatTemplate
 from bot.types import ChatMessage
 
 NO_SYSTEM = (

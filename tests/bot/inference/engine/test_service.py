@@ -70,6 +70,15 @@ async def test_a_question_is_answered_and_its_tokens_are_counted() -> None:
     assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (6, 5)
 
 
+async def test_a_reply_that_continues_an_answer_keeps_the_space_before_its_first_word() -> None:
+    begun = ChatMessage("assistant", "It is", is_open=True)
+    asked = replace(request(), messages=(*request().messages, begun))
+    assert asked.continues
+    async with engine(FakeModel(lambda _: " blue.", open_tag=TAGS[0])) as service:
+        text, _ = await read(await service.generate(asked))
+    assert text == " blue."
+
+
 async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused() -> None:
     biased = replace(request(), sampling=Sampling(logit_bias=((5, 1.0), (0x110000, 1.0))))
     async with engine(FakeModel()) as service:

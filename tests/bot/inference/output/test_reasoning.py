@@ -138,3 +138,28 @@ def test_an_open_tag_is_found_in_the_templates_of_the_models_that_have_one() -> 
         "llama-cpp-deepseek-r1",
         "poolside-Laguna-S-2.1",
     }
+
+
+CONTINUED = [
+    ("The sky", " is blue", ["", " is blue"]),
+    ("The sky", "<think>a</think>b", ["", "<think>a</think>b"]),
+    ("<think>They", " greet me.</think>\n\nHello!", [" greet me.", "Hello!"]),
+    ("<think>They greet me.</think>", "\nHello!", ["", "\nHello!"]),
+    ("", "<think>a</think>b", ["a", "b"]),
+    ("\n", "  b", ["", "  b"]),
+]
+
+
+@pytest.mark.parametrize(("begun", "reply", "parts"), CONTINUED)
+@pytest.mark.parametrize("tag", [None, THINK])
+def test_a_reply_goes_on_where_the_text_that_it_continues_stands(
+    begun: str, reply: str, parts: list[str], tag: Tag | None
+) -> None:
+    if tag and not begun.strip():
+        reply = reply.removeprefix("<think>") if "think" in reply else f"</think>{reply}"
+        parts = [parts[0], parts[1].lstrip()]
+    text = ReplyText((), tag, begun=begun)
+    events = [event for byte in reply.encode() for event in text.feed(bytes([byte]))]
+    events += text.flush()
+    kinds = (Reasoning, Delta)
+    assert ["".join(e.text for e in events if isinstance(e, kind)) for kind in kinds] == parts

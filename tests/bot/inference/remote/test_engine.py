@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.errors import EngineFailed, ModelError, PromptTooLong, QueueFull, UnsupportedSampling
+from bot.errors import (
+    EngineFailed,
+    ModelError,
+    PromptTooLong,
+    QueueFull,
+    UnsupportedOption,
+    UnsupportedSampling,
+)
 from bot.metrics import Metrics
 from bot.types import (
     ChatMessage,
@@ -120,6 +127,28 @@ async def test_a_sampler_that_a_program_asks_for_is_refused_by_name_where_it_can
         await answer(engine, asked)  # a personality's own samplers are only left out
     (sent,) = server.asked
     assert "top_k" not in sent
+
+
+BEGUN = (ChatMessage("user", "hi"), ChatMessage("assistant", "I am", is_open=True))
+
+
+async def test_a_server_that_can_is_asked_to_continue_the_last_message() -> None:
+    async with FakeModelServer(counts=True) as server, engine_over(server) as engine:
+        server.script.append(says(" fine"))
+        text, _ = await answer(engine, replace(question(), messages=BEGUN))
+    (asked,) = server.asked
+    assert asked["continue_final_message"] is True
+    assert asked["add_generation_prompt"] is False
+    assert text == " fine"
+
+
+async def test_a_server_that_cannot_continue_a_message_is_not_asked(
+    server: FakeModelServer,
+) -> None:
+    async with engine_over(server) as engine:
+        with pytest.raises(UnsupportedOption, match="continue_final_message is not supported"):
+            await engine.generate(replace(question(), messages=BEGUN))
+    assert server.asked == []
 
 
 async def test_probabilities_are_asked_of_the_server_and_come_with_the_text(
