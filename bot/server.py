@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
 from bot.adapter_support.addresses import is_loopback
+from bot.adapter_support.manners import Manner
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.connection import ConnectionRunner, note_event_stream
@@ -71,15 +72,26 @@ class Server:
         self._metrics = metrics
         self._readiness = readiness
         self._keys = Keys(settings.api_keys, settings.basic_auth, settings.own_key)
-        self._gate = Gate(self._keys, settings.cors_origins, is_public=settings.is_public)
+        self._manners: list[Manner] = []
+        self._gate = Gate(
+            self._keys, settings.cors_origins, self._manners, is_public=settings.is_public
+        )
         self._app = self._make_app()
         self._runner = self._make_runner()
 
-    def mount(self, routes: Sequence[web.RouteDef], *, verified: bool = False) -> None:
+    def mount(
+        self,
+        routes: Sequence[web.RouteDef],
+        *,
+        manners: Sequence[Manner] = (),
+        verified: bool = False,
+    ) -> None:
         """Serve ``routes``; ``verified`` ones check their callers themselves, without keys.
 
         A handler is cancelled when its caller hangs up; a verified one runs to its end.
+        ``manners`` hold for paths, whether or not there is a route.
         """
+        self._manners += manners
         added = self._app.add_routes(routes)
         if verified:
             self._gate.trust(added)
@@ -117,7 +129,11 @@ class Server:
 
     def _make_app(self) -> web.Application:
         app = web.Application(
-            middlewares=[as_json, self._gate.admit, read_within(self._settings.read_seconds)],
+            middlewares=[
+                as_json(self._manners),
+                self._gate.admit,
+                read_within(self._settings.read_seconds),
+            ],
             client_max_size=self._settings.max_body,
         )
         app.on_response_prepare.append(self._gate.mark)

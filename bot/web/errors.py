@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
+
+from bot.adapter_support.manners import Manner
 
 logger = logging.getLogger(__name__)
 
@@ -37,27 +40,45 @@ _MALFORMED = {
 """How the parser's messages begin, and what is said instead."""
 
 
-@web.middleware
-async def as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with JSON, in the shape that OpenAI's clients read."""
-    try:
-        return await handler(request)
-    except web.HTTPException as refusal:
-        if refusal.status < 400 or refusal.content_type == "application/json":
-            raise
-        return refused(request, refusal)
-    except ConnectionError:
-        raise  # the client is gone: nobody is left to answer
-    except Exception:
-        if request.writer.output_size:
-            raise  # half an answer is out: aiohttp logs it and hangs up
-        logger.exception("%s %s failed", request.method, request.path)
-        return error_response(500, _FAILED, "internal_error")
+def as_json(manners: Sequence[Manner]) -> Middleware:
+    """Answer every error with JSON: in the shape of OpenAI, or by the manner of the path."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        manner = manner_of(request, manners)
+        error = manner.error if manner else _openai_error
+        try:
+            return await handler(request)
+        except web.HTTPException as refusal:
+            if refusal.status < 400 or refusal.content_type == "application/json":
+                raise
+            return refused(request, refusal, error)
+        except ConnectionError:
+            raise  # the client is gone: nobody is left to answer
+        except Exception:
+            if request.writer.output_size:
+                raise  # half an answer is out: aiohttp logs it and hangs up
+            logger.exception("%s %s failed", request.method, request.path)
+            return error(500, _FAILED)
+
+    return answer
 
 
-def refused(request: web.BaseRequest, refusal: web.HTTPException) -> web.Response:
-    code = _CODES.get(refusal.status, "error")
-    response = error_response(refusal.status, _sentence(request, refusal), code)
+def manner_of(request: web.BaseRequest, manners: Sequence[Manner]) -> Manner | None:
+    return next((each for each in manners if request.path.startswith(each.prefix)), None)
+
+
+def _openai_error(status: int, sentence: str) -> web.Response:
+    code = "internal_error" if status >= 500 else _CODES.get(status, "error")
+    return error_response(status, sentence, code)
+
+
+def refused(
+    request: web.BaseRequest,
+    refusal: web.HTTPException,
+    error: Callable[[int, str], web.Response] = _openai_error,
+) -> web.Response:
+    response = error(refusal.status, _sentence(request, refusal))
     for name in _KEPT_HEADERS:
         for value in refusal.headers.getall(name, []):
             response.headers.add(name, value)

@@ -47,11 +47,13 @@ class Keys:
     def __bool__(self) -> bool:
         return self._has_any
 
-    @property
-    def challenges(self) -> list[str]:
-        """Values of ``WWW-Authenticate``; Basic, for which a browser asks, only if one is set."""
-        basic = ['Basic realm="Parley", charset="UTF-8"'] if self._logins else []
-        return ["Bearer", *basic]
+    def challenges(self, realm: str | None = None) -> list[str]:
+        """Values of ``WWW-Authenticate``; Basic, for which a browser asks, only if one is set.
+
+        With a ``realm`` Basic comes first, for clients that know nothing else.
+        """
+        basic = [f'Basic realm="{realm or "Parley"}", charset="UTF-8"'] if self._logins else []
+        return [*basic, "Bearer"] if realm else ["Bearer", *basic]
 
     def account(self, authorization: str) -> str | None:
         """The name behind the header; None if its secret is not one of ours."""

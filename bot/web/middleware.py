@@ -7,14 +7,15 @@ proxy or a tunnel passes on may look exactly like theirs, so from then on everyb
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
+from bot.adapter_support.manners import Manner
 from bot.ports import LOCAL_ACCOUNT
-from bot.web.errors import UNREADABLE_ENCODING
+from bot.web.errors import UNREADABLE_ENCODING, manner_of
 from bot.web.keys import Keys
 
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
@@ -47,8 +48,16 @@ def read_within(seconds: float) -> Middleware:
 class Gate:
     """Admits callers. ``is_public``: Parley can be reached from outside; ``trust`` sets it, too."""
 
-    def __init__(self, keys: Keys, cors_origins: Iterable[str], *, is_public: bool) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        cors_origins: Iterable[str],
+        manners: Sequence[Manner] = (),
+        *,
+        is_public: bool,
+    ) -> None:
         self._keys = keys
+        self._manners = manners
         self._cors_origins = {origin.lower() for origin in cors_origins}
         self._open: set[web.AbstractRoute] = set()
         self._verified: set[web.AbstractRoute] = set()
@@ -76,9 +85,12 @@ class Gate:
         if route in self._verified:
             return await self._to_the_end(request, handler)
         self._check_origin(request)
+        manner = manner_of(request, self._manners)
+        if manner and request.method == "OPTIONS":
+            return web.Response(headers={"Allow": manner.allow})
         if _is_preflight(request):
             return web.Response(status=204)
-        request[ACCOUNT] = self._account(request)
+        request[ACCOUNT] = self._account(request, manner)
         return await handler(request)
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -90,6 +102,8 @@ class Gate:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = "Retry-After"
         response.headers["Vary"] = "Origin"
+        if origin != "null":  # anybody's page must not use what a browser keeps for Parley
+            response.headers["Access-Control-Allow-Credentials"] = "true"
         if _is_preflight(request):
             asked = request.headers.get("Access-Control-Request-Headers", "")
             response.headers["Access-Control-Allow-Headers"] = asked
@@ -123,14 +137,14 @@ class Gate:
             )
         request[_ALLOWED_ORIGIN] = origin
 
-    def _account(self, request: web.Request) -> str:
+    def _account(self, request: web.Request, manner: Manner | None) -> str:
         account = self._keys.account(request.headers.get("Authorization", ""))
         if account is not None:
             return account
         if not self._is_public and is_from_this_machine(request) and not _is_anybody(request):
             return LOCAL_ACCOUNT
         refusal = web.HTTPUnauthorized(text=self._advice(request))
-        for challenge in self._keys.challenges:
+        for challenge in self._keys.challenges(manner.realm if manner else None):
             refusal.headers.add("WWW-Authenticate", challenge)
         raise refusal
 

@@ -290,6 +290,7 @@ async def test_a_listed_page_may_call_and_read_the_answer() -> None:
         answer = await call(made.url, {"Origin": PAGE, **TUNNELLED, **bearer("key-of-ci")})
         assert answer.text == "ci"
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
         assert answer.headers["Vary"] == "Origin"
         refused = await call(made.url, {"Origin": PAGE, **TUNNELLED})
         assert refused.status == 401
@@ -305,6 +306,7 @@ async def test_a_listed_app_or_extension_may_call_and_read_the_answer(origin: st
         answer = await call(made.url, {"Origin": origin, **bearer("key-of-ci")}, method="POST")
         assert answer.text == "ci"
         assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert ("Access-Control-Allow-Credentials" in answer.headers) is (origin != "null")
         keyless = await call(made.url, {"Origin": origin}, method="POST")
         assert keyless.status == (401 if origin == "null" else 200)
 
