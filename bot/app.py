@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import AsyncExitStack
 from functools import partial
 
-from adapters.http.routes import routes
+from adapters.http.routes import MANNERS, routes
 from bot import __version__
 from bot.access import Access
 from bot.clock import SystemClock
@@ -168,7 +168,8 @@ class App:
                 model_names=self._model_names,
                 aliases=self._settings.model_aliases,
                 clock=self._clock,
-            )
+            ),
+            manners=MANNERS,
         )
         for adapter in adapters.values():
             if web := Capabilities.of(adapter).web:

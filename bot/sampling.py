@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from bot.types import BANNED
@@ -16,6 +16,8 @@ _MAX_BIAS = 100.0
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
+TopK = Annotated[int, Field(ge=-1, le=_MAX_INT), AfterValidator(lambda k: max(k, 0))]
+"""Off is 0, or -1 as vLLM writes it."""
 NumLast = Annotated[int, Field(ge=-1, le=_MAX_INT)]
 RepeatPenalty = Annotated[float, Field(ge=0.01, le=2)]
 Mirostat = Annotated[int, Field(ge=0, le=2)]
@@ -74,7 +76,7 @@ class SamplingFields(BaseModel):
     """Missing fields keep the defaults of ``Sampling``."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_k: Annotated[int, Field(ge=-1, le=_MAX_INT)] | None = None
+    top_k: TopK | None = None
     top_p: Share | None = None
     min_p: Share | None = None
     typical_p: Share | None = None

@@ -494,9 +494,9 @@ class CompletionRequest:
 
     ``account`` is the API key's name (or ``local``), ``user`` the OpenAI field: together they
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
-    the default. ``sampling``: fields of ``Sampling``; others are the personality's, or the default,
-    and so is ``loop_guard`` None. ``continues``: the reply continues the last message, which is
-    the assistant's.
+    the default. ``sampling``: fields of ``Sampling``; others are those of ``default_sampling``, the
+    personality's, or the default, and so is ``loop_guard`` None. ``continues``: the reply continues
+    the last message, which is the assistant's.
     """
 
     account: str
@@ -505,6 +505,7 @@ class CompletionRequest:
     personality: str | None = None
     model: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    default_sampling: Mapping[str, Any] = field(default_factory=dict)
     num_logprobs: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()

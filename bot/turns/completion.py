@@ -214,7 +214,8 @@ def _messages(
 
 def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:
     """Fields that the request leaves open come from the personality, or are defaults."""
-    return replace(personality.sampling if personality else Sampling(), **request.sampling)
+    usual = personality.sampling if personality else Sampling()
+    return replace(usual, **{**request.default_sampling, **request.sampling})
 
 
 def _answers(asked: GenerationRequest, num_answers: int) -> Iterator[GenerationRequest]:

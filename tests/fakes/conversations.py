@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Self
 
-from bot.errors import ParleyError, QueueFull
+from bot.errors import QueueFull
 from bot.types import (
     CompletionRequest,
     Delta,
@@ -72,19 +72,19 @@ class FakeConversations:
         self,
         script: Iterable[GenerationEvent] = HELLO,
         *,
-        refusal: ParleyError | None = None,
+        refusal: Exception | None = None,
         max_running: int | None = None,
     ) -> None:
         self.script = tuple(script)
-        self._refusal = refusal
+        self.refusal = refusal
         self._max_running = max_running
         self._begun = asyncio.Condition()
         self.requests: list[CompletionRequest] = []
         self.generations: list[ScriptedGeneration] = []
 
     async def complete(self, request: CompletionRequest) -> ScriptedGeneration:
-        if self._refusal is not None:
-            raise self._refusal
+        if self.refusal is not None:
+            raise self.refusal
         if self._max_running is not None and self.num_running >= self._max_running:
             raise QueueFull(retry_after=2.4)
         self.requests.append(request)

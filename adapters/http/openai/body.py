@@ -185,14 +185,14 @@ def parse(raw: bytes) -> ChatBody:
     try:
         body = ChatBody.model_validate_json(raw.removeprefix(_BOM))
     except ValidationError as error:
-        raise _first_problem(error) from None
+        raise first_problem(error) from None
     refuse_in_body(body.model_extra or {})
     if body.stream_options:
         refuse_in_stream_options(body.stream_options.model_extra or {})
     return body
 
 
-def _first_problem(error: ValidationError) -> InvalidBody:
+def first_problem(error: ValidationError) -> InvalidBody:
     problem = error.errors(include_url=False, include_input=False)[0]
     param = _path(problem["loc"])
     if problem["type"] == "json_invalid":

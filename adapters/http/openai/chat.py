@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -11,6 +11,7 @@ from aiohttp import web
 
 from adapters.http.common.answers import (
     NOT_FINISHED,
+    WholeAnswer,
     finished_of,
     raise_failure,
     said,
@@ -37,6 +38,8 @@ from bot.types import CompletionRequest, GenerationEvent, Queued
 _IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
 _MAX_THREAD_NAME = 256
 
+WholeShape = Callable[[Envelope, Sequence[WholeAnswer]], Mapping[str, object]]
+
 
 class ChatCompletions:
     def __init__(self, context: HttpContext) -> None:
@@ -52,15 +55,29 @@ class ChatCompletions:
             return to_response(error)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """A client that hangs up cancels this task, and with it the generation."""
         body = parse(await _json_bytes(request))
         model = self._models.resolve(body.model)
-        asked = _completion_request(request, body, model)
+        asked = completion_request(request, body, model)
+        return await self.answer(request, body, asked, model.name)
+
+    async def answer(
+        self,
+        request: web.Request,
+        body: ChatBody,
+        asked: CompletionRequest,
+        model: str,
+        shape: WholeShape = completion,
+    ) -> web.StreamResponse:
+        """A client that hangs up cancels this task, and with it the generation.
+
+        ``shape``: of an answer that is not streamed. Raises ``ParleyError`` while nothing is sent.
+        """
         generations = await self._conversations.complete_all(asked, body.n or 1)
         try:
-            envelope = self._envelope(model.name)
+            envelope = self._envelope(model)
             if not body.stream:
-                return await _whole(generations, envelope)
+                answers = [await whole_answer(generation) for generation in generations]
+                return web.json_response(shape(envelope, answers))
             chunks = Chunks(envelope, len(generations), include_usage=body.include_usage)
             return await self._streamed(request, generations, chunks)
         finally:
@@ -85,11 +102,6 @@ class ChatCompletions:
                     raise
                 await stream.send(event(to_body(error)) + DONE)
             return await stream.end()
-
-
-async def _whole(generations: Sequence[Generation], envelope: Envelope) -> web.Response:
-    answers = [await whole_answer(generation) for generation in generations]
-    return web.json_response(completion(envelope, answers))
 
 
 async def _relay(
@@ -132,7 +144,7 @@ async def _json_bytes(request: web.Request) -> bytes:
     return await request.read()
 
 
-def _completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
+def completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
     return CompletionRequest(
         account=request[ACCOUNT],
         messages=body.chat_messages,

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from openai import AsyncOpenAI
 
-from adapters.http.routes import routes
+from adapters.http.routes import MANNERS, routes
 from bot.metrics import Metrics
 from bot.ports import Conversations
 from bot.server import Server, ServerSettings
@@ -32,7 +32,8 @@ async def serve(clock: FakeClock) -> AsyncIterator[Serve]:
         async def start(conversations: Conversations) -> Server:
             settings = ServerSettings(port=0, drain_seconds=0.2)
             server = Server(settings, Metrics(), always())
-            server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock))
+            served = routes(conversations, model_names=lambda: (MODEL,), clock=clock)
+            server.mount(served, manners=MANNERS)
             return await stack.enter_async_context(server)
 
         yield start

@@ -1,0 +1,64 @@
+"""The operations of Geniusrise's API as ``/openapi.json`` describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
+from adapters.http.geniusrise.requests import PromptBody
+from adapters.http.openai.described import ChatCompletionObject
+
+
+class RuntimeBody(BaseModel):
+    """Any key of ``/v1/chat/completions``; numbers may be texts, and unknown keys are ignored."""
+
+    messages: list[dict[str, Any]] = []
+
+
+class PromptAnswer(AnswerBody):
+    user_prompt: str
+    system_prompt: str | None
+    result: str
+
+
+class PromptCompletion(ChatCompletionObject, PromptAnswer):
+    """To whoever sends ``prompt``."""
+
+
+class ExceptionAnswer(AnswerBody):
+    error: str
+
+
+class FrameworkError(AnswerBody):
+    """``status``: with its phrase, such as ``401 Unauthorized``."""
+
+    status: str
+    message: str
+
+
+def _operations() -> Iterator[Operation]:
+    error = {JSON: FrameworkError}
+    yield Operation(
+        method="post",
+        path="/api/v1/chat",
+        summary="Answer a question, as Geniusrise did",
+        body={JSON: PromptBody},
+        answer={JSON: PromptAnswer | PromptCompletion | ExceptionAnswer, EVENTS: str},
+        error=error,
+    )
+    for name in ("chat_vllm", "completions", "chat_llama_cpp", "completion"):
+        runtime = "vLLM" if name in ("chat_vllm", "completions") else "llama.cpp"
+        yield Operation(
+            method="post",
+            path=f"/api/v1/{name}",
+            summary=f"Answer a chat by the defaults of {runtime}, as Geniusrise did",
+            body={JSON: RuntimeBody},
+            answer={JSON: ChatCompletionObject | ExceptionAnswer, EVENTS: str},
+            error=error,
+        )
+
+
+OPERATIONS: Sequence[Operation] = tuple(_operations())
