@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
 from bot.access import Access
 from bot.metrics import Metrics
@@ -17,6 +18,7 @@ from bot.ports import (
     TextGenerator,
     ThreadStore,
 )
+from bot.sessions import SessionReply, Sessions
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands
@@ -28,7 +30,7 @@ from bot.turns.queues import AdmissionQueue, MessageLocks
 from bot.turns.recovery import Recovery
 from bot.turns.registry import Turns
 from bot.turns.services import ContextTrimmer, ConversationRules, Services
-from bot.turns.turn import LiveTurn
+from bot.turns.turn import PostedTurn
 from bot.types import (
     Command,
     CompletionRequest,
@@ -40,11 +42,15 @@ from bot.types import (
     Question,
     QuestionDeleted,
     QuestionEdited,
+    Session,
+    SessionQuestion,
     StopRequest,
     ThreadSummary,
 )
 
 __all__ = ["ConversationRules", "ConversationService"]
+
+T = TypeVar("T")
 
 _DRAIN_CHECK = 0.1
 
@@ -89,7 +95,7 @@ class ConversationService:
         self._admissions = AdmissionQueue(clock)
         self._trimmer = ContextTrimmer(self._services)
         loader = InputLoader(self._services, self._notices)
-        new_turn = partial(LiveTurn, self._services, self._admissions, self._trimmer, loader.load)
+        new_turn = partial(PostedTurn, self._services, self._admissions, self._trimmer, loader.load)
         self._turns = Turns(self._services, self._trimmer, new_turn)
         self._commands = Commands(self._services, self._turns, self._notices)
         locks = MessageLocks()
@@ -101,7 +107,8 @@ class ConversationService:
         )
         self._recovery = Recovery(self._services, new_turn, self._turns.queues)
         self._completions = Completions(self._services, self._admissions)
-        self._handling: set[asyncio.Task[None]] = set()
+        self._sessions = Sessions(self._services, self._turns, self._admissions, self._trimmer)
+        self._handling: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Take up unfinished turns; returns once new questions queue behind them."""
@@ -114,6 +121,7 @@ class ConversationService:
         """
         self._turns.queues.pause()
         self._completions.close()
+        self._sessions.close()
         deadline = self._services.clock.monotonic() + seconds
         while self._is_busy() and self._services.clock.monotonic() < deadline:
             if hurrying.is_set():
@@ -137,10 +145,13 @@ class ConversationService:
 
     async def handle(self, incoming: Incoming) -> None:
         """Runs to its end though the caller hangs up: a turn on disk must be under way, too."""
-        task = asyncio.create_task(self._take(incoming))
+        await asyncio.shield(self._handle(self._take(incoming)))
+
+    def _handle(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
         self._handling.add(task)
         task.add_done_callback(self._handling.discard)
-        await asyncio.shield(task)
+        return task
 
     async def _take(self, incoming: Incoming) -> None:
         match incoming:
@@ -175,6 +186,18 @@ class ConversationService:
     ) -> Sequence[Generation]:
         return await self._completions.begin(request, num_answers)
 
+    async def converse(self, question: SessionQuestion) -> Generation:
+        """The turn of a caller who hangs up before it has the reply is stopped."""
+        beginning = self._handle(self._sessions.begin(question))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(_stop)
+            raise
+
+    async def forget(self, session: Session) -> int:
+        return await asyncio.shield(self._handle(self._sessions.forget(session)))
+
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""
         await self._turns.let_go(place)
@@ -184,3 +207,8 @@ class ConversationService:
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._services.directory.threads(person.id)
+
+
+def _stop(beginning: asyncio.Task[SessionReply]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        beginning.result().cancel()

@@ -30,6 +30,8 @@ from bot.types import (
     Place,
     Question,
     Rendered,
+    Session,
+    SessionQuestion,
     Source,
     ThreadSummary,
     Turn,
@@ -500,6 +502,18 @@ class Conversations(Protocol):
         self, request: CompletionRequest, num_answers: int
     ) -> Sequence[Generation]:
         """Several answers to one request, which counts once for the limits."""
+        ...
+
+    async def converse(self, question: SessionQuestion) -> Generation:
+        """Answer a program in a session that is kept; returns once the question is on disk.
+
+        The turns of a session run in order. Each goes on to its end, unless it is cancelled.
+        Raises, here or while it is read, ``RequestError``, ``EngineFailed`` and ``StorageError``.
+        """
+        ...
+
+    async def forget(self, session: Session) -> int:
+        """Delete a session with what is under way in it; how many turns it had."""
         ...
 
     def personalities(self) -> tuple[Personality, ...]: ...

@@ -516,6 +516,42 @@ class CompletionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A thread of a program, under a ``key`` of its own or of its choice (without ``/``).
+
+    Only ``account`` (an API key's name, or ``local``) and ``user``, whom the account vouches for,
+    find it again by its key; to everybody else that is the key of another session. So it is with
+    another ``personality``.
+    """
+
+    account: str
+    personality: str
+    key: str
+    user: str | None = None
+
+    @property
+    def place(self) -> Place:
+        thread = f"{self.user}/{self.key}" if self.user else self.key
+        return Place("http", self.account, self.personality, thread)
+
+    @property
+    def person(self) -> Person:
+        """Whom access rules and limits mean."""
+        if self.user:
+            return Person.at(self.place, self.user)
+        return Person(self.place.workspace_form, self.account)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQuestion:
+    """What a program asks in a session; its turn is stored. ``answer_format`` None: free text."""
+
+    session: Session
+    text: str
+    answer_format: AnswerFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """One message of a reply on the platform; ``part`` counts from 0."""
 

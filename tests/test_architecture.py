@@ -75,6 +75,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         ),
         "turns": room(
             "bot.conversation",
+            "bot.sessions",
             "bot.turns",
             may=f"{PORTS} metrics markdown fair_queue tasks delivery personalities access "
             "attachments prompt",

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 from bot.errors import EngineFailed, ParleyError
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler
-from bot.types import AdapterState, CompletionRequest, Incoming, Person, Personality, ThreadSummary
+from bot.types import (
+    AdapterState,
+    CompletionRequest,
+    Incoming,
+    Person,
+    Personality,
+    Session,
+    SessionQuestion,
+    ThreadSummary,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +101,12 @@ class LateConversations:
         self, request: CompletionRequest, num_answers: int
     ) -> Sequence[Generation]:
         return await self._there.complete_all(request, num_answers)
+
+    async def converse(self, question: SessionQuestion) -> Generation:
+        return await self._there.converse(question)
+
+    async def forget(self, session: Session) -> int:
+        return await self._there.forget(session)
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()

@@ -11,13 +11,13 @@ from fnmatch import fnmatchcase
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
 from bot.turns.commands import Commands
+from bot.turns.live import LiveTurn
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.questions import QuestionHandler
 from bot.turns.queues import MessageLocks
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import command_in
-from bot.turns.turn import LiveTurn
 from bot.types import (
     Command,
     Feedback,

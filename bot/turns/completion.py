@@ -27,6 +27,7 @@ from bot.types import (
     Sampling,
 )
 
+STOPPING = "Parley is stopping; please try again in a moment."
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
 
 
@@ -47,7 +48,7 @@ class Completions:
     async def begin(self, request: CompletionRequest, num_answers: int) -> list[Generation]:
         """The limits count the request once, until the last of its answers has ended."""
         if self._closed:
-            raise EngineFailed("Parley is stopping; please try again in a moment.")
+            raise EngineFailed(STOPPING)
         account = Place("http", request.account, "", "")
         person = self._person(request, account)
         self._services.access.check_program(account.workspace_form, person)

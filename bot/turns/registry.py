@@ -7,18 +7,21 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from bot.errors import OverLimit, StorageError
 from bot.tasks import TaskSet
+from bot.turns.live import LiveTurn, Wish
 from bot.turns.services import ContextTrimmer, Services
 from bot.turns.spoken import asks
-from bot.turns.turn import LiveTurn, Wish
 from bot.types import Person, Place, Turn
 
 logger = logging.getLogger(__name__)
 
 NewTurn = Callable[..., LiveTurn]
-"""Takes the ``Turn``, and ``admitted`` or ``search_first``; see ``LiveTurn``."""
+"""Takes the ``Turn``, and ``admitted`` or ``search_first``; see ``PostedTurn``."""
+
+L = TypeVar("L", bound=LiveTurn | None)
 
 _CROWDED_RETRY = 60.0
 
@@ -36,7 +39,7 @@ class ThreadQueues:
         self._held: list[LiveTurn] = []
         self._waiting: dict[Place, deque[LiveTurn]] = {}
         self._begun: dict[Place, LiveTurn] = {}
-        self.num_per_channel: Counter[str] = Counter()
+        self.num_per_crowd: Counter[str] = Counter()
         self._paused = False
         self.tasks = TaskSet(services.clock)
 
@@ -109,7 +112,7 @@ class ThreadQueues:
 
     def _register(self, live: LiveTurn) -> None:
         self._live[live.id] = live
-        self.num_per_channel[live.place.channel_form] += 1
+        self.num_per_crowd[live.crowd] += 1
 
     def _enqueue(self, live: LiveTurn) -> None:
         self._waiting.setdefault(live.place, deque()).append(live)
@@ -136,10 +139,9 @@ class ThreadQueues:
             elif live in self._waiting.get(live.place, ()):
                 self._waiting[live.place].remove(live)
             del self._live[live.id]
-            channel = live.place.channel_form
-            self.num_per_channel[channel] -= 1
-            if not self.num_per_channel[channel]:
-                del self.num_per_channel[channel]
+            self.num_per_crowd[live.crowd] -= 1
+            if not self.num_per_crowd[live.crowd]:
+                del self.num_per_crowd[live.crowd]
             live.ended.set()
             if live.admitted:
                 self._services.access.release(live.turn.person)
@@ -160,28 +162,46 @@ class Turns:
     async def begin(
         self, place: Place, person: Person, store: Callable[[], Awaitable[Turn | None]]
     ) -> None:
-        """Begin the turn that ``store`` puts on disk, if it gives one.
+        """Begin the turn that ``store`` puts on disk, if it gives one. Raises ``OverLimit``."""
 
-        Raises ``OverLimit`` before, and counts without a pause after looking: of many who come
-        at once no more are let in than one after another.
-        """
-        channel, turn = place.channel_form, None
-        limit = self._services.rules.max_waiting_per_channel
-        num_waiting = self.queues.num_per_channel[channel] + self._arriving[channel]
-        if limit and num_waiting >= limit:
-            raise OverLimit(_crowded_sentence(num_waiting), _CROWDED_RETRY)
-        self._services.access.admit(person)
-        self._arriving[channel] += 1
-        try:
+        async def make() -> LiveTurn | None:
             turn = await store()
+            return None if turn is None else self._new_turn(turn, admitted=True)
+
+        await self.enter(make, place.channel_form, person)
+
+    async def enter(
+        self,
+        make: Callable[[], Awaitable[L]],
+        crowd: str,
+        person: Person | None,
+        noun: str = "channel",
+    ) -> L:
+        """Begin the turn that ``make`` puts on disk, if it gives one.
+
+        ``crowd``: that of ``LiveTurn``, which sentences call ``noun``. ``person``: whom limits
+        count, if anybody. Raises ``OverLimit`` before, and counts without a pause after looking:
+        of many who come at once no more are let in than one after another.
+        """
+        limit, is_made = self._services.rules.max_waiting_per_channel, False
+        num_waiting = self.queues.num_per_crowd[crowd] + self._arriving[crowd]
+        if limit and num_waiting >= limit:
+            raise OverLimit(_crowded_sentence(num_waiting, noun), _CROWDED_RETRY)
+        if person is not None:
+            self._services.access.admit(person)
+        self._arriving[crowd] += 1
+        try:
+            live = await make()
+            is_made = live is not None
         finally:
-            self._arriving[channel] -= 1
-            if not self._arriving[channel]:
-                del self._arriving[channel]
-            if turn is None:
+            self._arriving[crowd] -= 1
+            if not self._arriving[crowd]:
+                del self._arriving[crowd]
+            if person is not None and not is_made:
                 self._services.access.release(person)
-        if turn is not None:
-            self.queues.add(self._new_turn(turn, admitted=True))
+        if live is not None:
+            self.queues.add(live)
+        return live
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
         """Only the asker, a moderator or an admin may stop or retry."""
@@ -284,10 +304,10 @@ class Turns:
         return turn.id in [each.id for each in turns] and not any(map(asks, newer))
 
 
-def _crowded_sentence(waiting: int) -> str:
+def _crowded_sentence(waiting: int, noun: str) -> str:
     who = (
-        "A question of this channel is"
+        f"A question of this {noun} is"
         if waiting == 1
-        else f"{waiting} questions of this channel are"
+        else f"{waiting} questions of this {noun} are"
     )
     return f"{who} waiting; please ask again later."

@@ -1,12 +1,11 @@
-"""One turn, from the front of its thread to its final edit and its end on disk."""
+"""One turn of people, from the front of its thread to its final edit and its end on disk."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from enum import Enum, auto
 
 from bot import prompt
 from bot.errors import (
@@ -15,13 +14,11 @@ from bot.errors import (
     MessageGone,
     PlatformError,
     PromptTooLong,
-    QueueFull,
     RequestError,
     StorageError,
     sentence_for_people,
 )
 from bot.markdown.links import LinkPolicy
-from bot.ports import Generation
 from bot.reply import ReplyEditor
 from bot.turns.display import (
     RETRY,
@@ -31,54 +28,29 @@ from bot.turns.display import (
     Ending,
     TypingIndicator,
     beginning,
-    conclude_controls,
     failed,
     in_line,
     in_thread,
     post_file,
     undelivered,
 )
-from bot.turns.queues import Admission, AdmissionQueue
+from bot.turns.live import LiveTurn, Wish
+from bot.turns.queues import AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
-from bot.types import (
-    Delta,
-    Finished,
-    GenerationRequest,
-    Label,
-    Personality,
-    Post,
-    Queued,
-    Reasoning,
-    Turn,
-)
+from bot.types import GenerationEvent, Label, Personality, Post, Queued, Reasoning, Turn
 
 logger = logging.getLogger(__name__)
-
-_MAX_FITTINGS = 4
-_DISK_POLL_SECONDS = 10.0
 
 Load = Callable[[Turn, asyncio.Event], Awaitable[Turn]]
 """``InputLoader.load``."""
 
 
-class Wish(Enum):
-    """Why a turn is to end before its reply is complete."""
+class PostedTurn(LiveTurn):
+    """A turn of people: an editor shows its reply in messages of the platform.
 
-    STOP = auto()
-    RESTART = auto()
-    FORGET = auto()
-
-
-class LiveTurn:
-    """A turn that is not finished: its state, its editor and its cancellation.
-
-    Every step is on disk before anybody could see it. The final text is delivered before the
-    turn is finished on disk: a process that is killed between the two answers again, into the
-    same messages.
-
-    ``admitted``: it counts for its person. ``search_first``: a post may not be recorded.
-    ``may_go_on`` is set when nothing of its thread is ahead any more, or when nobody wants an
-    answer. ``is_concluded``: its end is on disk.
+    The final text is delivered before the turn is finished on disk: a process that is killed
+    between the two answers again, into the same messages. ``search_first``: a post may not be
+    recorded.
     """
 
     def __init__(
@@ -92,55 +64,23 @@ class LiveTurn:
         admitted: bool = False,
         search_first: bool = False,
     ) -> None:
-        self.turn = turn
-        self.id = turn.id
-        self.place = turn.place
-        self.admitted = admitted
-        self.wish: Wish | None = None
-        self.is_concluded = False
-        self.may_go_on = asyncio.Event()
-        self.ended = asyncio.Event()
-        self._services = services
-        self._admissions = admissions
-        self._admission = Admission(turn.person.id, lambda place: self._show_wait(in_line(place)))
-        self._trimmer = trimmer
+        super().__init__(services, admissions, trimmer, turn, admitted=admitted)
         self._load = load
         self._search_first = search_first
-        self._halted = asyncio.Event()
         self._is_anew = False  # its question was edited since it began
-        self._told: Ending | None = None  # the end that people were shown, if any
         self._unrecorded: dict[int, str | None] = {}  # part -> message id (None: deleted)
         self._editor: ReplyEditor
-        self._generation: Generation | None = None
         self._links = LinkPolicy.of("none")  # until it is known what the model is told
         self._typing = TypingIndicator(services, turn.place)
         self._ahead: LiveTurn | None = None
         self._num_ahead = 0
-        self._behind: LiveTurn | None = None
+        self._behind: PostedTurn | None = None
         self._is_shown = False  # how many are ahead
-
-    @property
-    def is_forgotten(self) -> bool:
-        return self.wish is Wish.FORGET
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether nobody wants an answer any more."""
-        return self.wish in (Wish.STOP, Wish.FORGET)
-
-    def halt(self, wish: Wish) -> None:
-        """End the turn wherever it stands; the newest wish counts, forgetting is final."""
-        if not self.is_forgotten:
-            self.wish = wish
-        self._halted.set()
-        self.may_go_on.set()
-        self._admission.admitted.set()
-        if self._generation is not None:
-            self._generation.cancel()
 
     def wait_behind(self, ahead: LiveTurn, num_ahead: int) -> None:
         self._ahead, self._num_ahead = ahead, num_ahead
-        ahead._behind = self
+        if isinstance(ahead, PostedTurn):
+            ahead._behind = self
         self._show_num_ahead()
 
     async def run(self) -> None:
@@ -161,33 +101,6 @@ class LiveTurn:
         """Deliver the last text of a turn that does not run."""
         async with self._new_editor() as self._editor:
             await self._deliver(ending)
-
-    async def finish(self, ending: Ending) -> None:
-        """Store the end; what the disk does not take now it gets later.
-
-        Nothing of a forgotten turn is kept.
-        """
-        if self.is_forgotten:
-            return
-        self._told = ending
-        try:
-            await self._record_posts()
-            await self._services.progress.finish(
-                self.id,
-                ending.state,
-                reply=ending.reply,
-                reason=ending.reason,
-                usage=ending.usage,
-            )
-        except StorageError:
-            logger.error("the end of turn %s could not be stored and is tried again", self.id)
-            self._services.tasks.spawn(self._finish_later(ending))
-            return
-        self.is_concluded = True
-        self._services.metrics.turns.labels(self.place.adapter, ending.state.value).inc()
-        self._services.tasks.spawn(conclude_controls(self._services, self.turn))
-        if ending.reply and not self.is_forgotten:
-            self._trimmer.trim_soon(self.turn)
 
     def _begin_again(self) -> bool:
         """True if the question was edited since the turn began; the turn is then as if new."""
@@ -232,99 +145,27 @@ class LiveTurn:
             self._refresh(await self._load(self.turn, self._halted))
         return await self._generate()
 
-    async def _begin(self) -> bool:
-        """Begin on disk once the turn is admitted; False if it was halted before."""
-        if not self._halted.is_set():
-            await self._admission.admitted.wait()
-        if self._halted.is_set():
-            return False
-        self._refresh(await self._services.progress.begin(self.id))
-        return True
+    def _show_place(self, place: int) -> None:
+        self._show_wait(in_line(place))
 
-    async def _generate(self) -> Ending:
-        """A remote engine may refuse a prompt as too long after it took it: then with less."""
-        personality = await self._services.personality_of(self.place)
-        for fittings_left in reversed(range(_MAX_FITTINGS)):
-            generation = await self._submit(await self._request(personality))
-            if generation is None:
-                break
-            try:
-                return await self._stream(generation, Draft(personality.reasoning))
-            except PromptTooLong:
-                if not fittings_left:
-                    raise
-        return STOPPED
-
-    async def _request(self, personality: Personality) -> GenerationRequest:
-        turns = await self._services.progress.turns(self.place)
+    def _look_at(self, personality: Personality, turns: Sequence[Turn]) -> None:
         told = prompt.given(personality, (*turns, self.turn))
         self._links = LinkPolicy.of(self._services.rules.links, told)
-        built = await prompt.build(
-            await self._services.generator_for(personality.model),
-            personality,
-            turns,
-            self.turn,
-            max_tokens=self._services.rules.max_tokens,
-        )
-        return GenerationRequest(
-            messages=built.messages,
-            person=self.turn.person.id,
-            thread=str(self.place),
-            scope=self.place.workspace_form,
-            sampling=personality.sampling,
-            loop_guard=personality.loop_guard,
-            max_tokens=built.max_tokens,
-            model=personality.model,
-        )
 
-    async def _submit(self, request: GenerationRequest) -> Generation | None:
-        """None if the turn was halted before.
+    def _take(self, event: GenerationEvent, draft: Draft) -> None:
+        if isinstance(event, Queued):
+            loading = event.loading and f"Loading {event.loading}…"
+            self._show_wait(loading or in_line(event.place, event.wait))
+            return
+        if isinstance(event, Reasoning):
+            self._editor.show_placeholder(THINKING)
+        if shown := draft.shown:
+            self._typing.stop()
+            self._editor.show(shown)
 
-        A turn that the engine has no room for waits as queued: that was no attempt.
-        """
-        while not self._halted.is_set():
-            try:
-                generation = await self._services.generator.generate(request)
-            except QueueFull as full:
-                attempts = self.turn.attempts - 1
-                self._refresh(await self._services.progress.requeue(self.id, attempts=attempts))
-                self._admissions.refuse(self._admission, full.retry_after)
-                await self._begin()
-            else:
-                self._admissions.accept(self._admission)
-                return generation
-        return None
-
-    async def _stream(self, generation: Generation, draft: Draft) -> Ending:
-        self._generation = generation
-        if self._halted.is_set():
-            generation.cancel()
-        try:
-            async for event in generation:
-                match event:
-                    case Queued():
-                        self._admissions.note(self._admission, event.place)
-                        loading = event.loading and f"Loading {event.loading}…"
-                        self._show_wait(loading or in_line(event.place, event.wait))
-                        continue
-                    case Reasoning():
-                        self._editor.show_placeholder(THINKING)
-                        draft.think(event.text)
-                    case Delta():
-                        draft.say(event.text)
-                    case Finished():
-                        return draft.end(event, stopped=self.wish is not None)
-                self._admissions.begin(self._admission)
-                if shown := draft.shown:
-                    self._typing.stop()
-                    self._editor.show(shown)
-        except EngineFailed as error:
-            return draft.fail(f"{error} {RETRY}")
-        finally:
-            self._admissions.begin(self._admission)
-            self._generation = None
-            generation.cancel()
-        return draft.fail(f"The model ended without a word of why. {RETRY}")
+    async def _store(self, ending: Ending) -> None:
+        await self._record_posts()
+        await super()._store(ending)
 
     async def _deliver(self, ending: Ending) -> None:
         adapter = self._services.adapters[self.place.adapter]
@@ -371,12 +212,6 @@ class LiveTurn:
             logger.exception("the failure of turn %s could not be told", self.id)
             await self.finish(ending)
 
-    async def _finish_later(self, ending: Ending) -> None:
-        """Unless the turn was begun again by then."""
-        await self._services.clock.sleep(_DISK_POLL_SECONDS)
-        if self._told is ending:
-            await self.finish(ending)
-
     def _new_editor(self) -> ReplyEditor:
         return ReplyEditor(
             self._services.adapters[self.place.adapter],
@@ -419,10 +254,6 @@ class LiveTurn:
             else:
                 await self._services.progress.add_post(self.id, part, message_id)
             self._unrecorded.pop(part, None)
-
-    def _refresh(self, turn: Turn) -> None:
-        """Take the store's row, but for the posts: one may be on its way there."""
-        self.turn = replace(turn, posts=self.turn.posts)
 
     def _show_num_ahead(self) -> None:
         """Only once the turn ahead shows something: messages stand in the order of questions."""

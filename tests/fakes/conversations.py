@@ -16,6 +16,8 @@ from bot.types import (
     Incoming,
     Person,
     Personality,
+    Session,
+    SessionQuestion,
     ThreadSummary,
     Usage,
 )
@@ -80,6 +82,7 @@ class FakeConversations:
         self._max_running = max_running
         self._begun = asyncio.Condition()
         self.requests: list[CompletionRequest] = []
+        self.questions: list[SessionQuestion] = []
         self.generations: list[ScriptedGeneration] = []
 
     async def complete(self, request: CompletionRequest) -> ScriptedGeneration:
@@ -88,10 +91,23 @@ class FakeConversations:
         if self._max_running is not None and self.num_running >= self._max_running:
             raise QueueFull(retry_after=2.4)
         self.requests.append(request)
+        return await self._begin()
+
+    async def _begin(self) -> ScriptedGeneration:
         self.generations.append(ScriptedGeneration(self.script))
         async with self._begun:
             self._begun.notify_all()
         return self.generations[-1]
+
+    async def converse(self, question: SessionQuestion) -> ScriptedGeneration:
+        if self._refusal is not None:
+            raise self._refusal
+        self.questions.append(question)
+        return await self._begin()
+
+    async def forget(self, session: Session) -> int:
+        asked = [question for question in self.questions if question.session == session]
+        return len(asked)
 
     async def complete_all(
         self, request: CompletionRequest, num_answers: int

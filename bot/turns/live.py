@@ -1,0 +1,256 @@
+"""A turn that is not finished: its way through its thread and the engine, and its end on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum, auto
+
+from bot import prompt
+from bot.errors import EngineFailed, PromptTooLong, QueueFull, StorageError
+from bot.ports import Generation
+from bot.turns.display import STOPPED, Draft, Ending, conclude_controls
+from bot.turns.queues import Admission, AdmissionQueue
+from bot.turns.services import ContextTrimmer, Services
+from bot.types import (
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Personality,
+    Queued,
+    Reasoning,
+    Turn,
+)
+
+logger = logging.getLogger(__name__)
+
+_MAX_FITTINGS = 4
+_DISK_POLL_SECONDS = 10.0
+_NO_END = Finished(FinishReason.ERROR, detail="The model ended without a word of why.")
+
+
+class Wish(Enum):
+    """Why a turn is to end before its reply is complete."""
+
+    STOP = auto()
+    RESTART = auto()
+    FORGET = auto()
+
+
+class LiveTurn:
+    """Its state and its cancellation, whoever waits for the reply; subclasses show it to them.
+
+    Every step is on disk before anybody could see it. ``admitted``: it counts for its person.
+    ``may_go_on`` is set when nothing of its thread is ahead any more, or when nobody wants an
+    answer. ``is_concluded``: its end is on disk.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        admissions: AdmissionQueue,
+        trimmer: ContextTrimmer,
+        turn: Turn,
+        *,
+        admitted: bool = False,
+    ) -> None:
+        self.turn = turn
+        self.id = turn.id
+        self.place = turn.place
+        self.admitted = admitted
+        self.wish: Wish | None = None
+        self.is_concluded = False
+        self.may_go_on = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._services = services
+        self._admissions = admissions
+        self._admission = Admission(self.fair_name, self._show_place)
+        self._trimmer = trimmer
+        self._halted = asyncio.Event()
+        self._told: Ending | None = None  # the end that people were shown, if any
+        self._generation: Generation | None = None
+
+    @property
+    def fair_name(self) -> str:
+        """Whom the engine is fair to."""
+        return self.turn.person.id
+
+    @property
+    def crowd(self) -> str:
+        """Those of one crowd that may be unfinished at once are limited."""
+        return self.place.channel_form
+
+    @property
+    def is_forgotten(self) -> bool:
+        return self.wish is Wish.FORGET
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody wants an answer any more."""
+        return self.wish in (Wish.STOP, Wish.FORGET)
+
+    def halt(self, wish: Wish) -> None:
+        """End the turn wherever it stands; the newest wish counts, forgetting is final."""
+        if not self.is_forgotten:
+            self.wish = wish
+        self._halted.set()
+        self.may_go_on.set()
+        self._admission.admitted.set()
+        if self._generation is not None:
+            self._generation.cancel()
+
+    def wait_behind(self, ahead: LiveTurn, num_ahead: int) -> None:
+        """``ahead`` is the one before it in its thread."""
+
+    async def run(self) -> None:
+        """Return once the turn has ended."""
+        raise NotImplementedError
+
+    async def conclude(self, ending: Ending) -> None:
+        """End a turn that does not run."""
+        await self.finish(ending)
+
+    async def finish(self, ending: Ending) -> None:
+        """Store the end; what the disk does not take now it gets later.
+
+        Nothing of a forgotten turn is kept.
+        """
+        if self.is_forgotten:
+            return
+        self._told = ending
+        try:
+            await self._store(ending)
+        except StorageError:
+            logger.error("the end of turn %s could not be stored and is tried again", self.id)
+            self._services.tasks.spawn(self._finish_later(ending))
+            return
+        self.is_concluded = True
+        self._services.metrics.turns.labels(self.place.adapter, ending.state.value).inc()
+        self._services.tasks.spawn(conclude_controls(self._services, self.turn))
+        if ending.reply and not self.is_forgotten:
+            self._trimmer.trim_soon(self.turn)
+
+    def _show_place(self, place: int) -> None:
+        """It waits for the engine, and its place in line has changed."""
+
+    def _look_at(self, personality: Personality, turns: Sequence[Turn]) -> None:
+        """The prompt is made from these and the question."""
+
+    def _take(self, event: GenerationEvent, draft: Draft) -> None:
+        """Show the event, which is not the last; ``draft`` holds it already."""
+        raise NotImplementedError
+
+    async def _store(self, ending: Ending) -> None:
+        await self._services.progress.finish(
+            self.id,
+            ending.state,
+            reply=ending.reply,
+            reason=ending.reason,
+            usage=ending.usage,
+        )
+
+    async def _finish_later(self, ending: Ending) -> None:
+        """Unless the turn was begun again by then."""
+        await self._services.clock.sleep(_DISK_POLL_SECONDS)
+        if self._told is ending:
+            await self.finish(ending)
+
+    async def _begin(self) -> bool:
+        """Begin on disk once the turn is admitted; False if it was halted before."""
+        if not self._halted.is_set():
+            await self._admission.admitted.wait()
+        if self._halted.is_set():
+            return False
+        self._refresh(await self._services.progress.begin(self.id))
+        return True
+
+    async def _generate(self) -> Ending:
+        """A remote engine may refuse a prompt as too long after it took it: then with less."""
+        personality = await self._services.personality_of(self.place)
+        for fittings_left in reversed(range(_MAX_FITTINGS)):
+            generation = await self._submit(await self._request(personality))
+            if generation is None:
+                break
+            draft = Draft(personality.reasoning)
+            try:
+                last = await self._stream(generation, draft)
+            except PromptTooLong:
+                if not fittings_left:
+                    raise
+            else:
+                return draft.end(last, stopped=self.wish is not None)
+        return STOPPED
+
+    async def _request(self, personality: Personality) -> GenerationRequest:
+        turns = await self._services.progress.turns(self.place)
+        self._look_at(personality, turns)
+        built = await prompt.build(
+            await self._services.generator_for(personality.model),
+            personality,
+            turns,
+            self.turn,
+            max_tokens=self._services.rules.max_tokens,
+        )
+        return GenerationRequest(
+            messages=built.messages,
+            person=self.fair_name,
+            thread=str(self.place),
+            scope=self.place.workspace_form,
+            sampling=personality.sampling,
+            loop_guard=personality.loop_guard,
+            max_tokens=built.max_tokens,
+            model=personality.model,
+        )
+
+    async def _submit(self, request: GenerationRequest) -> Generation | None:
+        """None if the turn was halted before.
+
+        A turn that the engine has no room for waits as queued: that was no attempt.
+        """
+        while not self._halted.is_set():
+            try:
+                generation = await self._services.generator.generate(request)
+            except QueueFull as full:
+                attempts = self.turn.attempts - 1
+                self._refresh(await self._services.progress.requeue(self.id, attempts=attempts))
+                self._admissions.refuse(self._admission, full.retry_after)
+                await self._begin()
+            else:
+                self._admissions.accept(self._admission)
+                return generation
+        return None
+
+    async def _stream(self, generation: Generation, draft: Draft) -> Finished:
+        """Fill the draft; the last event. A failure of the engine is one, too."""
+        self._generation = generation
+        if self._halted.is_set():
+            generation.cancel()
+        try:
+            async for event in generation:
+                match event:
+                    case Queued():
+                        self._admissions.note(self._admission, event.place)
+                    case Finished():
+                        return event
+                    case Reasoning():
+                        self._admissions.begin(self._admission)
+                        draft.think(event.text)
+                    case Delta():
+                        self._admissions.begin(self._admission)
+                        draft.say(event.text)
+                self._take(event, draft)
+        except EngineFailed as error:
+            return Finished(FinishReason.ERROR, detail=str(error))
+        finally:
+            self._admissions.begin(self._admission)
+            self._generation = None
+            generation.cancel()
+        return _NO_END
+
+    def _refresh(self, turn: Turn) -> None:
+        """Take the store's row, but for the posts: one may be on its way there."""
+        self.turn = replace(turn, posts=self.turn.posts)
