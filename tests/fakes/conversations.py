@@ -100,8 +100,8 @@ class FakeConversations:
         return self.generations[-1]
 
     async def converse(self, question: SessionQuestion) -> ScriptedGeneration:
-        if self._refusal is not None:
-            raise self._refusal
+        if self.refusal is not None:
+            raise self.refusal
         self.questions.append(question)
         return await self._begin()
 
