@@ -94,6 +94,7 @@ class App:
         self._database: DatabaseWatch | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
+        self._device = "CPU"
         self._own_key = secrets.token_urlsafe(32)
 
     async def start(self) -> None:
@@ -111,12 +112,14 @@ class App:
         server = await enter(self._make_server(adapters))
         make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
         self._engine = await enter(await asyncio.to_thread(make))
+        device = await asyncio.to_thread(describe_device, settings)
         self.banner.model(
             self._engine.name,
             window=self._engine.window,
             running=settings.running,
-            device=await asyncio.to_thread(describe_device, settings),
+            device=device,
         )
+        self._device = "remote" if settings.is_remote else device.split()[0]
         fits = partial(
             check_prompts,
             self._engine,
@@ -168,6 +171,8 @@ class App:
                 model_names=self._model_names,
                 aliases=self._settings.model_aliases,
                 clock=self._clock,
+                device=lambda: self._device,
+                observe_command=self._metrics.count_command,
             ),
             manners=MANNERS,
         )

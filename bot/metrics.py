@@ -125,6 +125,11 @@ class Metrics:
     engine_retries: Counter = _counter(
         "parley_engine_retries", "Questions sent again before their first token."
     )
+    commands: Counter = _counter(
+        "parley_commands",
+        "Commands of HTTP clients in the background, begun and by how they ended.",
+        "outcome",
+    )
     loop_lag: Histogram = _histogram(
         "parley_loop_lag_seconds", "How late the event loop wakes.", _LAG
     )
@@ -150,6 +155,9 @@ class Metrics:
             self.platform_calls.labels(adapter, method, status).inc()
 
         return observe
+
+    def count_command(self, outcome: str) -> None:
+        self.commands.labels(outcome).inc()
 
     def expose(self) -> bytes:
         """The text format that Prometheus scrapes."""

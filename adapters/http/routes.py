@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
 from aiohttp import web
 
-from adapters.http import geniusrise, openai
+from adapters.http import codeproject_ai, geniusrise, openai
 from adapters.http.common import openapi
 from adapters.http.common.context import HttpContext
 from adapters.http.common.models import ModelNames, Models
@@ -23,7 +23,7 @@ class Room(Protocol):
     def routes(self, context: HttpContext) -> list[web.RouteDef]: ...
 
 
-ROOMS: tuple[Room, ...] = (openai, geniusrise)
+ROOMS: tuple[Room, ...] = (openai, codeproject_ai, geniusrise)
 MANNERS = (geniusrise.MANNER,)
 
 
@@ -34,11 +34,12 @@ def routes(
     aliases: Mapping[str, str] = MappingProxyType({}),
     clock: Clock,
     patience: float = 30.0,
+    device: Callable[[], str] = lambda: "CPU",
+    observe_command: Callable[[str], None] = lambda _: None,
 ) -> list[web.RouteDef]:
-    """``patience``: see ``HttpContext``."""
-    context = HttpContext(
-        conversations, Models(conversations, model_names, aliases), clock, patience
-    )
+    """``patience`` and what follows it: see ``HttpContext``."""
+    models = Models(conversations, model_names, aliases)
+    context = HttpContext(conversations, models, clock, patience, device, observe_command)
     served = [route for room in ROOMS for route in room.routes(context)]
     described = [operation for room in ROOMS for operation in room.OPERATIONS]
     return [*served, openapi.route(described)]

@@ -39,6 +39,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_model_unloads": ("counter", ()),
     "parley_engine_calls": ("counter", ("status",)),
     "parley_engine_retries": ("counter", ()),
+    "parley_commands": ("counter", ("outcome",)),
     "parley_loop_lag_seconds": ("histogram", ()),
 }
 

@@ -16,6 +16,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.readiness import always
 
+OTHER_SPELLINGS = {("POST", "/{any_case}")}
+"""Routes that serve in any case what is described in one."""
+
 
 async def description(server: Server) -> dict[str, Any]:
     async with aiohttp.ClientSession() as session, session.get(f"{server.url}/openapi.json") as got:
@@ -35,7 +38,7 @@ async def test_every_route_is_described_and_nothing_else(serve: Serve, clock: Fa
         for route in app.router.routes()
         if route.resource and route.method not in (METH_HEAD, METH_OPTIONS)
     }
-    assert described == served
+    assert described == served - OTHER_SPELLINGS
 
 
 async def test_a_body_is_described_with_the_bounds_of_its_keys(serve: Serve) -> None:
