@@ -15,13 +15,13 @@ import aiohttp
 
 from tests.benchmarks import machine
 from tests.benchmarks.figures import Table
-from tests.benchmarks.peer import PeerMissing
+from tests.venvs import PackagesMissing
 
 Measure = Callable[[bool], Awaitable[Sequence[Table]]]
 """``quick`` proves that it works; its figures are worth nothing."""
 
 MAX_SECONDS = 1800.0
-_FAILURES = (PeerMissing, RuntimeError, aiohttp.ClientError, subprocess.CalledProcessError)
+_FAILURES = (PackagesMissing, RuntimeError, aiohttp.ClientError, subprocess.CalledProcessError)
 
 
 def run(*benchmarks: Measure) -> None:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sysconfig
-import venv
 from pathlib import Path
 
 from bot.inference.model_files import locate
 from tests.benchmarks.servers import ROOT, Server, free_port
 from tests.lacking import go_on_without, skip_for_lack
+from tests.venvs import PackagesMissing, ensure_venv
 
 VENV = ROOT / ".cache" / "bench-venv"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-_INSTALL_SECONDS = 300.0
-
-
-class PeerMissing(Exception):
-    """Why the server cannot run here, in one sentence."""
 
 
 def server(folder: Path, *, num_threads: int, **changed: str) -> Server:
@@ -45,34 +40,16 @@ def is_there_or_skip() -> None:
     """For fixtures: skips on a laptop without a package index, fails where CI is set."""
     try:
         ensure_python()
-    except PeerMissing as reason:
+    except PackagesMissing as reason:
         skip_for_lack(str(reason))
 
 
 def ensure_python() -> Path:
     """A virtual environment with what the server needs, which sees llama-cpp-python in ours.
 
-    Raises ``PeerMissing``.
+    Raises ``PackagesMissing``.
     """
-    python, installed = VENV / "bin" / "python", VENV / "installed.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not installed.exists() or installed.read_text() != wanted:
-        print(f"installing what llama_cpp.server needs into {VENV.relative_to(ROOT)}", flush=True)
-        venv.create(VENV, with_pip=True, clear=True)
-        _install(python)
-        _link(python)
-        installed.write_text(wanted)
-    return python
-
-
-def _install(python: Path) -> None:
-    command = [str(python), "-m", "pip", "install", "-qq", "-r", str(REQUIREMENTS)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
-    )
-    if done.returncode:
-        reason = done.stderr.strip()[-300:]
-        raise PeerMissing(f"pip could not install what llama_cpp.server needs: {reason}")
+    return ensure_venv(VENV, REQUIREMENTS, "what llama_cpp.server needs", finish=_link)
 
 
 def _link(python: Path) -> None:
@@ -88,7 +65,7 @@ def main() -> None:
     """``make model-server``: install it now, so that no test has to wait for it."""
     try:
         ensure_python()
-    except PeerMissing as reason:
+    except PackagesMissing as reason:
         go_on_without(f"llama_cpp.server: {reason}")
 
 
