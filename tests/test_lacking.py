@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests import local_slack, vocabularies
+from tests.clients import environment as clients
 from tests.dialects import discord as dialect
 from tests.lacking import go_on_without, skip_for_lack
+from tests.venvs import PackagesMissing
 
 TESTS = Path(__file__).parent
 ABOUT_WHAT_IS_THERE = ("supports_gpu()", 'sys.platform == "darwin"')
@@ -55,14 +57,20 @@ def test_on_a_laptop_off_the_network_make_test_goes_on(
     def lacks_local_slack(*_: object) -> Path:
         raise local_slack.LocalSlackMissing("No local Slack.")
 
+    def lacks_clients(*_: object) -> Path:
+        raise PackagesMissing("No clients.")
+
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(clients, "ensure_clients", lacks_clients)
     monkeypatch.setattr(vocabularies, "ensure_vocabularies", lacks_vocabularies)
     monkeypatch.setattr(local_slack, "ensure_binary", lacks_local_slack)
     monkeypatch.setattr(dialect, "ensure_parser", lacks_dialect)
+    clients.main()
     vocabularies.main()
     local_slack.main()
     dialect.main()
     said = capsys.readouterr().err
+    assert "No clients." in said
     assert "No vocabularies." in said
     assert "No dialect." in said
     assert "No local Slack." in said

@@ -1,0 +1,45 @@
+"""The command line ``llm``: commands as people type them, in one process to save its start."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from llm.cli import cli
+
+COMMANDS = {
+    "streamed": ("prompt", "-m", "parley", "Hi"),
+    "whole": ("prompt", "-m", "parley", "--no-stream", "Hi"),
+    "system": ("prompt", "-m", "parley", "-s", "Be short.", "-o", "temperature", "0", "Hi"),
+    "further": ("prompt", "-m", "parley", "-c", "And you?"),
+    "schema": ("prompt", "-m", "parley", "--schema", "name, age int", "Who was Ada?"),
+}
+
+
+def run(*words: str) -> str:
+    said = io.StringIO()
+    with redirect_stdout(said):
+        cli(list(words), standalone_mode=False)
+    return said.getvalue().strip()
+
+
+def main() -> None:
+    folder = Path(os.environ["LLM_USER_PATH"])
+    folder.mkdir()
+    (folder / "extra-openai-models.yaml").write_text(
+        "- model_id: parley\n"
+        "  model_name: gpt-3.5-turbo\n"
+        f"  api_base: {os.environ['OPENAI_BASE_URL']}\n"
+        "  api_key_name: parley\n"
+        "  supports_schema: true\n"
+    )
+    run("keys", "set", "parley", "--value", os.environ["OPENAI_API_KEY"])
+    json.dump({name: run(*words) for name, words in COMMANDS.items()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
