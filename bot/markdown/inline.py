@@ -81,7 +81,8 @@ def _nested(tokens: Sequence[Token]) -> list[Span]:
             case "formula":
                 stack[-1].spans.append(Formula(token.content, token.block))
             case "image":
-                label = spans_of(token.children or ()) or (TextSpan("image"),)
+                label = tuple(_without_links(spans_of(token.children or ())))
+                label = label or (TextSpan("image"),)
                 stack[-1].spans.append(Link(str(token.attrs.get("src", "")), label))
             case "link_open":
                 stack.append(_Open("link", url=str(token.attrs.get("href", ""))))

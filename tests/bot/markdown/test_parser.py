@@ -113,6 +113,10 @@ def test_bold_works_where_no_spaces_stand_between_words(markdown: str, bold: str
         ("<kbd>Ctrl</kbd>+C", CodeSpan("Ctrl")),
         ('<a href="https://a.example">b</a>', Link("https://a.example", (TextSpan("b"),))),
         ("![alt](https://a.example/x.png)", Link("https://a.example/x.png", (TextSpan("alt"),))),
+        (
+            "![<https://b.example|b>](https://a.example)",
+            Link("https://a.example", (TextSpan("b"),)),
+        ),
         ("``a ` b``", CodeSpan("a ` b")),
         (r"\(x^2\)", Formula("x^2")),
         ("$x_1$", Formula("x_1")),
