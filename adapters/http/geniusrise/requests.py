@@ -14,9 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from adapters.http.common.errors import InvalidBody
-from adapters.http.openai.body import ChatBody, first_problem
+from adapters.http.openai.body import ChatBody
 from adapters.http.openai.messages import Text
 from adapters.http.openai.other_keys import refuse_in_body
+from adapters.http.openai.reading import first_problem
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BeforeValidator, Field
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.answer_formats import (
@@ -19,6 +18,7 @@ from adapters.http.openai.answer_formats import (
 )
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
 from adapters.http.openai.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
+from adapters.http.openai.reading import read_as
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 from bot.types import AnswerFormat, ChatMessage
 
@@ -26,10 +26,8 @@ T = TypeVar("T")
 
 _MAX_MESSAGES = 4096
 _MAX_STOPS = 4
-_MAX_MESSAGE, _MAX_STEP = 200, 64
 _MAX_ANSWERS = 16
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
-_BOM = b"\xef\xbb\xbf"
 _NEEDS_CONTINUING = "must be true, unless continue_final_message is true"
 _CONTRADICTS = "and continue_final_message contradict each other; please send one of them as true"
 _NOTHING_TO_CONTINUE = "needs a last message of the role 'assistant' that is text"
@@ -182,34 +180,8 @@ def _the_one(given: Mapping[str, T]) -> T | None:
 
 def parse(raw: bytes) -> ChatBody:
     """Raises ``InvalidBody``, which names the first wrong key."""
-    try:
-        body = ChatBody.model_validate_json(raw.removeprefix(_BOM))
-    except ValidationError as error:
-        raise first_problem(error) from None
+    body = read_as(ChatBody, raw)
     refuse_in_body(body.model_extra or {})
     if body.stream_options:
         refuse_in_stream_options(body.stream_options.model_extra or {})
     return body
-
-
-def first_problem(error: ValidationError) -> InvalidBody:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    param = _path(problem["loc"])
-    if problem["type"] == "json_invalid":
-        return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
-    message = problem["msg"]
-    shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
-    return InvalidBody(f"{param or 'The body'}: {shown}.", param=param or None)
-
-
-def _reason(problem: ErrorDetails) -> str:
-    return str(problem.get("ctx", {}).get("error", problem["msg"]))
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """OpenAI's way to write it: ``messages[0].content``."""
-    if location[:1] == ("response_format",):
-        location = (location[0], *location[2:])  # pydantic's own step: which of the formats
-    names = (step if isinstance(step, int) else step[:_MAX_STEP] for step in location)
-    steps = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)
-    return "".join(steps).removeprefix(".")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from http import HTTPStatus
 
 from aiohttp import web
 
@@ -18,10 +17,11 @@ from adapters.http.common.answers import (
     whole_answer,
 )
 from adapters.http.common.context import HttpContext
-from adapters.http.common.errors import InvalidBody, to_body, to_response
+from adapters.http.common.errors import to_body, to_response
 from adapters.http.common.models import Resolved
 from adapters.http.common.sse import EventStream, batches
 from adapters.http.openai.body import ChatBody, parse
+from adapters.http.openai.reading import json_bytes, thread_name
 from adapters.http.openai.shapes import (
     DONE,
     Chunks,
@@ -35,8 +35,7 @@ from bot.errors import ParleyError
 from bot.ports import Generation
 from bot.types import CompletionRequest, GenerationEvent, Queued
 
-_IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
-_MAX_THREAD_NAME = 256
+IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
 
 WholeShape = Callable[[Envelope, Sequence[WholeAnswer]], Mapping[str, object]]
 
@@ -55,7 +54,7 @@ class ChatCompletions:
             return to_response(error)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = parse(await _json_bytes(request))
+        body = parse(await json_bytes(request))
         model = self._models.resolve(body.model)
         asked = completion_request(request, body, model)
         return await self.answer(request, body, asked, model.name)
@@ -93,7 +92,7 @@ class ChatCompletions:
     ) -> web.StreamResponse:
         async with (
             EventStream(request, self._clock, self._patience) as stream,
-            aclosing(batches(generations, self._clock, _IDLE_SECONDS)) as arriving,
+            aclosing(batches(generations, self._clock, IDLE_SECONDS)) as arriving,
         ):
             try:
                 await _relay(arriving, stream, chunks)
@@ -112,7 +111,7 @@ async def _relay(
     async for batch in arriving:
         answers = [[event for number, event in batch if number == i] for i in range(chunks.num)]
         data = b"".join(chunks.delta(i, said(events)) for i, events in enumerate(answers))
-        if data := data or _sign_of_life(batch):
+        if data := data or sign_of_life(batch):
             await stream.send(data)
         for index, events in enumerate(answers):
             if finished := finished_of(events):
@@ -123,7 +122,7 @@ async def _relay(
     await stream.send(chunks.close())
 
 
-def _sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
+def sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
     match batch:
         case []:
             return comment("working")
@@ -132,16 +131,6 @@ def _sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
         case [*_, (_, Queued(place))]:
             return comment(f"queued {place}")
     return b""
-
-
-async def _json_bytes(request: web.Request) -> bytes:
-    if request.content_type != "application/json":
-        raise InvalidBody(
-            "The body must be JSON, with the header 'Content-Type: application/json'.",
-            code="unsupported_media_type",
-            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
-    return await request.read()
 
 
 def completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
@@ -155,18 +144,8 @@ def completion_request(request: web.Request, body: ChatBody, model: Resolved) ->
         num_logprobs=body.num_logprobs,
         max_tokens=body.token_limit,
         stop=body.stop_texts,
-        thread=_thread(request),
+        thread=thread_name(request),
         answer_format=body.answer_format,
         loop_guard=body.loop_guard,
         continues=body.continues,
     )
-
-
-def _thread(request: web.Request) -> str | None:
-    name = request.headers.get("X-Parley-Thread")
-    if name and (len(name) > _MAX_THREAD_NAME or not name.isprintable()):
-        raise InvalidBody(
-            f"X-Parley-Thread is a name of at most {_MAX_THREAD_NAME} printable characters.",
-            param="X-Parley-Thread",
-        )
-    return name or None

@@ -1,0 +1,69 @@
+"""How a request is read: its body as one of our models, and the thread that it names."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from adapters.http.common.errors import InvalidBody
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_MAX_MESSAGE, _MAX_STEP = 200, 64
+_MAX_THREAD_NAME = 256
+_BOM = b"\xef\xbb\xbf"
+
+
+async def json_bytes(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        raise InvalidBody(
+            "The body must be JSON, with the header 'Content-Type: application/json'.",
+            code="unsupported_media_type",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    return await request.read()
+
+
+def thread_name(request: web.Request) -> str | None:
+    name = request.headers.get("X-Parley-Thread")
+    if name and (len(name) > _MAX_THREAD_NAME or not name.isprintable()):
+        raise InvalidBody(
+            f"X-Parley-Thread is a name of at most {_MAX_THREAD_NAME} printable characters.",
+            param="X-Parley-Thread",
+        )
+    return name or None
+
+
+def read_as(model: type[Body], raw: bytes) -> Body:
+    """Raises ``InvalidBody``, which names the first wrong key."""
+    try:
+        return model.model_validate_json(raw.removeprefix(_BOM))
+    except ValidationError as error:
+        raise first_problem(error) from None
+
+
+def first_problem(error: ValidationError) -> InvalidBody:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    param = _path(problem["loc"])
+    if problem["type"] == "json_invalid":
+        return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
+    message = problem["msg"]
+    shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+    return InvalidBody(f"{param or 'The body'}: {shown}.", param=param or None)
+
+
+def _reason(problem: ErrorDetails) -> str:
+    return str(problem.get("ctx", {}).get("error", problem["msg"]))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """OpenAI's way to write it: ``messages[0].content``."""
+    if location[:1] == ("response_format",):
+        location = (location[0], *location[2:])  # pydantic's own step: which of the formats
+    names = (step if isinstance(step, int) else step[:_MAX_STEP] for step in location)
+    steps = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)
+    return "".join(steps).removeprefix(".")
