@@ -8,6 +8,7 @@ from pathlib import Path
 from bot.cli.checks import Check
 from bot.cli.doctor import examine
 from tests.fakes.model_server import FakeModelServer
+from tests.fakes.transformers_server import TransformersServer
 
 
 async def engine(folder: Path, **environ: str) -> list[Check]:
@@ -34,6 +35,18 @@ async def test_a_server_that_counts_and_tells_its_window_leaves_less_undone(
         first, *notes = await engine(tmp_path, PARLEY_ENGINE_URL=server.url)
     assert "2,000 tokens a thread there; speaks as vLLM does" in first.detail
     assert len(notes) == 3
+
+
+async def test_transformers_serve_is_told_apart_and_what_it_refuses_is_listed(
+    tmp_path: Path,
+) -> None:
+    async with TransformersServer() as server:
+        first, *notes = await engine(tmp_path, PARLEY_ENGINE_URL=server.url)
+    assert first.status == "ok"
+    assert first.detail.endswith("speaks as transformers serve does")
+    text = " ".join(note.detail for note in notes)
+    for words in ("estimated", "4,096", "top_k", "refuses it: frequency_penalty, logprobs"):
+        assert words in text
 
 
 async def test_servers_out_of_reach_or_with_another_key_fail_and_the_key_is_not_shown(

@@ -32,7 +32,7 @@ _VLLM = {"top_k", "min_p", "repetition_penalty", *_CONTINUES}
 
 
 class FakeModelServer:
-    """``asked``: the bodies of the calls. ``num_hung_up``: clients that left before the end."""
+    """``asked``, ``headers``: of the calls. ``num_hung_up``: clients that left before the end."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class FakeModelServer:
         self.script: deque[Behaviour] = deque()
         self.otherwise: Behaviour = says("ok")
         self.asked: list[Json] = []
+        self.headers: list[Mapping[str, str]] = []
         self.num_counted = 0
         self.num_running = 0
         self.most_running = 0
@@ -99,7 +100,10 @@ class FakeModelServer:
         if refused := self._refused(request):
             return refused
         body = await request.json()
+        if not body["messages"]:
+            return web.json_response({"error": {"message": "messages: too short."}}, status=400)
         self.asked.append(body)
+        self.headers.append(request.headers)
         self._check(body)
         self.num_running += 1
         self.most_running = max(self.most_running, self.num_running)

@@ -193,12 +193,13 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
         "max_tokens": request.max_tokens,
         "temperature": 0 if sampling.is_greedy else sampling.temperature,
         "top_p": sampling.top_p,
-        **{name: getattr(sampling, field) for field, name in dialect.samplers.items()},
+        **dialect.values(sampling),
         **_unless_neutral(request, dialect),
         **response_format(request.answer_format),
         **((request.continues and dialect.continues) or {}),
     }
-    return body | ({"stop": list(request.stop)} if request.stop else {})
+    body |= {"stop": list(request.stop)} if request.stop else {}
+    return {name: value for name, value in body.items() if name not in dialect.refuses}
 
 
 def _unless_neutral(request: GenerationRequest, dialect: Dialect) -> dict[str, Any]:

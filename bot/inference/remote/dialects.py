@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.types import Sampling
@@ -56,7 +57,10 @@ class Dialect:
     """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it.
 
     ``biases_texts``: ``logit_bias`` is llama.cpp's list, whose tokens may be texts.
-    ``continues``: the keys with which it continues the last message; None: it cannot.
+    ``continues``: the keys with which it continues the last message; None: it cannot. ``off``:
+    what switches a field off there, where that is another value than in ``Sampling``.
+    ``refuses``: keys of OpenAI's API that it does not take, whatever their value.
+    ``lists_all`` False: it has models that it does not list.
     """
 
     name: str = "OpenAI"
@@ -64,6 +68,17 @@ class Dialect:
     samplers: Mapping[str, str] = field(default_factory=dict)
     biases_texts: bool = False
     continues: Mapping[str, bool] | None = None
+    off: Mapping[str, float] = field(default_factory=dict)
+    refuses: frozenset[str] = frozenset()
+    lists_all: bool = True
+
+    def values(self, sampling: Sampling) -> dict[str, object]:
+        """Under the server's names, the fields of ``sampling`` that OpenAI's API has not."""
+        return {name: self._value(sampling, field) for field, name in self.samplers.items()}
+
+    def _value(self, sampling: Sampling, field: str) -> object:
+        value: object = getattr(sampling, field)
+        return self.off.get(field, value) if value == _OFF.get(field) else value
 
     def lacks(self, sampling: Sampling, name: str) -> bool:
         """Whether this field of ``sampling`` has an effect that the server does not know."""
@@ -71,7 +86,7 @@ class Dialect:
             return any(isinstance(token, str) for token, _ in sampling.logit_bias)
         switch = _SWITCHES.get(name, name)
         is_off = getattr(sampling, switch) == _OFF.get(switch)
-        return not is_off and name not in self.samplers and name not in _OPENAI
+        return not is_off and name not in self.samplers and name not in _OPENAI - self.refuses
 
 
 def _length(answer: dict[str, Any]) -> object:
@@ -80,12 +95,22 @@ def _length(answer: dict[str, Any]) -> object:
 
 
 PLAIN = Dialect()
+TRANSFORMERS = Dialect(
+    "transformers serve", refuses=frozenset({"frequency_penalty"}), lists_all=False
+)
+"""It takes ``frequency_penalty`` for a penalty of repetitions, and lists what is on its disk.
+
+Its own ``generation_config`` replaces that of the model, whose end of a turn may then be lost.
+"""
+
+_NOT_TAKEN = re.compile(r"(?:Unsupported fields|Unexpected keys) in the request: \{([^}]*)\}")
 DIALECTS = (
     Dialect(
         "vLLM",
         Tokenizer("/tokenize", lambda m, t: {"model": m, "prompt": t}, lambda a: a.get("count")),
         _VLLM,
         continues={"continue_final_message": True, "add_generation_prompt": False},
+        off={"top_k": -1},  # some versions refuse 0
     ),
     Dialect(
         "llama-server",
@@ -100,6 +125,21 @@ DIALECTS = (
         _LLAMA_CPP,
     ),
 )
+
+
+def question_for_nobody(model: str) -> dict[str, Any]:
+    """A question without messages, which every server refuses, with all keys that it may lack."""
+    keys = ("stream_options", "presence_penalty", "logprobs", "response_format", "stop")
+    return {"model": model, "messages": [], "max_tokens": 1, **dict.fromkeys(keys)}
+
+
+def dialect_of_refusal(sentence: str) -> Dialect:
+    """Of a server that has no tokenizer, by its refusal of ``question_for_nobody``."""
+    found = _NOT_TAKEN.search(sentence)
+    if found is None:
+        return PLAIN
+    refused = re.findall(r"\w+", found[1])
+    return replace(TRANSFORMERS, refuses=TRANSFORMERS.refuses.union(refused))
 
 
 def windows_of(models: object) -> dict[str, int | None]:

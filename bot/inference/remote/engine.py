@@ -47,6 +47,16 @@ _UNEXPECTED = "The answer failed inside Parley. Please ask again."
 T = TypeVar("T")
 
 
+def _cannot_miss(request: GenerationRequest) -> set[str]:
+    """Keys that change an answer so much that it is none without them."""
+    asked = {
+        "stop": request.stop,
+        "logprobs": request.num_logprobs is not None,
+        "response_format": request.answer_format,
+    }
+    return {name for name, is_set in asked.items() if is_set}
+
+
 @dataclass(frozen=True, slots=True)
 class _Queued(Generic[T]):
     ticket: int
@@ -178,6 +188,9 @@ class RemoteEngine:
                 raise UnsupportedSampling(name, _LACKING)
         if request.continues and any(dialect.continues is None for dialect in dialects):
             raise UnsupportedOption("continue_final_message", _LACKING)
+        refused = frozenset[str]().union(*(dialect.refuses for dialect in dialects))
+        for name in refused.intersection(_cannot_miss(request)):
+            raise UnsupportedOption(name, _LACKING)
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import aiohttp
@@ -19,6 +21,8 @@ from bot.inference.remote.dialects import (
     PLAIN,
     Dialect,
     Tokenizer,
+    dialect_of_refusal,
+    question_for_nobody,
     window_of_props,
     windows_of,
 )
@@ -34,6 +38,7 @@ _MAX_ERROR_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 4 << 20
 _NOT_THERE = (404, 405, 501)
 _WHOLE = "application/json"
+_MAX_SHOWN = 3
 
 
 class EventParser:
@@ -220,16 +225,36 @@ class RemoteServer:
     def _missing(self, model: str | None) -> str:
         if model is None and not self.windows:
             return "it does not say which models it has; set PARLEY_ENGINE_MODEL"
+        if not self._lists_all:
+            return "" if model or len(self.windows) == 1 else _several(self.windows)
         if model and self.windows and model not in self.windows:
             known = ", ".join(self.windows)
             return f"it has no model {model!r}, but {known}; set PARLEY_ENGINE_MODEL to one of them"
         return ""
 
+    @property
+    def _lists_all(self) -> bool:
+        return self.dialect is None or self.dialect.lists_all
+
     async def _find_dialect(self, model: str) -> Dialect:
         for dialect in DIALECTS:
             if dialect.tokenizer and await self._tokens(dialect.tokenizer, model, "a") is not None:
                 return dialect
-        return PLAIN
+        return await self._dialect_without_tokenizer(model)
+
+    async def _dialect_without_tokenizer(self, model: str) -> Dialect:
+        try:
+            with mapped():
+                async with (
+                    asyncio.timeout(self._patience.probe),
+                    await self._post(question_for_nobody(model)) as response,
+                ):
+                    if response.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                        return PLAIN
+                    refusal = ErrorBody.read(await _at_most(response, _MAX_ERROR_BYTES))
+        except Fault:
+            return PLAIN
+        return dialect_of_refusal(refusal.message)
 
     async def num_tokens(self, model: str, text: str) -> int | None:
         """None if it cannot count, or not now."""
@@ -266,6 +291,11 @@ class RemoteServer:
                 if is_optional or response.status in _NOT_THERE:
                     return None
                 raise refusal(response.status, ErrorBody(""))
+
+
+def _several(models: Collection[str]) -> str:
+    known = ", ".join(islice(models, _MAX_SHOWN))
+    return f"it has several models on its disk; set PARLEY_ENGINE_MODEL to one, such as {known}"
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
