@@ -86,6 +86,9 @@ class Metrics:
         "parley_grammar_forced",
         "Tokens for which the answer's format left no choice.",
     )
+    grammar_prefilled: Counter = _counter(
+        "parley_grammar_prefilled", "Those of them that were evaluated in a step with others."
+    )
     cancelled: Counter = _counter("parley_cancelled", "Generations cancelled.")
     looped: Counter = _counter(
         "parley_looped", "Replies ended because they only repeated themselves."

@@ -24,6 +24,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_overtaken": ("counter", ()),
     "parley_warmed": ("counter", ()),
     "parley_grammar_forced": ("counter", ()),
+    "parley_grammar_prefilled": ("counter", ()),
     "parley_cancelled": ("counter", ()),
     "parley_looped": ("counter", ()),
     "parley_engine_restarts": ("counter", ()),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
 from bot.inference.core.saved_state import SavedState
@@ -50,6 +51,7 @@ class FakeModel:
     """``stepwise``: each step waits until the test allows it with ``allow``.
 
     ``refuses``: as many of the next states are not accepted. ``state_bytes``: of each token.
+    ``forces``: letters that a grammar, whatever it is, leaves no choice for after another.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class FakeModel:
         fingerprint: str = "letters",
         state_bytes: int = 4,
         open_tag: Tag | None = None,
+        forces: str = "",
     ) -> None:
         self.name = "letters"
         self.num_tokens = 0x110000
@@ -90,6 +93,8 @@ class FakeModel:
         self._cells: dict[int, list[_Cell]] = {}
         self._chains: dict[int, int] = {}
         self._logprobs: dict[int, Logprobs | None] = {}
+        self._forces = forces
+        self._forced: dict[int, list[int] | None] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
 
     @property
@@ -197,6 +202,8 @@ class FakeModel:
                 self._cells[target] = self._cells[source][:num_tokens]
             case Opening(slot, _, generated):
                 self._logprobs[slot] = action.logprobs
+                is_held = action.grammar is not None and action.logprobs is None
+                self._forced[slot] = action.forced if is_held else None
                 _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
                 self._cells.setdefault(slot, [])
                 self._chains[slot] = len(generated)
@@ -220,7 +227,12 @@ class FakeModel:
         prompt, said = self._split(text)
         reply = self._script(prompt)
         _require(reply.startswith(said), f"{said!r} was never said")
-        letter = reply[len(said)] if len(said) < len(reply) else chr(END)
+        coming = reply[len(said) :] + chr(END)
+        letter = coming[0]
+        if (forced := self._forced[slot]) is not None:
+            _require(not forced, "what was forced before was not taken")
+            forced += map(ord, takewhile(self._forces.__contains__, coming[1:]))
+            self.num_forced += len(forced)
         if wanted := self._logprobs[slot]:
             likeliest = [
                 (ord(other), -float(n)) for n, other in enumerate("abcde"[: wanted.num_top])

@@ -51,14 +51,16 @@ class Logprobs:
 class Sequence:
     """One request. ``tokens`` is the prompt, followed by the generated tokens.
 
-    The first ``num_cached`` tokens are in the KV pool; in decode that is all but the last.
+    The first ``num_cached`` tokens are in the KV pool; in decode that is all but the last one
+    and those that were ``Forced`` with it.
     The first ``num_prefix`` are a system prompt that other sequences may share. Cells are
     reused only within one ``scope``; ``thread`` names the conversation. ``guard`` gets every
-    generated token. ``ticket`` orders admission (see FairQueue); ``num_overtaken`` sequences
-    were admitted before this one out of turn. ``num_shared``, ``num_resumed`` and
-    ``num_restored`` count the tokens found in a shared prefix, in the thread's own cells and
-    in its saved state. ``is_forgotten``: its cells are not kept. With ``max_tokens`` 0 the
-    prompt is only prefilled, for later.
+    generated token. In ``forced`` the model leaves the tokens that had to follow the sampled
+    one, until the scheduler takes them. ``ticket`` orders admission (see FairQueue);
+    ``num_overtaken`` sequences were admitted before this one out of turn. ``num_shared``,
+    ``num_resumed`` and ``num_restored`` count the tokens found in a shared prefix, in the
+    thread's own cells and in its saved state. ``is_forgotten``: its cells are not kept. With
+    ``max_tokens`` 0 the prompt is only prefilled, for later.
     """
 
     id: int
@@ -73,6 +75,7 @@ class Sequence:
     grammar: str | None = None
     logprobs: Logprobs | None = None
     guard: TokenGuard | None = None
+    forced: list[int] = field(default_factory=list)
     num_prompt: int = field(init=False)
     num_cached: int = 0
     num_shared: int = 0
@@ -141,7 +144,9 @@ class Opening:
     """A sequence takes a slot: make a sampler chain that has accepted ``generated``.
 
     ``grammar`` (of llguidance) constrains every token, from the first one of ``generated`` on.
-    ``logprobs``: where the model notes the probabilities of what it samples.
+    ``logprobs``: where the model notes the probabilities of what it samples. ``forced``: where
+    it leaves the tokens that the grammar forces after the sampled one, with the reply's end if
+    it is forced, too; without it, or with ``logprobs``, each of them is sampled.
     """
 
     slot: int
@@ -149,6 +154,7 @@ class Opening:
     generated: list[int]
     grammar: str | None = None
     logprobs: Logprobs | None = None
+    forced: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +184,16 @@ Action = Release | Trim | Share | Opening | Offload | Restore
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """``tokens`` of one slot from position ``start``. ``wants_token``: sample after the last."""
+    """``tokens`` of one slot from position ``start``. ``wants_token``: sample after the last.
+
+    ``is_reply``: all were generated, all but one of them forced by the grammar.
+    """
 
     slot: int
     start: int
     tokens: list[int]
     wants_token: bool
+    is_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +205,16 @@ class Step:
 
     @property
     def num_decode(self) -> int:
-        return sum(1 for c in self.chunks if c.wants_token and len(c.tokens) == 1)
+        return sum(c.is_reply or (c.wants_token and len(c.tokens) == 1) for c in self.chunks)
+
+    @property
+    def num_forced(self) -> int:
+        """Tokens of replies beyond the one that each gets in a step."""
+        return sum(len(c.tokens) - 1 for c in self.chunks if c.is_reply)
 
     @property
     def num_prefill(self) -> int:
+        """Forced tokens are evaluated as those of a prompt are."""
         return sum(len(c.tokens) for c in self.chunks) - self.num_decode
 
     @property

@@ -59,7 +59,8 @@ class StepMetrics:
     def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
         metrics.step.observe(seconds)
-        metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill)
+        metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill - step.num_forced)
+        metrics.grammar_prefilled.inc(step.num_forced)
         self._preempted.set(stats.num_preempted)
         self._overtaken.set(stats.num_overtaken)
         self._held.set(stats.num_paused)

@@ -14,6 +14,9 @@ from bot.inference.core.sequence import NO_TOKEN, Forced
 Ids = npt.NDArray[np.int32]
 Logits = npt.NDArray[np.float32]
 
+_MAX_AHEAD = 128
+"""Forced tokens that are taken at once: more would not be evaluated in one step."""
+
 
 class Chain(Protocol):
     """A sampler chain: ``choose`` samples one of ``ids``, ``accept`` records the choice."""
@@ -25,15 +28,24 @@ class Chain(Protocol):
 class ConstrainedReply:
     """One reply whose tokens follow a grammar.
 
-    The work for each token is bounded in steps of llguidance, and not in seconds: whether a
-    reply can go on is the same on every machine.
+    ``forced`` gets the tokens that must follow a sampled one, and the reply's end if only that
+    is left; without it each of them is a sample of its own. The work for each token is bounded
+    in steps of llguidance, and not in seconds: whether a reply can go on is the same on every
+    machine.
     """
 
-    def __init__(self, matcher: LLMatcher, chain: Chain, is_end: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        chain: Chain,
+        is_end: Callable[[int], bool],
+        forced: list[int] | None = None,
+    ) -> None:
         """``matcher`` at its beginning; it belongs to this reply alone."""
         self._matcher = matcher
         self._chain = chain
         self._is_end = is_end
+        self.forced = forced
 
     def resume(self, tokens: Sequence[int]) -> None:
         """Continue after ``tokens``, which were sampled under this grammar before."""
@@ -41,17 +53,31 @@ class ConstrainedReply:
 
     def sample(self, logits: Logits) -> int:
         """The next token, ``Forced`` if it was the only one, or NO_TOKEN if there is none."""
-        ids = allowed(self._matcher)
-        if not ids.size:
+        forced = self._matcher.compute_ff_tokens()
+        token = Forced(forced[0]) if forced else self._choose(logits)
+        if token == NO_TOKEN:
             return NO_TOKEN
-        if ids.size == 1:
-            token: int = Forced(ids[0])
-        else:
-            token = self._chain.choose(ids, logits[ids])
+        self._chain.accept([token])
         if not self._is_end(token):
             self._matcher.consume_token(token)
-        self._chain.accept([token])
+            if self.forced is not None:
+                self.forced += self._go_ahead()
         return token
+
+    def _choose(self, logits: Logits) -> int:
+        ids = allowed(self._matcher)
+        if ids.size <= 1:
+            return Forced(ids[0]) if ids.size else NO_TOKEN
+        return self._chain.choose(ids, logits[ids])
+
+    def _go_ahead(self) -> list[int]:
+        """Take the tokens that stay the same whatever is chosen after them."""
+        tokens = self._matcher.compute_ff_tokens()[:_MAX_AHEAD]
+        self._matcher.consume_tokens(tokens)
+        if self._matcher.is_stopped():
+            tokens += allowed(self._matcher)[:1].tolist()
+        self._chain.accept(tokens)
+        return tokens
 
 
 def allowed(matcher: LLMatcher) -> Ids:

@@ -207,8 +207,8 @@ class KVCacheManager:
             self._begin(sequence, source)
         self._running[sequence.id] = sequence
         generated = sequence.tokens[sequence.num_prompt :]
-        opened = sequence.sampling, generated, sequence.grammar, sequence.logprobs
-        self._actions.append(Opening(sequence.held_slot, *opened))
+        asked = sequence.sampling, generated, sequence.grammar, sequence.logprobs
+        self._actions.append(Opening(sequence.held_slot, *asked, sequence.forced))
 
     def promote(self, sequence: Sequence) -> None:
         """Share its system prompt with others, once all of it is evaluated."""

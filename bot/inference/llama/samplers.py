@@ -167,7 +167,8 @@ class Samplers:
             self._logprobs[opening.slot] = opening.logprobs
         if opening.grammar is not None:
             matcher = self._grammars.matcher(opening.grammar)
-            constrained = ConstrainedReply(matcher, chain, vocabulary.is_end)
+            forced = opening.forced if opening.logprobs is None else None
+            constrained = ConstrainedReply(matcher, chain, vocabulary.is_end, forced)
             constrained.resume(opening.generated)
             self._constrained[opening.slot] = constrained
 
@@ -206,7 +207,7 @@ class Samplers:
 
     def _sample_constrained(self, constrained: ConstrainedReply, context: Any, index: int) -> int:
         token = constrained.sample(self._logits(context, index))
-        self.num_forced += isinstance(token, Forced)
+        self.num_forced += isinstance(token, Forced) + len(constrained.forced or ())
         return token
 
     def _logits(self, context: Any, index: int) -> Logits:

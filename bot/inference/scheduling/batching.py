@@ -1,6 +1,7 @@
 """Plans the batch: which tokens of the running sequences the next step evaluates. Pure.
 
-Sequences in decode get a token each, and prompts the tokens that the limits allow. Prompts are
+Sequences in decode get a token each; the limits say how many more are prefilled: those that a
+grammar has forced upon a reply, and prompts. Prompts are
 prefilled one after another, so that the first answers start early; a prompt less than half as
 long overtakes, and the oldest keeps a share of every step. Background work comes last.
 """
@@ -93,9 +94,11 @@ class BatchPlanner:
         room = max_batch - len(decoding)
         prompts = self._prompts() if room > 0 else iter(())
         first = next(prompts, None)
-        if first is None:
+        if first is None and all(sequence.num_pending == 1 for sequence in decoding):
             return self._decode(decoding)
         limits = limits_of(len(decoding), self.kv_cache.pool.num_used)
+        if first is None:
+            return self._decode(decoding, min(room, limits.mixed))
         if decoding and limits.is_owed:
             return self._decode(decoding)
         prompts = chain([first], prompts)
@@ -106,19 +109,27 @@ class BatchPlanner:
                     self.pause.pause(chunks)
                 return chunks
             case StepKind.DECODE:
-                return self._decode(decoding)
+                return self._decode(decoding, min(room, limits.mixed))
             case StepKind.MIXED:
                 share = min(room, limits.of_mixed(first.num_pending))
-                return self._decode(decoding) + self._prefill_all(prompts, share)
+                chunks = self._decode(decoding, share // 2)
+                share += len(decoding) - sum(len(chunk.tokens) for chunk in chunks)
+                return chunks + self._prefill_all(prompts, share)
 
     def decoding(self) -> list[Sequence]:
         return [s for s in self._running if s.status is Status.DECODE]
 
-    def _decode(self, decoding: list[Sequence]) -> list[Chunk]:
-        """One token of each reply."""
+    def _decode(self, decoding: list[Sequence], budget: int = 0) -> list[Chunk]:
+        """A token of each reply, and up to ``budget`` more of those that are forced."""
         self.pause.end(decoding)
-        self.kv_cache.make_room(len(decoding))  # one admitted just now may have taken some
-        return [self._chunk(sequence, 1) for sequence in decoding]
+        budget = min(budget, sum(sequence.num_pending - 1 for sequence in decoding))
+        self.kv_cache.make_room(len(decoding) + budget)  # one admitted now may have taken some
+        budget = max(0, min(budget, self.kv_cache.pool.num_free - len(decoding)))
+        chunks = []
+        for sequence in decoding:
+            chunks.append(self._chunk(sequence, min(sequence.num_pending, 1 + budget)))
+            budget -= len(chunks[-1].tokens) - 1
+        return chunks
 
     def _prefill_all(self, prompts: Iterator[Sequence], budget: int) -> list[Chunk]:
         """The oldest prompt keeps its share of the budget until its turn comes."""
@@ -162,4 +173,6 @@ class BatchPlanner:
         start = sequence.num_cached
         self.kv_cache.pool.grow(sequence.held_slot, num_tokens)
         tokens = sequence.tokens[start : start + num_tokens]
-        return Chunk(sequence.held_slot, start, tokens, start + num_tokens == len(sequence.tokens))
+        is_whole = start + num_tokens == len(sequence.tokens)
+        is_reply = sequence.status is Status.DECODE
+        return Chunk(sequence.held_slot, start, tokens, is_whole, is_reply)

@@ -228,7 +228,14 @@ class Scheduler:
         )
 
     def _accept(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
+        """Take the sampled token and those that had to follow it, up to the reply's end."""
         sequence.status = Status.DECODE
+        for each in (token, *map(Forced, sequence.forced)):
+            if not sequence.is_finished:
+                self._take(sequence, each, is_end)
+        sequence.forced.clear()
+
+    def _take(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
         if token == NO_TOKEN:
             self.finish(sequence, FinishReason.ERROR)
             return

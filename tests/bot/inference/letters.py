@@ -16,6 +16,7 @@ SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
 class Engine:
     """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end.
 
+    A sequence that ``is_held`` has a grammar that forces the digits of a number upon it.
     ``saved_states``: where evicted threads are offloaded to, if at all.
     """
 
@@ -27,7 +28,7 @@ class Engine:
         reuse: bool = True,
         saved_states: SavedStates | None = None,
     ) -> None:
-        self.model = FakeModel(script, num_cells=cells, num_slots=slots)
+        self.model = FakeModel(script, num_cells=cells, num_slots=slots, forces="0123456789")
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
             reuse=reuse, saved_states=saved_states,
@@ -43,12 +44,14 @@ class Engine:
         scope: str = "",
         person: str = "ada",
         limit: int = 20,
+        is_held: bool = False,
     ) -> Sequence:
         self._count += 1
         tokens = [ord(c) for c in system + text + ANSWER]
         return Sequence(
             id=self._count, person=person, tokens=tokens, max_tokens=limit, sampling=Sampling(),
             scope=scope, thread=thread, num_prefix=len(system),
+            grammar="numbers" if is_held else None,
         )  # fmt: skip
 
     def step(self) -> bool:

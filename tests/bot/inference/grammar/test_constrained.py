@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +32,9 @@ WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
 
 
 class Constrain(Protocol):
-    def __call__(self, grammar: str, sampling: Sampling = WILD) -> ConstrainedReply: ...
+    def __call__(
+        self, grammar: str, sampling: Sampling = WILD, forced: list[int] | None = None
+    ) -> ConstrainedReply: ...
 
 
 @pytest.fixture
@@ -49,10 +51,12 @@ def grammars(smollm2: LlamaModel) -> Grammars:
 def constrain(vocabulary: Vocabulary, grammars: Grammars) -> Iterator[Constrain]:
     opened: list[SamplerChain] = []
 
-    def make(grammar: str, sampling: Sampling = WILD) -> ConstrainedReply:
+    def make(
+        grammar: str, sampling: Sampling = WILD, forced: list[int] | None = None
+    ) -> ConstrainedReply:
         chain = SamplerChain(vocabulary, sampling)
         opened.append(chain)
-        return ConstrainedReply(grammars.matcher(grammar), chain, vocabulary.is_end)
+        return ConstrainedReply(grammars.matcher(grammar), chain, vocabulary.is_end, forced)
 
     yield make
     for each in opened:
@@ -77,24 +81,28 @@ def whims(vocabulary: Vocabulary, seed: int) -> Iterator[Logits]:
 
 
 def said(constrained: ConstrainedReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> str:
-    text = b""
+    text, forced = b"", constrained.forced if constrained.forced is not None else []
     for _ in range(3_000):
-        token = constrained.sample(next(wishes))
-        assert token != NO_TOKEN
-        if vocabulary.is_end(token):
-            return text.decode()
-        text += vocabulary.piece(token)
+        tokens = [constrained.sample(next(wishes)), *forced]
+        forced.clear()
+        for token in tokens:
+            assert token != NO_TOKEN
+            if vocabulary.is_end(token):
+                assert token == tokens[-1]
+                return text.decode()
+            text += vocabulary.piece(token)
     raise AssertionError(f"never ended: {text[:200]!r}")
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(schema=schemas, seed=st.integers(0, 2**32))
+@given(schema=schemas, seed=st.integers(0, 2**32), goes_ahead=st.booleans())
 def test_whatever_the_logits_are_the_reply_is_valid(
-    constrain: Constrain, vocabulary: Vocabulary, schema: Schema, seed: int
+    constrain: Constrain, vocabulary: Vocabulary, schema: Schema, seed: int, goes_ahead: bool
 ) -> None:
-    constrained = constrain(grammar_of(JsonSchema(json.dumps(schema))))
+    grammar = grammar_of(JsonSchema(json.dumps(schema)))
+    constrained = constrain(grammar, forced=[] if goes_ahead else None)
     validate(schema, said(constrained, vocabulary, whims(vocabulary, seed)))
 
 
@@ -139,6 +147,35 @@ def test_a_token_without_an_alternative_is_said_to_be_forced(
     constrained = constrain(grammar_of(JsonSchema('{"const": [0, 0, 0, 0]}')))
     tokens = [constrained.sample(preferring(vocabulary)) for _ in range(6)]
     assert all(isinstance(token, Forced) for token in tokens)
+
+
+@pytest.mark.parametrize("text", ["hello world, dear friends", "größer 日本 🙂", "a  b\\n"])
+def test_what_is_forced_comes_at_once_and_as_the_model_itself_writes_it(
+    constrain: Constrain, vocabulary: Vocabulary, text: str
+) -> None:
+    forced: list[int] = []
+    constrained = constrain(grammar_of(OneOf((text,))), forced=forced)
+    tokens = [constrained.sample(preferring(vocabulary)), *forced]
+    assert tokens[:-1] == vocabulary.tokenize(text)
+    assert vocabulary.is_end(tokens[-1])
+
+
+def test_only_what_stays_whatever_is_chosen_next_is_forced(
+    constrain: Constrain, vocabulary: Vocabulary
+) -> None:
+    forced: list[int] = []
+    constrained = constrain(grammar_of(OneOf(("a red", "a redder"))), forced=forced)
+    constrained.sample(preferring(vocabulary))
+    assert forced == []
+    assert said(constrained, vocabulary, repeat(preferring(vocabulary))) in (" red", " redder")
+
+
+def test_a_reply_with_a_long_forced_run_goes_on_after_it(
+    constrain: Constrain, vocabulary: Vocabulary
+) -> None:
+    constrained = constrain(grammar_of(OneOf(("word " * 700,))), forced=[])
+    few = islice(repeat(preferring(vocabulary)), 9)
+    assert said(constrained, vocabulary, few) == "word " * 700
 
 
 def test_the_only_way_on_is_found_among_all_tokens(

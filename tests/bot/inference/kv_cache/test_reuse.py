@@ -303,8 +303,8 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     model.refuses = refuses
     everyone = [
         (ask, engine.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
-                              person=ask.person, limit=ask.limit))
-        for ask in asks
+                              person=ask.person, limit=ask.limit, is_held=number % 2 == 0))
+        for number, ask in enumerate(asks)
     ]  # fmt: skip
     limits = StepLimits(share, share + share // 2, share, 2 * share, whole, pause)
     policy.limits_of = lambda _num_replies, _num_cells: limits

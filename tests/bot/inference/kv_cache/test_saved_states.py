@@ -210,7 +210,9 @@ def test_a_day_of_eight_threads_that_take_turns_in_a_small_pool(seed: int) -> No
     for _ in range(1_500):
         name = choose.choice("abcdefgh")
         if name not in running and len(texts[name]) < 220:
-            running[name] = engine.sequence(texts[name], thread=name, person=name)
+            running[name] = engine.sequence(
+                texts[name], thread=name, person=name, is_held=name in "aceg"
+            )
             engine.policy.add(running[name])
         step = engine.policy.plan()
         if step:

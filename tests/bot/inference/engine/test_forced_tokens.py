@@ -1,0 +1,113 @@
+"""Tokens that an answer's format leaves no choice for are evaluated many a step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.inference.core.sequence import Opening
+from bot.inference.engine.service import InferenceService
+from bot.metrics import Metrics
+from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, OneOf
+from tests.bot.inference.streams import read
+from tests.fakes.model import END, FakeModel
+
+ANSWER = '{"name": "ADA", "is_alive": NO, "born": 1815}'
+CHOSEN = "ADANO1815"
+KEYS = f'{{}}_:," abeilmnorsv{chr(END)}'
+"""All letters of the answer but its values."""
+
+
+@asynccontextmanager
+async def engine(
+    model: FakeModel, metrics: Metrics | None = None
+) -> AsyncIterator[InferenceService]:
+    counted = metrics or Metrics()
+    async with InferenceService(model, counted, max_running=4, max_waiting=50) as service:
+        yield service
+
+
+def asked(text: str = "Who?", **others: Any) -> GenerationRequest:
+    request = GenerationRequest(
+        messages=(ChatMessage("user", text),),
+        person=text,
+        max_tokens=200,
+        answer_format=OneOf(("any",)),
+    )
+    return replace(request, **others)
+
+
+async def answer(model: FakeModel, request: GenerationRequest) -> tuple[str, Finished]:
+    async with engine(model) as service:
+        return await read(await service.generate(request))
+
+
+async def test_an_answer_takes_a_step_for_each_choice_and_none_for_its_keys() -> None:
+    model, metrics = FakeModel(lambda _: ANSWER, forces=KEYS), Metrics()
+    async with engine(model, metrics) as service:
+        text, finished = await read(await service.generate(asked()))
+    assert (text, finished.reason) == (ANSWER, FinishReason.STOP)
+    assert finished.usage.completion_tokens == len(ANSWER)
+    assert len([step for step in model.steps if step.chunks]) == 1 + len(CHOSEN)
+    counted = metrics.registry.get_sample_value
+    assert counted("parley_grammar_prefilled_total") == len(ANSWER) - len(CHOSEN) - 2
+    assert counted("parley_prompt_tokens_total", {"source": "evaluated"}) == len("Who?") + 1
+
+
+async def test_free_text_has_a_step_for_every_token() -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS)
+    text, _ = await answer(model, asked(answer_format=None))
+    assert text == ANSWER
+    assert len([step for step in model.steps if step.chunks]) == 1 + len(ANSWER)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9, 10, 11, len(ANSWER) - 1, len(ANSWER)])
+async def test_a_limit_among_forced_tokens_is_kept(limit: int) -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS)
+    text, finished = await answer(model, asked(max_tokens=limit))
+    assert (text, finished.reason) == (ANSWER[:limit], FinishReason.LENGTH)
+    assert finished.usage.completion_tokens == limit
+
+
+async def test_a_stop_string_among_forced_tokens_ends_the_answer_there() -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS)
+    text, finished = await answer(model, asked(stop=("is_al",)))
+    assert (text, finished.reason) == ('{"name": "ADA", "', FinishReason.STOP)
+    assert finished.usage.completion_tokens == len(text) + len("is_al")
+
+
+async def test_whoever_wants_probabilities_gets_one_for_every_token() -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS)
+    async with engine(model) as service:
+        stream = await service.generate(asked(num_logprobs=1))
+        noted = [p for event in [e async for e in stream] if isinstance(event, Delta)
+                 for p in event.logprobs]  # fmt: skip
+    assert b"".join(each.piece for each in noted).decode() == ANSWER
+    assert [each.logprob for each in noted] == [-n / 2 for n in range(len(ANSWER))]
+
+
+async def test_answers_that_do_not_fit_into_the_pool_together_are_whole() -> None:
+    model = FakeModel(
+        lambda prompt: f"{prompt} {ANSWER} " * 4, forces=KEYS, num_cells=320, max_batch=16
+    )
+    async with engine(model) as service:
+        streams = [await service.generate(asked(f"Who is {n}?", max_tokens=240)) for n in "12345"]
+        texts = [text for text, _ in await asyncio.gather(*map(read, streams))]
+    assert texts == [f"Who is {n}? {ANSWER} " * 4 for n in "12345"]
+    openings = [a for step in model.steps for a in step.actions if isinstance(a, Opening)]
+    assert len(openings) > len(texts)
+
+
+async def test_the_next_question_of_a_thread_finds_what_was_forced() -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS)
+    async with engine(model) as service:
+        first = asked("Who was the first? " * 3, thread="1")
+        text, _ = await read(await service.generate(first))
+        said = (*first.messages, ChatMessage("assistant", "\x01" + text))
+        _, finished = await read(await service.generate(replace(first, messages=said)))
+    assert finished.usage.cached_tokens > len(first.messages[0].content) + len(ANSWER) - 20
