@@ -115,10 +115,10 @@ def doctor() -> None:
 
 @app.command("settings")
 def print_settings() -> None:
-    """Print every setting with its default and meaning, as a Markdown table."""
-    from bot.config import settings_table
+    """Print every setting with its default and meaning, and older names, as Markdown tables."""
+    from bot.config import old_names_table, settings_table
 
-    typer.echo(settings_table(), nl=False)
+    typer.echo(f"{settings_table()}\n{old_names_table()}", nl=False)
 
 
 @models.callback()

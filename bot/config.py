@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from bot.errors import SettingsError
 from bot.settings.kinds import PLATFORMS
+from bot.settings.old_names import OldNames, from_old_names, old_names_table
 from bot.settings.rules import (
     broken_rules,
     how_to_switch_on,
@@ -29,6 +30,7 @@ __all__ = [
     "how_to_switch_on",
     "load_settings",
     "not_in_this_version",
+    "old_names_table",
     "settings_table",
     "without_effect",
 ]
@@ -49,9 +51,12 @@ _MUST_BE = {
 def load_settings(environ: Mapping[str, str], folder: Path) -> Settings:
     """Relative paths are in ``folder``; ``SettingsError`` names every mistake at once."""
     file, environment = from_file(folder), from_environment(environ, folder)
-    given = file.values | environment.values
+    new = file.values | environment.values
+    old = from_old_names(environ, folder, new)
+    given = old.values | new
     mistakes = _mistakes(given, folder)
-    settings = _validated({key: given[key] for key in given if key not in mistakes}, folder)
+    right = {key: given[key] for key in given if key not in mistakes}
+    settings = _validated(right, folder, old)
     wrong = file.wrong | environment.wrong | mistakes.keys()
     problems = [*file.problems, *environment.problems, *mistakes.values()]
     problems += broken_rules(settings, frozenset(key.table or key.name for key in wrong))
@@ -62,15 +67,19 @@ def load_settings(environ: Mapping[str, str], folder: Path) -> Settings:
 
 def given_names(settings: Settings) -> list[str]:
     """Names of the settings that somebody set, in the environment's form."""
-    return [key.env for key in FIELDS if key.name in _set_in(settings, key.table)]
+    given = [key for key in FIELDS if key.name in _set_in(settings, key.table)]
+    old = {Key("", name): f" (as {old_name})" for name, old_name in settings.old_names.items()}
+    return [f"{key.env}{old.get(key, '')}" for key in given]
 
 
 def _set_in(settings: Settings, table: str) -> set[str]:
     return (getattr(settings, table) if table else settings).model_fields_set
 
 
-def _validated(given: Mapping[Key, Given], folder: Path) -> Settings:
-    return Settings.model_validate(_nested(given), context={"folder": folder})
+def _validated(given: Mapping[Key, Given], folder: Path, old: OldNames | None = None) -> Settings:
+    old = old or OldNames()
+    context = {"folder": folder, "old_names": old.used, "notes": tuple(old.notes)}
+    return Settings.model_validate(_nested(given), context=context)
 
 
 def _mistakes(given: Mapping[Key, Given], folder: Path) -> dict[Key, str]:

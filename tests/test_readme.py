@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from bot.__main__ import app
-from bot.config import load_settings, settings_table
+from bot.config import load_settings, old_names_table, settings_table
 from bot.errors import PersonalityError
 from bot.personality import PersonalityBook
 
@@ -43,10 +43,11 @@ def test_the_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) <= MAX_README_LINES
 
 
-def test_the_table_of_settings_is_the_one_that_the_settings_print() -> None:
+def test_the_tables_of_settings_are_those_that_the_settings_print() -> None:
     page = read("deploy/settings.md")
-    (table,) = re.findall(r"^\| Setting \|.*?\n(?!\|)", page, re.MULTILINE | re.DOTALL)
-    assert table == settings_table(), "put in what `python -m bot settings` prints"
+    tables = re.findall(r"^\| (?:Setting|Old name) \|.*?(?:\n(?!\|)|\Z)", page, re.M | re.S)
+    printed = [settings_table(), old_names_table()]
+    assert tables == printed, "put in what `python -m bot settings` prints"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -113,7 +113,7 @@ def how_to_switch_on(settings: Settings, platform: str) -> str:
 def not_in_this_version(settings: Settings) -> list[str]:
     """One sentence for each setting that this version cannot fulfil: start is refused."""
     problems = []
-    if settings.model.startswith("hf:"):
+    if settings.model.startswith("hf:") and not settings.is_remote:
         problems.append(
             "Fetching models from Hugging Face is not in this version of Parley; download the "
             "GGUF file and set PARLEY_MODEL to its path."
@@ -136,7 +136,7 @@ def _needs_socket_mode(settings: Settings) -> bool:
 
 def without_effect(settings: Settings) -> list[str]:
     """One sentence for each setting that somebody gave and that has no effect."""
-    notes = []
+    notes = [*settings.notes]
     if _needs_socket_mode(settings) and settings.slack.signing_secret:
         notes.append(
             "SLACK_APP_TOKEN has no effect: Socket Mode is not in this version of Parley, Slack "
@@ -155,5 +155,5 @@ def _without_effect_on_the_engine(settings: Settings) -> list[str]:
     if not names:
         return []
     why = "servers run the model" if settings.is_remote else "PARLEY_ENGINE_URL is not set"
-    shown = ", ".join(f"PARLEY_{name.upper()}" for name in sorted(names))
+    shown = ", ".join(settings.old_names.get(n, f"PARLEY_{n.upper()}") for n in sorted(names))
     return [f"{shown} {'has' if len(names) == 1 else 'have'} no effect: {why}."]

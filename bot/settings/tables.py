@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from bot.adapter_support.addresses import is_loopback
 from bot.settings.kinds import (
@@ -295,6 +296,24 @@ class Settings(Table):
     slack: SlackTable = SlackTable()
     discord: DiscordTable = DiscordTable()
     teams: TeamsTable = TeamsTable()
+
+    _old_names: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(())
+
+    def model_post_init(self, context: Any) -> None:
+        """The context may hold ``old_names`` and ``notes``, see the properties of these names."""
+        self._old_names = (context or {}).get("old_names", self._old_names)
+        self._notes = (context or {}).get("notes", self._notes)
+
+    @property
+    def old_names(self) -> Mapping[str, str]:
+        """Setting -> the name of another program under which it was set."""
+        return self._old_names
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about such names that have no effect."""
+        return self._notes
 
     @property
     def platforms(self) -> tuple[str, ...]:
