@@ -496,7 +496,8 @@ class CompletionRequest:
     are the person. ``personality`` None: none; ``model`` None: that of the personality, or
     the default. ``sampling``: fields of ``Sampling``; others are those of ``default_sampling``, the
     personality's, or the default, and so is ``loop_guard`` None. ``continues``: the reply continues
-    the last message, which is the assistant's.
+    the last message, which is the assistant's. ``cache_salt``: what is evaluated for this request
+    is reused only for others of the account with the same one.
     """
 
     account: str
@@ -510,6 +511,7 @@ class CompletionRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     thread: str | None = None
+    cache_salt: str | None = None
     answer_format: AnswerFormat | None = None
     loop_guard: bool | None = None
     continues: bool = False

@@ -111,7 +111,7 @@ class Completions:
             messages=messages,
             person=person.id,
             thread=thread,
-            scope=f"http:{request.account}",
+            scope=_scope(request),
             sampling=_sampling(request, personality),
             asked_sampling=frozenset(request.sampling),
             num_logprobs=request.num_logprobs,
@@ -233,6 +233,12 @@ def _loop_guard(request: CompletionRequest, personality: Personality | None) -> 
     if request.loop_guard is not None:
         return request.loop_guard
     return personality is None or personality.loop_guard
+
+
+def _scope(request: CompletionRequest) -> str:
+    if request.cache_salt is None:
+        return f"http:{request.account}"
+    return f"http-salted:{_part(request.account)}/{_part(request.cache_salt)}"
 
 
 def _part(text: str) -> str:

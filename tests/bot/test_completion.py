@@ -74,6 +74,28 @@ async def test_a_reply_continues_the_last_message_if_that_is_asked_for(talk: Tal
     assert not (await asked(talk, begun)).continues
 
 
+async def test_what_a_program_s_api_assumes_is_not_what_it_asked_for(talk: Talk) -> None:
+    request = replace(HELLO, sampling={"top_k": 7}, default_sampling={"top_k": 40, "min_p": 0.1})
+    generation = await asked(talk, request)
+    assert (generation.sampling.top_k, generation.sampling.min_p) == (7, 0.1)
+    assert generation.asked_sampling == {"top_k"}
+
+
+async def test_only_who_sends_the_same_salt_shares_what_was_evaluated(talk: Talk) -> None:
+    requests = [
+        HELLO,
+        replace(HELLO, cache_salt="red"),
+        replace(HELLO, cache_salt="blue"),
+        replace(HELLO, account="local/red"),
+        replace(HELLO, account="local/red", cache_salt="red"),
+        replace(HELLO, account="local", cache_salt="red/red"),
+    ]
+    scopes = [(await asked(talk, request)).scope for request in requests]
+    assert len(set(scopes)) == len(requests)
+    again = await asked(talk, replace(HELLO, cache_salt="red", user="ann"))
+    assert again.scope == scopes[1]
+
+
 async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -> None:
     folder = tmp_path / "personalities"
     folder.mkdir()

@@ -65,6 +65,7 @@ class ChatBody(SamplingFields, StrictBody):
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
     model: Name | None = None
     user: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
+    cache_salt: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     repetition_penalty: RepeatPenalty | None = None

@@ -145,6 +145,7 @@ def completion_request(request: web.Request, body: ChatBody, model: Resolved) ->
         max_tokens=body.token_limit,
         stop=body.stop_texts,
         thread=thread_name(request),
+        cache_salt=body.cache_salt,
         answer_format=body.answer_format,
         loop_guard=body.loop_guard,
         continues=body.continues,

@@ -191,7 +191,7 @@ async def test_a_key_that_changes_nothing_is_accepted(
         *[("something_new", [1, 2]), ("max_token", 5), ("system", "Be brief."), ("format", "json")],
         *[("regex", "[0-9]+"), ("ebnf", 'root ::= "a"'), ("bad_words", ["no"])],
         *[("include_stop_str_in_output", True), ("samplers", ["top_k"]), ("reasoning", {})],
-        *[("do_sample", False), ("skip_special_tokens", False), ("cache_salt", "x")],
+        *[("do_sample", False), ("skip_special_tokens", False)],
         *[("provider", {"order": ["a"]}), ("options", {"num_ctx": 4096}), ("lora", [{"id": 0}])],
     ],
 )
