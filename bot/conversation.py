@@ -47,6 +47,7 @@ from bot.types import (
     StopRequest,
     ThreadSummary,
 )
+from bot.usage import UsageLog
 
 __all__ = ["ConversationRules", "ConversationService"]
 
@@ -89,6 +90,7 @@ class ConversationService:
             clock=clock,
             metrics=metrics,
             rules=rules,
+            usage=UsageLog(store, clock, metrics),
             tasks=TaskSet(clock),
         )
         self._notices = Notices(self._services)
@@ -142,6 +144,8 @@ class ConversationService:
             self._trimmer.warming,
         ):
             await tasks.cancel()
+        self._completions.cancel()
+        await self._services.usage.close()
 
     async def handle(self, incoming: Incoming) -> None:
         """Runs to its end though the caller hangs up: a turn on disk must be under way, too."""
@@ -197,6 +201,9 @@ class ConversationService:
 
     async def forget(self, session: Session) -> int:
         return await asyncio.shield(self._handle(self._sessions.forget(session)))
+
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        await self._completions.vote(account, answer_id, rating)
 
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""

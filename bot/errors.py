@@ -15,6 +15,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── AccessDenied
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
 │   ├── UnknownPersonality
+│   ├── UnknownAnswer         nobody of this account was given an answer of this id
 │   ├── UnsupportedFormat     no grammar can enforce this format
 │   └── UnsupportedSampling   the engine cannot choose tokens so
 ├── EngineFailed              the engine failed under a generation
@@ -111,6 +112,13 @@ class OverLimit(RequestError):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class UnknownAnswer(RequestError):
+    """This account has no answer of this id, or it is too old."""
+
+    def __init__(self, answer_id: str) -> None:
+        super().__init__(f"There is no answer {answer_id!r} that was given to this key.")
 
 
 class UnknownPersonality(RequestError):

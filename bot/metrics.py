@@ -133,6 +133,9 @@ class Metrics:
         "Commands of HTTP clients in the background, begun and by how they ended.",
         "outcome",
     )
+    usage_lost: Counter = _counter(
+        "parley_usage_lost", "Answers that the usage log had no room for."
+    )
     loop_lag: Histogram = _histogram(
         "parley_loop_lag_seconds", "How late the event loop wakes.", _LAG
     )

@@ -15,10 +15,12 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from bot.markdown.drawing import Drawing
 from bot.types import (
+    AnswerUsage,
     Attachment,
     ChatMessage,
     Choice,
     CompletionRequest,
+    Finished,
     FinishReason,
     GenerationEvent,
     GenerationRequest,
@@ -303,6 +305,17 @@ class Generation(Protocol):
     def cancel(self) -> None: ...
 
 
+class EngineGeneration(Generation, Protocol):
+    """A ``Generation`` as the engine gives it."""
+
+    def when_finished(self, do: Callable[[Finished], None]) -> None:
+        """Call ``do`` once with the last event, at once if there is one, read or not.
+
+        Where reading raises instead, that is one of ``FinishReason.ERROR``.
+        """
+        ...
+
+
 class TextGenerator(Protocol):
     """The engine. ``window``: the tokens of one sequence, prompt and reply together."""
 
@@ -315,7 +328,7 @@ class TextGenerator(Protocol):
         """Exact prompt tokens of ``messages`` in the model's own template and tokenizer."""
         ...
 
-    async def generate(self, request: GenerationRequest) -> Generation:
+    async def generate(self, request: GenerationRequest) -> EngineGeneration:
         """Queue a request. Raises ``QueueFull``, ``PromptTooLong`` or ``EngineFailed``."""
         ...
 
@@ -474,7 +487,24 @@ class Retention(Protocol):
         ...
 
 
-class ThreadStore(DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, Protocol):
+class UsageStore(Protocol):
+    """Who asked when, and how long it took. The rows outlive ``forget``; ``prune`` drops them.
+
+    ``DeliveryLog.rate`` is a vote on the newest answer of the turn.
+    """
+
+    async def add_usage(self, rows: Sequence[AnswerUsage]) -> None:
+        """A turn that was rated before its row came has that rating in it."""
+        ...
+
+    async def vote(self, answer_id: str, account: str, rating: int) -> bool:
+        """Rate a program's answer; False if this account (``http:KEY``) has none of that id."""
+        ...
+
+
+class ThreadStore(
+    DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, UsageStore, Protocol
+):
     """Threads and turns on disk. Every write is committed when its method returns.
 
     Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
@@ -514,6 +544,13 @@ class Conversations(Protocol):
 
     async def forget(self, session: Session) -> int:
         """Delete a session with what is under way in it; how many turns it had."""
+        ...
+
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        """Keep what a program's people think of an answer: +1, -1, or 0 to take it back.
+
+        Raises ``UnknownAnswer`` unless this account asked for it.
+        """
         ...
 
     def personalities(self) -> tuple[Personality, ...]: ...

@@ -66,6 +66,10 @@ class SessionTurn(LiveTurn):
         return self.turn.person.id if self._question.session.user else str(self.place)
 
     @property
+    def platform(self) -> str:
+        return self._question.route or super().platform
+
+    @property
     def crowd(self) -> str:
         return str(self.place)
 

@@ -6,8 +6,8 @@ Nothing here does I/O or imports anything of ours. Times are aware UTC datetimes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NewType
@@ -433,6 +433,15 @@ class Usage:
     reasoning_tokens: int = 0
 
 
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """That of several answers to one prompt, which counts once."""
+    return replace(
+        usages[0],
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Queued:
     """Waiting: ``place`` 1 is next; ``wait`` an estimate in seconds, None while unknown.
@@ -477,12 +486,14 @@ class Finished:
     """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``.
 
     ``num_repeated``: characters at the end of the text that only repeat what stands before.
+    ``queue_seconds``: how long the engine let it wait; None where it never began.
     """
 
     reason: FinishReason
     usage: Usage = Usage()
     detail: str = ""
     num_repeated: int = 0
+    queue_seconds: float | None = None
 
 
 GenerationEvent = Queued | Reasoning | Delta | Finished
@@ -497,7 +508,8 @@ class CompletionRequest:
     the default. ``sampling``: fields of ``Sampling``; others are those of ``default_sampling``, the
     personality's, or the default, and so is ``loop_guard`` None. ``continues``: the reply continues
     the last message, which is the assistant's. ``cache_salt``: what is evaluated for this request
-    is reused only for others of the account with the same one.
+    is reused only for others of the account with the same one. The usage log has ``route``, by
+    which the program asks, and ``answer_id``, which it is told.
     """
 
     account: str
@@ -515,6 +527,8 @@ class CompletionRequest:
     answer_format: AnswerFormat | None = None
     loop_guard: bool | None = None
     continues: bool = False
+    route: str = ""
+    answer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,6 +565,33 @@ class SessionQuestion:
     session: Session
     text: str
     answer_format: AnswerFormat | None = None
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerUsage:
+    """One answer in the usage log: who asked when, and how long it took. None of its text.
+
+    ``answer_id``: that of a turn, or the one that a program was told. ``platform``: that of the
+    chat, or the route by which a program asks; ``place``: the thread's text form, of programs
+    empty. Seconds count from ``asked_at``: until the engine began with it, until its first token,
+    until its end; None: it did not get so far, or was not measured. ``rating``: +1, -1 or 0.
+    """
+
+    answer_id: str
+    asked_at: datetime
+    person: str
+    platform: str
+    place: str = ""
+    personality: str = ""
+    model: str = ""
+    state: TurnState
+    finish_reason: FinishReason | None = None
+    queue_seconds: float | None = None
+    first_token_seconds: float | None = None
+    total_seconds: float | None = None
+    usage: Usage = Usage()
+    rating: int = 0
 
 
 @dataclass(frozen=True, slots=True)

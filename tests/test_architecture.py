@@ -63,6 +63,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
     {
+        "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
         "chat_template": room(f"{ENGINE}.chat_template", may="types errors output"),
@@ -77,7 +78,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.conversation",
             "bot.sessions",
             "bot.turns",
-            may=f"{PORTS} metrics markdown fair_queue tasks delivery personalities access "
+            may=f"{PORTS} metrics markdown fair_queue tasks usage delivery personalities access "
             "attachments prompt",
         ),
         "llama": room(f"{ENGINE}.llama", may="types errors core gguf output grammar chat_template"),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -156,6 +157,32 @@ remarks = Table(
     Index("remarks_by_thread", "thread_id", "turn_seq"),
     Index("remarks_by_turn", "turn_seq"),
     Index("remarks_by_key", "key"),
+)
+
+# One row for each answer, with no text; it outlives the turn. Several rows have a turn's id where
+# that was answered again. Seconds are null where they are not known.
+usage = Table(
+    "usage",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("answer_id", CleanText, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("person", CleanText, nullable=False),
+    Column("platform", CleanText, nullable=False),
+    Column("place", CleanText, nullable=False),
+    Column("personality", CleanText, nullable=False),
+    Column("model", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False),
+    Column("finish_reason", CleanText),
+    Column("queue_seconds", Float),
+    Column("first_token_seconds", Float),
+    Column("total_seconds", Float),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("rating", Integer, nullable=False, server_default="0"),
+    Index("usage_by_answer", "answer_id"),
+    Index("usage_by_time", "asked_at"),
 )
 
 

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError
-from bot.history import maintenance, schema, threads, turns
+from bot.history import maintenance, schema, threads, turns, usage
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
 from bot.types import (
+    AnswerUsage,
     FinishReason,
     Incoming,
     Place,
@@ -148,6 +149,12 @@ class SqlThreadStore:
     async def rate(self, turn_id: str, rating: int) -> None:
         await self.database.write(turns.rate, turn_id, rating)
 
+    async def add_usage(self, rows: Sequence[AnswerUsage]) -> None:
+        await self.database.write(usage.add, rows)
+
+    async def vote(self, answer_id: str, account: str, rating: int) -> bool:
+        return await self.database.write(usage.vote, answer_id, account, rating)
+
     async def personality(self, place: Place) -> str | None:
         return await self.database.read(threads.personality, place)
 
@@ -171,6 +178,7 @@ class SqlThreadStore:
         if before:
             num_dropped = await self._in_batches(maintenance.drop_turns, before, now)
             await self.database.erase(maintenance.drop_empty_threads, before)
+            await self._in_batches(usage.drop, before)
         await self._in_batches(turns.drop_keys, now)
         return num_dropped
 

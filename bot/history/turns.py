@@ -40,6 +40,7 @@ from bot.history.schema import (
     turns,
 )
 from bot.history.schema import threads as thread_table
+from bot.history.usage import rate as rate_answer
 from bot.types import (
     Attachment,
     FinishReason,
@@ -327,6 +328,7 @@ def edit_question(connection: Connection, turn_id: str, text: str) -> None:
 
 def rate(connection: Connection, turn_id: str, rating: int) -> None:
     _change(connection, turn_id, rating=rating)
+    rate_answer(connection, turn_id, rating)
 
 
 def _change(connection: Connection, turn_id: str, **values: Any) -> None:

@@ -108,6 +108,9 @@ class LateConversations:
     async def forget(self, session: Session) -> int:
         return await self._there.forget(session)
 
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        await self._there.vote(account, answer_id, rating)
+
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()
 

@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, PromptTooLong
-from bot.ports import LOCAL_ACCOUNT, Generation
+from bot.ports import LOCAL_ACCOUNT, EngineGeneration, Generation
 from bot.prompt import clean
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
@@ -18,6 +18,7 @@ from bot.types import (
     ChatMessage,
     CompletionRequest,
     Finished,
+    FinishReason,
     GenerationEvent,
     GenerationRequest,
     Person,
@@ -25,10 +26,16 @@ from bot.types import (
     Place,
     Reasoning,
     Sampling,
+    TurnState,
+    total_usage,
 )
+from bot.usage import AnswerTimes
 
 STOPPING = "Parley is stopping; please try again in a moment."
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
+
+
+_STATES = {FinishReason.CANCELLED: TurnState.STOPPED, FinishReason.ERROR: TurnState.FAILED}
 
 
 class Completions:
@@ -49,27 +56,39 @@ class Completions:
         """The limits count the request once, until the last of its answers has ended."""
         if self._closed:
             raise EngineFailed(STOPPING)
-        account = Place("http", request.account, "", "")
+        times = AnswerTimes(self._services.clock)
+        account = _place_of(request.account)
         person = self._person(request, account)
         self._services.access.check_program(account.workspace_form, person)
         personality = self._personality(request)
         if (limited := _limited(request, account, person)) is None:
-            return await self._generate(request, personality, person, num_answers, lambda: None)
+            return await self._generate(request, personality, person, times, num_answers)
         self._services.access.admit(limited)
         release = partial(self._services.access.release, limited)
-        return await self._generate(request, personality, person, num_answers, release)
+        return await self._generate(request, personality, person, times, num_answers, release)
+
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        """See ``bot.ports.Conversations``."""
+        await self._services.usage.vote(_place_of(account).workspace_form, answer_id, rating)
+
+    def cancel(self) -> None:
+        """End the answers in flight."""
+        for generation in tuple(self.in_flight):
+            generation.cancel()
 
     async def _generate(
         self,
         request: CompletionRequest,
         personality: Personality | None,
         person: Person,
+        times: AnswerTimes,
         num_answers: int,
-        release: Callable[[], None],
+        release: Callable[[], None] = lambda: None,
     ) -> list[Generation]:
-        generations: list[Generation] = []
+        generations: list[EngineGeneration] = []
         try:
             asked = await self._request(request, personality, person)
+            times.submit()
             for each in _answers(asked, num_answers):
                 generation = await self._services.generator.generate(each)
                 generations.append(generation)
@@ -81,8 +100,12 @@ class Completions:
         shows_reasoning = personality is None or personality.reasoning != "hidden"
         ended = self._ended(num_answers, release)
         counted = [
-            CountedGeneration(each, ended, shows_reasoning=shows_reasoning) for each in generations
+            CountedGeneration(each, times.hear, ended, shows_reasoning=shows_reasoning)
+            for each in generations
         ]
+        note = self._noting(request, asked, times, num_answers)
+        for generation in generations:
+            generation.when_finished(note)
         self.in_flight.update(counted)
         return list(counted)
 
@@ -100,6 +123,34 @@ class Completions:
             self._admissions.make_room()
 
         return ended
+
+    def _noting(
+        self,
+        request: CompletionRequest,
+        asked: GenerationRequest,
+        times: AnswerTimes,
+        num_answers: int,
+    ) -> Callable[[Finished], None]:
+        """Takes the end of each answer; with the last, the usage log gets one row for all."""
+        ends: list[Finished] = []
+
+        def note(finished: Finished) -> None:
+            times.hear(finished)
+            ends.append(finished)
+            if len(ends) == num_answers:
+                row = times.row(
+                    request.answer_id,
+                    person=_logged(request),
+                    platform=request.route or "http",
+                    personality=request.personality or "",
+                    model=asked.model or self._services.generator.name,
+                    state=_STATES.get(finished.reason, TurnState.DONE),
+                    reason=finished.reason,
+                    usage=total_usage([end.usage for end in ends]),
+                )
+                self._services.usage.note(row)
+
+        return note
 
     async def _request(
         self, request: CompletionRequest, personality: Personality | None, person: Person
@@ -148,6 +199,16 @@ class Completions:
         return Person.at(account, request.user)
 
 
+def _place_of(account: str) -> Place:
+    return Place("http", account, "", "")
+
+
+def _logged(request: CompletionRequest) -> str:
+    """The person in the usage log: without ``user`` the account."""
+    account = _place_of(request.account)
+    return Person.at(account, request.user).id if request.user else account.workspace_form
+
+
 def _limited(request: CompletionRequest, account: Place, person: Person) -> Person | None:
     """The person that limits count: without ``user`` the key's; nobody for this machine."""
     if request.user:
@@ -158,17 +219,20 @@ def _limited(request: CompletionRequest, account: Place, person: Person) -> Pers
 class CountedGeneration:
     """A generation that calls ``ended`` once, when it has ended or is cancelled.
 
-    ``shows_reasoning`` False: ``Reasoning`` events are left out.
+    ``heard`` gets every event that is read. ``shows_reasoning`` False: ``Reasoning`` events are
+    left out.
     """
 
     def __init__(
         self,
         generation: Generation,
+        heard: Callable[[GenerationEvent], None],
         ended: Callable[[CountedGeneration], None],
         *,
         shows_reasoning: bool,
     ) -> None:
         self._generation = generation
+        self._heard = heard
         self._shows_reasoning = shows_reasoning
         self._ended: Callable[[CountedGeneration], None] | None = ended
 
@@ -187,6 +251,7 @@ class CountedGeneration:
 
     async def _next(self) -> GenerationEvent:
         async for event in self._generation:
+            self._heard(event)
             if self._shows_reasoning or not isinstance(event, Reasoning):
                 return event
         raise StopAsyncIteration

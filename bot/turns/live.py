@@ -25,6 +25,7 @@ from bot.types import (
     Reasoning,
     Turn,
 )
+from bot.usage import AnswerTimes
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class LiveTurn:
         self._halted = asyncio.Event()
         self._told: Ending | None = None  # the end that people were shown, if any
         self._generation: Generation | None = None
+        self._times = AnswerTimes(services.clock)
+        self._personality = self._model = ""  # until they are known
 
     @property
     def fair_name(self) -> str:
@@ -83,6 +86,11 @@ class LiveTurn:
     def crowd(self) -> str:
         """Those of one crowd that may be unfinished at once are limited."""
         return self.place.channel_form
+
+    @property
+    def platform(self) -> str:
+        """How it was asked, for the usage log."""
+        return self.place.adapter
 
     @property
     def is_forgotten(self) -> bool:
@@ -129,10 +137,25 @@ class LiveTurn:
             self._services.tasks.spawn(self._finish_later(ending))
             return
         self.is_concluded = True
+        self._note_usage(ending)
         self._services.metrics.turns.labels(self.place.adapter, ending.state.value).inc()
         self._services.tasks.spawn(conclude_controls(self._services, self.turn))
         if ending.reply and not self.is_forgotten:
             self._trimmer.trim_soon(self.turn)
+
+    def _note_usage(self, ending: Ending) -> None:
+        row = self._times.row(
+            self.id,
+            person=self.turn.person.id,
+            platform=self.platform,
+            place=str(self.place),
+            personality=self._personality,
+            model=self._model,
+            state=ending.state,
+            reason=ending.reason,
+            usage=ending.usage,
+        )
+        self._services.usage.note(row)
 
     def _show_place(self, place: int) -> None:
         """It waits for the engine, and its place in line has changed."""
@@ -171,6 +194,7 @@ class LiveTurn:
     async def _generate(self) -> Ending:
         """A remote engine may refuse a prompt as too long after it took it: then with less."""
         personality = await self._services.personality_of(self.place)
+        self._personality = personality.name
         for fittings_left in reversed(range(_MAX_FITTINGS)):
             generation = await self._submit(await self._request(personality))
             if generation is None:
@@ -188,8 +212,10 @@ class LiveTurn:
     async def _request(self, personality: Personality) -> GenerationRequest:
         turns = await self._services.progress.turns(self.place)
         self._look_at(personality, turns)
+        generator = await self._services.generator_for(personality.model)
+        self._model = generator.name
         built = await prompt.build(
-            await self._services.generator_for(personality.model),
+            generator,
             personality,
             turns,
             self.turn,
@@ -212,6 +238,7 @@ class LiveTurn:
         A turn that the engine has no room for waits as queued: that was no attempt.
         """
         while not self._halted.is_set():
+            self._times.submit()
             try:
                 generation = await self._services.generator.generate(request)
             except QueueFull as full:
@@ -231,6 +258,7 @@ class LiveTurn:
             generation.cancel()
         try:
             async for event in generation:
+                self._times.hear(event)
                 match event:
                     case Queued():
                         self._admissions.note(self._admission, event.place)

@@ -28,6 +28,7 @@ from bot.ports import (
 )
 from bot.tasks import TaskSet
 from bot.types import GenerationRequest, Personality, Place, Turn
+from bot.usage import UsageLog
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Services:
     clock: Clock
     metrics: Metrics
     rules: ConversationRules
+    usage: UsageLog
     tasks: TaskSet
 
     async def generator_for(self, model: str | None) -> TextGenerator:

@@ -38,6 +38,7 @@ from bot.turns.live import LiveTurn, Wish
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
 from bot.types import GenerationEvent, Label, Personality, Post, Queued, Reasoning, Turn
+from bot.usage import AnswerTimes
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class PostedTurn(LiveTurn):
             return False
         self.wish = self._told = None
         self._halted.clear()
+        self._times = AnswerTimes(self._services.clock)
         self._is_anew = self._search_first = True
         return True
 

@@ -41,6 +41,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_engine_calls": ("counter", ("status",)),
     "parley_engine_retries": ("counter", ()),
     "parley_commands": ("counter", ("outcome",)),
+    "parley_usage_lost": ("counter", ()),
     "parley_loop_lag_seconds": ("histogram", ()),
 }
 

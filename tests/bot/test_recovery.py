@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -116,7 +117,8 @@ class Machine:
         for mains in self._mains:
             mains.bury()
         for talk in self._talks:
-            await talk.close()
+            with suppress(asyncio.CancelledError):  # the dead write nothing more
+                await talk.close()
         await self.store.close()
 
 

@@ -84,6 +84,7 @@ class FakeConversations:
         self.requests: list[CompletionRequest] = []
         self.questions: list[SessionQuestion] = []
         self.generations: list[ScriptedGeneration] = []
+        self.votes: list[tuple[str, str, int]] = []
 
     async def complete(self, request: CompletionRequest) -> ScriptedGeneration:
         if self.refusal is not None:
@@ -123,6 +124,11 @@ class FakeConversations:
         async with self._begun:
             await self._begun.wait_for(lambda: len(self.generations) >= number)
         return self.generations[number - 1]
+
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.votes.append((account, answer_id, rating))
 
     def personalities(self) -> tuple[Personality, ...]:
         return PERSONALITIES

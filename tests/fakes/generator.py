@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from bot.errors import ParleyError, PromptTooLong, QueueFull, RequestError
@@ -34,7 +34,7 @@ from bot.types import (
 )
 
 if TYPE_CHECKING:
-    from bot.ports import Generation, TextGenerator
+    from bot.ports import EngineGeneration, TextGenerator
 
 OVERHEAD = 4
 """Tokens of a message beside its words."""
@@ -57,6 +57,7 @@ class ScriptedGeneration:
         self._events: deque[GenerationEvent] = deque()
         self._refusal: PromptTooLong | None = None
         self._news = asyncio.Event()
+        self._on_finished: list[Callable[[Finished], None]] = []
 
     @property
     def question(self) -> str:
@@ -82,9 +83,19 @@ class ScriptedGeneration:
             prompt_tokens=num_tokens(self.request.messages),
             completion_tokens=len(self.text.split()),
         )
-        end = Finished(reason, usage, detail)
-        self._emit(end)
-        self.finished = end
+        self.end(Finished(reason, usage, detail))
+
+    def end(self, finished: Finished) -> None:
+        self._emit(finished)
+        self.finished = finished
+        for do in self._on_finished:
+            do(finished)
+
+    def when_finished(self, do: Callable[[Finished], None]) -> None:
+        if self.finished:
+            do(self.finished)
+        else:
+            self._on_finished.append(do)
 
     def refuse(self, error: PromptTooLong) -> None:
         """As an engine far away that learns only now how long the prompt is."""
@@ -188,4 +199,4 @@ def _play(generation: ScriptedGeneration, reply: str) -> None:
 
 if TYPE_CHECKING:
     _generator: TextGenerator = ScriptedGenerator()
-    _generation: Generation = ScriptedGeneration(GenerationRequest(messages=(), person=""))
+    _generation: EngineGeneration = ScriptedGeneration(GenerationRequest(messages=(), person=""))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 
 from adapters.http.common.answers import GeneratedText, WholeAnswer
-from bot.types import FinishReason, TokenLogprob, Usage
+from bot.types import FinishReason, TokenLogprob, Usage, total_usage
 
 _FINISH_REASONS = {
     FinishReason.STOP: "stop",
@@ -50,7 +50,7 @@ def _logprob(token: TokenLogprob) -> dict[str, object]:
 
 def completion(envelope: Envelope, answers: Sequence[WholeAnswer]) -> dict[str, object]:
     choices = [_choice(index, answer) for index, answer in enumerate(answers)]
-    usage = usage_object(_in_all([answer.usage for answer in answers]))
+    usage = usage_object(total_usage([answer.usage for answer in answers]))
     return {**envelope.fields("chat.completion"), "choices": choices, "usage": usage}
 
 
@@ -65,15 +65,6 @@ def _choice(index: int, answer: WholeAnswer) -> dict[str, object]:
         "logprobs": _logprobs(said),
         "finish_reason": _FINISH_REASONS[answer.reason],
     }
-
-
-def _in_all(usages: Sequence[Usage]) -> Usage:
-    """The prompt is the same one, so it counts once."""
-    return replace(
-        usages[0],
-        completion_tokens=sum(usage.completion_tokens for usage in usages),
-        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
-    )
 
 
 def usage_object(usage: Usage) -> dict[str, object]:
@@ -140,7 +131,7 @@ class Chunks:
         if not self._include_usage:
             return DONE
         usages = [usage for _, usage in sorted(self._usages.items(), key=itemgetter(0))]
-        usage = usage_object(_in_all(usages))
+        usage = usage_object(total_usage(usages))
         return event({**self._fields, "choices": [], "usage": usage}) + DONE
 
     def _role(self, index: int) -> dict[str, str]:

@@ -8,11 +8,11 @@ from itertools import chain, groupby
 from typing import Self
 
 from bot.errors import ParleyError
-from bot.types import Delta, Finished, GenerationEvent, Queued, Reasoning
+from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
 
 
 class GenerationStream:
-    """``bot.ports.Generation``. Text that was not read yet is joined, not queued.
+    """``bot.ports.EngineGeneration``. Text that was not read yet is joined, not queued.
 
     So a slow reader costs one string, and gets only the latest position in the queue.
     """
@@ -23,7 +23,7 @@ class GenerationStream:
         self._unread: list[Delta | Reasoning] = []
         self._last: Finished | ParleyError | None = None
         self._is_read = False
-        self._on_finished: list[Callable[[], None]] = []
+        self._on_finished: list[Callable[[Finished], None]] = []
         self._news = asyncio.Event()
 
     @property
@@ -42,10 +42,10 @@ class GenerationStream:
             self._finish(event)
         self._news.set()
 
-    def when_finished(self, do: Callable[[], None]) -> None:
-        """Call ``do`` once the engine has finished the reply, whether it was read or not."""
-        if self.is_finished:
-            do()
+    def when_finished(self, do: Callable[[Finished], None]) -> None:
+        """See ``bot.ports.EngineGeneration``."""
+        if self._last is not None:
+            do(_event(self._last))
         else:
             self._on_finished.append(do)
 
@@ -57,7 +57,7 @@ class GenerationStream:
     def _finish(self, last: Finished | ParleyError) -> None:
         self._last = last
         for do in self._on_finished:
-            do()
+            do(_event(last))
 
     def cancel(self) -> None:
         if not self.is_finished:
@@ -86,6 +86,10 @@ class GenerationStream:
         if isinstance(self._last, ParleyError):
             raise self._last
         return self._last
+
+
+def _event(last: Finished | ParleyError) -> Finished:
+    return last if isinstance(last, Finished) else Finished(FinishReason.ERROR, detail=str(last))
 
 
 def _delta(text: str, joined: Sequence[Delta | Reasoning]) -> Delta:

@@ -12,7 +12,7 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bot.inference.core.sequence import Sequence
+from bot.inference.core.sequence import Sequence, Status
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
@@ -35,7 +35,8 @@ _SMOOTHING = 0.2
 class Reply:
     """A sequence with its stream. ``piece`` gives a token's bytes; times in monotonic seconds.
 
-    ``num_shown`` tokens were emitted, the last of them at ``shown_at``.
+    ``num_shown`` tokens were emitted, the last of them at ``shown_at``. ``started_at``: when it
+    left the queue for the first time.
     """
 
     sequence: Sequence
@@ -43,6 +44,7 @@ class Reply:
     text: ReplyText
     piece: Callable[[int], bytes]
     accepted_at: float
+    started_at: float | None = None
     num_shown: int = 0
     shown_at: float = 0.0
     queued: Queued | None = field(default=None)
@@ -67,6 +69,10 @@ class Reply:
         ended = self.sequence.finish_reason or FinishReason.ERROR
         is_stopped = self.text.is_stopped and ended is not FinishReason.CANCELLED
         return FinishReason.STOP if is_stopped else ended
+
+    @property
+    def queue_seconds(self) -> float | None:
+        return None if self.started_at is None else self.started_at - self.accepted_at
 
     @property
     def num_repeated(self) -> int:
@@ -198,7 +204,9 @@ class Replies:
         reply.show_rest()
         reason = reply.reason
         detail = detail if reason is FinishReason.ERROR else ""
-        reply.stream.put(Finished(reason, reply.usage, detail, reply.num_repeated))
+        reply.stream.put(
+            Finished(reason, reply.usage, detail, reply.num_repeated, reply.queue_seconds)
+        )
         del self._all[sequence.id]
         metrics = self._metrics
         metrics.looped.inc(reason is FinishReason.LOOPED)
@@ -233,5 +241,9 @@ class Replies:
         self._all.clear()
 
     def tell_places(self, waiting: Iterable[Sequence]) -> None:
-        """Send their new places to the replies of these queued sequences."""
+        """Send their new places to the replies of these queued sequences; the others have begun."""
+        now = time.monotonic()
+        for reply in self._all.values():
+            if reply.started_at is None and reply.sequence.status is not Status.WAITING:
+                reply.started_at = now
         self._estimates.tell(self._all[sequence.id] for sequence in waiting)

@@ -58,7 +58,7 @@ class LoadedModel:
     def follow(self, stream: GenerationStream) -> GenerationStream:
         """The model counts as used until the stream has finished."""
         self.enter()
-        stream.when_finished(self.leave)
+        stream.when_finished(lambda _: self.leave())
         return stream
 
     async def until_idle(self) -> None:

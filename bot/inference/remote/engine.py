@@ -7,7 +7,7 @@ import logging
 import time
 from bisect import insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -199,6 +199,7 @@ class RemoteEngine:
     def _admit(self) -> None:
         while len(self._queue) and self.num_running < self._max_running and self._is_open:
             reply = self._queue.pop()
+            reply.started_at = time.monotonic()
             task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
             self._tasks[task] = reply
             task.add_done_callback(self._end)
@@ -236,7 +237,7 @@ class RemoteEngine:
         if reply.stream.is_finished:
             return
         reply.show_rest()
-        reply.stream.put(finished)
+        reply.stream.put(replace(finished, queue_seconds=reply.queue_seconds))
         usage = finished.usage
         self._metrics.completion_tokens.inc(usage.completion_tokens)
         self._metrics.prompt_tokens.labels("shared").inc(usage.cached_tokens)

@@ -40,12 +40,16 @@ def _paired(text: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class RemoteReply:
-    """``accepted_at`` in monotonic seconds; ``num_tokens``: our count of the prompt."""
+    """``accepted_at``, and ``started_at`` when it left our queue, in monotonic seconds.
+
+    ``num_tokens``: our count of the prompt.
+    """
 
     request: GenerationRequest
     stream: GenerationStream
     accepted_at: float
     num_tokens: int
+    started_at: float | None = None
     num_chunks: int = 0
     num_characters: int = 0
     has_asked_why: bool = False
@@ -64,6 +68,10 @@ class RemoteReply:
     @property
     def has_begun(self) -> bool:
         return self.num_chunks > 0
+
+    @property
+    def queue_seconds(self) -> float | None:
+        return None if self.started_at is None else self.started_at - self.accepted_at
 
     @property
     def usage(self) -> Usage:

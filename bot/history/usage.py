@@ -1,0 +1,96 @@
+"""The usage log: a row for each answer, with who asked when and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from bot.errors import DataError
+from bot.history.database import BUSY_TIMEOUT, refusing, running_engines
+from bot.history.migrate import current, head
+from bot.history.schema import turns, usage
+from bot.types import AnswerUsage, FinishReason, TurnState, Usage
+
+_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+
+
+def add(connection: Connection, rows: Sequence[AnswerUsage]) -> None:
+    connection.execute(insert(usage), [_values(row) for row in rows])
+    ids = {row.answer_id for row in rows}
+    rated = connection.execute(
+        select(turns.c.id, turns.c.rating).where(turns.c.id.in_(ids), turns.c.rating != 0)
+    )
+    for turn_id, rating in rated.all():
+        rate(connection, turn_id, rating)
+
+
+def rate(connection: Connection, answer_id: str, rating: int) -> int:
+    """Rate the newest answer of this id; how many there are: 0 or 1."""
+    newest = select(func.max(usage.c.seq)).where(usage.c.answer_id == answer_id)
+    changed = update(usage).where(usage.c.seq == newest.scalar_subquery())
+    return connection.execute(changed.values(rating=rating)).rowcount
+
+
+def vote(connection: Connection, answer_id: str, account: str, rating: int) -> bool:
+    """``account``: a program's, as ``http:KEY``; its people are ``http:KEY/USER``."""
+    is_own = or_(
+        usage.c.person == account, usage.c.person.startswith(f"{account}/", autoescape=True)
+    )
+    asked = select(usage.c.seq).where(usage.c.answer_id == answer_id, is_own).limit(1)
+    return connection.scalar(asked) is not None and bool(rate(connection, answer_id, rating))
+
+
+def drop(connection: Connection, limit: int, before: datetime) -> int:
+    """Drop at most ``limit`` answers that were asked for before; returns how many."""
+    old = select(usage.c.seq).where(usage.c.asked_at < before).limit(limit)
+    return connection.execute(delete(usage).where(usage.c.seq.in_(old))).rowcount
+
+
+def read(path: Path, since: datetime | None) -> list[AnswerUsage]:
+    """Every answer asked for since then, oldest first, beside a running Parley or without one.
+
+    Blocking. Raises ``DataError``.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no history at {path}: nobody has been answered there yet.")
+    engines = running_engines(path, BUSY_TIMEOUT)
+    try:
+        with refusing(path), engines.reading.begin() as connection:
+            if current(connection) != head():
+                raise DataError(f"{path} is of another version of Parley; start this one once.")
+            asked = select(usage).order_by(usage.c.asked_at, usage.c.seq)
+            if since is not None:
+                asked = asked.where(usage.c.asked_at >= since)
+            return [_row(row) for row in connection.execute(asked)]
+    finally:
+        engines.reading.dispose()
+
+
+def _values(row: AnswerUsage) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(row).items() if name != "usage"}
+    return values | {name: getattr(row.usage, name) for name in _TOKENS}
+
+
+def _row(row: Row[Any]) -> AnswerUsage:
+    reason = row.finish_reason
+    return AnswerUsage(
+        answer_id=row.answer_id,
+        asked_at=row.asked_at,
+        person=row.person,
+        platform=row.platform,
+        place=row.place,
+        personality=row.personality,
+        model=row.model,
+        state=TurnState(row.state),
+        finish_reason=FinishReason(reason) if reason else None,
+        queue_seconds=row.queue_seconds,
+        first_token_seconds=row.first_token_seconds,
+        total_seconds=row.total_seconds,
+        usage=Usage(*(getattr(row, name) for name in _TOKENS)),
+        rating=row.rating,
+    )

@@ -1,0 +1,146 @@
+"""Who asked when, and how long it took: noted beside the replies, and written a little later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from bot.errors import StorageError, UnknownAnswer
+from bot.metrics import Metrics
+from bot.ports import Clock, UsageStore
+from bot.tasks import TaskSet
+from bot.types import (
+    AnswerUsage,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Reasoning,
+    TurnState,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 10_000
+"""Rows that wait for the disk at most; more are lost, and counted."""
+
+_WRITE_SECONDS = 0.5
+_DISK_POLL_SECONDS = 10.0
+_BATCH = 200
+"""Rows of one transaction: a few milliseconds, in which other writes wait."""
+
+
+class AnswerTimes:
+    """A stopwatch, started when a person asks. The engine gets the request at ``submit``."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started_at = clock.monotonic()
+        self._submitted = 0.0
+        self.asked_at = clock.now()
+        self.queue_seconds: float | None = None
+        self.first_token_seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self._clock.monotonic() - self._started_at
+
+    def submit(self) -> None:
+        self._submitted = self.seconds
+
+    def hear(self, event: GenerationEvent) -> None:
+        if isinstance(event, Finished):
+            if event.queue_seconds is not None and self.queue_seconds is None:
+                self.queue_seconds = self._submitted + event.queue_seconds
+        elif isinstance(event, Delta | Reasoning) and self.first_token_seconds is None:
+            self.first_token_seconds = self.seconds
+
+    def row(
+        self,
+        answer_id: str,
+        *,
+        person: str,
+        platform: str,
+        place: str = "",
+        personality: str,
+        model: str,
+        state: TurnState,
+        reason: FinishReason | None,
+        usage: Usage,
+    ) -> AnswerUsage:
+        """The answer ends now."""
+        return AnswerUsage(
+            answer_id=answer_id,
+            asked_at=self.asked_at,
+            person=person,
+            platform=platform,
+            place=place,
+            personality=personality,
+            model=model,
+            state=state,
+            finish_reason=reason,
+            queue_seconds=self.queue_seconds,
+            first_token_seconds=self.first_token_seconds,
+            total_seconds=self.seconds,
+            usage=usage,
+        )
+
+
+class UsageLog:
+    """Rows wait in memory for half a second: a reply never waits for the disk for their sake.
+
+    ``kill -9`` loses what waits. Where the disk fails, rows wait until it takes them.
+    """
+
+    def __init__(self, store: UsageStore, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: deque[AnswerUsage] = deque()
+        self._tasks = TaskSet(clock)
+
+    def note(self, row: AnswerUsage) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._metrics.usage_lost.inc()
+            return
+        self._waiting.append(row)
+        if not self._tasks:
+            self._tasks.spawn(self._write_soon())
+
+    async def vote(self, account: str, answer_id: str, rating: int) -> None:
+        """``account``: as ``http:KEY``. Raises ``UnknownAnswer`` and ``StorageError``."""
+        await self._write()
+        if not await self._store.vote(answer_id, account, rating):
+            raise UnknownAnswer(answer_id)
+
+    async def close(self) -> None:
+        await self._tasks.cancel()
+        try:
+            await self._write()
+        except StorageError:
+            logger.error("%s answers are missing in the usage log", len(self._waiting))
+
+    async def _write_soon(self) -> None:
+        pause = _WRITE_SECONDS
+        while self._waiting:
+            await self._clock.sleep(pause)
+            try:
+                await self._write()
+                pause = _WRITE_SECONDS
+            except StorageError:
+                pause = _DISK_POLL_SECONDS
+
+    async def _write(self) -> None:
+        """Shielded: rows that are on their way to the disk are written once."""
+        while self._waiting:
+            rows = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            await asyncio.shield(self._add(rows))
+
+    async def _add(self, rows: list[AnswerUsage]) -> None:
+        try:
+            await self._store.add_usage(rows)
+        except StorageError:
+            self._waiting.extendleft(reversed(rows))
+            raise
