@@ -17,6 +17,7 @@ from bot.ports import (
     Generation,
     TextGenerator,
     ThreadStore,
+    Tokenizes,
 )
 from bot.sessions import SessionReply, Sessions
 from bot.tasks import TaskSet
@@ -204,6 +205,9 @@ class ConversationService:
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._completions.vote(account, answer_id, rating)
+
+    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
+        return await self._completions.tokenizer(account, model)
 
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""

@@ -133,6 +133,10 @@ class UnsupportedFormat(RequestError):
     """The answer format is too large, infinitely recursive, or not expressible as a grammar."""
 
 
+class NotOffered(RequestError):
+    """The engine does nothing of the kind that a program asks for."""
+
+
 class UnsupportedOption(RequestError):
     """The engine cannot do what a program asks for with the key ``name``."""
 

@@ -82,6 +82,9 @@ class Metrics:
         "parley_overtaken", "Waiting sequences passed by one that needs less."
     )
     warmed: Counter = _counter("parley_warmed", "Prompts evaluated before they are asked for.")
+    completions: Counter = _counter(
+        "parley_completions", "Requests of programs for answers, by what they answer.", "kind"
+    )
     grammar_forced: Counter = _counter(
         "parley_grammar_forced",
         "Tokens for which the answer's format left no choice.",

@@ -16,8 +16,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 from bot.markdown.drawing import Drawing
 from bot.types import (
     AnswerUsage,
+    AnyPrompt,
     Attachment,
-    ChatMessage,
     Choice,
     CompletionRequest,
     Finished,
@@ -324,8 +324,8 @@ class TextGenerator(Protocol):
     @property
     def window(self) -> int: ...
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
-        """Exact prompt tokens of ``messages`` in the model's own template and tokenizer."""
+    async def count(self, prompt: AnyPrompt) -> int:
+        """Exact tokens of the prompt in the model's own template and tokenizer."""
         ...
 
     async def generate(self, request: GenerationRequest) -> EngineGeneration:
@@ -344,6 +344,21 @@ class Warming(Protocol):
     async def warm(self, request: GenerationRequest) -> None:
         """Prefill the prompt while the engine is idle, so that the thread's next question starts
         at once; returns when that is done or was given up. Raises ``EngineFailed``."""
+        ...
+
+
+@runtime_checkable
+class Tokenizes(Protocol):
+    """A ``TextGenerator`` that shows what its tokenizer does. Raises ``RequestError``."""
+
+    async def tokenize(self, prompt: AnyPrompt) -> Sequence[int]: ...
+
+    async def texts(self, tokens: Sequence[int]) -> Sequence[bytes]:
+        """The bytes of each token; special ones as they are written."""
+        ...
+
+    async def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of which ``tokenize`` makes these tokens."""
         ...
 
 
@@ -531,7 +546,14 @@ class Conversations(Protocol):
     async def complete_all(
         self, request: CompletionRequest, num_answers: int
     ) -> Sequence[Generation]:
-        """Several answers to one request, which counts once for the limits."""
+        """So many answers to the request, or to each of its prompts; it counts once for limits."""
+        ...
+
+    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
+        """That of the model; None: the default one.
+
+        Raises ``RequestError`` and ``EngineFailed``.
+        """
         ...
 
     async def converse(self, question: SessionQuestion) -> Generation:

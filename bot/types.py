@@ -292,6 +292,24 @@ class ChatMessage:
     is_open: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class RawPrompt:
+    """A prompt without a chat template: a text, or the tokens themselves.
+
+    ``suffix``: what follows the answer, which fills the gap between both. A text gets the tokens
+    that the vocabulary begins every text with if it ``adds_special``; texts of special tokens
+    become those if it ``parses_special``, since this text is the program's own.
+    """
+
+    content: str | tuple[int, ...]
+    suffix: str | None = None
+    adds_special: bool = True
+    parses_special: bool = True
+
+
+AnyPrompt = Sequence[ChatMessage] | RawPrompt
+
+
 BANNED = -1e9
 """The bias of a token that is never chosen while there is another; finite, so that sums stay so."""
 
@@ -386,6 +404,7 @@ AnswerFormat = JsonObject | JsonSchema | OneOf
 class GenerationRequest:
     """A request to the engine, which is fair to each ``person``.
 
+    The prompt is ``raw`` or, if that is None, made of ``messages`` in the chat template.
     ``thread`` names the thread whose KV cache may be reused; cells evaluated for others are
     reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
     ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
@@ -395,7 +414,8 @@ class GenerationRequest:
     their probabilities; None: no probabilities at all.
     """
 
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
+    raw: RawPrompt | None = None
     person: str
     thread: str | None = None
     scope: str = ""
@@ -408,6 +428,10 @@ class GenerationRequest:
     answer_format: AnswerFormat | None = None
     model: str | None = None
     loop_guard: bool = True
+
+    @property
+    def prompt(self) -> AnyPrompt:
+        return self.messages if self.raw is None else self.raw
 
     @property
     def continues(self) -> bool:
@@ -439,6 +463,18 @@ def total_usage(usages: Sequence[Usage]) -> Usage:
         usages[0],
         completion_tokens=sum(usage.completion_tokens for usage in usages),
         reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+    )
+
+
+def joint_usage(usages: Sequence[Usage], num_answers: int) -> Usage:
+    """That of several prompts, of which each has so many answers that follow each other."""
+    starts = range(0, len(usages), num_answers)
+    totals = [total_usage(usages[start : start + num_answers]) for start in starts]
+    return Usage(
+        sum(total.prompt_tokens for total in totals),
+        sum(total.cached_tokens for total in totals),
+        sum(total.completion_tokens for total in totals),
+        sum(total.reasoning_tokens for total in totals),
     )
 
 
@@ -509,11 +545,13 @@ class CompletionRequest:
     personality's, or the default, and so is ``loop_guard`` None. ``continues``: the reply continues
     the last message, which is the assistant's. ``cache_salt``: what is evaluated for this request
     is reused only for others of the account with the same one. The usage log has ``route``, by
-    which the program asks, and ``answer_id``, which it is told.
+    which the program asks, and ``answer_id``, which it is told. With ``prompts`` instead of
+    messages each of them is answered, in their order, without the personality's prompt.
     """
 
     account: str
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
+    prompts: tuple[RawPrompt, ...] = ()
     user: str | None = None
     personality: str | None = None
     model: str | None = None

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from bot.errors import EngineFailed, ParleyError
-from bot.ports import Adapter, Clock, Conversations, Generation, Handler
+from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
 from bot.types import (
     AdapterState,
     CompletionRequest,
@@ -110,6 +110,9 @@ class LateConversations:
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._there.vote(account, answer_id, rating)
+
+    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
+        return await self._there.tokenizer(account, model)
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Self
 from urllib.parse import quote
 
-from bot.errors import EngineFailed, PromptTooLong
-from bot.ports import LOCAL_ACCOUNT, EngineGeneration, Generation
+from bot.errors import EngineFailed, NotOffered, PromptTooLong
+from bot.ports import LOCAL_ACCOUNT, EngineGeneration, Generation, Tokenizes
 from bot.prompt import clean
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
 from bot.types import (
+    AnyPrompt,
     ChatMessage,
     CompletionRequest,
     Finished,
@@ -24,10 +25,12 @@ from bot.types import (
     Person,
     Personality,
     Place,
+    RawPrompt,
     Reasoning,
     Sampling,
     TurnState,
-    total_usage,
+    Usage,
+    joint_usage,
 )
 from bot.usage import AnswerTimes
 
@@ -87,9 +90,9 @@ class Completions:
     ) -> list[Generation]:
         generations: list[EngineGeneration] = []
         try:
-            asked = await self._request(request, personality, person)
+            requests = await self._requests(request, personality, person)
             times.submit()
-            for each in _answers(asked, num_answers):
+            for each in (each for asked in requests for each in _answers(asked, num_answers)):
                 generation = await self._services.generator.generate(each)
                 generations.append(generation)
         except BaseException:
@@ -98,14 +101,15 @@ class Completions:
             release()
             raise
         shows_reasoning = personality is None or personality.reasoning != "hidden"
-        ended = self._ended(num_answers, release)
+        self._services.metrics.completions.labels(_kind(request)).inc()
+        ended = self._ended(len(generations), release)
         counted = [
             CountedGeneration(each, times.hear, ended, shows_reasoning=shows_reasoning)
             for each in generations
         ]
-        note = self._noting(request, asked, times, num_answers)
-        for generation in generations:
-            generation.when_finished(note)
+        note = self._noting(request, requests, times, num_answers)
+        for number, generation in enumerate(generations):
+            generation.when_finished(partial(note, number))
         self.in_flight.update(counted)
         return list(counted)
 
@@ -127,46 +131,67 @@ class Completions:
     def _noting(
         self,
         request: CompletionRequest,
-        asked: GenerationRequest,
+        asked: Sequence[GenerationRequest],
         times: AnswerTimes,
         num_answers: int,
-    ) -> Callable[[Finished], None]:
+    ) -> Callable[[int, Finished], None]:
         """Takes the end of each answer; with the last, the usage log gets one row for all."""
-        ends: list[Finished] = []
+        usages: dict[int, Usage] = {}
 
-        def note(finished: Finished) -> None:
+        def note(number: int, finished: Finished) -> None:
             times.hear(finished)
-            ends.append(finished)
-            if len(ends) == num_answers:
+            usages[number] = finished.usage
+            if len(usages) == num_answers * len(asked):
                 row = times.row(
                     request.answer_id,
                     person=_logged(request),
                     platform=request.route or "http",
                     personality=request.personality or "",
-                    model=asked.model or self._services.generator.name,
+                    model=asked[0].model or self._services.generator.name,
                     state=_STATES.get(finished.reason, TurnState.DONE),
                     reason=finished.reason,
-                    usage=total_usage([end.usage for end in ends]),
+                    usage=joint_usage([usages[n] for n in sorted(usages)], num_answers),
                 )
                 self._services.usage.note(row)
 
         return note
 
-    async def _request(
+    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
+        """See ``bot.ports.Conversations``."""
+        place = _place_of(account)
+        self._services.access.check_program(place.workspace_form, Person(place.workspace_form))
+        generator = await self._services.generator_for(model)
+        if not isinstance(generator, Tokenizes):
+            raise NotOffered("This engine does not show its tokens.")
+        return generator
+
+    async def _requests(
         self, request: CompletionRequest, personality: Personality | None, person: Person
+    ) -> list[GenerationRequest]:
+        """One for the messages, or for each raw prompt; only the first goes on the thread."""
+        prompts: Sequence[AnyPrompt] = request.prompts or [_messages(request, personality)]
+        first, *others = [await self._request(request, p, personality, person) for p in prompts]
+        return [first, *(replace(other, thread=None) for other in others)]
+
+    async def _request(
+        self,
+        request: CompletionRequest,
+        prompt: AnyPrompt,
+        personality: Personality | None,
+        person: Person,
     ) -> GenerationRequest:
-        messages = _messages(request, personality)
         model = request.model or (personality.model if personality else None)
         thread = request.thread and f"http:{_part(request.account)}/{_part(request.thread)}"
         return GenerationRequest(
-            messages=messages,
+            messages=() if isinstance(prompt, RawPrompt) else tuple(prompt),
+            raw=prompt if isinstance(prompt, RawPrompt) else None,
             person=person.id,
             thread=thread,
             scope=_scope(request),
             sampling=_sampling(request, personality),
             asked_sampling=frozenset(request.sampling),
             num_logprobs=request.num_logprobs,
-            max_tokens=await self._max_tokens(request, messages, model),
+            max_tokens=await self._max_tokens(request, prompt, model),
             stop=request.stop,
             answer_format=request.answer_format,
             model=model,
@@ -174,14 +199,15 @@ class Completions:
         )
 
     async def _max_tokens(
-        self, request: CompletionRequest, messages: tuple[ChatMessage, ...], model: str | None
+        self, request: CompletionRequest, prompt: AnyPrompt, model: str | None
     ) -> int:
         """The cap of the request, or the usual one; at most the room beside the prompt."""
         generator = await self._services.generator_for(model)
-        num_tokens = await generator.count(messages)
+        num_tokens = await generator.count(prompt)
         if num_tokens >= generator.window:
             raise PromptTooLong(num_tokens, generator.window - 1)
-        wanted = request.max_tokens or self._services.rules.max_tokens
+        usual = self._services.rules.max_tokens
+        wanted = usual if request.max_tokens is None else request.max_tokens
         return min(wanted, generator.window - num_tokens)
 
     def _personality(self, request: CompletionRequest) -> Personality | None:
@@ -276,6 +302,12 @@ def _messages(
     if personality is None or any(each.role == "system" for each in messages):
         return messages
     return (ChatMessage("system", personality.prompt), *messages)
+
+
+def _kind(request: CompletionRequest) -> str:
+    if request.prompts:
+        return "text" if request.prompts[0].suffix is None else "infill"
+    return "continued" if request.continues else "chat"
 
 
 def _sampling(request: CompletionRequest, personality: Personality | None) -> Sampling:

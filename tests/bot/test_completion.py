@@ -12,6 +12,7 @@ import pytest
 from bot.errors import (
     AccessDenied,
     EngineFailed,
+    NotOffered,
     OverLimit,
     PromptTooLong,
     QueueFull,
@@ -26,6 +27,7 @@ from bot.types import (
     GenerationRequest,
     OneOf,
     Person,
+    RawPrompt,
     Reasoning,
 )
 from tests.bot.talk import Talk, talking
@@ -94,6 +96,42 @@ async def test_only_who_sends_the_same_salt_shares_what_was_evaluated(talk: Talk
     assert len(set(scopes)) == len(requests)
     again = await asked(talk, replace(HELLO, cache_salt="red", user="ann"))
     assert again.scope == scopes[1]
+
+
+async def test_each_raw_prompt_is_answered_without_the_personalitys_prompt(talk: Talk) -> None:
+    prompts = (RawPrompt("Once"), RawPrompt((5, 7)))
+    asked = CompletionRequest(account="local", prompts=prompts, personality="pirate", thread="t")
+    talk.generator.replies += ["a", "b", "c", "d"]
+    answers = await talk.service.complete_all(asked, 2)
+    assert [await read(answer) for answer in answers] == ["a", "b", "c", "d"]
+    requests = [generation.request for generation in talk.generator.generations]
+    assert [request.raw for request in requests] == [prompts[0]] * 2 + [prompts[1]] * 2
+    assert [request.messages for request in requests] == [()] * 4
+    assert [request.thread is not None for request in requests] == [True, False, False, False]
+    counted = {"kind": "text"}
+    assert talk.metrics.registry.get_sample_value("parley_completions_total", counted) == 1
+
+
+async def test_raw_prompts_count_as_one_question_and_a_long_one_refuses_them_all(
+    talk: Talk,
+) -> None:
+    prompts = (RawPrompt("a"), RawPrompt("b"))
+    asked = CompletionRequest(account="key", prompts=prompts, user="ada")
+    for generation in (answers := await talk.service.complete_all(asked, 1)):
+        with pytest.raises(OverLimit):
+            await talk.service.complete(asked)
+        generation.cancel()
+    assert len(answers) == 2
+    long = replace(asked, prompts=(*prompts, RawPrompt("x " * 5_000)))
+    with pytest.raises(PromptTooLong):
+        await talk.service.complete_all(long, 1)
+    talk.generator.replies.append("free again")
+    assert await read(await talk.service.complete(replace(HELLO, account="key", user="ada")))
+
+
+async def test_an_engine_that_shows_no_tokens_says_so(talk: Talk) -> None:
+    with pytest.raises(NotOffered, match="does not show its tokens"):
+        await talk.service.tokenizer("local", None)
 
 
 async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_held_steps": ("counter", ()),
     "parley_overtaken": ("counter", ()),
     "parley_warmed": ("counter", ()),
+    "parley_completions": ("counter", ("kind",)),
     "parley_grammar_forced": ("counter", ()),
     "parley_grammar_prefilled": ("counter", ()),
     "parley_cancelled": ("counter", ()),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Callable, Iterable
+from typing import Self, TypeVar
 
 from bot.errors import QueueFull
+from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.types import (
     CompletionRequest,
     Delta,
@@ -21,6 +22,9 @@ from bot.types import (
     ThreadSummary,
     Usage,
 )
+from tests.fakes.model import FakeModel
+
+T = TypeVar("T")
 
 USAGE = Usage(prompt_tokens=9, cached_tokens=4, completion_tokens=2)
 HELLO: tuple[GenerationEvent, ...] = (
@@ -65,6 +69,13 @@ class ScriptedGeneration:
         event = await self._events.get()
         self._has_ended = isinstance(event, Finished)
         return event
+
+
+class Letters(Tokenizing):
+    """Every letter is a token, which has its number."""
+
+    async def read_vocabulary(self, work: Callable[[TextCodec], T]) -> T:
+        return work(FakeModel())
 
 
 class FakeConversations:
@@ -113,7 +124,13 @@ class FakeConversations:
     async def complete_all(
         self, request: CompletionRequest, num_answers: int
     ) -> list[ScriptedGeneration]:
-        return [await self.complete(request) for _ in range(num_answers)]
+        num_all = num_answers * (len(request.prompts) or 1)
+        return [await self.complete(request) for _ in range(num_all)]
+
+    async def tokenizer(self, account: str, model: str | None) -> Letters:
+        if self.refusal is not None:
+            raise self.refusal
+        return Letters()
 
     @property
     def num_running(self) -> int:

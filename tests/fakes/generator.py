@@ -17,18 +17,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from bot.errors import ParleyError, PromptTooLong, QueueFull, RequestError
 from bot.types import (
-    ChatMessage,
+    AnyPrompt,
     Delta,
     Finished,
     FinishReason,
     GenerationEvent,
     GenerationRequest,
     Queued,
+    RawPrompt,
     Reasoning,
     Usage,
 )
@@ -40,8 +41,11 @@ OVERHEAD = 4
 """Tokens of a message beside its words."""
 
 
-def num_tokens(messages: Sequence[ChatMessage]) -> int:
+def num_tokens(messages: AnyPrompt) -> int:
     """One token a word, and four for each message, so that a test can reckon."""
+    if isinstance(messages, RawPrompt):
+        content = messages.content
+        return len(content.split() if isinstance(content, str) else content)
     return sum(OVERHEAD + len(message.content.split()) for message in messages)
 
 
@@ -62,7 +66,8 @@ class ScriptedGeneration:
     @property
     def question(self) -> str:
         """The newest message of the prompt."""
-        return self.request.messages[-1].content
+        prompt = self.request.prompt
+        return str(prompt.content) if isinstance(prompt, RawPrompt) else prompt[-1].content
 
     def queue(self, place: int, wait: float | None = None, *, loading: str = "") -> None:
         assert not self.text, "a generation that has begun does not queue again"
@@ -80,7 +85,7 @@ class ScriptedGeneration:
 
     def finish(self, reason: FinishReason = FinishReason.STOP, detail: str = "") -> None:
         usage = Usage(
-            prompt_tokens=num_tokens(self.request.messages),
+            prompt_tokens=num_tokens(self.request.prompt),
             completion_tokens=len(self.text.split()),
         )
         self.end(Finished(reason, usage, detail))
@@ -154,10 +159,10 @@ class ScriptedGenerator:
         """The next generation that does not play a reply by itself; waits for it."""
         return await self._led.get()
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
+    async def count(self, prompt: AnyPrompt) -> int:
         self.num_counts += 1
         await asyncio.sleep(0)
-        return num_tokens(messages)
+        return num_tokens(prompt)
 
     async def forget(self, thread: str, scope: str) -> None:
         await asyncio.sleep(0)
@@ -184,11 +189,11 @@ class ScriptedGenerator:
             raise QueueFull(60.0)
 
     def _check(self, request: GenerationRequest) -> None:
-        if request.max_tokens < 1 or not request.messages:
+        if request.raw is None and (request.max_tokens < 1 or not request.messages):
             raise RequestError("A request needs a message and room for a reply.")
         room = self.window - request.max_tokens
-        if num_tokens(request.messages) > room:
-            raise PromptTooLong(num_tokens(request.messages), room)
+        if num_tokens(request.prompt) > room:
+            raise PromptTooLong(num_tokens(request.prompt), room)
 
 
 def _play(generation: ScriptedGeneration, reply: str) -> None:
@@ -199,4 +204,4 @@ def _play(generation: ScriptedGeneration, reply: str) -> None:
 
 if TYPE_CHECKING:
     _generator: TextGenerator = ScriptedGenerator()
-    _generation: EngineGeneration = ScriptedGeneration(GenerationRequest(messages=(), person=""))
+    _generation: EngineGeneration = ScriptedGeneration(GenerationRequest(person=""))

@@ -27,7 +27,7 @@ from bot.inference.core.sequence import (
     Step,
     Trim,
 )
-from bot.types import ChatMessage
+from bot.types import ChatMessage, RawPrompt
 
 END = 0
 LOST = "\x02"
@@ -114,6 +114,18 @@ class FakeModel:
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         text = "".join(m.content for m in messages)
         return [ord(c) for c in text + ANSWER]
+
+    def encode_raw(self, prompt: RawPrompt) -> list[int]:
+        tokens = [ord(c) if isinstance(c, str) else c for c in prompt.content]
+        if prompt.suffix is not None:
+            tokens += map(ord, f"|{prompt.suffix}")
+        return [*tokens, *map(ord, ANSWER[: prompt.adds_special])]
+
+    def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        return [chr(token).encode() for token in tokens]
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
 
     def piece(self, token: int) -> bytes:
         return bytes([token]) if token < 256 else chr(token).encode()

@@ -27,6 +27,7 @@ _KNOWN = {
     *("seed", "frequency_penalty", "presence_penalty", "stop"),
     *("logit_bias", "logprobs", "top_logprobs", "response_format"),
 }
+_RAW = _KNOWN - {"messages", "top_logprobs"} | {"prompt", "suffix"}
 _CONTINUES = {"continue_final_message", "add_generation_prompt"}
 _VLLM = {"top_k", "min_p", "repetition_penalty", *_CONTINUES}
 
@@ -61,6 +62,7 @@ class FakeModelServer:
             [
                 web.get("/v1/models", self._list),
                 web.post("/v1/chat/completions", self._complete),
+                web.post("/v1/completions", self._complete),
                 web.post("/tokenize", self._tokenize),
             ]
         )
@@ -100,7 +102,7 @@ class FakeModelServer:
         if refused := self._refused(request):
             return refused
         body = await request.json()
-        if not body["messages"]:
+        if body.get("messages") == []:
             return web.json_response({"error": {"message": "messages: too short."}}, status=400)
         self.asked.append(body)
         self.headers.append(request.headers)
@@ -122,7 +124,9 @@ class FakeModelServer:
         return web.json_response({"error": {"message": "Wrong key."}}, status=401)
 
     def _check(self, body: Json) -> None:
-        unknown = body.keys() - _KNOWN - (_VLLM if self.counts else set())
+        unknown = (
+            body.keys() - (_RAW if "prompt" in body else _KNOWN) - (_VLLM if self.counts else set())
+        )
         if unknown:
             self.violations.append(f"OpenAI's API has no {unknown}")
         if body["model"] not in self.models:
@@ -130,6 +134,8 @@ class FakeModelServer:
         usage = body.get("stream_options") == {"include_usage": True}
         if usage != body["stream"] or (not usage and body["max_tokens"] != 1):
             self.violations.append("only why a stream broke is asked for without a stream")
+        if "prompt" in body:
+            return
         last = "assistant" if body.get("continue_final_message") else "user"
         if [m["role"] for m in body["messages"]][-1:] != [last] or body["max_tokens"] < 1:
             self.violations.append(f"nobody asks like this: {body}")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bot.errors import (
     AccessDenied,
+    NotOffered,
     OverLimit,
     ParleyError,
     PromptTooLong,
@@ -76,6 +77,8 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
             return "invalid_request_error", "response_format", "unsupported_response_format"
         case UnsupportedOption():
             return "invalid_request_error", error.name, "unsupported_parameter"
+        case NotOffered():
+            return "invalid_request_error", None, "unsupported"
         case QueueFull() | OverLimit():
             return "rate_limit_error", None, "rate_limit_exceeded"
         case AccessDenied():

@@ -275,7 +275,7 @@ def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
     texts = [m.content for m in messages if m.content.strip()]
-    return ChatMessage(role, _BETWEEN.join(texts), messages[-1].is_open)
+    return ChatMessage(role, _BETWEEN.join(texts), is_open=messages[-1].is_open)
 
 
 class TemplateFailed(Exception):

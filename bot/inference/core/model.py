@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.inference.core.sequence import Step
-from bot.types import ChatMessage
+from bot.inference.core.vocabulary import TextCodec
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class StepFailed(Exception):
     """The step failed and left a partial state; the model must be ``reset``."""
 
 
-class Model(Protocol):
+class Model(TextCodec, Protocol):
     """A loaded model with one KV pool.
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
-    ``encode``, ``can_follow``, ``piece`` and ``is_end`` change nothing; any thread may call them.
+    ``can_follow``, ``piece`` and ``is_end`` change nothing; any thread may call them.
     """
 
     @property
@@ -87,10 +87,6 @@ class Model(Protocol):
     @property
     def open_tag(self) -> Tag | None:
         """The reasoning tag that every prompt ends with, if its template leaves one open."""
-        ...
-
-    def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """The tokens of the prompt, in the model's own chat template."""
         ...
 
     def piece(self, token: int) -> bytes:

@@ -13,16 +13,20 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Logprobs, Sequence, common_length
 from bot.inference.core.stream import GenerationStream
+from bot.inference.core.vocabulary import TextCodec
 from bot.inference.engine.replies import Reply
 from bot.inference.grammar.formats import followed
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText
-from bot.types import ChatMessage, GenerationRequest
+from bot.types import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
+
+T = TypeVar("T")
 
 _MAX_KNOWN = 64
 
@@ -37,8 +41,13 @@ class PromptEncoder:
         self._model = model
         self._known: OrderedDict[str | None, list[int]] = OrderedDict()
 
-    def encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
+    def encode(self, prompt: AnyPrompt) -> tuple[list[int], int]:
         """All tokens, and the length of the prefix that this system prompt always gives."""
+        if isinstance(prompt, RawPrompt):
+            return self._model.encode_raw(prompt), 0
+        return self._encode(prompt)
+
+    def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
         has_system = bool(messages) and messages[0].role == "system"
         system = messages[0].content if has_system else None
         tokens = self._model.encode(messages)
@@ -87,10 +96,9 @@ class Intake:
         self._arrivals: set[_Arrival] = set()
         self._num_accepted = 0
 
-    async def encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
-        """See ``PromptEncoder.encode``."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._prompts.encode, messages)
+    async def read(self, work: Callable[[TextCodec], T]) -> T:
+        """Do it on the worker that encodes, and wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, self._model)
 
     async def take(self, request: GenerationRequest) -> Reply:
         """Raises ``PromptTooLong``, ``UnsupportedFormat`` and ``UnsupportedSampling``."""
@@ -99,7 +107,7 @@ class Intake:
         loop, grammar = asyncio.get_running_loop(), None
         self._arrivals.add(arrival)
         try:
-            tokens, num_prefix = await self.encode(request.messages)
+            tokens, num_prefix = await self.read(lambda _: self._prompts.encode(request.prompt))
             if request.answer_format is not None:
                 grammar = await loop.run_in_executor(
                     self._compiler, followed, request.answer_format, self._model.can_follow
@@ -154,6 +162,7 @@ class Intake:
             request.stop,
             self._model.open_tag,
             begun=request.begun,
+            is_raw=request.raw is not None,
             is_exact=grammar is not None,
         )
         return Reply(sequence, stream, text, self._model.piece, time.monotonic())

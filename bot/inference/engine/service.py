@@ -11,17 +11,18 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence as Items
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.inference.core.model import Model, NoRoom, NotRestored
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
+from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
@@ -29,9 +30,11 @@ from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler, SchedulerStats
 from bot.metrics import Metrics, MetricShare
-from bot.types import ChatMessage, FinishReason, GenerationRequest
+from bot.types import FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 NO_OFFLOAD = OffloadOptions()
 
@@ -93,7 +96,7 @@ class Failures:
         await asyncio.sleep(_PAUSE_SECONDS if self.are_many else 0)
 
 
-class InferenceService:
+class InferenceService(Tokenizing):
     """``bot.ports.TextGenerator`` over one model. Enter it before use; it closes the model."""
 
     def __init__(
@@ -160,10 +163,9 @@ class InferenceService:
     def _is_running(self) -> bool:
         return self._loop_task is not None and not self._loop_task.done()
 
-    async def count(self, messages: Items[ChatMessage]) -> int:
+    async def read_vocabulary(self, work: Callable[[TextCodec], T]) -> T:
         self._check_running()
-        tokens, _ = await self._intake.encode(messages)
-        return len(tokens)
+        return await self._intake.read(work)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request; see ``TextGenerator.generate`` for what it raises."""

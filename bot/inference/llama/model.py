@@ -31,7 +31,7 @@ from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import ChatMessage
+from bot.types import ChatMessage, RawPrompt
 
 _MAX_SLOTS = 256
 """llama.cpp supports no more sequence ids."""
@@ -103,6 +103,15 @@ class LlamaModel:
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self.vocabulary.encode(messages)
+
+    def encode_raw(self, prompt: RawPrompt) -> list[int]:
+        return self.vocabulary.encode_raw(prompt)
+
+    def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        return self.vocabulary.texts(tokens)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self.vocabulary.detokenize(tokens)
 
     def piece(self, token: int) -> bytes:
         return self.vocabulary.piece(token)
@@ -198,6 +207,15 @@ class LlamaOutline:
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self._vocabulary.encode(messages)
+
+    def encode_raw(self, prompt: RawPrompt) -> list[int]:
+        return self._vocabulary.encode_raw(prompt)
+
+    def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        return self._vocabulary.texts(tokens)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self._vocabulary.detokenize(tokens)
 
     def close(self) -> None:
         llama.llama_model_free(self._model)

@@ -8,10 +8,17 @@ from typing import Any
 
 import llama_cpp as llama
 
+from bot.errors import UnsupportedOption
 from bot.inference.chat_template.special_tokens import Special, SpecialTokens
 from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.output.text import TAG_TOKENS
-from bot.types import ChatMessage
+from bot.types import ChatMessage, RawPrompt
+
+_SPECIAL = (
+    llama.LLAMA_TOKEN_ATTR_CONTROL
+    | llama.LLAMA_TOKEN_ATTR_USER_DEFINED
+    | llama.LLAMA_TOKEN_ATTR_UNKNOWN
+)
 
 
 class Vocabulary:
@@ -23,14 +30,16 @@ class Vocabulary:
         self._pieces: dict[int, bytes] = {}
         source = llama.llama_model_chat_template(model, None)
         self._bos: int = llama.llama_vocab_bos(self.native)
+        self._eos: int = llama.llama_vocab_eos(self.native)
         self._adds_bos = bool(llama.llama_vocab_get_add_bos(self.native))
         self.template = ChatTemplate(
             source.decode() if source else None,
             bos=self._text(self._bos),
-            eos=self._text(llama.llama_vocab_eos(self.native)),
+            eos=self._text(self._eos),
         )
         written = (source or b"").decode("utf-8", "replace") + self.template.shown()
         self._specials = SpecialTokens(self._find_specials(written))
+        self._begins_with_space = self._bytes(*self.tokenize("a")[:1])[:1] == b" "
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         """The tokens of the prompt; text from people never becomes a special token."""
@@ -41,16 +50,67 @@ class Vocabulary:
             tokens.insert(0, self._bos)
         return tokens
 
-    def tokenize(self, text: str) -> list[int]:
-        """Plain text, no special tokens."""
+    def encode_raw(self, prompt: RawPrompt) -> list[int]:
+        """An empty prompt is the token that begins a text, or else the one that ends it."""
+        tokens = self._raw(prompt.content, parses_special=prompt.parses_special)
+        if prompt.suffix is not None:
+            tokens = self._around_gap(tokens, self.tokenize(prompt.suffix, parses_special=True))
+        if not prompt.adds_special:
+            return tokens
+        is_begun = prompt.suffix is None and not isinstance(prompt.content, str)
+        if self._adds_bos and not is_begun and tokens[:1] != [self._bos]:
+            tokens.insert(0, self._bos)
+        return tokens or [self._bos if self._bos >= 0 else self._eos]
+
+    def _raw(self, content: str | Sequence[int], *, parses_special: bool) -> list[int]:
+        if isinstance(content, str):
+            return self.tokenize(content, parses_special=parses_special)
+        self._check(content, "prompt")
+        return list(content)
+
+    def _around_gap(self, before: list[int], after: list[int]) -> list[int]:
+        """In the order that most models for code were trained on."""
+        names = llama.llama_vocab_fim_pre, llama.llama_vocab_fim_suf, llama.llama_vocab_fim_mid
+        opens, follows, fills = (name(self.native) for name in names)
+        if min(opens, follows, fills) < 0:
+            raise UnsupportedOption("suffix", "needs a model that was made to fill in the middle.")
+        return [opens, *before, follows, *after, fills]
+
+    def _check(self, tokens: Sequence[int], name: str) -> None:
+        """Raises ``UnsupportedOption``, which names the first token that there is not."""
+        last = self.num_tokens - 1
+        wrong = next((token for token in tokens if not 0 <= token <= last), None)
+        if wrong is not None:
+            raise UnsupportedOption(name, f"names token {wrong}; the model's last is {last}.")
+
+    def tokenize(self, text: str, *, parses_special: bool = False) -> list[int]:
+        """Plain text, unless texts of special tokens are to become those."""
         data = text.encode("utf-8", "replace")
-        size = len(data) + 2
+        asked, size = (self.native, data, len(data)), len(data) + 2
         buffer = (llama.llama_token * size)()
-        count = llama.llama_tokenize(self.native, data, len(data), buffer, size, False, False)
+        count = llama.llama_tokenize(*asked, buffer, size, False, parses_special)
         if count < 0:
             buffer = (llama.llama_token * -count)()
-            count = llama.llama_tokenize(self.native, data, len(data), buffer, -count, False, False)
+            count = llama.llama_tokenize(*asked, buffer, -count, False, parses_special)
         return buffer[:count]
+
+    def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        self._check(tokens, "tokens")
+        return [self._bytes(token, shows_special=True) for token in tokens]
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Without the spaces that some vocabularies put before a text, and after special tokens."""
+        texts = self.texts(tokens)
+        if self._begins_with_space:
+            begins = [True, *map(self._is_special, tokens[:-1])]
+            texts = [
+                text[1:] if is_first and text[:1] == b" " and not self._is_special(token) else text
+                for token, text, is_first in zip(tokens, texts, begins, strict=False)
+            ]
+        return b"".join(texts).decode("utf-8", "replace")
+
+    def _is_special(self, token: int) -> bool:
+        return bool(llama.llama_vocab_get_attr(self.native, token) & _SPECIAL)
 
     def piece(self, token: int) -> bytes:
         piece = self._pieces.get(token)
@@ -73,13 +133,17 @@ class Vocabulary:
         return self._read_piece(token)
 
     def _read_piece(self, token: int) -> bytes:
-        buffer = ctypes.create_string_buffer(64)
-        size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
+        piece = self._bytes(token)
+        if not piece and (text := self._text(token)) in TAG_TOKENS:
+            return text.encode()
+        return piece
+
+    def _bytes(self, token: int, *, shows_special: bool = False) -> bytes:
+        asked, buffer = (self.native, token), ctypes.create_string_buffer(64)
+        size = llama.llama_token_to_piece(*asked, buffer, len(buffer), 0, shows_special)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
-            size = llama.llama_token_to_piece(self.native, token, buffer, len(buffer), 0, False)
-        if size == 0 and (text := self._text(token)) in TAG_TOKENS:
-            return text.encode()
+            size = llama.llama_token_to_piece(*asked, buffer, -size, 0, shows_special)
         return buffer.raw[:size]
 
     def _text(self, token: int) -> str:

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.inference.core.model import Model
 from bot.inference.core.stream import GenerationStream
+from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.inference.engine.service import InferenceService
 from bot.inference.multi_model.loaded_model import LoadedModel
 from bot.inference.multi_model.outlines import Outline, Outlines
 from bot.inference.multi_model.relay import Relay, why_unusable
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
-from bot.types import ChatMessage, GenerationRequest
+from bot.types import GenerationRequest
 
 logger = logging.getLogger(__name__)
 
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 
+T = TypeVar("T")
 _ByService = Callable[[InferenceService], Awaitable[None]]
 _OnDisk = Callable[[Collection[str]], None]
 """Takes the names of the loaded models, whose folders it must not touch."""
@@ -60,7 +62,7 @@ class Loader(Protocol):
     def serve(self, model: Model) -> InferenceService: ...
 
 
-class Fleet:
+class Fleet(Tokenizing):
     """``bot.ports.TextGenerator`` and ``HasModels``. Entering loads the ``default`` model.
 
     A model is loaded at the first request for it. Loads run one at a time in the order of the
@@ -119,15 +121,15 @@ class Fleet:
         except ModelError as error:
             raise EngineFailed(why_unusable(name, error)) from error
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
-        return await self.count_for(self._default, messages)
+    async def read_vocabulary(self, work: Callable[[TextCodec], T]) -> T:
+        return await self.read_vocabulary_of(self._default, work)
 
-    async def count_for(self, name: str, messages: Sequence[ChatMessage]) -> int:
+    async def read_vocabulary_of(self, name: str, work: Callable[[TextCodec], T]) -> T:
         loaded = self._models.get(name)
         if loaded is None or not loaded.is_open:
-            return await self._outlines.count(name, messages)
+            return await self._outlines.read(name, work)
         with loaded.used():
-            return await loaded.service.count(messages)
+            return await loaded.service.read_vocabulary(work)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """The reply of ``request.model``; the stream emits ``Queued`` while it is being loaded."""
@@ -304,15 +306,15 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetModel:
+class FleetModel(Tokenizing):
     """``bot.ports.TextGenerator``: one model of a fleet, loaded or not."""
 
     fleet: Fleet
     name: str
     window: int
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
-        return await self.fleet.count_for(self.name, messages)
+    async def read_vocabulary(self, work: Callable[[TextCodec], T]) -> T:
+        return await self.fleet.read_vocabulary_of(self.name, work)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         return await self.fleet.generate(replace(request, model=self.name))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from bot.errors import EngineFailed
-from bot.types import ChatMessage
+from bot.inference.core.vocabulary import TextCodec
+
+T = TypeVar("T")
 
 
-class Outline(Protocol):
-    """A model without its weights. ``encode`` may be called from any thread."""
+class Outline(TextCodec, Protocol):
+    """A model without its weights."""
 
     @property
     def window(self) -> int: ...
@@ -20,7 +22,6 @@ class Outline(Protocol):
         """Bytes of memory that the loaded model would take."""
         ...
 
-    def encode(self, messages: Sequence[ChatMessage]) -> list[int]: ...
     def close(self) -> None: ...
 
 
@@ -53,9 +54,8 @@ class Outlines:
                 self._opened[name] = await asyncio.to_thread(self._open_outline, source)
             return self._opened[name]
 
-    async def count(self, name: str, messages: Sequence[ChatMessage]) -> int:
-        outline = await self.get(name)
-        return len(await asyncio.to_thread(outline.encode, messages))
+    async def read(self, name: str, work: Callable[[TextCodec], T]) -> T:
+        return await asyncio.to_thread(work, await self.get(name))
 
     def close(self) -> None:
         for outline in self._opened.values():

@@ -34,6 +34,9 @@ TAGS = (
     Tag(b"<|channel|>final<|message|>", b""),
 )
 
+_ANY = "-"
+"""A text that no reasoning begins."""
+
 TAG_TOKENS = frozenset(
     {
         *(mark.decode() for tag in TAGS[:7] for mark in (tag.opens, tag.closes)),
@@ -183,7 +186,8 @@ class ReplyText:
 
     ``tag`` and ``begun``: see ``ReasoningSplitter``. ``num_tokens`` counts up to the token that
     completes a stop string; ``num_reasoning_tokens`` includes the tokens of the tags.
-    ``is_exact``: the answer is in a format, and no character of it is changed.
+    ``is_exact``: the answer is in a format, and no character of it is changed. ``is_raw``: all text
+    is the answer, exactly, whatever tags it has.
     """
 
     def __init__(
@@ -193,10 +197,11 @@ class ReplyText:
         *,
         begun: str = "",
         is_exact: bool = False,
+        is_raw: bool = False,
     ) -> None:
-        self._splitter = ReasoningSplitter(tag, begun=begun)
+        self._splitter = ReasoningSplitter(tag, begun=_ANY if is_raw else begun)
         self._reasoning = Detokenizer()
-        self._answer = Detokenizer(stop, is_exact=is_exact)
+        self._answer = Detokenizer(stop, is_exact=is_exact or is_raw)
         self.num_tokens = 0
         self.num_reasoning_tokens = 0
 

@@ -37,13 +37,37 @@ class _Token(BaseModel):
     top_logprobs: list[_Token] | None = None
 
     def as_logprob(self) -> TokenLogprob:
-        piece = self.token.encode("utf-8", "replace") if self.bytes is None else bytes(self.bytes)
+        piece = _bytes(self.token) if self.bytes is None else bytes(self.bytes)
         likeliest = tuple(token.as_logprob() for token in self.top_logprobs or ())
         return TokenLogprob(piece, self.logprob, likeliest)
 
 
 class _Logprobs(BaseModel):
+    """``content``, or the lists of the older API."""
+
     content: list[_Token] | None = None
+    tokens: list[str] = []
+    token_logprobs: list[float] = []
+    top_logprobs: list[dict[str, float]] | None = None
+
+    def all(self) -> tuple[TokenLogprob, ...]:
+        if self.content is not None:
+            return tuple(token.as_logprob() for token in self.content)
+        likeliest = self.top_logprobs or [{}] * len(self.tokens)
+        return tuple(
+            TokenLogprob(_bytes(token), logprob, tuple(map(_as_logprob, others.items())))
+            for token, logprob, others in zip(
+                self.tokens, self.token_logprobs, likeliest, strict=False
+            )
+        )
+
+
+def _as_logprob(named: tuple[str, float]) -> TokenLogprob:
+    return TokenLogprob(_bytes(named[0]), named[1])
+
+
+def _bytes(token: str) -> bytes:
+    return token.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +117,7 @@ def read_chunk(data: bytes, key: str = "delta") -> StreamChunk:
     content, thoughts = _split(delta.get("content"))
     reason, fault = _end(choice.get("finish_reason"))
     return StreamChunk(
-        text=content + _text(delta.get("refusal")),
+        text=content + _text(delta.get("refusal")) + _text(choice.get("text")),
         thought=thoughts or next(filter(None, (_text(delta.get(key)) for key in _THOUGHTS)), ""),
         reason=reason,
         fault=fault,
@@ -159,10 +183,9 @@ def _end(name: object) -> tuple[FinishReason | None, Fault | None]:
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
     """Without those that are none, as ``_usage``."""
     try:
-        tokens = _Logprobs.model_validate(found or {}).content
+        return _Logprobs.model_validate(found or {}).all()
     except ValidationError:
         return ()
-    return tuple(token.as_logprob() for token in tokens or ())
 
 
 def _usage(found: object) -> ReportedUsage | None:
@@ -187,7 +210,7 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
     sampling = request.sampling
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        **_prompt(request),
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": request.max_tokens,
@@ -202,6 +225,26 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
     return {name: value for name, value in body.items() if name not in dialect.refuses}
 
 
+def path_of(body: Mapping[str, Any]) -> str:
+    return "/completions" if "prompt" in body else "/chat/completions"
+
+
+def _prompt(request: GenerationRequest) -> dict[str, Any]:
+    raw = request.raw
+    if raw is None:
+        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
+    content = raw.content if isinstance(raw.content, str) else list(raw.content)
+    return {"prompt": content, **({} if raw.suffix is None else {"suffix": raw.suffix})}
+
+
+def _num_logprobs(request: GenerationRequest) -> dict[str, Any]:
+    """The older API has one number for what are two keys in the newer one."""
+    if request.raw is not None:
+        return {"logprobs": request.num_logprobs}
+    asks = None if request.num_logprobs is None else True
+    return {"logprobs": asks, "top_logprobs": request.num_logprobs or None}
+
+
 def _unless_neutral(request: GenerationRequest, dialect: Dialect) -> dict[str, Any]:
     """Some servers refuse a key whatever its value, so neutral values are not sent."""
     sampling = request.sampling
@@ -210,8 +253,7 @@ def _unless_neutral(request: GenerationRequest, dialect: Dialect) -> dict[str, A
         "frequency_penalty": sampling.frequency_penalty or None,
         "presence_penalty": sampling.presence_penalty or None,
         "logit_bias": _biases(sampling, dialect) or None,
-        "logprobs": None if request.num_logprobs is None else True,
-        "top_logprobs": request.num_logprobs or None,
+        **_num_logprobs(request),
     }
     return {name: value for name, value in optional.items() if value is not None}
 

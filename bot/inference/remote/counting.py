@@ -10,10 +10,10 @@ import asyncio
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
-from bot.types import ChatMessage
+from bot.types import AnyPrompt, RawPrompt
 
 CountText = Callable[[str], Awaitable[int | None]]
 
@@ -22,6 +22,9 @@ _FRAME = 32
 
 _OVERHEAD = 8
 """Upper bound on the tokens that a template puts around a message."""
+
+_MARKS = 4
+"""Upper bound on the tokens around a raw prompt: its beginning, and the gap that is filled."""
 
 _LETTERS_PER_TOKEN = 3
 _MAX_FACTOR = 4.0
@@ -54,19 +57,26 @@ class TokenCounter:
         self._known: OrderedDict[bytes, int] = OrderedDict()
         self.factor = 1.0
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
-        return math.ceil(self.factor * await self._count(messages))
+    async def count(self, prompt: AnyPrompt) -> int:
+        return math.ceil(self.factor * await self._count(prompt))
 
-    async def learn(self, messages: Sequence[ChatMessage], num_tokens: int | None) -> None:
-        """Raise ``factor`` to the server's count of the messages; None: by a fixed ratio."""
+    async def learn(self, prompt: AnyPrompt, num_tokens: int | None) -> None:
+        """Raise ``factor`` to the server's count of the prompt; None: by a fixed ratio."""
         wanted = self.factor * _FIRST_FACTOR
         if num_tokens is not None:
-            wanted = num_tokens / await self._count(messages)
+            wanted = num_tokens / await self._count(prompt)
         self.factor = min(_MAX_FACTOR, max(self.factor, wanted))
 
-    async def _count(self, messages: Sequence[ChatMessage]) -> int:
-        texts = await asyncio.gather(*(self._text(message.content) for message in messages))
-        return sum(texts) + _OVERHEAD * len(messages) + _FRAME
+    async def _count(self, prompt: AnyPrompt) -> int:
+        if isinstance(prompt, RawPrompt):
+            return await self._count_raw(prompt)
+        texts = await asyncio.gather(*(self._text(message.content) for message in prompt))
+        return sum(texts) + _OVERHEAD * len(prompt) + _FRAME
+
+    async def _count_raw(self, prompt: RawPrompt) -> int:
+        parts = [part for part in (prompt.content, prompt.suffix) if part is not None]
+        texts = [await self._text(part) if isinstance(part, str) else len(part) for part in parts]
+        return sum(texts) + _MARKS
 
     async def _text(self, text: str) -> int:
         key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

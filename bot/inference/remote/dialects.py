@@ -60,7 +60,8 @@ class Dialect:
     ``continues``: the keys with which it continues the last message; None: it cannot. ``off``:
     what switches a field off there, where that is another value than in ``Sampling``.
     ``refuses``: keys of OpenAI's API that it does not take, whatever their value.
-    ``lists_all`` False: it has models that it does not list.
+    ``lists_all`` False: it has models that it does not list. ``fills``: it minds the ``suffix`` of
+    a raw prompt.
     """
 
     name: str = "OpenAI"
@@ -71,6 +72,7 @@ class Dialect:
     off: Mapping[str, float] = field(default_factory=dict)
     refuses: frozenset[str] = frozenset()
     lists_all: bool = True
+    fills: bool = True
 
     def values(self, sampling: Sampling) -> dict[str, object]:
         """Under the server's names, the fields of ``sampling`` that OpenAI's API has not."""
@@ -111,6 +113,7 @@ DIALECTS = (
         _VLLM,
         continues={"continue_final_message": True, "add_generation_prompt": False},
         off={"top_k": -1},  # some versions refuse 0
+        fills=False,
     ),
     Dialect(
         "llama-server",
@@ -118,6 +121,7 @@ DIALECTS = (
         _LLAMA_SERVER,
         biases_texts=True,
         continues={},  # it continues any last message of the assistant
+        fills=False,
     ),
     Dialect(
         "llama-cpp-python",

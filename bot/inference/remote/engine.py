@@ -32,7 +32,7 @@ from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
+from bot.types import AnyPrompt, Finished, FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
@@ -156,8 +156,8 @@ class RemoteEngine:
     def num_running(self) -> int:
         return len(self._tasks)
 
-    async def count(self, messages: Sequence[ChatMessage]) -> int:
-        return await self._counter.count(messages)
+    async def count(self, prompt: AnyPrompt) -> int:
+        return await self._counter.count(prompt)
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request. The stream may raise ``PromptTooLong`` before the first token."""
@@ -166,7 +166,7 @@ class RemoteEngine:
         response_format(request.answer_format)  # an unsupported format is refused before queueing
         self._check_options(request)
         self._check_room()
-        num_tokens = await self.count(request.messages)
+        num_tokens = await self.count(request.prompt)
         if num_tokens >= self.window:
             raise PromptTooLong(num_tokens, self.window - 1)
         self._check_room()
@@ -191,6 +191,8 @@ class RemoteEngine:
         refused = frozenset[str]().union(*(dialect.refuses for dialect in dialects))
         for name in refused.intersection(_cannot_miss(request)):
             raise UnsupportedOption(name, _LACKING)
+        if request.raw and request.raw.suffix and not all(d.fills for d in dialects):
+            raise UnsupportedOption("suffix", _LACKING)
 
     def _check_room(self) -> None:
         if self.num_waiting >= self._max_waiting and self.num_running >= self._max_running:
@@ -226,12 +228,12 @@ class RemoteEngine:
             self._learned_window = exceeded.window
             logger.warning("the model's window is %s tokens, as its server says", exceeded.window)
         else:
-            await self._counter.learn(reply.request.messages, exceeded.num_tokens)
+            await self._counter.learn(reply.request.prompt, exceeded.num_tokens)
 
     async def _compare(self, reply: RemoteReply) -> None:
         """Raise our counts if the server counted more tokens of the prompt."""
         if reply.usage.prompt_tokens > reply.num_tokens:
-            await self._counter.learn(reply.request.messages, reply.usage.prompt_tokens)
+            await self._counter.learn(reply.request.prompt, reply.usage.prompt_tokens)
 
     def _conclude(self, reply: RemoteReply, finished: Finished) -> None:
         if reply.stream.is_finished:

@@ -62,8 +62,9 @@ class RemoteReply:
     _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        is_exact = self.request.answer_format is not None
-        self.text = ReplyText(begun=self.request.begun, is_exact=is_exact)
+        request = self.request
+        is_exact, is_raw = request.answer_format is not None, request.raw is not None
+        self.text = ReplyText(begun=request.begun, is_exact=is_exact, is_raw=is_raw)
 
     @property
     def has_begun(self) -> bool:

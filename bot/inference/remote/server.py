@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from bot.inference.remote.chunks import DONE, StreamChunk, read_chunk, read_whole
+from bot.inference.remote.chunks import DONE, StreamChunk, path_of, read_chunk, read_whole
 from bot.inference.remote.dialects import (
     DIALECTS,
     PLAIN,
@@ -141,7 +141,7 @@ class RemoteServer:
 
     async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """Tries again if the kept-alive connection was closed by the server."""
-        url = self.url + "/chat/completions"
+        url = self.url + path_of(body)
         try:
             return await self._session.post(url, json=body, allow_redirects=False)
         except aiohttp.ClientConnectorError:

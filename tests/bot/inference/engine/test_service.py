@@ -33,6 +33,7 @@ from bot.types import (
     GenerationRequest,
     OneOf,
     Queued,
+    RawPrompt,
     Reasoning,
     Sampling,
     TokenLogprob,
@@ -77,6 +78,53 @@ async def test_a_reply_that_continues_an_answer_keeps_the_space_before_its_first
     async with engine(FakeModel(lambda _: " blue.", open_tag=TAGS[0])) as service:
         text, _ = await read(await service.generate(asked))
     assert text == " blue."
+
+
+RAW = GenerationRequest(raw=RawPrompt("Once"), person="ada", max_tokens=100)
+
+
+async def test_a_raw_prompt_is_answered_in_its_own_text_and_nothing_of_that_is_changed() -> None:
+    model = FakeModel(lambda prompt: f" {prompt}\r\x0b<think>\n", open_tag=TAGS[0])
+    async with engine(model) as service:
+        text, finished = await read(await service.generate(RAW))
+        filled, _ = await read(await service.generate(replace(RAW, raw=RawPrompt("a", suffix="b"))))
+    assert text == " Once\r\x0b<think>\n"
+    assert finished.usage.prompt_tokens == 5
+    assert filled == " a|b\r\x0b<think>\n"
+
+
+async def test_without_tokens_to_generate_a_raw_prompt_is_only_read() -> None:
+    async with engine(FakeModel(lambda _: "more")) as service:
+        text, finished = await read(await service.generate(replace(RAW, max_tokens=0)))
+    assert text == ""
+    assert finished.reason is FinishReason.LENGTH
+    assert finished.usage.completion_tokens == 0
+
+
+async def test_a_raw_prompt_goes_on_in_the_cells_of_its_thread() -> None:
+    told = RawPrompt("It was a dark and stormy night, and nobody was out.")
+    metrics = Metrics()
+    async with engine(FakeModel(lambda _: "ok"), metrics) as service:
+        asked = replace(RAW, raw=told, thread="t")
+        await read(await service.generate(asked))
+        more = RawPrompt(f"{told.content} But then")
+        _, finished = await read(await service.generate(replace(asked, raw=more)))
+    assert finished.usage.cached_tokens == len(str(told.content))
+
+
+async def test_a_raw_prompt_that_is_too_long_is_refused() -> None:
+    async with engine(FakeModel(window=20)) as service:
+        with pytest.raises(PromptTooLong):
+            await service.generate(replace(RAW, raw=RawPrompt("x" * 30)))
+
+
+async def test_tokens_and_their_texts_are_shown() -> None:
+    async with engine(FakeModel()) as service:
+        tokens = await service.tokenize(RawPrompt("h\u00e9", adds_special=False))
+        assert tokens == [104, 233]
+        assert await service.texts(tokens) == [b"h", "\u00e9".encode()]
+        assert await service.detokenize(tokens) == "h\u00e9"
+        assert await service.count(request("hello").messages) == 6
 
 
 async def test_a_bias_for_a_token_that_the_model_does_not_have_is_refused() -> None:

@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 import llama_cpp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bot.errors import UnsupportedOption
 from bot.inference.llama.backend import system_info
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import ChatMessage
+from bot.types import ChatMessage, RawPrompt
 from tests.vocabularies import vocabularies_or_skip
 
 pytestmark = pytest.mark.model
@@ -109,3 +112,88 @@ def test_a_prompt_has_one_begin_token_and_only_where_the_vocabulary_wants_it(
     prompt = tokens.encode(HELLO)
     bos = llama_cpp.llama_vocab_bos(native)
     assert prompt[: num_bos + 1].count(bos) == prompt.count(bos) == num_bos
+
+
+def reference_of_raw(native: ctypes.c_void_p, text: str) -> list[int]:
+    """The tokens of a whole text by llama.cpp itself, begun as the vocabulary begins every one."""
+    data = text.encode()
+    buffer = (llama_cpp.llama_token * (len(data) + 8))()
+    num = llama_cpp.llama_tokenize(native, data, len(data), buffer, len(buffer), True, True)
+    return list(buffer[:num])
+
+
+@pytest.mark.parametrize("name", ["llama-spm", "llama-bpe", "phi-3", "qwen2", "gpt-2", "gemma-4"])
+def test_a_raw_prompt_is_what_llama_cpp_makes_of_it(
+    vocabulary: Callable[[str], Known], name: str
+) -> None:
+    tokens, native = vocabulary(name)
+    special = llama_cpp.llama_vocab_get_text(native, tokens._eos).decode()
+    for text in ("The sky is", f"One.{special}Two", "  def f():\n\treturn 1"):
+        assert tokens.encode_raw(RawPrompt(text)) == reference_of_raw(native, text)
+    plain = RawPrompt(special, adds_special=False, parses_special=False)
+    assert tokens._eos not in tokens.encode_raw(plain) or name == "phi-3"
+
+
+@pytest.mark.parametrize("name", CHAT_MODELS)
+def test_an_empty_prompt_has_the_token_that_begins_a_text_or_ends_one(
+    vocabulary: Callable[[str], Known], name: str
+) -> None:
+    tokens, _ = vocabulary(name)
+    (only,) = tokens.encode_raw(RawPrompt(""))
+    assert only in (tokens._bos, tokens._eos)
+    assert tokens.encode_raw(RawPrompt((5, 7))) == [5, 7], "tokens are taken as they are"
+
+
+@pytest.mark.parametrize("name", ["starcoder", "refact", "deepseek-coder", "qwen2", "llama-spm"])
+def test_a_gap_is_filled_between_the_tokens_made_for_it(
+    vocabulary: Callable[[str], Known], name: str
+) -> None:
+    tokens, native = vocabulary(name)
+    prompt = RawPrompt("def f(", suffix="return 1")
+    marks = [
+        mark(native)
+        for mark in (
+            llama_cpp.llama_vocab_fim_pre,
+            llama_cpp.llama_vocab_fim_suf,
+            llama_cpp.llama_vocab_fim_mid,
+        )
+    ]
+    if min(marks) < 0:
+        with pytest.raises(UnsupportedOption, match="suffix needs a model that was made to fill"):
+            tokens.encode_raw(prompt)
+        return
+    found = tokens.encode_raw(prompt)
+    assert [token for token in found if token in marks] == marks
+    assert found[-1] == marks[-1]
+    assert tokens.detokenize(tokens.encode_raw(RawPrompt("return 1", adds_special=False))) == (
+        "return 1"
+    )
+
+
+@pytest.mark.parametrize("name", ["qwen2", "llama-spm"])
+def test_a_token_that_there_is_not_is_named(vocabulary: Callable[[str], Known], name: str) -> None:
+    tokens, _ = vocabulary(name)
+    for wrong in (-1, tokens.num_tokens):
+        with pytest.raises(UnsupportedOption, match=f"prompt names token {wrong}; the model's"):
+            tokens.encode_raw(RawPrompt((5, wrong)))
+        with pytest.raises(UnsupportedOption, match=f"tokens names token {wrong}; the model's"):
+            tokens.detokenize([wrong])
+
+
+WRITTEN = st.characters(
+    max_codepoint=0x3FFFF,  # some vocabularies have no bytes for what lies above
+    exclude_categories=["Cs", "Cc"],  # nor for some controls
+    include_characters="\n\t",
+    exclude_characters="\u2581",  # means a space in some
+)
+
+
+@pytest.mark.parametrize("name", CHAT_MODELS)
+@given(st.text(WRITTEN, max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_a_text_comes_back_from_its_tokens(
+    vocabulary: Callable[[str], Known], name: str, text: str
+) -> None:
+    tokens, _ = vocabulary(name)
+    found = tokens.encode_raw(RawPrompt(text, adds_special=False, parses_special=False))
+    assert tokens.detokenize(found) == text

@@ -18,7 +18,7 @@ from bot.inference.engine.worker import computing_thread
 from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
-from bot.types import ChatMessage, GenerationRequest
+from bot.types import ChatMessage, GenerationRequest, RawPrompt
 from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel
 
@@ -48,6 +48,15 @@ class FakeOutline:
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return [ord(c) for m in messages for c in m.content]
+
+    def encode_raw(self, prompt: RawPrompt) -> list[int]:
+        return FakeModel().encode_raw(prompt)
+
+    def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        return FakeModel().texts(tokens)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return FakeModel().detokenize(tokens)
 
     def close(self) -> None:
         self.is_closed = True

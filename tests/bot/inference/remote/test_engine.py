@@ -23,6 +23,7 @@ from bot.types import (
     GenerationRequest,
     JsonObject,
     Queued,
+    RawPrompt,
     Sampling,
     TokenLogprob,
 )
@@ -127,6 +128,34 @@ async def test_a_sampler_that_a_program_asks_for_is_refused_by_name_where_it_can
         await answer(engine, asked)  # a personality's own samplers are only left out
     (sent,) = server.asked
     assert "top_k" not in sent
+
+
+RAW = GenerationRequest(raw=RawPrompt("Once"), person="ada", num_logprobs=1)
+
+
+async def test_a_raw_prompt_goes_to_the_older_api_of_the_server(server: FakeModelServer) -> None:
+    likeliest = {"tokens": [" upon"], "token_logprobs": [-0.5], "top_logprobs": [{" a": -1.0}]}
+    first = {"choices": [{"index": 0, "text": " upon", "logprobs": likeliest}]}
+    last = {"choices": [{"index": 0, "text": " a\r", "finish_reason": "length"}]}
+    server.script.append(sends(event(first) + event(last) + b"data: [DONE]\n\n"))
+    async with engine_over(server) as engine:
+        deltas = [each async for each in await engine.generate(RAW) if isinstance(each, Delta)]
+        await answer(engine, replace(RAW, raw=RawPrompt((5, 7), suffix="end")))
+    assert "".join(delta.text for delta in deltas) == " upon a\r"
+    (probable_,) = [found for delta in deltas for found in delta.logprobs]
+    assert (probable_.piece, probable_.likeliest[0].piece) == (b" upon", b" a")
+    one, other = server.asked
+    assert (one["prompt"], one["logprobs"], "messages" in one) == ("Once", 1, False)
+    assert (other["prompt"], other["suffix"]) == ([5, 7], "end")
+
+
+async def test_a_server_that_would_pass_over_a_suffix_is_not_asked() -> None:
+    async with FakeModelServer(counts=True) as server, engine_over(server) as engine:
+        with pytest.raises(UnsupportedOption, match="suffix is not supported"):
+            await engine.generate(replace(RAW, raw=RawPrompt("a", suffix="b")))
+        assert await engine.count(RawPrompt("one two three")) == 3 + 4
+        assert await engine.count(RawPrompt((1, 2))) == 2 + 4
+        assert server.asked == []
 
 
 BEGUN = (ChatMessage("user", "hi"), ChatMessage("assistant", "I am", is_open=True))
