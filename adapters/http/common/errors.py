@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -20,6 +22,8 @@ from bot.errors import (
     UnsupportedFormat,
     UnsupportedOption,
 )
+
+_AS_IN_CHATS: Mapping[str, str] = MappingProxyType({})
 
 
 class ErrorDetail(BaseModel):
@@ -52,15 +56,19 @@ class InvalidBody(RequestError):
         self.status = status
 
 
-def to_response(error: ParleyError) -> web.Response:
+def to_response(error: ParleyError, names: Mapping[str, str] = _AS_IN_CHATS) -> web.Response:
+    """``names``: what another API calls a key of chats."""
     headers = {}
     if isinstance(error, QueueFull | OverLimit):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return web.json_response(to_body(error), status=_status(error), headers=headers)
+    return web.json_response(to_body(error, names), status=_status(error), headers=headers)
 
 
-def to_body(error: ParleyError) -> dict[str, object]:
+def to_body(
+    error: ParleyError, names: Mapping[str, str] = _AS_IN_CHATS
+) -> dict[str, dict[str, str | None]]:
     kind, param, code = _classify(error)
+    param = names.get(param, param) if param else None
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
 
 

@@ -27,6 +27,15 @@ class NamedSchema(ClosedBody):
     strict: bool | None = None
 
 
+class FlatSchemaFormat(NamedSchema):
+    """The same in the Responses API, which has no object around it."""
+
+    type: Literal["json_schema"]
+
+    def as_answer_format(self) -> AnswerFormat | None:
+        return as_schema(self.definition)
+
+
 class TextFormat(ClosedBody):
     type: Literal["text"]
 
@@ -53,6 +62,7 @@ class SchemaFormat(ClosedBody):
 
 
 ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
+FlatFormat = Annotated[TextFormat | ObjectFormat | FlatSchemaFormat, Field(discriminator="type")]
 Choice = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 

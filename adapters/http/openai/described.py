@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
+from adapters.http.openai.answer_formats import FlatFormat
 from adapters.http.openai.body import ChatBody
 from adapters.http.openai.messages import StrictBody
+from adapters.http.openai.responses_body import ResponsesBody
 
 
 class TokenObject(AnswerBody):
@@ -82,6 +84,93 @@ class ModelListObject(AnswerBody):
     data: list[ModelObject]
 
 
+class OutputTextObject(AnswerBody):
+    type: Literal["output_text"]
+    text: str
+    annotations: list[None]
+    logprobs: list[LikeliestTokens]
+
+
+class ReasoningTextObject(AnswerBody):
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class OutputMessageObject(AnswerBody):
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Literal["completed", "incomplete"]
+    content: list[OutputTextObject]
+
+
+class ReasoningObject(AnswerBody):
+    """What the model has thought before its answer."""
+
+    id: str
+    type: Literal["reasoning"]
+    status: Literal["completed", "incomplete"]
+    summary: list[None]
+    content: list[ReasoningTextObject]
+
+
+class InputTokens(AnswerBody):
+    cached_tokens: int
+    cache_write_tokens: int
+
+
+class ResponseUsageObject(AnswerBody):
+    input_tokens: int
+    input_tokens_details: InputTokens
+    output_tokens: int
+    output_tokens_details: CompletionTokens
+    total_tokens: int
+
+
+class TextConfigObject(AnswerBody):
+    format: FlatFormat
+
+
+class ReasoningConfigObject(AnswerBody):
+    effort: None
+    summary: None
+
+
+class IncompleteObject(AnswerBody):
+    reason: Literal["max_output_tokens"]
+
+
+class ResponseObject(AnswerBody):
+    """Nothing of it is stored. ``created_at``: seconds since 1970."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["completed", "incomplete"]
+    background: Literal[False]
+    error: None
+    incomplete_details: IncompleteObject | None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, str]
+    model: str
+    output: list[OutputMessageObject | ReasoningObject]
+    parallel_tool_calls: bool
+    previous_response_id: None
+    reasoning: ReasoningConfigObject
+    safety_identifier: str | None
+    store: Literal[False]
+    temperature: float | None
+    text: TextConfigObject
+    tool_choice: Literal["auto"]
+    tools: list[None]
+    top_logprobs: int
+    top_p: float | None
+    truncation: Literal["auto", "disabled"]
+    usage: ResponseUsageObject
+    user: str | None
+
+
 class ThreadHeader(StrictBody):
     thread: Annotated[str | None, Field(alias="X-Parley-Thread", max_length=256)] = None
 
@@ -94,6 +183,14 @@ OPERATIONS: Sequence[Operation] = (
         headers=ThreadHeader,
         body={JSON: ChatBody},
         answer={JSON: ChatCompletionObject, EVENTS: str},
+    ),
+    Operation(
+        method="post",
+        path="/v1/responses",
+        summary="Answer a chat, in the form of the Responses API",
+        headers=ThreadHeader,
+        body={JSON: ResponsesBody},
+        answer={JSON: ResponseObject, EVENTS: str},
     ),
     Operation(
         method="get",

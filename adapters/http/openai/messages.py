@@ -56,7 +56,7 @@ def _text_of_part(part: object, number: int) -> str:
     raise PydanticCustomError("content_part", "{problem}", {"problem": problem})
 
 
-def _joined(content: object) -> object:
+def joined(content: object) -> object:
     if not isinstance(content, list):
         return content
     return "\n".join(_text_of_part(part, number) for number, part in enumerate(content))
@@ -94,7 +94,7 @@ class MessageBody(StrictBody):
     """``function_call`` and the role ``function`` are the older form of tools."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[Text | None, BeforeValidator(_joined)] = None
+    content: Annotated[Text | None, BeforeValidator(joined)] = None
     refusal: Text | None = None
     tool_calls: list[MadeToolCall] | None = None
     function_call: CalledFunction | None = None

@@ -14,7 +14,7 @@ _MAX_SHOWN = 64
 WITHOUT_EFFECT = frozenset(
     {
         *("metadata", "store", "service_tier", "safety_identifier", "parallel_tool_calls"),
-        *("prompt_cache_key", "prompt_cache_retention"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
         *("cache_prompt", "id_slot", "keep_alive", "priority", "request_id", "rid"),
     }
 )
@@ -23,6 +23,7 @@ WITHOUT_EFFECT = frozenset(
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     # OpenAI's
     "audio": (),
+    "background": (False,),
     "function_call": ("none", "auto"),
     "functions": (),
     "modalities": (["text"],),
@@ -78,6 +79,7 @@ _NEUTRAL_IN_MESSAGE: Mapping[str, tuple[object, ...]] = {
     "partial": (False,),
     "prefix": (False,),
 }
+_NEUTRAL_IN_TEXT: Mapping[str, tuple[object, ...]] = {"verbosity": ("medium",)}
 _NEUTRAL_IN_STREAM_OPTIONS: Mapping[str, tuple[object, ...]] = {
     "continuous_usage_stats": (False,),
     "include_obfuscation": (False, True),  # padding against onlookers; TLS is not ours
@@ -99,6 +101,11 @@ def refuse_in_body(extra: Mapping[str, object]) -> None:
 def refuse_in_stream_options(extra: Mapping[str, object]) -> None:
     for key, value in extra.items():
         _refuse(key, value, _NEUTRAL_IN_STREAM_OPTIONS, "stream_options.")
+
+
+def refuse_in_text(extra: Mapping[str, object]) -> None:
+    for key, value in extra.items():
+        _refuse(key, value, _NEUTRAL_IN_TEXT, "text.")
 
 
 def refuse_in_message(extra: Mapping[str, object], number: int) -> None:

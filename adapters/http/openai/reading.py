@@ -15,6 +15,12 @@ Body = TypeVar("Body", bound=BaseModel)
 
 _MAX_MESSAGE, _MAX_STEP = 200, 64
 _MAX_THREAD_NAME = 256
+_UNIONS: tuple[tuple[str | None, ...], ...] = (
+    ("response_format",),
+    ("text", "format"),
+    ("input", None),
+)
+"""Behind these pydantic names the member of the union, which nobody has sent; None is a number."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -62,8 +68,15 @@ def _reason(problem: ErrorDetails) -> str:
 
 def _path(location: tuple[int | str, ...]) -> str:
     """OpenAI's way to write it: ``messages[0].content``."""
-    if location[:1] == ("response_format",):
-        location = (location[0], *location[2:])  # pydantic's own step: which of the formats
-    names = (step if isinstance(step, int) else step[:_MAX_STEP] for step in location)
+    names = (step if isinstance(step, int) else step[:_MAX_STEP] for step in _as_sent(location))
     steps = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in names)
     return "".join(steps).removeprefix(".")
+
+
+def _as_sent(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    for union in _UNIONS:
+        number = len(union)
+        begin = tuple(None if isinstance(step, int) else step for step in location[:number])
+        if begin == union:
+            return (*location[:number], *location[number + 1 :])
+    return location

@@ -35,10 +35,10 @@ class Envelope:
 def _logprobs(said: GeneratedText) -> dict[str, object] | None:
     if not said.logprobs:
         return None
-    return {"content": [_with_likeliest(each) for each in said.logprobs], "refusal": None}
+    return {"content": [logprob_object(each) for each in said.logprobs], "refusal": None}
 
 
-def _with_likeliest(token: TokenLogprob) -> dict[str, object]:
+def logprob_object(token: TokenLogprob) -> dict[str, object]:
     return {**_logprob(token), "top_logprobs": [_logprob(each) for each in token.likeliest]}
 
 
