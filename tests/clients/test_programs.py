@@ -35,6 +35,23 @@ async def test_the_official_client_chats_and_tells_failures_apart(
     }
 
 
+async def test_the_official_client_uses_the_responses_api(server: Server, tmp_path: Path) -> None:
+    found = await run("openai_responses", server.url, tmp_path)
+    assert found["whole"] == "Hi (2)"
+    assert found["conversation"] == "And you? (3)"
+    assert "".join(found["streamed"]) == found["async"] == "Hi (1)"
+    assert found["parsed"] == found["events"]["person"] == ADA
+    assert found["events"]["tokens"] == 11
+    assert found["events"]["kinds"][0] == "response.created"
+    assert found["events"]["kinds"][-1] == "response.completed"
+    assert found["cut"] == ["incomplete", "max_output_tokens"]
+    assert found["failures"] == {
+        "too long": ["BadRequestError", "context_length_exceeded", "input"],
+        "failed": ["InternalServerError", "engine_failed", None],
+        "earlier": ["BadRequestError", "unsupported_parameter", "previous_response_id"],
+    }
+
+
 async def test_langchain(server: Server, tmp_path: Path) -> None:
     found = await run("langchain_chat", server.url, tmp_path)
     assert found["invoke"] == "".join(found["stream"]) == "Hi (1)"
@@ -43,6 +60,7 @@ async def test_langchain(server: Server, tmp_path: Path) -> None:
     assert found["batch"] == ["One (1)", "Two (1)"]
     assert found["usage"] == {"whole": 11, "streamed": 11}
     assert found["json_schema"] == found["json_mode"] == ADA
+    assert found["responses"] == "How are you? (4)"
 
 
 async def test_a_gradio_page_passes_on_its_history_as_it_stands(
@@ -64,4 +82,5 @@ async def test_the_command_line_llm(server: Server, tmp_path: Path) -> None:
     assert found["streamed"] == found["whole"] == "Hi (1)"
     assert found["system"] == "Hi (2)"
     assert found["further"] == "And you? (4)"
+    assert found["responses"] == "Hi (1)"
     assert found["schema"].replace(" ", "") == '{"name":"Ada","age":36}'

@@ -27,7 +27,7 @@ def conversation(llm: ChatOpenAI) -> str:
         AIMessage("Hello"),
         HumanMessage("How are you?"),
     ]
-    return str(llm.invoke(messages).content)
+    return str(llm.invoke(messages).text)
 
 
 def chain(llm: ChatOpenAI) -> str:
@@ -53,13 +53,14 @@ def structured(llm: ChatOpenAI, method: str) -> Any:
 
 
 def main() -> None:
-    llm = ChatOpenAI(
-        model="smollm2",
-        temperature=0,
-        max_retries=0,
-        base_url=os.environ["OPENAI_BASE_URL"],
-        api_key=os.environ["OPENAI_API_KEY"],
-    )
+    options = {
+        "model": "smollm2",
+        "temperature": 0,
+        "max_retries": 0,
+        "base_url": os.environ["OPENAI_BASE_URL"],
+        "api_key": os.environ["OPENAI_API_KEY"],
+    }
+    llm = ChatOpenAI(**options)
     found = {
         "invoke": llm.invoke("Hi").content,
         "conversation": conversation(llm),
@@ -69,6 +70,7 @@ def main() -> None:
         "usage": usage(llm),
         "json_schema": structured(llm, "json_schema"),
         "json_mode": structured(llm, "json_mode"),
+        "responses": conversation(ChatOpenAI(use_responses_api=True, **options)),
     }
     json.dump(found, sys.stdout)
 

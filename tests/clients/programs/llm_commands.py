@@ -16,8 +16,15 @@ COMMANDS = {
     "whole": ("prompt", "-m", "parley", "--no-stream", "Hi"),
     "system": ("prompt", "-m", "parley", "-s", "Be short.", "-o", "temperature", "0", "Hi"),
     "further": ("prompt", "-m", "parley", "-c", "And you?"),
+    "responses": ("prompt", "-m", "parley-responses", "Hi"),
     "schema": ("prompt", "-m", "parley", "--schema", "name, age int", "Who was Ada?"),
 }
+MODEL = f"""
+- model_id: {{name}}
+  model_name: gpt-3.5-turbo
+  api_base: {os.environ["OPENAI_BASE_URL"]}
+  api_key_name: parley
+"""
 
 
 def run(*words: str) -> str:
@@ -31,11 +38,8 @@ def main() -> None:
     folder = Path(os.environ["LLM_USER_PATH"])
     folder.mkdir()
     (folder / "extra-openai-models.yaml").write_text(
-        "- model_id: parley\n"
-        "  model_name: gpt-3.5-turbo\n"
-        f"  api_base: {os.environ['OPENAI_BASE_URL']}\n"
-        "  api_key_name: parley\n"
-        "  supports_schema: true\n"
+        f"{MODEL.format(name='parley')}  supports_schema: true\n"
+        f"{MODEL.format(name='parley-responses')}  responses: true\n"
     )
     run("keys", "set", "parley", "--value", os.environ["OPENAI_API_KEY"])
     json.dump({name: run(*words) for name, words in COMMANDS.items()}, sys.stdout)
