@@ -565,8 +565,8 @@ class CompletionRequest:
     answer_format: AnswerFormat | None = None
     loop_guard: bool | None = None
     continues: bool = False
-    route: str = ""
-    answer_id: str = ""
+    route: str = field(default="", compare=False)
+    answer_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from adapters.http import codeproject_ai, geniusrise, openai
+from adapters.http import codeproject_ai, geniusrise, openai, usage
 from adapters.http.common import openapi
 from adapters.http.common.context import HttpContext
 from adapters.http.common.models import ModelNames, Models
@@ -23,7 +23,7 @@ class Room(Protocol):
     def routes(self, context: HttpContext) -> list[web.RouteDef]: ...
 
 
-ROOMS: tuple[Room, ...] = (openai, codeproject_ai, geniusrise)
+ROOMS: tuple[Room, ...] = (openai, codeproject_ai, geniusrise, usage)
 MANNERS = (geniusrise.MANNER,)
 
 

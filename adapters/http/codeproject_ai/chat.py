@@ -17,6 +17,7 @@ from adapters.http.codeproject_ai.commands import (
     LongCommands,
     Outcome,
 )
+from adapters.http.codeproject_ai.described import CHAT
 from adapters.http.codeproject_ai.fields import fields_of, max_tokens, temperature
 from adapters.http.common.context import HttpContext
 from bot.adapter_support.addresses import ACCOUNT
@@ -45,7 +46,8 @@ class LlamaChat:
     async def chat(self, request: web.Request) -> web.Response:
         async def begin(request_id: str, fields: Fields) -> Answer:
             account = request[ACCOUNT]
-            generation = await self._conversations.complete(_completion_request(account, fields))
+            asked = _completion_request(account, request_id, fields)
+            generation = await self._conversations.complete(asked)
             return _begun(self._commands[account].begin(request_id, generation))
 
         return await self._answered(request, "prompt", begin)
@@ -95,7 +97,7 @@ class LlamaChat:
         return web.json_response({**said, **envelope})
 
 
-def _completion_request(account: str, fields: Fields) -> CompletionRequest:
+def _completion_request(account: str, command_id: str, fields: Fields) -> CompletionRequest:
     system = fields.get("system_prompt")
     question = ChatMessage("user", fields.get("prompt", ""))
     return CompletionRequest(
@@ -103,6 +105,8 @@ def _completion_request(account: str, fields: Fields) -> CompletionRequest:
         messages=(ChatMessage("system", system), question) if system else (question,),
         sampling={"temperature": temperature(fields)},
         max_tokens=max_tokens(fields),
+        route=CHAT,
+        answer_id=command_id,
     )
 
 

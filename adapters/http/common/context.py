@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from adapters.http.common.models import Models
 from bot.ports import Clock, Conversations
 
@@ -23,3 +25,9 @@ class HttpContext:
     patience: float = 30.0
     device: Callable[[], str] = lambda: "CPU"
     observe_command: Callable[[str], None] = lambda _: None
+
+
+def route_of(request: web.Request) -> str:
+    """The route that was asked, for the usage log, without what stands for its parameters."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else ""

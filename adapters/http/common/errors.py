@@ -18,6 +18,7 @@ from bot.errors import (
     PromptTooLong,
     QueueFull,
     RequestError,
+    UnknownAnswer,
     UnknownPersonality,
     UnsupportedFormat,
     UnsupportedOption,
@@ -81,6 +82,8 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
             return "invalid_request_error", "messages", "context_length_exceeded"
         case UnknownPersonality():
             return "invalid_request_error", "model", "model_not_found"
+        case UnknownAnswer():
+            return "invalid_request_error", "id", "not_found"
         case UnsupportedFormat():
             return "invalid_request_error", "response_format", "unsupported_response_format"
         case UnsupportedOption():
@@ -100,7 +103,7 @@ def _status(error: ParleyError) -> int:
     match error:
         case InvalidBody():
             return error.status
-        case UnknownPersonality():
+        case UnknownPersonality() | UnknownAnswer():
             return HTTPStatus.NOT_FOUND
         case QueueFull() | OverLimit():
             return HTTPStatus.TOO_MANY_REQUESTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from adapters.http.common.answers import (
     said,
     whole_answer,
 )
-from adapters.http.common.context import HttpContext
+from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import to_body, to_response
 from adapters.http.common.models import Resolved
 from adapters.http.common.sse import EventStream, batches
@@ -71,9 +72,10 @@ class ChatCompletions:
 
         ``shape``: of an answer that is not streamed. Raises ``ParleyError`` while nothing is sent.
         """
+        envelope = self._envelope(model)
+        asked = replace(asked, route=route_of(request), answer_id=envelope.id)
         generations = await self._conversations.complete_all(asked, body.n or 1)
         try:
-            envelope = self._envelope(model)
             if not body.stream:
                 answers = [await whole_answer(generation) for generation in generations]
                 return web.json_response(shape(envelope, answers))
