@@ -33,7 +33,7 @@ async def _examine(settings: Settings) -> list[Check]:
     try:
         async with engine:
             checks = [_server(each, engine) for each in engine.servers]
-            return [*checks, *_limits(engine, settings)]
+            return [*checks, *_router(settings), *_limits(engine, settings)]
     except ModelError as error:
         return [Check("engine", "fail", line) for line in str(error).splitlines()]
 
@@ -47,18 +47,35 @@ def _server(server: RemoteServer, engine: RemoteEngine) -> Check:
     return Check("engine", "ok", f"{server.url}: {engine.name}, {known}; {kind}")
 
 
+def _router(settings: Settings) -> Iterator[Check]:
+    if header := settings.engine_session_header:
+        yield Check("engine", "ok", f"{header} names each thread to a router, as a hash")
+
+
 def _advice(server: RemoteServer) -> str:
     return "" if server.is_wrong else "Start it, or correct PARLEY_ENGINE_URL."
 
 
 def _limits(engine: RemoteEngine, settings: Settings) -> Iterator[Check]:
-    for note in (*_missing(engine), *_ALWAYS):
+    for note in (*_missing(engine), *_shared(engine, settings), *_ALWAYS):
         yield Check("engine", "off", note)
     for url in settings.engine_url:
         parts = urlsplit(url)
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             note = f"{url}: questions, answers and key travel unencrypted"
             yield Check("engine", "warn", note, "Use https:// unless the network is your own.")
+
+
+def _shared(engine: RemoteEngine, settings: Settings) -> Iterator[str]:
+    well = [server.dialect for server in engine.servers if server.is_up and server.dialect]
+    is_divided = all(dialect.salts_cache for dialect in well)
+    if settings.engine_cache_salt == "off" or (
+        settings.engine_cache_salt == "auto" and not is_divided
+    ):
+        yield (
+            "The server's cache is one for all workspaces; PARLEY_ENGINE_CACHE_SALT=on divides "
+            "it if it can be."
+        )
 
 
 def _missing(engine: RemoteEngine) -> Iterator[str]:

@@ -17,6 +17,7 @@ from bot.inference.llama.model import LlamaModel, LlamaOutline, needed_bytes
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.inference.multi_model.fleet import Fleet
+from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
@@ -76,6 +77,7 @@ def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:
         window=settings.context,
         max_running=settings.running,
         max_waiting=settings.queue,
+        hints=CacheHints(settings.engine_session_header, settings.engine_cache_salt),
     )
 
 

@@ -26,6 +26,7 @@ DEFAULT_STOP_REACTIONS: Mapping[str, tuple[str, ...]] = {
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _ORIGIN = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/?#@\s]+/?", re.IGNORECASE)
+_OUR_HEADERS = ("authorization", "connection", "host", "transfer-encoding", "user-agent")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
@@ -102,6 +103,14 @@ def _model_servers(values: tuple[str, ...]) -> tuple[str, ...]:
 def _header(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
         raise ValueError("a key holds no blanks, line ends or letters beyond ASCII")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]*", value):
+        raise ValueError("it is no name of a header, such as x-user-id")
+    if value.lower() in _OUR_HEADERS or value.lower().startswith(("content-", "accept")):
+        raise ValueError("Parley's requests have this header already; name another")
     return value
 
 
@@ -188,6 +197,7 @@ Size = Annotated[int, BeforeValidator(_size)]
 PublicUrl = Annotated[str, AfterValidator(_public)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 ModelServers = Annotated[Words, AfterValidator(_model_servers)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderKey = Annotated[SecretStr, AfterValidator(_header)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Folder = Annotated[Path, AfterValidator(_anchored)]

@@ -20,6 +20,11 @@ LOCAL_ENGINE = frozenset(
 )
 """Settings of the model that Parley runs itself."""
 
+REMOTE_ENGINE = frozenset(
+    {"engine_key", "engine_model", "engine_session_header", "engine_cache_salt"}
+)
+"""Settings of the servers that run it instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -151,7 +156,7 @@ def without_effect(settings: Settings) -> list[str]:
 def _without_effect_on_the_engine(settings: Settings) -> list[str]:
     """Settings of model servers without servers, or of a model of our own beside servers."""
     given = settings.model_fields_set
-    names = given & (LOCAL_ENGINE if settings.is_remote else {"engine_key", "engine_model"})
+    names = given & (LOCAL_ENGINE if settings.is_remote else REMOTE_ENGINE)
     if not names:
         return []
     why = "servers run the model" if settings.is_remote else "PARLEY_ENGINE_URL is not set"

@@ -20,6 +20,7 @@ from bot.settings.kinds import (
     Endpoint,
     Folder,
     HeaderKey,
+    HeaderName,
     ModelAliases,
     ModelName,
     ModelServers,
@@ -195,6 +196,16 @@ class Settings(Table):
     engine_key: HeaderKey | None = Field(default=None, description="Key for those servers.")
     engine_model: str | None = Field(
         default=None, min_length=1, description="The model's name there; the first if not set."
+    )
+    engine_session_header: HeaderName = Field(
+        default="",
+        description="Header that names a thread to a router before those servers (a hash), such "
+        "as `x-user-id`.",
+    )
+    engine_cache_salt: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether those servers may reuse what they evaluated for one workspace only "
+        "for that one (`cache_salt`); `auto`: vLLM.",
     )
     data_dir: Folder = Field(
         default=Path("data"),

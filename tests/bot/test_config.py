@@ -317,6 +317,10 @@ def test_several_model_servers_may_stand_in_a_network_of_ones_own(tmp_path: Path
         ("PARLEY_ENGINE_URL", "http://me:hunter2@gpu1", "must hold no user name"),
         ("PARLEY_ENGINE_URL", "http://gpu1/?api=1", "must hold no user name, password, ? or #"),
         ("PARLEY_ENGINE_KEY", "two words", "a key holds no blanks"),
+        ("PARLEY_ENGINE_SESSION_HEADER", "x user", "is no name of a header, such as x-user-id"),
+        ("PARLEY_ENGINE_SESSION_HEADER", "Authorization", "requests have this header already"),
+        ("PARLEY_ENGINE_SESSION_HEADER", "content-type", "requests have this header already"),
+        ("PARLEY_ENGINE_CACHE_SALT", "maybe", "'auto', 'on' or 'off'"),
     ],
 )
 def test_a_model_server_that_cannot_be_asked_is_a_mistake(

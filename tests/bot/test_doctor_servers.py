@@ -9,6 +9,7 @@ from bot.cli.checks import Check
 from bot.cli.doctor import examine
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.transformers_server import TransformersServer
+from tests.fakes.vllm_server import VllmServer
 
 
 async def engine(folder: Path, **environ: str) -> list[Check]:
@@ -35,6 +36,24 @@ async def test_a_server_that_counts_and_tells_its_window_leaves_less_undone(
         first, *notes = await engine(tmp_path, PARLEY_ENGINE_URL=server.url)
     assert "2,000 tokens a thread there; speaks as vLLM does" in first.detail
     assert len(notes) == 3
+
+
+async def test_what_routers_and_caches_are_told_is_listed(tmp_path: Path) -> None:
+    header = {"PARLEY_ENGINE_SESSION_HEADER": "x-user-id"}
+    async with VllmServer() as vllm, FakeModelServer() as plain:
+        divided = await engine(tmp_path, PARLEY_ENGINE_URL=vllm.url, **header)
+        switched_off = await engine(
+            tmp_path, PARLEY_ENGINE_URL=vllm.url, PARLEY_ENGINE_CACHE_SALT="off"
+        )
+        unknown = await engine(tmp_path, PARLEY_ENGINE_URL=plain.url)
+        hoped_for = await engine(
+            tmp_path, PARLEY_ENGINE_URL=plain.url, PARLEY_ENGINE_CACHE_SALT="on"
+        )
+    assert [c.detail for c in divided if "x-user-id" in c.detail and c.status == "ok"]
+    shared = "cache is one for all workspaces"
+    for checks, is_shared in ((divided, False), (switched_off, True), (unknown, True)):
+        assert any(shared in check.detail for check in checks) is is_shared
+    assert not any(shared in check.detail for check in hoped_for)
 
 
 async def test_transformers_serve_is_told_apart_and_what_it_refuses_is_listed(

@@ -29,7 +29,7 @@ _KNOWN = {
 }
 _RAW = _KNOWN - {"messages", "top_logprobs"} | {"prompt", "suffix"}
 _CONTINUES = {"continue_final_message", "add_generation_prompt"}
-_VLLM = {"top_k", "min_p", "repetition_penalty", *_CONTINUES}
+_VLLM = {"cache_salt", "top_k", "min_p", "repetition_penalty", *_CONTINUES}
 
 
 class FakeModelServer:

@@ -61,7 +61,8 @@ class Dialect:
     what switches a field off there, where that is another value than in ``Sampling``.
     ``refuses``: keys of OpenAI's API that it does not take, whatever their value.
     ``lists_all`` False: it has models that it does not list. ``fills``: it minds the ``suffix`` of
-    a raw prompt.
+    a raw prompt. ``salts_cache``: it takes ``cache_salt``, and reuses what it evaluated only for
+    others with the same one.
     """
 
     name: str = "OpenAI"
@@ -73,6 +74,7 @@ class Dialect:
     refuses: frozenset[str] = frozenset()
     lists_all: bool = True
     fills: bool = True
+    salts_cache: bool = False
 
     def values(self, sampling: Sampling) -> dict[str, object]:
         """Under the server's names, the fields of ``sampling`` that OpenAI's API has not."""
@@ -114,6 +116,7 @@ DIALECTS = (
         continues={"continue_final_message": True, "add_generation_prompt": False},
         off={"top_k": -1},  # some versions refuse 0
         fills=False,
+        salts_cache=True,
     ),
     Dialect(
         "llama-server",

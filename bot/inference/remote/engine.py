@@ -21,6 +21,7 @@ from bot.errors import (
 from bot.fair_queue import FairQueue
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import QueueEstimates
+from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
 from bot.inference.remote.dialects import PLAIN
@@ -113,10 +114,12 @@ class RemoteEngine:
         max_running: int = 16,
         max_waiting: int = 256,
         patience: Patience | None = None,
+        hints: CacheHints | None = None,
     ) -> None:
         patience = patience or Patience()
+        self._hints = hints or CacheHints()
         self.servers = Servers(urls, key=key, model=model, patience=patience)
-        self._sender = Sender(self.servers, self._body, metrics, patience)
+        self._sender = Sender(self.servers, self._body, self._hints.headers, metrics, patience)
         self._counter = TokenCounter(self.servers.num_tokens)
         self._asked_window = window
         self._learned_window: int | None = None
@@ -267,7 +270,9 @@ class RemoteEngine:
             self._admit()
 
     def _body(self, request: GenerationRequest, server: RemoteServer) -> dict[str, Any]:
-        return body_of(request, request.model or self.name, server.dialect or PLAIN)
+        dialect = server.dialect or PLAIN
+        body = body_of(request, request.model or self.name, dialect)
+        return body | self._hints.keys(request, dialect)
 
     async def __aenter__(self) -> Self:
         await self.servers.__aenter__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -28,11 +28,13 @@ class Sender:
         self,
         servers: Servers,
         body_of: Callable[[GenerationRequest, RemoteServer], dict[str, Any]],
+        headers_of: Callable[[GenerationRequest], Mapping[str, str]],
         metrics: Metrics,
         patience: Patience,
     ) -> None:
         self._servers = servers
         self._body_of = body_of
+        self._headers_of = headers_of
         self._metrics = metrics
         self._patience = patience
 
@@ -69,8 +71,9 @@ class Sender:
         server.note_success()
 
     async def _read(self, reply: RemoteReply, server: RemoteServer, body: dict[str, Any]) -> None:
+        headers = self._headers_of(reply.request)
         try:
-            async with aclosing(server.stream(body)) as chunks:
+            async with aclosing(server.stream(body, headers)) as chunks:
                 async for chunk in chunks:
                     self._take(reply, chunk)
                     if reply.is_flooding:
@@ -84,7 +87,7 @@ class Sender:
             if reply.has_begun or reply.has_asked_why or fault.kind != "broken":
                 raise
             reply.has_asked_why = True
-            raise await server.why(body) or fault from None
+            raise await server.why(body, headers) or fault from None
 
     def _take(self, reply: RemoteReply, chunk: StreamChunk) -> None:
         if chunk.num_characters and not reply.has_begun:

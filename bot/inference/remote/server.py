@@ -8,8 +8,11 @@ import logging
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -124,11 +127,13 @@ class RemoteServer:
         if fault.kind == "unreachable":
             self.problem = str(fault)
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[StreamChunk, None]:
+    async def stream(
+        self, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncGenerator[StreamChunk, None]:
         """Raises ``Fault`` or ``ContextExceeded``; closing the generator stops the reply."""
         with mapped():
             async with asyncio.timeout(self._patience.first_token):
-                response = await self._post(body)
+                response = await self._post(body, headers)
             try:
                 await self._check(response)
                 if response.content_type == _WHOLE:
@@ -139,15 +144,18 @@ class RemoteServer:
             finally:
                 response.close()
 
-    async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+    async def _post(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] = MappingProxyType({})
+    ) -> aiohttp.ClientResponse:
         """Tries again if the kept-alive connection was closed by the server."""
         url = self.url + path_of(body)
+        ask = partial(self._session.post, url, json=body, headers=headers, allow_redirects=False)
         try:
-            return await self._session.post(url, json=body, allow_redirects=False)
+            return await ask()
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            return await self._session.post(url, json=body, allow_redirects=False)
+            return await ask()
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         if response.status != 200:
@@ -165,6 +173,10 @@ class RemoteServer:
         error = ErrorBody.read(raw)
         logger.warning("%s answered with status %s", self.url, response.status)
         logger.debug("%s said: %s", self.url, error.message)
+        if self.dialect and self.dialect.salts_cache and "cache_salt" in error.message:
+            logger.warning("%s cannot divide its cache: it is one for all workspaces", self.url)
+            self.dialect = replace(self.dialect, salts_cache=False)
+            return Fault("refused", retry="anywhere")
         return refusal(response.status, error, response.headers.get("Retry-After", ""))
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[StreamChunk]:
@@ -190,14 +202,14 @@ class RemoteServer:
                 return None
             raise
 
-    async def why(self, body: Mapping[str, Any]) -> Exception | None:
+    async def why(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Exception | None:
         """The error of the same request without streaming, which some servers only give then."""
         asked = {**body, "stream": False, "max_tokens": 1}
         asked.pop("stream_options", None)
         with mapped():
             async with (
                 asyncio.timeout(self._patience.first_token),
-                await self._post(asked) as response,
+                await self._post(asked, headers) as response,
             ):
                 return None if response.status == 200 else await self._refusal(response)
 
