@@ -113,6 +113,29 @@ def doctor() -> None:
     raise typer.Exit(_WRONG if any(check.status == "fail" for check in checks) else 0)
 
 
+@app.command()
+def usage(
+    since: Annotated[
+        str, typer.Option(help="How long ago, as in 24h or 7d, or a day; all if not given.")
+    ] = "",
+    by: Annotated[
+        Literal["person", "personality", "model", "platform"] | None,
+        typer.Option(help="A line for each of them; for each answer if not given."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Print who asked when, how long it took, and the votes; also while Parley runs."""
+    from bot.cli import usage
+    from bot.clock import SystemClock
+    from bot.history.store import database_path
+    from bot.history.usage import read
+
+    start = usage.moment(since, SystemClock().now()) if since else None
+    rows = read(database_path(_settings().database_url), start)
+    lines = [usage.as_json(rows, by)] if as_json else usage.as_table(rows, by)
+    typer.echo("\n".join(lines))
+
+
 @app.command("settings")
 def print_settings() -> None:
     """Print every setting with its default and meaning, and older names, as Markdown tables."""

@@ -114,8 +114,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "command line": room(
             "bot.__main__",
             "bot.cli",
-            may="version errors metrics lock personalities gguf history adapter_support prompt "
-            "settings llama model_files remote running app",
+            may="version types errors metrics clock lock personalities gguf history "
+            "adapter_support prompt settings llama model_files remote running app",
         ),
     },
 )

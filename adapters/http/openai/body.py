@@ -1,4 +1,4 @@
-"""The body of POST /v1/chat/completions, as strict as a program's author needs it to be."""
+"""The bodies of requests for text, as strict as a program's author needs them to be."""
 
 from __future__ import annotations
 
@@ -59,10 +59,12 @@ class StreamOptions(StrictBody):
     include_usage: bool | None = None
 
 
-class ChatBody(SamplingFields, StrictBody):
-    """Beside OpenAI's keys, those of other servers that mean the same; ``loop_guard`` is ours."""
+class GenerationBody(SamplingFields, StrictBody):
+    """What is asked for is text, whatever comes before it.
 
-    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    Beside OpenAI's keys, those of other servers that mean the same; ``loop_guard`` is ours.
+    """
+
     model: Name | None = None
     user: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
     cache_salt: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
@@ -78,8 +80,6 @@ class ChatBody(SamplingFields, StrictBody):
     n_predict: OpenTokenLimit = None
     num_predict: OpenTokenLimit = None
     n: Annotated[int, Field(ge=1, le=_MAX_ANSWERS)] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stop: StopTexts = None
     stop_sequences: StopTexts = None
     response_format: ResponseFormat | None = None
@@ -87,30 +87,11 @@ class ChatBody(SamplingFields, StrictBody):
     guided_json: Annotated[Schema | str | None, BeforeValidator(_unless_empty)] = None
     guided_choice: Annotated[Choice | None, BeforeValidator(_unless_empty)] = None
     structured_outputs: StructuredOutputs | None = None
-    continue_final_message: bool | None = None
-    add_generation_prompt: bool | None = None
     loop_guard: bool | None = None
 
     @property
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
-
-    @property
-    def chat_messages(self) -> tuple[ChatMessage, ...]:
-        return chat_messages(self.messages)
-
-    @property
-    def continues(self) -> bool:
-        """The reply continues the last message, whose end the template then leaves out."""
-        if not self.continue_final_message:
-            if self.add_generation_prompt is False:
-                raise _not_continued("add_generation_prompt", _NEEDS_CONTINUING)
-            return False
-        if self.add_generation_prompt:
-            raise _not_continued("add_generation_prompt", _CONTRADICTS)
-        if self.messages[-1].role != "assistant" or self.messages[-1].calls:
-            raise _not_continued("continue_final_message", _NOTHING_TO_CONTINUE)
-        return True
 
     @property
     def answer_format(self) -> AnswerFormat | None:
@@ -142,12 +123,6 @@ class ChatBody(SamplingFields, StrictBody):
         return chosen
 
     @property
-    def num_logprobs(self) -> int | None:
-        if self.top_logprobs and not self.logprobs:
-            raise InvalidBody("top_logprobs needs logprobs to be true.", param="top_logprobs")
-        return (self.top_logprobs or 0) if self.logprobs else None
-
-    @property
     def token_limit(self) -> int | None:
         """``max_completion_tokens`` is the newer name, so it wins."""
         if self.max_completion_tokens:
@@ -159,6 +134,37 @@ class ChatBody(SamplingFields, StrictBody):
     def stop_texts(self) -> tuple[str, ...]:
         texts = _the_one({"stop": self.stop, "stop_sequences": self.stop_sequences})
         return tuple(texts or ())
+
+
+class ChatBody(GenerationBody):
+    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
+
+    @property
+    def chat_messages(self) -> tuple[ChatMessage, ...]:
+        return chat_messages(self.messages)
+
+    @property
+    def continues(self) -> bool:
+        """The reply continues the last message, whose end the template then leaves out."""
+        if not self.continue_final_message:
+            if self.add_generation_prompt is False:
+                raise _not_continued("add_generation_prompt", _NEEDS_CONTINUING)
+            return False
+        if self.add_generation_prompt:
+            raise _not_continued("add_generation_prompt", _CONTRADICTS)
+        if self.messages[-1].role != "assistant" or self.messages[-1].calls:
+            raise _not_continued("continue_final_message", _NOTHING_TO_CONTINUE)
+        return True
+
+    @property
+    def num_logprobs(self) -> int | None:
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidBody("top_logprobs needs logprobs to be true.", param="top_logprobs")
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 def _not_continued(name: str, why: str) -> InvalidBody:
@@ -179,9 +185,16 @@ def _the_one(given: Mapping[str, T]) -> T | None:
     return wanted
 
 
+Asked = TypeVar("Asked", bound=GenerationBody)
+
+
 def parse(raw: bytes) -> ChatBody:
+    return parse_as(ChatBody, raw)
+
+
+def parse_as(kind: type[Asked], raw: bytes) -> Asked:
     """Raises ``InvalidBody``, which names the first wrong key."""
-    body = read_as(ChatBody, raw)
+    body = read_as(kind, raw)
     refuse_in_body(body.model_extra or {})
     if body.stream_options:
         refuse_in_stream_options(body.stream_options.model_extra or {})

@@ -19,10 +19,10 @@ from adapters.http.common.context import HttpContext
 from adapters.http.common.errors import to_body, to_response
 from adapters.http.common.models import Resolved
 from adapters.http.common.sse import EventStream, batches
-from adapters.http.openai.chat import IDLE_SECONDS, sign_of_life
 from adapters.http.openai.reading import json_bytes, thread_name
 from adapters.http.openai.responses_body import ResponsesBody, parse_responses
 from adapters.http.openai.responses_shapes import Response, ResponseEvents, whole_response
+from adapters.http.openai.streaming import IDLE_SECONDS, sign_of_life
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
 from bot.ports import Generation
