@@ -130,7 +130,14 @@ class UnknownPersonality(RequestError):
 
 
 class UnsupportedFormat(RequestError):
-    """The answer format is too large, infinitely recursive, or not expressible as a grammar."""
+    """The answer format is too large, infinitely recursive, or not expressible as a grammar.
+
+    ``name`` is the key that programs ask for such a format with.
+    """
+
+    def __init__(self, message: str, *, name: str = "response_format") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class NotOffered(RequestError):

@@ -397,7 +397,21 @@ class OneOf:
     options: tuple[str, ...]
 
 
-AnswerFormat = JsonObject | JsonSchema | OneOf
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """The answer follows ``rules``, written in llama.cpp's GBNF or in llguidance's Lark."""
+
+    rules: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """The whole answer matches ``expression``."""
+
+    expression: str
+
+
+AnswerFormat = JsonObject | JsonSchema | OneOf | Grammar | Regex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
         case UnknownAnswer():
             return "invalid_request_error", "id", "not_found"
         case UnsupportedFormat():
-            return "invalid_request_error", "response_format", "unsupported_response_format"
+            return "invalid_request_error", error.name, "unsupported_response_format"
         case UnsupportedOption():
             return "invalid_request_error", error.name, "unsupported_parameter"
         case NotOffered():

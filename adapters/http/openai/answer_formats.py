@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from bot.types import AnswerFormat, JsonObject, JsonSchema, OneOf
+from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 Schema = dict[str, JsonValue]
 
@@ -67,10 +67,12 @@ Choice = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1
 
 
 class StructuredOutputs(ClosedBody):
-    """vLLM's key; its regular expressions and grammars are refused by name."""
+    """vLLM's key."""
 
     definition: Annotated[Schema | str | None, Field(alias="json")] = None
     choice: Choice | None = None
+    regex: str | None = None
+    grammar: str | None = None
     json_object: bool | None = None
 
     def as_answer_format(self) -> AnswerFormat | None:
@@ -78,6 +80,10 @@ class StructuredOutputs(ClosedBody):
             return as_schema(self.definition)
         if self.choice is not None:
             return as_choice(self.choice)
+        if self.regex is not None:
+            return Regex(self.regex)
+        if self.grammar is not None:
+            return Grammar(self.grammar)
         return JsonObject() if self.json_object else None
 
 

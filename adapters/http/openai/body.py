@@ -20,7 +20,7 @@ from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_me
 from adapters.http.openai.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
 from adapters.http.openai.reading import read_as
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
-from bot.types import AnswerFormat, ChatMessage
+from bot.types import AnswerFormat, ChatMessage, Grammar, Regex
 
 T = TypeVar("T")
 
@@ -52,6 +52,7 @@ def _unless_unlimited(number: object) -> object:
 StopTexts = Annotated[list[Name] | None, Field(max_length=_MAX_STOPS), BeforeValidator(_as_texts)]
 TokenLimit = Annotated[int, Field(ge=1)]
 OpenTokenLimit = Annotated[TokenLimit | None, BeforeValidator(_unless_unlimited)]
+Rules = Annotated[str | None, BeforeValidator(_unless_empty)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -86,6 +87,9 @@ class GenerationBody(SamplingFields, StrictBody):
     json_schema: Annotated[Schema | None, BeforeValidator(_unless_empty)] = None
     guided_json: Annotated[Schema | str | None, BeforeValidator(_unless_empty)] = None
     guided_choice: Annotated[Choice | None, BeforeValidator(_unless_empty)] = None
+    guided_regex: Rules = None
+    guided_grammar: Rules = None
+    grammar: Rules = None
     structured_outputs: StructuredOutputs | None = None
     loop_guard: bool | None = None
 
@@ -101,6 +105,9 @@ class GenerationBody(SamplingFields, StrictBody):
             "json_schema": as_schema(self.json_schema) if self.json_schema else None,
             "guided_json": as_schema(self.guided_json) if self.guided_json else None,
             "guided_choice": as_choice(self.guided_choice) if self.guided_choice else None,
+            "guided_regex": Regex(self.guided_regex) if self.guided_regex else None,
+            "guided_grammar": Grammar(self.guided_grammar) if self.guided_grammar else None,
+            "grammar": Grammar(self.grammar) if self.grammar else None,
             "structured_outputs": more.as_answer_format() if more else None,
         }
         return _the_one(asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
 from bot.errors import UnsupportedFormat
+from bot.inference.grammar import gbnf, pattern
 from bot.inference.grammar.schema import prepared
-from bot.types import AnswerFormat, JsonSchema, OneOf
+from bot.types import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 
-_MAX_SCHEMA = 65_536
+_MAX_SCHEMA = _MAX_GRAMMAR = 65_536
+_MAX_SHOWN = 200
 _MAX_OPTIONS = 1_000
 _TOO_LARGE = f"The answer format's schema has more than {_MAX_SCHEMA:,} characters."
 _NOT_FOLLOWED = "The model cannot keep to this answer format; please ask for a simpler one."
@@ -51,6 +54,8 @@ _LAYOUT: JsonCompileOptions = {
 
 LIMITS = LLParserLimits(verbose_errors=False)
 """Bounds of the work for a grammar and for each token, counted and not timed."""
+_IS_LARK = re.compile(r"^[ \t]*(?:%llguidance\b|start[ \t]*:(?!:=))", re.MULTILINE)
+_TOO_MANY = "it has too many rules or repetitions"
 
 
 @lru_cache(maxsize=64)
@@ -58,6 +63,8 @@ def grammar_of(answer_format: AnswerFormat) -> str:
     """A grammar of llguidance; raises UnsupportedFormat. Takes well under a second."""
     grammar = _grammar(answer_format)
     if problem := LLMatcher.validate_grammar(grammar, limits=LIMITS):
+        if isinstance(answer_format, Grammar):
+            raise _refused_grammar(problem)
         raise UnsupportedFormat(_sentence(problem))
     return grammar
 
@@ -78,11 +85,36 @@ def _grammar(answer_format: AnswerFormat) -> str:
     match answer_format:
         case OneOf(options):
             return _choice(options)
+        case Grammar(rules):
+            return LLMatcher.grammar_from_lark(_lark(rules))
+        case Regex(expression):
+            return LLMatcher.grammar_from_regex(_regex(expression))
         case JsonSchema(text):
             schema = prepared(_parsed(text))
         case _:
             schema = prepared({"type": "object"})
     return LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT)
+
+
+def _lark(rules: str) -> str:
+    if len(rules) > _MAX_GRAMMAR:
+        problem = f"The grammar has more than {_MAX_GRAMMAR:,} characters."
+        raise UnsupportedFormat(problem, name="grammar")
+    return rules if _IS_LARK.search(rules) else gbnf.lark_of(rules)
+
+
+def _refused_grammar(problem: str) -> UnsupportedFormat:
+    """llguidance's own words, of which the first line says it all."""
+    said = _TOO_MANY if "too large" in problem or "too big" in problem else problem.split("\n")[0]
+    said = said[:_MAX_SHOWN].rstrip(".")
+    return UnsupportedFormat(f"The grammar cannot be followed: {said}.", name="grammar")
+
+
+def _regex(expression: str) -> str:
+    try:
+        return pattern.read(expression, is_anchored=True)[1:-1]
+    except UnsupportedFormat as refusal:
+        raise UnsupportedFormat(str(refusal), name="guided_regex") from None
 
 
 def _choice(options: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bot.errors import UnsupportedFormat
-from bot.types import AnswerFormat, JsonSchema, OneOf
+from bot.types import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 
 
 def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
@@ -18,8 +18,16 @@ def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
             named = {"name": "answer", "schema": _parsed(text)}
             return {"response_format": {"type": "json_schema", "json_schema": named}}
         case OneOf():
-            raise UnsupportedFormat("The remote engine cannot be held to a choice of answers.")
+            raise _refused("a choice of answers", "guided_choice")
+        case Grammar():
+            raise _refused("a grammar", "grammar")
+        case Regex():
+            raise _refused("a regular expression", "guided_regex")
     return {"response_format": {"type": "json_object"}}
+
+
+def _refused(what: str, name: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"The remote engine cannot be held to {what}.", name=name)
 
 
 def _parsed(text: str) -> Any:

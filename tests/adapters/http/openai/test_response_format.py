@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.errors import UnsupportedFormat
-from bot.types import AnswerFormat, JsonObject, JsonSchema, OneOf
+from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from tests.adapters.http.conftest import Serve
 from tests.adapters.http.openai.test_bad_input import HI, ask, asked, post
 from tests.fakes.conversations import FakeConversations
@@ -84,6 +84,14 @@ async def test_a_format_that_the_engine_cannot_follow_is_refused(serve: Serve) -
     assert answer.message == "That is too large."
 
 
+async def test_a_grammar_that_cannot_be_followed_is_refused_by_its_own_name(serve: Serve) -> None:
+    refusal = UnsupportedFormat("The grammar has no rule 'root'.", name="grammar")
+    body = json.dumps({"messages": [HI], "grammar": "answer ::= [a]"}).encode()
+    answer = await post(serve, body, conversations=FakeConversations(refusal=refusal))
+    assert (answer.status, answer.param) == (400, "grammar")
+    assert answer.message == "The grammar has no rule 'root'."
+
+
 @pytest.mark.parametrize(
     ("keys", "wanted"),
     [
@@ -94,6 +102,11 @@ async def test_a_format_that_the_engine_cannot_follow_is_refused(serve: Serve) -
         ({"structured_outputs": {"json_object": True}}, JsonObject()),
         ({"structured_outputs": {"choice": ["yes", "no"]}}, OneOf(("yes", "no"))),
         ({"guided_choice": ["yes", "no", "yes"]}, OneOf(("yes", "no"))),
+        ({"grammar": 'root ::= "a"'}, Grammar('root ::= "a"')),
+        ({"guided_grammar": 'start: "a"'}, Grammar('start: "a"')),
+        ({"guided_regex": "a+", "response_format": {"type": "text"}}, Regex("a+")),
+        ({"structured_outputs": {"regex": "a+"}}, Regex("a+")),
+        ({"structured_outputs": {"grammar": 'root ::= "a"'}}, Grammar('root ::= "a"')),
     ],
 )
 async def test_a_form_is_followed_under_the_names_of_other_servers(
@@ -108,7 +121,10 @@ async def test_a_form_is_followed_under_the_names_of_other_servers(
         ({"guided_json": 5}, "guided_json"),
         ({"guided_choice": ["yes", ""]}, "guided_choice[1]"),
         ({"guided_choice": "yes"}, "guided_choice"),
-        ({"structured_outputs": {"regex": "a+"}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"structural_tag": "a"}}, "structured_outputs.structural_tag"),
+        ({"grammar": 5}, "grammar"),
+        ({"grammar": "root ::= [a]", "response_format": {"type": "json_object"}}, "grammar"),
+        ({"grammar": "root ::= [a]", "guided_regex": "a"}, "grammar"),
         (
             {"guided_choice": ["a"], "response_format": {"type": "json_object"}},
             "guided_choice",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,9 +26,11 @@ from bot.types import (
     Finished,
     FinishReason,
     GenerationRequest,
+    Grammar,
     JsonObject,
     JsonSchema,
     OneOf,
+    Regex,
     Sampling,
 )
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
@@ -127,6 +130,17 @@ def test_a_choice_is_one_of_its_options_whatever_they_begin_with(
     for question in ("What would you drink?", "What is bigger?", "Where is Tokyo?"):
         text, _ = runner.run(asking.ask(question, OneOf(options)))
         assert text in options
+
+
+def test_an_answer_follows_a_grammar_or_a_regular_expression(
+    runner: asyncio.Runner, asking: Asking
+) -> None:
+    chess = Grammar('root ::= move move\nmove ::= [a-h] [1-8] "\\n"')
+    text, finished = runner.run(asking.ask("What would you play?", chess))
+    assert re.fullmatch(r"([a-h][1-8]\n){2}", text)
+    assert finished.reason is FinishReason.STOP
+    text, finished = runner.run(asking.ask("When?", Regex(r"at \d{1,2} o'clock")))
+    assert re.fullmatch(r"at \d{1,2} o'clock", text)
 
 
 def test_any_json_object_can_be_asked_for(runner: asyncio.Runner, asking: Asking) -> None:

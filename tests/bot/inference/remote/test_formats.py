@@ -13,9 +13,11 @@ from bot.types import (
     BANNED,
     AnswerFormat,
     GenerationRequest,
+    Grammar,
     JsonObject,
     JsonSchema,
     OneOf,
+    Regex,
     Sampling,
 )
 
@@ -44,7 +46,14 @@ def test_a_format_is_sent_as_openai_defines_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer_format", [OneOf(("yes", "no")), JsonSchema("{"), JsonSchema("[" * 60_000)]
+    "answer_format",
+    [
+        OneOf(("yes", "no")),
+        Grammar("root ::= [a]"),
+        Regex("a+"),
+        JsonSchema("{"),
+        JsonSchema("[" * 60_000),
+    ],
 )
 def test_an_unsupported_format_is_refused(answer_format: AnswerFormat) -> None:
     with pytest.raises(UnsupportedFormat):
