@@ -590,3 +590,23 @@ def test_ci_runs_what_a_person_runs() -> None:
     assert os.access(script, os.X_OK)
     assert script.read_text().rstrip().endswith("make test")
     assert run("bash", "-n", str(script)).returncode == 0
+
+
+# The module for CodeProject.AI Server
+
+
+def test_the_settings_of_the_module_name_its_file_and_the_environment_that_it_reads() -> None:
+    folder = DEPLOY / "codeproject-ai"
+    settings = json.loads((folder / "modulesettings.json").read_text(encoding="utf-8"))
+    module = settings["Modules"]["LlamaChat"]
+    code = (folder / module["LaunchSettings"]["FilePath"]).read_text(encoding="utf-8")
+    assert set(module["EnvironmentVariables"]) == set(re.findall(r"CPAI_MODULE_LLAMA_\w+", code))
+    assert [route["Route"] for route in module["RouteMaps"]] == ["text/chat"]
+
+
+@pytest.mark.parametrize(("argument", "code"), [("install", 0), ("", 1)])
+def test_its_install_script_is_for_the_servers_own_script_only(argument: str, code: int) -> None:
+    script = 'writeLine() { echo "$1"; }; . ./install.sh'
+    done = run("bash", "-c", script, "setup.sh", argument, cwd=DEPLOY / "codeproject-ai")
+    assert done.returncode == code
+    assert ("bash ../../setup.sh" in done.stdout) == bool(code)
