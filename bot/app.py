@@ -26,6 +26,7 @@ from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, Capabilities
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
+from bot.running.cards import ModelCards
 from bot.running.engines import (
     Engine,
     OffloadsThreads,
@@ -109,7 +110,8 @@ class App:
         self._stack.push_async_callback(store.close)
         self._database = DatabaseWatch(store.is_sound)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
-        server = await enter(self._make_server(adapters))
+        cards = ModelCards(settings, catalogue, lambda: self._engine)
+        server = await enter(self._make_server(adapters, cards))
         make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
         self._engine = await enter(await asyncio.to_thread(make))
         device = await asyncio.to_thread(describe_device, settings)
@@ -162,7 +164,7 @@ class App:
         adapter: Adapter = module.create(context)
         return adapter
 
-    def _make_server(self, adapters: dict[str, Adapter]) -> Server:
+    def _make_server(self, adapters: dict[str, Adapter], cards: ModelCards) -> Server:
         settings = _server_settings(self._settings, self._own_key)
         server = Server(settings, self._metrics, self._readiness)
         server.mount(
@@ -173,6 +175,8 @@ class App:
                 clock=self._clock,
                 device=lambda: self._device,
                 observe_command=self._metrics.count_command,
+                socket_end=self._settings.socket_end,
+                describe=cards.describe,
             ),
             manners=MANNERS,
         )

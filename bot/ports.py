@@ -27,6 +27,7 @@ from bot.types import (
     Incoming,
     Label,
     Limits,
+    ModelCard,
     Person,
     Personality,
     Place,
@@ -43,6 +44,10 @@ from bot.types import (
 
 Handler = Callable[[Incoming], Awaitable[None]]
 """``Conversations.handle``: returns once what must survive is on disk."""
+
+
+DescribeModel = Callable[[str | None], Awaitable[ModelCard]]
+"""The card of the model of that name, or of the default one. Raises ``EngineFailed``."""
 
 
 LOCAL_ACCOUNT = "local"

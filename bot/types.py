@@ -379,6 +379,23 @@ class Personality:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model that answers, as far as its file says it; ``file`` without its folder.
+
+    ``context``: tokens of one thread. ``size``: the number of its parameters, such as ``135M``.
+    """
+
+    name: str
+    file: str | None = None
+    context: int | None = None
+    title: str | None = None
+    organization: str | None = None
+    license: str | None = None
+    architecture: str | None = None
+    size: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JsonObject:
     """The answer is any JSON object."""
 

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from aiohttp import web
 
-from adapters.http import codeproject_ai, geniusrise, openai, usage
+from adapters.http import codeproject_ai, csps_llm, geniusrise, openai, usage
 from adapters.http.common import openapi
-from adapters.http.common.context import HttpContext
+from adapters.http.common.context import HttpContext, SocketEnd, only_named
 from adapters.http.common.models import ModelNames, Models
-from bot.ports import Clock, Conversations
+from bot.ports import Clock, Conversations, DescribeModel
 
 
 class Room(Protocol):
@@ -23,7 +23,7 @@ class Room(Protocol):
     def routes(self, context: HttpContext) -> list[web.RouteDef]: ...
 
 
-ROOMS: tuple[Room, ...] = (openai, codeproject_ai, geniusrise, usage)
+ROOMS: tuple[Room, ...] = (openai, csps_llm, codeproject_ai, geniusrise, usage)
 MANNERS = (geniusrise.MANNER,)
 
 
@@ -36,10 +36,20 @@ def routes(
     patience: float = 30.0,
     device: Callable[[], str] = lambda: "CPU",
     observe_command: Callable[[str], None] = lambda _: None,
+    socket_end: SocketEnd = "key",
+    describe: DescribeModel = only_named,
 ) -> list[web.RouteDef]:
     """``patience`` and what follows it: see ``HttpContext``."""
-    models = Models(conversations, model_names, aliases)
-    context = HttpContext(conversations, models, clock, patience, device, observe_command)
+    context = HttpContext(
+        conversations,
+        Models(conversations, model_names, aliases),
+        clock,
+        patience=patience,
+        device=device,
+        observe_command=observe_command,
+        socket_end=socket_end,
+        describe=describe,
+    )
     served = [route for room in ROOMS for route in room.routes(context)]
     described = [operation for room in ROOMS for operation in room.OPERATIONS]
     return [*served, openapi.route(described)]

@@ -256,6 +256,11 @@ class Settings(Table):
         description="Other sites, apps and extensions whose pages may call the APIs; `null`: "
         "any page without an origin.",
     )
+    socket_end: Literal["key", "plain"] = Field(
+        default="key",
+        description="End of a reply on csps-llm's socket: `<END key>` with the session's key, or "
+        "`<END>`.",
+    )
     admins: Words = Field(default=(), description="Admins, such as `slack:T01/U01`.")
     allow: Words = Field(
         default=(),

@@ -100,7 +100,7 @@ class Gate:
         if origin is None:
             return
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = "Retry-After, X-Parley-Session"
         response.headers["Vary"] = "Origin"
         if origin != "null":  # anybody's page must not use what a browser keeps for Parley
             response.headers["Access-Control-Allow-Credentials"] = "true"

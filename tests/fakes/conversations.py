@@ -118,8 +118,9 @@ class FakeConversations:
         return await self._begin()
 
     async def forget(self, session: Session) -> int:
-        asked = [question for question in self.questions if question.session == session]
-        return len(asked)
+        num_turns = len(self.questions)
+        self.questions = [each for each in self.questions if each.session != session]
+        return num_turns - len(self.questions)
 
     async def complete_all(
         self, request: CompletionRequest, num_answers: int

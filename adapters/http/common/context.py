@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 
 from adapters.http.common.models import Models
-from bot.ports import Clock, Conversations
+from bot.ports import Clock, Conversations, DescribeModel
+from bot.types import ModelCard
+
+SocketEnd = Literal["key", "plain"]
+
+
+async def only_named(model: str | None) -> ModelCard:
+    """Of a model nothing is known but its name."""
+    return ModelCard(model or "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +26,7 @@ class HttpContext:
 
     ``device``: where the model runs, as ``CPU``. ``observe_command`` counts commands that run in
     the background: those that have begun and, by their outcome, those that have ended.
+    ``socket_end``: whether the end of a reply on a socket names its session, or is ``plain``.
     """
 
     conversations: Conversations
@@ -25,6 +35,8 @@ class HttpContext:
     patience: float = 30.0
     device: Callable[[], str] = lambda: "CPU"
     observe_command: Callable[[str], None] = lambda _: None
+    socket_end: SocketEnd = "key"
+    describe: DescribeModel = only_named
 
 
 def route_of(request: web.Request) -> str:

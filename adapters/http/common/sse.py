@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from types import MappingProxyType
 
 from aiohttp import web
 
+from adapters.http.common.patience import WritePatience
 from bot.ports import Clock, Generation
 from bot.types import GenerationEvent
 
@@ -60,31 +60,23 @@ _HEADERS = {
 }
 
 
-class EventStream:
+class EventStream(WritePatience):
     """The 200 is sent with the first event, so that an early failure can have its own status.
 
-    ``send`` waits for a slow client, which bounds its buffer. The connection of a client that
-    reads nothing for ``patience`` seconds is closed, and ``send`` raises ``ConnectionError``.
+    ``send`` waits for a slow client, which bounds its buffer. ``headers`` beside, or instead of,
+    those of a stream of events: it may be one of plain text.
     """
 
-    def __init__(self, request: web.Request, clock: Clock, patience: float) -> None:
-        self._request = request
-        self._clock = clock
-        self._patience = patience
-        self._response = web.StreamResponse(headers=_HEADERS)
-        self._blocked_since: float | None = None
-
-    async def __aenter__(self) -> Self:
-        self._watcher = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        request: web.Request,
+        clock: Clock,
+        patience: float,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._watcher.cancel()
+        super().__init__(request, clock, patience)
+        self._request = request
+        self._response = web.StreamResponse(headers={**_HEADERS, **headers})
 
     @property
     def has_begun(self) -> bool:
@@ -93,23 +85,10 @@ class EventStream:
     async def send(self, data: bytes) -> None:
         if not self.has_begun:
             await self._response.prepare(self._request)
-        self._blocked_since = self._clock.monotonic()
-        await self._response.write(data)
-        self._blocked_since = None
+        with self.writing():
+            await self._response.write(data)
 
     async def end(self) -> web.StreamResponse:
-        self._blocked_since = self._clock.monotonic()
-        await self._response.write_eof()
-        self._blocked_since = None
+        with self.writing():
+            await self._response.write_eof()
         return self._response
-
-    async def _watch(self) -> None:
-        """One sleeper per reply, instead of one timeout per token."""
-        while not self._is_stalled():
-            await self._clock.sleep(self._patience / 4)
-        if self._request.transport is not None:
-            self._request.transport.abort()
-
-    def _is_stalled(self) -> bool:
-        since = self._blocked_since
-        return since is not None and self._clock.monotonic() - since >= self._patience

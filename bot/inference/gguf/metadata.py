@@ -1,8 +1,9 @@
-"""Reads lists of numbers from a GGUF file's metadata, which llama.cpp's API omits."""
+"""Reads texts and lists of numbers from a GGUF file's metadata, without loading the model."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,19 +28,40 @@ _LAST = "tokenizer."
 
 
 def read_lists(path: Path) -> dict[str, str]:
-    """Lists by key, in the form ``[8, 0, 8]``. llama.cpp must have accepted the file."""
+    """Lists of numbers by key, in the form ``[8, 0, 8]``, which llama.cpp's API omits.
+
+    llama.cpp must have accepted the file.
+    """
     found = {}
     with path.open("rb") as file:
-        file.seek(_BEFORE_COUNT)
-        for _ in range(_number(file, "Q")):
-            key, kind = _text(file), _number(file, "I")
-            if key.startswith(_LAST):
-                break
+        for key, kind in _entries(file):
             if kind != _LIST:
                 _skip(file, kind)
             elif (numbers := _list(file)) is not None:
                 found[key] = str(numbers)
     return found
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Texts by key. llama.cpp must have accepted the file."""
+    found = {}
+    with path.open("rb") as file:
+        for key, kind in _entries(file):
+            if kind == _STRING:
+                found[key] = _text(file)
+            else:
+                _skip(file, kind)
+    return found
+
+
+def _entries(file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """Keys, and the kind of value that must be read or skipped before the next one."""
+    file.seek(_BEFORE_COUNT)
+    for _ in range(_number(file, "Q")):
+        key, kind = _text(file), _number(file, "I")
+        if key.startswith(_LAST):
+            break
+        yield key, kind
 
 
 def _list(file: BinaryIO) -> list[int] | None:

@@ -1,0 +1,58 @@
+"""A reply as text that grows, and refusals in the shapes of this interface."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from aiohttp import web
+
+from adapters.http.common.answers import NOT_FINISHED, finished_of, raise_failure, said
+from adapters.http.common.errors import to_response
+from adapters.http.common.sse import batches
+from bot.errors import ParleyError
+from bot.ports import Clock, Generation
+
+_IDLE_SECONDS = 15.0
+
+
+async def tell(
+    generation: Generation,
+    clock: Clock,
+    send: Callable[[str], Awaitable[None]],
+    first: str = "",
+) -> None:
+    """Send ``first`` and the text of the reply piece by piece; whoever leaves early ends it.
+
+    Raises what kept it from its end.
+    """
+    finished = None
+    try:
+        if first:
+            await send(first)
+        async with aclosing(batches([generation], clock, _IDLE_SECONDS)) as arriving:
+            async for batch in arriving:
+                events = [event for _, event in batch]
+                if text := said(events).text:
+                    await send(text)
+                finished = finished_of(events) or finished
+    finally:
+        generation.cancel()
+    raise_failure(finished or NOT_FINISHED)
+
+
+def text_refusal(error: ParleyError) -> web.Response:
+    status, headers = _status_and_headers(error)
+    return web.Response(text=f"{error}\n", status=status, headers=headers)
+
+
+def json_refusal(error: ParleyError) -> web.Response:
+    status, headers = _status_and_headers(error)
+    return web.json_response({"error": str(error)}, status=status, headers=headers)
+
+
+def _status_and_headers(error: ParleyError) -> tuple[int, dict[str, str]]:
+    """Those that the error has on every route."""
+    shaped = to_response(error)
+    kept = {name: value for name, value in shaped.headers.items() if name == "Retry-After"}
+    return shaped.status, kept

@@ -1,0 +1,105 @@
+"""The operations of csps-llm's interface as ``/openapi.json`` describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from adapters.http.common.openapi import FORM, JSON, MULTIPART, TEXT, AnswerBody, Operation
+from adapters.http.csps_llm.json_answers import ToilBody
+from adapters.http.csps_llm.missing import MISSING
+
+
+class TextQuestion(BaseModel):
+    prompt: str = ""
+    session: str = ""
+
+
+class SessionParameter(BaseModel):
+    session: str = ""
+
+
+class SentenceAnswer(AnswerBody):
+    error: str
+
+
+class ModelCardAnswer(AnswerBody):
+    """``model``: its name, and what its file says about it."""
+
+    personality: str
+    title: str
+    description: str
+    language: str
+    model: dict[str, Any]
+
+
+class PlatformStats(AnswerBody):
+    models: list[str]
+    personalities: list[str]
+    cpu_count: int | None
+    load_average: list[float] | None
+
+
+def _operations() -> Iterator[Operation]:
+    yield Operation(
+        method="get",
+        path="/gpt-socket/{personality}",
+        summary="Open a WebSocket: a frame in is a prompt, frames out are text and then <END key>",
+        answer={TEXT: str},
+        status=101,
+    )
+    yield Operation(
+        method="get",
+        path="/gpt/{personality}",
+        summary="Answer a prompt with text that grows",
+        query=TextQuestion,
+        answer={TEXT: str},
+        error={TEXT: str},
+    )
+    yield Operation(
+        method="post",
+        path="/gpt/{personality}",
+        summary="Answer a prompt with text that grows",
+        query=TextQuestion,
+        body={FORM: TextQuestion, MULTIPART: TextQuestion},
+        answer={TEXT: str},
+        error={TEXT: str},
+    )
+    yield Operation(
+        method="delete",
+        path="/gpt/{personality}",
+        summary="Forget a session",
+        query=SessionParameter,
+        answer={TEXT: str},
+        error={TEXT: str},
+    )
+    yield Operation(
+        method="post",
+        path="/toil/{personality}",
+        summary="Do a piece of work and answer with JSON",
+        query=SessionParameter,
+        body={JSON: ToilBody},
+        answer={JSON: Any},
+        error={JSON: SentenceAnswer},
+    )
+    yield Operation(
+        method="get",
+        path="/describe/{personality}",
+        summary="Which model answers",
+        answer={JSON: ModelCardAnswer},
+        error={JSON: SentenceAnswer},
+    )
+    yield Operation(
+        method="get",
+        path="/platform/stats",
+        summary="What this machine does",
+        answer={JSON: PlatformStats},
+    )
+    for path, sentence in MISSING.items():
+        yield Operation(method="get", path=path, summary=sentence, answer={TEXT: str}, status=501)
+        yield Operation(method="post", path=path, summary=sentence, answer={TEXT: str}, status=501)
+
+
+OPERATIONS: Sequence[Operation] = tuple(_operations())

@@ -1,0 +1,63 @@
+"""What stands in a prompt beside the question: markers at its beginning, and an address; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bot.adapter_support.quoting import quoted, with_quotes
+
+READS_NO_PAGES = (
+    "Parley reads no web pages in this version; paste the text that your question is about."
+)
+_MARKER = re.compile(r"\s*\|(SESSION|CONTEXT|CONTENT|RAG)\|")
+_ADDRESS = re.compile(r"https?://\S+\s*", re.IGNORECASE)
+_TITLES = {"CONTEXT": "Context", "CONTENT": "Clipboard"}
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedPrompt:
+    """``text``: the question, and before it what was quoted.
+
+    ``session``: the key; empty: a new session; None: no word of it. ``note``: a sentence about
+    what Parley does not do.
+    """
+
+    text: str
+    session: str | None = None
+    note: str = ""
+
+
+def read_prompt(prompt: str) -> MarkedPrompt:
+    """A marker that has no end is text, and so is whatever follows it."""
+    session, note, quotes, position = None, "", [], 0
+    while found := _marker_at(prompt, position):
+        name, value, position = found
+        if name == "SESSION":
+            session = value.strip() if session is None else session
+        elif name == "RAG":
+            note = READS_NO_PAGES
+        elif value.strip():
+            quotes.append(quoted(_TITLES[name], value))
+    question = prompt[position:].strip()
+    if address := _ADDRESS.match(question):
+        note, question = READS_NO_PAGES, question[address.end() :]
+    return MarkedPrompt(with_quotes("", *quotes, question), session, note)
+
+
+def is_address(text: str) -> bool:
+    """Whether the whole text is a web address."""
+    return _ADDRESS.fullmatch(text.strip()) is not None
+
+
+def _marker_at(prompt: str, position: int) -> tuple[str, str, int] | None:
+    """The name and value of the marker that begins there, and where it ends.
+
+    Quoted material ends at the last end of its kind: what it holds itself is no marker.
+    """
+    found = _MARKER.match(prompt, position)
+    if not found:
+        return None
+    name, start, mark = found[1], found.end(), f"|/{found[1]}|"
+    end = prompt.rfind(mark, start) if name in _TITLES else prompt.find(mark, start)
+    return None if end < 0 else (name, prompt[start:end], end + len(mark))
