@@ -287,6 +287,7 @@ def _server_settings(settings: Settings, own_key: str) -> ServerSettings:
         basic_auth={name: word.get_secret_value() for name, word in settings.basic_auth.items()},
         own_key=own_key,
         is_public=settings.is_public,
+        trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
     )
 

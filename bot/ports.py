@@ -54,6 +54,10 @@ LOCAL_ACCOUNT = "local"
 """The account of this machine's own programs, as far as they need no key."""
 
 
+SIGNED_IN = "user:"
+"""How the account of a person begins who has signed in at a proxy; no key is named so."""
+
+
 class Clock(Protocol):
     """Time as an argument. ``monotonic`` in seconds; ``now`` aware UTC."""
 

@@ -22,6 +22,7 @@ from bot.web.connection import ConnectionRunner, note_event_stream
 from bot.web.errors import MalformedRequests, as_json
 from bot.web.keys import Keys
 from bot.web.middleware import Gate, read_within
+from bot.web.proxies import TrustedProxies
 
 _KEEPALIVE_SECONDS = 75.0  # also the time in which a client must send its headers
 _BACKLOG = 1024
@@ -35,7 +36,8 @@ class ServerSettings:
 
     ``max_body``: bytes, enough for a question far too long for any window, which then gets a
     clear answer. ``own_key``: the key of Parley's own commands on this machine. ``is_public``:
-    something forwards requests from outside to this port. A body must arrive within
+    something forwards requests from outside to this port. ``trusted_proxies``: addresses and
+    networks of proxies at which people sign in. A body must arrive within
     ``read_seconds``; requests in flight have ``drain_seconds`` when the server closes.
     """
 
@@ -45,6 +47,7 @@ class ServerSettings:
     basic_auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     own_key: str = field(default="", repr=False)
     is_public: bool = False
+    trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     max_body: int = 4 * 1024 * 1024
     read_seconds: float = 30.0
@@ -73,8 +76,13 @@ class Server:
         self._readiness = readiness
         self._keys = Keys(settings.api_keys, settings.basic_auth, settings.own_key)
         self._manners: list[Manner] = []
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self._gate = Gate(
-            self._keys, settings.cors_origins, self._manners, is_public=settings.is_public
+            self._keys,
+            settings.cors_origins,
+            self._manners,
+            self._proxies,
+            is_public=settings.is_public,
         )
         self._app = self._make_app()
         self._runner = self._make_runner()
@@ -156,7 +164,7 @@ class Server:
     def _check_settings(self) -> None:
         host = self._settings.host
         problems = []
-        if not is_loopback(host) and not self._keys:
+        if not is_loopback(host) and not self._keys and not self._proxies:
             problems.append(
                 f"PARLEY_HOST is {host or 'every address'}, which others can reach, and no key "
                 "is set; set PARLEY_API_KEYS or PARLEY_BASIC_AUTH, or PARLEY_HOST to 127.0.0.1."

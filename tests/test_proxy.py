@@ -85,12 +85,16 @@ async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
 
 @asynccontextmanager
 async def parley(
-    conversations: FakeConversations | None = None, *, with_webhook: bool = True
+    conversations: FakeConversations | None = None,
+    *,
+    with_webhook: bool = True,
+    trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[Server]:
     async def webhook(request: web.Request) -> web.Response:
         return web.Response(text=f"{len(await request.read())} bytes")
 
-    server = Server(ServerSettings(port=0, api_keys={"ci": "key-of-ci"}), Metrics(), always())
+    settings = ServerSettings(port=0, api_keys={"ci": "key-of-ci"}, trusted_proxies=trusted_proxies)
+    server = Server(settings, Metrics(), always())
     talk = conversations or FakeConversations()
     server.mount(routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
     if with_webhook:
@@ -137,6 +141,34 @@ async def test_ours_passes_on_the_webhooks_and_the_apis_and_nothing_else(tmp_pat
         assert await status(stranger, "/v1/models", **KEY) == 200
         for path in ("/", "/metrics", "/readyz", "/healthz", "/slack/events/more"):
             assert await status(stranger, path, **KEY) == 404
+
+
+async def test_through_ours_no_stranger_can_claim_to_have_signed_in(tmp_path: Path) -> None:
+    claim = {"X-Forwarded-User": "ann"}
+    async with (
+        parley(trusted_proxies=("127.0.0.1",)) as server,
+        proxied(tmp_path, server, SITE) as stranger,
+    ):
+        assert await status(stranger, "/v1/models", **claim) == 401
+        assert await status(stranger, "/v1/models", **claim, **KEY) == 200
+
+
+async def test_whoever_signs_in_at_the_proxy_needs_no_key(tmp_path: Path) -> None:
+    (tmp_path / "people").write_text("ann:{PLAIN}her word\n")
+    people = f'auth_basic Parley; auth_basic_user_file "{tmp_path / "people"}";'
+    site = SITE.replace('X-Forwarded-User "";', f"X-Forwarded-User $remote_user; {people}")
+    conversations = FakeConversations()
+    async with (
+        parley(conversations, trusted_proxies=("127.0.0.1",)) as server,
+        proxied(tmp_path, server, site) as stranger,
+    ):
+        path, claim = "/v1/chat/completions", {"X-Forwarded-User": "bob"}
+        async with stranger.post(path, json=QUESTION, headers=claim) as response:
+            assert response.status == 401
+        claim |= {"Authorization": aiohttp.encode_basic_auth("ann", "her word")}
+        async with stranger.post(path, json=QUESTION, headers=claim) as response:
+            assert response.status == 200
+    assert [request.account for request in conversations.requests] == ["user:ann"]
 
 
 async def test_through_ours_a_reply_grows_and_whoever_hangs_up_stops_it(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from aiohttp import HttpVersion11, web
 from yarl import URL
 
 ACCOUNT = web.RequestKey("account", str)
-"""Who calls over HTTP: the API key's or basic-auth name, or ``local``. Set by ``bot.web``."""
+"""Who calls over HTTP: the API key's or basic-auth name, ``local``, or ``user:`` and the name of
+a person who has signed in at a proxy. Set by ``bot.web``."""
 
 
 def is_loopback(host: str) -> bool:
@@ -50,14 +51,14 @@ def is_from_this_machine(request: web.Request) -> bool:
     hosts = request.headers.getall("Host", [])
     return (
         request.version >= HttpVersion11
-        and is_loopback(_peer(request))
+        and is_loopback(peer_of(request))
         and len(hosts) == 1
         and is_loopback(_host_name(hosts[0]))
         and not any(_is_forwarding(name) for name in request.headers)
     )
 
 
-def _peer(request: web.Request) -> str:
+def peer_of(request: web.Request) -> str:
     """The other end of the socket itself, whatever headers claim."""
     peer = request.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""

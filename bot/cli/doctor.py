@@ -75,6 +75,8 @@ def check_keys(settings: Settings) -> Check:
     num_keys = len(settings.api_keys) + len(settings.basic_auth)
     if num_keys:
         return Check("keys", "ok", f"{num_keys} for the HTTP APIs")
+    if settings.trusted_proxies:
+        return Check("keys", "ok", "none: people sign in at one of PARLEY_TRUSTED_PROXIES")
     if settings.is_public:
         detail = "none, so the HTTP APIs and /metrics are closed to everybody but `ask`"
         return Check("keys", "off", detail, "Set PARLEY_API_KEYS to use them.")

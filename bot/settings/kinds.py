@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -76,6 +77,19 @@ def _public(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            network = ip_network(value)
+        except ValueError:
+            raise ValueError(
+                f"{value!r} is no address or network such as 10.1.2.3 or 10.1.0.0/16"
+            ) from None
+        if network.prefixlen == 0:
+            raise ValueError(f"{value!r} is everybody, and anybody could claim to be anybody")
+    return values
+
+
 def _endpoint(value: str) -> str:
     """An address that secrets are sent to: encrypted, or on this machine."""
     url = urlsplit(value)
@@ -122,7 +136,6 @@ def _api_keys(value: object) -> object:
     keys = named_keys(map(str, words))
     if len(keys) < len(words):
         raise ValueError("two keys have the same name")
-    _refuse_local(keys)
     return keys
 
 
@@ -133,7 +146,6 @@ def _passwords(value: object) -> object:
     pairs = [str(word).partition(":") for word in words]
     if not all(user and password for user, _, password in pairs):
         raise ValueError("each entry must be written as user:password")
-    _refuse_local(user for user, _, _ in pairs)
     return {user: password for user, _, password in pairs}
 
 
@@ -151,9 +163,13 @@ def _aliases(value: object) -> object:
     return aliases
 
 
-def _refuse_local(names: Iterable[str]) -> None:
-    if LOCAL_ACCOUNT in names:
+def _accounts(secrets: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Names that a caller has for no other reason; those of ``SIGNED_IN`` have a colon."""
+    if LOCAL_ACCOUNT in secrets:
         raise ValueError(f"{LOCAL_ACCOUNT} is the name of this machine's own programs; use another")
+    if any(":" in name for name in secrets):
+        raise ValueError("a name must have no colon")
+    return secrets
 
 
 def _reactions(value: object) -> object:
@@ -191,6 +207,7 @@ def _model(value: str, info: ValidationInfo) -> str:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Platforms = Annotated[Words, AfterValidator(_platforms)]
+Networks = Annotated[Words, AfterValidator(_networks)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 StopReactions = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_reactions)]
 Size = Annotated[int, BeforeValidator(_size)]
@@ -202,8 +219,8 @@ HeaderKey = Annotated[SecretStr, AfterValidator(_header)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Folder = Annotated[Path, AfterValidator(_anchored)]
 AnyCase = BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
-NamedKeys = Annotated[dict[str, SecretStr], BeforeValidator(_api_keys)]
+NamedKeys = Annotated[dict[str, SecretStr], BeforeValidator(_api_keys), AfterValidator(_accounts)]
 ModelAliases = Annotated[dict[str, str], BeforeValidator(_aliases)]
-Passwords = Annotated[dict[str, SecretStr], BeforeValidator(_passwords)]
+Passwords = Annotated[dict[str, SecretStr], BeforeValidator(_passwords), AfterValidator(_accounts)]
 BotToken = Annotated[SecretStr, _token("xoxb-")]
 AppToken = Annotated[SecretStr, _token("xapp-")]

@@ -55,11 +55,13 @@ def _named_platforms_have_tokens(settings: Settings) -> list[str]:
 
 def _is_private(settings: Settings) -> bool:
     """Whether only programs of this machine can deliver to Teams' webhook."""
-    return settings.is_on_loopback and settings.public_url is None
+    is_behind_proxy = settings.public_url is not None or bool(settings.trusted_proxies)
+    return settings.is_on_loopback and not is_behind_proxy
 
 
 def _strangers_need_a_key(settings: Settings) -> list[str]:
-    if settings.is_on_loopback or settings.api_keys or settings.basic_auth:
+    ways_in = (settings.api_keys, settings.basic_auth, settings.trusted_proxies)
+    if settings.is_on_loopback or any(ways_in):
         return []
     return [
         f"PARLEY_HOST is {settings.host}, which other machines can reach, but no key is set; "
@@ -93,10 +95,10 @@ def _access_rules_can_match(settings: Settings) -> list[str]:
 RULES = (
     Rule(("slack",), _slack_can_verify),
     Rule(
-        ("adapters", "slack", "discord", "teams", "host", "public_url"),
+        ("adapters", "slack", "discord", "teams", "host", "public_url", "trusted_proxies"),
         _named_platforms_have_tokens,
     ),
-    Rule(("host", "api_keys", "basic_auth"), _strangers_need_a_key),
+    Rule(("host", "api_keys", "basic_auth", "trusted_proxies"), _strangers_need_a_key),
     Rule(("context", "kv_tokens"), _a_thread_fits_the_pool),
     Rule(("allow", "deny", "admins", "quotas"), _access_rules_can_match),
 )

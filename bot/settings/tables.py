@@ -25,6 +25,7 @@ from bot.settings.kinds import (
     ModelName,
     ModelServers,
     NamedKeys,
+    Networks,
     Origins,
     Passwords,
     Platforms,
@@ -240,6 +241,11 @@ class Settings(Table):
         default=None,
         description="Address at which others reach Parley; set it where a proxy or tunnel does it.",
     )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Proxies at which people sign in, each `127.0.0.1` or `10.1.0.0/16`: whom they "
+        "name in `X-Forwarded-User` needs no key. They must let nobody else set that header.",
+    )
     api_keys: NamedKeys = Field(
         default={}, description="Keys for the HTTP APIs, each `name:key` or the key alone."
     )
@@ -366,7 +372,8 @@ class Settings(Table):
     @property
     def is_public(self) -> bool:
         """Whether something forwards requests from outside to this port."""
-        return self.public_url is not None or any(name in WEBHOOKS for name in self.platforms)
+        has_webhook = any(name in WEBHOOKS for name in self.platforms)
+        return has_webhook or self.public_url is not None or bool(self.trusted_proxies)
 
     def platform(self, name: str) -> dict[str, str]:
         """The table ``[name]`` for ``AdapterContext.settings``."""

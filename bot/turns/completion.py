@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, NotOffered, PromptTooLong
-from bot.ports import LOCAL_ACCOUNT, EngineGeneration, Generation, Tokenizes
+from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, EngineGeneration, Generation, Tokenizes
 from bot.prompt import clean
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
@@ -60,6 +60,8 @@ class Completions:
         if self._closed:
             raise EngineFailed(STOPPING)
         times = AnswerTimes(self._services.clock)
+        if request.account.startswith(SIGNED_IN):
+            request = replace(request, user=None)  # they are one person, whatever they say
         account = _place_of(request.account)
         person = self._person(request, account)
         self._services.access.check_program(account.workspace_form, person)
@@ -220,6 +222,8 @@ class Completions:
 
         No user can be named like one of those: a text form escapes ``#``.
         """
+        if request.account.startswith(SIGNED_IN):
+            return Person(account.workspace_form)
         if not request.user:
             return Person(f"{account.workspace_form}/#{next(self._numbers)}")
         return Person.at(account, request.user)

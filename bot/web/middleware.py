@@ -17,6 +17,7 @@ from bot.adapter_support.manners import Manner
 from bot.ports import LOCAL_ACCOUNT
 from bot.web.errors import UNREADABLE_ENCODING, manner_of
 from bot.web.keys import Keys
+from bot.web.proxies import TrustedProxies
 
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 _ENCODINGS = ("", "identity", "gzip", "deflate", "br", "zstd")
@@ -52,16 +53,18 @@ class Gate:
         self,
         keys: Keys,
         cors_origins: Iterable[str],
-        manners: Sequence[Manner] = (),
+        manners: Sequence[Manner],
+        proxies: TrustedProxies,
         *,
         is_public: bool,
     ) -> None:
         self._keys = keys
         self._manners = manners
+        self._proxies = proxies
         self._cors_origins = {origin.lower() for origin in cors_origins}
         self._open: set[web.AbstractRoute] = set()
         self._verified: set[web.AbstractRoute] = set()
-        self._is_public = is_public
+        self._is_public = is_public or bool(proxies)
         self._unfinished: set[asyncio.Task[web.StreamResponse]] = set()
 
     def leave_open(self, routes: Iterable[web.AbstractRoute]) -> None:
@@ -138,6 +141,9 @@ class Gate:
         request[_ALLOWED_ORIGIN] = origin
 
     def _account(self, request: web.Request, manner: Manner | None) -> str:
+        """A trusted proxy's word counts before a key: a program there may pass on any."""
+        if not _is_anybody(request) and (signed_in := self._proxies.account(request)):
+            return signed_in
         account = self._keys.account(request.headers.get("Authorization", ""))
         if account is not None:
             return account
@@ -151,6 +157,8 @@ class Gate:
     def _advice(self, request: web.Request) -> str:
         if _is_anybody(request) and "Authorization" not in request.headers:
             return "A page without an origin may be anybody's, so it needs one of PARLEY_API_KEYS."
+        if not self._keys and self._proxies:
+            return "Only people who have signed in at the proxy in front of Parley may call it."
         if not self._keys and self._is_public:
             return (
                 "Parley can be reached from outside, so everybody needs a key, and there is none "

@@ -359,3 +359,12 @@ async def test_draining_lets_answers_end_and_begins_no_more(talk: Talk) -> None:
     scripted.say("Hi.")
     scripted.finish()
     assert await read(generation) == "Hi."
+
+
+async def test_who_has_signed_in_is_one_person_whatever_the_program_says(talk: Talk) -> None:
+    mine = replace(HELLO, account="user:ann")
+    assert (await asked(talk, replace(mine, user="somebody"))).person == "http:user:ann"
+    generation = await talk.service.complete(replace(mine, user="one"))
+    with pytest.raises(OverLimit):
+        await talk.service.complete(replace(mine, user="two"))
+    generation.cancel()

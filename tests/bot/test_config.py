@@ -182,11 +182,12 @@ def test_a_wrong_secret_is_never_shown(tmp_path: Path, environ: dict[str, str]) 
     "environ",
     [
         {"PARLEY_PUBLIC_URL": "https://parley.example.com/"},
+        {"PARLEY_TRUSTED_PROXIES": "10.1.2.3"},
         SLACK,
         {"PARLEY_ADAPTERS": "teams"},
     ],
 )
-def test_parley_is_public_with_an_address_or_a_webhook(
+def test_parley_is_public_with_an_address_a_proxy_or_a_webhook(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     assert load_settings(environ, tmp_path).is_public
@@ -206,9 +207,17 @@ def test_a_public_address_that_is_none_is_refused(tmp_path: Path, url: str) -> N
     assert problem.startswith(f"PARLEY_PUBLIC_URL in the environment is '{url}'; it must ")
 
 
-def test_teams_without_an_app_id_is_for_a_parley_that_is_not_public(tmp_path: Path) -> None:
-    environ = {"PARLEY_ADAPTERS": "teams", "PARLEY_PUBLIC_URL": "https://parley.example.com"}
-    assert problems(environ, tmp_path) == [
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"PARLEY_PUBLIC_URL": "https://parley.example.com"},
+        {"PARLEY_TRUSTED_PROXIES": "127.0.0.1"},
+    ],
+)
+def test_teams_without_an_app_id_is_for_a_parley_that_is_not_public(
+    tmp_path: Path, outside: dict[str, str]
+) -> None:
+    assert problems({"PARLEY_ADAPTERS": "teams", **outside}, tmp_path) == [
         "PARLEY_ADAPTERS names teams, but TEAMS_APP_ID is not set; set it."
     ]
 
@@ -219,6 +228,37 @@ def test_no_key_is_named_like_this_machines_own_programs(tmp_path: Path, name: s
         f"{name} in the environment is wrong; local is the name of this machine's own programs; "
         "use another."
     ]
+
+
+@pytest.mark.parametrize("name", ["api_keys", "basic_auth"])
+def test_no_key_is_named_like_somebody_who_has_signed_in(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f'[{name}]\n"user:ann" = "hunter2"\n')
+    (problem,) = problems({}, tmp_path)
+    assert problem.endswith("is wrong; a name must have no colon.")
+
+
+def test_proxies_are_addresses_and_networks(tmp_path: Path) -> None:
+    given = ("127.0.0.1", "10.1.0.0/16", "::1", "fd00::/8")
+    environ = {"PARLEY_TRUSTED_PROXIES": ", ".join(given), "PARLEY_HOST": "0.0.0.0"}
+    assert load_settings(environ, tmp_path).trusted_proxies == given
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("nginx", "is no address or network such as 10.1.2.3 or 10.1.0.0/16"),
+        ("10.1.2.3/16", "is no address or network such as 10.1.2.3 or 10.1.0.0/16"),
+        ("10.1.2.3:80", "is no address or network such as 10.1.2.3 or 10.1.0.0/16"),
+        ("*", "is no address or network such as 10.1.2.3 or 10.1.0.0/16"),
+        ("0.0.0.0/0", "is everybody, and anybody could claim to be anybody"),
+        ("::/0", "is everybody, and anybody could claim to be anybody"),
+    ],
+)
+def test_a_proxy_that_cannot_be_told_from_strangers_is_refused(
+    tmp_path: Path, given: str, why: str
+) -> None:
+    (problem,) = problems({"PARLEY_TRUSTED_PROXIES": given}, tmp_path)
+    assert problem == (f"PARLEY_TRUSTED_PROXIES in the environment is {given!r}; {given!r} {why}.")
 
 
 def test_models_have_other_names_in_the_environment_or_the_file(tmp_path: Path) -> None:

@@ -133,6 +133,11 @@ def test_without_keys_a_public_parley_answers_only_ask(tmp_path: Path) -> None:
     assert checks(tmp_path)["keys"].status == "ok"
 
 
+def test_without_keys_people_may_sign_in_at_a_proxy(tmp_path: Path) -> None:
+    keys = checks(tmp_path, PARLEY_TRUSTED_PROXIES="127.0.0.1")["keys"]
+    assert (keys.status, "sign in" in keys.detail) == ("ok", True)
+
+
 def test_a_data_folder_in_use_tells_by_whom(tmp_path: Path) -> None:
     with DataLock(tmp_path / "data") as lock:
         lock.announce("http://127.0.0.1:4000", "key")
