@@ -15,7 +15,6 @@ from bot.types import Personality, Session
 
 SESSION_HEADER = "X-Parley-Session"
 _KEY = re.compile(r"[A-Za-z0-9:._-]{1,128}")
-_MAX_USER = 256
 _ELSEWHERE = ("cross-site", "same-site")
 _LOADING = "The model is still loading; please ask again in a minute."
 
@@ -49,13 +48,7 @@ def session_of(request: web.Request, personality: str, key: str | None) -> Sessi
     """The caller's session of that key; a new one if it is no key."""
     if not (key and _KEY.fullmatch(key)):
         key = new_key()
-    return Session(request[ACCOUNT], personality, key, user_of(request))
-
-
-def user_of(request: web.Request) -> str | None:
-    """Whom a sign-on proxy names. It has a key, which vouches for what it says."""
-    user = request.headers.get("X-Forwarded-User", "").strip()
-    return user[:_MAX_USER] or None
+    return Session(request[ACCOUNT], personality, key)
 
 
 def refuse_other_sites(request: web.Request) -> None:

@@ -12,7 +12,7 @@ from adapters.http.common.answers import whole_answer
 from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import InvalidBody
 from adapters.http.csps_llm.answering import json_refusal
-from adapters.http.csps_llm.asking import SESSION_HEADER, personality_of, session_of, user_of
+from adapters.http.csps_llm.asking import SESSION_HEADER, personality_of, session_of
 from adapters.http.csps_llm.markers import READS_NO_PAGES, is_address
 from adapters.http.openai.answer_formats import Schema, as_schema
 from adapters.http.openai.reading import json_bytes, read_as
@@ -82,7 +82,6 @@ class JsonAnswers:
     async def _complete(self, request: web.Request, personality: str, body: ToilBody) -> Generation:
         asked = CompletionRequest(
             account=request[ACCOUNT],
-            user=user_of(request),
             messages=(ChatMessage("user", body.question),),
             personality=personality,
             max_tokens=_MAX_TOKENS,

@@ -235,13 +235,14 @@ async def test_a_page_of_another_site_opens_no_socket(serve: Serve) -> None:
             assert await socket.receive_str(timeout=20)
 
 
-async def test_each_key_and_each_user_behind_a_proxy_has_sessions_of_its_own(
+async def test_each_key_and_whoever_signs_in_at_a_proxy_has_sessions_of_their_own(
     conversations: FakeConversations, clock: FakeClock
 ) -> None:
     settings = ServerSettings(
         port=0,
         api_keys={"proxy": "secret", "other": "word"},
         basic_auth={"ann": "pass"},
+        trusted_proxies=("127.0.0.1",),
         cors_origins=("https://chat.example",),
         is_public=True,
         drain_seconds=0.2,
@@ -265,7 +266,7 @@ async def test_each_key_and_each_user_behind_a_proxy_has_sessions_of_its_own(
             assert (await page.reply()).key == "theirs"
     assert sessions(conversations) == [
         Session("proxy", "assistant", "theirs"),
-        Session("proxy", "assistant", "theirs", "ada"),
+        Session("user:ada", "assistant", "theirs"),
         Session("other", "assistant", "theirs"),
         Session("ann", "assistant", "theirs"),
     ]
