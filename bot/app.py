@@ -151,6 +151,8 @@ class App:
         self.banner.stopping(self._settings.drain_seconds)
         if self._service:
             await self._service.drain(self._settings.drain_seconds, hurrying)
+        if self._service and not hurrying.is_set():
+            await self._service.end_answers()
 
     def _make_adapter(self, name: str) -> Adapter:
         module = importlib.import_module(f"adapters.{name}")

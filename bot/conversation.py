@@ -55,6 +55,8 @@ __all__ = ["ConversationRules", "ConversationService"]
 T = TypeVar("T")
 
 _DRAIN_CHECK = 0.1
+_LAST_WORDS = 0.5
+"""Programs that poll ask every quarter of a second."""
 
 
 class ConversationService:
@@ -131,6 +133,12 @@ class ConversationService:
                 break
             await self._services.clock.sleep(_DRAIN_CHECK)
         await self._turns.put_back()
+
+    async def end_answers(self) -> None:
+        """Programs that still wait are told that Parley stops, if they ask within a moment."""
+        if self._completions.in_flight:
+            self._completions.cancel()
+            await self._services.clock.sleep(_LAST_WORDS)
 
     async def close(self) -> None:
         self._turns.queues.pause()

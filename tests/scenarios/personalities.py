@@ -13,6 +13,9 @@ RAMBLING = "tests.scenarios.rambling"
 FREQUENCY_PENALTY = -2
 """Its every word makes itself likelier; and so it is known to ``tests.scenarios.rambling``."""
 
+TEMPERATURE = 1.9375
+"""So is a program that can set nothing else."""
+
 PRESENCE_PENALTY = -1
 """So is the brief one."""
 

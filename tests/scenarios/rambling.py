@@ -15,7 +15,7 @@ from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.running import loading
 from bot.types import Sampling
-from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY
+from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY, TEMPERATURE
 
 _STORY, _YES = " and the tide comes and the tide goes,", "Yes, of course."
 _STEP_SECONDS = 0.04
@@ -47,7 +47,7 @@ class RamblingModel(LlamaModel):
             _said[opening.slot] = itertools.islice(words, len(opening.generated), None)
 
     def _words(self, sampling: Sampling) -> Iterator[int] | None:
-        if sampling.frequency_penalty == FREQUENCY_PENALTY:
+        if sampling.frequency_penalty == FREQUENCY_PENALTY or sampling.temperature == TEMPERATURE:
             return itertools.cycle(self.vocabulary.tokenize(_STORY))
         if sampling.presence_penalty == PRESENCE_PENALTY:
             end = next(filter(self.is_end, itertools.count()))

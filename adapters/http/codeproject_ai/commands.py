@@ -16,7 +16,6 @@ PATIENCE_SECONDS = 120.0
 """Longer than the minute after which browsers wake a page in the background."""
 KEPT_SECONDS = 3600.0
 MAX_KEPT = 256
-_MAX_KNOWN = 4 * MAX_KEPT
 
 _FAILED = "Unable to generate text"
 _STOPPING = "Parley is stopping; please ask again in a moment."
@@ -136,13 +135,14 @@ class LongCommand:
 class LongCommands:
     """The commands of one account.
 
-    Those that have ended are kept for an hour, the latest ``MAX_KEPT`` of them; of others only
+    Those that have ended are kept for an hour, the latest ``max_kept`` of them; of others only
     the ids are known for a while, as of commands that were lost.
     """
 
-    def __init__(self, clock: Clock, observe: CommandObserver) -> None:
+    def __init__(self, clock: Clock, observe: CommandObserver, max_kept: int = MAX_KEPT) -> None:
         self._clock = clock
         self._observe = observe
+        self._max_kept = max_kept
         self._known: OrderedDict[str, LongCommand | None] = OrderedDict()
 
     def begin(self, command_id: str, generation: Generation) -> LongCommand:
@@ -169,10 +169,10 @@ class LongCommands:
 
     def _forget(self) -> None:
         ended = [each for each in self._known.values() if each is not None and each.outcome]
-        kept = {each.id for each in ended[-MAX_KEPT:] if not each.is_expired}
+        kept = {each.id for each in ended[-self._max_kept :] if not each.is_expired}
         for each in ended:
             if each.id not in kept:
                 self._known[each.id] = None
         lost = [command_id for command_id, each in self._known.items() if each is None]
-        for command_id in lost[: max(0, len(self._known) - _MAX_KNOWN)]:
+        for command_id in lost[: max(0, len(self._known) - 4 * self._max_kept)]:
             del self._known[command_id]

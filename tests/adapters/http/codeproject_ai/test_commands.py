@@ -9,12 +9,12 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import pytest
 
-from adapters.http.codeproject_ai.commands import MAX_KEPT, CommandNotFound, LongCommands
+from adapters.http.codeproject_ai.commands import CommandNotFound, LongCommands
 from adapters.http.routes import routes
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, QueueFull
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason, Queued, Reasoning
+from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
 from tests.adapters.http.codeproject_ai.client import (
     CANCEL,
     CHAT,
@@ -237,8 +237,19 @@ async def test_nobody_sees_or_ends_the_command_of_another_account(clock: FakeClo
         assert [request.account for request in conversations.requests] == ["ada", "bob"]
 
 
-async def test_one_that_nobody_asks_about_is_ended(serve: Serve, clock: FakeClock) -> None:
-    conversations = FakeConversations(script=(Delta("Once"),))
+@pytest.mark.parametrize(
+    ("script", "reply"),
+    [
+        ((), ""),
+        ((Queued(3),), ""),
+        ((Queued(1), Reasoning("They want a story.")), ""),
+        ((Delta("Once"),), "Once"),
+    ],
+)
+async def test_one_that_nobody_asks_about_is_ended_whatever_it_does(
+    serve: Serve, clock: FakeClock, script: tuple[GenerationEvent, ...], reply: str
+) -> None:
+    conversations = FakeConversations(script)
     async with polling_client(await serve(conversations)) as client:
         command_id = await client.ask()
         generation = await conversations.begun()
@@ -248,24 +259,24 @@ async def test_one_that_nobody_asks_about_is_ended(serve: Serve, clock: FakeCloc
         assert not generation.cancelled.is_set()
         await clock.advance(121.0)
         assert generation.cancelled.is_set()
-        assert ending(await client.status(command_id)) == (True, "cancelled", "Once", None)
+        assert ending(await client.status(command_id)) == (True, "cancelled", reply, None)
 
 
 async def test_only_the_latest_that_ended_are_kept_and_those_that_run(clock: FakeClock) -> None:
     observed = Counter[str]()
-    commands = LongCommands(clock, lambda outcome: observed.update([outcome]))
+    commands = LongCommands(clock, lambda outcome: observed.update([outcome]), max_kept=3)
     running = commands.begin("running", ScriptedGeneration())
-    for number in range(6 * MAX_KEPT):
+    for number in range(20):
         commands.begin(str(number), ScriptedGeneration(HELLO))
         await clock.settle()
     commands.begin("last", ScriptedGeneration())
     assert commands.find("running") is running
-    assert commands.find(str(5 * MAX_KEPT)).reply == "Hello there"
+    assert commands.find("17").reply == "Hello there"
     with pytest.raises(CommandNotFound, match="has been lost"):
-        commands.find(str(5 * MAX_KEPT - 1))
+        commands.find("16")
     with pytest.raises(CommandNotFound, match="does not match"):
         commands.find("0")
-    assert observed == {"begun": 6 * MAX_KEPT + 2, "completed": 6 * MAX_KEPT}
+    assert observed == {"begun": 22, "completed": 20}
 
 
 async def test_commands_are_counted(clock: FakeClock) -> None:
