@@ -214,8 +214,10 @@ class ConversationService:
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._completions.vote(account, answer_id, rating)
 
-    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
-        return await self._completions.tokenizer(account, model)
+    async def tokenizer(
+        self, account: str, personality: str | None, model: str | None
+    ) -> Tokenizes:
+        return await self._completions.tokenizer(account, personality, model)
 
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""

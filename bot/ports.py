@@ -360,14 +360,17 @@ class Warming(Protocol):
 class Tokenizes(Protocol):
     """A ``TextGenerator`` that shows what its tokenizer does. Raises ``RequestError``."""
 
+    @property
+    def window(self) -> int: ...
+
     async def tokenize(self, prompt: AnyPrompt) -> Sequence[int]: ...
 
     async def texts(self, tokens: Sequence[int]) -> Sequence[bytes]:
         """The bytes of each token; special ones as they are written."""
         ...
 
-    async def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of which ``tokenize`` makes these tokens."""
+    async def detokenize(self, tokens: Sequence[int], *, shows_special: bool = True) -> str:
+        """The text of which ``tokenize`` makes these tokens; special ones may be left out."""
         ...
 
 
@@ -558,8 +561,10 @@ class Conversations(Protocol):
         """So many answers to the request, or to each of its prompts; it counts once for limits."""
         ...
 
-    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
-        """That of the model; None: the default one.
+    async def tokenizer(
+        self, account: str, personality: str | None, model: str | None
+    ) -> Tokenizes:
+        """That of the model which answers such a ``CompletionRequest``.
 
         Raises ``RequestError`` and ``EngineFailed``.
         """

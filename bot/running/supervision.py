@@ -111,8 +111,10 @@ class LateConversations:
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._there.vote(account, answer_id, rating)
 
-    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
-        return await self._there.tokenizer(account, model)
+    async def tokenizer(
+        self, account: str, personality: str | None, model: str | None
+    ) -> Tokenizes:
+        return await self._there.tokenizer(account, personality, model)
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()

@@ -158,10 +158,14 @@ class Completions:
 
         return note
 
-    async def tokenizer(self, account: str, model: str | None) -> Tokenizes:
+    async def tokenizer(
+        self, account: str, personality: str | None, model: str | None
+    ) -> Tokenizes:
         """See ``bot.ports.Conversations``."""
         place = _place_of(account)
         self._services.access.check_program(place.workspace_form, Person(place.workspace_form))
+        if model is None and personality is not None:
+            model = self._services.personalities.get(personality).model
         generator = await self._services.generator_for(model)
         if not isinstance(generator, Tokenizes):
             raise NotOffered("This engine does not show its tokens.")

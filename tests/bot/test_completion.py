@@ -131,7 +131,7 @@ async def test_raw_prompts_count_as_one_question_and_a_long_one_refuses_them_all
 
 async def test_an_engine_that_shows_no_tokens_says_so(talk: Talk) -> None:
     with pytest.raises(NotOffered, match="does not show its tokens"):
-        await talk.service.tokenizer("local", None)
+        await talk.service.tokenizer("local", "pirate", None)
 
 
 async def test_a_personality_may_let_replies_repeat_themselves(tmp_path: Path) -> None:

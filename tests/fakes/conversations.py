@@ -74,6 +74,8 @@ class ScriptedGeneration:
 class Letters(Tokenizing):
     """Every letter is a token, which has its number."""
 
+    window = 1_000
+
     async def read_vocabulary(self, work: Callable[[TextCodec], T]) -> T:
         return work(FakeModel())
 
@@ -128,7 +130,7 @@ class FakeConversations:
         num_all = num_answers * (len(request.prompts) or 1)
         return [await self.complete(request) for _ in range(num_all)]
 
-    async def tokenizer(self, account: str, model: str | None) -> Letters:
+    async def tokenizer(self, account: str, personality: str | None, model: str | None) -> Letters:
         if self.refusal is not None:
             raise self.refusal
         return Letters()

@@ -124,8 +124,8 @@ class FakeModel:
     def texts(self, tokens: Sequence[int]) -> list[bytes]:
         return [chr(token).encode() for token in tokens]
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        return "".join(map(chr, tokens))
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool) -> str:
+        return "".join(chr(token) for token in tokens if shows_special or chr(token) != ANSWER)
 
     def piece(self, token: int) -> bytes:
         return bytes([token]) if token < 256 else chr(token).encode()

@@ -26,7 +26,7 @@ class TextCodec(Protocol):
         """The bytes of each token, special ones as they are written."""
         ...
 
-    def detokenize(self, tokens: Sequence[int]) -> str: ...
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool) -> str: ...
 
 
 def encoded(codec: TextCodec, prompt: AnyPrompt) -> list[int]:
@@ -50,5 +50,7 @@ class Tokenizing(ABC):
     async def texts(self, tokens: Sequence[int]) -> list[bytes]:
         return await self.read_vocabulary(lambda codec: codec.texts(tokens))
 
-    async def detokenize(self, tokens: Sequence[int]) -> str:
-        return await self.read_vocabulary(lambda codec: codec.detokenize(tokens))
+    async def detokenize(self, tokens: Sequence[int], *, shows_special: bool = True) -> str:
+        return await self.read_vocabulary(
+            lambda codec: codec.detokenize(tokens, shows_special=shows_special)
+        )

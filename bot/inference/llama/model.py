@@ -110,8 +110,8 @@ class LlamaModel:
     def texts(self, tokens: Sequence[int]) -> list[bytes]:
         return self.vocabulary.texts(tokens)
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        return self.vocabulary.detokenize(tokens)
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool) -> str:
+        return self.vocabulary.detokenize(tokens, shows_special=shows_special)
 
     def piece(self, token: int) -> bytes:
         return self.vocabulary.piece(token)
@@ -214,8 +214,8 @@ class LlamaOutline:
     def texts(self, tokens: Sequence[int]) -> list[bytes]:
         return self._vocabulary.texts(tokens)
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        return self._vocabulary.detokenize(tokens)
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool) -> str:
+        return self._vocabulary.detokenize(tokens, shows_special=shows_special)
 
     def close(self) -> None:
         llama.llama_model_free(self._model)

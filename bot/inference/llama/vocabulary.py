@@ -98,9 +98,10 @@ class Vocabulary:
         self._check(tokens, "tokens")
         return [self._bytes(token, shows_special=True) for token in tokens]
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool = True) -> str:
         """Without the spaces that some vocabularies put before a text, and after special tokens."""
-        texts = self.texts(tokens)
+        self._check(tokens, "tokens")
+        texts = [self._bytes(token, shows_special=shows_special) for token in tokens]
         if self._begins_with_space:
             begins = [True, *map(self._is_special, tokens[:-1])]
             texts = [

@@ -20,20 +20,24 @@ from tests.fakes.conversations import FakeConversations, ScriptedGeneration
 SOON = 5.0
 
 
-def request_bytes(*, stream: bool) -> bytes:
-    body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+CHAT = "/v1/chat/completions"
+
+
+def request_bytes(*, stream: bool, path: str = CHAT) -> bytes:
+    chat = {"messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    body = json.dumps(chat if path == CHAT else {"prompt": ["Hi", "Ho"], "stream": stream})
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return f"{head}{body}".encode()
 
 
 async def open_raw(
-    server: Server, *, stream: bool
+    server: Server, *, stream: bool, path: str = CHAT
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(request_bytes(stream=stream))
+    writer.write(request_bytes(stream=stream, path=path))
     await writer.drain()
     return reader, writer
 
@@ -54,6 +58,20 @@ async def test_a_client_that_vanishes_frees_its_place(
     assert generation.is_running
     writer.transport.abort()
     await until_cancelled(generation)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("script", [(), (Delta("Hel"),)])
+async def test_a_client_that_vanishes_frees_the_places_of_all_its_prompts(
+    serve: Serve, stream: bool, script: tuple[Delta, ...]
+) -> None:
+    conversations = FakeConversations(script)
+    server = await serve(conversations)
+    _, writer = await open_raw(server, stream=stream, path="/v1/completions")
+    generations = [await conversations.begun(number) for number in (1, 2)]
+    writer.transport.abort()
+    for generation in generations:
+        await until_cancelled(generation)
 
 
 async def test_a_client_that_closes_politely_frees_its_place_too(

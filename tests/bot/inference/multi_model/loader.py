@@ -55,8 +55,8 @@ class FakeOutline:
     def texts(self, tokens: Sequence[int]) -> list[bytes]:
         return FakeModel().texts(tokens)
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        return FakeModel().detokenize(tokens)
+    def detokenize(self, tokens: Sequence[int], *, shows_special: bool) -> str:
+        return FakeModel().detokenize(tokens, shows_special=shows_special)
 
     def close(self) -> None:
         self.is_closed = True

@@ -1,0 +1,69 @@
+"""The bodies of what is asked of a tokenizer, in the forms of three servers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adapters.http.common.errors import InvalidBody
+from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
+from bot.types import AnyPrompt, RawPrompt
+
+_MAX_TEXT = 1_000_000
+"""Characters; more would keep the prompts of others waiting for too long."""
+_MAX_TOKENS = 1_000_000
+_MAX_MESSAGES = 4096
+_MAX_TOKEN = 2**31 - 1
+
+LongText = Annotated[str, Field(max_length=_MAX_TEXT)]
+Token = Annotated[int, Field(ge=0, le=_MAX_TOKEN)]
+Messages = Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
+ManyTokens = Annotated[list[Token], Field(max_length=_MAX_TOKENS)]
+
+
+class TokenizeBody(StrictBody):
+    """``content`` as llama-server reads it; ``prompt`` or ``messages`` as vLLM does."""
+
+    model: Name | None = None
+    content: LongText | None = None
+    add_special: bool = False
+    parse_special: bool = True
+    with_pieces: bool = False
+    prompt: LongText | None = None
+    messages: Messages | None = None
+    add_generation_prompt: Literal[True] = True
+    continue_final_message: Literal[False] = False
+    add_special_tokens: bool = True
+    return_token_strs: bool | None = None
+
+    @property
+    def asked(self) -> AnyPrompt:
+        """Raises ``InvalidBody`` unless exactly one of three is given."""
+        given = [key for key in _TEXTS if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise InvalidBody(
+                f"Please send one of {', '.join(_TEXTS)}.", param=given[1] if given else "content"
+            )
+        if self.messages is not None:
+            return chat_messages(self.messages)
+        if self.content is not None:
+            return RawPrompt(
+                self.content, adds_special=self.add_special, parses_special=self.parse_special
+            )
+        return RawPrompt(self.prompt or "", adds_special=self.add_special_tokens)
+
+
+_TEXTS = ("content", "prompt", "messages")
+
+
+class TokensBody(StrictBody):
+    model: Name | None = None
+    tokens: ManyTokens
+
+
+class InputBody(StrictBody):
+    """As llama_cpp.server reads it."""
+
+    model: Name | None = None
+    input: LongText

@@ -1,0 +1,94 @@
+"""What a tokenizer makes of texts and of tokens, in the forms of three servers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from aiohttp import web
+
+from adapters.http.common.context import HttpContext
+from adapters.http.common.errors import to_response
+from adapters.http.openai.reading import json_bytes, read_as
+from adapters.http.openai.token_bodies import InputBody, TokenizeBody, TokensBody
+from bot.adapter_support.addresses import ACCOUNT
+from bot.errors import ParleyError
+from bot.ports import Tokenizes
+from bot.types import RawPrompt
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+Body = TypeVar("Body", TokenizeBody, TokensBody, InputBody)
+Answer = Callable[[Tokenizes, Body], Awaitable[dict[str, object]]]
+
+
+def token_routes(context: HttpContext) -> list[web.RouteDef]:
+    """``/extras`` is llama_cpp.server's."""
+
+    def answering(kind: type[Body], answer: Answer[Body]) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                body = read_as(kind, await json_bytes(request))
+                model = context.models.resolve(body.model)
+                asked = request[ACCOUNT], model.personality, model.model
+                tokenizer = await context.conversations.tokenizer(*asked)
+                return web.json_response(await answer(tokenizer, body))
+            except ParleyError as error:
+                return to_response(error)
+
+        return handle
+
+    return [
+        web.post("/tokenize", answering(TokenizeBody, _tokenized)),
+        web.post("/detokenize", answering(TokensBody, _detokenized)),
+        web.post("/extras/tokenize", answering(InputBody, _tokenized_input)),
+        web.post("/extras/tokenize/count", answering(InputBody, _counted_input)),
+        web.post("/extras/detokenize", answering(TokensBody, _plain_text)),
+    ]
+
+
+async def _tokenized(tokenizer: Tokenizes, body: TokenizeBody) -> dict[str, object]:
+    """llama-server answers with the tokens, or with their pieces; vLLM with more about them."""
+    tokens = await tokenizer.tokenize(body.asked)
+    if body.content is not None:
+        if not body.with_pieces:
+            return {"tokens": list(tokens)}
+        pieces = map(_piece, await tokenizer.texts(tokens))
+        named = zip(tokens, pieces, strict=True)
+        return {"tokens": [{"id": token, "piece": piece} for token, piece in named]}
+    strings = await _strings(tokenizer, tokens) if body.return_token_strs else None
+    return {
+        "count": len(tokens),
+        "max_model_len": tokenizer.window,
+        "tokens": list(tokens),
+        "token_strs": strings,
+    }
+
+
+async def _strings(tokenizer: Tokenizes, tokens: Sequence[int]) -> list[str]:
+    return [text.decode("utf-8", "replace") for text in await tokenizer.texts(tokens)]
+
+
+def _piece(text: bytes) -> str | list[int]:
+    """The bytes of what is no whole character."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return list(text)
+
+
+async def _detokenized(tokenizer: Tokenizes, body: TokensBody) -> dict[str, object]:
+    """Under llama-server's name and under vLLM's."""
+    text = await tokenizer.detokenize(body.tokens)
+    return {"content": text, "prompt": text}
+
+
+async def _tokenized_input(tokenizer: Tokenizes, body: InputBody) -> dict[str, object]:
+    return {"tokens": list(await tokenizer.tokenize(RawPrompt(body.input)))}
+
+
+async def _counted_input(tokenizer: Tokenizes, body: InputBody) -> dict[str, object]:
+    return {"count": len(await tokenizer.tokenize(RawPrompt(body.input)))}
+
+
+async def _plain_text(tokenizer: Tokenizes, body: TokensBody) -> dict[str, object]:
+    return {"text": await tokenizer.detokenize(body.tokens, shows_special=False)}
