@@ -24,7 +24,7 @@ from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, Capabilities
-from bot.prompt import check_prompts
+from bot.prompt import check_prompts, opening
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
 from bot.running.engines import (
@@ -307,7 +307,7 @@ async def ask_alone(
     catalogue = make_catalogue(settings)
     book = await _read_personalities(settings, catalogue)
     chosen = book.get(personality)
-    messages = (ChatMessage("system", chosen.prompt), ChatMessage("user", question))
+    messages = (*opening(chosen), ChatMessage("user", question))
     request = GenerationRequest(
         messages=messages,
         person="local",

@@ -71,12 +71,18 @@ class _Sampling(SamplingFields, _Strict):
     """Unknown fields are mistakes here, too."""
 
 
+class _Example(_Strict):
+    question: Annotated[_Text, AfterValidator(_not_empty)]
+    answer: Annotated[_Text, AfterValidator(_not_empty)]
+
+
 class FrontMatter(_Strict):
     title: _Some
     description: _Line = ""
     language: Annotated[str, AfterValidator(_language)] = "en"
     greeting: _Text = ""
     suggested_questions: tuple[_Some, ...] = ()
+    examples: tuple[_Example, ...] = ()
     sampling: _Sampling = _Sampling()
     loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"

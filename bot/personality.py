@@ -15,7 +15,7 @@ from pathlib import Path
 from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
 from bot.front_matter import FrontMatter, Problem
-from bot.types import Personality, Sampling
+from bot.types import ExampleTurn, Personality, Sampling
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"
@@ -163,6 +163,7 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         language=fields.language,
         greeting=fields.greeting,
         suggested_questions=fields.suggested_questions,
+        examples=tuple(ExampleTurn(each.question, each.answer) for each in fields.examples),
         sampling=Sampling(**fields.sampling.chosen()),
         loop_guard=fields.loop_guard,
         reasoning=fields.reasoning,

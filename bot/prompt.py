@@ -48,6 +48,16 @@ def clean(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", lines))
 
 
+def opening(personality: Personality) -> tuple[ChatMessage, ...]:
+    """The messages with which every prompt of the personality begins."""
+    said = (
+        message
+        for each in personality.examples
+        for message in (ChatMessage("user", each.question), ChatMessage("assistant", each.answer))
+    )
+    return (ChatMessage("system", clean(personality.prompt)), *said)
+
+
 async def build(
     generator: TextGenerator,
     personality: Personality,
@@ -56,7 +66,7 @@ async def build(
     *,
     max_tokens: int,
 ) -> Prompt:
-    """System prompt, as many whole turns of ``earlier`` as fit (the newest ones), question.
+    """The opening, as many whole turns of ``earlier`` as fit (the newest ones), question.
 
     ``earlier`` may hold the whole thread: turns that are not older than the question are
     left out.
@@ -97,12 +107,15 @@ async def trim(
 def told(personality: Personality, turns: Sequence[Turn]) -> tuple[ChatMessage, ...]:
     """The messages with which the next prompt of a thread begins, whatever is asked."""
     exchanges = _exchanges(turns, None)
-    return (_system(personality), *(m for each in exchanges for m in each.messages()))
+    return (*opening(personality), *(m for each in exchanges for m in each.messages()))
 
 
 def given(personality: Personality, turns: Iterable[Turn]) -> Iterator[str]:
     """All that the model is told in a thread, but for what it said itself."""
     yield personality.prompt
+    for example in personality.examples:
+        yield example.question
+        yield example.answer
     for turn in turns:
         yield turn.text
         yield from (text for _, text in turn.remarks)
@@ -168,8 +181,8 @@ async def _too_long(
 
 
 async def _fixed_tokens(generator: TextGenerator, personality: Personality) -> int:
-    """The tokens in every prompt of this personality: system prompt and template's marks."""
-    return await generator.count((_system(personality), ChatMessage("user", "")))
+    """The tokens in every prompt of this personality: its opening, and the template's marks."""
+    return await generator.count((*opening(personality), ChatMessage("user", "")))
 
 
 class _Thread:
@@ -187,7 +200,7 @@ class _Thread:
         question: Turn | None = None,
     ) -> None:
         self._generator = generator
-        self._system = _system(personality)
+        self._opening = opening(personality)
         self._exchanges = _exchanges(turns, question)
         self.num_turns = len(self._exchanges) - (question is not None)
         self._last_start = self.num_turns
@@ -200,7 +213,7 @@ class _Thread:
     def messages(self, start: int) -> tuple[ChatMessage, ...]:
         num_skipped = max(0, start - self.num_turns)
         exchanges = self._exchanges[start - num_skipped :]
-        return (self._system, *(m for each in exchanges for m in each.messages(num_skipped)))
+        return (*self._opening, *(m for each in exchanges for m in each.messages(num_skipped)))
 
     async def count(self, start: int) -> int:
         return await self._generator.count(self.messages(start))
@@ -288,7 +301,3 @@ def _attached(file: Source) -> str:
     fence = "`" * max(3, longest + 1)
     end = "\n[The rest of the file is left out.]" if file.is_cut else ""
     return f"[Attached file: {file.name}]\n{fence}\n{file.excerpt}\n{fence}{end}"
-
-
-def _system(personality: Personality) -> ChatMessage:
-    return ChatMessage("system", clean(personality.prompt))

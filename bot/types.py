@@ -357,6 +357,14 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class ExampleTurn:
+    """A question and its answer, as if they stood at the beginning of every thread."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Personality:
     """A system prompt with a name; loaded from ``personalities/<name>.md``.
 
@@ -371,6 +379,7 @@ class Personality:
     language: str = "en"
     greeting: str = ""
     suggested_questions: tuple[str, ...] = ()
+    examples: tuple[ExampleTurn, ...] = ()
     sampling: Sampling = Sampling()
     loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"

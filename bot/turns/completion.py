@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from bot.errors import EngineFailed, NotOffered, PromptTooLong
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, EngineGeneration, Generation, Tokenizes
-from bot.prompt import clean
+from bot.prompt import clean, opening
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
 from bot.types import (
@@ -303,13 +303,13 @@ class CountedGeneration:
 def _messages(
     request: CompletionRequest, personality: Personality | None
 ) -> tuple[ChatMessage, ...]:
-    """The personality's prompt first, unless the request brings a system message."""
+    """The personality's opening first, unless the request brings a system message."""
     messages = tuple(replace(each, content=clean(each.content)) for each in request.messages)
     if request.continues:
         messages = (*messages[:-1], replace(messages[-1], is_open=True))
     if personality is None or any(each.role == "system" for each in messages):
         return messages
-    return (ChatMessage("system", personality.prompt), *messages)
+    return (*opening(personality), *messages)
 
 
 def _kind(request: CompletionRequest) -> str:

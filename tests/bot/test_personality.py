@@ -14,7 +14,7 @@ import pytest
 from bot.errors import PersonalityError, UnknownPersonality
 from bot.personality import PersonalityBook
 from bot.sampling import SamplingFields
-from bot.types import Personality, Sampling
+from bot.types import ExampleTurn, Personality, Sampling
 
 SHIPPED = Path(__file__).parents[2] / "personalities"
 
@@ -27,6 +27,11 @@ greeting: Ahoy!
 suggested_questions:
   - Where is the treasure?
   - "What is that: a whale?"
+examples:
+  - question: Who are you?
+    answer: |
+      Arr!
+      Jack.
 sampling:
   temperature: 0
   top_k: 20
@@ -85,6 +90,7 @@ def test_everything_a_file_says_is_in_the_personality(folder: Path) -> None:
         language="no",
         greeting="Ahoy!",
         suggested_questions=("Where is the treasure?", "What is that: a whale?"),
+        examples=(ExampleTurn("Who are you?", "Arr!\nJack."),),
         sampling=Sampling(temperature=0.0, top_k=20, seed=7),
         reasoning="folded",
         loop_guard=False,
@@ -170,6 +176,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
          "with - each."),
         ("title: P\nsuggested_questions:\n  - a\n  - [b]", "5: suggested_questions.1 should be "
          "text."),
+        ("title: P\nexamples:\n  - question: Hi?", "4: examples.0.answer is missing."),
+        ("title: P\nexamples:\n  - question: Hi?\n    answer: ''", "5: examples.0.answer should "
+         "not be empty."),
+        ("title: P\nexamples: Hi?", "3: examples should be a list, one line with - each."),
         ("title: P\nsampling:\n  temperature: 7", "4: sampling.temperature should be less than or "
          "equal to 2, and is '7'."),
         ("title: P\nsampling:\n  dry_multiplier: -1", "4: sampling.dry_multiplier should be "
@@ -221,7 +231,7 @@ def test_a_model_that_comes_later_is_known_when_the_file_is_read_again(folder: P
 
 def test_an_unrelated_key_is_answered_with_all_that_are_known(folder: Path) -> None:
     found = problem(folder, "title: P\nzzz: 1")
-    assert found.startswith("pirate.md:3: there is no key zzz; known are description, greeting,")
+    assert found.startswith("pirate.md:3: there is no key zzz; known are description, examples,")
 
 
 def test_a_prompt_must_be_there(folder: Path) -> None:

@@ -12,8 +12,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import PersonalityError, PromptTooLong
-from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, trim
-from bot.types import ChatMessage, FinishReason, Person, Personality, Place, Turn, TurnState
+from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, told, trim
+from bot.prompt import given as told_to_model
+from bot.types import (
+    ChatMessage,
+    ExampleTurn,
+    FinishReason,
+    Person,
+    Personality,
+    Place,
+    Turn,
+    TurnState,
+)
 from tests.fakes.generator import ScriptedGenerator, num_tokens
 
 PLACE = Place("slack", "T01", "C01", "1700.1")
@@ -77,6 +87,32 @@ async def test_the_system_prompt_comes_first_then_the_turns_then_the_question() 
         "a> Parley.",
         "u> And me?",
     ]
+
+
+async def test_examples_stand_between_the_system_prompt_and_the_thread() -> None:
+    taught = replace(HELPFUL, examples=(ExampleTurn("Hi?", "Arr."), ExampleTurn("Name?", "Jack.")))
+    prompt = await build(
+        ScriptedGenerator(), taught, [turn(1)], asked(2, "And me?"), max_tokens=512
+    )
+    assert [f"{each.role[0]}> {each.content}" for each in prompt.messages] == [
+        "s> You are helpful.",
+        *("u> Hi?", "a> Arr.", "u> Name?", "a> Jack."),
+        *("u> Why?", "a> Because.", "u> And me?"),
+    ]
+    assert told(taught, [turn(1)]) == prompt.messages[:-1]
+    assert {"Hi?", "Jack."} <= set(told_to_model(taught, []))
+
+
+async def test_examples_stay_when_a_thread_outgrows_the_window() -> None:
+    taught = replace(HELPFUL, examples=(ExampleTurn("Hi?", "Arr."),))
+    turns = [turn(number, words(20), words(20)) for number in range(1, 10)]
+    generator = ScriptedGenerator(window=200)
+    prompt = await build(generator, taught, turns, asked(10), max_tokens=64)
+    assert [each.content for each in prompt.messages[1:3]] == ["Hi?", "Arr."]
+    assert prompt.first_number > 1
+    long = replace(HELPFUL, examples=(ExampleTurn(words(100), words(100)),))
+    with pytest.raises(PersonalityError, match="leave room to talk"):
+        await check_prompts(generator, [long], folder=Path("p"), max_tokens=64)
 
 
 async def test_the_prompt_tells_its_tokens_and_its_oldest_turn() -> None:
