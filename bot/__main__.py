@@ -52,6 +52,9 @@ app.add_typer(discord, name="discord")
 models = typer.Typer(help="The model files that Parley runs on.", no_args_is_help=True)
 app.add_typer(models, name="models")
 
+personalities = typer.Typer(help="The system prompts that answer.", no_args_is_help=True)
+app.add_typer(personalities, name="personalities")
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -173,6 +176,32 @@ def try_model() -> None:
     except ModelDied as error:
         typer.echo(error, err=True)
         raise typer.Exit(_DIED) from None
+
+
+@personalities.callback()
+def _personalities() -> None:
+    """One command today, and named all the same."""
+
+
+@personalities.command("import")
+def import_personalities(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files of csps-llm, or folders such as personalities.d.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="Where to write; PARLEY_PERSONALITIES if not given.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite personalities of the same name.")
+    ] = False,
+) -> None:
+    """Read csps-llm's JSON files, and say what has no counterpart here."""
+    from bot.cli.personalities import import_personalities
+    from bot.config import load_settings
+
+    settings = load_settings(os.environ, Path())
+    folder, default = to or settings.personalities, settings.personality
+    import_personalities(sources, folder, typer.echo, default=default, replace=replace)
 
 
 @slack.command()
