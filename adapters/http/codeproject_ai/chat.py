@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from adapters.http.codeproject_ai.commands import (
     CommandNotFound,
+    CommandsByAccount,
     LongCommand,
-    LongCommands,
     Outcome,
 )
 from adapters.http.codeproject_ai.described import CHAT
@@ -40,8 +38,7 @@ class LlamaChat:
         self._conversations = context.conversations
         self._clock = context.clock
         self._device = context.device
-        new = partial(LongCommands, context.clock, context.observe_command)
-        self._commands: defaultdict[str, LongCommands] = defaultdict(new)
+        self._commands = CommandsByAccount(context.clock, context.observe_command)
 
     async def chat(self, request: web.Request) -> web.Response:
         async def begin(request_id: str, fields: Fields) -> Answer:

@@ -16,6 +16,7 @@ PATIENCE_SECONDS = 120.0
 """Longer than the minute after which browsers wake a page in the background."""
 KEPT_SECONDS = 3600.0
 MAX_KEPT = 256
+_TIDY_SECONDS = 60.0
 
 _FAILED = "Unable to generate text"
 _STOPPING = "Parley is stopping; please ask again in a moment."
@@ -148,7 +149,7 @@ class LongCommands:
     def begin(self, command_id: str, generation: Generation) -> LongCommand:
         command = LongCommand(command_id, generation, self._clock, self._observe)
         self._known[command_id] = command
-        self._forget()
+        self.forget()
         return command
 
     def find(self, command_id: str) -> LongCommand:
@@ -167,7 +168,8 @@ class LongCommands:
         command.asked()
         return command
 
-    def _forget(self) -> None:
+    def forget(self) -> bool:
+        """What is too old or too much; whether nothing but ids is left."""
         ended = [each for each in self._known.values() if each is not None and each.outcome]
         kept = {each.id for each in ended[-self._max_kept :] if not each.is_expired}
         for each in ended:
@@ -176,3 +178,32 @@ class LongCommands:
         lost = [command_id for command_id, each in self._known.items() if each is None]
         for command_id in lost[: max(0, len(self._known) - 4 * self._max_kept)]:
             del self._known[command_id]
+        return not any(self._known.values())
+
+
+class CommandsByAccount:
+    """Each account sees its own. Every minute in which anybody asks, old ones are forgotten."""
+
+    def __init__(self, clock: Clock, observe: CommandObserver) -> None:
+        self._clock = clock
+        self._observe = observe
+        self._of: dict[str, LongCommands] = {}
+        self._tidied_at = clock.monotonic()
+
+    def __getitem__(self, account: str) -> LongCommands:
+        self._tidy()
+        if account not in self._of:
+            self._of[account] = LongCommands(self._clock, self._observe)
+        return self._of[account]
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def _tidy(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._tidied_at < _TIDY_SECONDS:
+            return
+        self._tidied_at = now
+        for account, commands in tuple(self._of.items()):
+            if commands.forget():
+                del self._of[account]

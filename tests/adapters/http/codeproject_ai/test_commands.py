@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import pytest
 
-from adapters.http.codeproject_ai.commands import CommandNotFound, LongCommands
+from adapters.http.codeproject_ai.commands import CommandNotFound, CommandsByAccount, LongCommands
 from adapters.http.routes import routes
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, QueueFull
 from bot.metrics import Metrics
@@ -277,6 +277,17 @@ async def test_only_the_latest_that_ended_are_kept_and_those_that_run(clock: Fak
     with pytest.raises(CommandNotFound, match="does not match"):
         commands.find("0")
     assert observed == {"begun": 22, "completed": 20}
+
+
+async def test_accounts_that_come_no_more_are_forgotten_after_an_hour(clock: FakeClock) -> None:
+    accounts = CommandsByAccount(clock, lambda outcome: None)
+    for number in range(100):
+        accounts[f"user:{number}"].begin("id", ScriptedGeneration(HELLO))
+    running = accounts["user:100"].begin("running", ScriptedGeneration())
+    for _ in range(40):
+        await clock.advance(100.0)
+        assert accounts["user:100"].find("running") is running
+    assert len(accounts) == 1
 
 
 async def test_commands_are_counted(clock: FakeClock) -> None:
