@@ -8,6 +8,7 @@ import pytest
 
 from adapters.http.routes import MANNERS, routes
 from bot.metrics import Metrics
+from bot.ports import Conversations
 from bot.server import Server, ServerSettings
 from tests.adapters.http.conftest import MODEL
 from tests.adapters.http.geniusrise.page import LOGIN
@@ -18,6 +19,21 @@ from tests.fakes.readiness import always
 PAGES_ORIGIN = "https://chat.example"
 
 
+def locked_server(conversations: Conversations, clock: FakeClock, *origins: str) -> Server:
+    """Everybody needs the password; pages of these ``origins`` may call."""
+    settings = ServerSettings(
+        port=0,
+        basic_auth=dict([LOGIN]),
+        cors_origins=origins,
+        is_public=True,
+        read_seconds=0.2,
+        drain_seconds=0.2,
+    )
+    server = Server(settings, Metrics(), always())
+    server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock), manners=MANNERS)
+    return server
+
+
 @pytest.fixture
 def conversations() -> FakeConversations:
     return FakeConversations()
@@ -25,16 +41,5 @@ def conversations() -> FakeConversations:
 
 @pytest.fixture
 async def server(conversations: FakeConversations, clock: FakeClock) -> AsyncIterator[Server]:
-    settings = ServerSettings(
-        port=0,
-        basic_auth=dict([LOGIN]),
-        cors_origins=(PAGES_ORIGIN, "null"),
-        is_public=True,
-        read_seconds=0.2,
-        drain_seconds=0.2,
-    )
-    made = Server(settings, Metrics(), always())
-    served = routes(conversations, model_names=lambda: (MODEL,), clock=clock)
-    made.mount(served, manners=MANNERS)
-    async with made:
-        yield made
+    async with locked_server(conversations, clock, PAGES_ORIGIN, "null") as server:
+        yield server

@@ -12,7 +12,7 @@ import pytest
 
 from bot.errors import EngineFailed, OverLimit, ParleyError, PromptTooLong
 from bot.server import Server
-from bot.types import Delta
+from bot.types import Delta, Queued
 from tests.adapters.http.geniusrise.conftest import PAGES_ORIGIN
 from tests.adapters.http.geniusrise.page import Page
 from tests.fakes.conversations import FakeConversations
@@ -241,12 +241,12 @@ def request(path: str, *, accept: str = "*/*", cut: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
-@pytest.mark.parametrize("script", [(), (Delta("Hel"),)])
+@pytest.mark.parametrize("script", [(), (Queued(3),), (Delta("Hel"),)])
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_client_that_hangs_up_frees_its_place(
     server: Server, conversations: FakeConversations, path: str, script: Any, accept: str
 ) -> None:
-    """Before its first word, and within its answer, whether it is streamed or not."""
+    """At once, in the queue and within its answer, whether it is streamed or not."""
     conversations.script = script
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(request(path, accept=accept))
