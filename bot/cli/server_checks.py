@@ -89,8 +89,8 @@ def _missing(engine: RemoteEngine) -> Iterator[str]:
         )
     if not all(server.dialect.samplers for server in well if server.dialect):
         yield "A personality's top_k, min_p and other samplers beyond OpenAI's are not sent."
-    refused = sorted({key for server in well if server.dialect for key in server.dialect.refuses})
-    if refused:
-        yield f"What a program may not ask for, since the server refuses it: {', '.join(refused)}."
+    refused = {key for server in well if server.dialect for key in server.dialect.refuses}
+    if names := ", ".join(sorted(refused - {"stream_options"})):
+        yield f"What a program may not ask for, since the server has no use for it: {names}."
     if any(server.dialect.continues is None for server in well if server.dialect):
         yield "A program's continue_final_message is refused: no server of this kind continues one."

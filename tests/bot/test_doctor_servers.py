@@ -64,7 +64,7 @@ async def test_transformers_serve_is_told_apart_and_what_it_refuses_is_listed(
     assert first.status == "ok"
     assert first.detail.endswith("speaks as transformers serve does")
     text = " ".join(note.detail for note in notes)
-    for words in ("estimated", "4,096", "top_k", "refuses it: frequency_penalty, logprobs"):
+    for words in ("estimated", "4,096", "top_k", "frequency_penalty, logprobs"):
         assert words in text
 
 

@@ -130,7 +130,8 @@ def _parsed(data: bytes) -> object:
     try:
         return json.loads(data) if data.strip() else None
     except (ValueError, RecursionError):
-        raise Fault("malformed") from None
+        is_error = data.startswith(b'{"error":')  # some do not escape what went wrong
+        raise Fault("failed" if is_error else "malformed") from None
 
 
 def _object(found: object) -> dict[str, Any]:

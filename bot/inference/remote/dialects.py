@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.types import Sampling
@@ -100,14 +100,23 @@ def _length(answer: dict[str, Any]) -> object:
 
 PLAIN = Dialect()
 TRANSFORMERS = Dialect(
-    "transformers serve", refuses=frozenset({"frequency_penalty"}), lists_all=False
+    "transformers serve",
+    refuses=frozenset(
+        {
+            *("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs"),
+            *("response_format", "stream_options"),
+        }
+    ),
+    lists_all=False,
+    fills=False,
 )
-"""It takes ``frequency_penalty`` for a penalty of repetitions, and lists what is on its disk.
+"""It refuses these keys, or ignores them, by its version; ``frequency_penalty`` it takes for one
+of repetitions. It lists the models on its disk, and answers with any other.
 
 Its own ``generation_config`` replaces that of the model, whose end of a turn may then be lost.
 """
 
-_NOT_TAKEN = re.compile(r"(?:Unsupported fields|Unexpected keys) in the request: \{([^}]*)\}")
+_UNEXPECTED = re.compile(r"Unexpected (?:fields|keys) in the request: ")
 DIALECTS = (
     Dialect(
         "vLLM",
@@ -135,18 +144,13 @@ DIALECTS = (
 
 
 def question_for_nobody(model: str) -> dict[str, Any]:
-    """A question without messages, which every server refuses, with all keys that it may lack."""
-    keys = ("stream_options", "presence_penalty", "logprobs", "response_format", "stop")
-    return {"model": model, "messages": [], "max_tokens": 1, **dict.fromkeys(keys)}
+    """A question without messages, so that none answers it, with a key that no server has."""
+    return {"model": model, "messages": [], "max_tokens": 1, "parley_asks_who_is_there": True}
 
 
 def dialect_of_refusal(sentence: str) -> Dialect:
     """Of a server that has no tokenizer, by its refusal of ``question_for_nobody``."""
-    found = _NOT_TAKEN.search(sentence)
-    if found is None:
-        return PLAIN
-    refused = re.findall(r"\w+", found[1])
-    return replace(TRANSFORMERS, refuses=TRANSFORMERS.refuses.union(refused))
+    return TRANSFORMERS if _UNEXPECTED.match(sentence) else PLAIN
 
 
 def windows_of(models: object) -> dict[str, int | None]:

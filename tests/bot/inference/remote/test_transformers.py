@@ -16,9 +16,9 @@ from tests.fakes.transformers_server import MODEL, TransformersServer
 MANY = (MODEL, *(f"other/{number}" for number in range(9)))
 
 
-@pytest.fixture
-async def transformers() -> AsyncIterator[TransformersServer]:
-    async with TransformersServer() as server:
+@pytest.fixture(params=["5.23", "older"])
+async def transformers(request: pytest.FixtureRequest) -> AsyncIterator[TransformersServer]:
+    async with TransformersServer(older=request.param == "older") as server:
         yield server
 
 
@@ -76,17 +76,11 @@ async def test_what_it_refuses_is_refused_by_name_where_a_program_asks_for_it(
 PENALTIES = ("presence_penalty", "frequency_penalty")
 
 
-async def test_an_older_one_refuses_stop_texts_too() -> None:
-    async with TransformersServer(stops=False) as server, engine_over(server) as engine:
-        with pytest.raises(UnsupportedOption, match="stop is not supported"):
-            await engine.generate(replace(question(), stop=("END",)))
-        assert (await answer(engine, question()))[0] == "Hello"
-
-
-async def test_a_failure_within_its_answer_is_no_good_end(
-    transformers: TransformersServer,
+@pytest.mark.parametrize("failure", ["CUDA out of memory", 'no "eos" in C:\\x', "one\ntwo"])
+async def test_a_failure_within_its_answer_is_no_good_end_however_it_is_written(
+    transformers: TransformersServer, failure: str
 ) -> None:
-    transformers.fails = "CUDA out of memory"
+    transformers.fails = failure
     async with engine_over(transformers) as engine:
         text, finished = await answer(engine, question())
     assert (text, finished.reason) == ("Hello", FinishReason.ERROR)
