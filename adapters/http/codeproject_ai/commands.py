@@ -61,6 +61,7 @@ class LongCommand:
         self._observe = observe
         self._accepted_at = self._begun_at = self._asked_at = clock.monotonic()
         self._ended_at = 0.0
+        self._is_queued = False
         observe("begun")
         self._task = asyncio.create_task(self._run())
 
@@ -75,8 +76,8 @@ class LongCommand:
 
     @property
     def inference_seconds(self) -> float:
-        """The part of that after the last news of a place in the queue."""
-        return self._ended_at - self._begun_at
+        """The part of that after the last news of a place in the queue; none if it stayed there."""
+        return 0.0 if self._is_queued else self._ended_at - self._begun_at
 
     def asked(self) -> None:
         """Somebody still wants it."""
@@ -96,10 +97,13 @@ class LongCommand:
             self._end(Outcome.FAILED, _FAILED)
 
     def _take(self, event: GenerationEvent) -> None:
+        if self.outcome is not None:
+            return
+        self._is_queued = isinstance(event, Queued)
         match event:
             case Queued():
                 self._begun_at = self._now
-            case Delta() if self.outcome is None:
+            case Delta():
                 self.reply += event.text
             case Finished():
                 self._finish(event.reason)

@@ -104,6 +104,17 @@ async def test_its_times_are_those_that_it_took(serve: Serve, clock: FakeClock) 
         assert done["analysisRoundTripMs"] == 0
 
 
+async def test_one_that_never_left_the_queue_took_no_inference(
+    serve: Serve, clock: FakeClock
+) -> None:
+    async with polling_client(await serve(FakeConversations(script=(Queued(9),)))) as client:
+        command_id = await client.ask()
+        await clock.advance(2.0)
+        await client.cancel(command_id)
+        done = await client.status(command_id)
+        assert told(done, "processMs", "inferenceMs") == (2000, 0)
+
+
 async def test_a_cancelled_one_is_completed_with_the_text_so_far_for_an_hour(
     serve: Serve, clock: FakeClock
 ) -> None:
