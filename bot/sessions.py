@@ -11,7 +11,7 @@ from functools import partial
 from typing import Self
 
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError, sentence_for_people
-from bot.ports import LOCAL_ACCOUNT, Generation
+from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Generation
 from bot.prompt import clean
 from bot.turns.completion import STOPPING
 from bot.turns.display import STOPPED, Draft, Ending, failed
@@ -62,8 +62,9 @@ class SessionTurn(LiveTurn):
 
     @property
     def fair_name(self) -> str:
-        """Without ``user``, many people may share the account: then to each session."""
-        return self.turn.person.id if self._question.session.user else str(self.place)
+        """Many people may share a key: then to each session."""
+        is_one = self._question.session.account.startswith(SIGNED_IN)
+        return self.turn.person.id if is_one else str(self.place)
 
     @property
     def platform(self) -> str:
@@ -179,7 +180,7 @@ class Sessions:
         if not text:
             raise EmptyQuestion("There is no question in this.")
         question = replace(asked, session=session, text=text)
-        is_limited = session.user is not None or session.account != LOCAL_ACCOUNT
+        is_limited = session.account != LOCAL_ACCOUNT
         turn = await self._turns.enter(
             partial(self._make, question, is_limited=is_limited),
             str(session.place),

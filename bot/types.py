@@ -613,26 +613,22 @@ class CompletionRequest:
 class Session:
     """A thread of a program, under a ``key`` of its own or of its choice (without ``/``).
 
-    Only ``account`` (an API key's name, or ``local``) and ``user``, whom the account vouches for,
-    find it again by its key; to everybody else that is the key of another session. So it is with
-    another ``personality``.
+    Only ``account`` (an API key's name, ``local``, or who has signed in) finds it again by its
+    key; to everybody else that is the key of another session. So it is with another
+    ``personality``.
     """
 
     account: str
     personality: str
     key: str
-    user: str | None = None
 
     @property
     def place(self) -> Place:
-        thread = f"{self.user}/{self.key}" if self.user else self.key
-        return Place("http", self.account, self.personality, thread)
+        return Place("http", self.account, self.personality, self.key)
 
     @property
     def person(self) -> Person:
         """Whom access rules and limits mean."""
-        if self.user:
-            return Person.at(self.place, self.user)
         return Person(self.place.workspace_form, self.account)
 
 
