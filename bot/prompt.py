@@ -104,6 +104,32 @@ async def trim(
     return thread.number(min(start, thread.num_turns - 1))
 
 
+async def shortened(
+    generator: TextGenerator, messages: Sequence[ChatMessage], *, max_tokens: int
+) -> tuple[ChatMessage, ...]:
+    """The messages of a program's thread without its oldest turns, so that a reply has room.
+
+    System messages stay, wherever they stand, and so do the last question and what follows it.
+    The program sends the thread anew each time, longer by a turn. So the first turn that stays
+    is told from what is before it: it is the same for many requests, and so is the prefix.
+    """
+    limit = generator.window - _reply_share(generator.window, max_tokens)
+    starts = _starts(messages, limit)
+    low, high = 0, len(starts) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if await generator.count(_from(messages, starts[middle])) <= limit:
+            high = middle
+        else:
+            low = middle + 1
+    return _from(messages, starts[low])
+
+
+def leaves_room(num_tokens: int, window: int, max_tokens: int) -> bool:
+    """For a reply worth its name, of at most ``max_tokens``."""
+    return window - num_tokens >= _least_reply(window, max_tokens)
+
+
 def told(personality: Personality, turns: Sequence[Turn]) -> tuple[ChatMessage, ...]:
     """The messages with which the next prompt of a thread begins, whatever is asked."""
     exchanges = _exchanges(turns, None)
@@ -160,6 +186,27 @@ async def _too_long_to_talk(
         f"{path}: the prompt takes {num_tokens:,} of the model's {window:,} tokens, and at most "
         f"{max(0, room):,} leave room to talk; shorten it, or raise PARLEY_CONTEXT."
     ]
+
+
+def _starts(messages: Sequence[ChatMessage], num_bytes: int) -> list[int]:
+    """Where the messages may begin: at the first question, at one in each further ``num_bytes``
+    of text, and at the last.
+
+    A token has one byte at least, so that is never more than what fits.
+    """
+    starts, num_before, block = [0], 0, 0
+    last = max((i for i, each in enumerate(messages) if each.role == "user"), default=0)
+    for number, message in enumerate(messages[:last]):
+        if message.role == "user" and num_before // num_bytes > block:
+            block = num_before // num_bytes
+            starts.append(number)
+        if message.role != "system":
+            num_before += len(message.content.encode("utf-8", "replace"))
+    return [*starts, last]
+
+
+def _from(messages: Sequence[ChatMessage], start: int) -> tuple[ChatMessage, ...]:
+    return tuple(m for i, m in enumerate(messages) if i >= start or m.role == "system")
 
 
 def _reply_share(window: int, max_tokens: int) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from bot.errors import EngineFailed, NotOffered, PromptTooLong
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, EngineGeneration, Generation, Tokenizes
-from bot.prompt import clean, opening
+from bot.prompt import clean, leaves_room, opening, shortened
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
 from bot.types import (
@@ -188,6 +188,7 @@ class Completions:
     ) -> GenerationRequest:
         model = request.model or (personality.model if personality else None)
         thread = request.thread and f"http:{_part(request.account)}/{_part(request.thread)}"
+        prompt, max_tokens = await self._fitted(request, prompt, model)
         return GenerationRequest(
             messages=() if isinstance(prompt, RawPrompt) else tuple(prompt),
             raw=prompt if isinstance(prompt, RawPrompt) else None,
@@ -197,24 +198,29 @@ class Completions:
             sampling=_sampling(request, personality),
             asked_sampling=frozenset(request.sampling),
             num_logprobs=request.num_logprobs,
-            max_tokens=await self._max_tokens(request, prompt, model),
+            max_tokens=max_tokens,
             stop=request.stop,
             answer_format=request.answer_format,
             model=model,
             loop_guard=_loop_guard(request, personality),
         )
 
-    async def _max_tokens(
+    async def _fitted(
         self, request: CompletionRequest, prompt: AnyPrompt, model: str | None
-    ) -> int:
-        """The cap of the request, or the usual one; at most the room beside the prompt."""
+    ) -> tuple[AnyPrompt, int]:
+        """The prompt, a thread that fills the window without its oldest turns, and the most
+        tokens of its answer: the cap of the request, or the usual one, and no more than fit.
+        """
         generator = await self._services.generator_for(model)
-        num_tokens = await generator.count(prompt)
-        if num_tokens >= generator.window:
-            raise PromptTooLong(num_tokens, generator.window - 1)
         usual = self._services.rules.max_tokens
         wanted = usual if request.max_tokens is None else request.max_tokens
-        return min(wanted, generator.window - num_tokens)
+        window, num_tokens = generator.window, await generator.count(prompt)
+        if not (isinstance(prompt, RawPrompt) or leaves_room(num_tokens, window, wanted)):
+            prompt = await shortened(generator, prompt, max_tokens=wanted)
+            num_tokens = await generator.count(prompt)
+        if num_tokens >= window:
+            raise PromptTooLong(num_tokens, window - 1)
+        return prompt, min(wanted, window - num_tokens)
 
     def _personality(self, request: CompletionRequest) -> Personality | None:
         if request.personality is None:

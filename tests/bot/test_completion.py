@@ -31,7 +31,7 @@ from bot.types import (
     Reasoning,
 )
 from tests.bot.talk import Talk, talking
-from tests.fakes.generator import ScriptedGenerator
+from tests.fakes.generator import ScriptedGenerator, num_tokens
 
 HELLO = CompletionRequest(account="local", messages=(ChatMessage("user", "Hello?"),))
 
@@ -231,6 +231,83 @@ async def test_a_prompt_beyond_the_window_is_refused(tmp_path: Path) -> None:
             await talk.service.complete(
                 replace(HELLO, messages=(ChatMessage("user", "word " * 20),))
             )
+
+
+def thread(num_turns: int, words: int = 6) -> tuple[ChatMessage, ...]:
+    """Each turn is 20 tokens; the system prompt stands second to last, as some programs send it."""
+    said = [
+        (ChatMessage("user", f"q{n} " + "word " * (words - 1)), ChatMessage("assistant", "w " * 6))
+        for n in range(num_turns)
+    ]
+    turns = [message for pair in said for message in pair]
+    return (*turns, ChatMessage("system", "Be kind."), ChatMessage("user", "And now?"))
+
+
+def first_word(request: GenerationRequest) -> str:
+    return request.messages[0].content.split()[0]
+
+
+async def test_a_thread_longer_than_the_window_is_asked_without_its_oldest_turns(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        sent = thread(50)
+        got = (await asked(talk, replace(HELLO, messages=sent, max_tokens=100))).messages
+        assert got == sent[-len(got) :]
+        assert got[0].role == "user"
+        assert 200 < num_tokens(got) <= 300
+
+
+async def test_a_thread_that_grows_keeps_its_beginning_for_many_turns(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=4000)) as talk:
+        firsts = [
+            first_word(await asked(talk, replace(HELLO, messages=thread(n), max_tokens=100)))
+            for n in range(180, 300)
+        ]
+    assert firsts[0] == "q0"
+    assert len(set(firsts)) <= 6
+    assert sorted(firsts, key=lambda word: int(word[1:])) == firsts
+
+
+async def test_a_system_message_stays_wherever_it_stands(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        sent = (ChatMessage("system", "First of all."), *thread(50))
+        got = (await asked(talk, replace(HELLO, messages=sent))).messages
+    assert [each.content for each in got if each.role == "system"] == ["First of all.", "Be kind."]
+
+
+async def test_a_long_first_message_does_not_keep_a_short_question_from_its_answer(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        long = (ChatMessage("user", "word " * 1000), ChatMessage("assistant", "Read."))
+        got = (await asked(talk, replace(HELLO, messages=(*long, *HELLO.messages)))).messages
+    assert got == HELLO.messages
+
+
+async def test_an_answer_that_is_to_be_continued_stays_with_its_question(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        sent = (*thread(50), ChatMessage("assistant", "Now we"))
+        got = (await asked(talk, replace(HELLO, messages=sent, continues=True))).messages
+    assert [each.content for each in got[-2:]] == ["And now?", "Now we"]
+
+
+async def test_one_message_longer_than_the_window_is_refused_whatever_is_before_it(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        sent = (*thread(50), ChatMessage("user", "word " * 500))
+        with pytest.raises(PromptTooLong) as refused:
+            await talk.service.complete(replace(HELLO, messages=sent))
+    assert (refused.value.num_tokens, refused.value.max_tokens) == (504 + 6, 399)
+
+
+async def test_a_thread_that_leaves_an_answer_room_is_asked_whole(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        sent = thread(15)
+        got = await asked(talk, replace(HELLO, messages=sent, max_tokens=1000))
+    assert got.messages == sent
+    assert got.max_tokens == 400 - num_tokens(sent)
 
 
 async def test_nothing_of_it_is_kept(talk: Talk) -> None:
