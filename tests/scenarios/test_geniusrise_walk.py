@@ -41,7 +41,7 @@ async def test_a_conversation_goes_on_from_what_was_evaluated(parley: Parley) ->
         assert (await stranger.post(messages=page.messages)).status == 401
 
 
-async def test_the_documented_request_is_continued(parley: Parley) -> None:
+async def test_the_documented_request_is_continued_and_so_is_a_prompt(parley: Parley) -> None:
     messages = [
         {"role": "user", "content": "What is the capital of France?"},
         {"role": "system", "content": "The capital of France is"},
@@ -50,7 +50,10 @@ async def test_the_documented_request_is_continued(parley: Parley) -> None:
         told = await page.post(
             messages=messages, temperature=0.2, top_p=0.95, top_k=40, max_tokens=5, seed=1
         )
+        raw = await page.post(prompt="The capital of France is", temperature=0, echo=True)
     assert "Paris" in told.body["choices"][0]["message"]["content"]
+    assert raw.body["choices"][0]["text"].startswith("The capital of France is Paris")
+    assert raw.body["usage"]["completion_tokens"] <= 16
 
 
 async def test_a_page_that_is_closed_within_an_endless_answer_frees_its_place(

@@ -1,4 +1,4 @@
-"""The chat of each runtime: one request, one whole answer, unless the client takes a stream."""
+"""The runtimes: one request, one whole answer, unless the client takes a stream."""
 
 from __future__ import annotations
 
@@ -17,56 +17,70 @@ from adapters.http.geniusrise.failures import exception
 from adapters.http.geniusrise.requests import (
     PromptBody,
     chat_body,
+    completion_body,
     may_stream,
     prompt_body,
     read,
 )
-from adapters.http.geniusrise.runtimes import PIPELINE, Runtime
+from adapters.http.geniusrise.runtimes import LLAMA_CPP, PIPELINE, RAW_LLAMA_CPP, VLLM, Runtime
 from adapters.http.openai.chat import ChatCompletions, WholeShape, completion_request
+from adapters.http.openai.completions import TextCompletions
 from adapters.http.openai.shapes import Envelope, completion
 from bot.errors import ParleyError
 
+Sent = Mapping[str, Any]
+Answer = Callable[[web.Request, Sent], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class RuntimeChat:
-    def __init__(self, context: HttpContext) -> None:
-        self._models = context.models
-        self._chat = ChatCompletions(context)
+def answering(answer: Answer) -> Handler:
+    """Reads the request, and tells what is wrong with it as an exception."""
 
-    def of(self, runtime: Runtime) -> Handler:
-        async def create(request: web.Request) -> web.StreamResponse:
-            try:
-                return await self._answer(request, await read(request), runtime)
-            except ParleyError as error:
-                return exception(error)
-
-        return create
-
-    async def prompt(self, request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            sent = await read(request)
-            body = prompt_body(sent)
-            asked = {**sent, "messages": body.messages, "n": 1}
-            return await self._answer(request, asked, PIPELINE, partial(_result, body))
+            return await answer(request, await read(request))
         except ParleyError as error:
             return exception(error)
 
-    async def _answer(
+    return handle
+
+
+class Runtimes:
+    def __init__(self, context: HttpContext) -> None:
+        self._models = context.models
+        self._chat = ChatCompletions(context)
+        self._text = TextCompletions(context)
+
+    async def pipeline(self, request: web.Request, sent: Sent) -> web.StreamResponse:
+        """Hugging Face's: a question without messages."""
+        body = prompt_body(sent)
+        asked = {**sent, "messages": body.messages, "n": 1}
+        return await self._chat_with(request, asked, PIPELINE, partial(_result, body))
+
+    async def vllm(self, request: web.Request, sent: Sent) -> web.StreamResponse:
+        return await self._chat_with(request, sent, VLLM)
+
+    async def llama_cpp(self, request: web.Request, sent: Sent) -> web.StreamResponse:
+        """Without messages a prompt is continued as it is."""
+        if "messages" in sent or "prompt" not in sent:
+            return await self._chat_with(request, sent, LLAMA_CPP)
+        body = completion_body(sent, RAW_LLAMA_CPP.max_tokens)
+        body.stream = body.stream and may_stream(request)
+        model, sampling = self._model(body.model), RAW_LLAMA_CPP.sampling
+        return await self._text.answer(request, body, model, sampling)
+
+    async def _chat_with(
         self,
         request: web.Request,
-        sent: Mapping[str, Any],
+        sent: Sent,
         runtime: Runtime,
         shape: WholeShape = completion,
     ) -> web.StreamResponse:
-        body = chat_body(sent)
+        body = chat_body(sent, runtime.max_tokens)
         body.stream = body.stream and may_stream(request)
         model = self._model(body.model)
-        asked = replace(
-            completion_request(request, body, model),
-            default_sampling=runtime.sampling,
-            max_tokens=body.token_limit or runtime.max_tokens,
-        )
+        asked = completion_request(request, body, model)
+        asked = replace(asked, default_sampling=runtime.sampling)
         return await self._chat.answer(request, body, asked, model.name, shape)
 
     def _model(self, asked: str | None) -> Resolved:

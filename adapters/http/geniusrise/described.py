@@ -10,12 +10,21 @@ from pydantic import BaseModel
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
 from adapters.http.geniusrise.requests import PromptBody
 from adapters.http.openai.described import ChatCompletionObject
+from adapters.http.openai.described_texts import TextCompletionObject
 
 
 class RuntimeBody(BaseModel):
     """Any key of ``/v1/chat/completions``; numbers may be texts, and unknown keys are ignored."""
 
     messages: list[dict[str, Any]] = []
+
+
+class RawRuntimeBody(RuntimeBody):
+    """Without messages, any key of ``/v1/completions``."""
+
+    prompt: str | list[str] | list[int] | None = None
+    suffix: str | None = None
+    echo: bool | None = None
 
 
 class PromptAnswer(AnswerBody):
@@ -49,14 +58,26 @@ def _operations() -> Iterator[Operation]:
         answer={JSON: PromptAnswer | PromptCompletion | ExceptionAnswer, EVENTS: str},
         error=error,
     )
-    for name in ("chat_vllm", "completions", "chat_llama_cpp", "completion"):
-        runtime = "vLLM" if name in ("chat_vllm", "completions") else "llama.cpp"
+    for name in ("chat_vllm", "completions"):
         yield Operation(
             method="post",
             path=f"/api/v1/{name}",
-            summary=f"Answer a chat by the defaults of {runtime}, as Geniusrise did",
+            summary="Answer a chat by the defaults of vLLM, as Geniusrise did",
             body={JSON: RuntimeBody},
             answer={JSON: ChatCompletionObject | ExceptionAnswer, EVENTS: str},
+            error=error,
+        )
+    for name in ("chat_llama_cpp", "completion"):
+        yield Operation(
+            method="post",
+            path=f"/api/v1/{name}",
+            summary="Answer a chat, or continue a prompt, by the defaults of llama.cpp, as "
+            "Geniusrise did",
+            body={JSON: RawRuntimeBody},
+            answer={
+                JSON: ChatCompletionObject | TextCompletionObject | ExceptionAnswer,
+                EVENTS: str,
+            },
             error=error,
         )
 

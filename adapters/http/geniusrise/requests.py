@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from adapters.http.common.errors import InvalidBody
+from adapters.http.geniusrise.runtimes import UNLIMITED
 from adapters.http.openai.body import ChatBody
+from adapters.http.openai.completion_body import CompletionBody
 from adapters.http.openai.messages import Text
 from adapters.http.openai.other_keys import refuse_in_body
 from adapters.http.openai.reading import first_problem
@@ -37,6 +39,8 @@ _KEYS = frozenset(
     }
 )
 """What its runtimes took beside the messages."""
+
+_RAW_KEYS = frozenset({"prompt", "suffix"})
 
 
 class PromptBody(BaseModel):
@@ -81,12 +85,17 @@ def prompt_body(sent: Mapping[str, Any]) -> PromptBody:
     return _validated(PromptBody, sent)
 
 
-def chat_body(sent: Mapping[str, Any]) -> ChatBody:
-    """Raises ``InvalidBody``, which names the first wrong key."""
-    known = {name: value for name, value in sent.items() if name in _KEYS}
-    if _is_unlimited(known.get("max_tokens")):
-        del known["max_tokens"]
+def chat_body(sent: Mapping[str, Any], max_tokens: int | None) -> ChatBody:
+    """Raises ``InvalidBody``, which names the first wrong key. ``max_tokens``: if none are set."""
+    known = _known(sent, _KEYS, max_tokens)
     body = _validated(ChatBody, {**known, **_spoken(sent.get("messages"))})
+    refuse_in_body(body.model_extra or {})
+    return body
+
+
+def completion_body(sent: Mapping[str, Any], max_tokens: int | None) -> CompletionBody:
+    """As ``chat_body``, of a request with a prompt and no messages."""
+    body = _validated(CompletionBody, _known(sent, _KEYS | _RAW_KEYS, max_tokens))
     refuse_in_body(body.model_extra or {})
     return body
 
@@ -103,8 +112,15 @@ def _validated(kind: type[T], sent: Mapping[str, Any]) -> T:
         raise first_problem(error) from None
 
 
-def _is_unlimited(max_tokens: object) -> bool:
-    return isinstance(max_tokens, int) and not isinstance(max_tokens, bool) and max_tokens <= 0
+def _known(
+    sent: Mapping[str, Any], names: frozenset[str], max_tokens: int | None
+) -> dict[str, Any]:
+    """A limit below 1 is none, as in llama.cpp."""
+    known = {name: value for name, value in sent.items() if name in names}
+    asked = known.setdefault("max_tokens", max_tokens)
+    if isinstance(asked, int) and not isinstance(asked, bool) and asked <= 0:
+        known["max_tokens"] = UNLIMITED
+    return known
 
 
 def _spoken(messages: object) -> dict[str, object]:

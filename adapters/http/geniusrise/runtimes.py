@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_UNLIMITED = 2**31 - 1
+UNLIMITED = 2**31 - 1
 """Tokens of an answer that only the model's window bounds."""
 
 
@@ -22,16 +22,15 @@ PIPELINE = Runtime({}, None)
 
 VLLM = Runtime(
     {"temperature": 0.7, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
-    _UNLIMITED,
+    UNLIMITED,
 )
-LLAMA_CPP = Runtime(
-    {
-        "temperature": 0.2,
-        "top_p": 0.95,
-        "top_k": 40,
-        "min_p": 0.05,
-        "typical_p": 1.0,
-        "repeat_penalty": 1.1,
-    },
-    _UNLIMITED,
-)
+_SAMPLERS = {
+    "top_p": 0.95,
+    "top_k": 40,
+    "min_p": 0.05,
+    "typical_p": 1.0,
+    "repeat_penalty": 1.1,
+}
+LLAMA_CPP = Runtime({"temperature": 0.2, **_SAMPLERS}, UNLIMITED)
+RAW_LLAMA_CPP = Runtime({"temperature": 0.8, **_SAMPLERS}, 16)
+"""For a prompt without messages."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -37,11 +40,23 @@ class TextCompletions:
             return to_response(error, _NAMES)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """A client that hangs up cancels this task, and with it all answers."""
         body = parse_as(CompletionBody, await json_bytes(request))
-        model = self._models.resolve(body.model)
+        return await self.answer(request, body, self._models.resolve(body.model))
+
+    async def answer(
+        self,
+        request: web.Request,
+        body: CompletionBody,
+        model: Resolved,
+        default_sampling: Mapping[str, float] = MappingProxyType({}),
+    ) -> web.StreamResponse:
+        """A client that hangs up cancels this task, and with it all answers.
+
+        Raises ``ParleyError`` while nothing is sent.
+        """
         reply = await self._reply(request, body, model)
         asked = _completion_request(request, body, model, reply.envelope.id)
+        asked = replace(asked, default_sampling=default_sampling)
         generations = await self._conversations.complete_all(asked, body.num_answers)
         try:
             if not body.stream:

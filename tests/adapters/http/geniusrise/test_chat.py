@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.server import Server
-from bot.types import ChatMessage
+from bot.types import ChatMessage, RawPrompt
 from tests.adapters.http.conftest import MODEL
 from tests.adapters.http.geniusrise.page import Page
 from tests.fakes.conversations import FakeConversations
@@ -208,6 +208,58 @@ async def test_a_systems_last_word_after_a_question_is_the_beginning_of_the_answ
         assert asked.continues
     assert alone.messages == (ChatMessage("system", "The capital of France is"),)
     assert not alone.continues
+
+
+LLAMA_CPP_ROUTES = ("chat_llama_cpp", "completion")
+
+
+@pytest.mark.parametrize("runtime", LLAMA_CPP_ROUTES)
+async def test_a_prompt_without_messages_is_continued_as_it_is(
+    server: Server, conversations: FakeConversations, runtime: str
+) -> None:
+    async with Page(server.url, runtime) as page:
+        told = await page.post(prompt="Once upon a time", echo=False, suffix=None)
+    assert told.body["object"] == "text_completion"
+    assert told.body["choices"][0]["text"] == "Hello there"
+    assert told.body["choices"][0]["finish_reason"] == "stop"
+    (asked,) = conversations.requests
+    assert asked.prompts == (RawPrompt("Once upon a time"),)
+    assert asked.default_sampling == {**LLAMA_CPP, "temperature": 0.8}
+    assert (asked.sampling, asked.max_tokens) == ({}, 16)
+
+
+async def test_everything_that_a_continued_prompt_was_asked_for_is_honoured(
+    server: Server, conversations: FakeConversations
+) -> None:
+    async with Page(server.url) as page:
+        told = await page.post(
+            prompt="def f(", suffix="return x", echo=True, max_tokens="9", temperature=0, stop=["#"]
+        )
+        await page.post(prompt="Once", max_tokens=-1)
+    assert told.body["choices"][0]["text"] == "def f(Hello there"
+    first, second = conversations.requests
+    assert first.prompts == (RawPrompt("def f(", suffix="return x"),)
+    assert (first.max_tokens, first.stop, first.sampling) == (9, ("#",), {"temperature": 0})
+    assert second.max_tokens == 2**31 - 1
+
+
+async def test_messages_come_before_a_prompt(
+    server: Server, conversations: FakeConversations
+) -> None:
+    async with Page(server.url) as page:
+        told = await page.post(messages=[HI], prompt="Once upon a time")
+    assert told.body["object"] == "chat.completion"
+    assert conversations.requests[0].prompts == ()
+
+
+async def test_a_continued_prompt_is_streamed_as_a_chat_is(server: Server) -> None:
+    asked = {"prompt": "Once", "stream": True}
+    async with Page(server.url) as page:
+        whole = await page.call(json=asked)
+        streamed = await page.call(json=asked, headers={"Accept": "text/event-stream"})
+    assert whole.body["object"] == "text_completion"
+    assert '"text_completion"' in streamed.body
+    assert streamed.body.endswith("data: [DONE]\n\n")
 
 
 async def test_a_prompt_gets_its_result_with_what_was_sent(

@@ -53,6 +53,14 @@ PATHS = ("chat", "chat_vllm", "completions", "chat_llama_cpp", "completion")
         ({"messages": [HI], "ignore_eos": True}, "ignore_eos is not supported"),
         ({"messages": [HI], "tfs_z": 0.9}, "tfs_z is not supported"),
         ({"messages": [HI], "logits_processor": ["x"]}, "logits_processor is not supported"),
+        ({"messages": [HI], "echo": True}, "echo is not supported"),
+        ({"prompt": 5}, "prompt: "),
+        ({"prompt": ["a", 5]}, "prompt: "),
+        ({"prompt": "a", "suffix": 5}, "suffix: "),
+        ({"prompt": "a", "echo": "loud"}, "echo: "),
+        ({"prompt": "a", "temperature": 3}, "temperature: "),
+        ({"prompt": "a", "logprobs": 6}, "logprobs: "),
+        ({"prompt": "a", "tfs_z": 0.9}, "tfs_z is not supported"),
     ],
 )
 async def test_an_exception_is_one_sentence_that_names_the_key(
