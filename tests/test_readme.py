@@ -20,7 +20,7 @@ from bot.personality import PersonalityBook
 ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("deploy/settings.md", "deploy/codeproject-ai/README.md"),
+    *("deploy/settings.md", "deploy/geniusrise.md", "deploy/codeproject-ai/README.md"),
     *("deploy/slack/README.md", "deploy/proxy/README.md"),
 )
 MAX_README_LINES = 150
