@@ -100,6 +100,23 @@ async def test_a_raw_prompt_goes_on_from_what_was_read_before(client: AsyncOpenA
     assert cached >= first.usage.prompt_tokens - 2
 
 
+async def test_several_answers_go_on_from_a_system_prompt_that_was_read_before(
+    client: AsyncOpenAI,
+) -> None:
+    system = {"role": "system", "content": "You are kind to everybody who asks you. " * 6}
+    found = []
+    for question, num in (("Hi", 1), ("Good morning, how do you do today?", 3)):
+        asked: Any = [system, {"role": "user", "content": question}]
+        answer = await client.chat.completions.create(
+            model=MODEL, messages=asked, n=num, max_tokens=2
+        )
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens_details is not None
+        found.append(answer.usage.prompt_tokens_details.cached_tokens or 0)
+    assert found[0] == 0
+    assert found[1] > 50
+
+
 async def test_an_empty_prompt_is_one_token_and_a_program_may_write_a_chat_itself(
     client: AsyncOpenAI, parley: Parley
 ) -> None:

@@ -53,7 +53,8 @@ class Sequence:
 
     The first ``num_cached`` tokens are in the KV pool; in decode that is all but the last one
     and those that were ``Forced`` with it.
-    The first ``num_prefix`` are a system prompt that other sequences may share. Cells are
+    The first ``num_prefix`` are a system prompt that other sequences may share; all of the prompt
+    if it ``shares_prompt``, because others with the same one come at the same time. Cells are
     reused only within one ``scope``; ``thread`` names the conversation. ``guard`` gets every
     generated token. In ``forced`` the model leaves the tokens that had to follow the sampled
     one, until the scheduler takes them. ``ticket`` orders admission (see FairQueue);
@@ -71,6 +72,7 @@ class Sequence:
     scope: str = ""
     thread: str | None = None
     num_prefix: int = 0
+    shares_prompt: bool = False
     is_background: bool = False
     grammar: str | None = None
     logprobs: Logprobs | None = None

@@ -150,7 +150,8 @@ class Intake:
             sampling=request.sampling,
             scope=request.scope,
             thread=request.thread,
-            num_prefix=len(tokens) if request.shares_prompt else num_prefix,
+            num_prefix=num_prefix,
+            shares_prompt=request.shares_prompt,
             grammar=grammar,
         )
         if request.num_logprobs is not None:

@@ -50,8 +50,9 @@ class PrefixMatch:
 
 
 def _system_prompt(sequence: Sequence) -> list[int]:
-    """The system prompt's tokens; empty where they are too few to share."""
-    return sequence.tokens[: sequence.num_prefix] if sequence.num_prefix >= MIN_PREFIX else []
+    """The tokens to share: the system prompt, or all; empty where they are too few."""
+    num_tokens = sequence.num_prompt if sequence.shares_prompt else sequence.num_prefix
+    return sequence.tokens[:num_tokens] if num_tokens >= MIN_PREFIX else []
 
 
 class PrefixLookup:
@@ -89,9 +90,9 @@ class PrefixLookup:
         """Leave at least one token to evaluate: without it there are no logits to sample from."""
         scope, tokens = sequence.scope, sequence.tokens
         wanted = scope, sequence.thread, tokens, sequence.num_prefix
-        if prompt := _system_prompt(sequence):
-            prefix = self._prefixes.find(scope, prompt)
-        else:
+        prompt = _system_prompt(sequence)
+        prefix = self._prefixes.find(scope, prompt) if prompt else None
+        if prefix is None and (sequence.shares_prompt or not prompt):
             prefix = self._prefixes.find_longest(scope, tokens)
         best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
         if own := self._cached_threads.match(*wanted):
@@ -205,6 +206,8 @@ class KVCacheManager:
             self._resume(sequence, source, found.num_tokens)
         else:
             self._begin(sequence, source)
+        if self._reuse and sequence.shares_prompt:
+            self._begin_prefix(sequence)
         self._running[sequence.id] = sequence
         generated = sequence.tokens[sequence.num_prompt :]
         asked = sequence.sampling, generated, sequence.grammar, sequence.logprobs
@@ -291,8 +294,9 @@ class KVCacheManager:
 
     def _make_place_for_prefix(self) -> bool:
         """Make a slot free; False where that would take the slot of a sequence that may run."""
-        used = {self.pool.prefix_of(other.held_slot) for other in self._running.values()}
-        if len(used - {None}) >= self._max_prefixes:
+        slots = [other.held_slot for other in self._running.values()]
+        used = {prefix for slot in slots for prefix in self.pool.prefixes_of(slot)}
+        if len(used) >= self._max_prefixes:
             return False
         while len(self._prefixes) >= self._max_prefixes:
             self.eviction.evict_prefix()
@@ -355,6 +359,12 @@ class KVCacheManager:
         if not self.pool.has_slot:
             self.eviction.evict(keep=prefix)
         sequence.slot = self.pool.take()
-        if self._reuse and prefix is None and (prompt := _system_prompt(sequence)):
-            self._prefixes.begin(sequence.scope, prompt, sequence.id)
+        if self._reuse and prefix is None:
+            self._begin_prefix(sequence)
         return sequence.slot
+
+    def _begin_prefix(self, sequence: Sequence) -> None:
+        """It evaluates what others will share, unless that is there."""
+        prompt = _system_prompt(sequence)
+        if prompt and self._prefixes.find(sequence.scope, prompt) is None:
+            self._prefixes.begin(sequence.scope, prompt, sequence.id)

@@ -1,11 +1,13 @@
 """The unified KV pool: slots (llama.cpp's ``seq_id``), the cells that they own, and their eviction.
 
 A cell stores one token of one slot, or of a shared prefix and all slots that use it. A shared
-prefix has its own slot, which owns the cells; a user owns the cells of the tokens after them.
+prefix has its own slot, which owns the cells; a user owns the cells of the tokens after them, and
+may be a longer prefix itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot.inference.core.sequence import Action, Offload, Release, Trim
@@ -75,9 +77,14 @@ class KVPool:
         self._slots[prefix].num_users += 1
 
     def hand_over(self, slot: int, prefix: int, num_tokens: int) -> None:
-        """Move the first ``num_tokens`` cells of ``slot`` to ``prefix``; ``slot`` shares them."""
-        self._own(slot, self._slots[slot].num_own - num_tokens)
-        self._own(prefix, num_tokens)
+        """Move the first ``num_tokens`` cells of ``slot`` to ``prefix``; ``slot`` shares them.
+
+        Those that ``slot`` shares already are shared by ``prefix`` instead.
+        """
+        cells, new = self._slots[slot], self._slots[prefix]
+        new.prefix, new.num_shared = cells.prefix, cells.num_shared
+        self._own(slot, cells.num_own - (num_tokens - new.num_shared))
+        self._own(prefix, num_tokens - new.num_shared)
         self.share(prefix, slot, num_tokens)
 
     def share_again(self, prefix: int, slot: int, num_tokens: int) -> None:
@@ -85,8 +92,11 @@ class KVPool:
         self._own(slot, self._slots[slot].num_own - num_tokens)
         self.share(prefix, slot, num_tokens)
 
-    def prefix_of(self, slot: int) -> int | None:
-        return self._slots[slot].prefix
+    def prefixes_of(self, slot: int) -> Iterator[int]:
+        """The prefix that the slot shares, then the one which that shares, and so on."""
+        while (prefix := self._slots[slot].prefix) is not None:
+            yield prefix
+            slot = prefix
 
     def num_users(self, prefix: int) -> int:
         return self._slots[prefix].num_users

@@ -45,13 +45,14 @@ class Engine:
         person: str = "ada",
         limit: int = 20,
         is_held: bool = False,
+        shares_prompt: bool = False,
     ) -> Sequence:
         self._count += 1
         tokens = [ord(c) for c in system + text + ANSWER]
         return Sequence(
             id=self._count, person=person, tokens=tokens, max_tokens=limit, sampling=Sampling(),
             scope=scope, thread=thread, num_prefix=len(system),
-            grammar="numbers" if is_held else None,
+            grammar="numbers" if is_held else None, shares_prompt=shares_prompt,
         )  # fmt: skip
 
     def step(self) -> bool:

@@ -35,6 +35,35 @@ def test_a_question_asked_at_the_same_time_waits_for_the_prompt_that_another_eva
     assert sorted(s.num_shared for s in both) == [0, len(SYSTEM)]
 
 
+def several(engine: Engine, text: str, *, thread: str | None = None) -> list[int]:
+    """How many tokens of the prompt each of three answers to one question found."""
+    asked = [
+        engine.sequence(text, thread=name, shares_prompt=True) for name in (thread, None, None)
+    ]
+    for sequence in asked:
+        engine.policy.add(sequence)
+    while engine.step():
+        pass
+    assert {said(sequence) for sequence in asked} == {script(prompt_of(asked[0]))}
+    return [sequence.num_shared + sequence.num_resumed for sequence in asked]
+
+
+def test_several_answers_share_a_system_prompt_that_is_there_already() -> None:
+    engine = Engine()
+    engine.ask("Hello?")
+    num_all = len(SYSTEM) + len("Goodbye? " * 9)
+    assert several(engine, "Goodbye? " * 9) == [len(SYSTEM), num_all, num_all]
+    assert engine.ask("Hello again?").num_shared == len(SYSTEM)
+
+
+def test_several_answers_in_a_thread_go_on_from_its_cells_and_read_the_rest_once() -> None:
+    engine = Engine()
+    first = engine.ask("Hello?", thread="1")
+    text = f"Hello?{ANSWER}{said(first)}|{'More? ' * 9}"
+    num_all = len(SYSTEM) + len(text)
+    assert several(engine, text, thread="1") == [first.num_cached, num_all, num_all]
+
+
 @pytest.mark.parametrize("system", ["s" * 200, ""])
 def test_a_person_does_not_wait_for_warming_of_the_same_beginning(system: str) -> None:
     """Warming comes last in every step, so another person's long question delays it."""
@@ -243,6 +272,7 @@ class _Ask:
     is_background: bool
     person: str
     cancel_at: int | None
+    num_answers: int
 
 
 LONG = ["a" * 50, "a" * 80, "ab" * 35, "a" * 40 + "b" * 40]
@@ -262,6 +292,7 @@ ASKS = st.lists(
         is_background=st.booleans(),
         person=st.sampled_from("klm"),
         cancel_at=st.none() | st.integers(0, 130),
+        num_answers=st.sampled_from([1, 1, 3]),
     ),
     min_size=1,
     max_size=25,
@@ -303,8 +334,10 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     model.refuses = refuses
     everyone = [
         (ask, engine.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
-                              person=ask.person, limit=ask.limit, is_held=number % 2 == 0))
+                              person=ask.person, limit=ask.limit, is_held=number % 2 == 0,
+                              shares_prompt=ask.num_answers > 1))
         for number, ask in enumerate(asks)
+        for _ in range(ask.num_answers)
     ]  # fmt: skip
     limits = StepLimits(share, share + share // 2, share, 2 * share, whole, pause)
     policy.limits_of = lambda _num_replies, _num_cells: limits
