@@ -92,6 +92,7 @@ class Metrics:
     grammar_prefilled: Counter = _counter(
         "parley_grammar_prefilled", "Those of them that were evaluated in a step with others."
     )
+    tool_calls: Counter = _counter("parley_tool_calls", "Calls of tools that answers made.")
     cancelled: Counter = _counter("parley_cancelled", "Generations cancelled.")
     looped: Counter = _counter(
         "parley_looped", "Replies ended because they only repeated themselves."

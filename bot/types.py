@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 Rendered = NewType("Rendered", str)
 """Text in a platform's own markup, made by ``Adapter.render``; the only thing ever posted."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Scope = Literal["workspace", "channel", "message"]
 
 NOTICE = "command-"
@@ -284,12 +284,56 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function of a program, which the model may ask for.
+
+    ``parameters`` is the JSON schema of its arguments, as JSON text. If that cannot be followed,
+    the arguments are any JSON object, unless the tool ``is_strict``: it is refused then.
+    """
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type": "object"}'
+    is_strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The ``tools`` that the model is told of, and whether it calls them.
+
+    ``callable`` names those that it may call; it calls one at least if that ``is_required``, and
+    one at most unless ``is_parallel``.
+    """
+
+    tools: tuple[Tool, ...]
+    callable: frozenset[str]
+    is_required: bool = False
+    is_parallel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model has made; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message, as the chat template takes it. ``is_open``: the reply continues it."""
+    """One message, as the chat template takes it. ``is_open``: the reply continues it.
+
+    ``calls`` are those of an assistant's message; one of the role ``tool`` says what came of the
+    call ``call_id``. ``tools``: a system message, if only an empty one, tells the model of them.
+    """
 
     role: Role
     content: str
     is_open: bool = False
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +492,7 @@ class GenerationRequest:
     ``thread`` names the thread whose KV cache may be reused; cells evaluated for others are
     reused only within ``scope`` (a workspace, a key). ``answer_format`` None: free text.
     ``model`` None: the default one. ``loop_guard``: a reply that only repeats itself is ended.
+    ``tool_use`` None: no tool is called, though the messages may tell of some.
     ``asked_sampling``: the fields of ``sampling`` that an engine must refuse if it lacks them.
     ``shares_prompt``: other requests with the same messages come at the same time.
     ``num_logprobs``: how many of the likeliest tokens come with each token of the answer, with
@@ -466,6 +511,7 @@ class GenerationRequest:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     answer_format: AnswerFormat | None = None
+    tool_use: ToolUse | None = None
     model: str | None = None
     loop_guard: bool = True
 
@@ -558,6 +604,16 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of the answer's call number ``index``; its ``id`` and ``name`` come with the first."""
+
+    index: int
+    arguments: str = ""
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``.
 
@@ -572,7 +628,8 @@ class Finished:
     queue_seconds: float | None = None
 
 
-GenerationEvent = Queued | Reasoning | Delta | Finished
+Said = Reasoning | Delta | ToolCallDelta
+GenerationEvent = Queued | Said | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -603,6 +660,7 @@ class CompletionRequest:
     thread: str | None = None
     cache_salt: str | None = None
     answer_format: AnswerFormat | None = None
+    tool_use: ToolUse | None = None
     loop_guard: bool | None = None
     continues: bool = False
     route: str = field(default="", compare=False)

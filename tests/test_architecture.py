@@ -66,7 +66,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
-        "chat_template": room(f"{ENGINE}.chat_template", may="types errors output"),
+        "chat_template": room(f"{ENGINE}.chat_template", may="types errors core output"),
         "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
     },
     {

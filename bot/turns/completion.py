@@ -28,6 +28,7 @@ from bot.types import (
     RawPrompt,
     Reasoning,
     Sampling,
+    Tool,
     TurnState,
     Usage,
     joint_usage,
@@ -201,6 +202,7 @@ class Completions:
             max_tokens=max_tokens,
             stop=request.stop,
             answer_format=request.answer_format,
+            tool_use=request.tool_use,
             model=model,
             loop_guard=_loop_guard(request, personality),
         )
@@ -309,13 +311,19 @@ class CountedGeneration:
 def _messages(
     request: CompletionRequest, personality: Personality | None
 ) -> tuple[ChatMessage, ...]:
-    """The personality's opening first, unless the request brings a system message."""
+    """The personality's opening first, unless the request brings a system message; then tools."""
     messages = tuple(replace(each, content=clean(each.content)) for each in request.messages)
     if request.continues:
         messages = (*messages[:-1], replace(messages[-1], is_open=True))
-    if personality is None or any(each.role == "system" for each in messages):
-        return messages
-    return (*opening(personality), *messages)
+    if personality is not None and not any(each.role == "system" for each in messages):
+        messages = (*opening(personality), *messages)
+    return messages if request.tool_use is None else _telling(request.tool_use.tools, messages)
+
+
+def _telling(tools: tuple[Tool, ...], messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+    if messages[0].role == "system":
+        return (replace(messages[0], tools=tools), *messages[1:])
+    return (ChatMessage("system", "", tools=tools), *messages)
 
 
 def _kind(request: CompletionRequest) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -74,6 +75,7 @@ class FakeModel:
         self.name = "letters"
         self.num_tokens = 0x110000
         self.open_tag = open_tag
+        self.calls = HERMES
         self.window = window
         self.num_cells = num_cells
         self.max_batch = max_batch

@@ -26,6 +26,7 @@ _KNOWN = {
     *("model", "messages", "stream", "stream_options", "max_tokens", "temperature", "top_p"),
     *("seed", "frequency_penalty", "presence_penalty", "stop"),
     *("logit_bias", "logprobs", "top_logprobs", "response_format"),
+    *("tools", "tool_choice", "parallel_tool_calls"),
 }
 _RAW = _KNOWN - {"messages", "top_logprobs"} | {"prompt", "suffix"}
 _CONTINUES = {"continue_final_message", "add_generation_prompt"}
@@ -136,8 +137,8 @@ class FakeModelServer:
             self.violations.append("only why a stream broke is asked for without a stream")
         if "prompt" in body:
             return
-        last = "assistant" if body.get("continue_final_message") else "user"
-        if [m["role"] for m in body["messages"]][-1:] != [last] or body["max_tokens"] < 1:
+        last = ("assistant",) if body.get("continue_final_message") else ("user", "tool")
+        if body["messages"][-1]["role"] not in last or body["max_tokens"] < 1:
             self.violations.append(f"nobody asks like this: {body}")
 
 

@@ -13,12 +13,13 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, pydantic_function_tool
 from openai.types.chat import (
     ChatCompletionMessageParam,
     ChatCompletionSystemMessageParam,
     ChatCompletionUserMessageParam,
 )
+from openai.types.chat.chat_completion_message_function_tool_call_param import Function
 from pydantic import BaseModel, Field
 
 from bot.personality import PersonalityBook
@@ -378,6 +379,102 @@ async def test_a_format_that_cannot_be_followed_is_the_clients_mistake(
         "response_format",
         "unsupported_response_format",
     )
+
+
+# Tools
+
+
+class GetWeather(BaseModel):
+    """Looks up the weather in a city."""
+
+    city: Annotated[str, Field(max_length=20, pattern="^[A-Z][a-z]+$")]
+    unit: Literal["celsius", "kelvin"]
+
+
+class Wait(BaseModel):
+    """Waits."""
+
+    minutes: Annotated[int, Field(ge=1, le=60)]
+
+
+async def test_the_model_calls_a_tool_reads_what_came_of_it_and_answers(
+    client: AsyncOpenAI, parley: Parley
+) -> None:
+    before = await metric(parley, "parley_tool_calls_total")
+    tools = [pydantic_function_tool(GetWeather), pydantic_function_tool(Wait)]
+    said: list[ChatCompletionMessageParam] = [user("What is the weather in Paris?")]
+    async with client.chat.completions.stream(
+        model=MODEL,
+        messages=said,
+        tools=tools,
+        tool_choice="required",
+        parallel_tool_calls=False,
+        max_tokens=100,
+    ) as stream:
+        growing = [event async for event in stream if event.type.startswith("tool_calls")]
+        answer = await stream.get_final_completion()
+    (choice,) = answer.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content is None
+    assert choice.message.tool_calls
+    (call,) = choice.message.tool_calls
+    assert len(growing) > 1
+    assert isinstance(call.function.parsed_arguments, GetWeather | Wait)
+    assert await metric(parley, "parley_tool_calls_total") == before + 1
+    made: Function = {"name": call.function.name, "arguments": call.function.arguments}
+    said += [
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": call.id, "type": "function", "function": made}],
+        },
+        {"role": "tool", "tool_call_id": call.id, "content": "It is 21 °C."},
+    ]
+    last = await client.chat.completions.create(
+        model=MODEL, messages=said, tools=tools, tool_choice="none", max_tokens=8
+    )
+    assert last.choices[0].message.content
+    assert last.choices[0].finish_reason in ("stop", "length")
+
+
+async def test_a_named_tool_is_called_once_and_a_free_answer_stays_text(
+    client: AsyncOpenAI,
+) -> None:
+    tools = [pydantic_function_tool(GetWeather), pydantic_function_tool(Wait)]
+    answer = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user("Wait for ten minutes.")],
+        tools=tools,
+        tool_choice={"type": "function", "function": {"name": "Wait"}},
+        max_tokens=100,
+    )
+    (choice,) = answer.choices
+    assert choice.message.tool_calls
+    (call,) = choice.message.tool_calls
+    assert call.type == "function"
+    assert call.function.name == "Wait"
+    assert 1 <= Wait.model_validate_json(call.function.arguments).minutes <= 60
+    free = await client.chat.completions.create(
+        model=MODEL, messages=[user(CAPITAL)], tools=tools, temperature=0, max_tokens=8
+    )
+    assert free.choices[0].message.content or free.choices[0].message.tool_calls
+
+
+async def test_a_strict_tool_that_cannot_be_followed_is_the_clients_mistake(
+    client: AsyncOpenAI,
+) -> None:
+    schema: dict[str, object] = {"type": "object", "properties": {"n": {"format": "iban"}}}
+    with pytest.raises(openai.BadRequestError, match=r"'pay'.*format 'iban'") as caught:
+        await client.chat.completions.create(
+            model=MODEL,
+            messages=[user("Pay.")],
+            tools=[
+                {
+                    "type": "function",
+                    "function": {"name": "pay", "parameters": schema, "strict": True},
+                }
+            ],
+        )
+    assert caught.value.param == "tools"
 
 
 # Operators

@@ -15,6 +15,7 @@ from bot.types import (
     GenerationEvent,
     Reasoning,
     TokenLogprob,
+    ToolCallDelta,
     Usage,
 )
 
@@ -23,11 +24,12 @@ NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a r
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """Text and reasoning of a reply, or of a piece of it."""
+    """Text, reasoning and calls of a reply, or of a piece of it."""
 
     text: str = ""
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    calls: tuple[ToolCallDelta, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def said(events: Sequence[GenerationEvent]) -> GeneratedText:
     text = "".join(delta.text for delta in deltas)
     logprobs = tuple(chain.from_iterable(delta.logprobs for delta in deltas))
     reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
-    return GeneratedText(text, reasoning, logprobs)
+    calls = tuple(event for event in events if isinstance(event, ToolCallDelta))
+    return GeneratedText(text, reasoning, logprobs, calls)
 
 
 def finished_of(events: Sequence[GenerationEvent]) -> Finished | None:

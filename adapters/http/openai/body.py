@@ -19,6 +19,7 @@ from adapters.http.openai.answer_formats import (
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
 from adapters.http.openai.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
 from adapters.http.openai.reading import read_as
+from adapters.http.openai.tools import ToolKeys
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 from bot.types import AnswerFormat, ChatMessage, Grammar, Regex
 
@@ -143,7 +144,7 @@ class GenerationBody(SamplingFields, StrictBody):
         return tuple(texts or ())
 
 
-class ChatBody(GenerationBody):
+class ChatBody(GenerationBody, ToolKeys):
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

@@ -54,7 +54,7 @@ class ChatCompletions:
 
         ``shape``: of an answer that is not streamed. Raises ``ParleyError`` while nothing is sent.
         """
-        envelope = self._envelope(model)
+        envelope = self._envelope(model, has_older_calls=body.has_older_tools)
         asked = replace(asked, route=route_of(request), answer_id=envelope.id)
         generations = await self._conversations.complete_all(asked, body.n or 1)
         try:
@@ -67,9 +67,10 @@ class ChatCompletions:
             for generation in generations:
                 generation.cancel()
 
-    def _envelope(self, model: str) -> Envelope:
+    def _envelope(self, model: str, *, has_older_calls: bool) -> Envelope:
         created = int(self._clock.now().timestamp())
-        return Envelope(f"chatcmpl-{secrets.token_hex(12)}", created, model)
+        number = f"chatcmpl-{secrets.token_hex(12)}"
+        return Envelope(number, created, model, has_older_calls=has_older_calls)
 
 
 def completion_request(request: web.Request, body: ChatBody, model: Resolved) -> CompletionRequest:
@@ -86,6 +87,7 @@ def completion_request(request: web.Request, body: ChatBody, model: Resolved) ->
         thread=thread_name(request),
         cache_salt=body.cache_salt,
         answer_format=body.answer_format,
+        tool_use=body.tool_use,
         loop_guard=body.loop_guard,
         continues=body.continues,
     )

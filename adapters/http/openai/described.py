@@ -29,20 +29,33 @@ class LogprobsObject(AnswerBody):
     refusal: None
 
 
+class FunctionObject(AnswerBody):
+    name: str
+    arguments: str
+
+
+class ToolCallObject(AnswerBody):
+    id: str
+    type: Literal["function"]
+    function: FunctionObject
+
+
 class AnswerMessage(AnswerBody):
-    """``reasoning_content`` only where the model has thought first."""
+    """``reasoning_content`` only where the model has thought first; calls only where it calls."""
 
     role: Literal["assistant"]
     content: str | None
     refusal: None
     reasoning_content: str = ""
+    tool_calls: list[ToolCallObject] = []  # noqa: RUF012 - pydantic copies it
+    function_call: FunctionObject | None = None
 
 
 class AnswerChoice(AnswerBody):
     index: int
     message: AnswerMessage
     logprobs: LogprobsObject | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class PromptTokens(AnswerBody):

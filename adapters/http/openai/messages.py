@@ -1,15 +1,10 @@
-"""The messages of a request: who said what, with the calls of tools and their results.
-
-A call and a result become text in the form that models with tools were trained on, since a
-model's chat template need not know roles for them.
-"""
+"""The messages of a request: who said what, with the calls of tools and their results."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
@@ -17,19 +12,20 @@ from pydantic_core import PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.other_keys import refuse_in_message
-from bot.types import ChatMessage, Role
+from bot.types import ChatMessage, Role, ToolCall
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_NAME = 512
 _MAX_SHOWN = 64
-_RESULTS = ("tool", "function")
+_OLDER = "call_function"
+"""The id of every call in the older form of tools, which has none."""
 _ROLES: Mapping[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
     "assistant": "assistant",
-    "tool": "user",
-    "function": "user",
+    "tool": "tool",
+    "function": "tool",
 }
 
 
@@ -78,10 +74,8 @@ class CalledFunction(StrictBody):
     name: Name
     arguments: JsonValue = ""
 
-    def as_text(self) -> str:
-        name = json.dumps(self.name, ensure_ascii=False)
-        call = f'{{"name": {name}, "arguments": {_as_json(self.arguments)}}}'
-        return f"<tool_call>\n{call}\n</tool_call>"
+    def as_call(self, number: str) -> ToolCall:
+        return ToolCall(number, self.name, _as_json(self.arguments))
 
 
 class MadeToolCall(StrictBody):
@@ -101,39 +95,19 @@ class MessageBody(StrictBody):
     tool_call_id: Name | None = None
 
     @property
-    def is_result(self) -> bool:
-        return self.role in _RESULTS
+    def calls(self) -> list[ToolCall]:
+        made = [call.function.as_call(call.id) for call in self.tool_calls or ()]
+        return [*made, *([self.function_call.as_call(_OLDER)] if self.function_call else [])]
 
-    @property
-    def calls(self) -> list[CalledFunction]:
-        older = [self.function_call] if self.function_call else []
-        return [*(call.function for call in self.tool_calls or ()), *older]
-
-    def as_text(self) -> str:
-        said = self.content if self.content is not None else self.refusal
-        if self.is_result:
-            return f"<tool_response>\n{said}\n</tool_response>"
-        return "\n".join([*([said] if said else []), *(call.as_text() for call in self.calls)])
-
-    def as_role(self) -> Role:
-        """The results of tools come from the user's side, as in most templates."""
-        return _ROLES[self.role]
+    def as_message(self) -> ChatMessage:
+        said = self.content if self.content is not None else self.refusal or ""
+        call_id = self.tool_call_id or (_OLDER if self.role == "function" else "")
+        return ChatMessage(_ROLES[self.role], said, calls=tuple(self.calls), call_id=call_id)
 
 
 def chat_messages(messages: Sequence[MessageBody]) -> tuple[ChatMessage, ...]:
-    """Results that follow each other are one message."""
     _check(messages)
-    return tuple(
-        message
-        for is_result, group in groupby(messages, lambda each: each.is_result)
-        for message in _as_messages(group, is_result)
-    )
-
-
-def _as_messages(messages: Iterable[MessageBody], is_result: bool) -> list[ChatMessage]:
-    if is_result:
-        return [ChatMessage("user", "\n".join(each.as_text() for each in messages))]
-    return [ChatMessage(each.as_role(), each.as_text()) for each in messages]
+    return tuple(message.as_message() for message in messages)
 
 
 def _check(messages: Sequence[MessageBody]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from adapters.http.common.answers import GeneratedText, WholeAnswer
-from bot.types import FinishReason, TokenLogprob, Usage, total_usage
+from adapters.http.openai import tool_calls
+from bot.types import FinishReason, TokenLogprob, ToolCallDelta, Usage, total_usage
 
 _FINISH_REASONS = {
     FinishReason.STOP: "stop",
@@ -22,11 +23,15 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The fields that every object of one reply has; ``created`` in seconds since 1970."""
+    """The fields that every object of one reply has; ``created`` in seconds since 1970.
+
+    ``has_older_calls``: its calls of tools have their older form.
+    """
 
     id: str
     created: int
     model: str
+    has_older_calls: bool = False
 
     def fields(self, kind: str) -> dict[str, object]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
@@ -49,22 +54,34 @@ def _logprob(token: TokenLogprob) -> dict[str, object]:
 
 
 def completion(envelope: Envelope, answers: Sequence[WholeAnswer]) -> dict[str, object]:
-    choices = [_choice(index, answer) for index, answer in enumerate(answers)]
+    is_older = envelope.has_older_calls
+    choices = [_choice(n, answer, is_older=is_older) for n, answer in enumerate(answers)]
     usage = usage_object(total_usage([answer.usage for answer in answers]))
     return {**envelope.fields("chat.completion"), "choices": choices, "usage": usage}
 
 
-def _choice(index: int, answer: WholeAnswer) -> dict[str, object]:
+def _choice(index: int, answer: WholeAnswer, *, is_older: bool) -> dict[str, object]:
     said = answer.said
-    message = {"role": "assistant", "content": said.text, "refusal": None}
+    message: dict[str, object] = {"role": "assistant", "content": said.text, "refusal": None}
     if said.reasoning:
         message["reasoning_content"] = said.reasoning
+    if said.calls:
+        message["content"] = said.text or None
+        message |= tool_calls.in_message(said.calls, is_older=is_older)
+    has_called = bool(said.calls)
     return {
         "index": index,
         "message": message,
         "logprobs": _logprobs(said),
-        "finish_reason": _FINISH_REASONS[answer.reason],
+        "finish_reason": _reason(answer.reason, has_called=has_called, is_older=is_older),
     }
+
+
+def _reason(reason: FinishReason, *, has_called: bool, is_older: bool) -> str:
+    """A call that was cut short is not to be made."""
+    if has_called and reason is FinishReason.STOP:
+        return tool_calls.reason(is_older=is_older)
+    return _FINISH_REASONS[reason]
 
 
 def usage_object(usage: Usage) -> dict[str, object]:
@@ -98,6 +115,8 @@ class Chunks:
         self._null_usage = {"usage": None} if include_usage else {}
         self._include_usage = include_usage
         self.num = num
+        self._is_older = envelope.has_older_calls
+        self._callers: set[int] = set()
         self._frames: dict[int, tuple[str, str]] = {}
         self._usages: dict[int, Usage] = {}
 
@@ -109,7 +128,28 @@ class Chunks:
             data = self._chunk(index, delta, None)
         if said.text:
             data += self._text(index, said.text, _logprobs(said))
+        for call in said.calls:
+            data += self._call(index, call)
         return data
+
+    def _call(self, index: int, call: ToolCallDelta) -> bytes:
+        """A call begins with its name in a chunk of its own, as OpenAI's do."""
+        self._callers.add(index)
+        pieces = [replace(call, arguments=""), replace(call, id="", name="")]
+        return b"".join(
+            self._chunk(
+                index,
+                {**self._no_text(index), **tool_calls.in_delta(piece, is_older=self._is_older)},
+                None,
+            )
+            for piece in pieces
+            if piece.name or piece.arguments
+        )
+
+    def _no_text(self, index: int) -> dict[str, str | None]:
+        """The role and an empty content, in the first chunk of an answer only."""
+        role = self._role(index)
+        return {**role, "content": None} if role else {}
 
     def _text(self, index: int, text: str, logprobs: object) -> bytes:
         if logprobs or index not in self._frames:
@@ -120,7 +160,9 @@ class Chunks:
     def end(self, index: int, reason: FinishReason, usage: Usage) -> bytes:
         """The last chunk of one answer."""
         self._usages[index] = usage
-        return self._chunk(index, self._role(index), _FINISH_REASONS[reason])
+        has_called = index in self._callers
+        ended = _reason(reason, has_called=has_called, is_older=self._is_older)
+        return self._chunk(index, self._role(index), ended)
 
     @property
     def have_ended(self) -> bool:
@@ -144,7 +186,7 @@ class Chunks:
         return {"role": "assistant"}
 
     def _chunk(
-        self, index: int, delta: dict[str, str], reason: str | None, logprobs: object = None
+        self, index: int, delta: Mapping[str, object], reason: str | None, logprobs: object = None
     ) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return event({**self._fields, "choices": [choice], **self._null_usage})

@@ -8,24 +8,25 @@ and a conversation that it does not accept is tried in plainer forms.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-import jinja2
-import jinja2.ext
-import jinja2.nodes
-import jinja2.parser
-import jinja2.runtime
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from bot.errors import ConversationRefused, ModelError
+from bot.inference.chat_template.sandbox import Sandbox, TemplateFailed
+from bot.inference.chat_template.tools import (
+    HERMES,
+    in_words,
+    message_object,
+    telling,
+    told,
+    tool_object,
+    tried,
+)
 from bot.inference.output.text import begun_tag, open_tag
-from bot.types import ChatMessage, Role
+from bot.types import ChatMessage, Role, Tool
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
@@ -47,23 +48,6 @@ _SHAPES: tuple[tuple[Role, ...], ...] = (
 )
 """Roles of the conversations that Parley sends; a template must accept each in some form."""
 
-_MAX_RENDERED = 1_000_000
-_MAX_ITERATIONS = 100_000
-_ENOUGH = 1_000_000
-"""Bound on products of numbers and on lengths of repeated texts in a template."""
-
-_FOREIGN = (
-    jinja2.TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""Errors that parsing or rendering a foreign template was seen to raise."""
-
 Segment = tuple[str, bool]
 """A text, and whether it is the template's own."""
 
@@ -72,7 +56,10 @@ _BETWEEN = "\n\n"
 
 
 class ChatTemplate:
-    """A model's chat template. ``bos`` and ``eos`` are the texts of those tokens."""
+    """A model's chat template. ``bos`` and ``eos`` are the texts of those tokens.
+
+    ``calls`` is how an answer calls tools.
+    """
 
     def __init__(self, source: str | None, *, bos: str = "", eos: str = "") -> None:
         """Raises ModelError for a template that cannot render a conversation."""
@@ -83,6 +70,9 @@ class ChatTemplate:
             raise ModelError(f"The model's chat template cannot be read: {why}.") from why
         self._names["tools"] = self._accepted_tools()
         self._drops_reasoning = self._wants_no_reasoning()
+        calls = tried(self._tried_with_tools)
+        self._tells_tools = calls is not None
+        self.calls = calls or HERMES
         try:
             for shape in _SHAPES:
                 self._in_some_form([ChatMessage(role, "Hi") for role in shape])
@@ -127,51 +117,83 @@ class ChatTemplate:
 
     def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[Segment]:
         """The segments of the first form in which the template renders every message."""
-        *better, plainest = forms(messages)
+        tools, rest = told(messages)
+        if not self._tells_tools:
+            tools, rest = (), telling(tools, rest)
+        elif any(message.calls for message in rest):
+            with suppress(TemplateFailed):
+                return self._segments(rest, tools)
+        *better, plainest = forms(in_words(rest))
         for form in better:
             with suppress(TemplateFailed):
-                return self._segments(form)
-        return self._segments(plainest)
+                return self._segments(form, tools)
+        return self._segments(plainest, tools)
 
-    def _segments(self, messages: Sequence[ChatMessage]) -> list[Segment]:
-        contents = [_placeholder(n, message.content) for n, message in enumerate(messages)]
+    def _segments(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+    ) -> list[Segment]:
+        written: list[str] = []
+
+        def put(text: str) -> str:
+            written.append(text)
+            return _placeholder(len(written) - 1, text)
+
         is_open = any(message.is_open for message in messages[-1:])
-        rendered = self._render([m.role for m in messages], contents, opens_answer=not is_open)
+        told_of = [message for message in messages if message.content or not message.calls]
+        contents = {id(message): put(message.content) for message in told_of}
+        made = [message_object(m, contents.get(id(m), ""), put) for m in messages]
+        offered = [tool_object(tool, put) for tool in tools]
+        rendered = self._render(made, offered, opens_answer=not is_open)
         parts, places = _PLACEHOLDER.split(rendered), _PLACEHOLDER.findall(rendered)
         numbers = [int(place.strip(f"{_EDGE}{_OPEN}{_CLOSE}")) for place in places]
-        if left_out := set(range(len(messages))) - set(numbers):
-            role = messages[min(left_out)].role
+        if left_out := set(range(len(told_of))) - set(numbers):
+            role = told_of[min(left_out)].role
             raise TemplateFailed(f"it leaves out what the {role} says")
         segments: list[Segment] = []
         own, *rest = parts
         for number, place, follows in zip(numbers, places, rest, strict=True):
-            own, text, follows = _with_edges(own, place, messages[number].content, follows)
+            own, text, follows = _with_edges(own, place, written[number], follows)
             segments += [(own, True), (text, False)]
             own = follows
         if is_open:
             own = ""
-            segments[-1] = _whole_end(segments[-1][0], messages[numbers[-1]]), False
+            is_last = numbers[-1] == len(told_of) - 1
+            segments[-1] = _whole_end(segments[-1][0], messages[-1], is_last=is_last), False
         return [(text, from_template) for text, from_template in [*segments, (own, True)] if text]
 
     def _render(
-        self, roles: Sequence[Role], contents: Sequence[str], *, opens_answer: bool = True
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        opens_answer: bool = True,
     ) -> str:
-        messages = [{"role": r, "content": c} for r, c in zip(roles, contents, strict=True)]
         names = {"messages": messages, "add_generation_prompt": opens_answer, **self._names}
-        return self._sandbox.render(names)
+        return self._sandbox.render({**names, "tools": tools} if tools else names)
 
     def _accepted_tools(self) -> list[str] | None:
         """None, or an empty list for a template that requires a list of tools."""
         try:
-            self._render(["user"], ["Hi"])
+            self._render([{"role": "user", "content": "Hi"}])
         except TemplateFailed:
             return []
         return None
 
+    def _tried_with_tools(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> str:
+        """Empty if that fails."""
+        try:
+            return self._render(messages, tools, opens_answer=False)
+        except TemplateFailed:
+            return ""
+
     def _wants_no_reasoning(self) -> bool:
         """Whether the template leaves the reasoning out of earlier answers."""
+        said = {"user": "1", "assistant": "<think>2</think>3"}
+        roles = ("user", "assistant", "user")
         try:
-            text = self._render(["user", "assistant", "user"], ["1", "<think>2</think>3", "4"])
+            text = self._render([{"role": role, "content": said[role]} for role in roles])
         except TemplateFailed:
             return False
         return "<think>2" not in text
@@ -229,9 +251,9 @@ def _with_tags(segments: list[Segment]) -> list[Segment]:
     return [*before, (opens, True), (thought, False), (is_closed, True), (answer, False)]
 
 
-def _whole_end(text: str, message: ChatMessage) -> str:
+def _whole_end(text: str, message: ChatMessage, *, is_last: bool) -> str:
     """The text of an open message with all white space at its end, which the reply follows."""
-    if not message.is_open:
+    if not is_last:
         raise TemplateFailed("the last message does not come last")
     _, after = _edges(message.content)
     return text.rstrip() + after if message.content.strip() else text
@@ -276,92 +298,3 @@ def _alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 def _joined(role: Role, messages: Sequence[ChatMessage]) -> ChatMessage:
     texts = [m.content for m in messages if m.content.strip()]
     return ChatMessage(role, _BETWEEN.join(texts), is_open=messages[-1].is_open)
-
-
-class TemplateFailed(Exception):
-    """Its text gives the reason in one line, as part of a sentence."""
-
-    def __init__(self, why: object) -> None:
-        super().__init__(" ".join(str(why).split())[:200].rstrip(".") or type(why).__name__)
-
-
-class _GenerationTag(jinja2.ext.Extension):
-    """Pass-through for the ``{% generation %}`` tag of Hugging Face templates."""
-
-    tags = {"generation"}  # noqa: RUF012 - jinja2's own declaration
-
-    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
-        parser.stream.skip(1)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Bounds ``*`` and ``**``, with which one expression could fill the memory."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(
-        self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any
-    ) -> Any:
-        if _size(left) * _size(right) > _ENOUGH or (operator == "**" and _size(right) > 64):
-            raise TemplateFailed(f"it computes {operator} of numbers or texts that are too large")
-        return super().call_binop(context, operator, left, right)
-
-
-def _size(value: Any) -> float:
-    return len(value) if hasattr(value, "__len__") else abs(value)
-
-
-class _Loops:
-    """``range`` for one rendering, with a bound on the iterations of all loops together."""
-
-    def __init__(self) -> None:
-        self._left = _MAX_ITERATIONS
-
-    def range(self, *args: int) -> range:
-        numbers = range(*args)
-        self._left -= len(numbers)
-        if self._left < 0:
-            raise TemplateFailed("it loops without end")
-        return numbers
-
-
-class Sandbox:
-    """One parsed template. Every error that it causes is raised as ``TemplateFailed``."""
-
-    def __init__(self, source: str) -> None:
-        environment = _Environment(
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=[_GenerationTag, jinja2.ext.loopcontrols],
-        )
-        environment.filters["tojson"] = _to_json
-        try:
-            self._template = environment.from_string(source)
-        except _FOREIGN as error:
-            raise TemplateFailed(error) from error
-
-    def render(self, names: Mapping[str, Any]) -> str:
-        given = {"raise_exception": _raise, "strftime_now": _today, "range": _Loops().range}
-        parts, size = [], 0
-        try:
-            for piece in self._template.generate(**given, **names):
-                parts.append(piece)
-                size += len(piece)
-                if size > _MAX_RENDERED:
-                    raise TemplateFailed("it writes without end")
-        except _FOREIGN as error:
-            raise TemplateFailed(error) from error
-        return "".join(parts)
-
-
-def _raise(message: str) -> None:
-    raise TemplateFailed(message)
-
-
-def _today(form: str) -> str:
-    return datetime.now().strftime(form)  # noqa: DTZ005 - the date that people see
-
-
-def _to_json(value: Any, **options: Any) -> str:
-    return json.dumps(value, **{"ensure_ascii": False, **options})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.inference.core.calls import CallSyntax
 from bot.inference.core.sequence import Step
 from bot.inference.core.vocabulary import TextCodec
 
@@ -87,6 +88,11 @@ class Model(TextCodec, Protocol):
     @property
     def open_tag(self) -> Tag | None:
         """The reasoning tag that every prompt ends with, if its template leaves one open."""
+        ...
+
+    @property
+    def calls(self) -> CallSyntax:
+        """How an answer calls tools."""
         ...
 
     def piece(self, token: int) -> bytes:

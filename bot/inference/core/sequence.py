@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.saved_state import SavedState
 from bot.types import FinishReason, Sampling
 
@@ -74,7 +75,7 @@ class Sequence:
     num_prefix: int = 0
     shares_prompt: bool = False
     is_background: bool = False
-    grammar: str | None = None
+    grammar: AnyGrammar | None = None
     logprobs: Logprobs | None = None
     guard: TokenGuard | None = None
     forced: list[int] = field(default_factory=list)
@@ -154,7 +155,7 @@ class Opening:
     slot: int
     sampling: Sampling
     generated: list[int]
-    grammar: str | None = None
+    grammar: AnyGrammar | None = None
     logprobs: Logprobs | None = None
     forced: list[int] | None = None
 

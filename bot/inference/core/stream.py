@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain, groupby
 from typing import Self
 
 from bot.errors import ParleyError
-from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
+from bot.types import (
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Queued,
+    Reasoning,
+    Said,
+    ToolCallDelta,
+)
 
 
 class GenerationStream:
@@ -20,7 +30,7 @@ class GenerationStream:
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self._on_cancel = on_cancel
         self._queued: Queued | None = None
-        self._unread: list[Delta | Reasoning] = []
+        self._unread: list[Said] = []
         self._last: Finished | ParleyError | None = None
         self._is_read = False
         self._on_finished: list[Callable[[Finished], None]] = []
@@ -34,7 +44,7 @@ class GenerationStream:
         """Take an event from the engine; none may follow ``Finished``."""
         if isinstance(event, Queued):
             self._queued = event
-        elif isinstance(event, Delta | Reasoning):
+        elif isinstance(event, Said):
             self._queued = None
             self._unread.append(event)
         else:
@@ -74,12 +84,10 @@ class GenerationStream:
             event, self._queued = self._queued, None
             return event
         if self._unread:
-            kind = type(self._unread[0])
-            _, group = next(groupby(self._unread, type))
+            _, group = next(groupby(self._unread, _kind))
             alike = list(group)
             del self._unread[: len(alike)]
-            text = "".join(event.text for event in alike)
-            return _delta(text, alike) if kind is Delta else Reasoning(text)
+            return _joined(alike)
         if self._is_read or self._last is None:
             raise StopAsyncIteration
         self._is_read = True
@@ -92,6 +100,18 @@ def _event(last: Finished | ParleyError) -> Finished:
     return last if isinstance(last, Finished) else Finished(FinishReason.ERROR, detail=str(last))
 
 
-def _delta(text: str, joined: Sequence[Delta | Reasoning]) -> Delta:
-    logprobs = (event.logprobs for event in joined if isinstance(event, Delta))
-    return Delta(text, tuple(chain.from_iterable(logprobs)))
+def _kind(event: Said) -> tuple[type[Said], int]:
+    """Equal for events that can be joined."""
+    return type(event), event.index if isinstance(event, ToolCallDelta) else 0
+
+
+def _joined(alike: Sequence[Said]) -> Said:
+    match alike[0]:
+        case ToolCallDelta():
+            more = (event for event in alike if isinstance(event, ToolCallDelta))
+            return replace(alike[0], arguments="".join(event.arguments for event in more))
+        case Delta():
+            deltas = [event for event in alike if isinstance(event, Delta)]
+            logprobs = chain.from_iterable(event.logprobs for event in deltas)
+            return Delta("".join(event.text for event in deltas), tuple(logprobs))
+    return Reasoning("".join(event.text for event in alike if isinstance(event, Reasoning)))

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
+from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Logprobs, Sequence, common_length
 from bot.inference.core.stream import GenerationStream
 from bot.inference.core.vocabulary import TextCodec
 from bot.inference.engine.replies import Reply
+from bot.inference.grammar.calls import call_grammar
 from bot.inference.grammar.formats import followed
+from bot.inference.output.calls import CallSplitter
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText
 from bot.types import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
@@ -39,7 +42,7 @@ class PromptEncoder:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._known: OrderedDict[str | None, list[int]] = OrderedDict()
+        self._known: OrderedDict[ChatMessage | None, list[int]] = OrderedDict()
 
     def encode(self, prompt: AnyPrompt) -> tuple[list[int], int]:
         """All tokens, and the length of the prefix that this system prompt always gives."""
@@ -49,7 +52,7 @@ class PromptEncoder:
 
     def _encode(self, messages: Items[ChatMessage]) -> tuple[list[int], int]:
         has_system = bool(messages) and messages[0].role == "system"
-        system = messages[0].content if has_system else None
+        system = messages[0] if has_system else None
         tokens = self._model.encode(messages)
         prefix = self._prefix(system, messages[:1] if has_system else ())
         num_same = common_length(prefix, tokens)
@@ -57,7 +60,7 @@ class PromptEncoder:
             del self._known[system]  # a template may write the date, and the day has changed
         return tokens, num_same
 
-    def _prefix(self, system: str | None, messages: Items[ChatMessage]) -> list[int]:
+    def _prefix(self, system: ChatMessage | None, messages: Items[ChatMessage]) -> list[int]:
         """The tokens that two prompts share if they have only ``messages`` in common."""
         if system not in self._known:
             one, other = (self._model.encode([*messages, ChatMessage("user", t)]) for t in "1?")
@@ -108,10 +111,8 @@ class Intake:
         self._arrivals.add(arrival)
         try:
             tokens, num_prefix = await self.read(lambda _: self._prompts.encode(request.prompt))
-            if request.answer_format is not None:
-                grammar = await loop.run_in_executor(
-                    self._compiler, followed, request.answer_format, self._model.can_follow
-                )
+            if request.answer_format is not None or request.tool_use is not None:
+                grammar = await loop.run_in_executor(self._compiler, self._grammar, request)
         finally:
             self._arrivals.remove(arrival)
         if len(tokens) >= self._model.window:
@@ -119,6 +120,12 @@ class Intake:
         reply = self._reply(request, tokens, num_prefix, grammar)
         reply.sequence.is_forgotten = arrival.is_forgotten
         return reply
+
+    def _grammar(self, request: GenerationRequest) -> AnyGrammar | None:
+        answer_format, can_follow = request.answer_format, self._model.can_follow
+        if request.tool_use is not None:
+            return call_grammar(request.tool_use, self._model.calls, answer_format, can_follow)
+        return followed(answer_format, can_follow) if answer_format is not None else None
 
     def _check_biases(self, request: GenerationRequest) -> None:
         if "logit_bias" not in request.asked_sampling:
@@ -139,7 +146,11 @@ class Intake:
         self._compiler.shutdown()
 
     def _reply(
-        self, request: GenerationRequest, tokens: list[int], num_prefix: int, grammar: str | None
+        self,
+        request: GenerationRequest,
+        tokens: list[int],
+        num_prefix: int,
+        grammar: AnyGrammar | None,
     ) -> Reply:
         self._num_accepted += 1
         sequence = Sequence(
@@ -164,6 +175,8 @@ class Intake:
             self._model.open_tag,
             begun=request.begun,
             is_raw=request.raw is not None,
-            is_exact=grammar is not None,
+            is_exact=request.answer_format is not None,
+            calls=CallSplitter(self._model.calls) if request.tool_use else None,
         )
-        return Reply(sequence, stream, text, self._model.piece, time.monotonic())
+        marks = self._model.calls.marks() if request.tool_use else {}
+        return Reply(sequence, stream, text, self._model.piece, time.monotonic(), marks)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -16,7 +16,7 @@ from bot.inference.core.sequence import Sequence, Status
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
-from bot.types import Delta, Finished, FinishReason, Queued, Reasoning, TokenLogprob, Usage
+from bot.types import Delta, Finished, FinishReason, Queued, Said, TokenLogprob, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
 """UTF-8's continuation bytes: all bytes of a character but its first."""
@@ -35,8 +35,9 @@ _SMOOTHING = 0.2
 class Reply:
     """A sequence with its stream. ``piece`` gives a token's bytes; times in monotonic seconds.
 
-    ``num_shown`` tokens were emitted, the last of them at ``shown_at``. ``started_at``: when it
-    left the queue for the first time.
+    ``marks``: tokens around calls of tools, with bytes that stand for them. ``num_shown`` tokens
+    were emitted, the last of them at ``shown_at``. ``started_at``: when it left the queue for the
+    first time.
     """
 
     sequence: Sequence
@@ -44,6 +45,7 @@ class Reply:
     text: ReplyText
     piece: Callable[[int], bytes]
     accepted_at: float
+    marks: Mapping[int, bytes] = field(default_factory=dict)
     started_at: float | None = None
     num_shown: int = 0
     shown_at: float = 0.0
@@ -89,7 +91,7 @@ class Reply:
         new_tokens = self.sequence.tokens[self.sequence.num_prompt + self.num_shown :]
         for number, token in enumerate(new_tokens, self.num_shown):
             was_reasoning = self.text.is_reasoning
-            events = self.text.feed(self.piece(token))
+            events = self.text.feed(self.marks.get(token) or self.piece(token))
             if self.text.is_reasoning:
                 self._unsaid.clear()
             elif not was_reasoning:
@@ -108,7 +110,7 @@ class Reply:
             token, *likeliest = (TokenLogprob(self.piece(t), p) for t, p in wanted.noted[number])
             self._unsaid.append(replace(token, likeliest=tuple(likeliest)))
 
-    def _emit(self, events: Items[Delta | Reasoning]) -> None:
+    def _emit(self, events: Items[Said]) -> None:
         for event in events:
             if self._unsaid and isinstance(event, Delta):
                 event = replace(event, logprobs=tuple(self._unsaid))
@@ -210,6 +212,7 @@ class Replies:
         del self._all[sequence.id]
         metrics = self._metrics
         metrics.looped.inc(reason is FinishReason.LOOPED)
+        metrics.tool_calls.inc(reply.text.num_calls)
         metrics.completion_tokens.inc(sequence.num_generated)
         metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
         metrics.prompt_tokens.labels("shared").inc(sequence.num_shared)

@@ -180,7 +180,9 @@ class InferenceService(Tokenizing):
         """See ``bot.ports.Warming``. Does nothing when the queue is full."""
         self._check_running()
         try:
-            reply = await self._intake.take(replace(request, max_tokens=0, answer_format=None))
+            reply = await self._intake.take(
+                replace(request, max_tokens=0, answer_format=None, tool_use=None)
+            )
         except PromptTooLong:
             return
         if reply.sequence.is_forgotten or self._scheduler.is_full:

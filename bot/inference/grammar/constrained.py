@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from llguidance import LLMatcher
 
 from bot.inference.core.sequence import NO_TOKEN, Forced
 
@@ -25,6 +24,17 @@ class Chain(Protocol):
     def accept(self, tokens: Sequence[int]) -> None: ...
 
 
+class Matcher(Protocol):
+    """What an ``LLMatcher`` does for a reply; see there."""
+
+    def compute_bitmask(self) -> bytes: ...
+    def compute_ff_tokens(self) -> list[int]: ...
+    def consume_token(self, sampled_token: int) -> bool: ...
+    def consume_tokens(self, sampled_tokens: list[int]) -> bool: ...
+    def is_error(self) -> bool: ...
+    def is_stopped(self) -> bool: ...
+
+
 class ConstrainedReply:
     """One reply whose tokens follow a grammar.
 
@@ -36,7 +46,7 @@ class ConstrainedReply:
 
     def __init__(
         self,
-        matcher: LLMatcher,
+        matcher: Matcher,
         chain: Chain,
         is_end: Callable[[int], bool],
         forced: list[int] | None = None,
@@ -80,7 +90,7 @@ class ConstrainedReply:
         return tokens
 
 
-def allowed(matcher: LLMatcher) -> Ids:
+def allowed(matcher: Matcher) -> Ids:
     """The tokens that may come next, those that end a reply among them; none after an error."""
     if matcher.is_error():
         return np.empty(0, np.int32)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from bot.errors import UnsupportedFormat
 from bot.inference.grammar import gbnf, pattern
 from bot.inference.grammar.schema import prepared
-from bot.types import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
+from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 _MAX_SCHEMA = _MAX_GRAMMAR = 65_536
 _MAX_SHOWN = 200
@@ -62,9 +62,16 @@ _TOO_MANY = "it has too many rules or repetitions"
 def grammar_of(answer_format: AnswerFormat) -> str:
     """A grammar of llguidance; raises UnsupportedFormat. Takes well under a second."""
     grammar = _grammar(answer_format)
+    if not isinstance(answer_format, Grammar):
+        return checked(grammar)
     if problem := LLMatcher.validate_grammar(grammar, limits=LIMITS):
-        if isinstance(answer_format, Grammar):
-            raise _refused_grammar(problem)
+        raise _refused_grammar(problem)
+    return grammar
+
+
+def checked(grammar: str) -> str:
+    """A grammar of llguidance that is one; raises UnsupportedFormat."""
+    if problem := LLMatcher.validate_grammar(grammar, limits=LIMITS):
         raise UnsupportedFormat(_sentence(problem))
     return grammar
 
@@ -84,16 +91,26 @@ def _sentence(problem: str) -> str:
 def _grammar(answer_format: AnswerFormat) -> str:
     match answer_format:
         case OneOf(options):
-            return _choice(options)
+            return LLMatcher.grammar_from_lark(f"start: {_choice(options)}")
         case Grammar(rules):
             return LLMatcher.grammar_from_lark(_lark(rules))
         case Regex(expression):
             return LLMatcher.grammar_from_regex(_regex(expression))
-        case JsonSchema(text):
-            schema = prepared(_parsed(text))
-        case _:
-            schema = prepared({"type": "object"})
-    return LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT)
+    return LLMatcher.grammar_from_json_schema(_schema(answer_format), overrides=_LAYOUT)
+
+
+def part_of_lark(answer_format: JsonObject | JsonSchema | OneOf) -> str:
+    """Such an answer as a part of llguidance's Lark; raises UnsupportedFormat."""
+    if isinstance(answer_format, OneOf):
+        return f"({_choice(answer_format.options)})"
+    schema = json.loads(_schema(answer_format))
+    return f"%json {json.dumps({**schema, 'x-guidance': _LAYOUT})}"
+
+
+def _schema(answer_format: JsonSchema | JsonObject) -> str:
+    if isinstance(answer_format, JsonObject):
+        return json.dumps(prepared({"type": "object"}))
+    return json.dumps(prepared(_parsed(answer_format.schema)))
 
 
 def _lark(rules: str) -> str:
@@ -124,8 +141,7 @@ def _choice(options: tuple[str, ...]) -> str:
         )
     if any(not option.isprintable() for option in options):
         raise UnsupportedFormat("The options of a choice must be printable.")
-    listed = " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
-    return LLMatcher.grammar_from_lark(f"start: {listed}")
+    return " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
 
 
 def _parsed(text: str) -> object:

@@ -10,7 +10,9 @@ from functools import cached_property
 import llama_cpp as llama
 from llguidance import LLMatcher, LLTokenizer
 
-from bot.inference.grammar.constrained import allowed
+from bot.inference.core.calls import AnyGrammar, CallGrammar
+from bot.inference.grammar.calls import CallMatcher
+from bot.inference.grammar.constrained import Matcher, allowed
 from bot.inference.grammar.formats import LIMITS
 from bot.inference.llama.vocabulary import Vocabulary
 
@@ -24,6 +26,12 @@ class Grammars:
         self._vocabulary = vocabulary
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
+
+    def follow(self, grammar: AnyGrammar) -> Matcher:
+        """As ``matcher``, also for a reply that calls tools."""
+        if isinstance(grammar, CallGrammar):
+            return CallMatcher(grammar, self.matcher)
+        return self.matcher(grammar)
 
     def matcher(self, grammar: str) -> LLMatcher:
         """A matcher at the beginning of the grammar; raises ValueError if there is none."""

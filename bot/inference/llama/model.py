@@ -63,6 +63,7 @@ class LlamaModel:
         self.num_slots = min(_MAX_SLOTS, max(idle, options.max_running))
         self.vocabulary = Vocabulary(self._model)
         self.open_tag = self.vocabulary.template.open_tag
+        self.calls = self.vocabulary.calls
         self._grammars = Grammars(self.vocabulary)
         self._samplers = Samplers(self.vocabulary, self._grammars, self._num_samplers())
         self._context = Context(

@@ -166,7 +166,7 @@ class Samplers:
         if opening.logprobs is not None:
             self._logprobs[opening.slot] = opening.logprobs
         if opening.grammar is not None:
-            matcher = self._grammars.matcher(opening.grammar)
+            matcher = self._grammars.follow(opening.grammar)
             forced = opening.forced if opening.logprobs is None else None
             constrained = ConstrainedReply(matcher, chain, vocabulary.is_end, forced)
             constrained.resume(opening.generated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import llama_cpp as llama
@@ -11,7 +12,9 @@ import llama_cpp as llama
 from bot.errors import UnsupportedOption
 from bot.inference.chat_template.special_tokens import Special, SpecialTokens
 from bot.inference.chat_template.template import ChatTemplate
-from bot.inference.output.text import TAG_TOKENS
+from bot.inference.core.calls import CallSyntax, Literal
+from bot.inference.core.model import Tag
+from bot.inference.output.text import TAG_TOKENS, TAGS
 from bot.types import ChatMessage, RawPrompt
 
 _SPECIAL = (
@@ -40,6 +43,7 @@ class Vocabulary:
         written = (source or b"").decode("utf-8", "replace") + self.template.shown()
         self._specials = SpecialTokens(self._find_specials(written))
         self._begins_with_space = self._bytes(*self.tokenize("a")[:1])[:1] == b" "
+        self.calls = self._calls()
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         """The tokens of the prompt; text from people never becomes a special token."""
@@ -49,6 +53,21 @@ class Vocabulary:
         if self._adds_bos and tokens[:1] != [self._bos]:
             tokens.insert(0, self._bos)
         return tokens
+
+    def _calls(self) -> CallSyntax:
+        """How answers call tools, after reasoning in the tags that this vocabulary knows."""
+        calls = self.template.calls
+        if (tag := self.template.open_tag) is not None:
+            calls = replace(calls, thought=(tag.closes.decode(),))
+        elif marks := next(filter(None, map(self._marks, TAGS)), None):
+            calls = replace(calls, thinks=marks[:1], thought=marks[1:])
+        return calls.in_tokens(lambda text: tuple(self._specials.split([(text, True)])))
+
+    def _marks(self, tag: Tag) -> Literal:
+        """Both marks of a tag, if each is a token of its own; else nothing."""
+        marks = [self._specials.split([(m.decode(), True)]) for m in (tag.opens, tag.closes) if m]
+        is_known = len(marks) == 2 and all(len(m) == 1 and isinstance(m[0], int) for m in marks)
+        return tuple(mark[0] for mark in marks) if is_known else ()
 
     def encode_raw(self, prompt: RawPrompt) -> list[int]:
         """An empty prompt is the token that begins a text, or else the one that ends it."""

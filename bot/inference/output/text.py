@@ -7,11 +7,13 @@ joins bytes to characters and finds stop strings, and ``ReplyText`` combines the
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from typing import AnyStr, NamedTuple
 
 from bot.inference.core.model import Tag
-from bot.types import Delta, Reasoning
+from bot.inference.output.calls import CallPart, CallSplitter
+from bot.types import Delta, Reasoning, Said, ToolCallDelta
 
 _LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
@@ -188,6 +190,7 @@ class ReplyText:
     completes a stop string; ``num_reasoning_tokens`` includes the tokens of the tags.
     ``is_exact``: the answer is in a format, and no character of it is changed. ``is_raw``: all text
     is the answer, exactly, whatever tags it has.
+    ``calls`` separates the calls of tools from the answer, if it may have some.
     """
 
     def __init__(
@@ -198,10 +201,12 @@ class ReplyText:
         begun: str = "",
         is_exact: bool = False,
         is_raw: bool = False,
+        calls: CallSplitter | None = None,
     ) -> None:
         self._splitter = ReasoningSplitter(tag, begun=_ANY if is_raw else begun)
         self._reasoning = Detokenizer()
         self._answer = Detokenizer(stop, is_exact=is_exact or is_raw)
+        self._calls = calls
         self.num_tokens = 0
         self.num_reasoning_tokens = 0
 
@@ -213,32 +218,46 @@ class ReplyText:
     def is_reasoning(self) -> bool:
         return self._splitter.is_reasoning
 
-    def feed(self, piece: bytes) -> list[Delta | Reasoning]:
+    @property
+    def num_calls(self) -> int:
+        return self._calls.num_calls if self._calls else 0
+
+    def feed(self, piece: bytes) -> list[Said]:
         """The events that are certain with the bytes of this token; often none."""
         if self.is_stopped:
             return []
         was_reasoning = self._splitter.is_reasoning
-        events = self._events(self._splitter.feed(piece))
+        events = list(self._events(self._splitter.feed(piece)))
         self.num_tokens += 1
         if was_reasoning or self._splitter.is_reasoning:
             self.num_reasoning_tokens = self.num_tokens  # reasoning comes first
         return events
 
-    def flush(self) -> list[Delta | Reasoning]:
+    def flush(self) -> list[Said]:
         """The rest when the reply ends."""
-        events = self._events(self._splitter.flush())
+        events = list(self._events(self._splitter.flush()))
         if reasoning := self._reasoning.flush():
             events.append(Reasoning(reasoning))
-        if text := self._answer.flush():
+        held = self._answer.feed(self._calls.flush()) if self._calls else ""
+        if text := held + self._answer.flush():
             events.append(Delta(text))
         return events
 
-    def _events(self, parts: Sequence[ReplyPart]) -> list[Delta | Reasoning]:
-        events: list[Delta | Reasoning] = []
+    def _events(self, parts: Sequence[ReplyPart]) -> Iterator[Said]:
         for is_reasoning, data in parts:
             if is_reasoning:
                 if reasoning := self._reasoning.feed(data):
-                    events.append(Reasoning(reasoning))
-            elif text := self._answer.feed(data):
-                events.append(Delta(text))
-        return events
+                    yield Reasoning(reasoning)
+                continue
+            for part in self._calls.feed(data) if self._calls else [data]:
+                if self.is_stopped:
+                    return
+                if isinstance(part, CallPart):
+                    yield _delta(part)
+                elif text := self._answer.feed(part):
+                    yield Delta(text)
+
+
+def _delta(part: CallPart) -> ToolCallDelta:
+    number = f"call_{secrets.token_hex(12)}" if part.name else ""
+    return ToolCallDelta(part.index, part.arguments, number, part.name)

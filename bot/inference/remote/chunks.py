@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from bot.inference.remote.dialects import Dialect
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
 from bot.inference.remote.formats import response_format
+from bot.inference.remote.tools import CallChunk, message_keys, read_calls, tool_keys
 from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob
 
 DONE = b"[DONE]"
@@ -90,10 +91,12 @@ class StreamChunk:
     fault: Fault | None = None
     usage: ReportedUsage | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+    calls: tuple[CallChunk, ...] = ()
 
     @property
     def num_characters(self) -> int:
-        return len(self.text) + len(self.thought)
+        in_calls = sum(len(call.name) + len(call.arguments) for call in self.calls)
+        return len(self.text) + len(self.thought) + in_calls
 
 
 def read_whole(data: bytes) -> StreamChunk:
@@ -123,6 +126,7 @@ def read_chunk(data: bytes, key: str = "delta") -> StreamChunk:
         fault=fault,
         usage=_usage(event.get("usage") or choice.get("usage")),
         logprobs=_logprobs(choice.get("logprobs")),
+        calls=tuple(read_calls(delta)),
     )
 
 
@@ -220,6 +224,7 @@ def body_of(request: GenerationRequest, model: str, dialect: Dialect) -> dict[st
         **dialect.values(sampling),
         **_unless_neutral(request, dialect),
         **response_format(request.answer_format),
+        **tool_keys(request.tool_use),
         **((request.continues and dialect.continues) or {}),
     }
     body |= {"stop": list(request.stop)} if request.stop else {}
@@ -233,7 +238,7 @@ def path_of(body: Mapping[str, Any]) -> str:
 def _prompt(request: GenerationRequest) -> dict[str, Any]:
     raw = request.raw
     if raw is None:
-        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
+        return {"messages": message_keys(request.messages)}
     content = raw.content if isinstance(raw.content, str) else list(raw.content)
     return {"prompt": content, **({} if raw.suffix is None else {"suffix": raw.suffix})}
 

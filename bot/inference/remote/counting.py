@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
+from bot.inference.remote.tools import text_of
 from bot.types import AnyPrompt, RawPrompt
 
 CountText = Callable[[str], Awaitable[int | None]]
@@ -70,7 +71,7 @@ class TokenCounter:
     async def _count(self, prompt: AnyPrompt) -> int:
         if isinstance(prompt, RawPrompt):
             return await self._count_raw(prompt)
-        texts = await asyncio.gather(*(self._text(message.content) for message in prompt))
+        texts = await asyncio.gather(*(self._text(text_of(message)) for message in prompt))
         return sum(texts) + _OVERHEAD * len(prompt) + _FRAME
 
     async def _count_raw(self, prompt: RawPrompt) -> int:

@@ -244,6 +244,7 @@ class RemoteEngine:
         reply.show_rest()
         reply.stream.put(replace(finished, queue_seconds=reply.queue_seconds))
         usage = finished.usage
+        self._metrics.tool_calls.inc(reply.calls.num_calls)
         self._metrics.completion_tokens.inc(usage.completion_tokens)
         self._metrics.prompt_tokens.labels("shared").inc(usage.cached_tokens)
         evaluated = usage.prompt_tokens - usage.cached_tokens

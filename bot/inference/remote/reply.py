@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.inference.remote.chunks import ReportedUsage, StreamChunk
-from bot.types import Delta, FinishReason, GenerationRequest, Queued, Reasoning, TokenLogprob, Usage
+from bot.inference.remote.tools import CallNumbers
+from bot.types import (
+    Delta,
+    FinishReason,
+    GenerationRequest,
+    Queued,
+    Reasoning,
+    Said,
+    TokenLogprob,
+    Usage,
+)
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more text than that ignores the limit of the reply."""
@@ -59,6 +69,8 @@ class RemoteReply:
     text: ReplyText = field(init=False)
     pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     thought_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
+    call_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
+    calls: CallNumbers = field(default_factory=CallNumbers)
     _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,6 +105,10 @@ class RemoteReply:
         self.num_characters += chunk.num_characters
         self._think(self.thought_pairs.feed(chunk.thought))
         self._say(self.pairs.feed(chunk.text))
+        for call in chunk.calls:
+            if (more := self.calls.read(call)) is not None:
+                arguments = self.call_pairs.feed(more.arguments)
+                self.stream.put(replace(more, arguments=arguments))
 
     def show_rest(self) -> None:
         """Emit the text that was held back as the possible beginning of a tag, or of a pair."""
@@ -108,7 +124,7 @@ class RemoteReply:
         if text:
             self._show(self.text.feed(text.encode()))
 
-    def _show(self, events: Iterable[Delta | Reasoning]) -> None:
+    def _show(self, events: Iterable[Said]) -> None:
         for event in events:
             if self._unsaid and isinstance(event, Delta):
                 event = replace(event, logprobs=tuple(self._unsaid))

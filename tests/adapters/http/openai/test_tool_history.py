@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bot.inference.chat_template.tools import in_words
 from tests.adapters.http.conftest import Serve
 from tests.adapters.http.openai.test_bad_input import HI, ask, asked
 
@@ -27,7 +28,7 @@ def result(content: object, number: str = "1") -> dict[str, object]:
 
 async def history(serve: Serve, *messages: object) -> list[tuple[str, str]]:
     request = await asked(serve, messages=[ASKED, *messages])
-    return [(message.role, message.content) for message in request.messages[1:]]
+    return [(message.role, message.content) for message in in_words(request.messages)[1:]]
 
 
 async def test_the_model_reads_what_it_called_and_what_came_of_it(serve: Serve) -> None:

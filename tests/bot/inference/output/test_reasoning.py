@@ -47,7 +47,7 @@ def said(pieces: list[bytes], tag: Tag | None = None, stop: tuple[str, ...] = ()
     """Reasoning and answer; checks that no event is empty and none of reasoning comes last."""
     text = ReplyText(stop, tag)
     events = [event for piece in pieces for event in text.feed(piece)] + text.flush()
-    assert all(event.text for event in events)
+    assert all(isinstance(event, Delta | Reasoning) and event.text for event in events)
     kinds = [type(event) for event in events]
     assert kinds == sorted(kinds, key=(Reasoning, Delta).index)
     return ["".join(e.text for e in events if isinstance(e, kind)) for kind in (Reasoning, Delta)]
