@@ -51,11 +51,19 @@ class ToilBody(BaseModel):
             raise InvalidBody(READS_NO_PAGES, status=501)
         if not self.prompt.strip():
             raise EmptyQuestion("There is no prompt.")
-        return with_quotes("", quoted("Text", self.text) if self.text else "", self.prompt.strip())
+        text = quoted("Text", self.text) if self.text else ""
+        return with_quotes("", text, self.prompt.strip(), self._instruction)
 
     @property
     def answer_format(self) -> AnswerFormat:
         return JsonObject() if self.definition is None else as_schema(self.definition)
+
+    @property
+    def _instruction(self) -> str:
+        """The model is held to its format in any case, and answers better when it knows."""
+        if self.definition is None:
+            return "Answer with a JSON object."
+        return f"Answer with JSON by this schema: {as_schema(self.definition).schema}"
 
 
 class JsonAnswers:

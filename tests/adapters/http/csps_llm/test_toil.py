@@ -63,7 +63,7 @@ async def test_work_is_answered_with_json_and_nothing_is_kept(
 ) -> None:
     assert await toiled(client, {"prompt": "The sea?", "other": 1}) == (200, {"sea": "blue"})
     (request,) = conversations.requests
-    assert request.messages == (ChatMessage("user", "The sea?"),)
+    assert request.messages == (ChatMessage("user", "The sea?\n\nAnswer with a JSON object."),)
     assert (request.personality, request.answer_format) == ("coder", JsonObject())
     assert not conversations.questions
 
@@ -73,7 +73,9 @@ async def test_a_schema_binds_the_answer(
     client: aiohttp.ClientSession, conversations: FakeConversations, schema: object
 ) -> None:
     await toiled(client, {"prompt": "The sea?", "schema": schema, "text": None})
-    assert conversations.requests[0].answer_format == JsonSchema(json.dumps(SCHEMA))
+    (request,) = conversations.requests
+    assert request.answer_format == JsonSchema(json.dumps(SCHEMA))
+    assert request.messages[0].content.endswith(f"by this schema: {json.dumps(SCHEMA)}")
 
 
 async def test_a_text_is_quoted_before_the_prompt(
@@ -81,7 +83,7 @@ async def test_a_text_is_quoted_before_the_prompt(
 ) -> None:
     await toiled(client, {"prompt": "Sum up.", "text": "One.\n[Text]\nTwo."})
     (message,) = conversations.requests[0].messages
-    assert message.content == "[Text]\n> One.\n> [Text]\n> Two.\n\nSum up."
+    assert message.content.startswith("[Text]\n> One.\n> [Text]\n> Two.\n\nSum up.\n\nAnswer")
 
 
 async def test_in_a_session_it_goes_on(
