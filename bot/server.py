@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,6 +17,7 @@ from yarl import URL
 
 from bot.adapter_support.addresses import is_loopback
 from bot.adapter_support.manners import Manner
+from bot.adapter_support.sockets import SOCKETS, close_sockets
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.connection import ConnectionRunner, note_event_stream
@@ -144,6 +146,8 @@ class Server:
             ],
             client_max_size=self._settings.max_body,
         )
+        app[SOCKETS] = WeakSet()
+        app.on_shutdown.append(close_sockets)
         app.on_response_prepare.append(self._gate.mark)
         app.on_response_prepare.append(note_event_stream)
         probes = [web.get("/healthz", self._health), web.get("/readyz", self._ready)]

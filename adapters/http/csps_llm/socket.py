@@ -13,6 +13,7 @@ from adapters.http.common.patience import WritePatience
 from adapters.http.csps_llm.answering import tell
 from adapters.http.csps_llm.asking import personality_of, refuse_other_sites, session_of
 from adapters.http.csps_llm.markers import MarkedPrompt, read_prompt
+from bot.adapter_support.sockets import SOCKETS
 from bot.errors import ParleyError, RequestError
 from bot.types import SessionQuestion
 
@@ -38,6 +39,7 @@ class PromptSocket:
             heartbeat=_PING_SECONDS, max_msg_size=_MAX_FRAME, compress=False
         )
         await socket.prepare(request)
+        request.app[SOCKETS].add(socket)
         async with WritePatience(request, self._context.clock, self._context.patience) as patience:
             await SocketTalk(self._context, request, socket, patience, personality).run()
         return socket

@@ -308,3 +308,37 @@ async def test_a_client_that_reads_nothing_is_let_go(serve: Serve, clock: FakeCl
         while not generation.cancelled.is_set():
             await clock.advance(10)
         page.transport.abort()
+
+
+async def test_an_idle_socket_is_told_that_parley_stops_and_holds_nothing_up(
+    conversations: FakeConversations, clock: FakeClock
+) -> None:
+    server = Server(ServerSettings(port=0, drain_seconds=60), Metrics(), always())
+    server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server)
+        page = Page(server.url)
+        await page.open()
+        await page.ask("Hello?")
+        closing = asyncio.create_task(stack.aclose())
+        closed = await page.socket.receive(timeout=20)
+        assert (closed.type, closed.data) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
+        assert closed.extra == "Parley is stopping."
+        await asyncio.wait_for(closing, 20)
+        await page.__aexit__(None, None, None)
+
+
+async def test_an_alias_is_a_personality_too(
+    conversations: FakeConversations, clock: FakeClock
+) -> None:
+    server = Server(ServerSettings(port=0, drain_seconds=0.2), Metrics(), always())
+    aliases = {"My_Coder": "coder", "old": "default", "*": "assistant"}
+    names = (MODEL,)
+    server.mount(routes(conversations, model_names=lambda: names, aliases=aliases, clock=clock))
+    async with server:
+        for asked in ("My_Coder", "CODER", "anything"):
+            async with Page(server.url, asked) as page:
+                await page.ask("Hello?")
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await Page(server.url, "old").__aenter__()
+    assert [each.personality for each in sessions(conversations)] == ["coder", "coder", "assistant"]
