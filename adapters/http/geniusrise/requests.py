@@ -117,10 +117,18 @@ def _known(
 ) -> dict[str, Any]:
     """A limit below 1 is none, as in llama.cpp."""
     known = {name: value for name, value in sent.items() if name in names}
-    asked = known.setdefault("max_tokens", max_tokens)
-    if isinstance(asked, int) and not isinstance(asked, bool) and asked <= 0:
+    if _is_unlimited(known.setdefault("max_tokens", max_tokens)):
         known["max_tokens"] = UNLIMITED
     return known
+
+
+def _is_unlimited(limit: object) -> bool:
+    if isinstance(limit, bool) or not isinstance(limit, int | float | str):
+        return False
+    try:
+        return float(limit) <= 0
+    except ValueError:
+        return False
 
 
 def _spoken(messages: object) -> dict[str, object]:

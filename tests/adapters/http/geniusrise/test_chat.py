@@ -61,7 +61,9 @@ async def test_what_is_not_set_is_as_in_its_runtime_and_only_the_window_bounds_t
 ) -> None:
     async with Page(server.url, runtime) as page:
         await page.post(messages=[HI])
-        await page.post(messages=[HI], max_tokens=-1, temperature=None)
+        for unlimited in (-1, 0, "-1", 0.0):
+            await page.post(messages=[HI], max_tokens=unlimited, temperature=None)
+    assert len(conversations.requests) == 5
     for asked in conversations.requests:
         assert asked.default_sampling == sampling
         assert asked.sampling == {}
