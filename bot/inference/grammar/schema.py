@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from bot.errors import UnsupportedFormat
 from bot.inference.grammar import pattern
+from bot.inference.grammar.decimals import above_zero, coarser, in_decimals
 from bot.inference.grammar.endings import DEFINITIONS, Part, ending
 from bot.inference.grammar.keywords import JOINING, MAX_BOUND, Demands, assertions, types
 from bot.inference.grammar.options import Needed, needed_keys
@@ -26,8 +27,6 @@ _MAX_SCHEMAS = 5_000
 _MAX_KEYS = 1_000
 _LARGEST = {"minimum": -MAX_BOUND, "maximum": MAX_BOUND}
 """Bounds of an integer without any, so that no answer is an endless number."""
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_DECIMALS = 9
 _ROOT = "root"
 _TOO_LARGE = "The answer format's schema is too large; please ask for fewer or shorter parts."
 _ENDLESS = (
@@ -76,7 +75,7 @@ class _Reader:
     def _demanded(self, demands: Demands, where: str, *, is_whole: bool) -> Demands:
         is_alone = is_whole and len(demands) == 1
         joins = bool(JOINING & demands.keys())
-        demands = _in_decimals(_above_zero(_named_keys(demands, where)))
+        demands = in_decimals(above_zero(_named_keys(demands, where)))
         _check_object(demands, where)
         demands = without_equals(demands, lambda items: self._followed(items, where), where)
         if is_whole and not joins:
@@ -108,7 +107,9 @@ class _Reader:
                     pass
                 case _:
                     read[key] = self._content(key, value, where)
-        return _with_patterns(read, demands, where)
+        read = _with_patterns(read, demands, where)
+        others = coarser(demands) if is_whole and not joins else []
+        return {"anyOf": [read, *others]} if others else read
 
     def _content(self, key: str, value: Any, where: str) -> object:
         """The value of a keyword, with the schemas in it read."""
@@ -177,26 +178,6 @@ class _Reader:
             else:
                 raise _leads_nowhere(pointer, where)
         return found
-
-
-def _above_zero(demands: Demands) -> Demands:
-    """llguidance admits 0 above an exclusive minimum of 0 if all numbers are below 1."""
-    highest = min(demands.get("maximum", 1), demands.get("exclusiveMaximum", 1))
-    if demands.get("exclusiveMinimum") != 0 or not 0 < highest < 1:
-        return demands
-    lowest = max(demands.get("minimum", 0), highest / 1_000)
-    rest = {key: value for key, value in demands.items() if key != "exclusiveMinimum"}
-    return {**rest, "minimum": lowest}
-
-
-def _in_decimals(demands: Demands) -> Demands:
-    """With as many decimals as a number between these bounds can need."""
-    bounds = [demands[key] for key in _BOUNDS if key in demands]
-    if not bounds or "multipleOf" in demands or "integer" in types(demands):
-        return demands
-    if any(bound != round(bound, _DECIMALS) for bound in bounds):
-        return demands
-    return {**demands, "multipleOf": 10**-_DECIMALS}
 
 
 def _requiring(schema: object, key: str) -> object:

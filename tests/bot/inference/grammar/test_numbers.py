@@ -57,21 +57,18 @@ def test_an_integer_is_written_if_and_only_if_it_is_within_its_bounds(bounds: Sc
         assert written == is_within(Decimal(value), schema), value
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(bounds_of_all_kinds, st.lists(st.decimals(-130, 130, places=4), max_size=30))
 def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
     bounds: Schema, drawn: list[Decimal]
 ) -> None:
-    """llguidance takes some numbers with fewer decimals than their bound only with a 0 behind."""
     schema = {"type": "number", **bounds}
     fitting = held_to(schema)
     near = [Decimal(repr(b)) + d for b in bounds.values() for d in (0, 1, -1)]
     near += [b + Decimal(n) / 1_000 for b in near for n in (-11, -1, 1, 10)]
     for value in [*near, *drawn, Decimal(0)]:
         text = f"{value.normalize():f}" if value else "0"
-        spellings = (text, f"{text}0" if "." in text else f"{text}.0")
-        written = fitting is not None and any(map(fitting.has, spellings))
-        assert written == is_within(value, schema), text
+        assert (fitting is not None and fitting.has(text)) == is_within(value, schema), text
 
 
 @pytest.mark.parametrize("text", ["", "-", "00", "01", "1.", ".5", "+1", "--1", "1.2.3"])

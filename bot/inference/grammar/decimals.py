@@ -1,0 +1,72 @@
+"""Bounded numbers: how many decimals they may have, and every way to write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from bot.inference.grammar.keywords import Demands, types
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_MOST = 9
+
+
+def above_zero(demands: Demands) -> Demands:
+    """llguidance admits 0 above an exclusive minimum of 0 if all numbers are below 1."""
+    highest = min(demands.get("maximum", 1), demands.get("exclusiveMaximum", 1))
+    if demands.get("exclusiveMinimum") != 0 or not 0 < highest < 1:
+        return demands
+    lowest = max(demands.get("minimum", 0), highest / 1_000)
+    rest = {key: value for key, value in demands.items() if key != "exclusiveMinimum"}
+    return {**rest, "minimum": lowest}
+
+
+def in_decimals(demands: Demands) -> Demands:
+    """With as many decimals as a number between these bounds can need."""
+    bounds = [demands[key] for key in _BOUNDS if key in demands]
+    if not bounds or "multipleOf" in demands or "integer" in types(demands):
+        return demands
+    if any(bound != round(bound, _MOST) for bound in bounds):
+        return demands
+    return {**demands, "multipleOf": 10**-_MOST}
+
+
+def coarser(demands: Demands) -> list[Demands]:
+    """The same numbers in steps with fewer decimals than their bounds have.
+
+    llguidance takes ``-6.30`` above -6.31, but ``-6.3`` only where the bound is -6.3, too.
+    """
+    is_stepped = demands.get("multipleOf") == 10**-_MOST and "number" in types(demands)
+    if not is_stepped or {"enum", "const"} & demands.keys():
+        return []
+    bounds = [Decimal(repr(demands[key])) for key in _BOUNDS if key in demands]
+    most = max(-int(bound.normalize().as_tuple().exponent) for bound in bounds)
+    return [found for places in range(most + 1) for found in _in_steps(demands, places)]
+
+
+def _in_steps(demands: Demands, places: int) -> Iterator[Demands]:
+    """What the bounds leave of the numbers with so many decimals."""
+    step = Decimal(1).scaleb(-places)
+    found: dict[str, Decimal] = {}
+    for key, nearest in (("minimum", max), ("maximum", min)):
+        ends = [
+            _end(Decimal(repr(demands[name])), name, step)
+            for name in (key, f"exclusive{key.title()}")
+            if name in demands
+        ]
+        if ends:
+            found[key] = nearest(ends)
+    if len(found) < 2 or found["minimum"] < found["maximum"]:
+        ends_in_floats = {key: float(end) for key, end in found.items()}
+        yield {"type": ["number"], "multipleOf": float(step), **ends_in_floats}
+    elif found["minimum"] == found["maximum"]:
+        yield {"enum": [float(found["minimum"])]}
+
+
+def _end(bound: Decimal, name: str, step: Decimal) -> Decimal:
+    """The first number in such steps that the bound allows."""
+    is_low = name.endswith("inimum")
+    nearest = bound.quantize(step, ROUND_CEILING if is_low else ROUND_FLOOR)
+    if name.startswith("exclusive") and nearest == bound:
+        nearest += step if is_low else -step
+    return nearest
