@@ -17,13 +17,17 @@ _POLL_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class StepNote:
-    """``ended_at`` as ``time.perf_counter`` has it; the rest are numbers of this step."""
+    """``ended_at`` as ``time.perf_counter`` has it; the rest are numbers of this step.
+
+    ``num_generated`` counts what was sampled and what a grammar forced after it.
+    """
 
     ended_at: float
     num_tokens: int
     num_sampled: int
     num_opened: int
     num_released: int
+    num_generated: int = 0
 
 
 class EndlessModel(LlamaModel):
@@ -33,6 +37,7 @@ class EndlessModel(LlamaModel):
         super().__init__(locate.locate(locate.EMBEDDED), options)
         self.can_reuse = False  # a place that is given up then shows as a release
         self.steps: list[StepNote] = []
+        self._forced: dict[int, list[int]] = {}
 
     def is_end(self, token: int) -> bool:
         super().is_end(token)
@@ -40,6 +45,9 @@ class EndlessModel(LlamaModel):
 
     def run(self, step: Step) -> dict[int, int]:
         sampled = super().run(step)
+        for action in step.actions:
+            if isinstance(action, Opening):
+                self._forced[action.slot] = action.forced if action.forced is not None else []
         self.steps.append(
             StepNote(
                 time.perf_counter(),
@@ -47,6 +55,7 @@ class EndlessModel(LlamaModel):
                 len(sampled),
                 sum(isinstance(action, Opening) for action in step.actions),
                 sum(isinstance(action, Release) for action in step.actions),
+                sum(1 + len(self._forced[slot]) for slot in sampled),
             )
         )
         return sampled
