@@ -99,6 +99,7 @@ def _grammar(answer_format: AnswerFormat) -> str:
     return LLMatcher.grammar_from_json_schema(_schema(answer_format), overrides=_LAYOUT)
 
 
+@lru_cache(maxsize=256)
 def part_of_lark(answer_format: JsonObject | JsonSchema | OneOf) -> str:
     """Such an answer as a part of llguidance's Lark; raises UnsupportedFormat."""
     if isinstance(answer_format, OneOf):

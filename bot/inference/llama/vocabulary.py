@@ -59,15 +59,18 @@ class Vocabulary:
         calls = self.template.calls
         if (tag := self.template.open_tag) is not None:
             calls = replace(calls, thought=(tag.closes.decode(),))
-        elif marks := next(filter(None, map(self._marks, TAGS)), None):
-            calls = replace(calls, thinks=marks[:1], thought=marks[1:])
-        return calls.in_tokens(lambda text: tuple(self._specials.split([(text, True)])))
+        elif (marks := next(filter(None, map(self._marks, TAGS)), None)) is not None:
+            calls = replace(calls, thinks=marks[0], thought=marks[1])
+        return calls.in_tokens(self._in_tokens)
 
-    def _marks(self, tag: Tag) -> Literal:
-        """Both marks of a tag, if each is a token of its own; else nothing."""
-        marks = [self._specials.split([(m.decode(), True)]) for m in (tag.opens, tag.closes) if m]
-        is_known = len(marks) == 2 and all(len(m) == 1 and isinstance(m[0], int) for m in marks)
-        return tuple(mark[0] for mark in marks) if is_known else ()
+    def _marks(self, tag: Tag) -> tuple[Literal, Literal] | None:
+        """The marks of a tag, if this vocabulary has tokens for both of them."""
+        opens, closes = self._in_tokens(tag.opens.decode()), self._in_tokens(tag.closes.decode())
+        is_known = all(isinstance(marks[0], int) for marks in (opens, closes) if marks)
+        return (opens, closes) if is_known and closes else None
+
+    def _in_tokens(self, text: str) -> Literal:
+        return tuple(self._specials.split([(text, True)]))
 
     def encode_raw(self, prompt: RawPrompt) -> list[int]:
         """An empty prompt is the token that begins a text, or else the one that ends it."""

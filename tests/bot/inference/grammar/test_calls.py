@@ -132,8 +132,10 @@ class Reply:
         self._marks = syntax.marks()
         self._piece = piece
         self._parts: list[bytes | CallPart] = []
+        self.tokens: list[int] = []
 
     def take(self, token: int) -> None:
+        self.tokens.append(token)
         self._parts += self._splitter.feed(self._marks.get(token) or self._piece(token))
 
     @property
@@ -311,6 +313,19 @@ def test_beside_calls_an_answer_keeps_to_its_format(letters: Speaker, seed: int)
 def test_a_format_and_calls_that_look_alike_are_not_had_at_once() -> None:
     with pytest.raises(UnsupportedFormat, match="beside tools"):
         call_grammar(use(NOTHING), LLAMA, OneOf(("a",)), lambda _: True)
+
+
+def test_a_reply_that_lost_its_place_goes_on_where_it_was(letters: Speaker) -> None:
+    asked = use(*TOOLS)
+    said = [letters.say(asked, HERMES, seed, first=begin(HERMES)) for seed in range(20)]
+    grammar = call_grammar(asked, HERMES, None, lambda _: True)
+    for reply in (reply for reply in said if reply is not None):
+        again = CallMatcher(grammar, letters.matcher_of)
+        for at in range(0, len(reply.tokens), 50):
+            assert again.consume_tokens(reply.tokens[at : at + 50])
+        assert END in allowed(again)
+    assert not again.consume_tokens([ord("x")])
+    assert again.is_error()
 
 
 @pytest.mark.model

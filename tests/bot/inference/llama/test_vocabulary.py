@@ -197,3 +197,13 @@ def test_a_text_comes_back_from_its_tokens(
     tokens, _ = vocabulary(name)
     found = tokens.encode_raw(RawPrompt(text, adds_special=False, parses_special=False))
     assert tokens.detokenize(found) == text
+
+
+def test_reasoning_before_calls_is_known_where_its_marks_are_tokens(
+    vocabulary: Callable[[str], Known],
+) -> None:
+    tokens = vocabulary("gemma-4").tokens
+    thinks, thought = tokens.calls.thinks, tokens.calls.thought
+    marks = [each for each in (*thinks, *thought) if isinstance(each, int)]
+    assert [tokens.piece(mark) for mark in marks] == [b"<|channel>", b"<channel|>"]
+    assert vocabulary("qwen2").tokens.calls.thought == ()
