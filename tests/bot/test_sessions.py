@@ -246,6 +246,26 @@ async def test_a_question_waits_where_the_engine_has_no_room(talk: Talk) -> None
     assert reading.result() == "Aye."
 
 
+async def test_of_two_hundred_at_once_nobody_is_lost(talk: Talk) -> None:
+    talk.generator.max_unfinished = 4
+    sessions = [replace(SESSION, key=f"urn:uuid:{number}") for number in range(200)]
+    reading = [
+        asyncio.create_task(read(await asked(talk, f"Number {number}?", session)))
+        for number, session in enumerate(sessions)
+    ]
+
+    def lead() -> bool:
+        for each in talk.generator.generations:
+            if each.finished is None:
+                each.say(each.question)
+                each.finish()
+        return all(task.done() for task in reading)
+
+    await talk.until(lead)
+    assert [task.result() for task in reading] == [f"Number {number}?" for number in range(200)]
+    assert talk.generator.num_refused
+
+
 async def test_a_failure_of_the_engine_ends_the_reply_with_what_there_is(talk: Talk) -> None:
     generation = await asked(talk, "One?")
     led = await talk.generation()
