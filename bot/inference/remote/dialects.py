@@ -104,7 +104,7 @@ TRANSFORMERS = Dialect(
     refuses=frozenset(
         {
             *("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs"),
-            *("response_format", "stream_options"),
+            *("parallel_tool_calls", "response_format", "stream_options", "tool_choice"),
         }
     ),
     lists_all=False,

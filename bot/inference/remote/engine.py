@@ -32,6 +32,7 @@ from bot.inference.remote.reply import RemoteReply
 from bot.inference.remote.sender import Sender
 from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
+from bot.inference.remote.tools import tool_keys
 from bot.metrics import Metrics
 from bot.types import AnyPrompt, Finished, FinishReason, GenerationRequest
 
@@ -51,11 +52,10 @@ T = TypeVar("T")
 def _cannot_miss(request: GenerationRequest) -> set[str]:
     """Keys that change an answer so much that it is none without them."""
     asked = {
-        "stop": request.stop,
         "logprobs": request.num_logprobs is not None,
-        "response_format": request.answer_format,
+        "response_format": request.answer_format is not None,
     }
-    return {name for name, is_set in asked.items() if is_set}
+    return {name for name, is_set in asked.items() if is_set} | tool_keys(request.tool_use).keys()
 
 
 @dataclass(frozen=True, slots=True)

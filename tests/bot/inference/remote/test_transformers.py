@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bot.errors import ModelError, UnsupportedOption
-from bot.types import ChatMessage, FinishReason, JsonObject, Sampling
+from bot.types import ChatMessage, FinishReason, JsonObject, Sampling, Tool, ToolUse
 from tests.bot.inference.remote.asking import answer, engine_over, question
 from tests.fakes.transformers_server import MODEL, TransformersServer
 
+TOOLS = ToolUse((Tool("weather"), Tool("clock")), frozenset({"weather", "clock"}))
 MANY = (MODEL, *(f"other/{number}" for number in range(9)))
 
 
@@ -60,6 +61,8 @@ async def test_a_personality_s_penalties_are_left_out_and_the_rest_is_sent(
         ({"sampling": Sampling(top_k=7)}, "top_k"),
         ({"num_logprobs": 0}, "logprobs"),
         ({"answer_format": JsonObject()}, "response_format"),
+        ({"tool_use": replace(TOOLS, is_required=True)}, "tool_choice"),
+        ({"tool_use": replace(TOOLS, is_parallel=False)}, "parallel_tool_calls"),
         ({"messages": (ChatMessage("assistant", "So", is_open=True),)}, "continue_final_message"),
     ],
 )
@@ -74,6 +77,13 @@ async def test_what_it_refuses_is_refused_by_name_where_a_program_asks_for_it(
 
 
 PENALTIES = ("presence_penalty", "frequency_penalty")
+
+
+async def test_tools_are_offered_to_it(transformers: TransformersServer) -> None:
+    async with engine_over(transformers) as engine:
+        await answer(engine, replace(question(), tool_use=TOOLS))
+    (asked,) = transformers.asked
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["weather", "clock"]
 
 
 @pytest.mark.parametrize("failure", ["CUDA out of memory", 'no "eos" in C:\\x', "one\ntwo"])
