@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -69,7 +69,14 @@ def _wrong(problem: str) -> PydanticCustomError:
     return PydanticCustomError("logit_bias", "{problem}", {"problem": problem})
 
 
-Biases = Annotated[tuple[tuple[int | str, float], ...] | None, BeforeValidator(_biases)]
+_AnyBias = float | Literal[False]
+Biases = Annotated[
+    tuple[tuple[int | str, float], ...] | None,
+    BeforeValidator(
+        _biases,
+        json_schema_input_type=dict[str, _AnyBias] | list[tuple[int | str, _AnyBias]] | None,
+    ),
+]
 
 
 class SamplingFields(BaseModel):

@@ -43,20 +43,24 @@ async def run(program: str, url: str, folder: Path, *arguments: str) -> dict[str
 
     It knows Parley by the variables that OpenAI's client reads, and no other ones of ours.
     """
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "OPENAI_BASE_URL": f"{url}/v1",
-        "OPENAI_API_KEY": KEY,
-        "LLM_USER_PATH": str(folder / "llm"),
-        **OFFLINE,
-    }
+    script = str(HERE / "programs" / f"{program}.py")
+    known = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": KEY}
+    code, said = await execute(folder, script, *arguments, **known)
+    assert code == 0, said
+    printed: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return printed
+
+
+async def execute(folder: Path, *arguments: str, **environ: str) -> tuple[int, str]:
+    """Run the clients' Python in ``folder``: its exit status and what it has printed.
+
+    The output of one that fails has its errors, too.
+    """
     process = await asyncio.create_subprocess_exec(
         str(clients_or_skip()),
-        str(HERE / "programs" / f"{program}.py"),
         *arguments,
         cwd=folder,
-        env=environ,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **OFFLINE, **environ},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -66,9 +70,8 @@ async def run(program: str, url: str, folder: Path, *arguments: str) -> dict[str
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0, err.decode()
-    printed: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return printed
+    code = process.returncode or 0
+    return code, out.decode() + err.decode() * bool(code)
 
 
 def main() -> None:

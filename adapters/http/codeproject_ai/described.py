@@ -84,7 +84,13 @@ def _operation(
 ) -> Operation:
     body = {JSON: fields, FORM: fields, MULTIPART: fields}
     return Operation(
-        method="post", path=path, summary=summary, body=body, query=query, answer={JSON: answer}
+        method="post",
+        path=path,
+        summary=summary,
+        body=body,
+        needs_body=False,
+        query=query,
+        answer={JSON: answer},
     )
 
 

@@ -50,7 +50,8 @@ class Operation:
     """A route as its clients see it.
 
     ``path`` is as aiohttp has it, without regular expressions. ``answer`` and ``body`` have an
-    entry for each content type; a route without ``body`` reads none. ``query``: a model whose
+    entry for each content type, ``EVENTS`` with what an event's data is as JSON; a route without
+    ``body`` reads none, and one that ``needs_body`` no other. ``query``: a model whose
     fields are the parameters; ``headers`` likewise.
     """
 
@@ -59,6 +60,7 @@ class Operation:
     summary: str
     answer: Content = field(default_factory=dict)
     body: Content = field(default_factory=dict)
+    needs_body: bool = True
     query: type[BaseModel] | None = None
     headers: type[BaseModel] | None = None
     error: Content = field(default_factory=lambda: _OPENAI_ERROR)
@@ -143,7 +145,8 @@ def _described(operation: Operation, schemas: Mapping[int, dict[str, Any]]) -> d
         },
     }
     if operation.body:
-        described["requestBody"] = {"required": True, "content": _content(operation.body, schemas)}
+        content = _content(operation.body, schemas)
+        described["requestBody"] = {"required": operation.needs_body, "content": content}
     return described
 
 
@@ -153,7 +156,18 @@ def _operation_id(operation: Operation) -> str:
 
 
 def _content(content: Content, schemas: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
-    return {name: {"schema": schemas[id(kind)]} for name, kind in content.items()}
+    found = ((name, schemas[id(kind)]) for name, kind in content.items())
+    return {
+        name: {"schema": _event(schema) if name == EVENTS else schema} for name, schema in found
+    }
+
+
+def _event(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a stream of events the schema describes each, as is the custom before OpenAPI 3.2."""
+    carried = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+    last = {"const": "[DONE]"}
+    properties = {"event": {"type": "string"}, "data": {"anyOf": [carried, last]}}
+    return {"type": "object", "properties": properties}
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
 from adapters.http.geniusrise.requests import PromptBody
-from adapters.http.openai.described import ChatCompletionObject
-from adapters.http.openai.described_texts import TextCompletionObject
+from adapters.http.openai.described import CHAT_EVENT, ChatCompletionObject
+from adapters.http.openai.described_texts import TEXT_EVENT, TextCompletionObject
 
 
 class RuntimeBody(BaseModel):
@@ -55,7 +55,7 @@ def _operations() -> Iterator[Operation]:
         path="/api/v1/chat",
         summary="Answer a question, as Geniusrise did",
         body={JSON: PromptBody},
-        answer={JSON: PromptAnswer | PromptCompletion | ExceptionAnswer, EVENTS: str},
+        answer={JSON: PromptAnswer | PromptCompletion | ExceptionAnswer, EVENTS: CHAT_EVENT},
         error=error,
     )
     for name in ("chat_vllm", "completions"):
@@ -64,7 +64,7 @@ def _operations() -> Iterator[Operation]:
             path=f"/api/v1/{name}",
             summary="Answer a chat by the defaults of vLLM, as Geniusrise did",
             body={JSON: RuntimeBody},
-            answer={JSON: ChatCompletionObject | ExceptionAnswer, EVENTS: str},
+            answer={JSON: ChatCompletionObject | ExceptionAnswer, EVENTS: CHAT_EVENT},
             error=error,
         )
     for name in ("chat_llama_cpp", "completion"):
@@ -76,7 +76,7 @@ def _operations() -> Iterator[Operation]:
             body={JSON: RawRuntimeBody},
             answer={
                 JSON: ChatCompletionObject | TextCompletionObject | ExceptionAnswer,
-                EVENTS: str,
+                EVENTS: CHAT_EVENT | TEXT_EVENT,
             },
             error=error,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.answer_formats import (
@@ -17,7 +17,12 @@ from adapters.http.openai.answer_formats import (
     as_schema,
 )
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
-from adapters.http.openai.other_keys import is_empty, refuse_in_body, refuse_in_stream_options
+from adapters.http.openai.other_keys import (
+    describe_in_body,
+    is_empty,
+    refuse_in_body,
+    refuse_in_stream_options,
+)
 from adapters.http.openai.reading import read_as
 from adapters.http.openai.tools import ToolKeys
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
@@ -26,6 +31,7 @@ from bot.types import AnswerFormat, ChatMessage, Grammar, Regex
 T = TypeVar("T")
 
 _MAX_MESSAGES = 4096
+_EXAMPLES: list[Any] = [[{"role": "user", "content": "Hello!"}]]
 _MAX_STOPS = 4
 _MAX_ANSWERS = 16
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
@@ -50,7 +56,11 @@ def _unless_unlimited(number: object) -> object:
     return None if number == -1 else number
 
 
-StopTexts = Annotated[list[Name] | None, Field(max_length=_MAX_STOPS), BeforeValidator(_as_texts)]
+StopTexts = Annotated[
+    list[Name] | None,
+    Field(max_length=_MAX_STOPS),
+    BeforeValidator(_as_texts, json_schema_input_type=str | list[str] | None),
+]
 TokenLimit = Annotated[int, Field(ge=1)]
 OpenTokenLimit = Annotated[TokenLimit | None, BeforeValidator(_unless_unlimited)]
 Rules = Annotated[str | None, BeforeValidator(_unless_empty)]
@@ -66,6 +76,8 @@ class GenerationBody(SamplingFields, StrictBody):
 
     Beside OpenAI's keys, those of other servers that mean the same; ``loop_guard`` is ours.
     """
+
+    model_config = ConfigDict(json_schema_extra=describe_in_body)
 
     model: Name | None = None
     user: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
@@ -145,7 +157,9 @@ class GenerationBody(SamplingFields, StrictBody):
 
 
 class ChatBody(GenerationBody, ToolKeys):
-    messages: Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    messages: Annotated[
+        list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES, examples=_EXAMPLES)
+    ]
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     continue_final_message: bool | None = None

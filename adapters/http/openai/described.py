@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from adapters.http.common.errors import ErrorAnswer
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
 from adapters.http.openai.answer_formats import FlatFormat
 from adapters.http.openai.body import ChatBody
@@ -83,6 +84,49 @@ class ChatCompletionObject(AnswerBody):
     model: str
     choices: list[AnswerChoice]
     usage: UsageObject
+
+
+class FunctionDelta(AnswerBody):
+    """The name comes first, the arguments grow."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+class ToolCallDeltaObject(AnswerBody):
+    index: int
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: FunctionDelta
+
+
+class ChunkDelta(AnswerBody):
+    role: Literal["assistant"] = "assistant"
+    content: str | None = None
+    reasoning_content: str = ""
+    tool_calls: list[ToolCallDeltaObject] = []  # noqa: RUF012 - pydantic copies it
+    function_call: FunctionDelta | None = None
+
+
+class ChunkChoice(AnswerBody):
+    index: int
+    delta: ChunkDelta
+    logprobs: LogprobsObject | None
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"] | None
+
+
+class ChatChunkObject(AnswerBody):
+    """``usage`` is null but in the last chunk of a stream that includes it."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: UsageObject | None = None
+
+
+CHAT_EVENT = ChatChunkObject | ErrorAnswer
 
 
 class ModelObject(AnswerBody):
@@ -184,6 +228,13 @@ class ResponseObject(AnswerBody):
     user: str | None
 
 
+class ResponseEventObject(BaseModel):
+    """An event of OpenAI's, with further fields by its type."""
+
+    type: str
+    sequence_number: int
+
+
 class ThreadHeader(StrictBody):
     thread: Annotated[str | None, Field(alias="X-Parley-Thread", max_length=256)] = None
 
@@ -195,7 +246,7 @@ OPERATIONS: Sequence[Operation] = (
         summary="Answer a chat",
         headers=ThreadHeader,
         body={JSON: ChatBody},
-        answer={JSON: ChatCompletionObject, EVENTS: str},
+        answer={JSON: ChatCompletionObject, EVENTS: CHAT_EVENT},
     ),
     Operation(
         method="post",
@@ -203,7 +254,7 @@ OPERATIONS: Sequence[Operation] = (
         summary="Answer a chat, in the form of the Responses API",
         headers=ThreadHeader,
         body={JSON: ResponsesBody},
-        answer={JSON: ResponseObject, EVENTS: str},
+        answer={JSON: ResponseObject, EVENTS: ResponseEventObject},
     ),
     Operation(
         method="get",

@@ -41,6 +41,27 @@ class TextCompletionObject(AnswerBody):
     usage: UsageObject
 
 
+class TextChunkChoice(AnswerBody):
+    index: int
+    text: str
+    logprobs: LogprobListsObject | None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class TextChunkObject(AnswerBody):
+    """``usage`` is null but in the last chunk of a stream that includes it."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChunkChoice]
+    usage: UsageObject | None = None
+
+
+TEXT_EVENT = TextChunkObject | ErrorAnswer
+
+
 class PieceObject(AnswerBody):
     """``piece``: its bytes, where they are no whole characters."""
 
@@ -91,7 +112,7 @@ TEXT_OPERATIONS: Sequence[Operation] = (
         summary="Continue raw prompts",
         headers=ThreadHeader,
         body={JSON: CompletionBody},
-        answer={JSON: TextCompletionObject, EVENTS: str},
+        answer={JSON: TextCompletionObject, EVENTS: TEXT_EVENT},
     ),
     Operation(
         method="post",

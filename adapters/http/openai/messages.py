@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.other_keys import refuse_in_message
@@ -58,7 +66,16 @@ def joined(content: object) -> object:
     return "\n".join(_text_of_part(part, number) for number, part in enumerate(content))
 
 
-Text = Annotated[str, AfterValidator(_without_control)]
+class _WithoutControl:
+    """Says in a JSON schema what ``_without_control`` checks."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": r"^[^\u0000-\u0008\u000e-\u001f\u007f]*$"}
+
+
+Text = Annotated[str, AfterValidator(_without_control), _WithoutControl()]
 Name = Annotated[Text, Field(max_length=_MAX_NAME)]
 
 
@@ -84,11 +101,21 @@ class MadeToolCall(StrictBody):
     function: CalledFunction
 
 
+class TextPart(StrictBody):
+    """Only described: a content may be a list of these."""
+
+    type: Literal["text"]
+    text: Text
+
+
 class MessageBody(StrictBody):
     """``function_call`` and the role ``function`` are the older form of tools."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[Text | None, BeforeValidator(joined)] = None
+    content: Annotated[
+        Text | None,
+        BeforeValidator(joined, json_schema_input_type=str | list[TextPart] | None),
+    ] = None
     refusal: Text | None = None
     tool_calls: list[MadeToolCall] | None = None
     function_call: CalledFunction | None = None

@@ -6,6 +6,7 @@ An answer that ignored such a key would be wrong, and nobody would know why.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from adapters.http.common.errors import InvalidBody
 
@@ -81,6 +82,14 @@ _NEUTRAL_IN_STREAM_OPTIONS: Mapping[str, tuple[object, ...]] = {
     "continuous_usage_stats": (False,),
     "include_obfuscation": (False, True),  # padding against onlookers; TLS is not ours
 }
+
+
+def describe_in_body(schema: dict[str, Any]) -> None:
+    """Add these keys to the JSON schema of a body: no others are taken."""
+    without_effect: dict[str, Any] = {key: {} for key in sorted(WITHOUT_EFFECT)}
+    neutral = {key: {"enum": [None, *values]} for key, values in NEUTRAL.items()}
+    schema["properties"] = {**without_effect, **neutral, **schema["properties"]}
+    schema["additionalProperties"] = False
 
 
 def is_empty(value: object) -> bool:

@@ -15,7 +15,7 @@ from adapters.http.common.answers import (
     said,
     whole_answer,
 )
-from adapters.http.common.context import HttpContext
+from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import to_body, to_response
 from adapters.http.common.models import Resolved
 from adapters.http.common.sse import EventStream, batches
@@ -48,9 +48,10 @@ class Responses:
         """A client that hangs up cancels this task, and with it the generation."""
         body = parse_responses(await json_bytes(request))
         model = self._models.resolve(body.model)
-        generation = await self._conversations.complete(_completion_request(request, body, model))
+        response = self._response(model.name, body)
+        asked = _completion_request(request, body, model, response.id)
+        generation = await self._conversations.complete(asked)
         try:
-            response = self._response(model.name, body)
             if body.stream:
                 return await self._streamed(request, generation, ResponseEvents(response))
             return web.json_response(whole_response(response, await whole_answer(generation)))
@@ -100,7 +101,7 @@ async def _relay(
 
 
 def _completion_request(
-    request: web.Request, body: ResponsesBody, model: Resolved
+    request: web.Request, body: ResponsesBody, model: Resolved, answer_id: str
 ) -> CompletionRequest:
     return CompletionRequest(
         account=request[ACCOUNT],
@@ -112,5 +113,8 @@ def _completion_request(
         num_logprobs=body.num_logprobs,
         max_tokens=body.max_output_tokens,
         thread=thread_name(request),
+        cache_salt=body.cache_salt,
         answer_format=body.answer_format,
+        route=route_of(request),
+        answer_id=answer_id,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
@@ -21,6 +21,7 @@ from adapters.http.openai.messages import (
     joined,
 )
 from adapters.http.openai.other_keys import (
+    describe_in_body,
     is_empty,
     refuse_in_body,
     refuse_in_stream_options,
@@ -48,10 +49,17 @@ def _as_in_chats(content: object) -> object:
     ]
 
 
+class ResponsePart(StrictBody):
+    """Only described."""
+
+    type: Literal["input_text", "output_text"]
+    text: Text
+
+
 Content = Annotated[
     Text,
     BeforeValidator(joined),
-    BeforeValidator(_as_in_chats, json_schema_input_type=str | list[dict[str, Any]]),
+    BeforeValidator(_as_in_chats, json_schema_input_type=str | list[ResponsePart]),
 ]
 
 
@@ -125,9 +133,11 @@ class TextConfig(StrictBody):
 class ResponsesBody(SamplingFields, StrictBody):
     """OpenAI's keys that a chat needs, and those of other servers for sampling."""
 
+    model_config = ConfigDict(json_schema_extra=describe_in_body)
+
     input: Annotated[
         list[InputItem],
-        Field(min_length=1, max_length=_MAX_ITEMS),
+        Field(min_length=1, max_length=_MAX_ITEMS, examples=["Hello!"]),
         BeforeValidator(_as_items, json_schema_input_type=str | list[InputItem]),
     ]
     model: Name | None = None
@@ -144,6 +154,7 @@ class ResponsesBody(SamplingFields, StrictBody):
     user: Name | None = None
     safety_identifier: Name | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    cache_salt: Name | None = None
 
     @property
     def chat_messages(self) -> tuple[ChatMessage, ...]:

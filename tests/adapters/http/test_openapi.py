@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from aiohttp.hdrs import METH_HEAD, METH_OPTIONS
+from jsonschema import Draft202012Validator
 
 from adapters.http.routes import routes
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
+from bot.types import Delta, Finished, FinishReason, Reasoning, TokenLogprob, ToolCallDelta
 from tests.adapters.http.conftest import MODEL, Serve
 from tests.fakes.clock import FakeClock
-from tests.fakes.conversations import FakeConversations
+from tests.fakes.conversations import USAGE, FakeConversations
 from tests.fakes.readiness import always
 
 OTHER_SPELLINGS = {("POST", "/{any_case}")}
@@ -58,3 +62,35 @@ async def test_it_needs_a_key_where_the_api_needs_one(clock: FakeClock) -> None:
         headers = {"Authorization": "Bearer secret"}
         async with session.get("/openapi.json", headers=headers) as got:
             assert (await got.json())["openapi"] == "3.1.0"
+
+
+async def test_the_events_of_a_stream_are_as_described(serve: Serve) -> None:
+    token = TokenLogprob(b"Hi", -0.5, (TokenLogprob(b"Hi", -0.5),))
+    call = (ToolCallDelta(0, id="c1", name="look"), ToolCallDelta(0, "{}"))
+    said = (Reasoning("Hm."), replace(Delta("Hi"), logprobs=(token,)), *call)
+    server = await serve(FakeConversations((*said, Finished(FinishReason.STOP, USAGE))))
+    document = await description(server)
+    chat = {"messages": [{"role": "user", "content": "Hi"}], "logprobs": True}
+    bodies = {
+        "/v1/chat/completions": {**chat, "stream_options": {"include_usage": True}},
+        "/v1/responses": {"input": "Hi", "top_logprobs": 1},
+    }
+    for path, body in bodies.items():
+        responses = document["paths"][path]["post"]["responses"]["200"]
+        event = responses["content"]["text/event-stream"]["schema"]
+        schema = event["properties"]["data"]["anyOf"][0]["contentSchema"]
+        validator = Draft202012Validator({**schema, "components": document["components"]})
+        told = await stream(server, path, body)
+        assert len(told) > 3
+        for data in told:
+            validator.validate(data)
+
+
+async def stream(server: Server, path: str, body: dict[str, Any]) -> list[Any]:
+    async with (
+        aiohttp.ClientSession(server.url) as session,
+        session.post(path, json={**body, "stream": True}) as got,
+    ):
+        lines = (await got.text()).splitlines()
+    told = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    return [json.loads(data) for data in told if data != "[DONE]"]

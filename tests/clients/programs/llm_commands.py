@@ -35,8 +35,9 @@ def run(*words: str) -> str:
 
 
 def main() -> None:
-    folder = Path(os.environ["LLM_USER_PATH"])
+    folder = Path("llm")
     folder.mkdir()
+    os.environ["LLM_USER_PATH"] = str(folder)
     (folder / "extra-openai-models.yaml").write_text(
         f"{MODEL.format(name='parley')}  supports_schema: true\n"
         f"{MODEL.format(name='parley-responses')}  responses: true\n"
