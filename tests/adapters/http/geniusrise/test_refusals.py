@@ -250,7 +250,7 @@ def request(path: str, *, accept: str = "*/*", cut: int = 0) -> bytes:
 
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
 @pytest.mark.parametrize("script", [(), (Queued(3),), (Delta("Hel"),)])
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ["chat", "chat_llama_cpp"])
 async def test_a_client_that_hangs_up_frees_its_place(
     server: Server, conversations: FakeConversations, path: str, script: Any, accept: str
 ) -> None:
