@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from adapters.http.common.errors import ErrorAnswer
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
@@ -13,6 +13,7 @@ from adapters.http.openai.answer_formats import FlatFormat
 from adapters.http.openai.body import ChatBody
 from adapters.http.openai.messages import StrictBody
 from adapters.http.openai.responses_body import ResponsesBody
+from adapters.http.openai.responses_tools import FlatTool
 
 
 class TokenObject(AnswerBody):
@@ -171,6 +172,17 @@ class ReasoningObject(AnswerBody):
     content: list[ReasoningTextObject]
 
 
+class FunctionCallObject(AnswerBody):
+    """A call that the program is asked to make; its result is a ``function_call_output``."""
+
+    id: str
+    type: Literal["function_call"]
+    status: Literal["completed", "incomplete"]
+    call_id: str
+    name: str
+    arguments: str
+
+
 class InputTokens(AnswerBody):
     cached_tokens: int
     cache_write_tokens: int
@@ -211,7 +223,7 @@ class ResponseObject(AnswerBody):
     max_output_tokens: int | None
     metadata: dict[str, str]
     model: str
-    output: list[OutputMessageObject | ReasoningObject]
+    output: list[OutputMessageObject | ReasoningObject | FunctionCallObject]
     parallel_tool_calls: bool
     previous_response_id: None
     reasoning: ReasoningConfigObject
@@ -219,8 +231,8 @@ class ResponseObject(AnswerBody):
     store: Literal[False]
     temperature: float | None
     text: TextConfigObject
-    tool_choice: Literal["auto"]
-    tools: list[None]
+    tool_choice: JsonValue
+    tools: list[FlatTool]
     top_logprobs: int
     top_p: float | None
     truncation: Literal["auto", "disabled"]

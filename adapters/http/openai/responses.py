@@ -115,6 +115,7 @@ def _completion_request(
         thread=thread_name(request),
         cache_salt=body.cache_salt,
         answer_format=body.answer_format,
+        tool_use=body.tool_use,
         route=route_of(request),
         answer_id=answer_id,
     )

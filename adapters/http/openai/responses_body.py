@@ -28,6 +28,7 @@ from adapters.http.openai.other_keys import (
     refuse_in_text,
 )
 from adapters.http.openai.reading import read_as
+from adapters.http.openai.responses_tools import ResponsesToolKeys
 from bot.sampling import SamplingFields
 from bot.types import AnswerFormat, ChatMessage
 
@@ -130,7 +131,7 @@ class TextConfig(StrictBody):
     format: FlatFormat | None = None
 
 
-class ResponsesBody(SamplingFields, StrictBody):
+class ResponsesBody(SamplingFields, ResponsesToolKeys):
     """OpenAI's keys that a chat needs, and those of other servers for sampling."""
 
     model_config = ConfigDict(json_schema_extra=describe_in_body)

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from adapters.http.common.answers import GeneratedText, WholeAnswer
 from adapters.http.openai.responses_body import ResponsesBody
-from adapters.http.openai.shapes import logprob_object
-from bot.types import FinishReason, TokenLogprob, Usage
+from adapters.http.openai.responses_items import Event, Json, Output, Status
+from bot.types import FinishReason, Usage
 
-Status = Literal["in_progress", "completed", "incomplete", "failed"]
-ItemKind = Literal["message", "reasoning"]
-Json = dict[str, Any]
-Event = tuple[str, Json]
-"""The name of an event and its fields."""
-
-_PREFIXES: Mapping[ItemKind, str] = {"message": "msg", "reasoning": "rs"}
-_PARTS: Mapping[ItemKind, str] = {"message": "output_text", "reasoning": "reasoning_text"}
 _CUT = (FinishReason.LENGTH, FinishReason.LOOPED)
 _ERROR_CODES = ("rate_limit_exceeded",)
 """Parley's codes that are OpenAI's; any other is a ``server_error``."""
@@ -50,15 +41,15 @@ class Response:
             "metadata": asked.metadata or {},
             "model": self.model,
             "output": list(output),
-            "parallel_tool_calls": True,
+            "parallel_tool_calls": asked.parallel_tool_calls is not False,
             "previous_response_id": None,
             "reasoning": {"effort": None, "summary": None},
             "safety_identifier": asked.safety_identifier,
             "store": False,
             "temperature": asked.temperature,
             "text": {"format": _format(asked)},
-            "tool_choice": "auto",
-            "tools": [],
+            "tool_choice": asked.tool_choice or "auto",
+            "tools": [tool.model_dump() for tool in asked.tools or ()],
             "top_logprobs": asked.top_logprobs or 0,
             "top_p": asked.top_p,
             "truncation": asked.truncation or "disabled",
@@ -83,88 +74,11 @@ def usage_of_response(usage: Usage) -> Json:
     }
 
 
-class TextItem:
-    """A message or what was thought before it, while it grows. ``index`` counts the items."""
-
-    def __init__(self, kind: ItemKind, index: int = 0) -> None:
-        self.kind = kind
-        self._index = index
-        self._id = f"{_PREFIXES[kind]}_{secrets.token_hex(12)}"
-        self._part = _PARTS[kind]
-        self._text = ""
-        self._logprobs: list[TokenLogprob] = []
-
-    def opened(self) -> list[Event]:
-        return [
-            ("response.output_item.added", {**self._where, "item": self._object("in_progress")}),
-            ("response.content_part.added", {**self._place, "part": self._as_part()}),
-        ]
-
-    def add(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> Event:
-        self._text += text
-        self._logprobs.extend(logprobs)
-        delta = {**self._place, "delta": text, **self._with_logprobs(logprobs)}
-        return f"response.{self._part}.delta", delta
-
-    def closed(self, status: Status) -> list[Event]:
-        done = {**self._place, "text": self._text, **self._with_logprobs(self._logprobs)}
-        return [
-            (f"response.{self._part}.done", done),
-            ("response.content_part.done", {**self._place, "part": self._as_part()}),
-            ("response.output_item.done", {**self._where, "item": self.as_object(status)}),
-        ]
-
-    def as_object(self, status: Status) -> Json:
-        return self._object(status, self._as_part())
-
-    @property
-    def _where(self) -> Json:
-        return {"output_index": self._index}
-
-    @property
-    def _place(self) -> Json:
-        return {"item_id": self._id, **self._where, "content_index": 0}
-
-    def _object(self, status: Status, *content: Json) -> Json:
-        own: Json = {"role": "assistant"} if self.kind == "message" else {"summary": []}
-        item = {"id": self._id, "type": self.kind, "status": status}
-        return {**item, **own, "content": list(content)}
-
-    def _as_part(self) -> Json:
-        own: Json = {"annotations": []} if self.kind == "message" else {}
-        return {
-            "type": self._part,
-            "text": self._text,
-            **own,
-            **self._with_logprobs(self._logprobs),
-        }
-
-    def _with_logprobs(self, logprobs: Sequence[TokenLogprob]) -> Json:
-        if self.kind == "reasoning":
-            return {}
-        return {"logprobs": [logprob_object(each) for each in logprobs]}
-
-
 def whole_response(response: Response, answer: WholeAnswer) -> Json:
-    status = _status(answer.reason)
-    items = _items(answer.said)
-    return response.in_state(
-        status,
-        [item.as_object(status) for item in items],
-        **_ending(answer.reason, answer.usage),
-    )
-
-
-def _items(said: GeneratedText) -> list[TextItem]:
-    """A message at least, if only an empty one, unless the model was cut while it thought."""
-    items = []
-    if said.reasoning:
-        items.append(TextItem("reasoning"))
-        items[-1].add(said.reasoning)
-    if said.text or not items:
-        items.append(TextItem("message"))
-        items[-1].add(said.text, said.logprobs)
-    return items
+    status, output = _status(answer.reason), Output()
+    output.add(answer.said)
+    output.end(status)
+    return response.in_state(status, output.done, **_ending(answer.reason, answer.usage))
 
 
 def _status(reason: FinishReason) -> Status:
@@ -181,8 +95,7 @@ class ResponseEvents:
 
     def __init__(self, response: Response) -> None:
         self._response = response
-        self._items: list[TextItem] = []
-        self._done: list[Json] = []
+        self._output = Output()
         self._number = 0
 
     def begin(self) -> bytes:
@@ -192,46 +105,21 @@ class ResponseEvents:
         )
 
     def delta(self, said: GeneratedText) -> bytes:
-        events: list[Event] = []
-        if said.reasoning:
-            item = self._open("reasoning", events)
-            events.append(item.add(said.reasoning))
-        if said.text:
-            item = self._open("message", events)
-            events.append(item.add(said.text, said.logprobs))
-        return self._written(events)
+        return self._written(self._output.add(said))
 
     def end(self, reason: FinishReason, usage: Usage) -> bytes:
         status = _status(reason)
-        events: list[Event] = []
-        if not self._items:
-            self._open("message", events)
-        events += self._close(status)
-        whole = self._response.in_state(status, self._done, **_ending(reason, usage))
-        return self._written([*events, (f"response.{status}", {"response": whole})])
+        return self._ended(status, self._output.end(status), **_ending(reason, usage))
 
     def fail(self, error: Mapping[str, str | None]) -> bytes:
         """``error``: what the body of a refusal would have said."""
         code = error["code"] if error["code"] in _ERROR_CODES else "server_error"
-        events = self._close("incomplete")
-        known = {"error": {"code": code, "message": error["message"]}}
-        failed = self._response.in_state("failed", self._done, **known)
-        return self._written([*events, ("response.failed", {"response": failed})])
+        told = {"code": code, "message": error["message"]}
+        return self._ended("failed", self._output.close("incomplete"), error=told)
 
-    def _open(self, kind: ItemKind, events: list[Event]) -> TextItem:
-        """The item that grows, of this kind; ``events`` get what it takes to come to it."""
-        if not self._items or self._items[-1].kind != kind:
-            events += self._close("completed")
-            self._items.append(TextItem(kind, len(self._items)))
-            events += self._items[-1].opened()
-        return self._items[-1]
-
-    def _close(self, status: Status) -> list[Event]:
-        if len(self._done) == len(self._items):
-            return []
-        last = self._items[-1]
-        self._done.append(last.as_object(status))
-        return last.closed(status)
+    def _ended(self, status: Status, events: Sequence[Event], **known: Any) -> bytes:
+        state = self._response.in_state(status, self._output.done, **known)
+        return self._written([*events, (f"response.{status}", {"response": state})])
 
     def _written(self, events: Sequence[Event]) -> bytes:
         return b"".join(self._frame(name, fields) for name, fields in events)

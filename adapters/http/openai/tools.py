@@ -73,13 +73,13 @@ class ToolKeys(StrictBody):
         """None: no tool is called. Raises ``InvalidBody``."""
         if self.tools is not None and self.functions is not None:
             raise _wrong("functions", "is the older form of tools; please send one of them")
-        newer = _offered((body.function for body in self.tools or ()), "tools[{}].function")
-        older = _offered(self.functions or (), "functions[{}]")
-        use = _use(newer, "tool_choice", self.tool_choice)
+        newer = offered((body.function for body in self.tools or ()), "tools[{}].function")
+        older = offered(self.functions or (), "functions[{}]")
+        use = use_of(newer, "tool_choice", self.tool_choice)
         if self.parallel_tool_calls is False and use is not None:
-            use = _one_call(use)
-        older_use = _use(older, "function_call", self.function_call)
-        return use if older_use is None else _one_call(older_use)
+            use = one_call(use)
+        older_use = use_of(older, "function_call", self.function_call)
+        return use if older_use is None else one_call(older_use)
 
 
 class _Choice(NamedTuple):
@@ -90,7 +90,7 @@ class _Choice(NamedTuple):
     is_one: bool = False
 
 
-def _offered(bodies: Iterable[FunctionBody], param: str) -> tuple[Tool, ...]:
+def offered(bodies: Iterable[FunctionBody], param: str) -> tuple[Tool, ...]:
     tools: dict[str, Tool] = {}
     for number, body in enumerate(bodies):
         if body.name in tools:
@@ -99,7 +99,7 @@ def _offered(bodies: Iterable[FunctionBody], param: str) -> tuple[Tool, ...]:
     return tuple(tools.values())
 
 
-def _use(tools: tuple[Tool, ...], key: str, asked: JsonValue) -> ToolUse | None:
+def use_of(tools: tuple[Tool, ...], key: str, asked: JsonValue) -> ToolUse | None:
     if not tools:
         if asked in (None, "none", "auto"):
             return None
@@ -137,7 +137,7 @@ def _name(tool: object) -> str:
     return ""
 
 
-def _one_call(use: ToolUse) -> ToolUse:
+def one_call(use: ToolUse) -> ToolUse:
     return ToolUse(use.tools, use.callable, use.is_required, is_parallel=False)
 
 
