@@ -13,7 +13,7 @@ Demands = dict[str, Any]
 
 _ANNOTATIONS = frozenset(
     {
-        *("$comment", "$defs", "$id", "$schema", "contentEncoding", "contentMediaType"),
+        *("$anchor", "$comment", "$defs", "$id", "$schema", "contentEncoding", "contentMediaType"),
         *("default", "definitions", "deprecated", "description", "discriminator", "example"),
         *("examples", "id", "readOnly", "title", "writeOnly"),
     }
@@ -21,7 +21,13 @@ _ANNOTATIONS = frozenset(
 OF_TYPE: Mapping[str, frozenset[str]] = {
     "object": frozenset(
         {
-            *("additionalProperties", "maxProperties", "minProperties", "patternProperties"),
+            *(
+                "additionalProperties",
+                "dependentRequired",
+                "maxProperties",
+                "minProperties",
+                "patternProperties",
+            ),
             *("properties", "propertyNames", "required"),
         }
     ),
@@ -94,10 +100,10 @@ _MUST_BE: Mapping[str, _Demand] = {
     "exclusiveMaximum": ((lambda value: _is_flag(value) or _is_most(value)), _MOST[1]),
     "multipleOf": (lambda value: _is_within(value, 5e-324, math.inf), "a number above 0"),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _OPTIONS),
-    **dict.fromkeys(("patternProperties", "properties"), _OBJECT),
+    **dict.fromkeys(("dependentRequired", "patternProperties", "properties"), _OBJECT),
     **dict.fromkeys(("nullable", "uniqueItems"), _FLAG),
     **dict.fromkeys(("$ref", "format", "pattern"), _TEXT),
-    **dict.fromkeys(("additionalItems", "additionalProperties", "propertyNames"), _SCHEMA),
+    **dict.fromkeys(("additionalItems", "additionalProperties", "not", "propertyNames"), _SCHEMA),
     "items": (lambda value: isinstance(value, bool | Mapping | list), "a schema"),
     "enum": (_is_list, "a list of values"),
     "required": (

@@ -9,15 +9,17 @@ What no grammar can follow is refused in a sentence that names the keyword and i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
 from bot.errors import UnsupportedFormat
-from bot.inference.grammar import pattern
+from bot.inference.grammar import dependencies, pattern
 from bot.inference.grammar.decimals import above_zero, coarser, in_decimals
 from bot.inference.grammar.endings import DEFINITIONS, Part, ending
 from bot.inference.grammar.keywords import JOINING, MAX_BOUND, Demands, assertions, types
+from bot.inference.grammar.negation import without_not
 from bot.inference.grammar.options import Needed, needed_keys
 from bot.inference.grammar.sets import without_equals
 from bot.inference.grammar.strings import DESCRIBING, FORMATS, IMPLIED, IPV6
@@ -68,9 +70,17 @@ class _Reader:
         self._num_schemas += 1
         if self._depth > _MAX_DEPTH or self._num_schemas > _MAX_SCHEMAS:
             raise UnsupportedFormat(_TOO_LARGE)
-        read = self._demanded(assertions(schema, where), where, is_whole=is_whole)
+        read = self._asserted(assertions(schema, where), where, is_whole=is_whole)
         self._depth -= 1
         return read
+
+    def _asserted(self, given: Demands, where: str, *, is_whole: bool) -> Part:
+        demands = without_not(given, where)
+        if isinstance(demands, bool):
+            return demands
+        options = dependencies.options(demands, where)
+        read = [self._demanded(option, where, is_whole=is_whole) for option in options]
+        return read[0] if len(read) == 1 else {"anyOf": read}
 
     def _demanded(self, demands: Demands, where: str, *, is_whole: bool) -> Demands:
         is_alone = is_whole and len(demands) == 1
@@ -164,9 +174,20 @@ class _Reader:
         use = pointer, is_whole, key
         return DEFINITIONS + self._names.setdefault(use, f"r{len(self._names)}")
 
+    def _anchored(self, name: str, pointer: str, where: str) -> object:
+        if name not in self._anchors:
+            raise _leads_nowhere(pointer, where)
+        return self._anchors[name]
+
+    @cached_property
+    def _anchors(self) -> dict[str, object]:
+        return dict(_anchors(self._document))
+
     def _target(self, pointer: str, where: str) -> object:
         """The schema that ``$ref`` refers to, in this document only."""
         found: Any = self._document
+        if pointer.startswith("#") and (name := pointer[1:]) and not name.startswith("/"):
+            return self._anchored(name, pointer, where)
         if not (pointer == "#" or pointer.startswith("#/")):
             raise _leads_nowhere(pointer, where)
         for step in pointer.split("/")[1:]:
@@ -178,6 +199,20 @@ class _Reader:
             else:
                 raise _leads_nowhere(pointer, where)
         return found
+
+
+def _anchors(schema: object, *, is_root: bool = True) -> Iterator[tuple[str, object]]:
+    """The parts that have a name of their own; those of another document have none here."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _anchors(each, is_root=False)
+    if not isinstance(schema, Mapping) or ("$id" in schema and not is_root):
+        return
+    if isinstance(name := schema.get("$anchor"), str):
+        yield name, schema
+    for key, value in schema.items():
+        if key not in ("const", "default", "enum", "examples"):
+            yield from _anchors(value, is_root=False)
 
 
 def _requiring(schema: object, key: str) -> object:

@@ -174,7 +174,10 @@ def test_an_answer_is_written_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("schema", "problem"),
     [
-        ({"not": {"type": "string"}}, "keyword 'not' at # .* is not supported"),
+        ({"not": {"minLength": 3}}, "not at # .* is followed for types"),
+        ({"contains": {}}, "keyword 'contains' at # .* is not supported"),
+        ({"dependentRequired": {"a": "b"}}, "dependentRequired at # .* lists of keys"),
+        ({"$ref": "#gone"}, "names no part of its schema"),
         ({"properties": {"a": {"maxlength": 3}}}, "'maxlength' at #/properties/a"),
         ({"if": {}, "then": {}}, "'if'"),
         ({"type": "text"}, "'text' at # of the answer format is no type"),
