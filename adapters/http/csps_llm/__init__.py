@@ -15,7 +15,7 @@ from adapters.http.csps_llm.text import TextAnswers
 
 def routes(context: HttpContext) -> list[web.RouteDef]:
     """A HEAD asks nothing, where a GET would ask the model."""
-    missing = [path.replace("{name}", "{name:.+}") for path in MISSING]
+    missing = [path.replace("{name}", r"{name:[\s\S]+}") for path in MISSING]
     cards, text = Cards(context), TextAnswers(context)
     return [
         web.get("/gpt-socket/{personality}", PromptSocket(context).open, allow_head=False),

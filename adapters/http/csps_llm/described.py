@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from adapters.http.common.openapi import FORM, JSON, MULTIPART, TEXT, AnswerBody, Operation
-from adapters.http.csps_llm.json_answers import ToilBody
+from adapters.http.common.errors import ErrorAnswer
+from adapters.http.common.openapi import JSON, TEXT, AnswerBody, Operation
+from adapters.http.csps_llm.json_answers import Prompt, ToilBody
 from adapters.http.csps_llm.missing import MISSING
 
 
 class TextQuestion(BaseModel):
-    prompt: str = ""
+    """``POST`` takes both from a form, too."""
+
+    prompt: Prompt
     session: str = ""
 
 
@@ -48,6 +51,7 @@ def _operations() -> Iterator[Operation]:
         path="/gpt-socket/{personality}",
         summary="Open a WebSocket: a frame in is a prompt, frames out are text and then <END key>",
         answer={TEXT: str},
+        error={TEXT: str, JSON: ErrorAnswer},
         status=101,
     )
     yield Operation(
@@ -63,7 +67,6 @@ def _operations() -> Iterator[Operation]:
         path="/gpt/{personality}",
         summary="Answer a prompt with text that grows",
         query=TextQuestion,
-        body={FORM: TextQuestion, MULTIPART: TextQuestion},
         answer={TEXT: str},
         error={TEXT: str},
     )
@@ -98,8 +101,22 @@ def _operations() -> Iterator[Operation]:
         answer={JSON: PlatformStats},
     )
     for path, sentence in MISSING.items():
-        yield Operation(method="get", path=path, summary=sentence, answer={TEXT: str}, status=501)
-        yield Operation(method="post", path=path, summary=sentence, answer={TEXT: str}, status=501)
+        yield Operation(
+            method="get",
+            path=path,
+            summary=sentence,
+            answer={TEXT: str},
+            status=404,
+            error={TEXT: str},
+        )
+        yield Operation(
+            method="post",
+            path=path,
+            summary=sentence,
+            answer={TEXT: str},
+            status=404,
+            error={TEXT: str},
+        )
 
 
 OPERATIONS: Sequence[Operation] = tuple(_operations())

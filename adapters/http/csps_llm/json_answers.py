@@ -13,7 +13,7 @@ from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import InvalidBody
 from adapters.http.csps_llm.answering import json_refusal
 from adapters.http.csps_llm.asking import SESSION_HEADER, personality_of, session_of
-from adapters.http.csps_llm.markers import READS_NO_PAGES, is_address
+from adapters.http.csps_llm.markers import READS_NO_PAGES, SOMETHING, is_address, is_blank
 from adapters.http.openai.answer_formats import Schema, as_schema
 from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
@@ -35,12 +35,16 @@ _MAX_TOKENS = 2_048
 _NO_JSON = "The answer became too long to be whole JSON; ask for less."
 
 
+Prompt = Annotated[str, Field(json_schema_extra={"pattern": SOMETHING})]
+"""Only described so: whoever sends none is told in a sentence of ours."""
+
+
 class ToilBody(BaseModel):
     """``text``: what the prompt is about. Other keys are ignored."""
 
     model_config = ConfigDict(strict=True)
 
-    prompt: str
+    prompt: Prompt
     definition: Annotated[Schema | str | None, Field(alias="schema")] = None
     text: str | None = None
 
@@ -48,8 +52,8 @@ class ToilBody(BaseModel):
     def question(self) -> str:
         """Raises ``InvalidBody`` and ``EmptyQuestion``."""
         if is_address(self.text or ""):
-            raise InvalidBody(READS_NO_PAGES, status=501)
-        if not self.prompt.strip():
+            raise InvalidBody(READS_NO_PAGES)
+        if is_blank(self.prompt):
             raise EmptyQuestion("There is no prompt.")
         text = quoted("Text", self.text) if self.text else ""
         return with_quotes("", text, self.prompt.strip(), self._instruction)

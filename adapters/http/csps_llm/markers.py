@@ -10,6 +10,9 @@ from bot.adapter_support.quoting import quoted, with_quotes
 READS_NO_PAGES = (
     "Parley reads no web pages in this version; paste the text that your question is about."
 )
+SOMETHING = r"[^\s\u0000-\u001f\u007f-\u009f]"
+"""What a prompt must have, as a regular expression of Python and JavaScript."""
+
 _MARKER = re.compile(r"\s*\|(SESSION|CONTEXT|CONTENT|RAG)\|")
 _ADDRESS = re.compile(r"https?://\S+\s*", re.IGNORECASE)
 _TITLES = {"CONTEXT": "Context", "CONTENT": "Clipboard"}
@@ -43,6 +46,10 @@ def read_prompt(prompt: str) -> MarkedPrompt:
     if address := _ADDRESS.match(question):
         note, question = READS_NO_PAGES, question[address.end() :]
     return MarkedPrompt(with_quotes("", *quotes, question), session, note)
+
+
+def is_blank(text: str) -> bool:
+    return re.search(SOMETHING, text) is None
 
 
 def is_address(text: str) -> bool:

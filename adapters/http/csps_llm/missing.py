@@ -16,4 +16,4 @@ MISSING = {
 async def refuse(request: web.Request) -> web.Response:
     resource = request.match_info.route.resource
     sentence = MISSING[resource.canonical if resource else ""]
-    return web.Response(status=501, text=f"{sentence}\n")
+    return web.Response(status=404, text=f"{sentence}\n")

@@ -22,6 +22,7 @@ _MAX_FRAME = 4 << 20  # bytes; a longer one closes the socket
 _MAX_WAITING = 8
 _PING_SECONDS = 30.0
 _CROWDED = f"At most {_MAX_WAITING} prompts wait on one socket.".encode()
+_NO_SOCKET = "This address is a WebSocket; /gpt/ answers plain requests.\n"
 _IN_MARK = re.compile(r"(?<=<)(?=END)")
 
 
@@ -38,6 +39,8 @@ class PromptSocket:
         socket = web.WebSocketResponse(
             heartbeat=_PING_SECONDS, max_msg_size=_MAX_FRAME, compress=False
         )
+        if not socket.can_prepare(request):
+            return web.Response(status=404, text=_NO_SOCKET)
         await socket.prepare(request)
         request.app[SOCKETS].add(socket)
         async with WritePatience(request, self._context.clock, self._context.patience) as patience:

@@ -14,7 +14,7 @@ from adapters.http.csps_llm.asking import (
     refuse_other_sites,
     session_of,
 )
-from adapters.http.csps_llm.markers import read_prompt
+from adapters.http.csps_llm.markers import is_blank, read_prompt
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError, StorageError
 from bot.types import SessionQuestion
 
@@ -64,7 +64,7 @@ class TextAnswers:
         personality = personality_of(request, self._context).name
         fields = await _fields(request)
         prompt = read_prompt(fields.get("prompt", ""))
-        if not (prompt.text or prompt.note):
+        if is_blank(prompt.text) and not prompt.note:
             raise EmptyQuestion(_NO_PROMPT)
         session = session_of(request, personality, fields.get("session") or prompt.session)
         question = SessionQuestion(session=session, text=prompt.text, route=route_of(request))

@@ -217,7 +217,8 @@ async def test_an_unknown_personality_opens_no_socket(serve: Serve) -> None:
             await client.ws_connect("/gpt-socket/ninja")
         assert refused.value.status == 404
         async with client.get("/gpt-socket/assistant") as answer:
-            assert answer.status == 400
+            assert answer.status == 404
+            assert (await answer.text()).startswith("This address is a WebSocket;")
 
 
 # Who may

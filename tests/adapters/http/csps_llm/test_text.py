@@ -67,7 +67,7 @@ async def test_the_query_comes_before_the_form(
     assert conversations.questions[0].text == "One?"
 
 
-@pytest.mark.parametrize("prompt", ["", "  ", None, "|SESSION|a|/SESSION|"])
+@pytest.mark.parametrize("prompt", ["", "  ", None, "\x83\x01\n", "|SESSION|a|/SESSION|"])
 async def test_without_a_prompt_nothing_is_asked(
     client: aiohttp.ClientSession, conversations: FakeConversations, prompt: str | None
 ) -> None:

@@ -101,7 +101,7 @@ async def test_in_a_session_it_goes_on(
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({"prompt": "Sum up.", "text": " https://a.ca/b "}, 501, READS_NO_PAGES),
+        ({"prompt": "Sum up.", "text": " https://a.ca/b "}, 400, READS_NO_PAGES),
         ({"prompt": " "}, 400, "There is no prompt."),
         ({}, 400, "prompt: Field required."),
         ({"prompt": 3}, 400, "prompt: Input should be a valid string."),
@@ -213,7 +213,7 @@ async def test_what_parley_has_not_is_a_sentence(
     client: aiohttp.ClientSession, path: str, method: str
 ) -> None:
     async with client.request(method, path.format(personality="coder", name="all")) as answer:
-        assert (answer.status, answer.content_type) == (501, "text/plain")
+        assert (answer.status, answer.content_type) == (404, "text/plain")
         text = await answer.text()
         assert text.startswith("Parley ")
         assert text.endswith(".\n")
