@@ -11,19 +11,31 @@ from bot.clock import SystemClock
 from bot.errors import PromptTooLong, QueueFull
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent
+from bot.types import (
+    CompletionRequest,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    ToolCallDelta,
+    ToolUse,
+)
 from tests.clients.environment import KEY
 from tests.fakes.conversations import USAGE, FakeConversations, ScriptedGeneration
 from tests.fakes.readiness import always
 
 ADA = '{"name": "Ada", "age": 36}'
+BERN = '{"city": "Bern"}'
 END = Finished(FinishReason.STOP, USAGE)
 FAILED = Finished(FinishReason.ERROR, detail="The engine failed under this reply.")
 CUT = Finished(FinishReason.LENGTH, USAGE)
 
 
 class Replies(FakeConversations):
-    """Ada where a format is asked for, else the question, and how many messages came with it."""
+    """A call where there are tools, Ada where a format is asked for, else the question.
+
+    With the question comes the number of messages.
+    """
 
     async def complete(self, request: CompletionRequest) -> ScriptedGeneration:
         self.script = _reply(request)
@@ -31,8 +43,10 @@ class Replies(FakeConversations):
 
 
 def _reply(request: CompletionRequest) -> tuple[GenerationEvent, ...]:
-    *_, question = (m.content for m in request.messages if m.role == "user")
-    match question:
+    if request.prompts:
+        return (Delta(" and so on"), END)
+    last = request.messages[-1]
+    match last.content:
         case "too long":
             raise PromptTooLong(9000, 4096)
         case "busy":
@@ -41,9 +55,19 @@ def _reply(request: CompletionRequest) -> tuple[GenerationEvent, ...]:
             return (FAILED,)
         case "Go on and on.":
             return (Delta(ADA[:9]), CUT)
+    if request.tool_use and last.role != "tool":
+        return _call(request.tool_use)
     if request.answer_format:
         return (*map(Delta, ADA), END)
-    return (Delta(question), Delta(f" ({len(request.messages)})"), END)
+    return (Delta(last.content), Delta(f" ({len(request.messages)})"), END)
+
+
+def _call(use: ToolUse) -> tuple[GenerationEvent, ...]:
+    """Of the first tool that may be called, with arguments that suit each of the programs."""
+    name = min(use.callable)
+    arguments = ADA if name == "Person" else BERN
+    pieces = (ToolCallDelta(0, letter) for letter in arguments)
+    return (ToolCallDelta(0, id="call_1", name=name), *pieces, END)
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ async def test_the_official_client_chats_and_tells_failures_apart(
     assert found["events"]["person"] == ADA
     assert found["events"]["tokens"] == 11
     assert found["events"]["kinds"] == ["chunk", "content.delta", "content.done"]
+    assert found["tools"] == ["tool_calls", "Sun, Bern (4)"]
+    assert found["streamed tools"] == [True, "Bern"]
+    assert found["older"] == [" and so on"] * 3
     assert found["models"]["names"][0] == found["models"]["one"] == "smollm2"
     assert found["async"]["whole"] == [f"Question {number} (2)" for number in range(3)]
     assert "".join(found["async"]["streamed"]) == "Hi (2)"
@@ -44,6 +47,7 @@ async def test_the_official_client_uses_the_responses_api(server: Server, tmp_pa
     assert found["events"]["tokens"] == 11
     assert found["events"]["kinds"][0] == "response.created"
     assert found["events"]["kinds"][-1] == "response.completed"
+    assert found["tools"] == "Sun, Bern (3)"
     assert found["cut"] == ["incomplete", "max_output_tokens"]
     assert found["failures"] == {
         "too long": ["BadRequestError", "context_length_exceeded", "input"],
@@ -59,7 +63,8 @@ async def test_langchain(server: Server, tmp_path: Path) -> None:
     assert found["chain"] == "What is Rust? (2)"
     assert found["batch"] == ["One (1)", "Two (1)"]
     assert found["usage"] == {"whole": 11, "streamed": 11}
-    assert found["json_schema"] == found["json_mode"] == ADA
+    assert found["json_schema"] == found["json_mode"] == found["function_calling"] == ADA
+    assert found["tools"] == ["Sun, Bern (3)", [{"city": "Bern"}]]
     assert found["responses"] == "How are you? (4)"
 
 
@@ -82,5 +87,6 @@ async def test_the_command_line_llm(server: Server, tmp_path: Path) -> None:
     assert found["streamed"] == found["whole"] == "Hi (1)"
     assert found["system"] == "Hi (2)"
     assert found["further"] == "And you? (4)"
+    assert found["tools"] == "Sun, Bern (3)"
     assert found["responses"] == "Hi (1)"
     assert found["schema"].replace(" ", "") == '{"name":"Ada","age":36}'

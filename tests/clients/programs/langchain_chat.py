@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
 
@@ -33,6 +34,26 @@ def conversation(llm: ChatOpenAI) -> str:
 def chain(llm: ChatOpenAI) -> str:
     prompt = ChatPromptTemplate.from_messages([("system", "Be short."), ("human", "{question}")])
     return str((prompt | llm).invoke({"question": "What is Rust?"}).content)
+
+
+@tool  # type: ignore[untyped-decorator]
+def get_weather(city: str) -> str:
+    """The weather in a city."""
+    return f"Sun, {city}"
+
+
+def tools(llm: ChatOpenAI) -> list[Any]:
+    """The loop of the guides, and the calls of a stream."""
+    bound = llm.bind_tools([get_weather])
+    messages: list[Any] = [HumanMessage("How is the weather?")]
+    answer = bound.invoke(messages)
+    messages.append(answer)
+    messages.extend(get_weather.invoke(call) for call in answer.tool_calls)
+    streamed = None
+    for chunk in bound.stream("How is the weather?"):
+        streamed = chunk if streamed is None else streamed + chunk
+    assert streamed
+    return [bound.invoke(messages).content, [call["args"] for call in streamed.tool_calls]]
 
 
 def usage(llm: ChatOpenAI) -> dict[str, Any]:
@@ -69,6 +90,8 @@ def main() -> None:
         "batch": [answer.content for answer in llm.batch(["One", "Two"])],
         "usage": usage(llm),
         "json_schema": structured(llm, "json_schema"),
+        "function_calling": structured(llm, "function_calling"),
+        "tools": tools(llm),
         "json_mode": structured(llm, "json_mode"),
         "responses": conversation(ChatOpenAI(use_responses_api=True, **options)),
     }

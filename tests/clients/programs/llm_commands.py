@@ -11,11 +11,13 @@ from pathlib import Path
 
 from llm.cli import cli
 
+TOOL = 'def get_weather(city: str) -> str:\n    "The weather in a city."\n    return "Sun, " + city'
 COMMANDS = {
     "streamed": ("prompt", "-m", "parley", "Hi"),
     "whole": ("prompt", "-m", "parley", "--no-stream", "Hi"),
     "system": ("prompt", "-m", "parley", "-s", "Be short.", "-o", "temperature", "0", "Hi"),
     "further": ("prompt", "-m", "parley", "-c", "And you?"),
+    "tools": ("prompt", "-m", "parley", "--functions", TOOL, "How is the weather?"),
     "responses": ("prompt", "-m", "parley-responses", "Hi"),
     "schema": ("prompt", "-m", "parley", "--schema", "name, age int", "Who was Ada?"),
 }
@@ -39,7 +41,7 @@ def main() -> None:
     folder.mkdir()
     os.environ["LLM_USER_PATH"] = str(folder)
     (folder / "extra-openai-models.yaml").write_text(
-        f"{MODEL.format(name='parley')}  supports_schema: true\n"
+        f"{MODEL.format(name='parley')}  supports_schema: true\n  supports_tools: true\n"
         f"{MODEL.format(name='parley-responses')}  responses: true\n"
     )
     run("keys", "set", "parley", "--value", os.environ["OPENAI_API_KEY"])

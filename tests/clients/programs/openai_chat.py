@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 import openai
 from openai import AsyncOpenAI, OpenAI
@@ -18,6 +18,12 @@ MODEL = "gpt-3.5-turbo"
 class Person(BaseModel):
     name: str
     age: int
+
+
+class GetWeather(BaseModel):
+    """The weather in a city."""
+
+    city: str
 
 
 def ask(text: str) -> list[ChatCompletionMessageParam]:
@@ -61,6 +67,44 @@ def events(client: OpenAI) -> dict[str, Any]:
         "person": person.model_dump(),
         "tokens": final.usage.total_tokens,
     }
+
+
+def tools(client: OpenAI) -> Any:
+    """The loop of the guides: call what the model calls, and let it say what came of it."""
+    messages = ask("How is the weather?")
+    offered = [openai.pydantic_function_tool(GetWeather)]
+    completion = client.chat.completions.parse(model=MODEL, messages=messages, tools=offered)
+    message = completion.choices[0].message
+    assert message.tool_calls
+    messages.append(cast(Any, message))
+    for call in message.tool_calls:
+        asked = call.function.parsed_arguments
+        assert isinstance(asked, GetWeather)
+        messages.append({"role": "tool", "tool_call_id": call.id, "content": f"Sun, {asked.city}"})
+    again = client.chat.completions.create(model=MODEL, messages=messages, tools=offered)
+    return [completion.choices[0].finish_reason, again.choices[0].message.content]
+
+
+def streamed_tools(client: OpenAI) -> Any:
+    with client.chat.completions.stream(
+        model=MODEL,
+        messages=ask("How is the weather?"),
+        tools=[openai.pydantic_function_tool(GetWeather)],
+    ) as stream:
+        kinds = {event.type for event in stream}
+        message = stream.get_final_completion().choices[0].message
+    assert message.tool_calls
+    asked = message.tool_calls[0].function.parsed_arguments
+    assert isinstance(asked, GetWeather)
+    return ["tool_calls.function.arguments.done" in kinds, asked.city]
+
+
+def older(client: OpenAI) -> list[str]:
+    """The API before chats."""
+    whole = client.completions.create(model=MODEL, prompt=["Once", "Twice"], max_tokens=8)
+    stream = client.completions.create(model=MODEL, prompt="Once", stream=True)
+    texts = [choice.text for choice in whole.choices]
+    return [*texts, "".join(chunk.choices[0].text for chunk in stream)]
 
 
 def models(client: OpenAI) -> dict[str, Any]:
@@ -110,6 +154,9 @@ def main() -> None:
         "streamed": streamed(client),
         "parsed": parsed(client),
         "events": events(client),
+        "tools": tools(client),
+        "streamed tools": streamed_tools(client),
+        "older": older(client),
         "models": models(client),
         "async": asyncio.run(asynchronous()),
         "cut": cut(client),

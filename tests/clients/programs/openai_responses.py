@@ -12,6 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 MODEL = "gpt-3.5-turbo"
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
 class Person(BaseModel):
@@ -56,6 +57,20 @@ def events(client: OpenAI) -> dict[str, Any]:
     }
 
 
+def tools(client: OpenAI) -> str:
+    """The loop of the guides: call what the model calls, and let it say what came of it."""
+    history: list[Any] = [{"role": "user", "content": "How is the weather?"}]
+    offered: list[Any] = [{"type": "function", "name": "get_weather", "parameters": WEATHER}]
+    response = client.responses.create(model=MODEL, input=history, tools=offered)
+    history += response.output
+    for item in response.output:
+        if item.type == "function_call":
+            said = f"Sun, {json.loads(item.arguments)['city']}"
+            output = {"type": "function_call_output", "call_id": item.call_id, "output": said}
+            history.append(output)
+    return client.responses.create(model=MODEL, input=history, tools=offered).output_text
+
+
 def failure(client: OpenAI, text: str, **further: Any) -> list[str | None]:
     """The class of the error, its code and the key it names."""
     try:
@@ -79,6 +94,7 @@ def main() -> None:
         "streamed": streamed(client),
         "parsed": parsed(client),
         "events": events(client),
+        "tools": tools(client),
         "async": asyncio.run(asynchronous()),
         "cut": [cut.status, cut.incomplete_details and cut.incomplete_details.reason],
         "failures": {
