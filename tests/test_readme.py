@@ -10,18 +10,24 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.hdrs import METH_HEAD, METH_OPTIONS
 from typer.main import get_command
 
+from adapters.http.routes import routes
 from bot.__main__ import app
 from bot.config import load_settings, old_names_table, settings_table
 from bot.errors import PersonalityError
 from bot.personality import PersonalityBook
+from tests.adapters.http.test_openapi import OTHER_SPELLINGS
+from tests.fakes.clock import FakeClock
+from tests.fakes.conversations import FakeConversations
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("deploy/settings.md", "deploy/geniusrise.md", "deploy/codeproject-ai/README.md"),
-    *("deploy/slack/README.md", "deploy/proxy/README.md"),
+    *("deploy/slack/README.md", "deploy/proxy/README.md", "deploy/CLIENTS.md"),
 )
 MAX_README_LINES = 150
 MAX_PICTURE_BYTES = 200_000
@@ -78,6 +84,24 @@ def test_every_path_of_the_project_that_a_page_names_exists(page: str) -> None:
     paths = re.findall(r"`((?:bot|adapters|deploy|tests)/[\w./-]+)`", read(page))
     missing = [path for path in paths if not (ROOT / path).exists() and "NAME" not in path]
     assert missing == []
+
+
+def test_the_page_for_clients_names_every_route_and_no_other() -> None:
+    named = {
+        (method, path)
+        for methods, path in re.findall(
+            r"`([A-Z]+(?:, [A-Z]+)*) (/[^`]*)`", read("deploy/CLIENTS.md")
+        )
+        for method in methods.split(", ")
+    }
+    served = web.Application()
+    served.add_routes(routes(FakeConversations(), model_names=lambda: ("m",), clock=FakeClock()))
+    mounted = {
+        (route.method, route.resource.canonical)
+        for route in served.router.routes()
+        if route.resource and route.method not in (METH_HEAD, METH_OPTIONS)
+    }
+    assert named == mounted - OTHER_SPELLINGS
 
 
 def test_the_house_shows_every_room_and_nothing_else() -> None:
