@@ -214,6 +214,11 @@ class ConversationService:
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._completions.vote(account, answer_id, rating)
 
+    async def embed(
+        self, account: str, user: str | None, model: str | None, request: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return await self._completions.embed(account, user, model, request)
+
     async def tokenizer(
         self, account: str, personality: str | None, model: str | None
     ) -> Tokenizes:

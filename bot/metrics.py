@@ -83,7 +83,7 @@ class Metrics:
     )
     warmed: Counter = _counter("parley_warmed", "Prompts evaluated before they are asked for.")
     completions: Counter = _counter(
-        "parley_completions", "Requests of programs for answers, by what they answer.", "kind"
+        "parley_completions", "Requests of programs, by what they are answered with.", "kind"
     )
     grammar_forced: Counter = _counter(
         "parley_grammar_forced",

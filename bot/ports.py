@@ -375,6 +375,18 @@ class Tokenizes(Protocol):
 
 
 @runtime_checkable
+class Embeds(Protocol):
+    """A ``TextGenerator`` that also makes embeddings, or knows who does."""
+
+    async def embed(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a request of OpenAI's API in its shape.
+
+        Raises ``RequestError`` and ``EngineFailed``.
+        """
+        ...
+
+
+@runtime_checkable
 class HasModels(Protocol):
     """A ``TextGenerator`` with several models; by itself it is the default one."""
 
@@ -559,6 +571,12 @@ class Conversations(Protocol):
         self, request: CompletionRequest, num_answers: int
     ) -> Sequence[Generation]:
         """So many answers to the request, or to each of its prompts; it counts once for limits."""
+        ...
+
+    async def embed(
+        self, account: str, user: str | None, model: str | None, request: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """See ``Embeds``; it counts for the limits like a request for an answer."""
         ...
 
     async def tokenizer(

@@ -92,5 +92,7 @@ def _missing(engine: RemoteEngine) -> Iterator[str]:
     refused = {key for server in well if server.dialect for key in server.dialect.refuses}
     if names := ", ".join(sorted(refused - {"stream_options"})):
         yield f"What a program may not ask for, since the server has no use for it: {names}."
+    if not all(server.dialect.fills for server in well if server.dialect):
+        yield "A program's suffix is refused: no server of this kind minds it."
     if any(server.dialect.continues is None for server in well if server.dialect):
         yield "A program's continue_final_message is refused: no server of this kind continues one."

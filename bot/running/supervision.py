@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.errors import EngineFailed, ParleyError
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
@@ -110,6 +111,11 @@ class LateConversations:
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._there.vote(account, answer_id, rating)
+
+    async def embed(
+        self, account: str, user: str | None, model: str | None, request: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return await self._there.embed(account, user, model, request)
 
     async def tokenizer(
         self, account: str, personality: str | None, model: str | None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, NotOffered, PromptTooLong
-from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, EngineGeneration, Generation, Tokenizes
+from bot.ports import (
+    LOCAL_ACCOUNT,
+    SIGNED_IN,
+    Embeds,
+    EngineGeneration,
+    Generation,
+    Tokenizes,
+)
 from bot.prompt import clean, leaves_room, opening, shortened
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
@@ -63,15 +70,34 @@ class Completions:
         times = AnswerTimes(self._services.clock)
         if request.account.startswith(SIGNED_IN):
             request = replace(request, user=None)  # they are one person, whatever they say
+        personality = self._personality(request)
+        person, release = self._admit(request)
+        return await self._generate(request, personality, person, times, num_answers, release)
+
+    def _admit(self, request: CompletionRequest) -> tuple[Person, Callable[[], None]]:
+        """The person, and what to call when the request has ended."""
         account = _place_of(request.account)
         person = self._person(request, account)
         self._services.access.check_program(account.workspace_form, person)
-        personality = self._personality(request)
         if (limited := _limited(request, account, person)) is None:
-            return await self._generate(request, personality, person, times, num_answers)
+            return person, lambda: None
         self._services.access.admit(limited)
-        release = partial(self._services.access.release, limited)
-        return await self._generate(request, personality, person, times, num_answers, release)
+        return person, partial(self._services.access.release, limited)
+
+    async def embed(
+        self, account: str, user: str | None, model: str | None, request: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """See ``bot.ports.Conversations``."""
+        _, release = self._admit(CompletionRequest(account=account, user=user))
+        try:
+            generator = await self._services.generator_for(model)
+            if not isinstance(generator, Embeds):
+                raise NotOffered("No model here makes embeddings, only texts.")
+            found = await generator.embed(request)
+        finally:
+            release()
+        self._services.metrics.completions.labels("embeddings").inc()
+        return found
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         """See ``bot.ports.Conversations``."""
@@ -89,7 +115,7 @@ class Completions:
         person: Person,
         times: AnswerTimes,
         num_answers: int,
-        release: Callable[[], None] = lambda: None,
+        release: Callable[[], None],
     ) -> list[Generation]:
         generations: list[EngineGeneration] = []
         try:
@@ -170,6 +196,7 @@ class Completions:
         generator = await self._services.generator_for(model)
         if not isinstance(generator, Tokenizes):
             raise NotOffered("This engine does not show its tokens.")
+        self._services.metrics.completions.labels("tokens").inc()
         return generator
 
     async def _requests(

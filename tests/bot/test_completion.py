@@ -129,6 +129,12 @@ async def test_raw_prompts_count_as_one_question_and_a_long_one_refuses_them_all
     assert await read(await talk.service.complete(replace(HELLO, account="key", user="ada")))
 
 
+async def test_an_engine_that_makes_no_embeddings_says_so_and_keeps_no_place(talk: Talk) -> None:
+    for _ in range(2):
+        with pytest.raises(NotOffered, match="No model here makes embeddings"):
+            await talk.service.embed("key", "ada", None, {"input": "Once"})
+
+
 async def test_an_engine_that_shows_no_tokens_says_so(talk: Talk) -> None:
     with pytest.raises(NotOffered, match="does not show its tokens"):
         await talk.service.tokenizer("local", "pirate", None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self, TypeVar
 
 from bot.errors import QueueFull
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
@@ -95,6 +95,7 @@ class FakeConversations:
         self._max_running = max_running
         self._begun = asyncio.Condition()
         self.requests: list[CompletionRequest] = []
+        self.embedded: list[Mapping[str, Any]] = []
         self.questions: list[SessionQuestion] = []
         self.generations: list[ScriptedGeneration] = []
         self.votes: list[tuple[str, str, int]] = []
@@ -129,6 +130,16 @@ class FakeConversations:
     ) -> list[ScriptedGeneration]:
         num_all = num_answers * (len(request.prompts) or 1)
         return [await self.complete(request) for _ in range(num_all)]
+
+    async def embed(
+        self, account: str, user: str | None, model: str | None, request: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.embedded.append(request)
+        data = [{"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}]
+        usage = {"prompt_tokens": 2, "total_tokens": 2}
+        return {"object": "list", "data": data, "model": "theirs", "usage": usage}
 
     async def tokenizer(self, account: str, personality: str | None, model: str | None) -> Letters:
         if self.refusal is not None:

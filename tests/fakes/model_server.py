@@ -65,6 +65,8 @@ class FakeModelServer:
                 web.post("/v1/chat/completions", self._complete),
                 web.post("/v1/completions", self._complete),
                 web.post("/tokenize", self._tokenize),
+                web.post("/detokenize", self._detokenize),
+                web.post("/v1/embeddings", self._embed),
             ]
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -97,7 +99,23 @@ class FakeModelServer:
             raise web.HTTPNotFound
         self.num_counted += 1
         body = await request.json()
-        return web.json_response({"count": len(body["prompt"].split()), "tokens": []})
+        words = body["prompt"].split()
+        return web.json_response({"count": len(words), "tokens": [len(word) for word in words]})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        """A token is as many letters as its number."""
+        if not self.counts:
+            raise web.HTTPNotFound
+        body = await request.json()
+        return web.json_response({"prompt": " ".join("x" * n for n in body["tokens"])})
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        """As the script says; else it makes none, as most servers of chats."""
+        body = await request.json()
+        self.asked.append(body)
+        if not self.script:
+            raise web.HTTPNotFound
+        return await self.script.popleft()(request, body)
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if refused := self._refused(request):

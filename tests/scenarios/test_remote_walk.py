@@ -7,19 +7,27 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from bot.errors import PromptTooLong
+from bot.errors import EngineFailed, PromptTooLong
 from bot.inference.core.stream import GenerationStream
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.inference.remote.engine import RemoteEngine
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, FinishReason, GenerationRequest, Sampling
+from bot.types import (
+    ChatMessage,
+    Delta,
+    FinishReason,
+    GenerationRequest,
+    RawPrompt,
+    Sampling,
+)
 from tests.benchmarks import peer
 from tests.bot.inference.remote.asking import answer, count
 from tests.bot.inference.streams import read
@@ -71,6 +79,25 @@ async def test_the_library_s_own_server_answers_and_counts(server: str) -> None:
     exact = await asyncio.to_thread(_exact_count)
     assert exact <= counted <= exact + 50, "counted by its tokenizer, and not estimated"
     assert count(metrics, "engine_calls_total", status="ok") == 1
+
+
+async def test_the_library_s_own_server_continues_a_raw_prompt_and_shows_its_tokens(
+    server: str,
+) -> None:
+    prompt = RawPrompt("The capital of France is")
+    asked = replace(CAPITAL, messages=(), raw=prompt, num_logprobs=2)
+    async with RemoteEngine([server], Metrics()) as engine:
+        events = [event async for event in await engine.generate(asked)]
+        tokens = await engine.tokenize(prompt)
+        assert await engine.detokenize(tokens) == prompt.content
+        with pytest.raises(EngineFailed, match="failed at this answer"):
+            await engine.embed({"input": "Once"})  # it makes some only if it is told at its start
+    deltas = [event for event in events if isinstance(event, Delta)]
+    text = "".join(delta.text for delta in deltas)
+    assert "Paris" in text
+    found = [token for delta in deltas for token in delta.logprobs]
+    assert b"".join(token.piece for token in found).decode().strip() in text
+    assert len(found[0].likeliest) >= 2
 
 
 async def test_the_library_s_own_server_is_free_again_once_a_reply_is_stopped(server: str) -> None:
@@ -155,6 +182,36 @@ async def test_a_parley_without_a_model_answers_with_the_model_of_another(
         "servers": {"up": 1, "all": 1},
     }
     assert f"smollm2: 4,096 tokens a thread, 8 replies at once, at {second.url}" in front.output
+
+
+async def test_raw_prompts_tokens_and_open_messages_go_through_both(front: Parley) -> None:
+    begun = [
+        {"role": "user", "content": "What is the capital of France?"},
+        {"role": "assistant", "content": "The capital of France is the city of"},
+    ]
+    cold = {"temperature": 0, "max_tokens": 6}
+    async with aiohttp.ClientSession(front.url) as session:
+
+        async def ask(path: str, **keys: object) -> Any:
+            async with session.post(path, json=keys) as answer:
+                return await answer.json()
+
+        prompt = "The capital of France is"
+        tokens = (await ask("/tokenize", content=prompt))["tokens"]
+        assert (await ask("/detokenize", tokens=tokens))["content"] == prompt
+        texts = [
+            (await ask("/v1/completions", prompt=each, logprobs=1, **cold))["choices"][0]
+            for each in (prompt, tokens)
+        ]
+        assert texts[0]["text"] == texts[1]["text"]
+        assert "".join(texts[0]["logprobs"]["tokens"]) == texts[0]["text"]
+        keys = {"continue_final_message": True, **cold}
+        reply = await ask("/v1/chat/completions", messages=begun, **keys)
+        assert reply["choices"][0]["message"]["content"].startswith(" Paris")
+        refused = await ask("/v1/completions", prompt="a", suffix="b")
+        assert refused["error"]["param"] == "suffix"
+        refused = await ask("/v1/embeddings", input="Once")
+        assert refused["error"]["code"] == "unsupported"
 
 
 async def test_a_stop_goes_through_both(front: Parley, second: Parley) -> None:

@@ -12,7 +12,7 @@ from adapters.http.openai.chat import ChatCompletions
 from adapters.http.openai.completions import TextCompletions
 from adapters.http.openai.described import OPERATIONS as CHAT_OPERATIONS
 from adapters.http.openai.described_texts import TEXT_OPERATIONS
-from adapters.http.openai.embeddings import refuse_embeddings
+from adapters.http.openai.embeddings import Embeddings
 from adapters.http.openai.models import ModelList
 from adapters.http.openai.responses import Responses
 from adapters.http.openai.tokens import token_routes
@@ -27,7 +27,7 @@ def routes(context: HttpContext) -> list[web.RouteDef]:
         web.post("/v1/chat/completions", chat.create),
         web.post("/v1/responses", Responses(context).create),
         web.post("/v1/completions", TextCompletions(context).create),
-        web.post("/v1/embeddings", refuse_embeddings),
+        web.post("/v1/embeddings", Embeddings(context).create),
         web.get("/v1/models", models.list),
         web.get("/v1/models/{model:.+}", models.retrieve),
         *token_routes(context),

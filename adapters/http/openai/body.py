@@ -40,7 +40,7 @@ _CONTRADICTS = "and continue_final_message contradict each other; please send on
 _NOTHING_TO_CONTINUE = "needs a last message of the role 'assistant' that is text"
 
 
-def _unless_empty(value: object) -> object:
+def unless_empty(value: object) -> object:
     return None if is_empty(value) else value
 
 
@@ -63,7 +63,7 @@ StopTexts = Annotated[
 ]
 TokenLimit = Annotated[int, Field(ge=1)]
 OpenTokenLimit = Annotated[TokenLimit | None, BeforeValidator(_unless_unlimited)]
-Rules = Annotated[str | None, BeforeValidator(_unless_empty)]
+Rules = Annotated[str | None, BeforeValidator(unless_empty)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -80,8 +80,8 @@ class GenerationBody(SamplingFields, StrictBody):
     model_config = ConfigDict(json_schema_extra=describe_in_body)
 
     model: Name | None = None
-    user: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
-    cache_salt: Annotated[Name | None, BeforeValidator(_unless_empty)] = None
+    user: Annotated[Name | None, BeforeValidator(unless_empty)] = None
+    cache_salt: Annotated[Name | None, BeforeValidator(unless_empty)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     repetition_penalty: RepeatPenalty | None = None
@@ -97,9 +97,9 @@ class GenerationBody(SamplingFields, StrictBody):
     stop: StopTexts = None
     stop_sequences: StopTexts = None
     response_format: ResponseFormat | None = None
-    json_schema: Annotated[Schema | None, BeforeValidator(_unless_empty)] = None
-    guided_json: Annotated[Schema | str | None, BeforeValidator(_unless_empty)] = None
-    guided_choice: Annotated[Choice | None, BeforeValidator(_unless_empty)] = None
+    json_schema: Annotated[Schema | None, BeforeValidator(unless_empty)] = None
+    guided_json: Annotated[Schema | str | None, BeforeValidator(unless_empty)] = None
+    guided_choice: Annotated[Choice | None, BeforeValidator(unless_empty)] = None
     guided_regex: Rules = None
     guided_grammar: Rules = None
     grammar: Rules = None

@@ -19,7 +19,7 @@ _KINDS = "should be a text, a list of texts, a list of tokens or a list of lists
 
 
 def _of_one_kind(prompt: object) -> object:
-    if prompt is None or isinstance(prompt, str) or _are_tokens(prompt):
+    if isinstance(prompt, str) or _are_tokens(prompt):
         return prompt
     if not isinstance(prompt, list) or not prompt:
         raise _wrong(_KINDS)
@@ -46,13 +46,13 @@ Token = Annotated[int, Field(ge=0, le=_MAX_TOKEN)]
 Tokens = Annotated[list[Token], Field(min_length=1)]
 ManyTexts = Annotated[list[str], Field(min_length=1, max_length=_MAX_PROMPTS)]
 ManyTokens = Annotated[list[Tokens], Field(min_length=1, max_length=_MAX_PROMPTS)]
-Prompts = Annotated[str | Tokens | ManyTexts | ManyTokens | None, BeforeValidator(_of_one_kind)]
+Prompts = Annotated[str | Tokens | ManyTexts | ManyTokens, BeforeValidator(_of_one_kind)]
 
 
 class CompletionBody(GenerationBody):
     """``logprobs`` is a number here. ``max_tokens`` 0 only reads the prompt."""
 
-    prompt: Prompts = None
+    prompt: Prompts | None = None
     suffix: str | None = None
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None

@@ -9,6 +9,7 @@ from adapters.http.common.errors import ErrorAnswer
 from adapters.http.common.openapi import EVENTS, JSON, AnswerBody, Operation
 from adapters.http.openai.completion_body import CompletionBody
 from adapters.http.openai.described import ThreadHeader, UsageObject
+from adapters.http.openai.embeddings import EmbeddingBody
 from adapters.http.openai.token_bodies import InputBody, TokenizeBody, TokensBody
 
 
@@ -117,10 +118,9 @@ TEXT_OPERATIONS: Sequence[Operation] = (
     Operation(
         method="post",
         path="/v1/embeddings",
-        summary="Refused: no model here makes embeddings",
-        body={JSON: dict[str, Any]},
-        answer={JSON: ErrorAnswer},
-        status=400,
+        summary="Embeddings by the server of the model, if it makes them",
+        body={JSON: EmbeddingBody},
+        answer={JSON: dict[str, Any]},
     ),
     _post(
         "/tokenize",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.types import Sampling
+from bot.types import RawPrompt, Sampling
 
 _OPENAI = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias"}
 _OFF = {
@@ -41,11 +41,17 @@ _WINDOW_KEYS = ("max_model_len", "context_window", "context_length", "max_contex
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """How a kind of server counts the tokens of a text; ``path`` replaces ``/v1``."""
+    """How a kind of server counts the tokens of a text; ``path`` replaces ``/v1``.
+
+    ``shows`` has the path and the keys with which it gives the tokens themselves, ``joins`` the
+    path that makes a text of them, and the key of that.
+    """
 
     path: str
     ask: Callable[[str, str], dict[str, Any]]
     read: Callable[[dict[str, Any]], object]
+    shows: tuple[str, Callable[[RawPrompt], dict[str, Any]]]
+    joins: tuple[str, str]
 
     def num_tokens(self, answer: object) -> int | None:
         found = self.read(answer) if isinstance(answer, dict) else None
@@ -93,6 +99,12 @@ class Dialect:
         return not is_off and name not in self.samplers and name not in _OPENAI - self.refuses
 
 
+def tokens_in(answer: object) -> list[int] | None:
+    found = answer.get("tokens") if isinstance(answer, dict) else None
+    is_list = isinstance(found, list) and all(type(token) is int for token in found)
+    return found if is_list else None
+
+
 def _length(answer: dict[str, Any]) -> object:
     tokens = answer.get("tokens")
     return len(tokens) if isinstance(tokens, list) and "count" not in answer else None
@@ -120,7 +132,13 @@ _UNEXPECTED = re.compile(r"Unexpected (?:fields|keys) in the request: ")
 DIALECTS = (
     Dialect(
         "vLLM",
-        Tokenizer("/tokenize", lambda m, t: {"model": m, "prompt": t}, lambda a: a.get("count")),
+        Tokenizer(
+            "/tokenize",
+            lambda m, t: {"model": m, "prompt": t},
+            lambda a: a.get("count"),
+            ("/tokenize", lambda p: {"prompt": p.content, "add_special_tokens": p.adds_special}),
+            ("/detokenize", "prompt"),
+        ),
         _VLLM,
         continues={"continue_final_message": True, "add_generation_prompt": False},
         off={"top_k": -1},  # some versions refuse 0
@@ -129,7 +147,20 @@ DIALECTS = (
     ),
     Dialect(
         "llama-server",
-        Tokenizer("/tokenize", lambda _, t: {"content": t}, _length),
+        Tokenizer(
+            "/tokenize",
+            lambda _, t: {"content": t},
+            _length,
+            (
+                "/tokenize",
+                lambda p: {
+                    "content": p.content,
+                    "add_special": p.adds_special,
+                    "parse_special": p.parses_special,
+                },
+            ),
+            ("/detokenize", "content"),
+        ),
         _LLAMA_SERVER,
         biases_texts=True,
         continues={},  # it continues any last message of the assistant
@@ -137,7 +168,13 @@ DIALECTS = (
     ),
     Dialect(
         "llama-cpp-python",
-        Tokenizer("/extras/tokenize/count", lambda _, t: {"input": t}, lambda a: a.get("count")),
+        Tokenizer(
+            "/extras/tokenize/count",
+            lambda _, t: {"input": t},
+            lambda a: a.get("count"),
+            ("/extras/tokenize", lambda p: {"input": p.content}),
+            ("/extras/detokenize", "text"),
+        ),
         _LLAMA_CPP,
     ),
 )

@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from bot.errors import (
     EngineFailed,
+    NotOffered,
     PromptTooLong,
     QueueFull,
+    RequestError,
     UnsupportedOption,
     UnsupportedSampling,
 )
@@ -34,7 +36,7 @@ from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.inference.remote.tools import tool_keys
 from bot.metrics import Metrics
-from bot.types import AnyPrompt, Finished, FinishReason, GenerationRequest
+from bot.types import AnyPrompt, Finished, FinishReason, GenerationRequest, RawPrompt
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ ASSUMED_WINDOW = 4_096
 _MAX_DEFAULT_WINDOW = 8_192
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _LACKING = "is not supported with this value by the model's server; please leave it out."
+_NO_TOKENS = "The model's server does not show these tokens."
+_NO_EMBEDDINGS = "The model's server makes no embeddings."
+_TOO_LONG = "This is too long for the model's server; please send it in parts."
 _UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
 T = TypeVar("T")
@@ -161,6 +166,48 @@ class RemoteEngine:
 
     async def count(self, prompt: AnyPrompt) -> int:
         return await self._counter.count(prompt)
+
+    async def tokenize(self, prompt: AnyPrompt) -> list[int]:
+        """As ``bot.ports.Tokenizes``; a server shows the tokens of texts, and not of chats."""
+        if not isinstance(prompt, RawPrompt):
+            raise NotOffered(_NO_TOKENS)
+        if not isinstance(prompt.content, str):
+            return list(prompt.content)
+        return await self._shown(lambda server: server.tokens(self.name, prompt))
+
+    async def texts(self, tokens: Sequence[int]) -> list[bytes]:
+        raise NotOffered(_NO_TOKENS)
+
+    async def detokenize(self, tokens: Sequence[int], *, shows_special: bool = True) -> str:
+        """Special tokens are left out or not, as the server does it."""
+        return await self._shown(lambda server: server.text_of(self.name, tokens))
+
+    async def _shown(self, ask: Callable[[RemoteServer], Awaitable[T | None]]) -> T:
+        found = await self._of_server(ask)
+        if found is None:
+            raise NotOffered(_NO_TOKENS)
+        return found
+
+    async def embed(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As ``bot.ports.Embeds``."""
+        body = {**request, "model": self.name}
+        found = await self._of_server(lambda server: server.embed(body))
+        if not isinstance(found, dict) or not isinstance(found.get("data"), list):
+            raise NotOffered(_NO_EMBEDDINGS)
+        return found
+
+    async def _of_server(self, ask: Callable[[RemoteServer], Awaitable[T]]) -> T:
+        """Asked once, of the least loaded one."""
+        server = self.servers.least_loaded()
+        try:
+            with server.busy():
+                return await ask(server)
+        except ContextExceeded:
+            raise RequestError(_TOO_LONG) from None
+        except Fault as fault:
+            if fault.kind == "refused":
+                raise NotOffered(str(fault)) from None
+            raise EngineFailed(str(fault)) from None
 
     async def generate(self, request: GenerationRequest) -> GenerationStream:
         """Queue a request. The stream may raise ``PromptTooLong`` before the first token."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,11 +26,13 @@ from bot.inference.remote.dialects import (
     Tokenizer,
     dialect_of_refusal,
     question_for_nobody,
+    tokens_in,
     window_of_props,
     windows_of,
 )
 from bot.inference.remote.faults import ErrorBody, Fault, mapped, refusal
 from bot.inference.remote.patience import Patience
+from bot.types import RawPrompt
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ MAX_EVENT_BYTES = 1 << 20
 
 _MAX_ERROR_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 4 << 20
+_MAX_EMBEDDINGS_BYTES = 64 << 20
 _NOT_THERE = (404, 405, 501)
 _WHOLE = "application/json"
 _MAX_SHOWN = 3
@@ -270,16 +273,55 @@ class RemoteServer:
 
     async def num_tokens(self, model: str, text: str) -> int | None:
         """None if it cannot count, or not now."""
-        if self.dialect is None or self.dialect.tokenizer is None:
+        if (tokenizer := self._tokenizer) is None:
             return None
         try:
-            return await self._tokens(self.dialect.tokenizer, model, text)
+            return await self._tokens(tokenizer, model, text)
         except Fault:
             return None
 
     async def _tokens(self, tokenizer: Tokenizer, model: str, text: str) -> int | None:
         url, body = self._beside(tokenizer.path), tokenizer.ask(model, text)
         return tokenizer.num_tokens(await self._ask("POST", url, body, is_optional=True))
+
+    async def tokens(self, model: str, prompt: RawPrompt) -> list[int] | None:
+        """None if it shows none. Raises ``Fault``."""
+        if (tokenizer := self._tokenizer) is None:
+            return None
+        path, ask = tokenizer.shows
+        body = {"model": model, **ask(prompt)}
+        return tokens_in(await self._ask("POST", self._beside(path), body, is_optional=True))
+
+    async def text_of(self, model: str, tokens: Sequence[int]) -> str | None:
+        """As ``tokens``."""
+        if (tokenizer := self._tokenizer) is None:
+            return None
+        path, key = tokenizer.joins
+        body = {"model": model, "tokens": list(tokens)}
+        answer = await self._ask("POST", self._beside(path), body, is_optional=True)
+        found = answer.get(key) if isinstance(answer, dict) else None
+        return found if isinstance(found, str) else None
+
+    async def embed(self, body: Mapping[str, Any]) -> object:
+        """The answer to a request for embeddings; None if it makes none.
+
+        Raises ``Fault`` and ``ContextExceeded``.
+        """
+        asked = partial(self._session.post, json=body, allow_redirects=False)
+        with mapped():
+            async with (
+                asyncio.timeout(self._patience.first_token),
+                asked(self.url + "/embeddings") as response,
+            ):
+                if response.status == 200:
+                    return _json(await _at_most(response, _MAX_EMBEDDINGS_BYTES))
+                if response.status in _NOT_THERE:
+                    return None
+                raise await self._refusal(response)
+
+    @property
+    def _tokenizer(self) -> Tokenizer | None:
+        return self.dialect.tokenizer if self.dialect else None
 
     def _beside(self, path: str) -> str:
         return self.url.removesuffix("/v1") + path

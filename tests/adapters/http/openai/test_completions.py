@@ -299,10 +299,3 @@ async def test_an_engine_that_fails_in_the_middle_says_so_in_the_stream(
     assert (await anext(stream)).choices[0].text == "Hel"
     with pytest.raises(openai.APIError, match="The model failed"):
         await anext(stream)
-
-
-async def test_embeddings_are_refused_in_one_sentence(serve: Serve, connect: Connect) -> None:
-    client = connect(await serve(FakeConversations()))
-    with pytest.raises(openai.BadRequestError, match="No model here makes embeddings") as refusal:
-        await client.embeddings.create(model=MODEL, input="Once")
-    assert refusal.value.code == "unsupported"

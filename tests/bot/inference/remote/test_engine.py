@@ -10,12 +10,15 @@ import pytest
 from bot.errors import (
     EngineFailed,
     ModelError,
+    NotOffered,
     PromptTooLong,
     QueueFull,
+    RequestError,
     UnsupportedOption,
     UnsupportedSampling,
 )
 from bot.metrics import Metrics
+from bot.ports import Embeds, Tokenizes
 from bot.types import (
     ChatMessage,
     Delta,
@@ -31,6 +34,7 @@ from tests.bot.inference.remote.asking import answer, count, engine_over, questi
 from tests.bot.inference.streams import read
 from tests.fakes.model_server import (
     MODEL,
+    Behaviour,
     FakeModelServer,
     chunk,
     event,
@@ -156,6 +160,63 @@ async def test_a_server_that_would_pass_over_a_suffix_is_not_asked() -> None:
         assert await engine.count(RawPrompt("one two three")) == 3 + 4
         assert await engine.count(RawPrompt((1, 2))) == 2 + 4
         assert server.asked == []
+
+
+async def test_a_servers_tokenizer_shows_its_tokens() -> None:
+    async with FakeModelServer(counts=True) as server, engine_over(server) as engine:
+        assert isinstance(engine, Tokenizes)
+        assert await engine.tokenize(RawPrompt("one three")) == [3, 5]
+        assert await engine.tokenize(RawPrompt((5, 7))) == [5, 7]
+        assert await engine.detokenize([3, 5]) == "xxx xxxxx"
+        with pytest.raises(NotOffered, match="does not show these tokens"):
+            await engine.tokenize((ChatMessage("user", "hi"),))
+        with pytest.raises(NotOffered, match="does not show these tokens"):
+            await engine.texts([3])
+
+
+async def test_a_server_without_a_tokenizer_shows_none(server: FakeModelServer) -> None:
+    async with engine_over(server) as engine:
+        with pytest.raises(NotOffered, match="does not show these tokens"):
+            await engine.tokenize(RawPrompt("one"))
+        with pytest.raises(NotOffered, match="does not show these tokens"):
+            await engine.detokenize([3])
+
+
+EMBEDDINGS = {"object": "list", "data": [{"index": 0, "embedding": [0.5]}]}
+
+
+async def test_embeddings_are_asked_of_the_server(server: FakeModelServer) -> None:
+    server.script.append(status(200, EMBEDDINGS))
+    async with engine_over(server) as engine:
+        assert isinstance(engine, Embeds)
+        assert await engine.embed({"input": "Once"}) == EMBEDDINGS
+        assert server.asked == [{"input": "Once", "model": MODEL}]
+        with pytest.raises(NotOffered, match="makes no embeddings"):
+            await engine.embed({"input": "Once"})
+
+
+@pytest.mark.parametrize(
+    ("answered", "error", "sentence"),
+    [
+        (status(200, {"data": "none"}), NotOffered, "makes no embeddings"),
+        (sends(b"<html>", "application/json"), NotOffered, "makes no embeddings"),
+        (status(400), NotOffered, "refuses this question"),
+        (status(500), EngineFailed, "failed at this answer"),
+        (status(401), NotOffered, "does not let Parley in"),
+        (
+            status(400, {"error": {"message": "This model's maximum context length is 9"}}),
+            RequestError,
+            "too long for the model's server",
+        ),
+    ],
+)
+async def test_embeddings_that_fail_are_explained_in_one_sentence(
+    server: FakeModelServer, answered: Behaviour, error: type[Exception], sentence: str
+) -> None:
+    server.script.append(answered)
+    async with engine_over(server) as engine:
+        with pytest.raises(error, match=sentence):
+            await engine.embed({"input": "Once"})
 
 
 BEGUN = (ChatMessage("user", "hi"), ChatMessage("assistant", "I am", is_open=True))
