@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ _FAILURES = {
     429: "Too much is asked at once; Retry-After says when to come back.",
     503: "The engine cannot answer.",
 }
+
+_HEADERS = {429: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}}
 
 
 class AnswerBody(BaseModel):
@@ -74,7 +77,9 @@ class Description:
         self._operations = (*operations, _OWN)
 
     async def serve(self, request: web.Request) -> web.Response:
-        return web.json_response(self.document)
+        """Making it takes long enough for replies to wait, so it is made in a thread."""
+        document = await asyncio.to_thread(lambda: self.document)
+        return web.json_response(document)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -129,8 +134,9 @@ def _schemas(
 
 
 def _described(operation: Operation, schemas: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    error = _content(operation.error, schemas)
     failures = {
-        str(status): {"description": why, "content": _content(operation.error, schemas)}
+        str(status): {"description": why, "content": error, "headers": _HEADERS.get(status, {})}
         for status, why in _FAILURES.items()
         if operation.body or status not in (413, 415)
     }

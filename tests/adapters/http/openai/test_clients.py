@@ -20,12 +20,16 @@ from tests.fakes.conversations import FakeConversations, ScriptedGeneration
 SOON = 5.0
 
 
-CHAT = "/v1/chat/completions"
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+BODIES: dict[str, dict[str, object]] = {
+    CHAT: {"messages": [{"role": "user", "content": "Hi"}]},
+    RESPONSES: {"input": "Hi"},
+    "/v1/completions": {"prompt": ["Hi", "Ho"]},
+}
 
 
 def request_bytes(*, stream: bool, path: str = CHAT) -> bytes:
-    chat = {"messages": [{"role": "user", "content": "Hi"}], "stream": stream}
-    body = json.dumps(chat if path == CHAT else {"prompt": ["Hi", "Ho"], "stream": stream})
+    body = json.dumps({**BODIES[path], "stream": stream})
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -46,14 +50,15 @@ async def until_cancelled(generation: ScriptedGeneration) -> None:
     await asyncio.wait_for(generation.cancelled.wait(), SOON)
 
 
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", [(), (Delta("Hel"),)])
 async def test_a_client_that_vanishes_frees_its_place(
-    serve: Serve, stream: bool, script: tuple[Delta, ...]
+    serve: Serve, stream: bool, script: tuple[Delta, ...], path: str
 ) -> None:
     conversations = FakeConversations(script)
     server = await serve(conversations)
-    _, writer = await open_raw(server, stream=stream)
+    _, writer = await open_raw(server, stream=stream, path=path)
     generation = await conversations.begun()
     assert generation.is_running
     writer.transport.abort()
