@@ -12,9 +12,9 @@ from adapters.http.common.errors import to_response
 from adapters.http.common.patience import WritePatience
 from adapters.http.csps_llm.answering import tell
 from adapters.http.csps_llm.asking import personality_of, refuse_other_sites, session_of
-from adapters.http.csps_llm.markers import MarkedPrompt, read_prompt
+from adapters.http.csps_llm.markers import MarkedPrompt, is_blank, read_prompt
 from bot.adapter_support.sockets import SOCKETS
-from bot.errors import ParleyError, RequestError
+from bot.errors import EmptyQuestion, ParleyError, RequestError
 from bot.types import SessionQuestion
 
 _MAX_PROMPT = 1 << 20  # characters
@@ -114,9 +114,8 @@ class SocketTalk:
     async def _respond(self, prompt: MarkedPrompt) -> None:
         if prompt.session is not None:
             self._session = session_of(self._request, self._personality, prompt.session)
-        if not prompt.text and prompt.note:
-            await self._say(prompt.note)
-            return
+        if is_blank(prompt.text):
+            raise EmptyQuestion(prompt.note or "There is no question in this.")
         route = route_of(self._request)
         asked = SessionQuestion(session=self._session, text=prompt.text, route=route)
         generation = await self._context.conversations.converse(asked)

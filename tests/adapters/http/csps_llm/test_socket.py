@@ -168,6 +168,9 @@ async def test_no_page_is_read_and_the_rest_is_answered(
 @pytest.mark.parametrize(
     ("frame", "sentence"),
     [
+        ("", "There is no question in this."),
+        (" \x83\n", "There is no question in this."),
+        ("|SESSION||/SESSION|", "There is no question in this."),
         (b"Hello?", "A prompt is a frame of text, not of bytes."),
         ("x" * ((1 << 20) + 1), "A prompt has at most 1,048,576 characters."),
     ],
