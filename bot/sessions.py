@@ -67,6 +67,10 @@ class SessionTurn(LiveTurn):
         return self.turn.person.id if is_one else str(self.place)
 
     @property
+    def max_tokens(self) -> int:
+        return self._question.max_tokens or super().max_tokens
+
+    @property
     def platform(self) -> str:
         return self._question.route or super().platform
 

@@ -692,11 +692,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionQuestion:
-    """What a program asks in a session; its turn is stored. ``answer_format`` None: free text."""
+    """What a program asks in a session; its turn is stored.
+
+    ``answer_format`` None: free text; ``max_tokens`` None: the usual cap.
+    """
 
     session: Session
     text: str
     answer_format: AnswerFormat | None = None
+    max_tokens: int | None = None
     route: str = ""
 
 

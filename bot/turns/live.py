@@ -88,6 +88,11 @@ class LiveTurn:
         return self.place.channel_form
 
     @property
+    def max_tokens(self) -> int:
+        """The cap of the reply."""
+        return self._services.rules.max_tokens
+
+    @property
     def platform(self) -> str:
         """How it was asked, for the usage log."""
         return self.place.adapter
@@ -219,7 +224,7 @@ class LiveTurn:
             personality,
             turns,
             self.turn,
-            max_tokens=self._services.rules.max_tokens,
+            max_tokens=self.max_tokens,
         )
         return GenerationRequest(
             messages=built.messages,

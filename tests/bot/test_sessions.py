@@ -165,11 +165,14 @@ async def test_the_engine_is_fair_to_each_session_of_a_key_and_to_who_has_signed
     assert len(people) == num_people
 
 
-async def test_the_format_reaches_the_model(talk: Talk) -> None:
+async def test_the_format_and_the_cap_reach_the_model(talk: Talk) -> None:
     talk.generator.replies.append("{}")
-    question = SessionQuestion(session=SESSION, text="Hi", answer_format=JsonObject())
+    question = SessionQuestion(session=SESSION, text="Hi", answer_format=JsonObject(), max_tokens=7)
     await events(await talk.service.converse(question))
-    assert talk.generator.generations[-1].request.answer_format == JsonObject()
+    request = talk.generator.generations[-1].request
+    assert (request.answer_format, request.max_tokens) == (JsonObject(), 7)
+    await answered(talk, "Hi", "Aye.")
+    assert talk.generator.generations[-1].request.max_tokens == 100
 
 
 # Leaving

@@ -107,6 +107,7 @@ class JsonAnswers:
             session=session,
             text=body.question,
             answer_format=body.answer_format,
+            max_tokens=_MAX_TOKENS,
             route=route_of(request),
         )
         return await self._context.conversations.converse(asked)
