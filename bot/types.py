@@ -525,9 +525,9 @@ class GenerationRequest:
         return any(message.is_open for message in self.messages[-1:])
 
     @property
-    def begun(self) -> str:
-        """The text that the reply continues."""
-        return self.messages[-1].content if self.continues else ""
+    def begun(self) -> str | None:
+        """The text that the reply continues, if any; an empty one has no reasoning before it."""
+        return self.messages[-1].content if self.continues else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,13 +87,13 @@ class ChatTemplate:
     def segments(self, messages: Sequence[ChatMessage]) -> list[Segment]:
         """The prompt as ``(text, from_template)`` pieces, ready for an answer.
 
-        If the last message is open, the prompt ends with it.
+        If the last message is open, the prompt ends with it, beyond any reasoning.
         """
         if not any(message.is_open for message in messages[-1:]):
             return self._closed(messages)
         *earlier, last = messages
-        is_plain = last.content.strip() and begun_tag(last.content) is None
-        if is_plain:  # else the template may rewrite it
+        is_plain = begun_tag(last.content) is None
+        if is_plain and last.content.strip():  # else the template may rewrite it
             with suppress(ConversationRefused):
                 return _answering(self._closed(messages))
         opened = [*self._closed(earlier), (last.content, False)]

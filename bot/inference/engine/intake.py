@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
@@ -106,6 +106,9 @@ class Intake:
     async def take(self, request: GenerationRequest) -> Reply:
         """Raises ``PromptTooLong``, ``UnsupportedFormat`` and ``UnsupportedSampling``."""
         self._check_biases(request)
+        if self._would_be_thought(request):
+            answer = ChatMessage("assistant", "", is_open=True)
+            request = replace(request, messages=(*request.messages, answer))
         arrival = _Arrival(request.scope, request.thread)
         loop, grammar = asyncio.get_running_loop(), None
         self._arrivals.add(arrival)
@@ -120,6 +123,12 @@ class Intake:
         reply = self._reply(request, tokens, num_prefix, grammar)
         reply.sequence.is_forgotten = arrival.is_forgotten
         return reply
+
+    def _would_be_thought(self, request: GenerationRequest) -> bool:
+        """A format without room for reasoning, where the template begins every reply with some."""
+        is_bare = request.answer_format is not None and request.tool_use is None
+        is_new = request.raw is None and not request.continues
+        return is_bare and is_new and self._model.open_tag is not None
 
     def _grammar(self, request: GenerationRequest) -> AnyGrammar | None:
         answer_format, can_follow = request.answer_format, self._model.can_follow

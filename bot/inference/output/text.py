@@ -126,9 +126,9 @@ class ReasoningSplitter:
     reply continues, inside a tag or beyond it.
     """
 
-    def __init__(self, tag: Tag | None = None, *, begun: str = "") -> None:
-        is_begun = bool(begun.strip())
-        if is_begun:
+    def __init__(self, tag: Tag | None = None, *, begun: str | None = None) -> None:
+        is_begun = bool(begun and begun.strip())
+        if begun is not None:
             tag = begun_tag(begun)
             tag = None if tag and tag.closes.decode() in begun else tag
         self._tag = tag
@@ -198,7 +198,7 @@ class ReplyText:
         stop: Sequence[str] = (),
         tag: Tag | None = None,
         *,
-        begun: str = "",
+        begun: str | None = None,
         is_exact: bool = False,
         is_raw: bool = False,
         calls: CallSplitter | None = None,

@@ -68,6 +68,7 @@ def test_a_template_that_wants_a_question_last_opens_the_answer_itself() -> None
     ("begun", "prompt"),
     [
         ("I am", "[assistant]I am"),
+        ("", "[assistant]<think>\n\n</think>\n\n"),
         ("<think>\nThey", "[assistant]<think>\nThey"),
         ("<think>They</think>\n\nI am", "[assistant]<think>\nThey</think>\n\nI am"),
     ],

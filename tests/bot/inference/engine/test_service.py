@@ -26,11 +26,13 @@ from bot.inference.output.text import TAGS
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.metrics import Metrics
 from bot.types import (
+    AnswerFormat,
     ChatMessage,
     Delta,
     Finished,
     FinishReason,
     GenerationRequest,
+    JsonObject,
     OneOf,
     Queued,
     RawPrompt,
@@ -78,6 +80,17 @@ async def test_a_reply_that_continues_an_answer_keeps_the_space_before_its_first
     async with engine(FakeModel(lambda _: " blue.", open_tag=TAGS[0])) as service:
         text, _ = await read(await service.generate(asked))
     assert text == " blue."
+
+
+@pytest.mark.parametrize("answer_format", [JsonObject(), OneOf(("yes", "no"))])
+async def test_an_answer_in_a_format_is_no_reasoning_though_the_template_begins_with_some(
+    answer_format: AnswerFormat,
+) -> None:
+    asked = replace(request(), answer_format=answer_format)
+    async with engine(FakeModel(lambda _: '{"a": 1}', open_tag=TAGS[0])) as service:
+        text, finished = await read(await service.generate(asked))
+    assert text == '{"a": 1}'
+    assert finished.usage.reasoning_tokens == 0
 
 
 RAW = GenerationRequest(raw=RawPrompt("Once"), person="ada", max_tokens=100)

@@ -155,9 +155,6 @@ CONTINUED = [
 def test_a_reply_goes_on_where_the_text_that_it_continues_stands(
     begun: str, reply: str, parts: list[str], tag: Tag | None
 ) -> None:
-    if tag and not begun.strip():
-        reply = reply.removeprefix("<think>") if "think" in reply else f"</think>{reply}"
-        parts = [parts[0], parts[1].lstrip()]
     text = ReplyText((), tag, begun=begun)
     events = [event for byte in reply.encode() for event in text.feed(bytes([byte]))]
     events += text.flush()
