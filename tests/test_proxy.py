@@ -143,6 +143,19 @@ async def test_ours_passes_on_the_webhooks_and_the_apis_and_nothing_else(tmp_pat
             assert await status(stranger, path, **KEY) == 404
 
 
+async def test_ours_passes_on_sockets_and_the_routes_of_other_systems(tmp_path: Path) -> None:
+    async with parley() as server, proxied(tmp_path, server, SITE) as stranger:
+        for path in ("/describe/coder", "/gpt/coder?prompt=Hi"):
+            assert await status(stranger, path) == 401
+            assert await status(stranger, path, **KEY) == 200
+        asked = {"user_prompt": "Hi"}
+        async with stranger.post("/api/v1/chat", json=asked, headers=KEY) as response:
+            assert (await response.json())["result"] == "Hello there"
+        async with stranger.ws_connect("/gpt-socket/coder", headers=KEY) as socket:
+            await socket.send_str("Hi")
+            assert await socket.receive_str(timeout=20) == "Hello there"
+
+
 async def test_through_ours_no_stranger_can_claim_to_have_signed_in(tmp_path: Path) -> None:
     claim = {"X-Forwarded-User": "ann"}
     async with (
