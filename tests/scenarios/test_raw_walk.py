@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -72,6 +73,17 @@ async def test_a_text_and_its_tokens_are_continued_alike(
     assert await metric(parley, "parley_completions_total", kind="text") == 2
 
 
+async def test_a_long_text_holds_up_nobody(client: AsyncOpenAI, parley: Parley) -> None:
+    long = ("The quick brown fox. " * 5_000)[: 1 << 16]
+    asking = asyncio.create_task(post(parley, "/tokenize", content=long, with_pieces=True))
+    while not asking.done():
+        asked = asyncio.get_running_loop().time()
+        await client.models.list()
+        assert asyncio.get_running_loop().time() - asked < 1
+    tokens = (await asking)["tokens"]
+    assert "".join(token["piece"] for token in tokens) == long
+
+
 async def test_probabilities_stand_where_their_tokens_do(client: AsyncOpenAI) -> None:
     choice = (await said(client, ONCE, logprobs=3, echo=False)).choices[0]
     assert choice.logprobs is not None
@@ -103,7 +115,7 @@ async def test_a_raw_prompt_goes_on_from_what_was_read_before(client: AsyncOpenA
 async def test_several_answers_go_on_from_a_system_prompt_that_was_read_before(
     client: AsyncOpenAI,
 ) -> None:
-    system = {"role": "system", "content": "You are kind to everybody who asks you. " * 6}
+    system = {"role": "system", "content": "You are kind to everybody who asks you. " * 4}
     found = []
     for question, num in (("Hi", 1), ("Good morning, how do you do today?", 3)):
         asked: Any = [system, {"role": "user", "content": question}]
@@ -114,7 +126,7 @@ async def test_several_answers_go_on_from_a_system_prompt_that_was_read_before(
         assert answer.usage.prompt_tokens_details is not None
         found.append(answer.usage.prompt_tokens_details.cached_tokens or 0)
     assert found[0] == 0
-    assert found[1] > 50
+    assert found[1] > 30
 
 
 async def test_an_empty_prompt_is_one_token_and_a_program_may_write_a_chat_itself(

@@ -10,9 +10,8 @@ from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
 from bot.types import AnyPrompt, RawPrompt
 
-_MAX_TEXT = 1_000_000
-"""Characters; more would keep the prompts of others waiting for too long."""
-_MAX_TOKENS = 1_000_000
+_MAX_TEXT = _MAX_TOKENS = 1 << 18
+"""More would keep the prompts of others waiting for longer than half a second."""
 _MAX_MESSAGES = 4096
 _MAX_TOKEN = 2**31 - 1
 

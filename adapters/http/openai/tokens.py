@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -31,7 +33,9 @@ def token_routes(context: HttpContext) -> list[web.RouteDef]:
                 model = context.models.resolve(body.model)
                 asked = request[ACCOUNT], model.personality, model.model
                 tokenizer = await context.conversations.tokenizer(*asked)
-                return web.json_response(await answer(tokenizer, body))
+                found = await answer(tokenizer, body)
+                text = await asyncio.to_thread(json.dumps, found)  # it may be long
+                return web.json_response(text=text)
             except ParleyError as error:
                 return to_response(error)
 
@@ -52,9 +56,8 @@ async def _tokenized(tokenizer: Tokenizes, body: TokenizeBody) -> dict[str, obje
     if body.content is not None:
         if not body.with_pieces:
             return {"tokens": list(tokens)}
-        pieces = map(_piece, await tokenizer.texts(tokens))
-        named = zip(tokens, pieces, strict=True)
-        return {"tokens": [{"id": token, "piece": piece} for token, piece in named]}
+        texts = await tokenizer.texts(tokens)
+        return {"tokens": await asyncio.to_thread(_pieces, tokens, texts)}
     strings = await _strings(tokenizer, tokens) if body.return_token_strs else None
     return {
         "count": len(tokens),
@@ -66,6 +69,11 @@ async def _tokenized(tokenizer: Tokenizes, body: TokenizeBody) -> dict[str, obje
 
 async def _strings(tokenizer: Tokenizes, tokens: Sequence[int]) -> list[str]:
     return [text.decode("utf-8", "replace") for text in await tokenizer.texts(tokens)]
+
+
+def _pieces(tokens: Sequence[int], texts: Sequence[bytes]) -> list[dict[str, object]]:
+    named = zip(tokens, texts, strict=True)
+    return [{"id": token, "piece": _piece(text)} for token, text in named]
 
 
 def _piece(text: bytes) -> str | list[int]:
