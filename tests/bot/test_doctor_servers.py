@@ -27,6 +27,7 @@ async def test_a_plain_server_is_well_and_what_it_leaves_undone_is_listed(tmp_pa
     text = " ".join(note.detail for note in notes)
     for words in ("estimated", "4,096", "top_k", "parked", "repeats itself", "place in the queue"):
         assert words in text
+    assert "continue_final_message is refused" in text
 
 
 async def test_a_server_that_counts_and_tells_its_window_leaves_less_undone(
@@ -35,7 +36,8 @@ async def test_a_server_that_counts_and_tells_its_window_leaves_less_undone(
     async with FakeModelServer(window=2_000, counts=True) as server:
         first, *notes = await engine(tmp_path, PARLEY_ENGINE_URL=server.url)
     assert "2,000 tokens a thread there; speaks as vLLM does" in first.detail
-    assert len(notes) == 3
+    assert len(notes) == 4
+    assert notes[0].detail.startswith("A program's suffix is refused")
 
 
 async def test_what_routers_and_caches_are_told_is_listed(tmp_path: Path) -> None:
