@@ -39,6 +39,9 @@ class CallMatcher:
             self._current = self._matcher_of(self._tools[name.decode()])
         return True
 
+    def validate_tokens(self, tokens: list[int]) -> int:
+        return self._current.validate_tokens(tokens)
+
     def compute_ff_tokens(self) -> list[int]:
         return self._current.compute_ff_tokens()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ class Matcher(Protocol):
     def compute_ff_tokens(self) -> list[int]: ...
     def consume_token(self, sampled_token: int) -> bool: ...
     def consume_tokens(self, sampled_tokens: list[int]) -> bool: ...
+    def validate_tokens(self, tokens: list[int]) -> int: ...
     def is_error(self) -> bool: ...
     def is_stopped(self) -> bool: ...
 
@@ -41,7 +43,8 @@ class ConstrainedReply:
     ``forced`` gets the tokens that must follow a sampled one, and the reply's end if only that
     is left; without it each of them is a sample of its own. The work for each token is bounded
     in steps of llguidance, and not in seconds: whether a reply can go on is the same on every
-    machine.
+    machine. Where most tokens were allowed, as in free text, one is chosen of all, and the mask is
+    only computed if that one is not allowed.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class ConstrainedReply:
         self._chain = chain
         self._is_end = is_end
         self.forced = forced
+        self._is_wide = False
 
     def resume(self, tokens: Sequence[int]) -> None:
         """Continue after ``tokens``, which were sampled under this grammar before."""
@@ -75,7 +79,12 @@ class ConstrainedReply:
         return token
 
     def _choose(self, logits: Logits) -> int:
+        if self._is_wide:
+            token = self._chain.choose(_every(logits.size), logits)
+            if not self._is_end(token) and self._matcher.validate_tokens([token]):
+                return token
         ids = allowed(self._matcher)
+        self._is_wide = ids.size > logits.size / 2
         if ids.size <= 1:
             return Forced(ids[0]) if ids.size else NO_TOKEN
         return self._chain.choose(ids, logits[ids])
@@ -88,6 +97,11 @@ class ConstrainedReply:
             tokens += allowed(self._matcher)[:1].tolist()
         self._chain.accept(tokens)
         return tokens
+
+
+@cache
+def _every(num_tokens: int) -> Ids:
+    return np.arange(num_tokens, dtype=np.int32)
 
 
 def allowed(matcher: Matcher) -> Ids:

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bot.inference.core.sequence import NO_TOKEN, Forced
+from bot.inference.grammar.calls import CallMatcher, call_grammar
 from bot.inference.grammar.constrained import ConstrainedReply, Logits, allowed
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.samplers import SamplerChain
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import JsonSchema, OneOf, Sampling
+from bot.types import JsonSchema, OneOf, Sampling, Tool, ToolUse
 from tests.bot.inference.grammar.schemas import Schema, schemas
 from tests.bot.inference.grammar.test_schema import validate
 from tests.bot.inference.grammar.texts import Texts
@@ -237,3 +238,25 @@ def test_a_grammar_with_ever_more_ways_to_read_it_goes_on(
     (bracket,) = vocabulary.tokenize("[")
     tokens = [constrained.sample(preferring(vocabulary, bracket)) for _ in range(40)]
     assert NO_TOKEN not in tokens
+
+
+def test_in_free_text_a_reply_pays_for_no_masks(grammars: Grammars, vocabulary: Vocabulary) -> None:
+    class Counted(CallMatcher):
+        num_masks = 0
+
+        def compute_bitmask(self) -> bytes:
+            self.num_masks += 1
+            return super().compute_bitmask()
+
+    use = ToolUse((Tool("now"),), frozenset({"now"}))
+    grammar = call_grammar(use, vocabulary.calls, None, lambda _: True)
+    matcher, chain = Counted(grammar, grammars.matcher), SamplerChain(vocabulary, WILD)
+    constrained = ConstrainedReply(matcher, chain, vocabulary.is_end)
+    wanted = vocabulary.tokenize("It is noon. " * 20)
+    assert [constrained.sample(preferring(vocabulary, token)) for token in wanted] == wanted
+    assert matcher.num_masks == 1
+    special = vocabulary.tokenize("<|im_start|>", parses_special=True)
+    assert constrained.sample(preferring(vocabulary, *special, *wanted[:1])) == wanted[0]
+    assert constrained.sample(preferring(vocabulary, END)) == END
+    assert matcher.num_masks == 3
+    chain.close()
