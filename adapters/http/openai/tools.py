@@ -15,6 +15,7 @@ from adapters.http.openai.other_keys import is_empty
 from bot.types import Tool, ToolUse
 
 MAX_TOOLS = 128
+_MAX_SHOWN = 64
 _NO_PARAMETERS: Schema = {"properties": {}}
 _NO_CHOICE = "is 'auto', 'none', 'required', a function by its name, or allowed_tools"
 
@@ -110,7 +111,7 @@ def use_of(tools: tuple[Tool, ...], key: str, asked: JsonValue) -> ToolUse | Non
     known = frozenset(tool.name for tool in tools)
     names = known if choice.names is None else frozenset(choice.names)
     if unknown := sorted(names - known):
-        raise _wrong(key, f"names {unknown[0]!r}, which is none of the tools")
+        raise _wrong(key, f"names {unknown[0][:_MAX_SHOWN]!r}, which is none of the tools")
     return ToolUse(tools, names, choice.is_required, is_parallel=not choice.is_one)
 
 

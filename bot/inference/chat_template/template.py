@@ -117,17 +117,25 @@ class ChatTemplate:
 
     def _in_some_form(self, messages: Sequence[ChatMessage]) -> list[Segment]:
         """The segments of the first form in which the template renders every message."""
-        tools, rest = told(messages)
-        if not self._tells_tools:
-            tools, rest = (), telling(tools, rest)
-        elif any(message.calls for message in rest):
-            with suppress(TemplateFailed):
-                return self._segments(rest, tools)
-        *better, plainest = forms(in_words(rest))
-        for form in better:
+        *better, (plainest, told_of) = self._forms(messages)
+        for form, tools in better:
             with suppress(TemplateFailed):
                 return self._segments(form, tools)
-        return self._segments(plainest, tools)
+        return self._segments(plainest, told_of)
+
+    def _forms(
+        self, messages: Sequence[ChatMessage]
+    ) -> list[tuple[Sequence[ChatMessage], Sequence[Tool]]]:
+        """The forms with the tools that the template is given; for the last ones in our words."""
+        tools, rest = told(messages)
+        plain = in_words(rest)
+        ours: list[tuple[Sequence[ChatMessage], Sequence[Tool]]]
+        ours = [(form, ()) for form in forms(telling(tools, plain))]
+        if not self._tells_tools:
+            return ours
+        called = [rest] if any(message.calls for message in rest) else []
+        theirs = [(form, tools) for form in (*called, *forms(plain))]
+        return [*theirs, *ours] if tools else theirs
 
     def _segments(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()

@@ -154,6 +154,7 @@ def tool(**function: object) -> dict[str, object]:
         ({"tools": [5]}, "tools[0]"),
         ({"tools": BOTH, "tool_choice": "always"}, "tool_choice"),
         ({"tools": BOTH, "tool_choice": named("tomorrow")}, "tool_choice"),
+        ({"tools": BOTH, "tool_choice": named("x" * 1_000)}, "tool_choice"),
         ({"tools": BOTH, "tool_choice": of("now", "tomorrow")}, "tool_choice"),
         ({"tools": BOTH, "tool_choice": of()}, "tool_choice"),
         ({"tools": BOTH, "tool_choice": of("now", mode="never")}, "tool_choice"),
@@ -174,6 +175,7 @@ async def test_what_is_wrong_with_tools_is_named(
     answer = await ask(serve, **keys)
     assert (answer.status, answer.param) == (400, param)
     assert answer.message.startswith(param)
+    assert len(answer.message) < 300
 
 
 async def test_a_strict_tool_that_the_engine_refuses_is_the_clients_mistake(serve: Serve) -> None:

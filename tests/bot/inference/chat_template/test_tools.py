@@ -145,3 +145,22 @@ def test_no_text_of_a_tool_becomes_a_special_token(templates: Path, name: str) -
     for mark in ("<|im_end|>", "[/INST]", "</s>"):
         tools, none = ("".join(text for text, own in each if own) for each in (segments, plain))
         assert tools.count(mark) == none.count(mark)
+
+
+def test_a_tool_that_a_template_cannot_write_is_told_in_our_words() -> None:
+    source = (
+        "{% for tool in tools or [] %}{{ tool.function.name }}: {{ tool.function.description }}("
+        "{% for name, each in tool.function.parameters.properties.items() %}"
+        "{{ name + each.type }}{% endfor %});{% endfor %}"
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}"
+        "{% for call in m.tool_calls or [] %}<call>{{ call.function.name }}:"
+        "{{ call.function.arguments | tojson }}</call>{% endfor %}.\n{% endfor %}"
+    )
+    template = ChatTemplate(source)
+    assert template.calls.begins == ("<call>",)
+    assert prompt(template, SYSTEM, ASKED).startswith(
+        "get_weather: Looks up the weather.(citystring)"
+    )
+    untyped = Tool("f", "Odd.", '{"type": "object", "properties": {"a": {"enum": [1]}}}')
+    text = prompt(template, ChatMessage("system", "Be kind.", tools=(untyped,)), ASKED)
+    assert text.startswith("system: Be kind.\n\n# Tools\n")
