@@ -51,6 +51,7 @@ _SHAPES: tuple[tuple[Role, ...], ...] = (
 Segment = tuple[str, bool]
 """A text, and whether it is the template's own."""
 
+_Form = tuple[Sequence[ChatMessage], Sequence[Tool]]
 _END_OF_REASONING = "</think>"
 _BETWEEN = "\n\n"
 
@@ -123,18 +124,15 @@ class ChatTemplate:
                 return self._segments(form, tools)
         return self._segments(plainest, told_of)
 
-    def _forms(
-        self, messages: Sequence[ChatMessage]
-    ) -> list[tuple[Sequence[ChatMessage], Sequence[Tool]]]:
+    def _forms(self, messages: Sequence[ChatMessage]) -> list[_Form]:
         """The forms with the tools that the template is given; for the last ones in our words."""
         tools, rest = told(messages)
         plain = in_words(rest)
-        ours: list[tuple[Sequence[ChatMessage], Sequence[Tool]]]
-        ours = [(form, ()) for form in forms(telling(tools, plain))]
+        ours: list[_Form] = [(form, ()) for form in forms(telling(tools, plain))]
         if not self._tells_tools:
             return ours
         called = [rest] if any(message.calls for message in rest) else []
-        theirs = [(form, tools) for form in (*called, *forms(plain))]
+        theirs: list[_Form] = [(form, tools) for form in (*called, *forms(plain))]
         return [*theirs, *ours] if tools else theirs
 
     def _segments(
