@@ -105,24 +105,29 @@ async def trim(
 
 
 async def shortened(
-    generator: TextGenerator, messages: Sequence[ChatMessage], *, max_tokens: int
+    generator: TextGenerator,
+    messages: Sequence[ChatMessage],
+    *,
+    num_first: int,
+    max_tokens: int,
 ) -> tuple[ChatMessage, ...]:
     """The messages of a program's thread without its oldest turns, so that a reply has room.
 
-    System messages stay, wherever they stand, and so do the last question and what follows it.
-    The program sends the thread anew each time, longer by a turn. So the first turn that stays
-    is told from what is before it: it is the same for many requests, and so is the prefix.
+    The first ``num_first`` stay, with which a personality begins, and so do system messages
+    wherever they stand, and the last question and what follows it. The program sends the thread
+    anew each time, longer by a turn. So the first turn that stays is told from what is before it:
+    it is the same for many requests, and so is the prefix.
     """
     limit = generator.window - _reply_share(generator.window, max_tokens)
-    starts = _starts(messages, limit)
+    starts = _starts(messages, num_first, limit)
     low, high = 0, len(starts) - 1
     while low < high:
         middle = (low + high) // 2
-        if await generator.count(_from(messages, starts[middle])) <= limit:
+        if await generator.count(_from(messages, num_first, starts[middle])) <= limit:
             high = middle
         else:
             low = middle + 1
-    return _from(messages, starts[low])
+    return _from(messages, num_first, starts[low])
 
 
 def leaves_room(num_tokens: int, window: int, max_tokens: int) -> bool:
@@ -188,15 +193,16 @@ async def _too_long_to_talk(
     ]
 
 
-def _starts(messages: Sequence[ChatMessage], num_bytes: int) -> list[int]:
-    """Where the messages may begin: at the first question, at one in each further ``num_bytes``
-    of text, and at the last.
+def _starts(messages: Sequence[ChatMessage], first: int, num_bytes: int) -> list[int]:
+    """Where a thread that begins at ``first`` may begin instead: at one question in each further
+    ``num_bytes`` of text, and at the last.
 
     A token has one byte at least, so that is never more than what fits.
     """
-    starts, num_before, block = [0], 0, 0
-    last = max((i for i, each in enumerate(messages) if each.role == "user"), default=0)
-    for number, message in enumerate(messages[:last]):
+    starts, num_before, block = [first], 0, 0
+    asked = (i for i, each in enumerate(messages) if i >= first and each.role == "user")
+    last = max(asked, default=first)
+    for number, message in enumerate(messages[first:last], first):
         if message.role == "user" and num_before // num_bytes > block:
             block = num_before // num_bytes
             starts.append(number)
@@ -205,8 +211,9 @@ def _starts(messages: Sequence[ChatMessage], num_bytes: int) -> list[int]:
     return [*starts, last]
 
 
-def _from(messages: Sequence[ChatMessage], start: int) -> tuple[ChatMessage, ...]:
-    return tuple(m for i, m in enumerate(messages) if i >= start or m.role == "system")
+def _from(messages: Sequence[ChatMessage], first: int, start: int) -> tuple[ChatMessage, ...]:
+    kept = (m for m in messages[first:start] if m.role == "system")
+    return (*messages[:first], *kept, *messages[start:])
 
 
 def _reply_share(window: int, max_tokens: int) -> int:

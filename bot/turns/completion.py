@@ -245,7 +245,8 @@ class Completions:
         wanted = usual if request.max_tokens is None else request.max_tokens
         window, num_tokens = generator.window, await generator.count(prompt)
         if not (isinstance(prompt, RawPrompt) or leaves_room(num_tokens, window, wanted)):
-            prompt = await shortened(generator, prompt, max_tokens=wanted)
+            num_first = len(prompt) - len(request.messages)
+            prompt = await shortened(generator, prompt, num_first=num_first, max_tokens=wanted)
             num_tokens = await generator.count(prompt)
         if num_tokens >= window:
             raise PromptTooLong(num_tokens, window - 1)

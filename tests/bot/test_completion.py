@@ -282,6 +282,35 @@ async def test_a_system_message_stays_wherever_it_stands(tmp_path: Path) -> None
     assert [each.content for each in got if each.role == "system"] == ["First of all.", "Be kind."]
 
 
+EXAMPLE = """---
+title: Pirate
+examples:
+  - question: Where to?
+    answer: To the sea!
+---
+You are a pirate.
+"""
+
+
+async def test_the_examples_of_a_personality_stay_at_the_beginning(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
+        (tmp_path / "personalities" / "pirate.md").write_text(EXAMPLE)
+        await talk.service._services.personalities.refresh()
+        sent = [each for each in thread(50) if each.role != "system"]
+        got = (
+            await asked(talk, replace(HELLO, messages=tuple(sent), personality="pirate"))
+        ).messages
+        assert [each.content for each in got[:3]] == [
+            "You are a pirate.",
+            "Where to?",
+            "To the sea!",
+        ]
+        assert got[3:] == tuple(sent[3 - len(got) :])
+        alone = (ChatMessage("assistant", "Ahoy " * 500),)
+        with pytest.raises(PromptTooLong):
+            await talk.service.complete(replace(HELLO, messages=alone, personality="pirate"))
+
+
 async def test_a_long_first_message_does_not_keep_a_short_question_from_its_answer(
     tmp_path: Path,
 ) -> None:
