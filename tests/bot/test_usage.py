@@ -18,6 +18,7 @@ from bot.types import (
     AnswerUsage,
     ChatMessage,
     CompletionRequest,
+    Feedback,
     Finished,
     FinishReason,
     TurnState,
@@ -105,6 +106,20 @@ async def test_a_turn_that_is_answered_twice_leaves_two_rows(talk: Talk, tmp_pat
     assert second.total_seconds < 60
 
 
+async def test_a_turn_that_begins_again_counts_from_then(talk: Talk, tmp_path: Path) -> None:
+    question = await talk.ask("What is the time?")
+    (await talk.generator.started()).say("No")
+    await talk.clock.advance(60)
+    await talk.edit(question, "What is the time now?")
+    talk.generator.replies.append("One.")
+    await talk.until(lambda: talk.visible() == ["One."])
+    await talk.ended(question)
+    (row,) = await log(talk, tmp_path)
+    assert (row.asked_at - START).total_seconds() >= 60
+    assert row.total_seconds is not None
+    assert row.total_seconds < 60
+
+
 async def test_a_turn_that_is_stopped_in_the_queue_leaves_a_row(talk: Talk, tmp_path: Path) -> None:
     question = await talk.ask("Why?")
     await talk.generator.started()
@@ -174,6 +189,15 @@ async def test_a_vote_at_once_finds_its_answer(talk: Talk, tmp_path: Path) -> No
     await read(await talk.service.complete(HELLO))
     await talk.service.vote("ci", "chatcmpl-1", -1)
     assert [row.rating for row in await log(talk, tmp_path)] == [-1]
+
+
+async def test_a_judgement_on_a_platform_stands_with_its_answer(talk: Talk, tmp_path: Path) -> None:
+    await talk.answered("How are you?", "Fine.")
+    (message_id,) = talk.platform.messages
+    await talk.service.handle(
+        Feedback(event_id="f", place=place(), person=ADA, message_id=message_id, rating=1)
+    )
+    assert [row.rating for row in await log(talk, tmp_path)] == [1]
 
 
 async def test_a_vote_of_another_key_finds_none(talk: Talk) -> None:

@@ -242,6 +242,20 @@ async def test_a_queued_request_gets_its_place_and_an_estimate_as_it_moves() -> 
         assert moved.place == 1
 
 
+async def test_the_end_says_how_long_the_request_was_queued() -> None:
+    model = FakeModel(stepwise=True)
+    async with engine(model, running=1) as service:
+        streams = [await service.generate(request(person=person)) for person in "abc"]
+        await until(lambda: service.num_running == 1)
+        streams[2].cancel()
+        model.allow(100)
+        first, second, cancelled = [(await read(stream))[1] for stream in streams]
+    assert first.queue_seconds is not None
+    assert second.queue_seconds is not None
+    assert 0 <= first.queue_seconds < second.queue_seconds
+    assert cancelled.queue_seconds is None
+
+
 async def test_the_queue_is_bounded_and_says_when_to_come_back() -> None:
     model = FakeModel(stepwise=True)
     async with engine(model, running=1, waiting=2) as service:

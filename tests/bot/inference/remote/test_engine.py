@@ -337,6 +337,8 @@ async def test_no_more_requests_than_the_bound_are_sent_at_once_and_the_others_g
         replies = await asyncio.gather(*map(read, streams))
     assert [text for text, _ in replies] == ["x end"] * 4
     assert server.most_running == 2
+    waited = [finished.queue_seconds or 0.0 for _, finished in replies]
+    assert max(waited[:2]) < min(waited[2:])
 
 
 async def test_a_person_with_many_requests_does_not_keep_others_waiting(
