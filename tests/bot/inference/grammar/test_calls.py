@@ -9,6 +9,8 @@ from random import Random
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from bot.errors import UnsupportedFormat, UnsupportedOption
@@ -23,6 +25,7 @@ from bot.inference.llama.vocabulary import Vocabulary
 from bot.inference.model_files import locate
 from bot.inference.output.calls import CallPart, CallSplitter
 from bot.types import AnswerFormat, JsonSchema, OneOf, Tool, ToolUse
+from tests.bot.inference.grammar.schemas import Schema, schemas
 
 END, MARK, THINK, THOUGHT = 256, 257, 258, 259
 LLAMA = CallSyntax((), ('{"name": "',), ('", "parameters": ',), (), ("}",))
@@ -191,6 +194,19 @@ def test_whatever_the_model_would_say_its_calls_are_valid(
         assert reply.text == ""
     assert {name for reply in replies for name, _ in reply.calls} == {"get_weather", "get", "now"}
     assert max(len(reply.calls) for reply in replies) > 1 or not syntax.next
+
+
+@settings(max_examples=40, deadline=None)
+@given(schema=schemas, seed=st.integers(0, 2**32))
+def test_whatever_the_schema_the_arguments_are_valid(
+    letters: Speaker, schema: Schema, seed: int
+) -> None:
+    offered = (NOTHING, tool("it", schema))
+    first = (*begin(HERMES), "it", *HERMES.arguments, "{")
+    reply = letters.say(use(*offered, parallel=False), HERMES, seed, first=first)
+    if reply is not None:  # else its texts have no end that is found by chance
+        check(reply, offered)
+        assert [name for name, _ in reply.calls] == ["it"]
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
