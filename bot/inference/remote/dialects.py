@@ -63,12 +63,12 @@ class Dialect:
     """A kind of server. ``samplers``: field of ``Sampling`` -> the server's name for it.
 
     ``biases_texts``: ``logit_bias`` is llama.cpp's list, whose tokens may be texts.
-    ``continues``: the keys with which it continues the last message; None: it cannot. ``off``:
-    what switches a field off there, where that is another value than in ``Sampling``.
-    ``refuses``: keys of OpenAI's API that it does not take, whatever their value.
-    ``lists_all`` False: it has models that it does not list. ``fills``: it minds the ``suffix`` of
-    a raw prompt. ``salts_cache``: it takes ``cache_salt``, and reuses what it evaluated only for
-    others with the same one.
+    ``continues``: the keys with which it continues the last message; None: it cannot.
+    ``repeats_begun``: its answer begins with the message that it continues. ``off``: what switches
+    a field off there, where that is another value than in ``Sampling``. ``refuses``: keys of
+    OpenAI's API that it does not take, whatever their value. ``lists_all`` False: it has models
+    that it does not list. ``fills``: it minds the ``suffix`` of a raw prompt. ``salts_cache``: it
+    takes ``cache_salt``, and reuses what it evaluated only for others with the same one.
     """
 
     name: str = "OpenAI"
@@ -80,6 +80,7 @@ class Dialect:
     refuses: frozenset[str] = frozenset()
     lists_all: bool = True
     fills: bool = True
+    repeats_begun: bool = False
     salts_cache: bool = False
 
     def values(self, sampling: Sampling) -> dict[str, object]:
@@ -164,6 +165,7 @@ DIALECTS = (
         _LLAMA_SERVER,
         biases_texts=True,
         continues={},  # it continues any last message of the assistant
+        repeats_begun=True,
         fills=False,
     ),
     Dialect(

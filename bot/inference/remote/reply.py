@@ -48,6 +48,26 @@ def _paired(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+class Repeated:
+    """Leaves out the text that a reply continues, if the server says it again first."""
+
+    def __init__(self, begun: str = "") -> None:
+        self._begun = begun
+        self._heard = ""
+
+    def feed(self, text: str) -> str:
+        self._heard += text
+        if len(self._heard) < len(self._begun) and self._begun.startswith(self._heard):
+            return ""
+        heard, begun = self._heard, self._begun
+        self._heard = self._begun = ""
+        return heard.removeprefix(begun)
+
+    def flush(self) -> str:
+        heard, self._heard = self._heard, ""
+        return heard
+
+
 @dataclass(slots=True, eq=False)
 class RemoteReply:
     """``accepted_at``, and ``started_at`` when it left our queue, in monotonic seconds.
@@ -71,6 +91,7 @@ class RemoteReply:
     thought_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     call_pairs: SurrogatePairs = field(default_factory=SurrogatePairs)
     calls: CallNumbers = field(default_factory=CallNumbers)
+    repeated: Repeated = field(default_factory=Repeated)
     _unsaid: list[TokenLogprob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -104,7 +125,7 @@ class RemoteReply:
         self.num_chunks += 1
         self.num_characters += chunk.num_characters
         self._think(self.thought_pairs.feed(chunk.thought))
-        self._say(self.pairs.feed(chunk.text))
+        self._say(self.repeated.feed(self.pairs.feed(chunk.text)))
         for call in chunk.calls:
             if (more := self.calls.read(call)) is not None:
                 arguments = self.call_pairs.feed(more.arguments)
@@ -113,7 +134,7 @@ class RemoteReply:
     def show_rest(self) -> None:
         """Emit the text that was held back as the possible beginning of a tag, or of a pair."""
         self._think(self.thought_pairs.flush())
-        self._say(self.pairs.flush())
+        self._say(self.repeated.feed(self.pairs.flush()) + self.repeated.flush())
         self._show(self.text.flush())
 
     def _think(self, thought: str) -> None:

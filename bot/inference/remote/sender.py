@@ -11,7 +11,7 @@ from typing import Any
 from bot.inference.remote.chunks import StreamChunk
 from bot.inference.remote.faults import ContextExceeded, Fault
 from bot.inference.remote.patience import Patience
-from bot.inference.remote.reply import RemoteReply
+from bot.inference.remote.reply import RemoteReply, Repeated
 from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
@@ -58,6 +58,8 @@ class Sender:
 
     async def _receive(self, reply: RemoteReply, server: RemoteServer) -> None:
         body = self._body_of(reply.request, server)
+        if server.dialect and server.dialect.repeats_begun:
+            reply.repeated = Repeated(reply.request.begun or "")
         with server.busy():
             try:
                 await self._read(reply, server, body)

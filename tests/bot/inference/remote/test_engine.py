@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot.errors import (
     EngineFailed,
@@ -230,6 +232,36 @@ async def test_a_server_that_can_is_asked_to_continue_the_last_message() -> None
     assert asked["continue_final_message"] is True
     assert asked["add_generation_prompt"] is False
     assert text == " fine"
+
+
+class LlamaServer(FakeModelServer):
+    """In its manner: it shows tokens, and takes every sampler."""
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        return web.json_response({"tokens": [1, 2]})
+
+    def _check(self, body: dict[str, Any]) -> None:
+        assert "continue_final_message" not in body
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (["I am fine", "."], " fine."),
+        (["I", " a", "m", " fine."], " fine."),
+        ([" fine."], " fine."),
+        (["I a"], "I a"),
+        (["I am", "I am"], "I am"),
+        (["It", " is"], "It is"),
+    ],
+)
+async def test_a_message_that_a_server_repeats_before_it_goes_on_is_left_out(
+    said: list[str], read: str
+) -> None:
+    async with LlamaServer() as server, engine_over(server) as engine:
+        server.script.append(says(*said))
+        text, _ = await answer(engine, replace(question(), messages=BEGUN))
+    assert text == read
 
 
 async def test_a_server_that_cannot_continue_a_message_is_not_asked(
