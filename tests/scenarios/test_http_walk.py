@@ -143,6 +143,21 @@ async def test_streamed_or_whole_the_text_is_the_same(client: AsyncOpenAI) -> No
     assert grown == whole.choices[0].message.content
 
 
+async def test_a_response_says_what_a_chat_says(client: AsyncOpenAI) -> None:
+    # Evaluates the prompt; the others go on from it alike.
+    await client.responses.create(model=MODEL, input=CAPITAL, temperature=0)
+    chat = await client.chat.completions.create(
+        model=MODEL, messages=[user(CAPITAL)], temperature=0
+    )
+    response = await client.responses.create(model=MODEL, input=CAPITAL, temperature=0)
+    assert response.output_text == chat.choices[0].message.content
+    async with client.responses.stream(model=MODEL, input=CAPITAL, temperature=0) as stream:
+        final = await stream.get_final_response()
+    assert final.output_text == response.output_text
+    assert final.usage is not None
+    assert final.usage.input_tokens_details.cached_tokens > 0
+
+
 async def test_a_stop_string_counts_before_the_limit_and_what_follows_it_does_not(
     client: AsyncOpenAI,
 ) -> None:
