@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
-from bot.inference.core.calls import AnyGrammar
+from bot.inference.core.calls import AnyGrammar, CallSyntax
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Logprobs, Sequence, common_length
 from bot.inference.core.stream import GenerationStream
@@ -26,7 +26,7 @@ from bot.inference.grammar.calls import call_grammar
 from bot.inference.grammar.formats import followed
 from bot.inference.output.calls import CallSplitter
 from bot.inference.output.repetition_guard import RepetitionGuard
-from bot.inference.output.text import ReplyText
+from bot.inference.output.text import ReasoningSplitter, ReplyText
 from bot.types import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
 
 T = TypeVar("T")
@@ -133,8 +133,17 @@ class Intake:
     def _grammar(self, request: GenerationRequest) -> AnyGrammar | None:
         answer_format, can_follow = request.answer_format, self._model.can_follow
         if request.tool_use is not None:
-            return call_grammar(request.tool_use, self._model.calls, answer_format, can_follow)
+            syntax = self._call_syntax(request)
+            return call_grammar(request.tool_use, syntax, answer_format, can_follow)
         return followed(answer_format, can_follow) if answer_format is not None else None
+
+    def _call_syntax(self, request: GenerationRequest) -> CallSyntax:
+        """A reply that continues a text begins no reasoning, but may end what that has begun."""
+        syntax = self._model.calls
+        if not request.continues:
+            return syntax
+        is_thinking = ReasoningSplitter(begun=request.begun).is_reasoning
+        return replace(syntax, thinks=(), thought=syntax.thought if is_thinking else ())
 
     def _check_biases(self, request: GenerationRequest) -> None:
         if "logit_bias" not in request.asked_sampling:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import UnsupportedOption
+from bot.inference.core.calls import CallGrammar
+from bot.inference.core.sequence import Opening
 from bot.inference.engine.intake import PromptEncoder
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
@@ -113,3 +115,23 @@ def test_prompts_with_other_tools_have_other_beginnings() -> None:
     for tools, size in (((NOW,), 3), ((), 0), ((NOW, NOW), 6)):
         asked = [ChatMessage("system", "", tools=tools), ChatMessage("user", "Hello")]
         assert encoder.encode(asked)[1] == size
+
+
+@pytest.mark.parametrize(
+    ("begun", "may_think"),
+    [(None, True), ("", False), ("I", False), ("<think>I", True), ("<think>I</think>", False)],
+)
+async def test_a_reply_that_goes_on_need_not_think_before_it_calls(
+    begun: str | None, may_think: bool
+) -> None:
+    model = FakeModel(lambda _prompt: CALL)
+    model.calls = replace(model.calls, thinks=("<think>",), thought=("</think>",))
+    said = () if begun is None else (ChatMessage("assistant", begun, is_open=True),)
+    asked = replace(ASKED, messages=(*ASKED.messages, *said))
+    async with InferenceService(model, Metrics(), max_running=2, max_waiting=2) as service:
+        async for _ in await service.generate(asked):
+            pass
+    actions = [action for step in model.steps for action in step.actions]
+    (grammar,) = [action.grammar for action in actions if isinstance(action, Opening)]
+    assert isinstance(grammar, CallGrammar)
+    assert ("</think>" in grammar.first) == may_think
