@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from array import array
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, Literal
@@ -23,6 +24,9 @@ MAX_LINES = 50
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _NONE = "-"
+_SECONDS = ("queue_seconds", "first_token_seconds", "total_seconds")
+_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -31,7 +35,7 @@ def moment(text: str, now: datetime) -> datetime:
         try:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         except OverflowError:
-            return datetime.min.replace(tzinfo=UTC)
+            return _EVER
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -41,26 +45,33 @@ def moment(text: str, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def as_json(rows: Iterable[AnswerUsage], by: Grouping | None) -> str:
-    """A list of every answer, or of every group."""
-    found = [_record(row) for row in rows] if by is None else _summaries(rows, by)
-    return json.dumps(found, indent=2)
+def as_json(rows: Iterable[AnswerUsage], by: Grouping | None) -> Iterator[str]:
+    """The lines of a list of every answer, or of every group."""
+    records = map(_record, rows) if by is None else iter(_counted(rows, by))
+    before = "["
+    for record in records:
+        yield before + json.dumps(record)
+        before = ","
+    yield "]" if before == "," else "[]"
 
 
-def as_table(rows: Sequence[AnswerUsage], by: Grouping | None) -> list[str]:
-    if not rows:
-        return ["Nobody was answered in this time."]
-    return _groups(rows, by) if by else _answers(rows)
+def as_table(rows: Iterable[AnswerUsage], by: Grouping | None) -> list[str]:
+    lines = _groups(rows, by) if by else _answers(rows)
+    return lines if len(lines) > 1 else ["Nobody was answered in this time."]
 
 
-def _answers(rows: Sequence[AnswerUsage]) -> list[str]:
+def _answers(rows: Iterable[AnswerUsage]) -> list[str]:
+    newest, num_rows = deque[AnswerUsage](maxlen=MAX_LINES), 0
+    for row in rows:
+        newest.append(row)
+        num_rows += 1
     head = (
         *("asked at (UTC)", "person", "platform", "personality", "model", "end"),
         *("queued", "first token", "in all", "prompt", "cached", "written", "vote"),
     )
-    lines = _aligned([head, *map(_line, rows[-MAX_LINES:])], num_texts=6)
-    num_left = len(rows) - MAX_LINES
-    if num_left > 0:
+    lines = _aligned([head, *map(_line, newest)], num_texts=6)
+    if num_rows > MAX_LINES:
+        num_left = num_rows - MAX_LINES
         lines.append(f"{num_left:,} earlier answers are left out; --json has them all.")
     return lines
 
@@ -78,21 +89,22 @@ def _line(row: AnswerUsage) -> Cells:
     )
 
 
-def _groups(rows: Sequence[AnswerUsage], by: Grouping) -> list[str]:
+def _groups(rows: Iterable[AnswerUsage], by: Grouping) -> list[str]:
     head = (
         *(by, "answers", "people", "stopped", "failed", "first token", "in all"),
         *("prompt", "cached", "written", "likes", "dislikes"),
     )
-    summaries = _summaries(rows, by)
+    total = _Summary()
+    summaries = _counted(map(total.add, rows), by)
     if len(summaries) > 1:
-        summaries.append({by: "all", **_summary(rows)})
+        summaries.append({by: "all", **total.record()})
     return _aligned([head, *(_summary_line(each, by) for each in summaries)], num_texts=1)
 
 
 def _summary_line(summary: Mapping[str, Any], by: Grouping) -> Cells:
     counts = ("answers", "people", "stopped", "failed")
     medians = ("first_token_seconds", "total_seconds")
-    sums = ("prompt_tokens", "cached_tokens", "completion_tokens", "likes", "dislikes")
+    sums = (*_TOKENS, "likes", "dislikes")
     return (
         summary[by] or _NONE,
         *(_number(summary[name]) for name in counts),
@@ -101,45 +113,66 @@ def _summary_line(summary: Mapping[str, Any], by: Grouping) -> Cells:
     )
 
 
-def _summaries(rows: Iterable[AnswerUsage], by: Grouping) -> list[dict[str, Any]]:
+@dataclass(slots=True)
+class _Summary:
+    """What is counted of a group's answers."""
+
+    answers: int = 0
+    people: set[str] = field(default_factory=set)
+    stopped: int = 0
+    failed: int = 0
+    seconds: dict[str, array[float]] = field(
+        default_factory=lambda: {name: array("d") for name in _SECONDS}
+    )
+    tokens: Counter[str] = field(default_factory=Counter)
+    likes: int = 0
+    dislikes: int = 0
+    last_asked_at: datetime = _EVER
+
+    def add(self, row: AnswerUsage) -> AnswerUsage:
+        self.answers += 1
+        self.people.add(row.person)
+        self.stopped += row.state is TurnState.STOPPED
+        self.failed += row.state in (TurnState.FAILED, TurnState.INTERRUPTED)
+        for name, values in self.seconds.items():
+            if (value := getattr(row, name)) is not None:
+                values.append(value)
+        self.tokens.update({name: getattr(row.usage, name) for name in _TOKENS})
+        self.likes += row.rating > 0
+        self.dislikes += row.rating < 0
+        self.last_asked_at = max(self.last_asked_at, row.asked_at)
+        return row
+
+    def record(self) -> dict[str, Any]:
+        """Of the seconds the median, of what has them."""
+        medians = {n: median(values) if values else None for n, values in self.seconds.items()}
+        return {
+            "answers": self.answers,
+            "people": len(self.people),
+            "stopped": self.stopped,
+            "failed": self.failed,
+            **medians,
+            **{name: self.tokens[name] for name in _TOKENS},
+            "likes": self.likes,
+            "dislikes": self.dislikes,
+            "last_asked_at": self.last_asked_at.isoformat(),
+        }
+
+
+def _counted(rows: Iterable[AnswerUsage], by: Grouping) -> list[dict[str, Any]]:
     """Those with the most answers first."""
-    groups: defaultdict[str, list[AnswerUsage]] = defaultdict(list)
+    groups: defaultdict[str, _Summary] = defaultdict(_Summary)
     for row in rows:
-        groups[getattr(row, by)].append(row)
-    by_size = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
-    return [{by: name, **_summary(group)} for name, group in by_size]
-
-
-def _summary(rows: Sequence[AnswerUsage]) -> dict[str, Any]:
-    """Of the seconds the median, of what has them."""
-    states = [row.state for row in rows]
-    return {
-        "answers": len(rows),
-        "people": len({row.person for row in rows}),
-        "stopped": states.count(TurnState.STOPPED),
-        "failed": states.count(TurnState.FAILED) + states.count(TurnState.INTERRUPTED),
-        "queue_seconds": _median(row.queue_seconds for row in rows),
-        "first_token_seconds": _median(row.first_token_seconds for row in rows),
-        "total_seconds": _median(row.total_seconds for row in rows),
-        "prompt_tokens": sum(row.usage.prompt_tokens for row in rows),
-        "cached_tokens": sum(row.usage.cached_tokens for row in rows),
-        "completion_tokens": sum(row.usage.completion_tokens for row in rows),
-        "likes": sum(row.rating > 0 for row in rows),
-        "dislikes": sum(row.rating < 0 for row in rows),
-        "last_asked_at": max(row.asked_at for row in rows).isoformat(),
-    }
+        groups[getattr(row, by)].add(row)
+    by_size = sorted(groups.items(), key=lambda group: (-group[1].answers, group[0]))
+    return [{by: name, **group.record()} for name, group in by_size]
 
 
 def _record(row: AnswerUsage) -> dict[str, Any]:
     record = asdict(row)
     usage = record.pop("usage")
-    tokens = {name: usage[name] for name in ("prompt_tokens", "cached_tokens", "completion_tokens")}
+    tokens = {name: usage[name] for name in _TOKENS}
     return {**record, "asked_at": row.asked_at.isoformat(), **tokens}
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
 
 
 def _seconds(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from bot.history.migrate import current, head
 from bot.history.schema import turns, usage
 from bot.types import AnswerUsage, FinishReason, TurnState, Usage
 
+_AT_ONCE = 1_000
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
@@ -51,10 +52,10 @@ def drop(connection: Connection, limit: int, before: datetime) -> int:
     return connection.execute(delete(usage).where(usage.c.seq.in_(old))).rowcount
 
 
-def read(path: Path, since: datetime | None) -> list[AnswerUsage]:
+def read(path: Path, since: datetime | None) -> Iterator[AnswerUsage]:
     """Every answer asked for since then, oldest first, beside a running Parley or without one.
 
-    Blocking. Raises ``DataError``.
+    Blocking; however many there are, a few are in memory. Raises ``DataError``.
     """
     if not path.is_file():
         raise DataError(f"There is no history at {path}: nobody has been answered there yet.")
@@ -66,7 +67,8 @@ def read(path: Path, since: datetime | None) -> list[AnswerUsage]:
             asked = select(usage).order_by(usage.c.asked_at, usage.c.seq)
             if since is not None:
                 asked = asked.where(usage.c.asked_at >= since)
-            return [_row(row) for row in connection.execute(asked)]
+            for row in connection.execute(asked, execution_options={"yield_per": _AT_ONCE}):
+                yield _row(row)
     finally:
         engines.reading.dispose()
 

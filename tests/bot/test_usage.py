@@ -49,7 +49,7 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
 
 async def log(talk: Talk, folder: Path) -> list[AnswerUsage]:
     await talk.clock.advance(1)
-    return await asyncio.to_thread(stored.read, folder / "parley.db", None)
+    return await asyncio.to_thread(lambda: list(stored.read(folder / "parley.db", None)))
 
 
 async def finish(

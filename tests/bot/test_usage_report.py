@@ -111,11 +111,11 @@ def test_it_is_counted_by_what_is_asked_for(by: usage.Grouping, names: list[str]
     _, *lines = usage.as_table(ROWS, by)
     shown = [cells(line)[0] for line in lines if cells(line)[0] != "all"]
     assert shown == names
-    assert [each[by] for each in json.loads(usage.as_json(ROWS, by))] == names
+    assert [each[by] for each in json.loads("\n".join(usage.as_json(ROWS, by)))] == names
 
 
 def test_programs_get_every_answer_with_plain_numbers() -> None:
-    first, *_ = json.loads(usage.as_json(ROWS, None))
+    first, *_ = json.loads("\n".join(usage.as_json(ROWS, None)))
     assert first == {
         "answer_id": "chatcmpl-1",
         "asked_at": "2026-01-05T09:00:00+00:00",
@@ -138,7 +138,7 @@ def test_programs_get_every_answer_with_plain_numbers() -> None:
 
 def test_where_nobody_asked_it_says_so() -> None:
     assert usage.as_table([], "person") == ["Nobody was answered in this time."]
-    assert usage.as_json([], None) == "[]"
+    assert list(usage.as_json([], None)) == ["[]"]
 
 
 @pytest.mark.parametrize(

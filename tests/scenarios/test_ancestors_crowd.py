@@ -116,7 +116,7 @@ class House:
             await soon(lambda: self.engine.num_running == 1)
 
     async def num_logged(self, route: str, state: TurnState = TurnState.DONE) -> int:
-        rows = await asyncio.to_thread(usage.read, self._database, None)
+        rows = await asyncio.to_thread(lambda: list(usage.read(self._database, None)))
         return sum(row.platform == route and row.state is state for row in rows)
 
 

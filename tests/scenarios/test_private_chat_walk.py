@@ -165,7 +165,7 @@ async def test_what_is_in_the_log_outlives_the_process(client: AsyncOpenAI, parl
     chunks = await Page(client, "mistral").ask("Are you still there?")
 
     async def is_logged() -> bool:
-        rows = await asyncio.to_thread(usage.read, parley.database, None)
+        rows = await asyncio.to_thread(lambda: list(usage.read(parley.database, None)))
         return chunks[0].id in {row.answer_id for row in rows}
 
     await eventually(is_logged)

@@ -38,7 +38,7 @@ def turn_row(turn_id: str) -> AnswerUsage:
 
 
 async def logged(path: Path, since: datetime | None = None) -> list[AnswerUsage]:
-    return await asyncio.to_thread(usage.read, path, since)
+    return await asyncio.to_thread(lambda: list(usage.read(path, since)))
 
 
 async def ratings(path: Path) -> list[int]:
