@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,19 @@ def ensure_clients() -> Path:
 
 def clients_or_skip() -> Path:
     """Their Python; skips on a laptop without a package index, fails where CI is set."""
+    found = _found()
+    if isinstance(found, str):
+        skip_for_lack(found)
+    return found
+
+
+@cache
+def _found() -> Path | str:
+    """Their Python, or why it is not there, of which every test but the first is told at once."""
     try:
         return ensure_clients()
     except PackagesMissing as reason:
-        skip_for_lack(str(reason))
+        return str(reason)
 
 
 async def run(program: str, url: str, folder: Path, *arguments: str) -> dict[str, Any]:
