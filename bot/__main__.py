@@ -135,8 +135,8 @@ def usage(
 
     start = usage.moment(since, SystemClock().now()) if since else None
     rows = read(database_path(_settings().database_url), start)
-    for line in usage.as_json(rows, by) if as_json else usage.as_table(rows, by):
-        typer.echo(line)
+    lines = usage.as_json(rows, by) if as_json else usage.as_table(rows, by)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 @app.command("settings")
