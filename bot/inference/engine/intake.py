@@ -26,7 +26,7 @@ from bot.inference.grammar.calls import call_grammar
 from bot.inference.grammar.formats import followed
 from bot.inference.output.calls import CallSplitter
 from bot.inference.output.repetition_guard import RepetitionGuard
-from bot.inference.output.text import ReasoningSplitter, ReplyText
+from bot.inference.output.text import ReplyText, unclosed_tag
 from bot.types import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
 
 T = TypeVar("T")
@@ -106,9 +106,7 @@ class Intake:
     async def take(self, request: GenerationRequest) -> Reply:
         """Raises ``PromptTooLong``, ``UnsupportedFormat`` and ``UnsupportedSampling``."""
         self._check_biases(request)
-        if self._would_be_thought(request):
-            answer = ChatMessage("assistant", "", is_open=True)
-            request = replace(request, messages=(*request.messages, answer))
+        request = self._without_reasoning(request)
         arrival = _Arrival(request.scope, request.thread)
         loop, grammar = asyncio.get_running_loop(), None
         self._arrivals.add(arrival)
@@ -124,11 +122,21 @@ class Intake:
         reply.sequence.is_forgotten = arrival.is_forgotten
         return reply
 
-    def _would_be_thought(self, request: GenerationRequest) -> bool:
-        """A format without room for reasoning, where the template begins every reply with some."""
-        is_bare = request.answer_format is not None and request.tool_use is None
-        is_new = request.raw is None and not request.continues
-        return is_bare and is_new and self._model.open_tag is not None
+    def _without_reasoning(self, request: GenerationRequest) -> GenerationRequest:
+        """A format has no room for reasoning: what the template or the text begun opens is closed.
+
+        Beside tools it has.
+        """
+        if request.answer_format is None or request.tool_use or request.raw:
+            return request
+        messages, begun = request.messages, request.begun
+        if begun is None and self._model.open_tag is not None:
+            answer = ChatMessage("assistant", "", is_open=True)
+            return replace(request, messages=(*messages, answer))
+        if begun is not None and (tag := unclosed_tag(begun)) is not None:
+            last = replace(messages[-1], content=f"{begun}\n{tag.closes.decode()}\n\n")
+            return replace(request, messages=(*messages[:-1], last))
+        return request
 
     def _grammar(self, request: GenerationRequest) -> AnyGrammar | None:
         answer_format, can_follow = request.answer_format, self._model.can_follow
@@ -140,9 +148,9 @@ class Intake:
     def _call_syntax(self, request: GenerationRequest) -> CallSyntax:
         """A reply that continues a text begins no reasoning, but may end what that has begun."""
         syntax = self._model.calls
-        if not request.continues:
+        if request.begun is None:
             return syntax
-        is_thinking = ReasoningSplitter(begun=request.begun).is_reasoning
+        is_thinking = unclosed_tag(request.begun) is not None
         return replace(syntax, thinks=(), thought=syntax.thought if is_thinking else ())
 
     def _check_biases(self, request: GenerationRequest) -> None:

@@ -61,6 +61,12 @@ def begun_tag(content: str) -> Tag | None:
     return next((tag for tag in TAGS if tag.closes and text.startswith(tag.opens)), None)
 
 
+def unclosed_tag(begun: str) -> Tag | None:
+    """The tag in which a text ends that the reply continues."""
+    tag = begun_tag(begun)
+    return None if tag is None or tag.closes.decode() in begun else tag
+
+
 def overlap(text: AnyStr, stop: AnyStr) -> int:
     """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
     longest = min(len(text), len(stop) - 1)
@@ -129,8 +135,7 @@ class ReasoningSplitter:
     def __init__(self, tag: Tag | None = None, *, begun: str | None = None) -> None:
         is_begun = bool(begun and begun.strip())
         if begun is not None:
-            tag = begun_tag(begun)
-            tag = None if tag and tag.closes.decode() in begun else tag
+            tag = unclosed_tag(begun)
         self._tag = tag
         self.is_reasoning = tag is not None
         self._is_answer = is_begun and tag is None

@@ -87,10 +87,13 @@ async def test_an_answer_in_a_format_is_no_reasoning_though_the_template_begins_
     answer_format: AnswerFormat,
 ) -> None:
     asked = replace(request(), answer_format=answer_format)
+    begun = ChatMessage("assistant", "<think>Hm", is_open=True)
+    continued = replace(asked, messages=(*asked.messages, begun))
     async with engine(FakeModel(lambda _: '{"a": 1}', open_tag=TAGS[0])) as service:
-        text, finished = await read(await service.generate(asked))
-    assert text == '{"a": 1}'
-    assert finished.usage.reasoning_tokens == 0
+        for each in (asked, continued):
+            text, finished = await read(await service.generate(each))
+            assert text == '{"a": 1}'
+            assert finished.usage.reasoning_tokens == 0
 
 
 RAW = GenerationRequest(raw=RawPrompt("Once"), person="ada", max_tokens=100)
