@@ -25,7 +25,7 @@ from bot.types import (
     Usage,
 )
 from bot.usage import UsageLog
-from tests.bot.talk import ADA, Talk, place, talking
+from tests.bot.talk import ADA, Talk, locked, place, talking
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.generator import ScriptedGeneration
 
@@ -149,6 +149,17 @@ async def test_a_program_leaves_a_row_under_its_key_and_user(talk: Talk, tmp_pat
         total_seconds=6.0,
         usage=COUNTED,
     )
+
+
+async def test_no_answer_waits_for_the_log(tmp_path: Path) -> None:
+    async with talking(tmp_path, busy_timeout=0.05) as talk:
+        talk.generator.replies += ["One.", "Two."]
+        with locked(tmp_path):
+            await read(await talk.service.complete(HELLO))
+            await talk.clock.advance(5)
+            await read(await talk.service.complete(HELLO))
+        await talk.clock.advance(20)
+        assert len(await log(talk, tmp_path)) == 2
 
 
 async def test_a_program_without_a_user_is_its_key(talk: Talk, tmp_path: Path) -> None:
