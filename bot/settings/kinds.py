@@ -194,7 +194,19 @@ def _token(prefix: str) -> AfterValidator:
 def _anchored(path: Path, info: ValidationInfo) -> Path:
     """Relative paths count from the folder that Parley was started in."""
     folder: Path = (info.context or {}).get("folder", Path())
-    return folder / path.expanduser()
+    try:
+        return anchored(path, folder)
+    except RuntimeError:
+        raise ValueError("nobody's home is known for its ~; write the whole path") from None
+    except OSError as error:
+        raise ValueError(f"no file can have this path ({error.strerror})") from None
+
+
+def anchored(path: Path, folder: Path) -> Path:
+    """Raises ``RuntimeError`` for a ``~`` without a home, ``OSError`` where no file can be."""
+    whole = folder / path.expanduser()
+    whole.exists()
+    return whole
 
 
 def _model(value: str, info: ValidationInfo) -> str:

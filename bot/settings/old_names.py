@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from os.path import isfile
 from pathlib import Path
 
+from bot.settings.kinds import anchored
 from bot.settings.sources import Given, Key
 from bot.settings.tables import Settings
 
@@ -75,18 +77,26 @@ def _asked(
             yield name, setting, given[name]
     chosen = new.get(Key("", "model_dir"))
     default = Settings.model_fields["model_dir"].default
-    models = folder / Path(str(chosen.value if chosen else given.get(_DIR, default))).expanduser()
+    models = _folder(Path(str(chosen.value if chosen else given.get(_DIR, default))), folder)
     if _FILE in given:
         yield _FILE, "model", given[_FILE]
     elif _HUB_REPO in given:
         yield _HUB_REPO, "model", _found(models, given[_HUB_REPO], given.get(_HUB_FILE))
     file = given.get(_FILENAME)
-    if file and (models / file).is_file():
+    if file and isfile(models / file):
         yield _FILENAME, "model", str(models / file)
-    elif file and (_REPO not in given or (folder / file).is_file()):
+    elif file and (_REPO not in given or isfile(folder / file)):
         yield _FILENAME, "model", file
     elif _REPO in given:
         yield _REPO, "model", _found(models, given[_REPO], given.get(_FILEGLOB))
+
+
+def _folder(path: Path, start: Path) -> Path:
+    """Of a path that nothing can have the setting's own check tells."""
+    try:
+        return anchored(path, start)
+    except (OSError, RuntimeError):
+        return start
 
 
 def _found(models: Path, repository: str, glob: str | None) -> str:

@@ -165,3 +165,29 @@ def test_of_two_programs_names_the_first_counts_and_that_is_said(tmp_path: Path)
     assert without_effect(settings) == [
         f"{MODEL}_FILENAME has no effect: LLM_MODEL_FILE in the environment says otherwise."
     ]
+
+
+TOO_LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "why"),
+    [
+        ("PARLEY_MODEL_DIR", "~nobody-here/models", "nobody's home is known for its ~"),
+        (f"{MODEL}_DIR", "~nobody-here/models", "nobody's home is known for its ~"),
+        ("PARLEY_DATA_DIR", "~nobody-here", "nobody's home is known for its ~"),
+        ("LLM_MODEL_FILE", "~nobody-here/a.gguf", "nobody's home is known for its ~"),
+        ("PARLEY_PERSONALITIES", TOO_LONG, "no file can have this path (File name too long)"),
+        (f"{MODEL}_DIR", TOO_LONG, "no file can have this path (File name too long)"),
+        (f"{MODEL}_FILENAME", f"{TOO_LONG}.gguf", "no file can have this path"),
+    ],
+)
+def test_a_path_that_nothing_can_have_is_a_mistake(
+    tmp_path: Path, name: str, path: str, why: str
+) -> None:
+    hub = {f"{MODEL}_REPO": "@someone/model", f"{MODEL}_FILEGLOB": "*"}
+    with pytest.raises(SettingsError) as caught:
+        load_settings({name: path} | (hub if name.endswith("DIR") else {}), tmp_path)
+    (problem, *_) = caught.value.problems
+    assert problem.startswith(f"{name} in the environment is '{path[:20]}")
+    assert why in problem
