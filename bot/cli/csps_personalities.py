@@ -69,9 +69,9 @@ def convert(personalities: Json) -> tuple[list[Converted], list[str]]:
     converted, notes = [], []
     for name, fields in personalities.items():
         if not isinstance(fields, dict):
-            notes.append(f"{name}: this is no personality, and was left out.")
+            notes.append(_note(name, "this is no personality, and was left out"))
         elif not _prompt(fields):
-            notes.append(f"{name}: it has no imperative (a system prompt), and was left out.")
+            notes.append(_note(name, "it has no imperative (a system prompt), and was left out"))
         else:
             converted.append(_converted(name, fields))
     names = [each.name for each in converted]
@@ -112,7 +112,12 @@ def _converted(asked: str, fields: Json) -> Converted:
     notes += _left_out(name, fields)
     header = yaml.safe_dump(front, allow_unicode=True, sort_keys=False, width=1_000)
     text = f"---\n{header}---\n{_prompt(fields)}\n"
-    return Converted(name, text, tuple(f"{asked}: {note}." for note in notes))
+    return Converted(name, text, tuple(_note(asked, note) for note in notes))
+
+
+def _note(name: str, said: str) -> str:
+    """One line that can be printed, whatever the file holds."""
+    return clean(f"{name}: {said}.").replace("\n", " ")
 
 
 def _prompt(fields: Json) -> str:

@@ -55,6 +55,25 @@ def imports(tmp_path: Path) -> Imports:
     return Imports(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("a", {"imperative": "Help.", "hf_repo": "x\ud800"}, "download the model from x\ufffd,"),
+        ("a", {"imperative": "Help.", "rag\udfff": 1}, "a: rag\ufffd is left out;"),
+        ("a", {"imperative": "Help.", "local_file": "b\n\x1b[31m"}, "PARLEY_MODEL=b [31m;"),
+        ("b\nc\ud800", {}, "b c\ufffd: it has no imperative"),
+        ("b\nc\ud800", 5, "b c\ufffd: this is no personality"),
+    ],
+)
+def test_every_note_is_one_line_that_can_be_printed(
+    imports: Imports, name: str, fields: object, said: str
+) -> None:
+    imports.write("1.json", {"helper": HELPER, name: fields})
+    (note,) = [line for line in imports.run() if not line.startswith("Written")]
+    assert said in note
+    assert note.isprintable()
+
+
 def test_a_personality_is_one_of_ours_afterwards(imports: Imports) -> None:
     imports.write("1.json", {"helper": HELPER})
     assert imports.run() == ["Written: helper.md"]
