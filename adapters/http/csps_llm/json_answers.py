@@ -14,7 +14,7 @@ from adapters.http.common.errors import InvalidBody
 from adapters.http.csps_llm.answering import json_refusal
 from adapters.http.csps_llm.asking import SESSION_HEADER, personality_of, session_of
 from adapters.http.csps_llm.markers import READS_NO_PAGES, SOMETHING, is_address, is_blank
-from adapters.http.openai.answer_formats import Schema, as_schema
+from adapters.http.openai.answer_formats import SchemaOrText, as_schema
 from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
 from bot.adapter_support.quoting import quoted, with_quotes
@@ -45,7 +45,7 @@ class ToilBody(BaseModel):
     model_config = ConfigDict(strict=True)
 
     prompt: Prompt
-    definition: Annotated[Schema | str | None, Field(alias="schema")] = None
+    definition: Annotated[SchemaOrText | None, Field(alias="schema")] = None
     text: str | None = None
 
     @property

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 Schema = dict[str, JsonValue]
+
+
+def _object_or_text(definition: object) -> object:
+    if definition is None or isinstance(definition, dict | str):
+        return definition
+    raise PydanticCustomError("schema", "should be an object, or the text of one")
+
+
+SchemaOrText = Annotated[Schema | str, BeforeValidator(_object_or_text)]
 
 
 class ClosedBody(BaseModel):
@@ -69,7 +79,7 @@ Choice = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1
 class StructuredOutputs(ClosedBody):
     """vLLM's key."""
 
-    definition: Annotated[Schema | str | None, Field(alias="json")] = None
+    definition: Annotated[SchemaOrText | None, Field(alias="json")] = None
     choice: Choice | None = None
     regex: str | None = None
     grammar: str | None = None

@@ -12,6 +12,7 @@ from adapters.http.openai.answer_formats import (
     Choice,
     ResponseFormat,
     Schema,
+    SchemaOrText,
     StructuredOutputs,
     as_choice,
     as_schema,
@@ -98,7 +99,7 @@ class GenerationBody(SamplingFields, StrictBody):
     stop_sequences: StopTexts = None
     response_format: ResponseFormat | None = None
     json_schema: Annotated[Schema | None, BeforeValidator(unless_empty)] = None
-    guided_json: Annotated[Schema | str | None, BeforeValidator(unless_empty)] = None
+    guided_json: Annotated[SchemaOrText | None, BeforeValidator(unless_empty)] = None
     guided_choice: Annotated[Choice | None, BeforeValidator(unless_empty)] = None
     guided_regex: Rules = None
     guided_grammar: Rules = None

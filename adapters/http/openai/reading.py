@@ -21,6 +21,12 @@ _UNIONS: tuple[tuple[str | None, ...], ...] = (
     ("input", None),
 )
 """Behind these pydantic names the member of the union, which nobody has sent; None is a number."""
+_AS_JSON = {
+    **dict.fromkeys(("model_type", "model_attributes_type"), "Input should be an object"),
+    "union_tag_not_found": "its key {discriminator} is missing",
+    "union_tag_invalid": "{discriminator} should be one of {expected_tags}",
+}
+"""Pydantic's name of a problem -> what is said of it."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -57,9 +63,15 @@ def first_problem(error: ValidationError) -> InvalidBody:
     param = _path(problem["loc"])
     if problem["type"] == "json_invalid":
         return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
-    message = problem["msg"]
+    message = _message(problem)
     shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
     return InvalidBody(f"{param or 'The body'}: {shown}.", param=param or None)
+
+
+def _message(problem: ErrorDetails) -> str:
+    """In the words of JSON: nobody has sent what pydantic calls our classes and tags."""
+    told = _AS_JSON.get(problem["type"])
+    return told.format_map(problem.get("ctx", {})) if told else problem["msg"]
 
 
 def _reason(problem: ErrorDetails) -> str:

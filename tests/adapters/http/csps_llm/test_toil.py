@@ -107,7 +107,16 @@ async def test_in_a_session_it_goes_on(
         ({"prompt": 3}, 400, "prompt: Input should be a valid string."),
         ({"prompt": "Hi", "text": []}, 400, "text: Input should be a valid string."),
         ([], 400, None),
-        ({"prompt": "Hi", "schema": 3}, 400, None),
+        (
+            {"prompt": "Hi", "schema": 3},
+            400,
+            "schema: should be an object, or the text of one.",
+        ),
+        (
+            {"prompt": "Hi", "schema": True},
+            400,
+            "schema: should be an object, or the text of one.",
+        ),
     ],
 )
 async def test_a_wrong_body_is_told_as_json(

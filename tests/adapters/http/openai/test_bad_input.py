@@ -348,3 +348,25 @@ async def test_a_body_beyond_all_measure_is_not_read(serve: Serve) -> None:
     answer = await post(serve, b'"' + b"x" * (5 * 1024 * 1024) + b'"')
     assert answer.status == 413
     assert "4,194,304 bytes" in answer.message
+
+
+KINDS = "'type' should be one of 'text', 'json_object', 'json_schema'"
+OBJECT_OR_TEXT = "should be an object, or the text of one"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "param", "problem"),
+    [
+        ("response_format", {"type": "xml"}, "response_format", KINDS),
+        ("response_format", {"type": 5}, "response_format", KINDS),
+        ("response_format", {}, "response_format", "its key 'type' is missing"),
+        ("guided_json", 3, "guided_json", OBJECT_OR_TEXT),
+        ("structured_outputs", {"json": [1]}, "structured_outputs.json", OBJECT_OR_TEXT),
+    ],
+)
+async def test_a_problem_is_told_in_the_words_of_json(
+    serve: Serve, key: str, value: object, param: str, problem: str
+) -> None:
+    answer = await ask(serve, **{key: value})
+    assert (answer.status, answer.param) == (400, param)
+    assert answer.message == f"{param}: {problem}."
