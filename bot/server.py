@@ -21,7 +21,7 @@ from bot.adapter_support.sockets import SOCKETS, close_sockets
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.connection import ConnectionRunner, note_event_stream
-from bot.web.errors import MalformedRequests, as_json
+from bot.web.errors import FaultsOfClients, as_json
 from bot.web.keys import Keys
 from bot.web.middleware import Gate, read_within
 from bot.web.proxies import TrustedProxies
@@ -29,7 +29,7 @@ from bot.web.proxies import TrustedProxies
 _KEEPALIVE_SECONDS = 75.0  # also the time in which a client must send its headers
 _BACKLOG = 1024
 _wire_logger = logging.getLogger(f"{__name__}.wire")
-_wire_logger.addFilter(MalformedRequests())
+_wire_logger.addFilter(FaultsOfClients())
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,12 @@ def _why_malformed(error: BaseException | None) -> str:
     return next(found, "This request is not valid HTTP.")
 
 
-class MalformedRequests(logging.Filter):
-    """Keeps out of our log the tracebacks of bytes that are not HTTP."""
+_FAULTS_OF_CLIENTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+
+
+class FaultsOfClients(logging.Filter):
+    """Keeps out of our log the tracebacks of bytes that are not HTTP, and of clients that left."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+        return not isinstance(error, _FAULTS_OF_CLIENTS)

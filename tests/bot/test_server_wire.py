@@ -128,6 +128,30 @@ async def test_a_request_that_is_none_is_refused_in_json_and_not_repeated(
     assert "Traceback" not in caplog.text
 
 
+async def test_an_answer_to_a_client_that_has_gone_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its connection may close between any two lines of a handler."""
+    was_lost = asyncio.Event()
+
+    async def lost(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        was_lost.set()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        return response
+
+    server = Server(ServerSettings(port=0, drain_seconds=0.2), Metrics(), always())
+    server.mount([web.post("/lost", lost)])
+    async with server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"POST /lost HTTP/1.1\r\n{HOST}{FIVE}".encode())
+        await asyncio.wait_for(was_lost.wait(), SOON)
+        writer.close()
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_handler_that_times_out_by_itself_is_a_fault_of_parley() -> None:
     async def late(request: web.Request) -> web.Response:
         raise TimeoutError(SECRET)
