@@ -101,7 +101,7 @@ class Reply:
 
     def show_rest(self) -> None:
         """Emit the text that was held back; the reply has ended."""
-        self._emit(self.text.flush())
+        self._emit(self.text.flush(is_cut=self.reason is not FinishReason.STOP))
 
     def _note(self, number: int) -> None:
         """The probabilities of this token go with the text that it becomes part of."""

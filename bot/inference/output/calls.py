@@ -82,9 +82,11 @@ class CallSplitter:
             parts += self._calls()
         return parts
 
-    def flush(self) -> bytes:
-        """The text that was held back, when the reply ends."""
+    def flush(self, *, is_cut: bool = False) -> bytes:
+        """The text that was held back, when the reply ends; if it was cut, no part of a call."""
         held, self._held = self._held, b""
+        if is_cut and (num_begun := self._num_begun(held)):
+            held = held[:-num_begun].rstrip()
         return held if self._is_text else b""
 
     def _find_call(self) -> bytes:
@@ -95,11 +97,14 @@ class CallSplitter:
         if (at := held.find(self._begins)) >= 0:
             self._is_text, self._held = False, held[at:]
             return held[:at].rstrip()
-        ends = range(min(len(held), len(self._begins) - 1), 0, -1)
-        num_kept = next((n for n in ends if self._begins.startswith(held[-n:])), 0)
-        text = held[: len(held) - num_kept].rstrip()
+        text = held[: len(held) - self._num_begun(held)].rstrip()
         self._held = held[len(text) :]
         return text
+
+    def _num_begun(self, held: bytes) -> int:
+        """How many bytes at the end may begin a call."""
+        ends = range(min(len(held), len(self._begins) - 1), 0, -1)
+        return next((n for n in ends if self._begins.startswith(held[-n:])), 0)
 
     def _find_beginning(self) -> bytes:
         """A call is the whole reply, or there is none."""

@@ -238,12 +238,12 @@ class ReplyText:
             self.num_reasoning_tokens = self.num_tokens  # reasoning comes first
         return events
 
-    def flush(self) -> list[Said]:
-        """The rest when the reply ends."""
+    def flush(self, *, is_cut: bool = False) -> list[Said]:
+        """The rest when the reply ends; of a call that was cut off in its first mark nothing."""
         events = list(self._events(self._splitter.flush()))
         if reasoning := self._reasoning.flush():
             events.append(Reasoning(reasoning))
-        held = self._answer.feed(self._calls.flush()) if self._calls else ""
+        held = self._answer.feed(self._calls.flush(is_cut=is_cut)) if self._calls else ""
         if text := held + self._answer.flush():
             events.append(Delta(text))
         return events

@@ -89,6 +89,22 @@ async def test_a_limit_cuts_a_call_and_the_reason_says_so() -> None:
     assert calls_of(events) == [("now", '{"in": "Par')]
 
 
+@pytest.mark.parametrize("said", ["", "I look.\n", "Is a < b?\n"])
+@pytest.mark.parametrize("num_shown", range(1, len("<tool_call>")))
+async def test_a_limit_in_the_mark_before_a_call_shows_no_part_of_it(
+    said: str, num_shown: int
+) -> None:
+    limit = len(said) + num_shown
+    events = await answer(f"{said}{CALL}", replace(ASKED, max_tokens=limit))
+    assert (text_of(events), calls_of(events)) == (said.rstrip(), [])
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason is FinishReason.LENGTH
+
+
+async def test_an_answer_that_ends_like_the_beginning_of_a_call_is_text() -> None:
+    assert text_of(await answer("Calls begin with <tool_")) == "Calls begin with <tool_"
+
+
 async def test_the_text_has_its_probabilities_and_a_call_has_none() -> None:
     asked = replace(ASKED, num_logprobs=0, stop=("Paris",))
     events = await answer(f"I look. {CALL}", asked)
