@@ -68,8 +68,10 @@ def to_response(error: ParleyError, names: Mapping[str, str] = _AS_IN_CHATS) -> 
 def to_body(
     error: ParleyError, names: Mapping[str, str] = _AS_IN_CHATS
 ) -> dict[str, dict[str, str | None]]:
+    """What a body says of its own keys stays as it is."""
     kind, param, code = _classify(error)
-    param = names.get(param, param) if param else None
+    if param and not isinstance(error, InvalidBody):
+        param = names.get(param, param)
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
+from adapters.http.openai.reading import the_one
 from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 Schema = dict[str, JsonValue]
@@ -86,15 +87,15 @@ class StructuredOutputs(ClosedBody):
     json_object: bool | None = None
 
     def as_answer_format(self) -> AnswerFormat | None:
-        if self.definition is not None:
-            return as_schema(self.definition)
-        if self.choice is not None:
-            return as_choice(self.choice)
-        if self.regex is not None:
-            return Regex(self.regex)
-        if self.grammar is not None:
-            return Grammar(self.grammar)
-        return JsonObject() if self.json_object else None
+        """Raises ``InvalidBody`` for two of them that say different things."""
+        asked: dict[str, AnswerFormat | None] = {
+            "json": None if self.definition is None else as_schema(self.definition),
+            "choice": None if self.choice is None else as_choice(self.choice),
+            "regex": None if self.regex is None else Regex(self.regex),
+            "grammar": None if self.grammar is None else Grammar(self.grammar),
+            "json_object": JsonObject() if self.json_object else None,
+        }
+        return the_one({f"structured_outputs.{key}": form for key, form in asked.items()})
 
 
 def as_schema(definition: Schema | str) -> JsonSchema:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -20,16 +21,15 @@ from adapters.http.openai.answer_formats import (
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
 from adapters.http.openai.other_keys import (
     describe_in_body,
-    is_empty,
     refuse_in_body,
     refuse_in_stream_options,
+    unless_empty,
 )
-from adapters.http.openai.reading import read_as
+from adapters.http.openai.reading import read_as, the_one
 from adapters.http.openai.tools import ToolKeys
+from bot.errors import UnsupportedFormat
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 from bot.types import AnswerFormat, ChatMessage, Grammar, Regex
-
-T = TypeVar("T")
 
 _MAX_MESSAGES = 4096
 _EXAMPLES: list[Any] = [[{"role": "user", "content": "Hello!"}]]
@@ -39,10 +39,6 @@ _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
 _NEEDS_CONTINUING = "must be true, unless continue_final_message is true"
 _CONTRADICTS = "and continue_final_message contradict each other; please send one of them as true"
 _NOTHING_TO_CONTINUE = "needs a last message of the role 'assistant' that is text"
-
-
-def unless_empty(value: object) -> object:
-    return None if is_empty(value) else value
 
 
 def _as_texts(stop: object) -> object:
@@ -113,8 +109,21 @@ class GenerationBody(SamplingFields, StrictBody):
 
     @property
     def answer_format(self) -> AnswerFormat | None:
+        return the_one(self._formats)
+
+    @contextmanager
+    def naming_format(self) -> Iterator[None]:
+        """A format that is refused is named by the key that asked for it."""
+        try:
+            yield
+        except UnsupportedFormat as refusal:
+            asked = (key for key, form in self._formats.items() if form is not None)
+            raise UnsupportedFormat(str(refusal), name=next(asked, refusal.name)) from None
+
+    @property
+    def _formats(self) -> Mapping[str, AnswerFormat | None]:
         form, more = self.response_format, self.structured_outputs
-        asked: dict[str, AnswerFormat | None] = {
+        return {
             "response_format": form.as_answer_format() if form else None,
             "json_schema": as_schema(self.json_schema) if self.json_schema else None,
             "guided_json": as_schema(self.guided_json) if self.guided_json else None,
@@ -124,7 +133,6 @@ class GenerationBody(SamplingFields, StrictBody):
             "grammar": Grammar(self.grammar) if self.grammar else None,
             "structured_outputs": more.as_answer_format() if more else None,
         }
-        return _the_one(asked)
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -136,7 +144,7 @@ class GenerationBody(SamplingFields, StrictBody):
         }
         chosen = self.chosen()
         for name, other in same.items():
-            value = _the_one({name: getattr(self, name), other: getattr(self, other)})
+            value = the_one({name: getattr(self, name), other: getattr(self, other)})
             if value is not None:
                 chosen[name] = value
         if "seed" in chosen:
@@ -149,11 +157,11 @@ class GenerationBody(SamplingFields, StrictBody):
         if self.max_completion_tokens:
             return self.max_completion_tokens
         names = ("max_tokens", "max_new_tokens", "n_predict", "num_predict")
-        return _the_one({name: getattr(self, name) for name in names})
+        return the_one({name: getattr(self, name) for name in names})
 
     @property
     def stop_texts(self) -> tuple[str, ...]:
-        texts = _the_one({"stop": self.stop, "stop_sequences": self.stop_sequences})
+        texts = the_one({"stop": self.stop, "stop_sequences": self.stop_sequences})
         return tuple(texts or ())
 
 
@@ -192,20 +200,6 @@ class ChatBody(GenerationBody, ToolKeys):
 
 def _not_continued(name: str, why: str) -> InvalidBody:
     return InvalidBody(f"{name} {why}.", param=name)
-
-
-def _the_one(given: Mapping[str, T]) -> T | None:
-    """The value that was sent under one of these names; they must not contradict each other."""
-    sent = [(name, value) for name, value in given.items() if value is not None]
-    if not sent:
-        return None
-    first, wanted = sent[0]
-    for other, value in sent[1:]:
-        if value != wanted:
-            raise InvalidBody(
-                f"{first} and {other} contradict each other; please send one of them.", param=other
-            )
-    return wanted
 
 
 Asked = TypeVar("Asked", bound=GenerationBody)

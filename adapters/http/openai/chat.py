@@ -56,7 +56,8 @@ class ChatCompletions:
         """
         envelope = self._envelope(model, has_older_calls=body.has_older_tools)
         asked = replace(asked, route=route_of(request), answer_id=envelope.id)
-        generations = await self._conversations.complete_all(asked, body.n or 1)
+        with body.naming_format():
+            generations = await self._conversations.complete_all(asked, body.n or 1)
         try:
             if not body.stream:
                 answers = [await whole_answer(generation) for generation in generations]

@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.body import GenerationBody
+from adapters.http.openai.token_bodies import MAX_TOKEN, Token
 from bot.types import RawPrompt
 
-_MAX_PROMPTS = 128
+_MAX_PROMPTS = 2_048  # as many as OpenAI makes embeddings of at once
 _MAX_ANSWERS = 128
-_MAX_TOKEN = 2**31 - 1
 _USUAL_TOKENS = 16
 _KINDS = "should be a text, a list of texts, a list of tokens or a list of lists of tokens"
 
@@ -26,7 +26,7 @@ def _of_one_kind(prompt: object) -> object:
     if not all(isinstance(each, str) for each in prompt) and not all(map(_are_tokens, prompt)):
         raise _wrong(_KINDS)
     if len(prompt) > _MAX_PROMPTS:
-        raise _wrong(f"should have at most {_MAX_PROMPTS} prompts")
+        raise _wrong(f"should have at most {_MAX_PROMPTS:,} texts")
     return prompt
 
 
@@ -34,7 +34,7 @@ def _are_tokens(prompt: object) -> bool:
     return (
         isinstance(prompt, list)
         and bool(prompt)
-        and all(type(each) is int and 0 <= each <= _MAX_TOKEN for each in prompt)
+        and all(type(each) is int and 0 <= each <= MAX_TOKEN for each in prompt)
     )
 
 
@@ -42,7 +42,6 @@ def _wrong(problem: str) -> PydanticCustomError:
     return PydanticCustomError("prompt", "{problem}", {"problem": problem})
 
 
-Token = Annotated[int, Field(ge=0, le=_MAX_TOKEN)]
 Tokens = Annotated[list[Token], Field(min_length=1)]
 ManyTexts = Annotated[list[str], Field(min_length=1, max_length=_MAX_PROMPTS)]
 ManyTokens = Annotated[list[Tokens], Field(min_length=1, max_length=_MAX_PROMPTS)]
@@ -72,8 +71,10 @@ class CompletionBody(GenerationBody):
                 code="unsupported_parameter",
             )
         if self.num_answers * len(self.prompts) > _MAX_ANSWERS:
+            name = "prompt" if self.num_answers == 1 else "n"
             raise InvalidBody(
-                f"n: at most {_MAX_ANSWERS} answers are given to all prompts together.", param="n"
+                f"{name}: at most {_MAX_ANSWERS} answers are given to all prompts together.",
+                param=name,
             )
 
     @property

@@ -57,7 +57,8 @@ class TextCompletions:
         reply = await self._reply(request, body, model)
         asked = _completion_request(request, body, model, reply.envelope.id)
         asked = replace(asked, default_sampling=default_sampling)
-        generations = await self._conversations.complete_all(asked, body.num_answers)
+        with body.naming_format():
+            generations = await self._conversations.complete_all(asked, body.num_answers)
         try:
             if not body.stream:
                 answers = [await whole_answer(generation) for generation in generations]

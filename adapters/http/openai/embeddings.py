@@ -9,10 +9,9 @@ from pydantic import BeforeValidator, Field
 
 from adapters.http.common.context import HttpContext
 from adapters.http.common.errors import to_response
-from adapters.http.openai.body import unless_empty
 from adapters.http.openai.completion_body import Prompts
 from adapters.http.openai.messages import Name, StrictBody
-from adapters.http.openai.other_keys import refuse_in_body
+from adapters.http.openai.other_keys import refuse_in_body, unless_empty
 from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError

@@ -76,7 +76,9 @@ class _WithoutControl:
 
 
 Text = Annotated[str, AfterValidator(_without_control), _WithoutControl()]
-Name = Annotated[Text, Field(max_length=_MAX_NAME)]
+Name = Annotated[
+    str, Field(max_length=_MAX_NAME), AfterValidator(_without_control), _WithoutControl()
+]
 
 
 class StrictBody(BaseModel):

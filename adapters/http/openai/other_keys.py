@@ -97,6 +97,10 @@ def is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str | list | dict) and not value)
 
 
+def unless_empty(value: object) -> object:
+    return None if is_empty(value) else value
+
+
 def refuse_in_body(extra: Mapping[str, object]) -> None:
     """Raise ``InvalidBody`` for the first key that Parley does not have, known or not."""
     for key, value in extra.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 from adapters.http.common.errors import InvalidBody
 
 Body = TypeVar("Body", bound=BaseModel)
+T = TypeVar("T")
 
 _MAX_MESSAGE, _MAX_STEP = 200, 64
 _MAX_THREAD_NAME = 256
@@ -92,3 +94,17 @@ def _as_sent(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
         if begin == union:
             return (*location[:number], *location[number + 1 :])
     return location
+
+
+def the_one(given: Mapping[str, T]) -> T | None:
+    """The value that was sent under one of these names; they must not contradict each other."""
+    sent = [(name, value) for name, value in given.items() if value is not None]
+    if not sent:
+        return None
+    first, wanted = sent[0]
+    for other, value in sent[1:]:
+        if value != wanted:
+            raise InvalidBody(
+                f"{first} and {other} contradict each other; please send one of them.", param=other
+            )
+    return wanted

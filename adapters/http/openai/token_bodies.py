@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
+from adapters.http.openai.other_keys import describe_in_body
 from bot.types import AnyPrompt, RawPrompt
 
 _MAX_TEXT = _MAX_TOKENS = 1 << 18
 """More would keep the prompts of others waiting for longer than half a second."""
 _MAX_MESSAGES = 4096
-_MAX_TOKEN = 2**31 - 1
+MAX_TOKEN = 2**31 - 1
 
 LongText = Annotated[str, Field(max_length=_MAX_TEXT)]
-Token = Annotated[int, Field(ge=0, le=_MAX_TOKEN)]
+Token = Annotated[int, Field(ge=0, le=MAX_TOKEN)]
 Messages = Annotated[list[MessageBody], Field(min_length=1, max_length=_MAX_MESSAGES)]
 ManyTokens = Annotated[list[Token], Field(max_length=_MAX_TOKENS)]
 
 
-class TokenizeBody(StrictBody):
-    """``content`` as llama-server reads it; ``prompt`` or ``messages`` as vLLM does."""
+class TokenizerBody(StrictBody):
+    """What all of them have."""
+
+    model_config = ConfigDict(json_schema_extra=describe_in_body)
 
     model: Name | None = None
+
+
+class TokenizeBody(TokenizerBody):
+    """``content`` as llama-server reads it; ``prompt`` or ``messages`` as vLLM does."""
+
     content: LongText | None = None
     add_special: bool = False
     parse_special: bool = True
@@ -56,13 +64,11 @@ class TokenizeBody(StrictBody):
 _TEXTS = ("content", "prompt", "messages")
 
 
-class TokensBody(StrictBody):
-    model: Name | None = None
+class TokensBody(TokenizerBody):
     tokens: ManyTokens
 
 
-class InputBody(StrictBody):
+class InputBody(TokenizerBody):
     """As llama_cpp.server reads it."""
 
-    model: Name | None = None
     input: LongText

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from adapters.http.common.context import HttpContext
 from adapters.http.common.errors import to_response
+from adapters.http.openai.other_keys import refuse_in_body
 from adapters.http.openai.reading import json_bytes, read_as
 from adapters.http.openai.token_bodies import InputBody, TokenizeBody, TokensBody
 from bot.adapter_support.addresses import ACCOUNT
@@ -30,6 +31,7 @@ def token_routes(context: HttpContext) -> list[web.RouteDef]:
         async def handle(request: web.Request) -> web.Response:
             try:
                 body = read_as(kind, await json_bytes(request))
+                refuse_in_body(body.model_extra or {})
                 model = context.models.resolve(body.model)
                 asked = request[ACCOUNT], model.personality, model.model
                 tokenizer = await context.conversations.tokenizer(*asked)

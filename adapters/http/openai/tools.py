@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.answer_formats import Schema
 from adapters.http.openai.messages import StrictBody, Text
-from adapters.http.openai.other_keys import is_empty
+from adapters.http.openai.other_keys import unless_empty
 from bot.types import Tool, ToolUse
 
 MAX_TOOLS = 128
@@ -44,15 +44,11 @@ class ToolBody(StrictBody):
     function: FunctionBody
 
 
-def _unless_empty(value: object) -> object:
-    return None if is_empty(value) else value
-
-
 ToolBodies = Annotated[
-    list[ToolBody] | None, Field(max_length=MAX_TOOLS), BeforeValidator(_unless_empty)
+    list[ToolBody] | None, Field(max_length=MAX_TOOLS), BeforeValidator(unless_empty)
 ]
 FunctionBodies = Annotated[
-    list[FunctionBody] | None, Field(max_length=MAX_TOOLS), BeforeValidator(_unless_empty)
+    list[FunctionBody] | None, Field(max_length=MAX_TOOLS), BeforeValidator(unless_empty)
 ]
 
 

@@ -160,6 +160,11 @@ async def test_a_wrong_value_is_named(serve: Serve, keys: dict[str, object], par
     assert param in answer.message
 
 
+@pytest.mark.parametrize("key", ["model", "user", "cache_salt"])
+async def test_a_name_that_is_too_long_is_counted_in_characters(serve: Serve, key: str) -> None:
+    assert "at most 512 characters" in (await ask(serve, **{key: "x" * 600})).message
+
+
 @pytest.mark.parametrize("key", sorted(NEUTRAL.keys() - ChatBody.model_fields.keys()))
 async def test_a_key_that_parley_does_not_have_is_refused_by_name(serve: Serve, key: str) -> None:
     answer = await ask(serve, **{key: {"something": "else"}})

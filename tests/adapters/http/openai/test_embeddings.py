@@ -13,7 +13,9 @@ from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.conversations import FakeConversations
 
 
-@pytest.mark.parametrize("texts", ["Once", ["Once", "Twice"], [5, 7], [[5], [7]]])
+@pytest.mark.parametrize(
+    "texts", ["Once", ["Once", "Twice"], [5, 7], [[5], [7]], ["x"] * 2_048, [[5]] * 1_000]
+)
 async def test_a_request_for_embeddings_is_passed_on(
     serve: Serve, connect: Connect, texts: Any
 ) -> None:
@@ -42,6 +44,7 @@ async def test_who_makes_no_embeddings_says_so_in_one_sentence(
     [
         ({"input": []}, "input"),
         ({"input": None}, "input"),
+        ({"input": ["x"] * 2_049}, "input"),
         ({"encoding_format": "int8"}, "encoding_format"),
         ({"dimensions": 0}, "dimensions"),
         ({"pooling": "mean"}, "pooling"),

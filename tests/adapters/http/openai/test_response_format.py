@@ -84,11 +84,26 @@ async def test_a_format_that_the_engine_cannot_follow_is_refused(serve: Serve) -
     assert answer.message == "That is too large."
 
 
-async def test_a_grammar_that_cannot_be_followed_is_refused_by_its_own_name(serve: Serve) -> None:
-    refusal = UnsupportedFormat("The grammar has no rule 'root'.", name="grammar")
-    body = json.dumps({"messages": [HI], "grammar": "answer ::= [a]"}).encode()
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grammar", "answer ::= [a]"),
+        ("guided_grammar", "answer ::= [a]"),
+        ("guided_regex", "(a"),
+        ("guided_choice", ["a"]),
+        ("guided_json", {"type": "odd"}),
+        ("json_schema", {"type": "odd"}),
+        ("structured_outputs", {"regex": "(a"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["response_format", "grammar", "guided_regex"])
+async def test_what_cannot_be_followed_is_refused_by_the_name_that_was_sent(
+    serve: Serve, key: str, value: object, name: str
+) -> None:
+    refusal = UnsupportedFormat("The grammar has no rule 'root'.", name=name)
+    body = json.dumps({"messages": [HI], key: value}).encode()
     answer = await post(serve, body, conversations=FakeConversations(refusal=refusal))
-    assert (answer.status, answer.param) == (400, "grammar")
+    assert (answer.status, answer.param) == (400, key)
     assert answer.message == "The grammar has no rule 'root'."
 
 
@@ -122,6 +137,8 @@ async def test_a_form_is_followed_under_the_names_of_other_servers(
         ({"guided_choice": ["yes", ""]}, "guided_choice[1]"),
         ({"guided_choice": "yes"}, "guided_choice"),
         ({"structured_outputs": {"structural_tag": "a"}}, "structured_outputs.structural_tag"),
+        ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"json": {}, "json_object": True}}, "structured_outputs.json"),
         ({"grammar": 5}, "grammar"),
         ({"grammar": "root ::= [a]", "response_format": {"type": "json_object"}}, "grammar"),
         ({"grammar": "root ::= [a]", "guided_regex": "a"}, "grammar"),

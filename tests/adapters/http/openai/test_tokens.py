@@ -12,6 +12,7 @@ from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.model import ANSWER
 
+TOOL = {"type": "function", "function": {"name": "now"}}
 BEGIN = ord(ANSWER)
 """The token that the letters' vocabulary puts at every prompt's end."""
 
@@ -79,7 +80,11 @@ async def test_texts_become_tokens_and_tokens_texts(
         ("/detokenize", {}, "tokens"),
         ("/detokenize", {"tokens": ["h"]}, "tokens[0]"),
         ("/detokenize", {"tokens": [-1]}, "tokens[0]"),
+        ("/tokenize", {"messages": [{"role": "user", "content": "h"}], "tools": [TOOL]}, "tools"),
+        ("/tokenize", {"prompt": "h", "truncate_prompt_tokens": 1}, "truncate_prompt_tokens"),
+        ("/detokenize", {"tokens": [104], "skip_special_tokens": False}, "skip_special_tokens"),
         ("/extras/tokenize", {"content": "h"}, "input"),
+        ("/extras/tokenize/count", {"input": "h", "add_special": False}, "add_special"),
         ("/extras/detokenize", {"tokens": "h"}, "tokens"),
     ],
 )
