@@ -14,6 +14,8 @@ from aiohttp import web
 from aiohttp.hdrs import METH_HEAD, METH_OPTIONS
 from typer.main import get_command
 
+from adapters.http.openai.body import ChatBody
+from adapters.http.openai.other_keys import NEUTRAL, WITHOUT_EFFECT
 from adapters.http.routes import routes
 from bot.__main__ import app
 from bot.config import load_settings, old_names_table, settings_table
@@ -102,6 +104,20 @@ def test_the_page_for_clients_names_every_route_and_no_other() -> None:
         if route.resource and route.method not in (METH_HEAD, METH_OPTIONS)
     }
     assert named == mounted - OTHER_SPELLINGS
+
+
+def test_the_keys_of_a_chat_are_treated_as_the_page_for_clients_says() -> None:
+    table = read("deploy/CLIENTS.md").partition("| Keys of a chat |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE)
+    keys = {meaning: re.findall(r"`(\w+)`", named) for named, meaning in rows}
+    assert {key for named in keys.values() for key in named} > set(ChatBody.model_fields)
+    for meaning, named in keys.items():
+        known = set(ChatBody.model_fields)
+        if meaning.startswith("refused"):
+            known = set(NEUTRAL)
+        elif meaning.startswith("taken, and without effect"):
+            known = set(WITHOUT_EFFECT)
+        assert set(named) <= known
 
 
 def test_the_house_shows_every_room_and_nothing_else() -> None:
