@@ -74,6 +74,14 @@ def test_the_ways_in_say_when_everybody_needs_a_key(
     assert "OpenAI's chat API, with a key of PARLEY_API_KEYS" in lines(capsys)[0]
 
 
+def test_the_ways_in_name_the_proxy_at_which_people_sign_in(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = load_settings({"PARLEY_TRUSTED_PROXIES": "127.0.0.1"}, tmp_path)
+    Banner().ways_in(settings, "http://127.0.0.1:3978")
+    assert "or a sign-in at your proxy" in " ".join(lines(capsys))
+
+
 def test_brackets_in_what_a_platform_says_are_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
