@@ -65,8 +65,8 @@ class _Figures:
     num_tokens: int = 0
     num_forced: int = 0
 
-    def add(self, steps: Sequence[StepNote], num_sequences: int, num_forced: int) -> None:
-        """``steps`` of one round, in which so many tokens were forced."""
+    def add(self, steps: Sequence[StepNote], num_sequences: int) -> None:
+        """The steps of one round."""
         begun = max(number for number, note in enumerate(steps) if note.num_opened)
         lasted = [note.ended_at - before.ended_at for before, note in pairwise(steps[begun:])]
         num_tokens = sum(note.num_generated for note in steps[begun + 1 :])
@@ -77,16 +77,14 @@ class _Figures:
             for seconds, note in zip(lasted, steps[begun + 1 :], strict=True)
             if note.num_tokens == note.num_sampled == num_sequences
         ]
-        self.num_tokens += sum(note.num_generated for note in steps)
-        self.num_forced += num_forced
 
 
 async def measure(quick: bool) -> list[Table]:
     num_rounds, num_tokens = (1, 32) if quick else (NUM_ROUNDS, NUM_TOKENS)
-    model = await asyncio.to_thread(_model)
+    model, metrics = await asyncio.to_thread(_model), Metrics()
     service = InferenceService(
         model,
-        Metrics(),
+        metrics,
         max_running=max(NUM_SEQUENCES),
         max_waiting=max(NUM_SEQUENCES),
         loop_guard=False,
@@ -97,9 +95,13 @@ async def measure(quick: bool) -> list[Table]:
             found = {name: _Figures() for name in FORMATS}
             for _ in range(num_rounds):
                 for name in FORMATS:
-                    await _ask(model, engine, num_sequences, name, num_tokens, found[name])
+                    before = _num_forced(metrics)
+                    await _ask(model, engine, num_sequences, FORMATS[name], num_tokens)
+                    found[name].add(model.steps, num_sequences)
+                    found[name].num_tokens += num_sequences * num_tokens
+                    found[name].num_forced += _num_forced(metrics) - before
             rows += _rows(num_sequences, found)
-    failures = [] if model.num_forced else ["no token was forced by a grammar"]
+    failures = [] if _num_forced(metrics) else ["no token was forced by a grammar"]
     return [Table("Answers held to a format", _COLUMNS, rows, _NOTES, failures)]
 
 
@@ -125,22 +127,23 @@ def _rows(num_sequences: int, found: Mapping[str, _Figures]) -> Iterator[Row]:
         )
 
 
+def _num_forced(metrics: Metrics) -> int:
+    return int(metrics.registry.get_sample_value("parley_grammar_forced_total") or 0)
+
+
 async def _ask(
     model: EndlessModel,
     engine: InferenceService,
     num_sequences: int,
-    name: str,
+    answer_format: AnswerFormat | None,
     num_tokens: int,
-    figures: _Figures,
 ) -> None:
     model.steps.clear()
-    before = model.num_forced
     asked = (
-        _read(engine, _request(number, FORMATS[name], num_tokens))
+        _read(engine, _request(number, answer_format, num_tokens))
         for number in range(num_sequences)
     )
     await asyncio.gather(*asked)
-    figures.add(model.steps, num_sequences, model.num_forced - before)
 
 
 def _request(number: int, answer_format: AnswerFormat | None, num_tokens: int) -> GenerationRequest:

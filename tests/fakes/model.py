@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from bot.inference.chat_template.tools import HERMES
+from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -52,7 +53,8 @@ class FakeModel:
     """``stepwise``: each step waits until the test allows it with ``allow``.
 
     ``refuses``: as many of the next states are not accepted. ``state_bytes``: of each token.
-    ``forces``: letters that a grammar, whatever it is, leaves no choice for after another.
+    ``forces``: letters that a grammar, whatever it is, leaves no choice for after another;
+    ``begins``: what every reply with a grammar begins with.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class FakeModel:
         state_bytes: int = 4,
         open_tag: Tag | None = None,
         forces: str = "",
+        begins: str = "",
     ) -> None:
         self.name = "letters"
         self.num_tokens = 0x110000
@@ -86,7 +89,6 @@ class FakeModel:
         self._keeps = keeps
         self._state_bytes = state_bytes
         self.num_resets = 0
-        self.num_forced = 0
         self.is_closed = False
         self._script = script
         self.num_slots = num_slots
@@ -95,7 +97,7 @@ class FakeModel:
         self._cells: dict[int, list[_Cell]] = {}
         self._chains: dict[int, int] = {}
         self._logprobs: dict[int, Logprobs | None] = {}
-        self._forces = forces
+        self._forces, self._begins = forces, begins
         self._forced: dict[int, list[int] | None] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
 
@@ -138,6 +140,9 @@ class FakeModel:
     def can_follow(self, grammar: str) -> bool:
         """The script is what follows a grammar, or does not."""
         return self._can_follow
+
+    def beginning(self, grammar: AnyGrammar) -> list[int]:
+        return list(map(ord, self._begins))
 
     def run(self, step: Step) -> dict[int, int]:
         if self._permits:
@@ -246,7 +251,6 @@ class FakeModel:
         if (forced := self._forced[slot]) is not None:
             _require(not forced, "what was forced before was not taken")
             forced += map(ord, takewhile(self._forces.__contains__, coming[1:]))
-            self.num_forced += len(forced)
         if wanted := self._logprobs[slot]:
             likeliest = [
                 (ord(other), -float(n)) for n, other in enumerate("abcde"[: wanted.num_top])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.inference.core.calls import CallSyntax
+from bot.inference.core.calls import AnyGrammar, CallSyntax
 from bot.inference.core.sequence import Step
 from bot.inference.core.vocabulary import TextCodec
 
@@ -42,7 +42,8 @@ class Model(TextCodec, Protocol):
     """A loaded model with one KV pool.
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
-    ``can_follow``, ``piece`` and ``is_end`` change nothing; any thread may call them.
+    ``can_follow``, ``beginning``, ``piece`` and ``is_end`` change nothing; any thread may call
+    them.
     """
 
     @property
@@ -76,13 +77,12 @@ class Model(TextCodec, Protocol):
         """The most tokens that one step may have."""
         ...
 
-    @property
-    def num_forced(self) -> int:
-        """Tokens that were the only ones which the grammar allowed."""
-        ...
-
     def can_follow(self, grammar: str) -> bool:
         """Whether replies can be constrained to this grammar of llguidance."""
+        ...
+
+    def beginning(self, grammar: AnyGrammar) -> list[int]:
+        """Tokens that every reply under this grammar begins with, as far as they are certain."""
         ...
 
     @property

@@ -57,12 +57,13 @@ class Sequence:
     The first ``num_prefix`` are a system prompt that other sequences may share; all of the prompt
     if it ``shares_prompt``, because others with the same one come at the same time. Cells are
     reused only within one ``scope``; ``thread`` names the conversation. ``guard`` gets every
-    generated token. In ``forced`` the model leaves the tokens that had to follow the sampled
-    one, until the scheduler takes them. ``ticket`` orders admission (see FairQueue);
-    ``num_overtaken`` sequences were admitted before this one out of turn. ``num_shared``,
-    ``num_resumed`` and ``num_restored`` count the tokens found in a shared prefix, in the
-    thread's own cells and in its saved state. ``is_forgotten``: its cells are not kept. With
-    ``max_tokens`` 0 the prompt is only prefilled, for later.
+    generated token. ``forced``: what the reply must begin with, and then the tokens that had
+    to follow the sampled one; the model leaves them there until the scheduler takes them.
+    ``ticket`` orders admission (see FairQueue); ``num_overtaken`` sequences were admitted before
+    this one out of turn. ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens
+    found in a shared prefix, in the thread's own cells and in its saved state.
+    ``is_forgotten``: its cells are not kept. With ``max_tokens`` 0 the prompt is only prefilled,
+    for later.
     """
 
     id: int

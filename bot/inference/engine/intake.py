@@ -13,7 +13,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
 from bot.inference.core.calls import AnyGrammar, CallSyntax
@@ -80,6 +80,16 @@ class _Arrival:
     is_forgotten: bool = False
 
 
+class _Held(NamedTuple):
+    """What a reply is held to, and the tokens that it must begin with."""
+
+    grammar: AnyGrammar | None = None
+    beginning: Items[int] = ()
+
+
+_FREE = _Held()
+
+
 class Intake:
     """Prepares the requests of one model.
 
@@ -108,17 +118,17 @@ class Intake:
         self._check_biases(request)
         request = self._without_reasoning(request)
         arrival = _Arrival(request.scope, request.thread)
-        loop, grammar = asyncio.get_running_loop(), None
+        loop, held = asyncio.get_running_loop(), _FREE
         self._arrivals.add(arrival)
         try:
             tokens, num_prefix = await self.read(lambda _: self._prompts.encode(request.prompt))
             if request.answer_format is not None or request.tool_use is not None:
-                grammar = await loop.run_in_executor(self._compiler, self._grammar, request)
+                held = await loop.run_in_executor(self._compiler, self._held, request)
         finally:
             self._arrivals.remove(arrival)
         if len(tokens) >= self._model.window:
             raise PromptTooLong(len(tokens), self._model.window - 1)
-        reply = self._reply(request, tokens, num_prefix, grammar)
+        reply = self._reply(request, tokens, num_prefix, held)
         reply.sequence.is_forgotten = arrival.is_forgotten
         return reply
 
@@ -137,6 +147,12 @@ class Intake:
             last = replace(messages[-1], content=f"{begun}\n{tag.closes.decode()}\n\n")
             return replace(request, messages=(*messages[:-1], last))
         return request
+
+    def _held(self, request: GenerationRequest) -> _Held:
+        grammar = self._grammar(request)
+        if grammar is None or request.num_logprobs is not None:
+            return _Held(grammar)
+        return _Held(grammar, self._model.beginning(grammar))
 
     def _grammar(self, request: GenerationRequest) -> AnyGrammar | None:
         answer_format, can_follow = request.answer_format, self._model.can_follow
@@ -176,7 +192,7 @@ class Intake:
         request: GenerationRequest,
         tokens: list[int],
         num_prefix: int,
-        grammar: AnyGrammar | None,
+        held: _Held,
     ) -> Reply:
         self._num_accepted += 1
         sequence = Sequence(
@@ -189,8 +205,9 @@ class Intake:
             thread=request.thread,
             num_prefix=num_prefix,
             shares_prompt=request.shares_prompt,
-            grammar=grammar,
+            grammar=held.grammar,
         )
+        sequence.forced += held.beginning[: max(0, sequence.max_tokens - 1)]
         if request.num_logprobs is not None:
             sequence.logprobs = Logprobs(request.num_logprobs)
         if self._loop_guard and request.loop_guard:

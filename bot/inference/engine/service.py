@@ -57,17 +57,18 @@ class StepMetrics:
         self._preempted = MetricShare(metrics.preempted)
         self._overtaken = MetricShare(metrics.overtaken)
         self._held = MetricShare(metrics.held)
-        self._forced = MetricShare(metrics.grammar_forced, model.num_forced)
+        self._forced = MetricShare(metrics.grammar_forced)
+        self._prefilled = MetricShare(metrics.grammar_prefilled)
 
     def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
         metrics.step.observe(seconds)
         metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill - step.num_forced)
-        metrics.grammar_prefilled.inc(step.num_forced)
         self._preempted.set(stats.num_preempted)
         self._overtaken.set(stats.num_overtaken)
         self._held.set(stats.num_paused)
-        self._forced.set(self._model.num_forced)
+        self._forced.set(stats.num_forced)
+        self._prefilled.set(stats.num_prefilled)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
         metrics.resident_threads.set(stats.num_cached_threads)

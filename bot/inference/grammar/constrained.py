@@ -90,9 +90,8 @@ class ConstrainedReply:
         return self._chain.choose(ids, logits[ids])
 
     def _go_ahead(self) -> list[int]:
-        """Take the tokens that stay the same whatever is chosen after them."""
-        tokens = self._matcher.compute_ff_tokens()[:_MAX_AHEAD]
-        self._matcher.consume_tokens(tokens)
+        """The tokens up to the next choice, or with the reply's end."""
+        tokens = ahead(self._matcher)
         if self._matcher.is_stopped():
             tokens += allowed(self._matcher)[:1].tolist()
         self._chain.accept(tokens)
@@ -102,6 +101,15 @@ class ConstrainedReply:
 @cache
 def _every(num_tokens: int) -> Ids:
     return np.arange(num_tokens, dtype=np.int32)
+
+
+def ahead(matcher: Matcher) -> list[int]:
+    """Take the tokens that stay the same whatever is chosen after them."""
+    taken: list[int] = []
+    while tokens := matcher.compute_ff_tokens()[: _MAX_AHEAD - len(taken)]:
+        matcher.consume_tokens(tokens)
+        taken += tokens
+    return taken
 
 
 def allowed(matcher: Matcher) -> Ids:

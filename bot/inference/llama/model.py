@@ -7,6 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
+from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.model import NotRestored
 from bot.inference.core.sequence import (
     Action,
@@ -21,7 +22,7 @@ from bot.inference.core.sequence import (
 )
 from bot.inference.gguf import fingerprint, memory_check
 from bot.inference.gguf.memory_check import ModelFacts
-from bot.inference.grammar.constrained import Logits
+from bot.inference.grammar.constrained import Logits, ahead
 from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
@@ -98,10 +99,6 @@ class LlamaModel:
     def num_tokens(self) -> int:
         return self.vocabulary.num_tokens
 
-    @property
-    def num_forced(self) -> int:
-        return self._samplers.num_forced
-
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
         return self.vocabulary.encode(messages)
 
@@ -133,6 +130,9 @@ class LlamaModel:
         except ValueError:
             return False
         return True
+
+    def beginning(self, grammar: AnyGrammar) -> list[int]:
+        return ahead(self._grammars.follow(grammar))
 
     def run(self, step: Step) -> dict[int, int]:
         """Also samples, since the next decode overwrites the logits."""

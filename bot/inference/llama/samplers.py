@@ -11,7 +11,7 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
-from bot.inference.core.sequence import NO_TOKEN, Forced, Logprobs, Opening
+from bot.inference.core.sequence import NO_TOKEN, Logprobs, Opening
 from bot.inference.grammar.constrained import ConstrainedReply, Ids, Logits
 from bot.inference.llama import logprobs
 from bot.inference.llama.grammars import Grammars
@@ -142,10 +142,7 @@ def _truncation(s: Sampling, seed: int) -> list[Any]:
 
 
 class Samplers:
-    """A sampler chain for every slot, and a ``ConstrainedReply`` if its reply has a grammar.
-
-    ``num_forced``: tokens that were the only ones which the grammar allowed.
-    """
+    """A sampler chain for every slot, and a ``ConstrainedReply`` if its reply has a grammar."""
 
     def __init__(self, vocabulary: Vocabulary, grammars: Grammars, num_threads: int = 1) -> None:
         self._vocabulary = vocabulary
@@ -155,7 +152,6 @@ class Samplers:
         self.chains: dict[int, SamplerChain] = {}
         self._logprobs: dict[int, Logprobs] = {}
         self._constrained: dict[int, ConstrainedReply] = {}
-        self.num_forced = 0
 
     def open(self, opening: Opening) -> None:
         self.close(opening.slot)
@@ -198,16 +194,11 @@ class Samplers:
     def sample(self, context: Any, slot: int, index: int) -> int:
         """Sample from the logits at ``index`` of the context's last decode."""
         if constrained := self._constrained.get(slot):
-            token = self._sample_constrained(constrained, context, index)
+            token = constrained.sample(self._logits(context, index))
         else:
             token = llama.llama_sampler_sample(self.chains[slot].native, context, index)
         if (wanted := self._logprobs.get(slot)) and token != NO_TOKEN:
             logprobs.note(self._logits(context, index), token, wanted)
-        return token
-
-    def _sample_constrained(self, constrained: ConstrainedReply, context: Any, index: int) -> int:
-        token = constrained.sample(self._logits(context, index))
-        self.num_forced += isinstance(token, Forced) + len(constrained.forced or ())
         return token
 
     def _logits(self, context: Any, index: int) -> Logits:

@@ -35,12 +35,16 @@ _RANK = attrgetter("is_background", "ticket", "id")
 class SchedulerStats:
     """``num_preempted`` and ``num_overtaken`` count sequences, ``num_paused`` steps, since start.
 
-    ``num_cells_used`` includes those of the ``num_cached_threads``, which are idle.
+    ``num_forced`` counts tokens that a grammar left no choice for, and ``num_prefilled`` those of
+    them that were evaluated in a step with others of their sequence. ``num_cells_used`` includes
+    those of the ``num_cached_threads``, which are idle.
     """
 
     num_preempted: int
     num_overtaken: int
     num_paused: int
+    num_forced: int
+    num_prefilled: int
     num_cached_threads: int
     num_cells_used: int
 
@@ -70,6 +74,7 @@ class Scheduler:
         self.limits_of = limits_of or (lambda _num_replies, _num_cells: StepLimits.all(max_batch))
         self._max_prefill = max_batch
         self._num_preempted = self._num_overtaken = 0
+        self._num_forced = self._num_prefilled = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._reuse, self._saved_states = reuse, saved_states
         self._kv_cache = self._new_kv_cache()
@@ -98,6 +103,8 @@ class Scheduler:
             num_preempted=self._num_preempted,
             num_overtaken=self._num_overtaken,
             num_paused=self._planner.pause.num_paused,
+            num_forced=self._num_forced,
+            num_prefilled=self._num_prefilled,
             num_cached_threads=len(self._kv_cache.cached_threads),
             num_cells_used=self._kv_cache.pool.num_used,
         )
@@ -141,6 +148,7 @@ class Scheduler:
         Returns the sequences that have a new token, or have ended.
         """
         self._max_prefill = self.max_batch
+        self._num_prefilled += step.num_forced
         by_slot = {s.slot: s for s in self._running}
         advanced = []
         for chunk in step.chunks:
@@ -247,6 +255,7 @@ class Scheduler:
             return
         sequence.tokens.append(int(token))
         is_forced = isinstance(token, Forced)
+        self._num_forced += is_forced
         if sequence.guard and sequence.guard.add(int(token), is_forced=is_forced):
             self.finish(sequence, FinishReason.LOOPED)
         elif sequence.num_generated >= sequence.max_tokens:
@@ -284,13 +293,22 @@ class Scheduler:
             return False
         promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
         headroom = _HEADROOM * (len(self._running) + 1)
+        headroom += len(sequence.forced)
         needed = promised + self._kv_cache.num_needed(sequence) + headroom
         if self._running and not self._kv_cache.could_free(needed, sequence):
             return False
+        self._begin(sequence)
         self._kv_cache.allocate(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         return True
+
+    def _begin(self, sequence: Sequence) -> None:
+        """What its reply must begin with is evaluated with the prompt."""
+        self._num_prefilled += len(sequence.forced)
+        for token in sequence.forced:
+            self._take(sequence, Forced(token), lambda _: False)
+        sequence.forced.clear()
 
     def _preempt_background(self) -> None:
         """Preempt background work where a person's sequence waits for its place."""

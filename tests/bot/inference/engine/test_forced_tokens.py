@@ -59,6 +59,37 @@ async def test_an_answer_takes_a_step_for_each_choice_and_none_for_its_keys() ->
     assert counted("parley_prompt_tokens_total", {"source": "evaluated"}) == len("Who?") + 1
 
 
+async def test_what_every_answer_begins_with_is_evaluated_with_the_prompt() -> None:
+    model, metrics = FakeModel(lambda _: ANSWER, forces=KEYS, begins='{"name": "'), Metrics()
+    async with engine(model, metrics) as service:
+        text, finished = await read(await service.generate(asked()))
+    assert (text, finished.usage.completion_tokens) == (ANSWER, len(ANSWER))
+    assert finished.usage.prompt_tokens == len("Who?") + 1
+    assert len([step for step in model.steps if step.chunks]) == len(CHOSEN)
+    counted = metrics.registry.get_sample_value
+    assert counted("parley_grammar_forced_total") == len(ANSWER) - len(CHOSEN)
+
+
+async def test_a_beginning_longer_than_the_limit_is_cut_there() -> None:
+    for limit in (1, 4, 10, 11):
+        model = FakeModel(lambda _: ANSWER, forces=KEYS, begins='{"name": "')
+        text, finished = await answer(model, asked(max_tokens=limit))
+        assert (text, finished.reason) == (ANSWER[:limit], FinishReason.LENGTH)
+
+
+async def test_an_answer_that_never_began_has_no_tokens() -> None:
+    model = FakeModel(lambda _: ANSWER, forces=KEYS, begins='{"name": "', stepwise=True)
+    async with engine(model) as service:
+        running = [await service.generate(asked(str(n), answer_format=None)) for n in range(4)]
+        waiting = await service.generate(asked("5"))
+        waiting.cancel()
+        _, finished = await read(waiting)
+        for stream in running:
+            stream.cancel()
+        model.allow(100)
+    assert finished.usage.completion_tokens == 0
+
+
 async def test_free_text_has_a_step_for_every_token() -> None:
     model = FakeModel(lambda _: ANSWER, forces=KEYS)
     text, _ = await answer(model, asked(answer_format=None))

@@ -159,6 +159,7 @@ def test_what_the_format_left_no_choice_for_is_counted(
         text, _ = runner.run(asking.ask("Say hello.", OneOf((only,))))
         assert text == only
     assert asking.counted("grammar_forced") > before
+    assert asking.counted("grammar_prefilled") > 0
 
 
 def test_an_answer_cut_short_says_so(runner: asyncio.Runner, asking: Asking) -> None:

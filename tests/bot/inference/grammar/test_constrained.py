@@ -161,6 +161,19 @@ def test_what_is_forced_comes_at_once_and_as_the_model_itself_writes_it(
     assert vocabulary.is_end(tokens[-1])
 
 
+def test_a_reply_goes_on_after_what_it_must_begin_with(
+    constrain: Constrain, vocabulary: Vocabulary, smollm2: LlamaModel
+) -> None:
+    schema = {"properties": {"name": {"enum": ["Ada"]}, "age": {"const": 36}}, "required": ["age"]}
+    grammar = grammar_of(JsonSchema(json.dumps(schema)))
+    begun = smollm2.beginning(grammar)
+    assert b"".join(map(vocabulary.piece, begun)) == b'{"'
+    constrained = constrain(grammar, forced=[])
+    constrained.resume(begun)
+    (age,) = vocabulary.tokenize("age")
+    assert said(constrained, vocabulary, repeat(preferring(vocabulary, age))) == 'age": 36}'
+
+
 def test_only_what_stays_whatever_is_chosen_next_is_forced(
     constrain: Constrain, vocabulary: Vocabulary
 ) -> None:

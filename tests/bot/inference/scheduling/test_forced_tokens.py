@@ -15,10 +15,18 @@ def forced(policy: Scheduler, letters: str, *, number: int = 1, limit: int = 500
     """A reply that has said ``x``, and must say ``letters``."""
     reply = sequence(number, limit=limit)
     policy.add(reply)
-    reply.forced += map(ord, letters)
-    advance(policy)
-    assert reply.forced == []
+    sample(policy, reply, [*map(ord, letters)])
     return reply
+
+
+def sample(policy: Scheduler, reply: Sequence, letters: list[int]) -> None:
+    """A step in which all replies say ``x``, and these must follow in one of them."""
+    step = policy.plan()
+    assert step is not None
+    reply.forced += letters
+    sampled = {c.slot: ord("x") for c in step.chunks if c.wants_token}
+    policy.apply(step, sampled, lambda token: token == END)
+    assert reply.forced == []
 
 
 def of(step: Step, reply: Sequence) -> str:
@@ -80,7 +88,6 @@ def test_nothing_is_taken_after_the_end_of_a_reply(last: int, reason: FinishReas
     policy = scheduler()
     reply = sequence(1)
     policy.add(reply)
-    reply.forced += [ord("a"), last, ord("b")]
-    advance(policy)
+    sample(policy, reply, [ord("a"), last, ord("b")])
     assert bytes(reply.tokens[reply.num_prompt :]) == b"xa"
     assert reply.finish_reason is reason
