@@ -79,9 +79,6 @@ class Texts:
         if closing and chance.random() < (0.6 if is_long else 0.3):
             return min(closing, key=_CLOSING.index) if is_long else chance.choice(closing)
         hinted = [token for token in tokens if token in self._hint]
-        rare = [token for token in hinted if token >= 0x80]
-        if rare and is_long and chance.random() < 0.5:
-            return chance.choice(rare)
         if hinted and chance.random() < 0.6:
             return chance.choice(hinted)
         plain = [token for token in tokens if token < 0x80] or tokens
