@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
-from pydantic_core import from_json
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.common.forms import form_fields, query_fields
-from adapters.http.common.openapi import MULTIPART
+from adapters.http.common.json_bodies import NO_JSON, json_object, without_mark
+from adapters.http.common.openapi import JSON, MULTIPART
 
-_BOM = b"\xef\xbb\xbf"
 _TEMPERATURE, _MAX_TEMPERATURE = 0.4, 2.0
 
 
@@ -25,19 +24,18 @@ async def fields_of(request: web.Request) -> Mapping[str, str]:
 
 async def _body_fields(request: web.Request) -> dict[str, str]:
     """JSON is told by its first character: many programs do not set the header that names it."""
-    raw = (await request.read()).removeprefix(_BOM).strip()
-    if request.content_type != MULTIPART and raw[:1] in (b"{", b"["):
+    raw = without_mark(await request.read()).strip()
+    is_json = raw[:1] in (b"{", b"[") or request.content_type == JSON
+    if raw and is_json and request.content_type != MULTIPART:
         return _json_fields(raw)
     return await form_fields(request)
 
 
 def _json_fields(raw: bytes) -> dict[str, str]:
     try:
-        body = from_json(raw)
+        body = json_object(raw)
     except ValueError:
-        raise InvalidBody("The body is not valid JSON in UTF-8.") from None
-    if not isinstance(body, dict):
-        raise InvalidBody("The body must be a JSON object.")
+        raise InvalidBody(f"{NO_JSON}.") from None
     listed = body.get("values")
     named = listed if isinstance(listed, list) else []
     pairs = [(each.get("key"), each.get("value")) for each in named if isinstance(each, dict)]

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from adapters.http.common.errors import InvalidBody
+from adapters.http.common.json_bodies import NO_JSON, OTHER_TYPE, json_object
 from adapters.http.geniusrise.runtimes import UNLIMITED
 from adapters.http.openai.body import ChatBody
 from adapters.http.openai.completion_body import CompletionBody
@@ -23,9 +23,6 @@ from adapters.http.openai.reading import first_problem
 
 T = TypeVar("T", bound=BaseModel)
 
-_BOM = b"\xef\xbb\xbf"
-_NO_JSON = "The body is not valid JSON in UTF-8."
-_OTHER_TYPE = "The body must be JSON, with the header 'Content-Type: application/json'."
 _KEYS = frozenset(
     {
         *("model", "user", "stream", "n", "max_tokens", "stop", "seed", "logit_bias"),
@@ -71,13 +68,11 @@ class PromptBody(BaseModel):
 async def read(request: web.Request) -> dict[str, Any]:
     """The keys that are set. What is no JSON is refused as its web framework did."""
     if request.content_type not in ("application/json", "text/javascript"):
-        raise web.HTTPUnsupportedMediaType(text=_OTHER_TYPE)
+        raise web.HTTPUnsupportedMediaType(text=OTHER_TYPE)
     try:
-        found = from_json((await request.read()).removeprefix(_BOM), allow_inf_nan=False)
+        found = json_object(await request.read(), allow_inf_nan=False)
     except ValueError:
-        raise web.HTTPBadRequest(text=_NO_JSON) from None
-    if not isinstance(found, dict):
-        raise InvalidBody("The body must be a JSON object.")
+        raise web.HTTPBadRequest(text=f"{NO_JSON}.") from None
     return {name: value for name, value in found.items() if value is not None}
 
 

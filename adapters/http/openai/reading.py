@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from adapters.http.common.errors import InvalidBody
+from adapters.http.common.json_bodies import NO_JSON, OTHER_TYPE, without_mark
 
 Body = TypeVar("Body", bound=BaseModel)
 T = TypeVar("T")
@@ -29,13 +30,12 @@ _AS_JSON = {
     "union_tag_invalid": "{discriminator} should be one of {expected_tags}",
 }
 """Pydantic's name of a problem -> what is said of it."""
-_BOM = b"\xef\xbb\xbf"
 
 
 async def json_bytes(request: web.Request) -> bytes:
     if request.content_type != "application/json":
         raise InvalidBody(
-            "The body must be JSON, with the header 'Content-Type: application/json'.",
+            OTHER_TYPE,
             code="unsupported_media_type",
             status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         )
@@ -55,7 +55,7 @@ def thread_name(request: web.Request) -> str | None:
 def read_as(model: type[Body], raw: bytes) -> Body:
     """Raises ``InvalidBody``, which names the first wrong key."""
     try:
-        return model.model_validate_json(raw.removeprefix(_BOM))
+        return model.model_validate_json(without_mark(raw))
     except ValidationError as error:
         raise first_problem(error) from None
 
@@ -64,7 +64,7 @@ def first_problem(error: ValidationError) -> InvalidBody:
     problem = error.errors(include_url=False, include_input=False)[0]
     param = _path(problem["loc"])
     if problem["type"] == "json_invalid":
-        return InvalidBody(f"The body is not valid JSON in UTF-8: {_reason(problem)}.")
+        return InvalidBody(f"{NO_JSON}: {_reason(problem)}.")
     message = _message(problem)
     shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
     return InvalidBody(f"{param or 'The body'}: {shown}.", param=param or None)

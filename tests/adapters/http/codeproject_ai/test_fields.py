@@ -158,6 +158,8 @@ async def test_without_a_prompt_an_empty_one_is_asked(
         ({"data": b'{"prompt": "Hi"'}, "The body is not valid JSON in UTF-8."),
         ({"data": b'{"prompt": "\xff"}'}, "The body is not valid JSON in UTF-8."),
         ({"data": b'{"prompt": "\\ud800"}'}, "The body is not valid JSON in UTF-8."),
+        ({"data": b"prompt=Hi", "headers": JSON}, "The body is not valid JSON in UTF-8."),
+        ({"data": b'"Hi"', "headers": JSON}, "The body must be a JSON object."),
         ({"data": b"[" * 100_000, "headers": JSON}, "The body is not valid JSON in UTF-8."),
         ({"data": b'["Hi"]', "headers": JSON}, "The body must be a JSON object."),
         ({"data": b"a&" * 200_000, "headers": FORM}, "A form has at most 100 fields."),
