@@ -59,10 +59,8 @@ class InvalidBody(RequestError):
 
 def to_response(error: ParleyError, names: Mapping[str, str] = _AS_IN_CHATS) -> web.Response:
     """``names``: what another API calls a key of chats."""
-    headers = {}
-    if isinstance(error, QueueFull | OverLimit):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return web.json_response(to_body(error, names), status=_status(error), headers=headers)
+    headers = retry_header(error)
+    return web.json_response(to_body(error, names), status=status_of(error), headers=headers)
 
 
 def to_body(
@@ -101,7 +99,14 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
     return "server_error", None, "engine_failed"
 
 
-def _status(error: ParleyError) -> int:
+def retry_header(error: ParleyError) -> dict[str, str]:
+    """When to come back, where that is known."""
+    if not isinstance(error, QueueFull | OverLimit):
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+
+
+def status_of(error: ParleyError) -> int:
     match error:
         case InvalidBody():
             return error.status

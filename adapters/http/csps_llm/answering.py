@@ -8,7 +8,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from adapters.http.common.answers import NOT_FINISHED, finished_of, raise_failure, said
-from adapters.http.common.errors import to_response
+from adapters.http.common.errors import retry_header, status_of
 from adapters.http.common.sse import batches
 from bot.errors import ParleyError
 from bot.ports import Clock, Generation
@@ -42,17 +42,10 @@ async def tell(
 
 
 def text_refusal(error: ParleyError) -> web.Response:
-    status, headers = _status_and_headers(error)
-    return web.Response(text=f"{error}\n", status=status, headers=headers)
+    text, status = f"{error}\n", status_of(error)
+    return web.Response(text=text, status=status, headers=retry_header(error))
 
 
 def json_refusal(error: ParleyError) -> web.Response:
-    status, headers = _status_and_headers(error)
-    return web.json_response({"error": str(error)}, status=status, headers=headers)
-
-
-def _status_and_headers(error: ParleyError) -> tuple[int, dict[str, str]]:
-    """Those that the error has on every route."""
-    shaped = to_response(error)
-    kept = {name: value for name, value in shaped.headers.items() if name == "Retry-After"}
-    return shaped.status, kept
+    said, status = {"error": str(error)}, status_of(error)
+    return web.json_response(said, status=status, headers=retry_header(error))

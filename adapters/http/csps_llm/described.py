@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -45,40 +45,40 @@ class PlatformStats(AnswerBody):
     load_average: list[float] | None
 
 
-def _operations() -> Iterator[Operation]:
-    yield Operation(
+_SERVED = (
+    Operation(
         method="get",
         path="/gpt-socket/{personality}",
         summary="Open a WebSocket: a frame in is a prompt, frames out are text and then <END key>",
         answer={TEXT: str},
         error={TEXT: str, JSON: ErrorAnswer},
         status=101,
-    )
-    yield Operation(
+    ),
+    Operation(
         method="get",
         path="/gpt/{personality}",
         summary="Answer a prompt with text that grows",
         query=TextQuestion,
         answer={TEXT: str},
         error={TEXT: str},
-    )
-    yield Operation(
+    ),
+    Operation(
         method="post",
         path="/gpt/{personality}",
         summary="Answer a prompt with text that grows",
         query=TextQuestion,
         answer={TEXT: str},
         error={TEXT: str},
-    )
-    yield Operation(
+    ),
+    Operation(
         method="delete",
         path="/gpt/{personality}",
         summary="Forget a session",
         query=SessionParameter,
         answer={TEXT: str},
         error={TEXT: str},
-    )
-    yield Operation(
+    ),
+    Operation(
         method="post",
         path="/toil/{personality}",
         summary="Do a piece of work and answer with JSON",
@@ -86,37 +86,36 @@ def _operations() -> Iterator[Operation]:
         body={JSON: ToilBody},
         answer={JSON: Any},
         error={JSON: SentenceAnswer},
-    )
-    yield Operation(
+    ),
+    Operation(
         method="get",
         path="/describe/{personality}",
         summary="Which model answers",
         answer={JSON: ModelCardAnswer},
         error={JSON: SentenceAnswer},
-    )
-    yield Operation(
+    ),
+    Operation(
         method="get",
         path="/platform/stats",
         summary="What this machine does",
         answer={JSON: PlatformStats},
+    ),
+)
+
+
+def _missing(method: Literal["get", "post"], path: str) -> Operation:
+    return Operation(
+        method=method,
+        path=path,
+        summary=MISSING[path],
+        answer={TEXT: str},
+        status=404,
+        error={TEXT: str},
     )
-    for path, sentence in MISSING.items():
-        yield Operation(
-            method="get",
-            path=path,
-            summary=sentence,
-            answer={TEXT: str},
-            status=404,
-            error={TEXT: str},
-        )
-        yield Operation(
-            method="post",
-            path=path,
-            summary=sentence,
-            answer={TEXT: str},
-            status=404,
-            error={TEXT: str},
-        )
 
 
-OPERATIONS: Sequence[Operation] = tuple(_operations())
+_METHODS: tuple[Literal["get", "post"], ...] = ("get", "post")
+OPERATIONS: Sequence[Operation] = (
+    *_SERVED,
+    *(_missing(method, path) for path in MISSING for method in _METHODS),
+)

@@ -6,16 +6,13 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from adapters.http.common.errors import to_response
+from adapters.http.common.errors import retry_header
 from bot.errors import ParleyError
 
 
 def exception(error: ParleyError) -> web.Response:
     """As for OpenAI's clients, ``Retry-After`` says when to come back."""
-    headers = {
-        name: value for name, value in to_response(error).headers.items() if name == "Retry-After"
-    }
-    return web.json_response({"error": str(error)}, headers=headers)
+    return web.json_response({"error": str(error)}, headers=retry_header(error))
 
 
 def framework_error(status: int, sentence: str) -> web.Response:
