@@ -114,7 +114,7 @@ class StepCosts:
 
     def __init__(self, max_tokens: int) -> None:
         self.is_known = False
-        self._sizes = [min(MIN_TOKENS, max_tokens)]
+        self._sizes = [max(1, min(MIN_TOKENS, max_tokens))]
         while 2 * self._sizes[-1] <= max_tokens:
             self._sizes.append(2 * self._sizes[-1])
         self._lines: dict[int, _Line] = {}

@@ -74,6 +74,10 @@ def test_the_share_never_exceeds_the_batch() -> None:
     assert (limits.mixed, limits.prefill, limits.last_prefill) == (128, 128, 128)
 
 
+def test_a_batch_that_replies_can_fill_alone_is_budgeted_in_finite_time() -> None:
+    assert learnt(per_token=0.01, max_tokens=0).limits(0, 500).prefill > 0
+
+
 def test_after_too_long_a_delay_steps_are_decode_only_until_it_is_made_good() -> None:
     budget = learnt(per_token=0.002, decode={4: 0.02})
     assert not budget.limits(4, 500).is_owed
