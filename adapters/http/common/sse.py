@@ -83,12 +83,17 @@ class EventStream(WritePatience):
         return self._response.prepared
 
     async def send(self, data: bytes) -> None:
-        if not self.has_begun:
-            await self._response.prepare(self._request)
+        await self._begin()
         with self.writing():
             await self._response.write(data)
 
     async def end(self) -> web.StreamResponse:
+        """Also of one in which nothing was said."""
+        await self._begin()
         with self.writing():
             await self._response.write_eof()
         return self._response
+
+    async def _begin(self) -> None:
+        if not self.has_begun:
+            await self._response.prepare(self._request)

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.http.csps_llm.markers import READS_NO_PAGES
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, PromptTooLong
-from bot.types import Delta, Finished, FinishReason, Session
+from bot.types import Delta, Finished, FinishReason, Reasoning, Session
 from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
 
@@ -111,6 +111,20 @@ async def test_the_text_grows(serve: Serve) -> None:
         generation = await conversations.begun()
         generation.say(Delta("lo"), Finished(FinishReason.STOP))
         assert await answer.text() == "lo"
+
+
+@pytest.mark.parametrize("thought", [(), (Reasoning("Hm, a greeting."),)])
+async def test_an_answer_without_a_word_is_an_empty_text(
+    serve: Serve, thought: tuple[Reasoning, ...]
+) -> None:
+    server = await serve(FakeConversations(script=(*thought, Finished(FinishReason.STOP))))
+    async with (
+        aiohttp.ClientSession(server.url) as client,
+        client.get("/gpt/coder", params={"prompt": "Hello?", "session": "mine"}) as answer,
+    ):
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+        assert answer.headers[HEADER] == "mine"
+        assert await answer.text() == ""
 
 
 async def test_a_failure_of_the_model_is_told_with_what_there_is(serve: Serve) -> None:
