@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.inference.core.sequence import Opening
 from bot.inference.engine.service import InferenceService
@@ -142,3 +144,54 @@ async def test_the_next_question_of_a_thread_finds_what_was_forced() -> None:
         said = (*first.messages, ChatMessage("assistant", "\x01" + text))
         _, finished = await read(await service.generate(replace(first, messages=said)))
     assert finished.usage.cached_tokens > len(first.messages[0].content) + len(ANSWER) - 20
+
+
+LETTERS = "abcxyz{}"
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> list[tuple[GenerationRequest, str]]:
+    """Requests of all kinds, each with what the model would say without end."""
+    crowd = []
+    for number in range(draw(st.integers(1, 8))):
+        question = f"{number}: " + draw(st.sampled_from(("", "a" * 20, "the same words " * 3)))
+        request = asked(
+            question,
+            max_tokens=draw(st.integers(1, 60)),
+            stop=tuple(draw(st.lists(st.text(LETTERS, min_size=1, max_size=3), max_size=2))),
+            answer_format=draw(st.sampled_from((None, OneOf(("any",)), OneOf(("any",))))),
+            num_logprobs=draw(st.sampled_from((None, None, None, 1))),
+            thread=draw(st.sampled_from((None, question))),
+            loop_guard=False,
+        )
+        crowd.append((request, draw(st.text(LETTERS, min_size=1, max_size=80))))
+    return crowd
+
+
+@settings(max_examples=40)
+@given(
+    crowds(),
+    st.sampled_from((LETTERS + chr(END), LETTERS[:4], LETTERS[4:], "a")),
+    st.sampled_from((120, 200, 1_000)),
+    st.sampled_from((6, 16, 64)),
+)
+def test_a_crowd_gets_the_same_answers_whatever_is_forced(
+    crowd: list[tuple[GenerationRequest, str]], forces: str, num_cells: int, max_batch: int
+) -> None:
+    said = {request.messages[0].content: text for request, text in crowd}
+
+    async def answers(forces: str) -> list[tuple[str, FinishReason, int, int]]:
+        model = FakeModel(
+            lambda prompt: said[prompt], forces=forces, num_cells=num_cells, max_batch=max_batch
+        )
+        async with engine(model) as service:
+            streams = [await service.generate(request) for request, _ in crowd]
+            got = await asyncio.gather(*map(read, streams))
+            assert service.num_running == 0
+        usages = [(finished.reason, finished.usage) for _, finished in got]
+        return [
+            (text, reason, usage.prompt_tokens, usage.completion_tokens)
+            for (text, _), (reason, usage) in zip(got, usages, strict=True)
+        ]
+
+    assert asyncio.run(answers(forces)) == asyncio.run(answers(""))
