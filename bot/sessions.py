@@ -34,6 +34,8 @@ from bot.types import (
 
 logger = logging.getLogger(__name__)
 
+_FORGOTTEN = "The session was forgotten while this was under way."
+
 
 class SessionTurn(LiveTurn):
     """A turn of a program. Its last event comes once its end is on disk.
@@ -94,12 +96,17 @@ class SessionTurn(LiveTurn):
         try:
             ending = await self._answer()
             await self.finish(ending)
-            self._tell(self._finished or Finished(ending.reason or FinishReason.CANCELLED))
+            self._tell(self._last(ending.reason))
         except Exception as error:  # one turn never takes others down
             await self._fail(error)
         finally:
             if not self._is_over:
-                self._tell(Finished(FinishReason.CANCELLED))
+                self._tell(self._last(None))
+
+    def _last(self, reason: FinishReason | None) -> Finished:
+        if self.is_forgotten:
+            return Finished(FinishReason.CANCELLED, detail=_FORGOTTEN)
+        return self._finished or Finished(reason or FinishReason.CANCELLED)
 
     async def _answer(self) -> Ending:
         """At the front of its session, then where the engine has room for it."""

@@ -615,8 +615,10 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a generation; ``detail`` is a sentence for ``FinishReason.ERROR``.
+    """The last event of a generation.
 
+    ``detail``: a sentence for ``FinishReason.ERROR``, and for a ``CANCELLED`` that its asker has
+    not caused.
     ``num_repeated``: characters at the end of the text that only repeat what stands before.
     ``queue_seconds``: how long the engine let it wait; None where it never began.
     """

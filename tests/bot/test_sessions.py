@@ -378,7 +378,9 @@ async def test_a_forgotten_session_begins_anew(talk: Talk) -> None:
     led = await talk.generation()
     assert await talk.service.forget(SESSION) == 2
     assert led.is_cancelled
-    assert (await end_of(generation)).reason is FinishReason.CANCELLED
+    end = await end_of(generation)
+    assert end.reason is FinishReason.CANCELLED
+    assert end.detail == "The session was forgotten while this was under way."
     assert (str(SESSION.place), "http:local") in talk.generator.forgotten
     await answered(talk, "What is it?", "What?")
     assert prompt(talk) == [("user", "What is it?")]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
+from adapters.http.common.answers import STOPPING
 from bot.errors import ParleyError, RequestError
 from bot.ports import Clock, Generation
 from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued
@@ -19,7 +20,6 @@ MAX_KEPT = 256
 _TIDY_SECONDS = 60.0
 
 _FAILED = "Unable to generate text"
-_STOPPING = "Parley is stopping; please ask again in a moment."
 
 
 class Outcome(StrEnum):
@@ -119,7 +119,7 @@ class LongCommand:
             case FinishReason.ERROR:
                 self._end(Outcome.FAILED, _FAILED)
             case FinishReason.CANCELLED:  # not by the client, or it had ended before
-                self._end(Outcome.FAILED, _STOPPING)
+                self._end(Outcome.FAILED, STOPPING)
             case _:
                 self._end(Outcome.COMPLETED)
 

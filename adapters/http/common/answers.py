@@ -19,6 +19,7 @@ from bot.types import (
     Usage,
 )
 
+STOPPING = "Parley is stopping; please ask again in a moment."
 NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a reply.")
 
 
@@ -68,4 +69,4 @@ def raise_failure(finished: Finished) -> None:
     if finished.reason is FinishReason.ERROR:
         raise EngineFailed(finished.detail or "The engine failed under this reply.")
     if finished.reason is FinishReason.CANCELLED:  # not by the client, who would be gone
-        raise EngineFailed("Parley is stopping; please ask again in a moment.")
+        raise EngineFailed(finished.detail or STOPPING)

@@ -129,9 +129,11 @@ async def test_an_answer_without_a_word_is_an_empty_text(
 
 async def test_a_failure_of_the_model_is_told_with_what_there_is(serve: Serve) -> None:
     broken = Finished(FinishReason.ERROR, detail="The engine broke.")
+    forgotten = Finished(FinishReason.CANCELLED, detail="The session was forgotten.")
     for script, text in (
         ((Delta("Hel"), broken), "Hel\n\nThe engine broke.\n"),
         ((broken,), "The engine broke.\n"),
+        ((forgotten,), "The session was forgotten.\n"),
     ):
         server = await serve(FakeConversations(script=script))
         async with (
