@@ -20,11 +20,13 @@ class ModelList:
         return web.json_response({"object": "list", "data": data})
 
     async def retrieve(self, request: web.Request) -> web.Response:
+        """A listed name is its own, whatever it stands for."""
+        asked = request.match_info["model"]
         try:
-            name = self._models.resolve(request.match_info["model"]).name
+            name = self._models.resolve(asked).name
         except InvalidBody as error:
             return to_response(error)
-        return web.json_response(self._object(name))
+        return web.json_response(self._object(asked if asked in self._models.names() else name))
 
     def _object(self, name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "parley"}

@@ -55,6 +55,20 @@ async def test_names_that_clients_have_built_in_stand_for_what_there_is(clock: F
     assert listed == [MODEL, "big", "assistant", "coder", "gpt-3.5-turbo", "mistral", "gpt-4o"]
 
 
+async def test_every_listed_name_is_found_as_it_is_listed(clock: FakeClock) -> None:
+    server = Server(ServerSettings(port=0), Metrics(), always())
+    aliases = {"gpt-3.5-turbo": "coder", "org/mistral": "default"}
+    server.mount(
+        routes(FakeConversations(), model_names=lambda: (MODEL,), aliases=aliases, clock=clock)
+    )
+    async with server, aiohttp.ClientSession(server.url) as session:
+        async with session.get("/v1/models") as response:
+            listed = (await response.json())["data"]
+        for each in listed:
+            async with session.get(f"/v1/models/{each['id']}") as response:
+                assert await response.json() == each
+
+
 async def test_any_other_name_may_stand_for_the_default_model(clock: FakeClock) -> None:
     server = Server(ServerSettings(port=0), Metrics(), always())
     aliases = {"*": "default", "gpt-4o": "coder"}
