@@ -17,6 +17,7 @@ from bot.types import (
     FinishReason,
     GenerationEvent,
     Reasoning,
+    ToolCallDelta,
     TurnState,
     Usage,
 )
@@ -51,10 +52,14 @@ class AnswerTimes:
         self._submitted = self.seconds
 
     def hear(self, event: GenerationEvent) -> None:
+        """The end may be heard before a first token that came along with it."""
         if isinstance(event, Finished):
             if event.queue_seconds is not None and self.queue_seconds is None:
                 self.queue_seconds = self._submitted + event.queue_seconds
-        elif isinstance(event, Delta | Reasoning) and self.first_token_seconds is None:
+            has_begun = event.usage.completion_tokens > 0
+        else:
+            has_begun = isinstance(event, Delta | Reasoning | ToolCallDelta)
+        if has_begun and self.first_token_seconds is None:
             self.first_token_seconds = self.seconds
 
     def row(

@@ -18,13 +18,18 @@ from bot.types import (
     AnswerUsage,
     ChatMessage,
     CompletionRequest,
+    Delta,
     Feedback,
     Finished,
     FinishReason,
+    GenerationEvent,
+    Queued,
+    Reasoning,
+    ToolCallDelta,
     TurnState,
     Usage,
 )
-from bot.usage import UsageLog
+from bot.usage import AnswerTimes, UsageLog
 from tests.bot.talk import ADA, Talk, locked, place, talking
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.generator import ScriptedGeneration
@@ -294,3 +299,25 @@ async def test_a_disk_that_stays_full_keeps_nobody_from_stopping() -> None:
     await log.close()
     with pytest.raises(StorageError):
         await log.vote("http:ci", "a", 1)
+
+
+@pytest.mark.parametrize(
+    ("heard", "first_token"),
+    [
+        ((Queued(1), Delta("Hi"), Delta("!")), 2.0),
+        ((Reasoning("Hm"), Delta("Hi")), 1.0),
+        ((ToolCallDelta(0, '{"a"'), ToolCallDelta(0, ": 1}")), 1.0),
+        ((Finished(FinishReason.LENGTH, COUNTED), Delta("Hi")), 1.0),
+        ((Queued(1), Finished(FinishReason.CANCELLED)), None),
+    ],
+)
+async def test_the_first_token_counts_whatever_it_is_a_part_of(
+    heard: Sequence[GenerationEvent], first_token: float | None
+) -> None:
+    """A second before each; what is written in one step may be read after its end is heard."""
+    clock = FakeClock()
+    times = AnswerTimes(clock)
+    for event in heard:
+        await clock.advance(1)
+        times.hear(event)
+    assert times.first_token_seconds == first_token
