@@ -18,7 +18,7 @@ from tests.benchmarks.endless import EndlessModel, StepNote, options
 from tests.benchmarks.figures import Row, Table, at_least, at_most, milliseconds
 
 NUM_SEQUENCES = (1, 8)
-NUM_ROUNDS, NUM_TOKENS = 3, 96
+NUM_ROUNDS, NUM_TOKENS = 3, 192
 LEAST_SPEED, MOST_STEP = 1.3, 1.1
 _PERSON: dict[str, Any] = {
     "type": "object",
@@ -50,9 +50,9 @@ _COLUMNS = (
     *("ms a step", "to free text", "longest", "forced"),
 )
 _NOTES = (
-    "tokens/s: from the end of the prompts to the last step; the median of the rounds",
+    "tokens/s: while all replies are under way; the median of the rounds",
     "ms a step: the median of those in which every reply got one token and nothing else was done",
-    "longest: ms of a step after the prompts; it evaluates what was forced, within the limits "
+    "longest: ms of a step in that time; it evaluates what was forced, within the limits "
     "that prompts have beside replies",
 )
 
@@ -68,6 +68,8 @@ class _Figures:
     def add(self, steps: Sequence[StepNote], num_sequences: int) -> None:
         """The steps of one round."""
         begun = max(number for number, note in enumerate(steps) if note.num_opened)
+        ends = [n for n, note in enumerate(steps) if note.num_released and n > begun + 1]
+        steps = steps[: ends[0] if ends else None]
         lasted = [note.ended_at - before.ended_at for before, note in pairwise(steps[begun:])]
         num_tokens = sum(note.num_generated for note in steps[begun + 1 :])
         self.speeds.append(num_tokens / sum(lasted))

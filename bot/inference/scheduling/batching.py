@@ -1,9 +1,9 @@
 """Plans the batch: which tokens of the running sequences the next step evaluates. Pure.
 
 Sequences in decode get a token each; the limits say how many more are prefilled: those that a
-grammar has forced upon a reply, and prompts. Prompts are
-prefilled one after another, so that the first answers start early; a prompt less than half as
-long overtakes, and the oldest keeps a share of every step. Background work comes last.
+grammar has forced upon a reply, and prompts. Prompts are prefilled one after another, so that
+the first answers start early; a prompt less than half as long overtakes, and the oldest keeps a
+share of every step. Background work comes last.
 """
 
 from __future__ import annotations
@@ -97,10 +97,9 @@ class BatchPlanner:
         if first is None and all(sequence.num_pending == 1 for sequence in decoding):
             return self._decode(decoding)
         limits = limits_of(len(decoding), self.kv_cache.pool.num_used)
-        if first is None:
-            return self._decode(decoding, min(room, limits.mixed))
-        if decoding and limits.is_owed:
-            return self._decode(decoding)
+        forced = min(room, _forced_share(decoding, limits))
+        if first is None or (decoding and limits.is_owed):
+            return self._decode(decoding, forced)
         prompts = chain([first], prompts)
         match self.pause.next_step(decoding, first, limits):
             case StepKind.PREFILL:
@@ -109,11 +108,11 @@ class BatchPlanner:
                     self.pause.pause(chunks)
                 return chunks
             case StepKind.DECODE:
-                return self._decode(decoding, min(room, limits.mixed))
+                return self._decode(decoding, forced)
             case StepKind.MIXED:
+                chunks = self._decode(decoding, min(room // 2, forced))
+                room = max_batch - sum(len(chunk.tokens) for chunk in chunks)
                 share = min(room, limits.of_mixed(first.num_pending))
-                chunks = self._decode(decoding, share // 2)
-                share += len(decoding) - sum(len(chunk.tokens) for chunk in chunks)
                 return chunks + self._prefill_all(prompts, share)
 
     def decoding(self) -> list[Sequence]:
@@ -176,3 +175,9 @@ class BatchPlanner:
         is_whole = start + num_tokens == len(sequence.tokens)
         is_reply = sequence.status is Status.DECODE
         return Chunk(sequence.held_slot, start, tokens, is_whole, is_reply)
+
+
+def _forced_share(decoding: list[Sequence], limits: StepLimits) -> int:
+    """Forced tokens for a step: few beside free text, which has none and only waits for them."""
+    is_shared = all(sequence.grammar is not None for sequence in decoding)
+    return limits.last_prefill if is_shared else limits.mixed

@@ -356,8 +356,9 @@ class PrefillBudget:
             self._debt = 0.0
             return
         may_take = max(_SHORT * self._target, _SLOWDOWN * self._costs.decode(step.num_decode))
-        over = seconds - may_take
-        if step.num_prefill or over < 0:
+        num_each = 1 + step.num_forced / step.num_decode
+        over = seconds - may_take * num_each
+        if step.num_prefill > step.num_forced or over < 0:
             self._debt = min(max(0.0, self._debt + over), _MAX_DEBT * may_take)
 
     def limits(self, num_replies: int, num_cells: int) -> StepLimits:

@@ -89,6 +89,16 @@ def test_after_too_long_a_delay_steps_are_decode_only_until_it_is_made_good() ->
     assert not budget.limits(4, 500).is_owed
 
 
+def test_what_is_owed_is_made_good_by_forced_tokens_too() -> None:
+    """Each reply gets ten tokens in the time of two steps."""
+    budget = learnt(per_token=0.004, decode={4: 0.02})
+    budget.observe(step(decode=4, prefill=200), 1.0, 500)
+    assert budget.limits(4, 500).is_owed
+    forced = Step([], [Chunk(n, 5, [1] * 10, True, is_reply=True) for n in range(4)])
+    budget.observe(forced, 0.32, 500)
+    assert not budget.limits(4, 500).is_owed
+
+
 def test_nothing_is_owed_to_replies_that_have_ended() -> None:
     budget = learnt(per_token=0.002, decode={4: 0.02})
     budget.observe(step(decode=4, prefill=200), 0.42, 500)
