@@ -6,10 +6,17 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import AnyStr
 
 from bot.inference.core.calls import CallSyntax, as_bytes
 
 _NAME = rb"([A-Za-z0-9_-]+)"
+
+
+def overlap(text: AnyStr, stop: AnyStr) -> int:
+    """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
+    longest = min(len(text), len(stop) - 1)
+    return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class CallSplitter:
     def flush(self, *, is_cut: bool = False) -> bytes:
         """The text that was held back, when the reply ends; if it was cut, no part of a call."""
         held, self._held = self._held, b""
-        if is_cut and (num_begun := self._num_begun(held)):
+        if is_cut and (num_begun := overlap(held, self._begins)):
             held = held[:-num_begun].rstrip()
         return held if self._is_text else b""
 
@@ -97,14 +104,9 @@ class CallSplitter:
         if (at := held.find(self._begins)) >= 0:
             self._is_text, self._held = False, held[at:]
             return held[:at].rstrip()
-        text = held[: len(held) - self._num_begun(held)].rstrip()
+        text = held[: len(held) - overlap(held, self._begins)].rstrip()
         self._held = held[len(text) :]
         return text
-
-    def _num_begun(self, held: bytes) -> int:
-        """How many bytes at the end may begin a call."""
-        ends = range(min(len(held), len(self._begins) - 1), 0, -1)
-        return next((n for n in ends if self._begins.startswith(held[-n:])), 0)
 
     def _find_beginning(self) -> bytes:
         """A call is the whole reply, or there is none."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import AnyStr, NamedTuple
+from typing import NamedTuple
 
 from bot.inference.core.model import Tag
-from bot.inference.output.calls import CallPart, CallSplitter
+from bot.inference.output.calls import CallPart, CallSplitter, overlap
 from bot.types import Delta, Reasoning, Said, ToolCallDelta
 
 _LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
@@ -65,12 +65,6 @@ def unclosed_tag(begun: str) -> Tag | None:
     """The tag in which a text ends that the reply continues."""
     tag = begun_tag(begun)
     return None if tag is None or tag.closes.decode() in begun else tag
-
-
-def overlap(text: AnyStr, stop: AnyStr) -> int:
-    """Length of the longest end of ``text`` that is a proper beginning of ``stop``."""
-    longest = min(len(text), len(stop) - 1)
-    return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
 
 
 class Detokenizer:
