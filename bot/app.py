@@ -14,16 +14,18 @@ from functools import partial
 from adapters.http.routes import MANNERS, routes
 from bot import __version__
 from bot.access import Access
+from bot.capabilities import Capabilities
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed, ParleyError
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext, Capabilities
+from bot.ports import Adapter, AdapterContext
 from bot.prompt import check_prompts, opening
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
@@ -41,13 +43,6 @@ from bot.running.engines import (
 from bot.running.maintenance import measure_lag, prune, reread_personalities
 from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
-from bot.types import (
-    ChatMessage,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationRequest,
-)
 
 _CONNECT_SECONDS = 15.0
 _PATIENCE = 2.0

@@ -8,18 +8,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.access import Access
+from bot.generation import CompletionRequest
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import (
-    Adapter,
-    Clock,
-    Generation,
-    TextGenerator,
-    ThreadStore,
-    Tokenizes,
-)
+from bot.ports import Adapter, Clock, Generation, TextGenerator, Tokenizes
 from bot.sessions import SessionReply, Sessions
+from bot.stores import ThreadStore, ThreadSummary
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands
@@ -34,7 +29,6 @@ from bot.turns.services import ContextTrimmer, ConversationRules, Services
 from bot.turns.turn import PostedTurn
 from bot.types import (
     Command,
-    CompletionRequest,
     Feedback,
     Incoming,
     Person,
@@ -46,7 +40,6 @@ from bot.types import (
     Session,
     SessionQuestion,
     StopRequest,
-    ThreadSummary,
 )
 from bot.usage import UsageLog
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
 from bot.front_matter import FrontMatter, Problem
-from bot.types import ExampleTurn, Personality, Sampling
+from bot.generation import Sampling
+from bot.types import ExampleTurn, Personality
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"

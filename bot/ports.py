@@ -1,7 +1,7 @@
 """The Protocols between the parts of Parley.
 
 Each port has as few methods as its caller uses and says what it raises. What only some
-platforms can do is a small Protocol of its own; ``Capabilities.of`` looks them all up.
+platforms can do stands in ``bot.capabilities``, what is kept on disk in ``bot.stores``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
-from bot.markdown.drawing import Drawing
-from bot.types import (
-    AnswerUsage,
+from bot.generation import (
     AnyPrompt,
-    Attachment,
-    Choice,
     CompletionRequest,
     Finished,
-    FinishReason,
     GenerationEvent,
     GenerationRequest,
+)
+from bot.markdown.drawing import Drawing
+from bot.stores import ThreadSummary
+from bot.types import (
     Incoming,
     Label,
     Limits,
@@ -31,15 +30,9 @@ from bot.types import (
     Person,
     Personality,
     Place,
-    Question,
     Rendered,
     Session,
     SessionQuestion,
-    Source,
-    ThreadSummary,
-    Turn,
-    TurnState,
-    Usage,
 )
 
 Handler = Callable[[Incoming], Awaitable[None]]
@@ -115,171 +108,6 @@ class Adapter(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
-
-
-@runtime_checkable
-class Whispers(Protocol):
-    """A platform that can show a message to one person only."""
-
-    async def whisper(self, place: Place, person: Person, text: Rendered) -> None: ...
-
-
-@runtime_checkable
-class Reacts(Protocol):
-    """A platform on which the bot may put a 👀 under a question, and remove it."""
-
-    async def react(self, place: Place, message_id: str) -> None: ...
-    async def unreact(self, place: Place, message_id: str) -> None: ...
-
-
-@runtime_checkable
-class GrowsReplies(Protocol):
-    """A platform that shows a reply that still grows differently from one that has ended.
-
-    ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
-    ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
-    text, in a new message if ``message_id`` is None, and answers with its id; ``sources`` come
-    with a reply's last message, and are shown where the platform can. Rate rules count them
-    as the posts and edits that they are. ``begin`` and ``grow`` may also raise
-    ``ReplyStopped``.
-    """
-
-    def growth_interval(self, place: Place) -> float:
-        """Seconds below which more growth is not worth a call here."""
-        ...
-
-    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str: ...
-    async def grow(
-        self, place: Place, message_id: str, text: Rendered, *, is_text: bool
-    ) -> None: ...
-    async def finish(
-        self,
-        place: Place,
-        message_id: str | None,
-        text: Rendered,
-        label: Label,
-        sources: Sequence[Source] = (),
-    ) -> str: ...
-
-
-@runtime_checkable
-class OffersChoices(Protocol):
-    """A platform that can put buttons under a message."""
-
-    async def offer(
-        self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label
-    ) -> str:
-        """A ``post`` with buttons; the message id."""
-        ...
-
-
-@runtime_checkable
-class FindsPosts(Protocol):
-    """A platform that can be asked which posts carry a turn's label."""
-
-    async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
-        """Part number -> message id of every post labelled with the turn."""
-        ...
-
-
-@runtime_checkable
-class HasEditDeadlines(Protocol):
-    """A platform on which some messages can be edited for a shorter time than others."""
-
-    def edit_deadline(self, message_id: str) -> float | None:
-        """Seconds after its post for which this message can be edited; 0: no more.
-
-        None: as ``limits`` say.
-        """
-        ...
-
-
-@runtime_checkable
-class OffersControls(Protocol):
-    """A platform with buttons under a reply: Stop while it grows, others once it has ended."""
-
-    async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
-        """The reply in these messages has ended: no more Stop."""
-        ...
-
-
-@runtime_checkable
-class EndsAsFile(Protocol):
-    """A platform on which a very long answer may end as an attached file."""
-
-    @property
-    def file_above(self) -> int:
-        """Messages of an answer above which it does; 0: never."""
-        ...
-
-    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
-        """Post into the thread; the message id."""
-        ...
-
-
-@runtime_checkable
-class HasEarlierMessages(Protocol):
-    """A platform that gives the messages of a thread from before Parley took part in it."""
-
-    def may_have_earlier(self, place: Place, message_id: str) -> bool:
-        """False if there cannot be any: the message begins its thread itself."""
-        ...
-
-    async def earlier(self, place: Place, message_id: str) -> Sequence[tuple[str, str]]:
-        """``(name, text)`` of the messages before ``message_id``, oldest first; bounded."""
-        ...
-
-
-@runtime_checkable
-class FetchesFiles(Protocol):
-    """A platform whose attachments can be read."""
-
-    async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
-        """The file; ``PlatformError`` if it cannot be had or is larger than ``max_size``."""
-        ...
-
-
-@runtime_checkable
-class HasRoutes(Protocol):
-    """An adapter that takes deliveries over HTTP and verifies them by itself."""
-
-    def routes(self) -> Sequence[Any]:
-        """aiohttp's ``RouteDef``, which only the server and the adapters know."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What one adapter can do beyond ``Adapter``: itself under each Protocol it implements."""
-
-    whispers: Whispers | None
-    reacts: Reacts | None
-    grows: GrowsReplies | None
-    offers: OffersChoices | None
-    finds_posts: FindsPosts | None
-    edit_deadlines: HasEditDeadlines | None
-    controls: OffersControls | None
-    ends_as_file: EndsAsFile | None
-    earlier_messages: HasEarlierMessages | None
-    files: FetchesFiles | None
-    web: HasRoutes | None
-
-    @classmethod
-    def of(cls, adapter: Adapter) -> Self:
-        """Looks at the adapter each time; keep the answer where calls are frequent."""
-        return cls(
-            whispers=adapter if isinstance(adapter, Whispers) else None,
-            reacts=adapter if isinstance(adapter, Reacts) else None,
-            grows=adapter if isinstance(adapter, GrowsReplies) else None,
-            offers=adapter if isinstance(adapter, OffersChoices) else None,
-            finds_posts=adapter if isinstance(adapter, FindsPosts) else None,
-            edit_deadlines=adapter if isinstance(adapter, HasEditDeadlines) else None,
-            controls=adapter if isinstance(adapter, OffersControls) else None,
-            ends_as_file=adapter if isinstance(adapter, EndsAsFile) else None,
-            earlier_messages=adapter if isinstance(adapter, HasEarlierMessages) else None,
-            files=adapter if isinstance(adapter, FetchesFiles) else None,
-            web=adapter if isinstance(adapter, HasRoutes) else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,163 +221,6 @@ class HasModels(Protocol):
     async def model(self, name: str) -> TextGenerator:
         """One of them. Raises ``EngineFailed`` where it is gone or broken."""
         ...
-
-
-class DeliveryLog(Protocol):
-    """Deliveries of platforms, each of which is stored once.
-
-    A turn is unique on (adapter, workspace, channel, message id), an event on
-    (adapter, event id); both keys outlive ``forget`` and pruning by a day.
-    """
-
-    async def accept(self, question: Question) -> Turn | None:
-        """Store a question as a queued turn; None if its message was accepted before."""
-        ...
-
-    async def accept_event(self, incoming: Incoming) -> bool:
-        """Store an event that is not a question; False if it was stored before."""
-        ...
-
-    async def add_remark(self, question: Question) -> None:
-        """Keep a message of a known thread that was not addressed to Parley, for later prompts.
-
-        One that is kept already reads as it does now; one that is asked is a remark no more.
-        """
-        ...
-
-    async def note_deleted(self, place: Place, message_id: str) -> None:
-        """A message that is no turn is gone: no remark any more, nor a question for some minutes.
-
-        ``place.thread`` is ignored.
-        """
-        ...
-
-    async def knows(self, place: Place) -> bool:
-        """Whether Parley takes part in this thread."""
-        ...
-
-    async def turn_of_message(self, place: Place, message_id: str) -> Turn | None:
-        """The turn whose question or reply is this message (``place.thread`` is ignored)."""
-        ...
-
-    async def rate(self, turn_id: str, rating: int) -> None: ...
-
-
-class TurnProgress(Protocol):
-    """Turns from queued to finished, and the messages in which their replies are posted."""
-
-    async def turn(self, turn_id: str) -> Turn | None: ...
-
-    async def turns(self, place: Place) -> list[Turn]:
-        """The thread's turns in order, from the first that is still kept in the context."""
-        ...
-
-    async def unfinished(self) -> list[Turn]:
-        """Every queued or running turn, oldest first."""
-        ...
-
-    async def begin(self, turn_id: str) -> Turn:
-        """State running, ``attempts`` + 1."""
-        ...
-
-    async def note_read(
-        self, turn_id: str, *, files: Sequence[Source], earlier: Sequence[tuple[str, str]]
-    ) -> Turn:
-        """Store what was read for the question; ``earlier`` become its remarks."""
-        ...
-
-    async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
-        """State queued, reply empty, posts kept; ``attempts`` set if given."""
-        ...
-
-    async def put_back(self, turn_id: str) -> None:
-        """Queue a running turn as if this attempt had not been made; else do nothing."""
-        ...
-
-    async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
-        """Record (or replace) one message of the reply."""
-        ...
-
-    async def remove_post(self, turn_id: str, part: int) -> None: ...
-
-    async def finish(
-        self,
-        turn_id: str,
-        state: TurnState,
-        *,
-        reply: str,
-        reason: FinishReason | None = None,
-        usage: Usage = Usage(),
-    ) -> None: ...
-
-    async def edit_question(self, turn_id: str, text: str) -> None: ...
-
-    async def keep_from(self, place: Place, number: int) -> None:
-        """Leave turns before ``number`` out of later prompts; they stay in the history."""
-        ...
-
-
-class ThreadSettings(Protocol):
-    """The personality that people chose for a thread or a channel."""
-
-    async def personality(self, place: Place) -> str | None:
-        """The thread's personality, else its channel's, else None."""
-        ...
-
-    async def set_personality(self, place: Place, name: str | None) -> None: ...
-    async def set_channel_personality(self, place: Place, name: str | None) -> None: ...
-
-
-class ThreadDirectory(Protocol):
-    """Who takes part in a thread, and in which threads a person does."""
-
-    async def speakers(self, place: Place) -> set[str]:
-        """The ids of all who asked or remarked in this thread, as far as the history goes."""
-        ...
-
-    async def threads(self, person_id: str) -> list[ThreadSummary]: ...
-
-
-class Retention(Protocol):
-    """Deleting what people asked to be forgotten, and what is old."""
-
-    async def forget(self, place: Place) -> list[Turn]:
-        """Delete the thread with all its turns; returns the deleted turns."""
-        ...
-
-    async def outdated(self, before: datetime) -> list[Place]:
-        """The threads of which ``prune`` would delete turns."""
-        ...
-
-    async def prune(self, before: datetime | None) -> int:
-        """Delete turns finished before, if given; how many. Also drops keys whose day is over."""
-        ...
-
-
-class UsageStore(Protocol):
-    """Who asked when, and how long it took. The rows outlive ``forget``; ``prune`` drops them.
-
-    ``DeliveryLog.rate`` is a vote on the newest answer of the turn.
-    """
-
-    async def add_usage(self, rows: Sequence[AnswerUsage]) -> None:
-        """A turn that was rated before its row came has that rating in it."""
-        ...
-
-    async def vote(self, answer_id: str, account: str, rating: int) -> bool:
-        """Rate a program's answer; False if this account (``http:KEY``) has none of that id."""
-        ...
-
-
-class ThreadStore(
-    DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, UsageStore, Protocol
-):
-    """Threads and turns on disk. Every write is committed when its method returns.
-
-    Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
-    """
-
-    async def close(self) -> None: ...
 
 
 class Conversations(Protocol):

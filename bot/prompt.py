@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
+from bot.generation import ChatMessage
 from bot.ports import HasModels, TextGenerator
-from bot.types import ChatMessage, Personality, Source, Turn, TurnState
+from bot.stores import Turn, TurnState
+from bot.types import Personality, Source
 
 MIN_REPLY_TOKENS = 64
 """The least room for a reply, unless its cap or half of the window is lower."""

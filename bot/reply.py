@@ -31,6 +31,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from bot.capabilities import Capabilities
 from bot.delivery.reply_messages import PlatformCall, Record, ReplyMessages
 from bot.delivery.reply_pace import Backoff, PendingIndicator, ReplyPace
 from bot.errors import (
@@ -46,8 +47,9 @@ from bot.errors import (
 from bot.markdown.layout import Layout
 from bot.markdown.tree import Block
 from bot.pacing import EditBudget, Permit, Urgency
-from bot.ports import Adapter, Capabilities, Clock
-from bot.types import Place, Post, Source
+from bot.ports import Adapter, Clock
+from bot.stores import Post
+from bot.types import Place, Source
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The fields of ``bot.types.Sampling`` as people and programs write them, with their bounds."""
+"""The fields of ``bot.generation.Sampling`` as people write them, with their bounds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from bot.types import BANNED
+from bot.generation import BANNED
 
 _MAX_INT = 2**31 - 1
 _MAX_BIASES = 1024

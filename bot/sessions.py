@@ -11,26 +11,17 @@ from functools import partial
 from typing import Self
 
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError, sentence_for_people
+from bot.generation import Finished, FinishReason, GenerationEvent, GenerationRequest, Reasoning
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Generation
 from bot.prompt import clean
+from bot.stores import Turn
 from bot.turns.completion import STOPPING
 from bot.turns.display import STOPPED, Draft, Ending, failed
 from bot.turns.live import LiveTurn
 from bot.turns.queues import AdmissionQueue
 from bot.turns.registry import Turns
 from bot.turns.services import ContextTrimmer, Services
-from bot.types import (
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    GenerationRequest,
-    Personality,
-    Question,
-    Reasoning,
-    Session,
-    SessionQuestion,
-    Turn,
-)
+from bot.types import Personality, Question, Session, SessionQuestion
 
 logger = logging.getLogger(__name__)
 

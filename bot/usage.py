@@ -7,20 +7,19 @@ import logging
 from collections import deque
 
 from bot.errors import StorageError, UnknownAnswer
-from bot.metrics import Metrics
-from bot.ports import Clock, UsageStore
-from bot.tasks import TaskSet
-from bot.types import (
-    AnswerUsage,
+from bot.generation import (
     Delta,
     Finished,
     FinishReason,
     GenerationEvent,
     Reasoning,
     ToolCallDelta,
-    TurnState,
     Usage,
 )
+from bot.metrics import Metrics
+from bot.ports import Clock
+from bot.stores import AnswerUsage, TurnState, UsageStore
+from bot.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
 

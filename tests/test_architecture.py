@@ -32,7 +32,7 @@ ENGINE = "bot.inference"
 FLOORS: tuple[dict[str, Room], ...] = (
     {
         "version": room("bot"),
-        "types": room("bot.types"),
+        "types": room("bot.types", "bot.generation"),
         "errors": room("bot.errors"),
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),
@@ -47,7 +47,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
     {
-        "ports": room("bot.ports", may="types markdown"),
+        "ports": room("bot.ports", "bot.stores", "bot.capabilities", may="types markdown"),
         "personalities": room("bot.personality", "bot.front_matter", may="types errors sampling"),
     },
     {
@@ -114,7 +114,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "command line": room(
             "bot.__main__",
             "bot.cli",
-            may="version types errors metrics clock lock personalities gguf history "
+            may="version errors ports metrics clock lock personalities gguf history "
             "adapter_support prompt settings llama model_files remote running app",
         ),
     },

@@ -15,9 +15,9 @@ import pytest
 from aiohttp import web
 
 from adapters.http.routes import routes
+from bot.generation import Delta
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.readiness import always

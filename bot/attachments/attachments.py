@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from bot.attachments.child import WhyUnread
+from bot.capabilities import Capabilities, FetchesFiles
 from bot.errors import PlatformError
-from bot.ports import Adapter, Capabilities, FetchesFiles
+from bot.ports import Adapter
 from bot.types import Attachment, Source
 
 MAX_FILES = 4

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Literal
 
 from bot.errors import RequestError
-from bot.types import AnswerUsage, TurnState
+from bot.stores import AnswerUsage, TurnState
 
 Grouping = Literal["person", "personality", "model", "platform"]
 Cells = Sequence[str]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from bot.capabilities import Capabilities, GrowsReplies
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
-from bot.ports import Adapter, Capabilities, Clock, GrowsReplies
-from bot.types import Label, Place, Post, Rendered, Source
+from bot.ports import Adapter, Clock
+from bot.stores import Post
+from bot.types import Label, Place, Rendered, Source
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
 
+from bot.capabilities import Capabilities, Reacts
 from bot.delivery.reply_messages import PlatformCall, SentMessage
 from bot.errors import PlatformError
 from bot.pacing import EditBudget, Permit, Urgency
-from bot.ports import Adapter, Capabilities, Clock, Reacts
+from bot.ports import Adapter, Clock
 from bot.types import Place
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from bot.history.database import refusing
 from bot.history.schema import place_of, remarks, thread_is, threads, turns
 from bot.history.threads import HAS_TURNS
 from bot.history.turns import every, release_keys
-from bot.types import Place, Turn
+from bot.stores import Turn
+from bot.types import Place
 
 
 def forget(connection: Connection, place: Place, now: datetime) -> list[Turn]:

@@ -12,22 +12,13 @@ from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError
+from bot.generation import FinishReason, Usage
 from bot.history import maintenance, schema, threads, turns, usage
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
-from bot.types import (
-    AnswerUsage,
-    FinishReason,
-    Incoming,
-    Place,
-    Question,
-    Source,
-    ThreadSummary,
-    Turn,
-    TurnState,
-    Usage,
-)
+from bot.stores import AnswerUsage, ThreadSummary, Turn, TurnState
+from bot.types import Incoming, Place, Question, Source
 
 P = ParamSpec("P")
 _MAX_DROPPED = 200
@@ -61,7 +52,7 @@ def database_path(url: str) -> Path:
 
 
 class SqlThreadStore:
-    """``bot.ports.ThreadStore`` on SQLite. ``begin``, ``note_read`` and ``requeue`` raise
+    """``bot.stores.ThreadStore`` on SQLite. ``begin``, ``note_read`` and ``requeue`` raise
     LookupError for a turn that was forgotten; other changes of such a turn do nothing.
     """
 

@@ -30,7 +30,8 @@ from bot.history.schema import (
     threads,
     turns,
 )
-from bot.types import Place, ThreadSummary
+from bot.stores import ThreadSummary
+from bot.types import Place
 
 _MAX_TITLE = 80
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
+from bot.generation import FinishReason, Usage
 from bot.history import threads
 from bot.history.schema import (
     UtcTime,
@@ -41,20 +42,8 @@ from bot.history.schema import (
 )
 from bot.history.schema import threads as thread_table
 from bot.history.usage import rate as rate_answer
-from bot.types import (
-    Attachment,
-    FinishReason,
-    Incoming,
-    Person,
-    Place,
-    Post,
-    Question,
-    Source,
-    Turn,
-    TurnState,
-    Unread,
-    Usage,
-)
+from bot.stores import Post, Turn, TurnState
+from bot.types import Attachment, Incoming, Person, Place, Question, Source, Unread
 
 GRACE = timedelta(days=1)
 """How long a deduplication key outlives its turn, or its event."""

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from bot.errors import DataError
+from bot.generation import FinishReason, Usage
 from bot.history.database import BUSY_TIMEOUT, refusing, running_engines
 from bot.history.migrate import current, head
 from bot.history.schema import turns, usage
-from bot.types import AnswerUsage, FinishReason, TurnState, Usage
+from bot.stores import AnswerUsage, TurnState
 
 _AT_ONCE = 1_000
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from bot.errors import ParleyError
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Clock, Retention
+from bot.ports import Clock
+from bot.stores import Retention
 from bot.types import Place
 
 logger = logging.getLogger(__name__)

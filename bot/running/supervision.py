@@ -8,17 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.errors import EngineFailed, ParleyError
+from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
-from bot.types import (
-    AdapterState,
-    CompletionRequest,
-    Incoming,
-    Person,
-    Personality,
-    Session,
-    SessionQuestion,
-    ThreadSummary,
-)
+from bot.stores import ThreadSummary
+from bot.types import AdapterState, Incoming, Person, Personality, Session, SessionQuestion
 
 logger = logging.getLogger(__name__)
 

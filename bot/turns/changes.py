@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
+from bot.stores import Turn
 from bot.turns.commands import Commands
 from bot.turns.live import LiveTurn
 from bot.turns.notices import NOT_YOURS, Notices
@@ -18,15 +19,7 @@ from bot.turns.queues import MessageLocks
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import command_in
-from bot.types import (
-    Command,
-    Feedback,
-    Question,
-    QuestionDeleted,
-    QuestionEdited,
-    StopRequest,
-    Turn,
-)
+from bot.types import Command, Feedback, Question, QuestionDeleted, QuestionEdited, StopRequest
 
 _FRESH = timedelta(days=1)
 """As long as it is known of what was answered and forgotten that it was answered."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
+from bot.stores import Turn
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import asks
-from bot.types import Choice, Command, Person, Turn
+from bot.types import Choice, Command, Person
 
 _HELP_CHOICES = (
     Choice("Personalities", "personality"),

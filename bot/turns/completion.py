@@ -10,18 +10,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from bot.errors import EngineFailed, NotOffered, PromptTooLong
-from bot.ports import (
-    LOCAL_ACCOUNT,
-    SIGNED_IN,
-    Embeds,
-    EngineGeneration,
-    Generation,
-    Tokenizes,
-)
-from bot.prompt import clean, leaves_room, opening, shortened
-from bot.turns.queues import AdmissionQueue
-from bot.turns.services import Services
-from bot.types import (
+from bot.generation import (
     AnyPrompt,
     ChatMessage,
     CompletionRequest,
@@ -29,17 +18,19 @@ from bot.types import (
     FinishReason,
     GenerationEvent,
     GenerationRequest,
-    Person,
-    Personality,
-    Place,
     RawPrompt,
     Reasoning,
     Sampling,
     Tool,
-    TurnState,
     Usage,
     joint_usage,
 )
+from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Embeds, EngineGeneration, Generation, Tokenizes
+from bot.prompt import clean, leaves_room, opening, shortened
+from bot.stores import TurnState
+from bot.turns.queues import AdmissionQueue
+from bot.turns.services import Services
+from bot.types import Person, Personality, Place
 from bot.usage import AnswerTimes
 
 STOPPING = "Parley is stopping; please try again in a moment."

@@ -9,13 +9,16 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from bot.capabilities import Capabilities
 from bot.errors import PlatformError, refusal_for_people
+from bot.generation import Finished, FinishReason, Usage
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.pacing import Urgency
-from bot.ports import Adapter, Capabilities
+from bot.ports import Adapter
+from bot.stores import Turn, TurnState
 from bot.turns.services import Services
-from bot.types import Finished, FinishReason, Label, Place, Turn, TurnState, Usage
+from bot.types import Label, Place
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.attachments.attachments import Attachments, Read
+from bot.capabilities import Capabilities
 from bot.errors import EmptyQuestion, PlatformError
-from bot.ports import Capabilities
 from bot.prompt import clean
+from bot.stores import Turn
 from bot.turns.notices import Notices
 from bot.turns.services import Services
-from bot.types import Question, Turn
+from bot.types import Question
 
 logger = logging.getLogger(__name__)
 

@@ -10,21 +10,21 @@ from enum import Enum, auto
 
 from bot import prompt
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, StorageError
-from bot.ports import Generation
-from bot.turns.display import STOPPED, Draft, Ending, conclude_controls
-from bot.turns.queues import Admission, AdmissionQueue
-from bot.turns.services import ContextTrimmer, Services
-from bot.types import (
+from bot.generation import (
     Delta,
     Finished,
     FinishReason,
     GenerationEvent,
     GenerationRequest,
-    Personality,
     Queued,
     Reasoning,
-    Turn,
 )
+from bot.ports import Generation
+from bot.stores import Turn
+from bot.turns.display import STOPPED, Draft, Ending, conclude_controls
+from bot.turns.queues import Admission, AdmissionQueue
+from bot.turns.services import ContextTrimmer, Services
+from bot.types import Personality
 from bot.usage import AnswerTimes
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from bot.capabilities import Capabilities, OffersChoices, Whispers
 from bot.errors import MessageTooLong, PlatformError, PlatformRefused, RateLimited
-from bot.ports import Capabilities, OffersChoices, Whispers
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
 from bot.turns.services import Services

@@ -6,9 +6,11 @@ from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
 
+from bot.capabilities import Capabilities
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
-from bot.ports import Capabilities, Clock
+from bot.ports import Clock
 from bot.prompt import clean
+from bot.stores import Turn
 from bot.turns.commands import Commands
 from bot.turns.inputs import InputLoader
 from bot.turns.notices import Notices
@@ -16,14 +18,7 @@ from bot.turns.queues import MessageLocks, key_of
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import command_in, reading_of
-from bot.types import (
-    Incoming,
-    Place,
-    Question,
-    QuestionDeleted,
-    QuestionEdited,
-    Turn,
-)
+from bot.types import Incoming, Place, Question, QuestionDeleted, QuestionEdited
 
 EMPTY = "I see no question in this; please write one after my name."
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.errors import DataError, StorageError
+from bot.stores import Turn
 from bot.tasks import TaskSet
 from bot.turns.display import INTERRUPTED, STOPPED, TRIED_TWICE, Ending
 from bot.turns.registry import NewTurn, ThreadQueues
 from bot.turns.services import Services
 from bot.turns.spoken import asks
-from bot.types import Turn
 
 MAX_ATTEMPTS = 2
 

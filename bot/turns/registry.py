@@ -10,11 +10,12 @@ from itertools import pairwise
 from typing import TypeVar
 
 from bot.errors import OverLimit, StorageError
+from bot.stores import Turn
 from bot.tasks import TaskSet
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.services import ContextTrimmer, Services
 from bot.turns.spoken import asks
-from bot.types import Person, Place, Turn
+from bot.types import Person, Place
 
 logger = logging.getLogger(__name__)
 

@@ -10,24 +10,15 @@ from dataclasses import dataclass, field
 from bot import prompt
 from bot.access import Access
 from bot.errors import ParleyError, UnknownPersonality
+from bot.generation import GenerationRequest
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import (
-    Adapter,
-    Clock,
-    DeliveryLog,
-    HasModels,
-    Retention,
-    TextGenerator,
-    ThreadDirectory,
-    ThreadSettings,
-    TurnProgress,
-    Warming,
-)
+from bot.ports import Adapter, Clock, HasModels, TextGenerator, Warming
+from bot.stores import DeliveryLog, Retention, ThreadDirectory, ThreadSettings, Turn, TurnProgress
 from bot.tasks import TaskSet
-from bot.types import GenerationRequest, Personality, Place, Turn
+from bot.types import Personality, Place
 from bot.usage import UsageLog
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from bot.stores import Turn
 from bot.turns.queues import key_of
-from bot.types import Command, Incoming, Place, Turn
+from bot.types import Command, Incoming, Place
 
 _PLAIN_COMMANDS = ("stop", "retry", "forget", "status", "help")
 _QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)

@@ -18,8 +18,10 @@ from bot.errors import (
     StorageError,
     sentence_for_people,
 )
+from bot.generation import GenerationEvent, Queued, Reasoning
 from bot.markdown.links import LinkPolicy
 from bot.reply import ReplyEditor
+from bot.stores import Post, Turn
 from bot.turns.display import (
     RETRY,
     STOPPED,
@@ -37,7 +39,7 @@ from bot.turns.display import (
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
-from bot.types import GenerationEvent, Label, Personality, Post, Queued, Reasoning, Turn
+from bot.types import Label, Personality
 from bot.usage import AnswerTimes
 
 logger = logging.getLogger(__name__)

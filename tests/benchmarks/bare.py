@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import llama_cpp as llama
 
+from bot.generation import Sampling
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
 from bot.inference.model_files import locate
-from bot.types import Sampling
 
 
 class BareLoop(LlamaModel):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from bot.types import ChatMessage, Role
+from bot.generation import ChatMessage, Role
 from tests.benchmarks import chat_load
 from tests.benchmarks.bare_threads import Asked, BareThreads
 from tests.benchmarks.chat_load import Json, Message

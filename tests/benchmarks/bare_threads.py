@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bot.generation import ChatMessage, Sampling
 from bot.inference.core.sequence import Action, Chunk, Opening, Step
 from bot.inference.engine.intake import PromptEncoder
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
-from bot.types import ChatMessage, Sampling
 from tests.benchmarks.bare_seats import Prefix, Seats
 from tests.benchmarks.chat_load import Reply
 

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.generation import ChatMessage, Delta, GenerationRequest, Sampling
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, GenerationRequest, Sampling
 from tests.benchmarks import command
 from tests.benchmarks.chat_load import filler
 from tests.benchmarks.endless import options

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bot.generation import ChatMessage, GenerationRequest, Sampling
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
 from bot.ports import Generation
-from bot.types import ChatMessage, GenerationRequest, Sampling
 from tests.benchmarks import command
 from tests.benchmarks.bare import BareLoop
 from tests.benchmarks.chat_load import filler

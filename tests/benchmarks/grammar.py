@@ -10,9 +10,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from bot.generation import AnswerFormat, ChatMessage, GenerationRequest, JsonSchema
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
-from bot.types import AnswerFormat, ChatMessage, GenerationRequest, JsonSchema
 from tests.benchmarks import command
 from tests.benchmarks.endless import EndlessModel, StepNote, options
 from tests.benchmarks.figures import Row, Table, at_least, at_most, milliseconds

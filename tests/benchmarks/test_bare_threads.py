@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from bot.generation import ChatMessage
 from bot.inference.llama.options import LlamaOptions
-from bot.types import ChatMessage
 from tests.benchmarks.bare_threads import Asked, BareThreads
 from tests.benchmarks.chat_load import Reply, filler
 

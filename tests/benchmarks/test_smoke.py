@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import Sampling
 from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
-from bot.types import Sampling
 from tests.benchmarks import acks, chat_load, cold_return, floor, slack_traffic, stop
 from tests.benchmarks.bare import BareLoop
 from tests.benchmarks.chat_load import Reply

@@ -20,17 +20,8 @@ from bot.history.database import BUSY_TIMEOUT
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
-from bot.ports import ThreadStore
-from bot.types import (
-    Command,
-    Person,
-    Place,
-    Question,
-    QuestionDeleted,
-    QuestionEdited,
-    StopRequest,
-    Turn,
-)
+from bot.stores import ThreadStore, Turn
+from bot.types import Command, Person, Place, Question, QuestionDeleted, QuestionEdited, StopRequest
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.platform import FakePlatform, RichFakePlatform

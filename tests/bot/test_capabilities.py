@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import cast
 
 from bot import ports
-from bot.ports import Adapter, Capabilities
+from bot.capabilities import Capabilities
+from bot.ports import Adapter
 from bot.types import Place
 from tests.shape.sources import modules
 

@@ -16,10 +16,10 @@ import pytest
 from adapters.http.routes import routes
 from bot.clock import SystemClock
 from bot.errors import QueueFull
+from bot.generation import Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from tests.fakes.conversations import HELLO, FakeConversations
 from tests.fakes.readiness import always
 

@@ -18,18 +18,18 @@ from bot.errors import (
     QueueFull,
     UnknownPersonality,
 )
-from bot.ports import Generation
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     CompletionRequest,
     Delta,
     Finished,
     GenerationRequest,
     OneOf,
-    Person,
     RawPrompt,
     Reasoning,
 )
+from bot.ports import Generation
+from bot.types import Person
 from tests.bot.talk import Talk, talking
 from tests.fakes.generator import ScriptedGenerator, num_tokens
 

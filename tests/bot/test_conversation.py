@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed, NotPermitted, PromptTooLong, QueueFull, StorageFull
-from bot.types import ChatMessage, FinishReason, GenerationRequest, Limits, RateRule, TurnState
+from bot.generation import ChatMessage, FinishReason, GenerationRequest
+from bot.stores import TurnState
+from bot.types import Limits, RateRule
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StorageFull
-from bot.types import Question, Turn
+from bot.stores import Turn
+from bot.types import Question
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import FakePlatform
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.types import QuestionEdited, TurnState
+from bot.stores import TurnState
+from bot.types import QuestionEdited
 from tests.bot.talk import BOB, Talk, talking
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.generation import Finished, FinishReason
+from bot.stores import TurnState
 from bot.turns.changes import means_stop
 from bot.turns.display import ending_of, in_line
-from bot.types import Finished, FinishReason, TurnState
 
 
 def test_a_note_stands_outside_of_a_code_block_left_open() -> None:

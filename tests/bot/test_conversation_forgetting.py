@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.types import GenerationRequest, Place
+from bot.generation import GenerationRequest
+from bot.types import Place
 from tests.bot.talk import Talk, place, talking
 from tests.fakes.generator import ScriptedGenerator
 

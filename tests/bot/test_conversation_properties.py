@@ -21,9 +21,10 @@ from bot.errors import (
     TextRefused,
     Unavailable,
 )
+from bot.generation import ChatMessage, CompletionRequest, FinishReason
 from bot.ports import Generation
 from bot.turns.spoken import parse
-from bot.types import ChatMessage, CompletionRequest, FinishReason, Person, Question
+from bot.types import Person, Question
 from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
 from tests.fakes.generator import ScriptedGeneration
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import Finished, FinishReason
+from bot.stores import TurnState
 from bot.turns.display import Draft
-from bot.types import Finished, FinishReason, TurnState
 from tests.bot.talk import Talk, talking
 
 

@@ -16,7 +16,9 @@ from bot.errors import (
     Unavailable,
     refusal_for_people,
 )
-from bot.types import FinishReason, Label, Limits, Place, Rendered, TurnState
+from bot.generation import FinishReason
+from bot.stores import TurnState
+from bot.types import Label, Limits, Place, Rendered
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.fakes.platform import Call, RichFakePlatform
 

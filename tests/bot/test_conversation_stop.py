@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import QueueFull
-from bot.types import FinishReason, GenerationRequest, Question, TurnState
+from bot.generation import FinishReason, GenerationRequest
+from bot.stores import TurnState
+from bot.types import Question
 from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed, Unavailable
-from bot.types import ChatMessage, CompletionRequest, Limits, RateRule, TurnState
+from bot.generation import ChatMessage, CompletionRequest
+from bot.stores import TurnState
+from bot.types import Limits, RateRule
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import RichFakePlatform
 

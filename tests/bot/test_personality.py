@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import PersonalityError, UnknownPersonality
+from bot.generation import Sampling
 from bot.personality import PersonalityBook
 from bot.sampling import SamplingFields
-from bot.types import ExampleTurn, Personality, Sampling
+from bot.types import ExampleTurn, Personality
 
 SHIPPED = Path(__file__).parents[2] / "personalities"
 

@@ -12,18 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import PersonalityError, PromptTooLong
+from bot.generation import ChatMessage, FinishReason
 from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, told, trim
 from bot.prompt import given as told_to_model
-from bot.types import (
-    ChatMessage,
-    ExampleTurn,
-    FinishReason,
-    Person,
-    Personality,
-    Place,
-    Turn,
-    TurnState,
-)
+from bot.stores import Turn, TurnState
+from bot.types import ExampleTurn, Person, Personality, Place
 from tests.fakes.generator import ScriptedGenerator, num_tokens
 
 PLACE = Place("slack", "T01", "C01", "1700.1")

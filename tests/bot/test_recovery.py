@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from bot.errors import Unavailable
-from bot.ports import ThreadStore
-from bot.types import Place, Question, TurnState
+from bot.stores import ThreadStore, TurnState
+from bot.types import Place, Question
 from tests.bot.talk import BOB, Talk, TalkClock, make, open_test_store, place
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import Call, RichFakePlatform

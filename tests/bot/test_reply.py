@@ -22,7 +22,8 @@ from bot.errors import (
 )
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.types import Limits, Place, Post, RateRule, Source
+from bot.stores import Post
+from bot.types import Limits, Place, RateRule, Source
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.platform import FakePlatform, FindingFakePlatform, RichFakePlatform
 

@@ -13,7 +13,8 @@ import pytest
 from bot.errors import NotPermitted, ReplyStopped, Unavailable
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.types import Label, Limits, Place, Post, Rendered, Source
+from bot.stores import Post
+from bot.types import Label, Limits, Place, Rendered, Source
 from tests.bot.test_reply import PLACE, Scene
 from tests.fakes.platform import Call, FakePlatform
 

@@ -19,8 +19,7 @@ from bot.errors import (
     StorageError,
     UnknownPersonality,
 )
-from bot.ports import Generation
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     Finished,
@@ -28,11 +27,10 @@ from bot.types import (
     GenerationEvent,
     JsonObject,
     Reasoning,
-    Session,
-    SessionQuestion,
-    Turn,
-    TurnState,
 )
+from bot.ports import Generation
+from bot.stores import Turn, TurnState
+from bot.types import Session, SessionQuestion
 from tests.bot.talk import Talk, TalkClock, locked, make, open_test_store, talking
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 

@@ -11,24 +11,23 @@ import pytest
 
 from bot import usage as usage_module
 from bot.errors import PromptTooLong, StorageError, StorageFull, UnknownAnswer
-from bot.history import usage as stored
-from bot.metrics import Metrics
-from bot.ports import Generation
-from bot.types import (
-    AnswerUsage,
+from bot.generation import (
     ChatMessage,
     CompletionRequest,
     Delta,
-    Feedback,
     Finished,
     FinishReason,
     GenerationEvent,
     Queued,
     Reasoning,
     ToolCallDelta,
-    TurnState,
     Usage,
 )
+from bot.history import usage as stored
+from bot.metrics import Metrics
+from bot.ports import Generation
+from bot.stores import AnswerUsage, TurnState
+from bot.types import Feedback
 from bot.usage import AnswerTimes, UsageLog
 from tests.bot.talk import ADA, Talk, locked, place, talking
 from tests.fakes.clock import START, FakeClock

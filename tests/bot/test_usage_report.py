@@ -13,8 +13,9 @@ import pytest
 
 from bot.cli import usage
 from bot.errors import RequestError
+from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store
-from bot.types import AnswerUsage, FinishReason, TurnState, Usage
+from bot.stores import AnswerUsage, TurnState
 from tests.bot.test_cli import parley
 from tests.fakes.clock import START, FakeClock
 

@@ -9,9 +9,7 @@ import pytest
 from adapters.http.routes import routes
 from bot.clock import SystemClock
 from bot.errors import PromptTooLong, QueueFull
-from bot.metrics import Metrics
-from bot.server import Server, ServerSettings
-from bot.types import (
+from bot.generation import (
     CompletionRequest,
     Delta,
     Finished,
@@ -20,6 +18,8 @@ from bot.types import (
     ToolCallDelta,
     ToolUse,
 )
+from bot.metrics import Metrics
+from bot.server import Server, ServerSettings
 from tests.clients.environment import KEY
 from tests.fakes.conversations import USAGE, FakeConversations, ScriptedGeneration
 from tests.fakes.readiness import always

@@ -11,9 +11,9 @@ import pytest
 from adapters.http.routes import MANNERS, routes
 from bot.clock import SystemClock
 from bot.errors import RequestError
+from bot.generation import AnyPrompt, RawPrompt
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import AnyPrompt, RawPrompt
 from tests.bot.talk import talking
 from tests.clients.environment import execute
 from tests.fakes.generator import ScriptedGenerator

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.capabilities import FindsPosts, Reacts, Whispers
 from bot.errors import (
     MessageGone,
     MessageTooLong,
@@ -29,7 +30,7 @@ from bot.errors import (
     StorageFull,
     Unavailable,
 )
-from bot.ports import Adapter, FindsPosts, Handler, Reacts, Whispers
+from bot.ports import Adapter, Handler
 from bot.types import Incoming, Label, Person, Place, Question, Rendered
 from tests.fakes.clock import settle
 

@@ -9,20 +9,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.ports import ThreadStore
-from bot.types import (
-    Attachment,
-    FinishReason,
-    Person,
-    Place,
-    Post,
-    Question,
-    Source,
-    Turn,
-    TurnState,
-    Unread,
-    Usage,
-)
+from bot.generation import FinishReason, Usage
+from bot.stores import Post, ThreadStore, Turn, TurnState
+from bot.types import Attachment, Person, Place, Question, Source, Unread
 from tests.fakes.clock import START, FakeClock
 
 Reopen = Callable[[], Awaitable[ThreadStore]]

@@ -7,21 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 from bot.errors import QueueFull
+from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent, Usage
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
-from bot.types import (
-    CompletionRequest,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    Incoming,
-    Person,
-    Personality,
-    Session,
-    SessionQuestion,
-    ThreadSummary,
-    Usage,
-)
+from bot.stores import ThreadSummary
+from bot.types import Incoming, Person, Personality, Session, SessionQuestion
 from tests.fakes.model import FakeModel
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from bot.errors import ParleyError, PromptTooLong, QueueFull, RequestError
-from bot.types import (
+from bot.generation import (
     AnyPrompt,
     Delta,
     Finished,

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+from bot.generation import ChatMessage, RawPrompt
 from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
@@ -29,7 +30,6 @@ from bot.inference.core.sequence import (
     Step,
     Trim,
 )
-from bot.types import ChatMessage, RawPrompt
 
 END = 0
 LOST = "\x02"

@@ -11,10 +11,10 @@ import runpy
 import time
 from collections.abc import Iterator
 
+from bot.generation import Sampling
 from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.running import loading
-from bot.types import Sampling
 from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY, TEMPERATURE
 
 _STORY, _YES = " and the tide comes and the tide goes,", "Yes, of course."

@@ -18,8 +18,9 @@ from adapters.slack.settings import SlackSettings
 from bot.access import Access
 from bot.conversation import ConversationRules, ConversationService
 from bot.metrics import Metrics
-from bot.ports import Adapter, ThreadStore
-from bot.types import Place, Turn
+from bot.ports import Adapter
+from bot.stores import ThreadStore, Turn
+from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
 from tests.bot.talk import StageClock, book, open_test_store
 from tests.contracts.adapter import listening

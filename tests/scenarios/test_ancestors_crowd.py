@@ -23,12 +23,13 @@ from adapters.http.routes import MANNERS, routes
 from bot.access import Access
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
+from bot.generation import Delta
 from bot.history import open_store, usage
 from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, TurnState
+from bot.stores import TurnState
 from tests.bot.talk import book
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.conversations import FakeConversations

@@ -14,20 +14,13 @@ import pytest
 import pytest_asyncio
 
 from bot.errors import EngineFailed, PromptTooLong
+from bot.generation import ChatMessage, Delta, FinishReason, GenerationRequest, RawPrompt, Sampling
 from bot.inference.core.stream import GenerationStream
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.inference.remote.engine import RemoteEngine
 from bot.metrics import Metrics
-from bot.types import (
-    ChatMessage,
-    Delta,
-    FinishReason,
-    GenerationRequest,
-    RawPrompt,
-    Sampling,
-)
 from tests.benchmarks import peer
 from tests.bot.inference.remote.asking import answer, count
 from tests.bot.inference.streams import read

@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.app import App
 from bot.config import load_settings
-from bot.types import TurnState
+from bot.stores import TurnState
 from tests.benchmarks.servers import free_port
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
 from tests.fakes.slack_api import BOT

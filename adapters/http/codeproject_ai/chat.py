@@ -20,7 +20,7 @@ from adapters.http.codeproject_ai.fields import fields_of, max_tokens, temperatu
 from adapters.http.common.context import HttpContext
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
-from bot.types import ChatMessage, CompletionRequest
+from bot.generation import ChatMessage, CompletionRequest
 
 Answer = dict[str, Any]
 Fields = Mapping[str, str]

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from adapters.http.common.answers import STOPPING
 from bot.errors import ParleyError, RequestError
+from bot.generation import Delta, Finished, FinishReason, GenerationEvent, Queued
 from bot.ports import Clock, Generation
-from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued
 
 PATIENCE_SECONDS = 120.0
 """Longer than the minute after which browsers wake a page in the background."""

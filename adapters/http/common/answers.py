@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bot.errors import EngineFailed
-from bot.ports import Generation
-from bot.types import (
+from bot.generation import (
     Delta,
     Finished,
     FinishReason,
@@ -18,6 +17,7 @@ from bot.types import (
     ToolCallDelta,
     Usage,
 )
+from bot.ports import Generation
 
 STOPPING = "Parley is stopping; please ask again in a moment."
 NOT_FINISHED = Finished(FinishReason.ERROR, detail="The engine ended without a reply.")

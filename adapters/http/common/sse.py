@@ -9,8 +9,8 @@ from types import MappingProxyType
 from aiohttp import web
 
 from adapters.http.common.patience import WritePatience
+from bot.generation import GenerationEvent
 from bot.ports import Clock, Generation
-from bot.types import GenerationEvent
 
 
 async def batches(

@@ -19,15 +19,9 @@ from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
 from bot.adapter_support.quoting import quoted, with_quotes
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError
+from bot.generation import AnswerFormat, ChatMessage, CompletionRequest, JsonObject
 from bot.ports import Generation
-from bot.types import (
-    AnswerFormat,
-    ChatMessage,
-    CompletionRequest,
-    JsonObject,
-    Session,
-    SessionQuestion,
-)
+from bot.types import Session, SessionQuestion
 
 _MAX_TOKENS = 2_048
 """Of an answer: one that is cut is no JSON."""

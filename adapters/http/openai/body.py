@@ -28,8 +28,8 @@ from adapters.http.openai.other_keys import (
 from adapters.http.openai.reading import read_as, the_one
 from adapters.http.openai.tools import ToolKeys
 from bot.errors import UnsupportedFormat
+from bot.generation import AnswerFormat, ChatMessage, Grammar, Regex
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
-from bot.types import AnswerFormat, ChatMessage, Grammar, Regex
 
 _MAX_MESSAGES = 4096
 _EXAMPLES: list[Any] = [[{"role": "user", "content": "Hello!"}]]

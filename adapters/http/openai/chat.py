@@ -18,7 +18,7 @@ from adapters.http.openai.shapes import Chunks, Envelope, completion
 from adapters.http.openai.streaming import streamed
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
-from bot.types import CompletionRequest
+from bot.generation import CompletionRequest
 
 WholeShape = Callable[[Envelope, Sequence[WholeAnswer]], Mapping[str, object]]
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.body import GenerationBody
 from adapters.http.openai.token_bodies import MAX_TOKEN, Token
-from bot.types import RawPrompt
+from bot.generation import RawPrompt
 
 _MAX_PROMPTS = 2_048  # as many as OpenAI makes embeddings of at once
 _MAX_ANSWERS = 128

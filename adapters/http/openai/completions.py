@@ -21,7 +21,7 @@ from adapters.http.openai.streaming import streamed
 from adapters.http.openai.text_shapes import TextChunks, TextReply, text_completion
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
-from bot.types import CompletionRequest, RawPrompt
+from bot.generation import CompletionRequest, RawPrompt
 
 _NAMES = {"messages": "prompt", "tokens": "prompt"}
 

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.other_keys import refuse_in_message
-from bot.types import ChatMessage, Role, ToolCall
+from bot.generation import ChatMessage, Role, ToolCall
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_NAME = 512

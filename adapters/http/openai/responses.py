@@ -25,8 +25,8 @@ from adapters.http.openai.responses_shapes import Response, ResponseEvents, whol
 from adapters.http.openai.streaming import IDLE_SECONDS, sign_of_life
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
+from bot.generation import CompletionRequest, GenerationEvent
 from bot.ports import Generation
-from bot.types import CompletionRequest, GenerationEvent
 
 _NAMES = {"messages": "input", "response_format": "text.format"}
 

@@ -29,8 +29,8 @@ from adapters.http.openai.other_keys import (
 )
 from adapters.http.openai.reading import read_as
 from adapters.http.openai.responses_tools import ResponsesToolKeys
+from bot.generation import AnswerFormat, ChatMessage
 from bot.sampling import SamplingFields
-from bot.types import AnswerFormat, ChatMessage
 
 _MAX_ITEMS = 4096
 _MAX_SHOWN = 64

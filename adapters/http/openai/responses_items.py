@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from adapters.http.common.answers import GeneratedText
 from adapters.http.openai.shapes import logprob_object
-from bot.types import TokenLogprob, ToolCallDelta
+from bot.generation import TokenLogprob, ToolCallDelta
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 TextKind = Literal["message", "reasoning"]

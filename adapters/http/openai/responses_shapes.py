@@ -10,7 +10,7 @@ from typing import Any
 from adapters.http.common.answers import GeneratedText, WholeAnswer
 from adapters.http.openai.responses_body import ResponsesBody
 from adapters.http.openai.responses_items import Event, Json, Output, Status
-from bot.types import FinishReason, Usage
+from bot.generation import FinishReason, Usage
 
 _CUT = (FinishReason.LENGTH, FinishReason.LOOPED)
 _ERROR_CODES = ("rate_limit_exceeded",)

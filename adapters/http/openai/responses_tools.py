@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from adapters.http.openai.messages import StrictBody
 from adapters.http.openai.tools import MAX_TOOLS, FunctionBody, offered, one_call, use_of
-from bot.types import ToolUse
+from bot.generation import ToolUse
 
 _MAX_SHOWN = 64
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from adapters.http.common.answers import GeneratedText, WholeAnswer
 from adapters.http.openai import tool_calls
-from bot.types import FinishReason, TokenLogprob, ToolCallDelta, Usage, total_usage
+from bot.generation import FinishReason, TokenLogprob, ToolCallDelta, Usage, total_usage
 
 _FINISH_REASONS = {
     FinishReason.STOP: "stop",

@@ -20,8 +20,8 @@ from adapters.http.common.errors import to_body
 from adapters.http.common.sse import EventStream, batches
 from adapters.http.openai.shapes import DONE, comment, event
 from bot.errors import ParleyError
+from bot.generation import FinishReason, GenerationEvent, Queued, Usage
 from bot.ports import Clock, Generation
-from bot.types import FinishReason, GenerationEvent, Queued, Usage
 
 IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters.http.common.answers import GeneratedText, WholeAnswer
 from adapters.http.openai.shapes import DONE, Envelope, event, usage_object
-from bot.types import FinishReason, TokenLogprob, Usage, joint_usage
+from bot.generation import FinishReason, TokenLogprob, Usage, joint_usage
 
 _KIND = "text_completion"
 

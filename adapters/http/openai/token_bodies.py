@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.messages import MessageBody, Name, StrictBody, chat_messages
 from adapters.http.openai.other_keys import describe_in_body
-from bot.types import AnyPrompt, RawPrompt
+from bot.generation import AnyPrompt, RawPrompt
 
 _MAX_TEXT = _MAX_TOKENS = 1 << 18
 """More would keep the prompts of others waiting for longer than half a second."""

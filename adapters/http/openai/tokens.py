@@ -16,8 +16,8 @@ from adapters.http.openai.reading import json_bytes, read_as
 from adapters.http.openai.token_bodies import InputBody, TokenizeBody, TokensBody
 from bot.adapter_support.addresses import ACCOUNT
 from bot.errors import ParleyError
+from bot.generation import RawPrompt
 from bot.ports import Tokenizes
-from bot.types import RawPrompt
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 Body = TypeVar("Body", TokenizeBody, TokensBody, InputBody)

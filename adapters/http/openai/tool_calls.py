@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from bot.types import ToolCallDelta
+from bot.generation import ToolCallDelta
 
 
 def in_message(calls: Sequence[ToolCallDelta], *, is_older: bool) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.answer_formats import Schema
 from adapters.http.openai.messages import StrictBody, Text
 from adapters.http.openai.other_keys import unless_empty
-from bot.types import Tool, ToolUse
+from bot.generation import Tool, ToolUse
 
 MAX_TOOLS = 128
 _MAX_SHOWN = 64

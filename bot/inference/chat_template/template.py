@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.errors import ConversationRefused, ModelError
+from bot.generation import ChatMessage, Role, Tool
 from bot.inference.chat_template.sandbox import Sandbox, TemplateFailed
 from bot.inference.chat_template.tools import (
     HERMES,
@@ -26,7 +27,6 @@ from bot.inference.chat_template.tools import (
     tried,
 )
 from bot.inference.output.text import begun_tag, open_tag
-from bot.types import ChatMessage, Role, Tool
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "

@@ -14,8 +14,8 @@ from hashlib import blake2b
 from itertools import groupby, takewhile
 from typing import Any
 
+from bot.generation import ChatMessage, Tool, ToolCall
 from bot.inference.core.calls import CallSyntax
-from bot.types import ChatMessage, Tool, ToolCall
 
 Messages = Sequence[Mapping[str, Any]]
 Render = Callable[[Messages, Sequence[Mapping[str, Any]]], str]

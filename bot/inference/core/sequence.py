@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from bot.generation import FinishReason, Sampling
 from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.saved_state import SavedState
-from bot.types import FinishReason, Sampling
 
 NO_TOKEN = -1
 """Sampled where the grammar allows no token; no token has this id."""

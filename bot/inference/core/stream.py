@@ -9,7 +9,7 @@ from itertools import chain, groupby
 from typing import Self
 
 from bot.errors import ParleyError
-from bot.types import (
+from bot.generation import (
     Delta,
     Finished,
     FinishReason,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from bot.types import AnyPrompt, ChatMessage, RawPrompt
+from bot.generation import AnyPrompt, ChatMessage, RawPrompt
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from bot.errors import PromptTooLong, UnsupportedSampling
+from bot.generation import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
 from bot.inference.core.calls import AnyGrammar, CallSyntax
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Logprobs, Sequence, common_length
@@ -27,7 +28,6 @@ from bot.inference.grammar.formats import followed
 from bot.inference.output.calls import CallSplitter
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText, unclosed_tag
-from bot.types import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from bot.generation import Delta, Finished, FinishReason, Queued, Said, TokenLogprob, Usage
 from bot.inference.core.sequence import Sequence, Status
 from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
-from bot.types import Delta, Finished, FinishReason, Queued, Said, TokenLogprob, Usage
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
 """UTF-8's continuation bytes: all bytes of a character but its first."""

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull
+from bot.generation import FinishReason, GenerationRequest
 from bot.inference.core.model import Model, NoRoom, NotRestored
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
@@ -30,7 +31,6 @@ from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler, SchedulerStats
 from bot.metrics import Metrics, MetricShare
-from bot.types import FinishReason, GenerationRequest
 
 logger = logging.getLogger(__name__)
 

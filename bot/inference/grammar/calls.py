@@ -10,9 +10,9 @@ from functools import lru_cache
 from llguidance import LLMatcher
 
 from bot.errors import UnsupportedFormat, UnsupportedOption
+from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, Regex, ToolUse
 from bot.inference.core.calls import CallGrammar, CallSyntax, Literal
 from bot.inference.grammar.formats import checked, part_of_lark
-from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, Regex, ToolUse
 
 _TERMINALS = (r"TEXT: /(.|\n)*/", r"BLANK: /[ \n]{0,2}/")
 _NO_FORMAT = "This answer format is not supported beside tools; please send only one of the two."

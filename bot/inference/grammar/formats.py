@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
 from bot.errors import UnsupportedFormat
+from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from bot.inference.grammar import gbnf, pattern
 from bot.inference.grammar.schema import prepared
-from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 _MAX_SCHEMA = _MAX_GRAMMAR = 65_536
 _MAX_SHOWN = 200

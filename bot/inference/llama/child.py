@@ -17,11 +17,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from bot.errors import ModelError
+from bot.generation import Sampling
 from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
-from bot.types import Sampling
 
 REFUSED = 3
 SLOWEST_DISK = 10e6

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
+from bot.generation import ChatMessage, RawPrompt
 from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.model import NotRestored
 from bot.inference.core.sequence import (
@@ -32,7 +33,6 @@ from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import ChatMessage, RawPrompt
 
 _MAX_SLOTS = 256
 """llama.cpp supports no more sequence ids."""

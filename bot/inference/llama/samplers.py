@@ -11,13 +11,13 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
+from bot.generation import Sampling
 from bot.inference.core.sequence import NO_TOKEN, Logprobs, Opening
 from bot.inference.grammar.constrained import ConstrainedReply, Ids, Logits
 from bot.inference.llama import logprobs
 from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import Sampling
 
 _MIN_SHARE = 2
 """Tokens that a thread chooses at least: to wake it costs as much as half of one."""

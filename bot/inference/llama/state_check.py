@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bot.generation import ChatMessage
 from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.sequence import Chunk
-from bot.types import ChatMessage
 
 _TOLERANCE = 0.05
 """Of a logit. On a CPU a sequence that is restored alone gives bit-identical logits."""

@@ -10,12 +10,12 @@ from typing import Any
 import llama_cpp as llama
 
 from bot.errors import UnsupportedOption
+from bot.generation import ChatMessage, RawPrompt
 from bot.inference.chat_template.special_tokens import Special, SpecialTokens
 from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.core.calls import CallSyntax, Literal
 from bot.inference.core.model import Tag
 from bot.inference.output.text import TAG_TOKENS, TAGS
-from bot.types import ChatMessage, RawPrompt
 
 _SPECIAL = (
     llama.LLAMA_TOKEN_ATTR_CONTROL

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bot.generation import ChatMessage, Sampling
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
-from bot.types import ChatMessage, Sampling
 
 PASSAGE = Path(__file__).with_name("passage.txt")
 _BLOCK = 64

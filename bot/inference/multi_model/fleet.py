@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
+from bot.generation import GenerationRequest
 from bot.inference.core.model import Model
 from bot.inference.core.stream import GenerationStream
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
@@ -20,7 +21,6 @@ from bot.inference.multi_model.outlines import Outline, Outlines
 from bot.inference.multi_model.relay import Relay, why_unusable
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
-from bot.types import GenerationRequest
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bot.generation import Delta, Reasoning, Said, ToolCallDelta
 from bot.inference.core.model import Tag
 from bot.inference.output.calls import CallPart, CallSplitter, overlap
-from bot.types import Delta, Reasoning, Said, ToolCallDelta
 
 _LINE_ENDS = dict.fromkeys(map(ord, "\x0b\x0c\x85\u2028\u2029"), "\n")
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)])

@@ -7,8 +7,8 @@ import secrets
 from hashlib import blake2b
 from typing import Literal
 
+from bot.generation import GenerationRequest
 from bot.inference.remote.dialects import Dialect
-from bot.types import GenerationRequest
 
 Salting = Literal["auto", "on", "off"]
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from bot.generation import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob
 from bot.inference.remote.dialects import Dialect
 from bot.inference.remote.faults import ErrorBody, Fault, refusal
 from bot.inference.remote.formats import response_format
 from bot.inference.remote.tools import CallChunk, message_keys, read_calls, tool_keys
-from bot.types import BANNED, FinishReason, GenerationRequest, Sampling, TokenLogprob
 
 DONE = b"[DONE]"
 _SERVER_ERROR = 500

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
+from bot.generation import AnyPrompt, RawPrompt
 from bot.inference.remote.tools import text_of
-from bot.types import AnyPrompt, RawPrompt
 
 CountText = Callable[[str], Awaitable[int | None]]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.types import RawPrompt, Sampling
+from bot.generation import RawPrompt, Sampling
 
 _OPENAI = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias"}
 _OFF = {

@@ -21,6 +21,7 @@ from bot.errors import (
     UnsupportedSampling,
 )
 from bot.fair_queue import FairQueue
+from bot.generation import AnyPrompt, Finished, FinishReason, GenerationRequest, RawPrompt
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import QueueEstimates
 from bot.inference.remote.cache_hints import CacheHints
@@ -36,7 +37,6 @@ from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.inference.remote.tools import tool_keys
 from bot.metrics import Metrics
-from bot.types import AnyPrompt, Finished, FinishReason, GenerationRequest, RawPrompt
 
 logger = logging.getLogger(__name__)
 

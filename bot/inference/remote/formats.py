@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bot.errors import UnsupportedFormat
-from bot.types import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
+from bot.generation import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 
 
 def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bot.inference.core.stream import GenerationStream
-from bot.inference.output.text import ReplyText
-from bot.inference.remote.chunks import ReportedUsage, StreamChunk
-from bot.inference.remote.tools import CallNumbers
-from bot.types import (
+from bot.generation import (
     Delta,
     FinishReason,
     GenerationRequest,
@@ -19,6 +15,10 @@ from bot.types import (
     TokenLogprob,
     Usage,
 )
+from bot.inference.core.stream import GenerationStream
+from bot.inference.output.text import ReplyText
+from bot.inference.remote.chunks import ReportedUsage, StreamChunk
+from bot.inference.remote.tools import CallNumbers
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more text than that ignores the limit of the reply."""

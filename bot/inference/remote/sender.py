@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from bot.generation import FinishReason, GenerationRequest
 from bot.inference.remote.chunks import StreamChunk
 from bot.inference.remote.faults import ContextExceeded, Fault
 from bot.inference.remote.patience import Patience
@@ -15,7 +16,6 @@ from bot.inference.remote.reply import RemoteReply, Repeated
 from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.metrics import Metrics
-from bot.types import FinishReason, GenerationRequest
 
 _LATE = ("silent", "broken", "malformed")
 """Faults that do not matter once the server has said why the reply ended: it is whole."""

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from bot.generation import RawPrompt
 from bot.inference.remote.chunks import DONE, StreamChunk, path_of, read_chunk, read_whole
 from bot.inference.remote.dialects import (
     DIALECTS,
@@ -32,7 +33,6 @@ from bot.inference.remote.dialects import (
 )
 from bot.inference.remote.faults import ErrorBody, Fault, mapped, refusal
 from bot.inference.remote.patience import Patience
-from bot.types import RawPrompt
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.types import ChatMessage, Tool, ToolCallDelta, ToolUse
+from bot.generation import ChatMessage, Tool, ToolCallDelta, ToolUse
 
 
 @dataclass(frozen=True, slots=True)

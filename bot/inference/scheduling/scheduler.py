@@ -14,12 +14,12 @@ from operator import attrgetter
 
 from bot.errors import QueueFull
 from bot.fair_queue import FairQueue
+from bot.generation import FinishReason
 from bot.inference.core.sequence import NO_TOKEN, Forced, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
 from bot.inference.scheduling.prefill_budget import StepLimits
-from bot.types import FinishReason
 
 _HEADROOM = 32
 """Cells kept free per running sequence when another is admitted: room to grow for a while."""

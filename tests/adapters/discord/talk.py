@@ -20,7 +20,7 @@ from bot.errors import PlatformError
 from bot.history import SqlThreadStore, open_store
 from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
-from bot.types import Turn, TurnState
+from bot.stores import Turn, TurnState
 from tests.bot.talk import book
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOT, CHANNEL

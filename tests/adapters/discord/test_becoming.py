@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.stores import TurnState
 from bot.turns.questions import EMPTY
-from bot.types import TurnState
 from tests.adapters.discord.talk import Talk, talking
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_guild import BOT, CHANNEL

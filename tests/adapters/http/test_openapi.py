@@ -12,9 +12,9 @@ from aiohttp.hdrs import METH_HEAD, METH_OPTIONS
 from jsonschema import Draft202012Validator
 
 from adapters.http.routes import routes
+from bot.generation import Delta, Finished, FinishReason, Reasoning, TokenLogprob, ToolCallDelta
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason, Reasoning, TokenLogprob, ToolCallDelta
 from tests.adapters.http.conftest import MODEL, Serve
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import USAGE, FakeConversations

@@ -9,9 +9,10 @@ import pytest
 
 from adapters.slack import create
 from adapters.slack.adapter import SlackAdapter
+from bot.capabilities import FindsPosts, HasRoutes, Reacts, Whispers
 from bot.clock import SystemClock
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, SettingsError, Unavailable
-from bot.ports import AdapterContext, FindsPosts, HasRoutes, Reacts, Whispers
+from bot.ports import AdapterContext
 from bot.types import Label, Person, Place
 from tests.adapters.slack.conftest import Observed, make_adapter
 from tests.fakes.slack import DROPS, FAILS, HANGS, SECRET, TOKEN, FakeSlack, Fault

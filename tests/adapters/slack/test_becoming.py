@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.stores import TurnState
 from bot.turns.questions import EMPTY
-from bot.types import TurnState
 from tests.fakes.slack_api import BOT, CHANNEL
 from tests.scenarios.stage import Stage, staged
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
+from bot.capabilities import HasEarlierMessages
 from bot.errors import MessageGone, NotPermitted, PlatformError, RateLimited, Unavailable
-from bot.ports import HasEarlierMessages
 from bot.types import Label, Place
 from tests.adapters.slack.payloads import forward
 from tests.fakes.slack import FAILS, FakeSlack, Fault, rate_limited

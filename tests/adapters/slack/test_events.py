@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack.events import read_event
-from bot.types import (
-    Attachment,
-    Incoming,
-    Question,
-    QuestionDeleted,
-    QuestionEdited,
-    StopRequest,
-)
+from bot.types import Attachment, Incoming, Question, QuestionDeleted, QuestionEdited, StopRequest
 from tests.adapters.slack.payloads import (
     ME,
     ROOT,

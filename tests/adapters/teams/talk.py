@@ -16,7 +16,8 @@ from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.metrics import Metrics
 from bot.settings.kinds import DEFAULT_STOP_REACTIONS
-from bot.types import Incoming, Limits, TurnState
+from bot.stores import TurnState
+from bot.types import Incoming, Limits
 from tests.adapters.teams.conftest import SHORT, make_adapter, serving
 from tests.bot.talk import StageClock, WatchedStore, book
 from tests.contracts.adapter import listening

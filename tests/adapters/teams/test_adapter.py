@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.teams.adapter import TeamsAdapter
+from bot.capabilities import GrowsReplies, OffersChoices
 from bot.errors import (
     MessageTooLong,
     NotPermitted,
@@ -19,7 +20,6 @@ from bot.errors import (
     ReplyStopped,
     Unavailable,
 )
-from bot.ports import GrowsReplies, OffersChoices
 from bot.types import Choice, Label, Place
 from tests.adapters.teams.conftest import (
     HERE,

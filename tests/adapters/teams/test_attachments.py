@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot.types import TurnState
+from bot.stores import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
 from tests.bot.attachments.test_reader import pdf, shown
 from tests.fakes.teams import FakeTeams

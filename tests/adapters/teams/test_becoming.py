@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.stores import TurnState
 from bot.turns.questions import EMPTY
-from bot.types import TurnState
 from tests.adapters.teams.talk import Talk, talking
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import CHANNEL, PERSONAL, edit, message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.teams.adapter import UNSEEN
-from bot.types import TurnState
+from bot.stores import TurnState
 from tests.adapters.teams.talk import PATIENCE, POLL_SECONDS, Talk, talking, until
 from tests.fakes import teams as wire
 from tests.fakes.clock import FakeClock

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import DataError
+from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store, usage
-from bot.types import AnswerUsage, FinishReason, TurnState, Usage
+from bot.stores import AnswerUsage, TurnState
 from tests.contracts.store import ANN, HERE, accepted, answered, ask
 from tests.fakes.clock import START, FakeClock
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from bot.generation import Sampling
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.types import Sampling
 from tests.fakes.model import ANSWER, FakeModel
 
 SYSTEM = "You are kind and brief, and you answer in one sentence.\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bot.generation import Delta, Finished
 from bot.inference.core.stream import GenerationStream
-from bot.types import Delta, Finished
 
 
 async def read(stream: GenerationStream) -> tuple[str, Finished]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import EngineFailed
+from bot.generation import ChatMessage, CompletionRequest
 from bot.running.supervision import LateConversations
-from bot.types import ChatMessage, CompletionRequest, Person
+from bot.types import Person
 from tests.bot.talk import ADA
 from tests.contracts.store import ask
 from tests.fakes.conversations import PERSONALITIES, FakeConversations

@@ -16,9 +16,9 @@ import pytest
 from bot.errors import StorageError
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
-from bot.ports import ThreadStore
 from bot.prompt import check_prompts
 from bot.running.maintenance import measure_lag, prune, reread_personalities
+from bot.stores import ThreadStore
 from bot.types import Personality, Place
 from tests.bot.talk import StageClock, TalkClock, book, open_test_store
 from tests.contracts.store import accepted, answered, ask

@@ -12,9 +12,9 @@ import pytest
 from adapters.http.codeproject_ai.commands import CommandNotFound, CommandsByAccount, LongCommands
 from adapters.http.routes import routes
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, QueueFull
+from bot.generation import Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason, GenerationEvent, Queued, Reasoning
 from tests.adapters.http.codeproject_ai.client import (
     CANCEL,
     CHAT,

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.types import ChatMessage, CompletionRequest
+from bot.generation import ChatMessage, CompletionRequest
 from tests.adapters.http.codeproject_ai.client import (
     CANCEL,
     CHAT,

@@ -18,9 +18,9 @@ from aiohttp.test_utils import TestServer
 from adapters.http.routes import routes
 from bot.clock import SystemClock
 from bot.errors import QueueFull
+from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent
 from tests.adapters.http.conftest import MODEL
 from tests.fakes.conversations import FakeConversations, ScriptedGeneration
 from tests.fakes.readiness import always

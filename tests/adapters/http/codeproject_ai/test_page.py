@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 
 from adapters.http.routes import routes
 from bot.errors import QueueFull
+from bot.generation import Delta, Finished, FinishReason
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason
 from tests.adapters.http.conftest import MODEL
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations

@@ -14,9 +14,10 @@ from aiohttp import WSCloseCode, WSMsgType
 from adapters.http.csps_llm.markers import READS_NO_PAGES
 from adapters.http.routes import routes
 from bot.errors import EngineFailed, OverLimit, ParleyError, QueueFull
+from bot.generation import Delta, Finished, FinishReason, Queued, Reasoning
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Delta, Finished, FinishReason, Queued, Reasoning, Session
+from bot.types import Session
 from tests.adapters.http.conftest import MODEL, Serve
 from tests.adapters.http.csps_llm.page import Page
 from tests.fakes.clock import FakeClock

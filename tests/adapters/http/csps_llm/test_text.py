@@ -11,7 +11,8 @@ import pytest
 
 from adapters.http.csps_llm.markers import READS_NO_PAGES
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, PromptTooLong
-from bot.types import Delta, Finished, FinishReason, Reasoning, Session
+from bot.generation import Delta, Finished, FinishReason, Reasoning
+from bot.types import Session
 from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
 

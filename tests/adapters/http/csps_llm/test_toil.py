@@ -13,18 +13,10 @@ from adapters.http.csps_llm.markers import READS_NO_PAGES
 from adapters.http.csps_llm.missing import MISSING
 from adapters.http.routes import routes
 from bot.errors import EngineFailed, OverLimit, UnsupportedFormat
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, JsonObject, JsonSchema
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import (
-    ChatMessage,
-    Delta,
-    Finished,
-    FinishReason,
-    JsonObject,
-    JsonSchema,
-    ModelCard,
-    Session,
-)
+from bot.types import ModelCard, Session
 from tests.adapters.http.conftest import MODEL, Serve
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations

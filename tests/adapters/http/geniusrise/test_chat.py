@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bot.generation import ChatMessage, RawPrompt
 from bot.server import Server
-from bot.types import ChatMessage, RawPrompt
 from tests.adapters.http.conftest import MODEL
 from tests.adapters.http.geniusrise.page import Page
 from tests.fakes.conversations import FakeConversations

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from bot.errors import EngineFailed, OverLimit, ParleyError, PromptTooLong
+from bot.generation import Delta, Queued
 from bot.server import Server
-from bot.types import Delta, Queued
 from tests.adapters.http.geniusrise.conftest import PAGES_ORIGIN
 from tests.adapters.http.geniusrise.page import Page
 from tests.fakes.conversations import FakeConversations

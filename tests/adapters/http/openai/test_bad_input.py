@@ -12,7 +12,7 @@ import pytest
 from adapters.http.openai.body import ChatBody
 from adapters.http.openai.other_keys import NEUTRAL
 from bot.errors import PromptTooLong
-from bot.types import ChatMessage, CompletionRequest
+from bot.generation import ChatMessage, CompletionRequest
 from tests.adapters.http.conftest import Serve
 from tests.fakes.conversations import FakeConversations
 

@@ -11,8 +11,8 @@ import aiohttp
 import openai
 import pytest
 
+from bot.generation import Delta, Finished, FinishReason
 from bot.server import Server
-from bot.types import Delta, Finished, FinishReason
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.conversations import FakeConversations, ScriptedGeneration

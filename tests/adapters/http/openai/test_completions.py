@@ -10,7 +10,7 @@ import pytest
 from openai.types import Completion
 
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedOption
-from bot.types import (
+from bot.generation import (
     CompletionRequest,
     Delta,
     Finished,

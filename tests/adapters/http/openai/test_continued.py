@@ -8,7 +8,7 @@ import pytest
 from openai import BadRequestError
 from openai.types.chat import ChatCompletionMessageParam
 
-from bot.types import Delta, Finished, FinishReason
+from bot.generation import Delta, Finished, FinishReason
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.conversations import FakeConversations
 

@@ -21,7 +21,7 @@ from bot.errors import (
     UnknownPersonality,
     UnsupportedSampling,
 )
-from bot.types import (
+from bot.generation import (
     BANNED,
     ChatMessage,
     CompletionRequest,

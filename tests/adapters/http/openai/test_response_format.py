@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.errors import UnsupportedFormat
-from bot.types import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
+from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from tests.adapters.http.conftest import Serve
 from tests.adapters.http.openai.test_bad_input import HI, ask, asked, post
 from tests.fakes.conversations import FakeConversations

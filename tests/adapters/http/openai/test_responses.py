@@ -13,8 +13,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 from bot.errors import EngineFailed, ParleyError, PromptTooLong, QueueFull, UnsupportedFormat
-from bot.server import Server
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     Finished,
@@ -26,6 +25,7 @@ from bot.types import (
     Reasoning,
     TokenLogprob,
 )
+from bot.server import Server
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.conversations import USAGE, FakeConversations
 

@@ -10,7 +10,7 @@ from openai import pydantic_function_tool
 from openai.types.responses import FunctionToolParam, Response, ResponseFunctionToolCall
 from pydantic import BaseModel
 
-from bot.types import Delta, Finished, FinishReason, ToolCallDelta, ToolUse
+from bot.generation import Delta, Finished, FinishReason, ToolCallDelta, ToolUse
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.adapters.http.openai.test_responses import events_of, post
 from tests.fakes.conversations import USAGE, FakeConversations

@@ -12,7 +12,7 @@ from openai.types.chat.completion_create_params import Function
 from pydantic import BaseModel
 
 from bot.errors import UnsupportedOption
-from bot.types import (
+from bot.generation import (
     CompletionRequest,
     Delta,
     Finished,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelError
+from bot.generation import ChatMessage
 from bot.inference.chat_template.template import ChatTemplate
-from bot.types import ChatMessage
 from tests.vocabularies import vocabularies_or_skip
 
 SYSTEM, HELLO = ChatMessage("system", "BE KIND."), ChatMessage("user", "FIRST")

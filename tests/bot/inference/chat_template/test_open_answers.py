@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bot.generation import ChatMessage
 from bot.inference.chat_template.template import ChatTemplate
-from bot.types import ChatMessage
 from tests.vocabularies import vocabularies_or_skip
 
 HELLO = [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello")]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from bot.errors import ConversationRefused, ModelError
+from bot.generation import ChatMessage
 from bot.inference.chat_template.special_tokens import Special, SpecialTokens
 from bot.inference.chat_template.template import ChatTemplate
-from bot.types import ChatMessage
 
 NO_SYSTEM = (
     "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"

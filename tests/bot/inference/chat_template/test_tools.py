@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import ChatMessage, Tool, ToolCall
 from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.chat_template.tools import HERMES
-from bot.types import ChatMessage, Tool, ToolCall
 from tests.vocabularies import vocabularies_or_skip
 
 SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, OneOf
 from bot.inference.core.sequence import Opening
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, OneOf
 from tests.bot.inference.streams import read
 from tests.fakes.model import END, FakeModel
 

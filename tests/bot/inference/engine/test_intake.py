@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.generation import ChatMessage
 from bot.inference.engine.intake import PromptEncoder
-from bot.types import ChatMessage
 from tests.fakes.model import FakeModel
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.offloading import OffloadOptions
@@ -19,7 +20,6 @@ from bot.inference.engine.service import InferenceService
 from bot.inference.state_store.state_file import head_of
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest
 from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel, broken_step
 

@@ -18,14 +18,7 @@ from bot.errors import (
     UnsupportedFormat,
     UnsupportedSampling,
 )
-from bot.inference.core.model import NoRoom
-from bot.inference.core.sequence import Forced, Opening, Step
-from bot.inference.core.stream import GenerationStream
-from bot.inference.engine.service import InferenceService
-from bot.inference.output.text import TAGS
-from bot.inference.scheduling.scheduler import Scheduler
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     AnswerFormat,
     ChatMessage,
     Delta,
@@ -40,6 +33,13 @@ from bot.types import (
     Sampling,
     TokenLogprob,
 )
+from bot.inference.core.model import NoRoom
+from bot.inference.core.sequence import Forced, Opening, Step
+from bot.inference.core.stream import GenerationStream
+from bot.inference.engine.service import InferenceService
+from bot.inference.output.text import TAGS
+from bot.inference.scheduling.scheduler import Scheduler
+from bot.metrics import Metrics
 from tests.bot.inference.streams import read, until
 from tests.fakes.model import LOST, FakeModel, broken_step
 

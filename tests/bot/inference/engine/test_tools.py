@@ -8,12 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import UnsupportedOption
-from bot.inference.core.calls import CallGrammar
-from bot.inference.core.sequence import Opening
-from bot.inference.engine.intake import PromptEncoder
-from bot.inference.engine.service import InferenceService
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     Finished,
@@ -25,6 +20,11 @@ from bot.types import (
     ToolCallDelta,
     ToolUse,
 )
+from bot.inference.core.calls import CallGrammar
+from bot.inference.core.sequence import Opening
+from bot.inference.engine.intake import PromptEncoder
+from bot.inference.engine.service import InferenceService
+from bot.metrics import Metrics
 from tests.fakes.model import FakeModel
 
 NOW = Tool("now", "", '{"type": "object", "properties": {}}')

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bot.generation import Finished, FinishReason
 from bot.inference.core.model import NoRoom
-from bot.types import Finished, FinishReason
 from tests.bot.inference.engine.test_service import engine, request
 from tests.bot.inference.streams import read
 from tests.fakes.model import LOST, FakeModel, broken_step

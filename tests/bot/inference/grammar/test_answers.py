@@ -14,12 +14,7 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnsupportedFormat
-from bot.inference.engine.service import InferenceService
-from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
-from bot.inference.model_files import locate
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     AnswerFormat,
     ChatMessage,
     Delta,
@@ -33,6 +28,11 @@ from bot.types import (
     Regex,
     Sampling,
 )
+from bot.inference.engine.service import InferenceService
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
+from bot.metrics import Metrics
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
 from tests.bot.inference.grammar.test_schema import validate
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from bot.errors import UnsupportedFormat, UnsupportedOption
+from bot.generation import AnswerFormat, JsonSchema, OneOf, Tool, ToolUse
 from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.calls import CallSyntax
 from bot.inference.grammar.calls import CallMatcher, call_grammar
@@ -24,7 +25,6 @@ from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.vocabulary import Vocabulary
 from bot.inference.model_files import locate
 from bot.inference.output.calls import CallPart, CallSplitter
-from bot.types import AnswerFormat, JsonSchema, OneOf, Tool, ToolUse
 from tests.bot.inference.grammar.schemas import Schema, schemas
 
 END, MARK, THINK, THOUGHT = 256, 257, 258, 259

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from bot.generation import JsonSchema, OneOf, Sampling, Tool, ToolUse
 from bot.inference.core.sequence import NO_TOKEN, Forced
 from bot.inference.grammar.calls import CallMatcher, call_grammar
 from bot.inference.grammar.constrained import ConstrainedReply, Logits, allowed
@@ -20,7 +21,6 @@ from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.samplers import SamplerChain
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import JsonSchema, OneOf, Sampling, Tool, ToolUse
 from tests.bot.inference.grammar.schemas import Schema, schemas
 from tests.bot.inference.grammar.test_schema import validate
 from tests.bot.inference.grammar.texts import Texts

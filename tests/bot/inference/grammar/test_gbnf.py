@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnsupportedFormat
+from bot.generation import AnswerFormat, Grammar, Regex
 from bot.inference.grammar.formats import grammar_of
-from bot.types import AnswerFormat, Grammar, Regex
 from tests.bot.inference.grammar.texts import Texts
 
 JSON = r"""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnsupportedFormat
+from bot.generation import JsonSchema
 from bot.inference.grammar.formats import grammar_of
-from bot.types import JsonSchema
 from tests.bot.inference.grammar.schemas import Schema
 from tests.bot.inference.grammar.texts import Texts
 

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from bot.errors import UnsupportedFormat
+from bot.generation import JsonSchema
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.pattern import read
 from bot.inference.grammar.strings import FORMATS
-from bot.types import JsonSchema
 from tests.bot.inference.grammar.schemas import PATTERNS
 from tests.bot.inference.grammar.texts import Texts
 

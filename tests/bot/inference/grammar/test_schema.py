@@ -14,8 +14,8 @@ import pytest
 from hypothesis import event, given, settings
 
 from bot.errors import UnsupportedFormat
+from bot.generation import JsonObject, JsonSchema, OneOf
 from bot.inference.grammar.formats import grammar_of
-from bot.types import JsonObject, JsonSchema, OneOf
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
 from tests.bot.inference.grammar.texts import Texts
 

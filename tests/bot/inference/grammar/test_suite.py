@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from bot.errors import UnsupportedFormat
+from bot.generation import JsonSchema
 from bot.inference.grammar.formats import grammar_of
-from bot.types import JsonSchema
 from tests.bot.inference.grammar.test_schema import validate
 from tests.bot.inference.grammar.texts import Texts
 from tests.json_schema_suite import Group, groups_or_skip

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.generation import FinishReason
 from bot.inference.core.sequence import common_length
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.prefill_budget import StepLimits
-from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from bot.generation import FinishReason
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Offload, Restore, Sequence, Step
 from bot.inference.kv_cache.saved_states import CostModel, SavedStates
-from bot.types import FinishReason
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
 from tests.fakes.model import ANSWER
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bot.cli.doctor import examine
+from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest, Sampling
 from bot.inference.core.sequence import Chunk, Opening, Release, Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.files import AttentionKind, read_facts, read_kind
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, FinishReason, GenerationRequest, Sampling
 from tests.fakes.decided_model import DecidedModel
 from tests.fakes.tiny_models import (
     CONVOLUTION,

@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.engine.service import InferenceService
-from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     Finished,
@@ -21,6 +17,10 @@ from bot.types import (
     ToolCallDelta,
     ToolUse,
 )
+from bot.inference.engine.service import InferenceService
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
+from bot.metrics import Metrics
 from tests.fakes.tiny_models import LLAMA, write_tiny_model
 from tests.vocabularies import vocabularies_or_skip
 

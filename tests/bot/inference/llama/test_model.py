@@ -12,6 +12,7 @@ import pytest
 from llama_cpp import llama_model_free
 
 from bot.errors import ModelError
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Share, Step, Trim
 from bot.inference.engine.service import InferenceService
@@ -21,7 +22,6 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from tests.bot.inference.llama.bare import TOLERANCE, regret
 
 pytestmark = pytest.mark.model

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.generation import ChatMessage, Sampling
 from bot.inference.core.sequence import Chunk, Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
-from bot.types import ChatMessage, Sampling
 
 pytestmark = pytest.mark.model
 NUM_REPLIES, NUM_STEPS = 8, 4

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bot.generation import BANNED, Sampling
 from bot.inference.core.sequence import Chunk, Logprobs, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
-from bot.types import BANNED, Sampling
 
 pytestmark = pytest.mark.model
 

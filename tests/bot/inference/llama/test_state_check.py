@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bot.generation import ChatMessage, Finished, GenerationRequest, Sampling
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -30,7 +31,6 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, GenerationRequest, Sampling
 
 GREEDY = Sampling(temperature=0)
 SHARED, OWN = 1_000, 100

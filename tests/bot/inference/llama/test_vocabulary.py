@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import UnsupportedOption
+from bot.generation import ChatMessage, RawPrompt
 from bot.inference.llama.backend import system_info
 from bot.inference.llama.vocabulary import Vocabulary
-from bot.types import ChatMessage, RawPrompt
 from tests.vocabularies import vocabularies_or_skip
 
 pytestmark = pytest.mark.model

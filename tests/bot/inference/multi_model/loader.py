@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ModelDied, ModelError
+from bot.generation import ChatMessage, GenerationRequest, RawPrompt
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Step
 from bot.inference.engine.offloading import OffloadOptions
@@ -18,7 +19,6 @@ from bot.inference.engine.worker import computing_thread
 from bot.inference.multi_model.fleet import Fleet
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
-from bot.types import ChatMessage, GenerationRequest, RawPrompt
 from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import EngineFailed, ModelError
+from bot.generation import ChatMessage, FinishReason, Queued
 from bot.inference.engine.offloading import OffloadOptions
-from bot.types import ChatMessage, FinishReason, Queued
 from tests.bot.inference.multi_model.loader import (
     SIZE,
     CountedModel,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot.generation import Finished
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.multi_model.fleet import Fleet
-from bot.types import Finished
 from tests.bot.inference.multi_model.loader import SIZE, FakeLoader, ask, metric
 from tests.bot.inference.streams import read, until
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings, load_settings
+from bot.generation import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
 from bot.inference.core.sequence import Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.model_files import locate
@@ -18,7 +19,6 @@ from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.proofs import Proofs
-from bot.types import ChatMessage, FinishReason, GenerationRequest, Queued, Sampling
 from tests.bot.inference.streams import read
 
 pytestmark = pytest.mark.model

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.generation import Delta, Reasoning, Said, ToolCallDelta
 from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.calls import CallSyntax, as_bytes
 from bot.inference.output.calls import CallSplitter
 from bot.inference.output.text import ReplyText
-from bot.types import Delta, Reasoning, Said, ToolCallDelta
 
 LLAMA = CallSyntax((), ('{"name": "',), ('", "parameters": ',), (), ("}",))
 MISTRAL = CallSyntax((7,), (), (8,), (7,), ())

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import ModelError
+from bot.generation import Delta, Reasoning
 from bot.inference.chat_template.template import ChatTemplate
 from bot.inference.core.model import Tag
 from bot.inference.output.text import TAGS, ReplyText, open_tag
-from bot.types import Delta, Reasoning
 from tests.vocabularies import vocabularies_or_skip
 
 THINK = TAGS[0]

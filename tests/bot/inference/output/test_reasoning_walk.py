@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.core.sequence import Opening, Step
-from bot.inference.engine.service import InferenceService
-from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
-from bot.inference.model_files import locate
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     Finished,
@@ -23,6 +17,12 @@ from bot.types import (
     Reasoning,
     Sampling,
 )
+from bot.inference.core.sequence import Opening, Step
+from bot.inference.engine.service import InferenceService
+from bot.inference.llama.model import LlamaModel
+from bot.inference.llama.options import LlamaOptions
+from bot.inference.model_files import locate
+from bot.metrics import Metrics
 
 pytestmark = pytest.mark.model
 _RENAMED = {b"<file_sep>": b"<thinking>", b"<repo_name>": b"</thinking>"}

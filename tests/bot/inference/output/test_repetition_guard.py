@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import ChatMessage
 from bot.inference.llama.model import LlamaModel
 from bot.inference.output.repetition_guard import RepetitionGuard
-from bot.types import ChatMessage
 from tests.bot.inference.replies.made import MADE
 
 RECORDED = Path(__file__).parents[1] / "replies" / "recorded.jsonl"

@@ -11,13 +11,13 @@ import llama_cpp as llama
 import numpy as np
 import pytest
 
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 
 pytestmark = pytest.mark.model
 _WORDS = "I am fine. "

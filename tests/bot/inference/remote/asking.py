@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from bot.generation import ChatMessage, Finished, GenerationRequest
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.remote.patience import Patience
 from bot.metrics import Metrics
-from bot.types import ChatMessage, Finished, GenerationRequest
 from tests.bot.inference.streams import read
 from tests.fakes.model_server import FakeModelServer
 

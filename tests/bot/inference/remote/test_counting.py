@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import ChatMessage
 from bot.inference.llama.model import LlamaModel
 from bot.inference.remote.counting import TokenCounter, estimate
-from bot.types import ChatMessage
 
 ROOT = Path(__file__).parents[4]
 TEXTS = {

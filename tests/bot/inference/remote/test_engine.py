@@ -20,9 +20,7 @@ from bot.errors import (
     UnsupportedOption,
     UnsupportedSampling,
 )
-from bot.metrics import Metrics
-from bot.ports import Embeds, Tokenizes
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Delta,
     FinishReason,
@@ -33,6 +31,8 @@ from bot.types import (
     Sampling,
     TokenLogprob,
 )
+from bot.metrics import Metrics
+from bot.ports import Embeds, Tokenizes
 from tests.bot.inference.remote.asking import answer, count, engine_over, question, until
 from tests.bot.inference.streams import read
 from tests.fakes.model_server import (

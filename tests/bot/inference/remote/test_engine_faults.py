@@ -8,9 +8,9 @@ import time
 import pytest
 
 from bot.errors import PromptTooLong
+from bot.generation import FinishReason
 from bot.inference.remote.server import MAX_EVENT_BYTES
 from bot.metrics import Metrics
-from bot.types import FinishReason
 from tests.bot.inference.remote.asking import HASTY, answer, count, engine_over, question
 from tests.bot.inference.streams import read
 from tests.fakes.model_server import (

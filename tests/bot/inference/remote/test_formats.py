@@ -7,9 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from bot.errors import UnsupportedFormat
-from bot.inference.remote.chunks import body_of
-from bot.inference.remote.dialects import DIALECTS, PLAIN, Dialect
-from bot.types import (
+from bot.generation import (
     BANNED,
     AnswerFormat,
     GenerationRequest,
@@ -20,6 +18,8 @@ from bot.types import (
     Regex,
     Sampling,
 )
+from bot.inference.remote.chunks import body_of
+from bot.inference.remote.dialects import DIALECTS, PLAIN, Dialect
 
 
 def sampled(sampling: Sampling, dialect: Dialect) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.types import Delta, Finished, Reasoning
+from bot.generation import Delta, Finished, Reasoning
 from tests.bot.inference.remote.asking import engine_over, question
 from tests.fakes.model_server import Behaviour, FakeModelServer, event, says, sends
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.types import Delta, Finished, FinishReason, Reasoning
+from bot.generation import Delta, Finished, FinishReason, Reasoning
 from tests.bot.inference.remote.asking import engine_over, question
 from tests.fakes.model_server import FakeModelServer, chunk, event, sends
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.metrics import Metrics
-from bot.types import (
+from bot.generation import (
     ChatMessage,
     Finished,
     FinishReason,
@@ -20,6 +19,7 @@ from bot.types import (
     ToolCallDelta,
     ToolUse,
 )
+from bot.metrics import Metrics
 from tests.bot.inference.remote.asking import count, engine_over, question
 from tests.fakes.model_server import FakeModelServer, chunk, event, says, sends
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.errors import ModelError, UnsupportedOption
-from bot.types import ChatMessage, FinishReason, JsonObject, Sampling, Tool, ToolUse
+from bot.generation import ChatMessage, FinishReason, JsonObject, Sampling, Tool, ToolUse
 from tests.bot.inference.remote.asking import answer, engine_over, question
 from tests.fakes.transformers_server import MODEL, TransformersServer
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from bot.generation import FinishReason, GenerationRequest, Sampling
 from bot.inference.remote.cache_hints import CacheHints
-from bot.types import FinishReason, GenerationRequest, Sampling
 from tests.bot.inference.remote.asking import answer, engine_over, question
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.vllm_server import VllmServer

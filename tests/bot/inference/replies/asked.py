@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.types import Sampling
+from bot.generation import Sampling
 
 GREEDY = Sampling(temperature=0)
 ASSISTANT = Sampling(temperature=0.2, top_p=0.9, repeat_penalty=1.05, seed=1)

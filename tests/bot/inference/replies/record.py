@@ -20,12 +20,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from bot.generation import ChatMessage, Sampling
 from bot.inference.core.sequence import Sequence
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.types import ChatMessage, Sampling
 from tests.bot.inference.replies.asked import ASKED
 
 _SYSTEM = ChatMessage("system", "You are a helpful AI assistant named Parley.")

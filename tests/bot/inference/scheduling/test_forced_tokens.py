@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.generation import FinishReason
 from bot.inference.core.sequence import NO_TOKEN, Sequence, Step
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.types import FinishReason
 from tests.bot.inference.scheduling.test_scheduler import advance, scheduler, sequence, share
 from tests.fakes.model import END
 

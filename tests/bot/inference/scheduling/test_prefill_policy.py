@@ -11,11 +11,11 @@ from itertools import count
 
 import pytest
 
+from bot.generation import Sampling
 from bot.inference.core.sequence import Chunk, Status, Step
 from bot.inference.core.sequence import Sequence as Request
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.types import Sampling
 from tests.bot.inference.scheduling import processors
 from tests.bot.inference.scheduling.processors import (
     AMX_WITH_FLASH,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import QueueFull
+from bot.generation import FinishReason, Sampling
 from bot.inference.core.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.inference.scheduling.batching import LimitsOf
 from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.scheduler import Scheduler
-from bot.types import FinishReason, Sampling
 from tests.fakes.model import END
 
 

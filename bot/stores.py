@@ -1,0 +1,258 @@
+"""What is kept on disk: its values, and Protocols with the methods of one kind of caller each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from bot.generation import FinishReason, Usage
+from bot.types import Incoming, Person, Place, Question, Source, Unread
+
+
+class TurnState(StrEnum):
+    """Where a turn stands; a turn is a row on disk from the moment it is accepted."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_finished(self) -> bool:
+        return self not in (TurnState.QUEUED, TurnState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerUsage:
+    """One answer in the usage log: who asked when, and how long it took. None of its text.
+
+    ``answer_id``: that of a turn, or the one that a program was told. ``platform``: that of the
+    chat, or the route by which a program asks; ``place``: the thread's text form, of programs
+    empty. Seconds count from ``asked_at``: until the engine began with it, until its first token,
+    until its end; None: it did not get so far, or was not measured. ``rating``: +1, -1 or 0.
+    """
+
+    answer_id: str
+    asked_at: datetime
+    person: str
+    platform: str
+    place: str = ""
+    personality: str = ""
+    model: str = ""
+    state: TurnState
+    finish_reason: FinishReason | None = None
+    queue_seconds: float | None = None
+    first_token_seconds: float | None = None
+    total_seconds: float | None = None
+    usage: Usage = Usage()
+    rating: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message of a reply on the platform; ``part`` counts from 0."""
+
+    part: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A question and its reply, as stored. ``number`` counts within the thread from 1.
+
+    ``text`` is the question, ``files`` what was read of the files that came with it, ``reply``
+    the Markdown shown so far. ``remarks`` are messages posted in the thread before this question
+    and not addressed to Parley, as ``(name, text)``. ``unread`` is still to be fetched.
+    """
+
+    id: str
+    place: Place
+    number: int
+    state: TurnState
+    person: Person
+    message_id: str
+    text: str
+    accepted_at: datetime
+    is_direct: bool = False
+    reply: str = ""
+    attempts: int = 0
+    finish_reason: FinishReason | None = None
+    usage: Usage = Usage()
+    posts: tuple[Post, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+    unread: Unread = Unread()
+    files: tuple[Source, ...] = ()
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSummary:
+    """One thread in the list that ``threads`` shows."""
+
+    place: Place
+    personality: str
+    num_turns: int
+    title: str = ""
+    last_at: datetime | None = None
+
+
+class DeliveryLog(Protocol):
+    """Deliveries of platforms, each of which is stored once.
+
+    A turn is unique on (adapter, workspace, channel, message id), an event on
+    (adapter, event id); both keys outlive ``forget`` and pruning by a day.
+    """
+
+    async def accept(self, question: Question) -> Turn | None:
+        """Store a question as a queued turn; None if its message was accepted before."""
+        ...
+
+    async def accept_event(self, incoming: Incoming) -> bool:
+        """Store an event that is not a question; False if it was stored before."""
+        ...
+
+    async def add_remark(self, question: Question) -> None:
+        """Keep a message of a known thread that was not addressed to Parley, for later prompts.
+
+        One that is kept already reads as it does now; one that is asked is a remark no more.
+        """
+        ...
+
+    async def note_deleted(self, place: Place, message_id: str) -> None:
+        """A message that is no turn is gone: no remark any more, nor a question for some minutes.
+
+        ``place.thread`` is ignored.
+        """
+        ...
+
+    async def knows(self, place: Place) -> bool:
+        """Whether Parley takes part in this thread."""
+        ...
+
+    async def turn_of_message(self, place: Place, message_id: str) -> Turn | None:
+        """The turn whose question or reply is this message (``place.thread`` is ignored)."""
+        ...
+
+    async def rate(self, turn_id: str, rating: int) -> None: ...
+
+
+class TurnProgress(Protocol):
+    """Turns from queued to finished, and the messages in which their replies are posted."""
+
+    async def turn(self, turn_id: str) -> Turn | None: ...
+
+    async def turns(self, place: Place) -> list[Turn]:
+        """The thread's turns in order, from the first that is still kept in the context."""
+        ...
+
+    async def unfinished(self) -> list[Turn]:
+        """Every queued or running turn, oldest first."""
+        ...
+
+    async def begin(self, turn_id: str) -> Turn:
+        """State running, ``attempts`` + 1."""
+        ...
+
+    async def note_read(
+        self, turn_id: str, *, files: Sequence[Source], earlier: Sequence[tuple[str, str]]
+    ) -> Turn:
+        """Store what was read for the question; ``earlier`` become its remarks."""
+        ...
+
+    async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
+        """State queued, reply empty, posts kept; ``attempts`` set if given."""
+        ...
+
+    async def put_back(self, turn_id: str) -> None:
+        """Queue a running turn as if this attempt had not been made; else do nothing."""
+        ...
+
+    async def add_post(self, turn_id: str, part: int, message_id: str) -> None:
+        """Record (or replace) one message of the reply."""
+        ...
+
+    async def remove_post(self, turn_id: str, part: int) -> None: ...
+
+    async def finish(
+        self,
+        turn_id: str,
+        state: TurnState,
+        *,
+        reply: str,
+        reason: FinishReason | None = None,
+        usage: Usage = Usage(),
+    ) -> None: ...
+
+    async def edit_question(self, turn_id: str, text: str) -> None: ...
+
+    async def keep_from(self, place: Place, number: int) -> None:
+        """Leave turns before ``number`` out of later prompts; they stay in the history."""
+        ...
+
+
+class ThreadSettings(Protocol):
+    """The personality that people chose for a thread or a channel."""
+
+    async def personality(self, place: Place) -> str | None:
+        """The thread's personality, else its channel's, else None."""
+        ...
+
+    async def set_personality(self, place: Place, name: str | None) -> None: ...
+    async def set_channel_personality(self, place: Place, name: str | None) -> None: ...
+
+
+class ThreadDirectory(Protocol):
+    """Who takes part in a thread, and in which threads a person does."""
+
+    async def speakers(self, place: Place) -> set[str]:
+        """The ids of all who asked or remarked in this thread, as far as the history goes."""
+        ...
+
+    async def threads(self, person_id: str) -> list[ThreadSummary]: ...
+
+
+class Retention(Protocol):
+    """Deleting what people asked to be forgotten, and what is old."""
+
+    async def forget(self, place: Place) -> list[Turn]:
+        """Delete the thread with all its turns; returns the deleted turns."""
+        ...
+
+    async def outdated(self, before: datetime) -> list[Place]:
+        """The threads of which ``prune`` would delete turns."""
+        ...
+
+    async def prune(self, before: datetime | None) -> int:
+        """Delete turns finished before, if given; how many. Also drops keys whose day is over."""
+        ...
+
+
+class UsageStore(Protocol):
+    """Who asked when, and how long it took. The rows outlive ``forget``; ``prune`` drops them.
+
+    ``DeliveryLog.rate`` is a vote on the newest answer of the turn.
+    """
+
+    async def add_usage(self, rows: Sequence[AnswerUsage]) -> None:
+        """A turn that was rated before its row came has that rating in it."""
+        ...
+
+    async def vote(self, answer_id: str, account: str, rating: int) -> bool:
+        """Rate a program's answer; False if this account (``http:KEY``) has none of that id."""
+        ...
+
+
+class ThreadStore(
+    DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, UsageStore, Protocol
+):
+    """Threads and turns on disk. Every write is committed when its method returns.
+
+    Every method but ``close`` may raise ``StorageError``; a write has then changed nothing.
+    """
+
+    async def close(self) -> None: ...
