@@ -6,7 +6,7 @@ import ast
 from dataclasses import fields
 from typing import cast
 
-from bot import ports
+from bot import capabilities
 from bot.capabilities import Capabilities
 from bot.ports import Adapter
 from bot.types import Place
@@ -41,11 +41,12 @@ def test_an_adapter_can_do_what_it_has_methods_for_and_nothing_else() -> None:
 
 def test_the_look_up_names_every_optional_port_of_an_adapter() -> None:
     assert len(fields(Capabilities)) == len(PROTOCOLS)
-    assert all(hasattr(ports, name) for name in PROTOCOLS)
+    assert all(hasattr(capabilities, name) for name in PROTOCOLS)
 
 
 def test_nothing_else_in_the_product_asks_an_adapter_what_it_is() -> None:
-    asking = [name for name, each in modules().items() if _asks(each.tree) and name != "bot.ports"]
+    home = Capabilities.__module__
+    asking = [name for name, each in modules().items() if _asks(each.tree) and name != home]
     assert not asking, f"use Capabilities.of in {', '.join(asking)}"
 
 

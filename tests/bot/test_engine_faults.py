@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator
@@ -47,7 +48,8 @@ async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr("bot.running.loading.LlamaModel", Faulty)
     Faulty.num_faults = 0
     async with AsyncExitStack() as stack:
-        settings = load_settings({**SMALL, "PARLEY_DATA_DIR": str(tmp_path / "data")}, tmp_path)
+        given = {**SMALL, "PARLEY_DATA_DIR": str(tmp_path / "data")}
+        settings = await asyncio.to_thread(load_settings, given, tmp_path)
         app = App(settings, stack)
         await app.start()
         gc.unfreeze()

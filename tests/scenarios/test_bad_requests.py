@@ -138,7 +138,7 @@ async def test_malformed_json_is_a_400_that_says_so(parley: Parley, raw: bytes) 
         ("model", 7),
         ("messages", "Hi"),
         ("n", 500),
-        ("tools", [{"type": "function"}]),
+        ("tools", {"type": "function"}),
     ],
 )
 async def test_a_wrong_value_is_refused_by_name(parley: Parley, key: str, value: object) -> None:
