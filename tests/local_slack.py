@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -56,14 +55,6 @@ def binary_or_skip() -> Path:
         return ensure_binary()
     except LocalSlackMissing as reason:
         skip_for_lack(str(reason))
-
-
-def free_port() -> int:
-    """A port nobody listens on now; prefer a bound socket where one can be handed over."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def config(events_url: str) -> Json:

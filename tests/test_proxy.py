@@ -22,7 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.readiness import always
 from tests.lacking import skip_for_lack
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.polling import eventually
 
 SITE = (Path(__file__).parents[1] / "deploy" / "proxy" / "nginx.conf").read_text(encoding="utf-8")

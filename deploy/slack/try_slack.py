@@ -21,9 +21,9 @@ from tests.local_slack import (
     LocalSlack,
     LocalSlackMissing,
     ensure_binary,
-    free_port,
     running_local_slack,
 )
+from tests.ports import free_port
 
 FOLDER = Path(".cache") / "try-slack"
 READY_POLL_SECONDS = 0.5

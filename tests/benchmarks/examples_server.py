@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bot.inference.model_files import locate
 from tests.benchmarks import peer, source
-from tests.benchmarks.servers import Server, free_port
+from tests.benchmarks.servers import Server
+from tests.ports import free_port
 
 _NUM_SEQUENCES = 64
 """As in the example configurations that come with it; what is not said here is its default."""

@@ -18,7 +18,8 @@ from bot.inference.llama.backend import supports_gpu
 from bot.inference.model_files import locate
 from deploy.setup import builds
 from tests.benchmarks import peer, source
-from tests.benchmarks.servers import ROOT, Server, free_port
+from tests.benchmarks.servers import ROOT, Server
+from tests.ports import free_port
 
 FOLDER = ROOT / ".cache" / "llama-server"
 BINARY = FOLDER / "bin" / "llama-server"

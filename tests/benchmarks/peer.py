@@ -7,8 +7,9 @@ import sysconfig
 from pathlib import Path
 
 from bot.inference.model_files import locate
-from tests.benchmarks.servers import ROOT, Server, free_port
+from tests.benchmarks.servers import ROOT, Server
 from tests.lacking import go_on_without, skip_for_lack
+from tests.ports import free_port
 from tests.venvs import PackagesMissing, ensure_venv
 
 VENV = ROOT / ".cache" / "bench-venv"

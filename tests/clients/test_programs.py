@@ -7,7 +7,7 @@ from pathlib import Path
 from bot.server import Server
 from tests.clients.conftest import Replies
 from tests.clients.environment import run
-from tests.local_slack import free_port
+from tests.ports import free_port
 
 ADA = {"name": "Ada", "age": 36}
 

@@ -19,8 +19,9 @@ from typing import Any
 import aiohttp
 import typer
 
-from tests.local_slack import LocalSlack, ensure_binary, free_port, running_local_slack
+from tests.local_slack import LocalSlack, ensure_binary, running_local_slack
 from tests.pictures.browser import Box, BrowserPage, browser_page
+from tests.ports import free_port
 from tests.scenarios.parley import Parley, running_parley
 
 PICTURE = Path(__file__).parents[2] / "deploy" / "slack" / "growing-reply.png"

@@ -16,9 +16,9 @@ from tests.local_slack import (
     Page,
     Seen,
     binary_or_skip,
-    free_port,
     running_local_slack,
 )
+from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities

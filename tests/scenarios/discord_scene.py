@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import BOSS, BOT, GUILD, OTHER_CHANNEL
+from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley
 from tests.scenarios.personalities import RAMBLING, make_personalities
@@ -20,13 +20,6 @@ LONG_CHANNEL = OTHER_CHANNEL
 """There the rambler answers, up to the length limit."""
 
 WAITING = ("Thinking", "You are", "Next in")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def settings(discord: FakeDiscord, **more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
 from tests.fakes.slack_api import BOT, Json
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import JSON, Answer, ask, body, metric, post, until_metric
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities

@@ -17,7 +17,7 @@ import pytest_asyncio
 from bot.prompt import clean
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
 from tests.fakes.slack_api import ADA, BOB, BOT, CHANNEL, DIRECT, Json
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.command import command
 from tests.scenarios.parley import POLL_SECONDS, Parley, running_parley

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.adapters.http.codeproject_ai.client import Json, PollingClient
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, TEMPERATURE

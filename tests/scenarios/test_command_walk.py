@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.command import Result, begin, bound_by_file_modes, command, finish
 from tests.scenarios.parley import Parley, running_parley

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.adapters.http.csps_llm.page import Page
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_guild import BOT, DIRECT
-from tests.scenarios.discord_scene import free_port, settings
+from tests.ports import free_port
+from tests.scenarios.discord_scene import settings
 from tests.scenarios.parley import Parley
 from tests.scenarios.personalities import RAMBLING, make_personalities
 

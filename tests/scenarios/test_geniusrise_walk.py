@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.adapters.http.geniusrise.page import LOGIN, Page
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import FREQUENCY_PENALTY, RAMBLING

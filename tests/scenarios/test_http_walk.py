@@ -23,7 +23,7 @@ from openai.types.chat.chat_completion_message_function_tool_call_param import F
 from pydantic import BaseModel, Field
 
 from bot.personality import PersonalityBook
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import ROOT, Parley, running_parley
 from tests.scenarios.personalities import FREQUENCY_PENALTY as RAMBLING_ON

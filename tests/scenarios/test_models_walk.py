@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.inference.model_files import locate
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, post
 from tests.scenarios.command import command
 from tests.scenarios.parley import Parley, running_parley

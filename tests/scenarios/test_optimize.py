@@ -12,7 +12,7 @@ import pytest
 
 from bot.inference.llama.backend import supports_gpu
 from tests.fakes.tiny_models import LLAMA, write_tiny_model
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.command import bound_by_file_modes, command, full_disk
 from tests.scenarios.parley import running_parley
 from tests.vocabularies import vocabularies_or_skip

@@ -21,7 +21,7 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from bot.history import usage
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.command import command
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.polling import eventually

@@ -13,7 +13,7 @@ import pytest_asyncio
 from openai import AsyncOpenAI
 from openai.types import Completion
 
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import metric, until_metric
 from tests.scenarios.parley import Parley, running_parley
 

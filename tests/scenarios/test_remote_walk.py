@@ -24,7 +24,7 @@ from bot.metrics import Metrics
 from tests.benchmarks import peer
 from tests.bot.inference.remote.asking import answer, count
 from tests.bot.inference.streams import read
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import Answer, metric, post, until_metric
 from tests.scenarios.command import command
 from tests.scenarios.parley import Parley, running_parley

@@ -18,9 +18,9 @@ from typing import Any
 from bot.app import App
 from bot.config import load_settings
 from bot.stores import TurnState
-from tests.benchmarks.servers import free_port
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
 from tests.fakes.slack_api import BOT
+from tests.ports import free_port
 from tests.shape.sources import PACKAGES, ROOT
 
 _QUESTION = f"<@{BOT}> Name the capital of France."

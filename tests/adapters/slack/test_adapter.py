@@ -17,7 +17,7 @@ from bot.types import Label, Person, Place
 from tests.adapters.slack.conftest import Observed, make_adapter
 from tests.fakes.slack import DROPS, FAILS, HANGS, SECRET, TOKEN, FakeSlack, Fault
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, NOT_A_MEMBER, TEAM
-from tests.local_slack import free_port
+from tests.ports import free_port
 
 FLAT = Place("slack", TEAM, DIRECT, "")
 LABEL = Label("turn-1", 0)

@@ -26,7 +26,7 @@ from tests.fakes.teams_activities import (
     press,
     reaction,
 )
-from tests.local_slack import free_port
+from tests.ports import free_port
 from tests.scenarios.parley import Parley, running_parley
 from tests.scenarios.personalities import RAMBLING, make_personalities
 
