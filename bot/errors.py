@@ -16,6 +16,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── OverLimit             too many in flight or per minute; ``retry_after``
 │   ├── UnknownPersonality
 │   ├── UnknownAnswer         nobody of this account was given an answer of this id
+│   ├── UnknownChat           this person has no such chat, or no such turn in one
 │   ├── UnsupportedFormat     no grammar can enforce this format
 │   └── UnsupportedSampling   the engine cannot choose tokens so
 ├── EngineFailed              the engine failed under a generation
@@ -119,6 +120,13 @@ class UnknownAnswer(RequestError):
 
     def __init__(self, answer_id: str) -> None:
         super().__init__(f"There is no answer {answer_id!r} that was given to this key.")
+
+
+class UnknownChat(RequestError):
+    """This person has no chat, or no turn in one, of that id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such chat (any more).")
 
 
 class UnknownPersonality(RequestError):

@@ -47,7 +47,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
     {
-        "ports": room("bot.ports", "bot.stores", "bot.capabilities", may="types markdown"),
+        "ports": room(
+            "bot.ports", "bot.stores", "bot.capabilities", "bot.chats", may="types markdown"
+        ),
         "personalities": room("bot.personality", "bot.front_matter", may="types errors sampling"),
     },
     {
