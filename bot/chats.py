@@ -47,7 +47,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ChatAnswer:
     """One answer of a turn that has ended, to its question as it read then.
 
     ``number`` counts within the turn from 1. ``reply`` is Markdown, which later prompts see;
@@ -101,7 +101,7 @@ class ChatTurn:
     number: int
     question: str
     asked_at: datetime
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[ChatAnswer, ...] = ()
     chosen: int = 0
     growing: GrowingAnswer | None = None
     files: tuple[str, ...] = ()
