@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from bot.generation import FinishReason, Usage
 from bot.stores import TurnState
-from bot.types import Person, Place
+from bot.types import Person, Place, Source
 
 ADAPTER = "web"
 
@@ -94,7 +94,9 @@ class GrowingAnswer:
 class ChatTurn:
     """A question with all its answers; ``chosen`` is the number of the one that counts.
 
-    ``growing`` is the next answer, if one is on its way. ``files``: names of what came along.
+    ``growing`` is the next answer, if one is on its way. ``files``: names of what came along;
+    ``sources``: what was read of them, which prompts show. Of a thread of several people
+    ``asked_by`` is who asked, and ``remarks`` what was said before, as ``(name, text)``.
     """
 
     id: str
@@ -105,6 +107,9 @@ class ChatTurn:
     chosen: int = 0
     growing: GrowingAnswer | None = None
     files: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    asked_by: str = ""
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
