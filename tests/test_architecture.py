@@ -159,7 +159,7 @@ OWNERS = {
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",
     "slack_sdk": "adapters.slack",
-    "typer": "bot.__main__",
+    "typer": "bot.cli.commands",
 }
 
 

@@ -17,7 +17,7 @@ from typer.main import get_command
 from adapters.http.openai.body import ChatBody
 from adapters.http.openai.other_keys import NEUTRAL, WITHOUT_EFFECT
 from adapters.http.routes import routes
-from bot.__main__ import app
+from bot.cli.commands.app import app
 from bot.config import load_settings, old_names_table, settings_table
 from bot.errors import PersonalityError
 from bot.personality import PersonalityBook

@@ -1,1 +1,1 @@
-"""The commands beside ``run``."""
+"""What the commands beside ``run`` do."""

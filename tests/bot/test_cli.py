@@ -79,6 +79,26 @@ async def test_version_and_help(tmp_path: Path) -> None:
     assert all(command in shown.out for command in ("run", "ask", "doctor", "slack"))
 
 
+async def test_a_command_that_is_mistyped_is_told_what_may_be_meant(tmp_path: Path) -> None:
+    result = await parley(tmp_path, "aks", "Hi")
+    assert (result.code, result.out) == (2, "")
+    assert "No such command 'aks'. Did you mean 'ask'?" in result.err
+
+
+async def test_the_command_line_itself_imports_nothing_that_is_slow() -> None:
+    show = (
+        "import importlib, sys; from bot.cli.commands.app import COMMANDS;"
+        "[importlib.import_module('bot.cli.commands.' + name) for name in COMMANDS];"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", show), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    slow = {"aiohttp", "numpy", "prompt_toolkit", "pydantic", "rich", "sqlalchemy", "yaml"}
+    assert not slow & set(out.decode().split())
+
+
 async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> None:
     result = await parley(tmp_path, "run", PARLEY_PORT="x", SLACK_BOT_TOKEN="xoxb-1")
     assert (result.code, result.out) == (2, "")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-TOLD = "import os; from bot.__main__ import go_first; go_first(); print(os.nice(0))"
+TOLD = "import os; from bot.cli.commands.run import go_first; go_first(); print(os.nice(0))"
 
 
 def niceness(begun_with: int) -> int:

@@ -1,0 +1,1 @@
+"""What is typed after ``python -m bot``: a module for each word."""

@@ -1,0 +1,51 @@
+"""``run``: the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+
+import typer
+
+from bot.cli.commands import start
+
+NICENESS = -5
+"""Three times the CPU share of a program without a priority, since people wait for each word."""
+
+app = start.commands()
+
+
+@app.command()
+def run() -> None:
+    """Start the bot, with the settings of the environment and parley.toml."""
+    from bot.config import without_effect
+
+    settings = start.settings()
+    _start_logging(settings.log_level)
+    for note in without_effect(settings):
+        typer.echo(note, err=True)
+
+    from bot.app import run as run_app
+
+    go_first()
+    raise typer.Exit(asyncio.run(run_app(settings)))
+
+
+def go_first() -> None:
+    """Raise the priority of threads that begin from now on, where the system allows it (to root,
+    or in the systemd unit).
+
+    A priority with which a person started Parley is kept.
+    """
+    with suppress(OSError, AttributeError):  # not allowed, or not on this system
+        if os.getpriority(os.PRIO_PROCESS, 0) == 0:
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def _start_logging(level: str) -> None:
+    """Libraries log at WARNING only: below it they log what must not be logged."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("bot", "adapters"):
+        logging.getLogger(name).setLevel(level.upper())
