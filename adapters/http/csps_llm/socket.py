@@ -9,10 +9,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import to_response
-from adapters.http.common.patience import WritePatience
 from adapters.http.csps_llm.answering import tell
 from adapters.http.csps_llm.asking import personality_of, refuse_other_sites, session_of
 from adapters.http.csps_llm.markers import MarkedPrompt, is_blank, read_prompt
+from bot.adapter_support.patience import WritePatience
 from bot.adapter_support.sockets import SOCKETS
 from bot.errors import EmptyQuestion, ParleyError, RequestError
 from bot.types import SessionQuestion

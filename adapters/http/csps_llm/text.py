@@ -6,7 +6,6 @@ from aiohttp import web
 
 from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.forms import form_fields, query_fields
-from adapters.http.common.sse import EventStream
 from adapters.http.csps_llm.answering import tell, text_refusal
 from adapters.http.csps_llm.asking import (
     SESSION_HEADER,
@@ -15,6 +14,7 @@ from adapters.http.csps_llm.asking import (
     session_of,
 )
 from adapters.http.csps_llm.markers import is_blank, read_prompt
+from bot.adapter_support.event_stream import EventStream
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError, StorageError
 from bot.types import SessionQuestion
 

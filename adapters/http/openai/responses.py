@@ -18,12 +18,13 @@ from adapters.http.common.answers import (
 from adapters.http.common.context import HttpContext, route_of
 from adapters.http.common.errors import to_body, to_response
 from adapters.http.common.models import Resolved
-from adapters.http.common.sse import EventStream, batches
+from adapters.http.common.sse import batches
 from adapters.http.openai.reading import json_bytes, thread_name
 from adapters.http.openai.responses_body import ResponsesBody, parse_responses
 from adapters.http.openai.responses_shapes import Response, ResponseEvents, whole_response
 from adapters.http.openai.streaming import IDLE_SECONDS, sign_of_life
 from bot.adapter_support.addresses import ACCOUNT
+from bot.adapter_support.event_stream import EventStream
 from bot.errors import ParleyError
 from bot.generation import CompletionRequest, GenerationEvent
 from bot.ports import Generation

@@ -17,8 +17,9 @@ from adapters.http.common.answers import (
     said,
 )
 from adapters.http.common.errors import to_body
-from adapters.http.common.sse import EventStream, batches
+from adapters.http.common.sse import batches
 from adapters.http.openai.shapes import DONE, comment, event
+from bot.adapter_support.event_stream import EventStream
 from bot.errors import ParleyError
 from bot.generation import FinishReason, GenerationEvent, Queued, Usage
 from bot.ports import Clock, Generation
