@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from adapters.http.common.openapi import FORM, JSON, MULTIPART, AnswerBody, Operation
+from adapters.http.common.openapi import FORM, JSON, AnswerBody, Operation
+from bot.adapter_support.multipart import MULTIPART
 
 CHAT = "/v1/text/chat"
 STATUS = "/v1/LlamaChat/get_command_status"

@@ -12,7 +12,8 @@ from aiohttp import web
 from adapters.http.common.errors import InvalidBody
 from adapters.http.common.forms import form_fields, query_fields
 from adapters.http.common.json_bodies import NO_JSON, json_object, without_mark
-from adapters.http.common.openapi import JSON, MULTIPART
+from adapters.http.common.openapi import JSON
+from bot.adapter_support.multipart import MULTIPART
 
 _TEMPERATURE, _MAX_TEMPERATURE = 0.4, 2.0
 

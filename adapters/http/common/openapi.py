@@ -19,7 +19,6 @@ JSON = "application/json"
 TEXT = "text/plain"
 EVENTS = "text/event-stream"
 FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data"
 
 Content = Mapping[str, Any]
 """Content type -> the type of what it carries, as pydantic knows it."""
