@@ -177,6 +177,8 @@ class Chats(Protocol):
 
     async def chat(self, owner: Owner, chat_id: str) -> Chat: ...
 
+    async def turn(self, owner: Owner, turn_id: str) -> ChatTurn: ...
+
     async def ask(
         self,
         owner: Owner,
