@@ -72,7 +72,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
     },
     {
-        "adapters": room("adapters", may=f"{PORTS} markdown sampling adapter_support"),
+        "adapters": room("adapters", may=f"{PORTS} markdown formulas sampling adapter_support"),
         "settings": room(
             "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
         ),
@@ -159,6 +159,9 @@ OWNERS = {
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",
     "slack_sdk": "adapters.slack",
+    "nh3": "adapters.web.markup",
+    "pygments": "adapters.web.markup",
+    "latex2mathml": "adapters.web.markup",
     "typer": "bot.cli.commands",
 }
 

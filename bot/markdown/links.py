@@ -202,3 +202,23 @@ def _form(address: str) -> str:
     host = re.split("[/?#]", plain, maxsplit=1)[0]
     path = re.split("[?#]", plain[len(host) :], maxsplit=1)[0]
     return f"{host.lower()}{path.removesuffix('/')}{plain[len(host) + len(path) :]}"
+
+
+def is_misleading(label: str, url: str) -> bool:
+    """Whether a label names an address that is not the one to which it leads; its host may be."""
+    seen = "".join(each for each in label if each.isprintable())
+    meant = (_form(url), _without_www(re.split("[/?#]", _form(url), maxsplit=1)[0]))
+    named = (seen[start:stop] for start, stop in _places(seen))
+    return any(
+        _form(each) != meant[0] and _without_www(_form(each)) != meant[1]
+        for each in named
+        if _is_taken_for_a_link(each) or _is_usual_host(each)
+    )
+
+
+def _without_www(form: str) -> str:
+    return form.removeprefix("www.")
+
+
+def _is_usual_host(address: str) -> bool:
+    return address.partition(":")[0].lower().rpartition(".")[2] in _USUAL_TOP_LEVEL
