@@ -1,0 +1,1 @@
+"""Chats as files: what is exported, and read again."""
