@@ -190,7 +190,8 @@ class GenerationRequest:
     ``asked_sampling``: the fields of ``sampling`` that an engine must refuse if it lacks them.
     ``shares_prompt``: other requests with the same messages come at the same time.
     ``num_logprobs``: how many of the likeliest tokens come with each token of the answer, with
-    their probabilities; None: no probabilities at all.
+    their probabilities; None: no probabilities at all. ``is_background``: it waits behind all
+    others, and gives up its place to them.
     """
 
     messages: tuple[ChatMessage, ...] = ()
@@ -208,6 +209,7 @@ class GenerationRequest:
     tool_use: ToolUse | None = None
     model: str | None = None
     loop_guard: bool = True
+    is_background: bool = False
 
     @property
     def prompt(self) -> AnyPrompt:
@@ -342,6 +344,7 @@ class CompletionRequest:
     is reused only for others of the account with the same one. The usage log has ``route``, by
     which the program asks, and ``answer_id``, which it is told. With ``prompts`` instead of
     messages each of them is answered, in their order, without the personality's prompt.
+    ``is_background``: as that of a ``GenerationRequest``.
     """
 
     account: str
@@ -361,5 +364,6 @@ class CompletionRequest:
     tool_use: ToolUse | None = None
     loop_guard: bool | None = None
     continues: bool = False
+    is_background: bool = False
     route: str = field(default="", compare=False)
     answer_id: str = field(default="", compare=False)

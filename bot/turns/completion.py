@@ -223,6 +223,7 @@ class Completions:
             tool_use=request.tool_use,
             model=model,
             loop_guard=_loop_guard(request, personality),
+            is_background=request.is_background,
         )
 
     async def _fitted(

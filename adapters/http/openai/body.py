@@ -61,6 +61,8 @@ StopTexts = Annotated[
 TokenLimit = Annotated[int, Field(ge=1)]
 OpenTokenLimit = Annotated[TokenLimit | None, BeforeValidator(_unless_unlimited)]
 Rules = Annotated[str | None, BeforeValidator(unless_empty)]
+FLEX = "flex"
+"""OpenAI's word for an answer that may take its time; other tiers are all the same here."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -102,10 +104,15 @@ class GenerationBody(SamplingFields, StrictBody):
     grammar: Rules = None
     structured_outputs: StructuredOutputs | None = None
     loop_guard: bool | None = None
+    service_tier: str | None = None
 
     @property
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def is_background(self) -> bool:
+        return self.service_tier == FLEX
 
     @property
     def answer_format(self) -> AnswerFormat | None:

@@ -91,4 +91,5 @@ def completion_request(request: web.Request, body: ChatBody, model: Resolved) ->
         tool_use=body.tool_use,
         loop_guard=body.loop_guard,
         continues=body.continues,
+        is_background=body.is_background,
     )

@@ -107,6 +107,7 @@ def _completion_request(
         cache_salt=body.cache_salt,
         answer_format=body.answer_format,
         loop_guard=body.loop_guard,
+        is_background=body.is_background,
         route=route_of(request),
         answer_id=answer_id,
     )

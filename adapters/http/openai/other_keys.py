@@ -14,7 +14,7 @@ _MAX_SHOWN = 64
 
 WITHOUT_EFFECT = frozenset(
     {
-        *("metadata", "store", "service_tier", "safety_identifier", "parallel_tool_calls"),
+        *("metadata", "store", "safety_identifier", "parallel_tool_calls"),
         *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
         *("cache_prompt", "id_slot", "keep_alive", "priority", "request_id", "rid"),
     }

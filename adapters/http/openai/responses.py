@@ -117,6 +117,7 @@ def _completion_request(
         cache_salt=body.cache_salt,
         answer_format=body.answer_format,
         tool_use=body.tool_use,
+        is_background=body.is_background,
         route=route_of(request),
         answer_id=answer_id,
     )

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from adapters.http.common.errors import InvalidBody
 from adapters.http.openai.answer_formats import FlatFormat
-from adapters.http.openai.body import TokenLimit
+from adapters.http.openai.body import FLEX, TokenLimit
 from adapters.http.openai.messages import (
     CalledFunction,
     MadeToolCall,
@@ -156,6 +156,11 @@ class ResponsesBody(SamplingFields, ResponsesToolKeys):
     safety_identifier: Name | None = None
     truncation: Literal["auto", "disabled"] | None = None
     cache_salt: Name | None = None
+    service_tier: str | None = None
+
+    @property
+    def is_background(self) -> bool:
+        return self.service_tier == FLEX
 
     @property
     def chat_messages(self) -> tuple[ChatMessage, ...]:

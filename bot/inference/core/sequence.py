@@ -96,6 +96,11 @@ class Sequence:
         self.num_prompt = len(self.tokens)
 
     @property
+    def is_warming(self) -> bool:
+        """Nobody waits for it."""
+        return self.is_background and not self.max_tokens
+
+    @property
     def num_generated(self) -> int:
         return len(self.tokens) - self.num_prompt
 

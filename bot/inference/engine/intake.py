@@ -205,6 +205,7 @@ class Intake:
             thread=request.thread,
             num_prefix=num_prefix,
             shares_prompt=request.shares_prompt,
+            is_background=request.is_background,
             grammar=held.grammar,
         )
         sequence.forced += held.beginning[: max(0, sequence.max_tokens - 1)]

@@ -230,7 +230,7 @@ class InferenceService(Tokenizing):
         for reply in self._replies:
             sequence = reply.sequence
             is_same = (sequence.scope, sequence.thread) == (scope, thread)
-            if sequence.is_background and is_same:
+            if sequence.is_warming and is_same:
                 self._scheduler.finish(sequence, FinishReason.CANCELLED)
                 self._replies.conclude(sequence)
 

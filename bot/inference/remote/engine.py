@@ -65,13 +65,14 @@ def _cannot_miss(request: GenerationRequest) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Queued(Generic[T]):
+    is_background: bool
     ticket: int
     number: int
     item: T
 
 
 class RoundRobinQueue(Generic[T]):
-    """Requests in turn over people; iterates in the order of ``pop``.
+    """Requests in turn over people, background last; iterates in the order of ``pop``.
 
     ``leave`` must be called for every item that was added, after its ``pop`` or without one.
     """
@@ -87,10 +88,10 @@ class RoundRobinQueue(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return (queued.item for queued in self._items)
 
-    def add(self, name: str, item: T) -> None:
+    def add(self, name: str, item: T, *, is_background: bool = False) -> None:
         self._num_added += 1
-        queued = _Queued(self._order.take(name), self._num_added, item)
-        insort(self._items, queued, key=lambda p: (p.ticket, p.number))
+        queued = _Queued(is_background, self._order.take(name), self._num_added, item)
+        insort(self._items, queued, key=lambda p: (p.is_background, p.ticket, p.number))
 
     def pop(self) -> T:
         queued = self._items.pop(0)
@@ -223,7 +224,7 @@ class RemoteEngine:
         reply: RemoteReply
         stream = GenerationStream(lambda: self._cancel(reply))
         reply = RemoteReply(request, stream, time.monotonic(), num_tokens)
-        self._queue.add(request.person, reply)
+        self._queue.add(request.person, reply, is_background=request.is_background)
         self._admit()
         return stream
 

@@ -174,7 +174,7 @@ class Scheduler:
         if step.num_prefill > 1:
             self._max_prefill = max(1, step.num_prefill // 2)
         elif len(self._running) > 1:
-            self._preempt(self._running[-1])
+            self._preempt(self._youngest())
         else:
             failed = list(self._running)
             for sequence in failed:
@@ -289,19 +289,25 @@ class Scheduler:
 
     def _admit(self, sequence: Sequence) -> bool:
         """Give the sequence a slot, if there is room for it beside the running ones."""
-        if len(self._running) >= self.max_running or self._kv_cache.must_wait(sequence):
+        if self._kv_cache.must_wait(sequence) or not self._has_room(sequence):
             return False
-        promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
-        headroom = _HEADROOM * (len(self._running) + 1)
-        headroom += len(sequence.forced)
-        needed = promised + self._kv_cache.num_needed(sequence) + headroom
-        if self._running and not self._kv_cache.could_free(needed, sequence):
-            return False
+        needed = self._num_needed(sequence)
         self._begin(sequence)
         self._kv_cache.allocate(sequence, needed)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         return True
+
+    def _has_room(self, sequence: Sequence) -> bool:
+        if len(self._running) >= self.max_running:
+            return False
+        return not self._running or self._kv_cache.could_free(self._num_needed(sequence), sequence)
+
+    def _num_needed(self, sequence: Sequence) -> int:
+        """Cells for the sequence, with room to grow for it and for those that run."""
+        promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
+        headroom = _HEADROOM * (len(self._running) + 1) + len(sequence.forced)
+        return promised + self._kv_cache.num_needed(sequence) + headroom
 
     def _begin(self, sequence: Sequence) -> None:
         """What its reply must begin with is evaluated with the prompt."""
@@ -311,20 +317,19 @@ class Scheduler:
         sequence.forced.clear()
 
     def _preempt_background(self) -> None:
-        """Preempt background work where a person's sequence waits for its place."""
-        is_full = len(self._running) >= self.max_running
+        """Preempt background work where a person's sequence waits for its place or its cells."""
         first = next(iter(self._waiting), None)
-        if is_full and first is not None and not first.is_background:
-            background = [s for s in self._running if s.is_background]
-            if background:
-                self._preempt(background[-1])
+        if first is None or first.is_background:
+            return
+        while self._running and self._youngest().is_background and not self._has_room(first):
+            self._preempt(self._youngest())
 
     def _make_room_to_decode(self) -> None:
         """Make a cell free for each sequence in decode; preempt the youngest if need be."""
         pool = self._kv_cache.pool
         self._kv_cache.make_room(len(self._planner.decoding()))
         while len(self._planner.decoding()) > pool.num_free and len(self._running) > 1:
-            self._preempt(self._running[-1])
+            self._preempt(self._youngest())
 
     def _limits(self, num_replies: int, num_cells: int) -> StepLimits:
         """The only sequence gets full batches, which cost the least."""
@@ -332,6 +337,11 @@ class Scheduler:
         if len(self._running) + len(self._waiting) == 1:
             limits = limits.undisturbed()
         return limits.at_most(self._max_prefill)
+
+    def _youngest(self) -> Sequence:
+        """The sequence that began last; of background work, if there is some."""
+        background = [s for s in self._running if s.is_background]
+        return (background or self._running)[-1]
 
     def _preempt(self, sequence: Sequence) -> None:
         """It waits again; its state is saved, or evaluated again later."""

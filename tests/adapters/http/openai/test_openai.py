@@ -221,6 +221,7 @@ async def test_everything_the_program_set_reaches_the_engine(
         max_completion_tokens=33,
         stop=["END", "STOP"],
         extra_headers={"X-Parley-Thread": "review-1"},
+        service_tier="flex",
         extra_body={"cache_salt": "of my workspace"},
     )
     (asked,) = conversations.requests
@@ -241,6 +242,7 @@ async def test_everything_the_program_set_reaches_the_engine(
     assert (asked.personality, asked.max_tokens) == ("coder", 33)
     assert asked.stop == ("END", "STOP")
     assert asked.cache_salt == "of my workspace"
+    assert asked.is_background
 
 
 SAMPLERS: dict[str, Any] = {

@@ -304,13 +304,14 @@ async def test_options_are_those_of_the_engine(serve: Serve) -> None:
             "truncation": "auto",
             "reasoning": {"effort": None},
             "tools": [],
-            "service_tier": "auto",
+            "service_tier": "flex",
         },
     )
     (request,) = conversations.requests
     assert request.sampling == {"temperature": 0.2, "top_p": 0.5, "top_k": 7}
     assert (request.max_tokens, request.num_logprobs, request.user) == (33, 2, "u-7")
     assert request.answer_format == JsonObject()
+    assert request.is_background
     assert body["metadata"] == {"topic": "demo"}
     assert body["text"] == {"format": {"type": "json_object"}}
     assert (body["store"], body["truncation"]) == (False, "auto")

@@ -492,6 +492,33 @@ async def test_a_question_ends_the_warming_of_its_thread_and_reuses_its_prefill(
     assert 0 < asked.usage.cached_tokens < 500
 
 
+async def test_an_answer_in_the_background_waits_for_people_and_ends_whole() -> None:
+    model = FakeModel(lambda prompt: prompt.upper(), stepwise=True)
+    async with engine(model, running=1) as service:
+        background = await service.generate(
+            replace(request("of nobody", person="batch"), is_background=True)
+        )
+        await until(lambda: service.num_running == 1)
+        model.allow(3)
+        await until(lambda: len(model.steps) == 3)
+        asked = asyncio.create_task(read(await service.generate(request("of ada"))))
+        reading = asyncio.create_task(read(background))
+        while not asked.done():
+            assert not reading.done()
+            model.allow(1)
+            await asyncio.sleep(0)
+        model.allow(100)
+        assert (await asked)[0] == "OF ADA"
+        assert (await reading)[0] == "OF NOBODY"
+
+
+async def test_a_question_ends_no_other_answer_in_the_background() -> None:
+    async with engine(FakeModel(lambda prompt: prompt.upper())) as service:
+        background = await service.generate(replace(request("first"), is_background=True))
+        await read(await service.generate(request("second")))
+        assert (await read(background))[0] == "FIRST"
+
+
 async def test_warming_ends_when_its_caller_is_cancelled() -> None:
     model = FakeModel(stepwise=True)
     async with engine(model) as service:

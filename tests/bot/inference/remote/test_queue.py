@@ -29,6 +29,13 @@ def test_a_person_with_a_running_reply_comes_after_one_without() -> None:
     assert list(waiting) == ["bob1", "ada2"]
 
 
+def test_background_requests_come_last() -> None:
+    waiting = queue_of("ada1")
+    waiting.add("batch", "batch1", is_background=True)
+    waiting.add("ada", "ada2")
+    assert list(waiting) == ["ada1", "ada2", "batch1"]
+
+
 def test_a_person_without_requests_starts_anew() -> None:
     waiting = queue_of("ada1", "ada2", "bob1")
     waiting.pop()

@@ -264,6 +264,24 @@ def test_background_work_waits_for_people_and_gives_its_place_to_them() -> None:
     assert [s.id for s in policy.waiting] == [3, 1]
 
 
+@pytest.mark.parametrize("cells", [40, 100])
+def test_background_work_gives_up_its_cells_before_people_do(cells: int) -> None:
+    policy = scheduler(running=2, cells=cells)
+    background = sequence(1, "b" * 4, limit=cells - 10)
+    background.is_background = True
+    policy.add(background)
+    advance(policy)
+    asked = sequence(2, "a" * 4, limit=cells - 10, person="ada")
+    policy.add(asked)
+    advance(policy)
+    while not asked.is_finished:
+        advance(policy)
+        assert asked.status is not Status.WAITING
+    while not background.is_finished:
+        advance(policy)
+    assert background.finish_reason is FinishReason.LENGTH
+
+
 def test_a_prompt_that_is_only_prefilled_stays_cached_for_its_thread() -> None:
     policy = scheduler()
     warming = sequence(1, "w" * 50, limit=0)
