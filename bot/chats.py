@@ -6,10 +6,10 @@ nobody looks, are taken up again after a restart, and keep the answers that were
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from bot.generation import FinishReason, Usage
 from bot.stores import TurnState
@@ -164,11 +164,23 @@ class AnswerGrew:
 ChatEvent = ChatChanged | ChatForgotten | TurnChanged | AnswerGrew
 
 
+class ChatWatch(Protocol):
+    """Iterates over what changes, as it is when that is read; ends once it or Parley is closed.
+
+    Whoever reads slowly misses only what lay between. Reading may be given up, as by a timeout,
+    and nothing is lost. One that nobody holds any more counts as closed.
+    """
+
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> ChatEvent: ...
+    def close(self) -> None: ...
+
+
 class Chats(Protocol):
     """What the page and the terminal call. A chat or turn that is not the owner's is unknown.
 
-    Everything may raise ``RequestError`` (``UnknownChat``, ``AccessDenied``, ``OverLimit`` ...)
-    and ``StorageError``; nothing was done then.
+    Everything may raise ``RequestError`` (``UnknownChat``, ``AccessDenied``, ``OverLimit`` ...),
+    ``EngineFailed`` and ``StorageError``; nothing was done then.
     """
 
     async def chats(self, owner: Owner, search: str = "") -> Sequence[ChatSummary]:
@@ -196,7 +208,10 @@ class Chats(Protocol):
         ...
 
     async def go_on(self, owner: Owner, turn_id: str) -> None:
-        """Continue the chosen answer where it was stopped or cut off; it becomes longer."""
+        """Continue the chosen answer of the newest question; it becomes longer.
+
+        Where the engine cannot do that, the answer gets a note which says so.
+        """
         ...
 
     async def edit(self, owner: Owner, turn_id: str, text: str) -> str:
@@ -230,6 +245,6 @@ class Chats(Protocol):
         """Keep a chat that was exported before, under a new id, which is returned."""
         ...
 
-    def watch(self, owner: Owner, chat_id: str | None) -> AsyncIterator[ChatEvent]:
+    def watch(self, owner: Owner, chat_id: str | None) -> ChatWatch:
         """What changes from now on: in the list of the owner's chats, and in that chat."""
         ...

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.access import Access
+from bot.chat.service import ChatService
+from bot.chats import ADAPTER
 from bot.generation import CompletionRequest
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
@@ -19,7 +21,9 @@ from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands
 from bot.turns.completion import Completions
+from bot.turns.handling import Handling
 from bot.turns.inputs import InputLoader
+from bot.turns.live import LiveTurn
 from bot.turns.notices import Notices
 from bot.turns.questions import QuestionHandler
 from bot.turns.queues import AdmissionQueue, MessageLocks
@@ -44,8 +48,6 @@ from bot.types import (
 from bot.usage import UsageLog
 
 __all__ = ["ConversationRules", "ConversationService"]
-
-T = TypeVar("T")
 
 _DRAIN_CHECK = 0.1
 _LAST_WORDS = 0.5
@@ -75,6 +77,7 @@ class ConversationService:
         self._services = Services(
             deliveries=store,
             progress=store,
+            answers=store,
             thread_settings=store,
             directory=store,
             retention=store,
@@ -103,10 +106,23 @@ class ConversationService:
         self._changes = Changes(
             self._services, self._turns, self._commands, self._questions, self._notices, locks
         )
-        self._recovery = Recovery(self._services, new_turn, self._turns.queues)
         self._completions = Completions(self._services, self._admissions)
         self._sessions = Sessions(self._services, self._turns, self._admissions, self._trimmer)
-        self._handling: set[asyncio.Task[Any]] = set()
+        self._handling = Handling()
+        self._chats = ChatService(
+            self._services, self._turns, self._admissions, self._trimmer, self._handling
+        )
+        self._recovery = Recovery(
+            self._services,
+            dict.fromkeys(adapters, partial(new_turn, search_first=True))
+            | {ADAPTER: self._chats.revive},
+            partial(LiveTurn, self._services, self._admissions, self._trimmer),
+            self._turns.queues,
+        )
+
+    @property
+    def chats(self) -> ChatService:
+        return self._chats
 
     async def start(self) -> None:
         """Take up unfinished turns; returns once new questions queue behind them."""
@@ -135,8 +151,7 @@ class ConversationService:
 
     async def close(self) -> None:
         self._turns.queues.pause()
-        if self._handling:
-            await asyncio.wait(self._handling)
+        await self._handling.wait()
         for tasks in (
             self._recovery.tasks,
             self._turns.queues.tasks,
@@ -147,17 +162,12 @@ class ConversationService:
         ):
             await tasks.cancel()
         self._completions.cancel()
+        self._chats.close()
         await self._services.usage.close()
 
     async def handle(self, incoming: Incoming) -> None:
         """Runs to its end though the caller hangs up: a turn on disk must be under way, too."""
-        await asyncio.shield(self._handle(self._take(incoming)))
-
-    def _handle(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._handling.add(task)
-        task.add_done_callback(self._handling.discard)
-        return task
+        await self._handling.run(self._take(incoming))
 
     async def _take(self, incoming: Incoming) -> None:
         match incoming:
@@ -194,7 +204,7 @@ class ConversationService:
 
     async def converse(self, question: SessionQuestion) -> Generation:
         """The turn of a caller who hangs up before it has the reply is stopped."""
-        beginning = self._handle(self._sessions.begin(question))
+        beginning = self._handling.begin(self._sessions.begin(question))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -202,7 +212,7 @@ class ConversationService:
             raise
 
     async def forget(self, session: Session) -> int:
-        return await asyncio.shield(self._handle(self._sessions.forget(session)))
+        return await self._handling.run(self._sessions.forget(session))
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._completions.vote(account, answer_id, rating)

@@ -140,6 +140,7 @@ class Metrics:
     usage_lost: Counter = _counter(
         "parley_usage_lost", "Answers that the usage log had no room for."
     )
+    chat_watches: Gauge = _gauge("parley_chat_watches", "Pages and terminals that watch chats.")
     loop_lag: Histogram = _histogram(
         "parley_loop_lag_seconds", "How late the event loop wakes.", _LAG
     )

@@ -67,15 +67,18 @@ async def build(
     question: Turn,
     *,
     max_tokens: int,
+    begun: str = "",
 ) -> Prompt:
     """The opening, as many whole turns of ``earlier`` as fit (the newest ones), question.
+
+    ``begun``: the reply continues this text.
 
     ``earlier`` may hold the whole thread: turns that are not older than the question are
     left out.
     Raises ``PromptTooLong`` if the question does not fit even alone.
     """
     turns = [turn for turn in earlier if turn.number < question.number]
-    thread = _Thread(generator, personality, turns, question)
+    thread = _Thread(generator, personality, turns, question, begun)
     limit = generator.window - _reply_share(generator.window, max_tokens)
     start, num_tokens = await thread.longest_tail(limit)
     room = generator.window - num_tokens
@@ -254,7 +257,9 @@ class _Thread:
         personality: Personality,
         turns: Sequence[Turn],
         question: Turn | None = None,
+        begun: str = "",
     ) -> None:
+        self._begun = (ChatMessage("assistant", begun, is_open=True),) if begun else ()
         self._generator = generator
         self._opening = opening(personality)
         self._exchanges = _exchanges(turns, question)
@@ -269,7 +274,8 @@ class _Thread:
     def messages(self, start: int) -> tuple[ChatMessage, ...]:
         num_skipped = max(0, start - self.num_turns)
         exchanges = self._exchanges[start - num_skipped :]
-        return (*self._opening, *(m for each in exchanges for m in each.messages(num_skipped)))
+        said = (m for each in exchanges for m in each.messages(num_skipped))
+        return (*self._opening, *said, *self._begun)
 
     async def count(self, start: int) -> int:
         return await self._generator.count(self.messages(start))

@@ -101,6 +101,47 @@ class ThreadSummary:
     last_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """One answer of a chat's turn, and the question as it read then; see ``ChatAnswer``.
+
+    ``number`` 0 and ``finished_at`` None: as the store gives them.
+    """
+
+    number: int = 0
+    question: str
+    reply: str
+    state: TurnState
+    note: str = ""
+    reasoning: str = ""
+    reason: FinishReason | None = None
+    model: str = ""
+    personality: str = ""
+    usage: Usage = Usage()
+    first_token_seconds: float | None = None
+    total_seconds: float | None = None
+    rating: int = 0
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredTurn:
+    """A turn with its answers, in order; once it is finished it reads as the ``chosen`` one.
+
+    ``personality`` is to answer it, or did so last. ``continued``: the number of the answer that
+    becomes longer while the turn is unfinished; None: it gets another one.
+    """
+
+    turn: Turn
+    answers: tuple[StoredAnswer, ...] = ()
+    chosen: int = 0
+    personality: str = ""
+    continued: int | None = None
+
+    def answer(self, number: int) -> StoredAnswer | None:
+        return next((each for each in self.answers if each.number == number), None)
+
+
 class DeliveryLog(Protocol):
     """Deliveries of platforms, each of which is stored once.
 
@@ -232,6 +273,50 @@ class Retention(Protocol):
         ...
 
 
+class AnswerStore(Protocol):
+    """The turns of chats, which keep all their answers."""
+
+    async def ask(self, question: Question, personality: str) -> Turn | None:
+        """``accept`` a question that ``personality`` is to answer."""
+        ...
+
+    async def ask_again(
+        self,
+        turn_id: str,
+        *,
+        personality: str,
+        text: str | None = None,
+        continued: int | None = None,
+    ) -> Turn:
+        """State queued, no attempts; the question reads ``text``, if given.
+
+        Raises LookupError for a turn that was forgotten.
+        """
+        ...
+
+    async def end_answer(self, turn_id: str, ended: StoredAnswer) -> int:
+        """Finish the turn: ``ended`` is its next answer, and chosen; the number of that.
+
+        One that was to be continued becomes longer, or stays as it was with the note why. If
+        nothing came of asking the same once more, what was chosen before counts again.
+        """
+        ...
+
+    async def answered_turn(self, turn_id: str) -> AnsweredTurn | None: ...
+
+    async def answered_turns(self, place: Place) -> list[AnsweredTurn]:
+        """Every turn of the thread, in order."""
+        ...
+
+    async def choose_answer(self, turn_id: str, number: int) -> bool:
+        """False if there is no such answer, or the turn is unfinished."""
+        ...
+
+    async def rate_answer(self, turn_id: str, number: int, rating: int) -> None:
+        """Also in the usage log."""
+        ...
+
+
 class UsageStore(Protocol):
     """Who asked when, and how long it took. The rows outlive ``forget``; ``prune`` drops them.
 
@@ -248,7 +333,14 @@ class UsageStore(Protocol):
 
 
 class ThreadStore(
-    DeliveryLog, TurnProgress, ThreadSettings, ThreadDirectory, Retention, UsageStore, Protocol
+    DeliveryLog,
+    TurnProgress,
+    AnswerStore,
+    ThreadSettings,
+    ThreadDirectory,
+    Retention,
+    UsageStore,
+    Protocol,
 ):
     """Threads and turns on disk. Every write is committed when its method returns.
 

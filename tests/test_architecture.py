@@ -77,6 +77,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
         ),
         "turns": room(
+            "bot.chat",
             "bot.conversation",
             "bot.sessions",
             "bot.turns",

@@ -159,6 +159,39 @@ remarks = Table(
     Index("remarks_by_key", "key"),
 )
 
+# A turn of a chat has all its answers in ``answers``; its own row is that of the ``chosen`` one.
+# While it is unfinished, ``continued`` is the number of the answer that becomes longer, if any.
+chat_turns = Table(
+    "chat_turns",
+    metadata,
+    Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE"), primary_key=True),
+    Column("personality", CleanText, nullable=False),
+    Column("chosen", Integer, nullable=False, server_default="0"),
+    Column("continued", Integer),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("question", CleanText, nullable=False),
+    Column("reply", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False),
+    Column("note", CleanText, nullable=False),
+    Column("reasoning", CleanText, nullable=False),
+    Column("model", CleanText, nullable=False),
+    Column("personality", CleanText, nullable=False),
+    Column("finish_reason", CleanText),
+    Column("first_token_seconds", Float),
+    Column("total_seconds", Float),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("rating", Integer, nullable=False, server_default="0"),
+    Column("finished_at", UtcTime, nullable=False),
+)
+
 # One row for each answer, with no text; it outlives the turn. Several rows have a turn's id where
 # that was answered again. Seconds are null where they are not known.
 usage = Table(

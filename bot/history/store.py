@@ -13,11 +13,18 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError
 from bot.generation import FinishReason, Usage
-from bot.history import maintenance, schema, threads, turns, usage
+from bot.history import answers, maintenance, schema, threads, turns, usage
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
-from bot.stores import AnswerUsage, ThreadSummary, Turn, TurnState
+from bot.stores import (
+    AnsweredTurn,
+    AnswerUsage,
+    StoredAnswer,
+    ThreadSummary,
+    Turn,
+    TurnState,
+)
 from bot.types import Incoming, Place, Question, Source
 
 P = ParamSpec("P")
@@ -52,8 +59,8 @@ def database_path(url: str) -> Path:
 
 
 class SqlThreadStore:
-    """``bot.stores.ThreadStore`` on SQLite. ``begin``, ``note_read`` and ``requeue`` raise
-    LookupError for a turn that was forgotten; other changes of such a turn do nothing.
+    """``bot.stores.ThreadStore`` on SQLite. ``begin``, ``note_read``, ``requeue`` and ``ask_again``
+    raise LookupError for a turn that was forgotten; other changes of such a turn do nothing.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -139,6 +146,36 @@ class SqlThreadStore:
 
     async def rate(self, turn_id: str, rating: int) -> None:
         await self.database.write(turns.rate, turn_id, rating)
+
+    async def ask(self, question: Question, personality: str) -> Turn | None:
+        return await self.database.write(answers.ask, question, personality, self._clock.now())
+
+    async def ask_again(
+        self,
+        turn_id: str,
+        *,
+        personality: str,
+        text: str | None = None,
+        continued: int | None = None,
+    ) -> Turn:
+        return await self.database.write(
+            answers.ask_again, turn_id, personality=personality, text=text, continued=continued
+        )
+
+    async def end_answer(self, turn_id: str, ended: StoredAnswer) -> int:
+        return await self.database.write(answers.end, turn_id, ended, self._clock.now())
+
+    async def answered_turn(self, turn_id: str) -> AnsweredTurn | None:
+        return await self.database.read(answers.find, turn_id)
+
+    async def answered_turns(self, place: Place) -> list[AnsweredTurn]:
+        return await self.database.read(answers.of_thread, place)
+
+    async def choose_answer(self, turn_id: str, number: int) -> bool:
+        return await self.database.write(answers.choose, turn_id, number)
+
+    async def rate_answer(self, turn_id: str, number: int, rating: int) -> None:
+        await self.database.write(answers.rate, turn_id, number, rating)
 
     async def add_usage(self, rows: Sequence[AnswerUsage]) -> None:
         await self.database.write(usage.add, rows)

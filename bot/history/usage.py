@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from bot.errors import DataError
 from bot.generation import FinishReason, Usage
 from bot.history.database import BUSY_TIMEOUT, refusing, running_engines
 from bot.history.migrate import current, head
-from bot.history.schema import turns, usage
+from bot.history.schema import answers, turns, usage
 from bot.stores import AnswerUsage, TurnState
 
 _AT_ONCE = 1_000
@@ -24,11 +24,30 @@ _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 def add(connection: Connection, rows: Sequence[AnswerUsage]) -> None:
     connection.execute(insert(usage), [_values(row) for row in rows])
     ids = {row.answer_id for row in rows}
-    rated = connection.execute(
-        select(turns.c.id, turns.c.rating).where(turns.c.id.in_(ids), turns.c.rating != 0)
+    for answer_id, rating in (*_rated_turns(connection, ids), *_rated_answers(connection, ids)):
+        rate(connection, answer_id, rating)
+
+
+def id_of_answer(turn_id: str, number: int) -> str:
+    """Of a chat's turn, which may have several."""
+    return f"{turn_id}.{number}"
+
+
+def _rated_turns(connection: Connection, ids: set[str]) -> Iterator[tuple[str, int]]:
+    is_rated = and_(turns.c.id.in_(ids), turns.c.rating != 0)
+    for row in connection.execute(select(turns.c.id, turns.c.rating).where(is_rated)).all():
+        yield row.id, row.rating
+
+
+def _rated_answers(connection: Connection, ids: set[str]) -> Iterator[tuple[str, int]]:
+    turn_ids = {each.partition(".")[0] for each in ids if "." in each}
+    is_rated = and_(turns.c.id.in_(turn_ids), answers.c.rating != 0)
+    found = select(turns.c.id, answers.c.number, answers.c.rating).join(
+        turns, turns.c.seq == answers.c.turn_seq
     )
-    for turn_id, rating in rated.all():
-        rate(connection, turn_id, rating)
+    for row in connection.execute(found.where(is_rated)).all() if turn_ids else ():
+        if (answer_id := id_of_answer(row.id, row.number)) in ids:
+            yield answer_id, row.rating
 
 
 def rate(connection: Connection, answer_id: str, rating: int) -> int:

@@ -34,32 +34,34 @@ _NUM_LAST = 200
 _SENTENCE_END = re.compile(r"\n|[.!?。！？][\"'”’)*_]*(?=\s|$)")
 
 RETRY = "Say `retry` to try again."
+AGAIN = "Please try again."
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``reply`` is what later prompts see; ``shown`` is that with a note for the person."""
+    """``reply`` is what later prompts see; ``shown`` is that with a note for the person.
+
+    ``note``: that note for those who see it beside the reply, with buttons for what to do.
+    """
 
     state: TurnState
     reply: str
     shown: str
     reason: FinishReason | None = None
     usage: Usage = Usage()
+    note: str = ""
 
 
-STOPPED = Ending(TurnState.STOPPED, "", "Stopped.", FinishReason.CANCELLED)
+STOPPED = Ending(TurnState.STOPPED, "", "Stopped.", FinishReason.CANCELLED, note="Stopped.")
 
+_INTERRUPTED = "I was interrupted before I could answer this."
 INTERRUPTED = Ending(
-    TurnState.INTERRUPTED,
-    "",
-    f"I was interrupted before I could answer this. {RETRY}",
+    TurnState.INTERRUPTED, "", f"{_INTERRUPTED} {RETRY}", note=f"{_INTERRUPTED} {AGAIN}"
 )
 
+_TWICE = "I was interrupted twice while answering this, so I did not begin a third time."
 TRIED_TWICE = Ending(
-    TurnState.FAILED,
-    "",
-    "I was interrupted twice while answering this, so I did not begin a third time. " + RETRY,
-    FinishReason.ERROR,
+    TurnState.FAILED, "", f"{_TWICE} {RETRY}", FinishReason.ERROR, note=f"{_TWICE} {AGAIN}"
 )
 
 _NOTES = {
@@ -69,9 +71,22 @@ _NOTES = {
 }
 
 
-def failed(sentence: str, text: str = "", usage: Usage = Usage()) -> Ending:
-    """The text shown so far stays; the sentence says what happened and what to do."""
-    return Ending(TurnState.FAILED, text, _noted(text, sentence), FinishReason.ERROR, usage)
+_BESIDE = {
+    FinishReason.CANCELLED: STOPPED.note,
+    FinishReason.LENGTH: "This was cut off at the length limit.",
+    FinishReason.LOOPED: "This ended here, since it only repeated itself.",
+}
+
+
+def failed(
+    sentence: str, text: str = "", usage: Usage = Usage(), *, may_retry: bool = True
+) -> Ending:
+    """The text shown so far stays; the sentence says what happened, and what to do.
+
+    ``may_retry``: trying again may help.
+    """
+    shown, note = (f"{sentence} {RETRY}", f"{sentence} {AGAIN}") if may_retry else (sentence,) * 2
+    return Ending(TurnState.FAILED, text, _noted(text, shown), FinishReason.ERROR, usage, note=note)
 
 
 def undelivered(error: PlatformError, usage: Usage) -> Ending:
@@ -96,10 +111,10 @@ def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool
     ``has_thought``: the model thought aloud before, which is no part of the text.
     """
     if finished.reason is FinishReason.CANCELLED and not stopped:
-        return failed(f"The reply was cut off. {RETRY}", text, finished.usage)
+        return failed("The reply was cut off.", text, finished.usage)
     if finished.reason is FinishReason.ERROR:
         sentence = finished.detail or "The model failed while answering."
-        return failed(f"{sentence} {RETRY}", text, finished.usage)
+        return failed(sentence, text, finished.usage)
     if finished.reason is FinishReason.CANCELLED:
         return _stopped(text, finished.usage)
     if finished.num_repeated:
@@ -107,19 +122,20 @@ def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool
     if not text.strip():
         return failed(_no_answer(finished.reason, has_thought=has_thought), "", finished.usage)
     shown = _noted(text, _NOTES.get(finished.reason, ""))
-    return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage)
+    note = _BESIDE.get(finished.reason, "")
+    return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage, note)
 
 
 def _stopped(text: str, usage: Usage) -> Ending:
     if not text.strip():
-        return Ending(TurnState.STOPPED, "", STOPPED.shown, FinishReason.CANCELLED, usage)
+        return replace(STOPPED, usage=usage)
     shown = _noted(text, _NOTES[FinishReason.CANCELLED])
-    return Ending(TurnState.STOPPED, text, shown, FinishReason.CANCELLED, usage)
+    return replace(STOPPED, reply=text, shown=shown, usage=usage)
 
 
 def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:
     why = _ONLY_THOUGHT.get(reason) if has_thought else None
-    return f"{why or 'The model had nothing to say.'} {RETRY}"
+    return why or "The model had nothing to say."
 
 
 def _without_repetition(text: str, num_repeated: int) -> str:

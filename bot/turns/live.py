@@ -76,6 +76,7 @@ class LiveTurn:
         self._generation: Generation | None = None
         self._times = AnswerTimes(services.clock)
         self._personality = self._model = ""  # until they are known
+        self._begun = ""  # what the reply continues, if anything
 
     @property
     def fair_name(self) -> str:
@@ -96,6 +97,11 @@ class LiveTurn:
     def platform(self) -> str:
         """How it was asked, for the usage log."""
         return self.place.adapter
+
+    @property
+    def answer_id(self) -> str:
+        """The id of its answer in the usage log."""
+        return self.id
 
     @property
     def is_forgotten(self) -> bool:
@@ -150,7 +156,7 @@ class LiveTurn:
 
     def _note_usage(self, ending: Ending) -> None:
         row = self._times.row(
-            self.id,
+            self.answer_id,
             person=self.turn.person.id,
             platform=self.platform,
             place=str(self.place),
@@ -198,13 +204,13 @@ class LiveTurn:
 
     async def _generate(self) -> Ending:
         """A remote engine may refuse a prompt as too long after it took it: then with less."""
-        personality = await self._services.personality_of(self.place)
+        personality = await self._speaker()
         self._personality = personality.name
         for fittings_left in reversed(range(_MAX_FITTINGS)):
             generation = await self._submit(await self._request(personality))
             if generation is None:
                 break
-            draft = Draft(personality.reasoning)
+            draft = Draft(personality.reasoning, answer=self._begun)
             try:
                 last = await self._stream(generation, draft)
             except PromptTooLong:
@@ -213,6 +219,9 @@ class LiveTurn:
             else:
                 return draft.end(last, stopped=self.wish is not None)
         return STOPPED
+
+    async def _speaker(self) -> Personality:
+        return await self._services.personality_of(self.place)
 
     async def _request(self, personality: Personality) -> GenerationRequest:
         turns = await self._services.progress.turns(self.place)
@@ -225,6 +234,7 @@ class LiveTurn:
             turns,
             self.turn,
             max_tokens=self.max_tokens,
+            begun=self._begun,
         )
         return GenerationRequest(
             messages=built.messages,

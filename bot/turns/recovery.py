@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from bot.errors import DataError, StorageError
@@ -16,11 +17,22 @@ MAX_ATTEMPTS = 2
 
 
 class Recovery:
-    """Runs unfinished turns one at a time, since one of them may have killed the process."""
+    """Runs unfinished turns one at a time, since one of them may have killed the process.
 
-    def __init__(self, services: Services, new_turn: NewTurn, queues: ThreadQueues) -> None:
+    ``new_turns``: what those of each adapter become. All others become ``lost``, and are
+    interrupted: nobody can be reached there, or whoever waited has gone with the connection.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        new_turns: Mapping[str, NewTurn],
+        lost: NewTurn,
+        queues: ThreadQueues,
+    ) -> None:
         self._services = services
-        self._new_turn = new_turn
+        self._new_turns = new_turns
+        self._lost = lost
         self._queues = queues
         self.tasks = TaskSet(services.clock)
 
@@ -40,18 +52,19 @@ class Recovery:
             raise DataError(error.detail) from error
 
     async def _sort(self, turn: Turn) -> None:
-        live = self._new_turn(turn, search_first=True)
-        if turn.place.adapter not in self._services.adapters:
-            await live.finish(INTERRUPTED)
-        elif ending := self._verdict(turn):
+        if (new_turn := self._new_turns.get(turn.place.adapter)) is None:
+            await self._lost(turn).finish(INTERRUPTED)
+            return
+        live = new_turn(turn)
+        if ending := self._verdict(turn):
             self.tasks.spawn(live.conclude(ending))
         else:
             self._queues.hold(live)
 
     def _verdict(self, turn: Turn) -> Ending | None:
         """The ending of a turn that is not to run again; else None."""
-        if not asks(turn):
-            return STOPPED
+        if turn.place.adapter in self._services.adapters and not asks(turn):
+            return STOPPED  # its message was edited into a command
         if turn.attempts >= MAX_ATTEMPTS:
             return TRIED_TWICE
         age = self._services.clock.now() - turn.accepted_at

@@ -16,7 +16,15 @@ from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, Clock, HasModels, TextGenerator, Warming
-from bot.stores import DeliveryLog, Retention, ThreadDirectory, ThreadSettings, Turn, TurnProgress
+from bot.stores import (
+    AnswerStore,
+    DeliveryLog,
+    Retention,
+    ThreadDirectory,
+    ThreadSettings,
+    Turn,
+    TurnProgress,
+)
 from bot.tasks import TaskSet
 from bot.types import Personality, Place
 from bot.usage import UsageLog
@@ -45,6 +53,7 @@ class Services:
 
     deliveries: DeliveryLog
     progress: TurnProgress
+    answers: AnswerStore
     thread_settings: ThreadSettings
     directory: ThreadDirectory
     retention: Retention
@@ -67,7 +76,12 @@ class Services:
 
     async def personality_of(self, place: Place) -> Personality:
         """The thread's, its channel's, or the default; also if the chosen one is gone."""
-        name = await self.thread_settings.personality(place) or self.rules.personality
+        return self.personality_named(
+            await self.thread_settings.personality(place) or self.rules.personality
+        )
+
+    def personality_named(self, name: str) -> Personality:
+        """That one, or the default where it is gone."""
         try:
             return self.personalities.get(name)
         except UnknownPersonality:

@@ -23,7 +23,6 @@ from bot.markdown.links import LinkPolicy
 from bot.reply import ReplyEditor
 from bot.stores import Post, Turn
 from bot.turns.display import (
-    RETRY,
     STOPPED,
     THINKING,
     Draft,
@@ -119,9 +118,9 @@ class PostedTurn(LiveTurn):
         try:
             return await self._answer_in_order()
         except (EmptyQuestion, PromptTooLong) as error:
-            return failed(str(error))
+            return failed(str(error), may_retry=False)
         except (RequestError, EngineFailed) as error:
-            return failed(f"{error} {RETRY}")
+            return failed(str(error))
         finally:
             self._typing.stop()
             self._admissions.leave(self._admission)
@@ -209,7 +208,7 @@ class PostedTurn(LiveTurn):
             if not self.is_concluded:
                 self._services.tasks.spawn(self._finish_later(self._told))
             return
-        ending = STOPPED if self.is_forgotten else failed(f"{sentence_for_people(error)} {RETRY}")
+        ending = STOPPED if self.is_forgotten else failed(sentence_for_people(error))
         try:
             await self.conclude(ending)
         except Exception:  # a platform's or the store's defect: of this turn, too

@@ -129,6 +129,6 @@ def test_folded_thoughts_show_at_most_a_few_words() -> None:
 def test_a_failure_keeps_what_was_thought_in_sight() -> None:
     draft = Draft("shown")
     draft.think("Hm.")
-    assert draft.fail("The model failed.").shown == "> Hm.\n\nThe model failed."
+    assert draft.fail("The model failed.").shown.startswith("> Hm.\n\nThe model failed.")
     ending = draft.end(Finished(FinishReason.CANCELLED), stopped=True)
     assert (ending.shown, ending.reply) == ("> Hm.\n\nStopped.", "")

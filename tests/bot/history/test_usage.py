@@ -137,7 +137,8 @@ async def test_turns_from_before_there_was_a_log_are_in_it_with_their_votes(path
     await accepted(store, ask("2"))
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE usage")
+        for table in ("usage", "chat_turns", "answers"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
     store = await open_store(f"sqlite:///{path}", FakeClock())
     await store.close()

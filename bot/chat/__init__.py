@@ -1,0 +1,1 @@
+"""Chats of the page and the terminal: turns that many may watch, and all their answers."""

@@ -1,0 +1,228 @@
+"""What the page and the terminal call: chats whose turns go on while nobody looks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from bot.chat.directory import ChatDirectory
+from bot.chat.turn import WatchedTurn
+from bot.chat.views import ChatViews, can_continue
+from bot.chat.watches import Watch, Watches
+from bot.chats import Chat, ChatSummary, ChatTurn, Owner, Upload
+from bot.errors import EmptyQuestion, EngineFailed, NotOffered, RequestError, UnknownChat
+from bot.prompt import clean
+from bot.stores import AnsweredTurn, Turn
+from bot.turns.handling import Handling
+from bot.turns.queues import AdmissionQueue
+from bot.turns.registry import Turns
+from bot.turns.services import ContextTrimmer, Services
+from bot.types import Place, Question
+
+_ONLY_NEWEST = "Only the newest question of a chat can be answered once more."
+_UNDER_WAY = "This is being answered; please wait for the answer, or stop it."
+
+
+class ChatService:
+    """Implements ``bot.chats.Chats``. ``revive`` takes up a turn that a process left unfinished."""
+
+    def __init__(
+        self,
+        services: Services,
+        turns: Turns,
+        admissions: AdmissionQueue,
+        trimmer: ContextTrimmer,
+        handling: Handling,
+    ) -> None:
+        self._services = services
+        self._turns = turns
+        self._handling = handling
+        self._watches = Watches(services.metrics)
+        self._directory = ChatDirectory(services, turns, self._watches)
+        self._views = ChatViews(services, self._watches, self._directory.summary)
+        self._reviving: set[str] = set()
+        self.revive = partial(WatchedTurn, services, admissions, trimmer, self._watches)
+
+    def close(self) -> None:
+        """Every watch ends."""
+        self._watches.close()
+
+    async def chats(self, owner: Owner, search: str = "") -> Sequence[ChatSummary]:
+        return await self._directory.summaries(owner, search)
+
+    async def chat(self, owner: Owner, chat_id: str) -> Chat:
+        return await self._views.chat(owner.place(chat_id))
+
+    async def ask(
+        self,
+        owner: Owner,
+        chat_id: str | None,
+        text: str,
+        *,
+        files: Sequence[Upload] = (),
+        personality: str | None = None,
+    ) -> tuple[str, ChatTurn]:
+        if files:
+            raise NotOffered("Files cannot come with a question yet.")
+        if chat_id is not None and await self._directory.summary(owner.place(chat_id)) is None:
+            raise UnknownChat
+        place = owner.place(chat_id or uuid.uuid4().hex)
+        question = self._question(owner, place, _asked(text), personality)
+        live = await self._handling.run(self._enter(owner, place, partial(self._ask, question)))
+        turn = await self._views.turn(live.id)
+        if turn is None:
+            raise UnknownChat
+        return place.thread, turn
+
+    async def retry(self, owner: Owner, turn_id: str) -> None:
+        asked = await self._newest(owner, turn_id)
+        await self._handling.run(self._again(owner, asked))
+
+    async def go_on(self, owner: Owner, turn_id: str) -> None:
+        asked = await self._newest(owner, turn_id)
+        answer = asked.answer(asked.chosen)
+        if answer is None or not can_continue(answer):
+            raise RequestError("This answer has come to its end; there is nothing to continue.")
+        await self._handling.run(self._again(owner, asked, continued=answer.number))
+
+    async def edit(self, owner: Owner, turn_id: str, text: str) -> str:
+        turn, text = (await self._own(owner, turn_id)).turn, _asked(text)
+        if not await self._is_newest(turn):
+            raise NotOffered("Older questions cannot be edited yet.")
+        if live := self._turns.queues.find(turn_id):
+            self._turns.stop(live)
+            await live.ended.wait()
+        asked = await self._newest(owner, turn_id)
+        await self._handling.run(self._again(owner, asked, text=text))
+        return turn.place.thread
+
+    async def choose(self, owner: Owner, turn_id: str, number: int) -> None:
+        asked = await self._own(owner, turn_id)
+        if asked.answer(number) is None:
+            raise UnknownChat
+        if not await self._services.answers.choose_answer(turn_id, number):
+            raise RequestError(_UNDER_WAY)
+        self._watches.changed(asked.turn.place, turn_id)
+
+    async def rate(self, owner: Owner, turn_id: str, rating: int) -> None:
+        asked = await self._own(owner, turn_id)
+        if asked.answer(asked.chosen) is None:
+            raise RequestError(_UNDER_WAY)
+        await self._services.answers.rate_answer(turn_id, asked.chosen, rating)
+        self._watches.changed(asked.turn.place, turn_id)
+
+    async def stop(self, owner: Owner, turn_id: str) -> None:
+        await self._own(owner, turn_id)
+        if live := self._turns.queues.find(turn_id):
+            self._turns.stop(live)
+
+    async def rename(self, owner: Owner, chat_id: str, title: str) -> None:
+        await self._directory.rename(owner.place(chat_id), title)
+
+    async def set_personality(self, owner: Owner, chat_id: str, name: str) -> None:
+        await self._directory.set_personality(owner.place(chat_id), name)
+
+    async def forget_chat(self, owner: Owner, chat_id: str) -> None:
+        await self._handling.run(self._directory.forget(owner.place(chat_id)))
+
+    async def add_chat(self, owner: Owner, chat: Chat) -> str:
+        return await self._handling.run(self._directory.add(owner, chat))
+
+    def watch(self, owner: Owner, chat_id: str | None) -> Watch:
+        place = owner.place(chat_id or "")
+        return self._watches.begin(place, chat_id, partial(self._views.event, place))
+
+    async def _own(self, owner: Owner, turn_id: str) -> AnsweredTurn:
+        """Raises ``UnknownChat``."""
+        asked = await self._services.answers.answered_turn(turn_id)
+        here = owner.place("").channel_form
+        if asked is None or asked.turn.place.channel_form != here:
+            raise UnknownChat
+        return asked
+
+    async def _newest(self, owner: Owner, turn_id: str) -> AnsweredTurn:
+        """A turn that may be answered once more."""
+        asked = await self._own(owner, turn_id)
+        if not asked.turn.state.is_finished:
+            raise RequestError(_UNDER_WAY)
+        if not await self._is_newest(asked.turn):
+            raise RequestError(_ONLY_NEWEST)
+        return asked
+
+    async def _is_newest(self, turn: Turn) -> bool:
+        turns = await self._services.progress.turns(turn.place)
+        return not any(each.number > turn.number for each in turns)
+
+    async def _enter(
+        self, owner: Owner, place: Place, make: Callable[[], Awaitable[WatchedTurn]]
+    ) -> WatchedTurn:
+        """Raises ``AccessDenied`` and ``OverLimit``."""
+        self._services.access.check(place, owner.person, is_direct=False)
+        return await self._turns.enter(make, str(place), owner.person, "chat")
+
+    async def _ask(self, question: Question) -> WatchedTurn:
+        speaker = question.personality or await self._speaker(question.place)
+        stored = await self._services.answers.ask(question, speaker)
+        if stored is None:
+            raise EngineFailed("This question was taken before.")
+        return self.revive(stored, admitted=True)
+
+    async def _again(
+        self,
+        owner: Owner,
+        asked: AnsweredTurn,
+        *,
+        text: str | None = None,
+        continued: int | None = None,
+    ) -> None:
+        turn = asked.turn
+        if turn.id in self._reviving or self._turns.queues.find(turn.id):
+            raise RequestError(_UNDER_WAY)
+        self._reviving.add(turn.id)
+        answer = asked.answer(continued) if continued is not None else None
+        try:
+            speaker = answer.personality if answer else await self._speaker(turn.place)
+            ask = partial(
+                self._services.answers.ask_again,
+                turn.id,
+                personality=speaker,
+                text=text,
+                continued=continued,
+            )
+            await self._enter(owner, turn.place, partial(self._revive, ask))
+        finally:
+            self._reviving.discard(turn.id)
+
+    async def _revive(self, ask: Callable[[], Awaitable[Turn]]) -> WatchedTurn:
+        try:
+            return self.revive(await ask(), admitted=True)
+        except LookupError:
+            raise UnknownChat from None
+
+    async def _speaker(self, place: Place) -> str:
+        chosen = await self._services.thread_settings.personality(place)
+        return chosen or self._services.rules.personality
+
+    def _question(self, owner: Owner, place: Place, text: str, personality: str | None) -> Question:
+        """Raises ``UnknownPersonality``."""
+        if personality is not None:
+            personality = self._services.personalities.get(personality).name
+        message_id = uuid.uuid4().hex
+        return Question(
+            event_id=message_id,
+            place=place,
+            person=owner.person,
+            text=text,
+            message_id=message_id,
+            sent_at=self._services.clock.now(),
+            is_direct=True,
+            personality=personality,
+        )
+
+
+def _asked(text: str) -> str:
+    """Raises ``EmptyQuestion``."""
+    if question := clean(text).strip():
+        return question
+    raise EmptyQuestion("There is no question in this.")
