@@ -54,6 +54,10 @@ class ChatService:
     async def chat(self, owner: Owner, chat_id: str) -> Chat:
         return await self._views.chat(owner.place(chat_id))
 
+    async def turn(self, owner: Owner, turn_id: str) -> ChatTurn:
+        asked = await self._own(owner, turn_id)
+        return await self._views.shown(asked)
+
     async def ask(
         self,
         owner: Owner,

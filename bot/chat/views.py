@@ -50,14 +50,21 @@ class ChatViews:
             generator = self._services.generator
         return Chat(
             summary=summary,
-            turns=tuple([await self._turn(each) for each in turns]),
+            turns=tuple([await self.shown(each) for each in turns]),
             model=generator.name,
             window=generator.window,
         )
 
     async def turn(self, turn_id: str) -> ChatTurn | None:
         asked = await self._services.answers.answered_turn(turn_id)
-        return None if asked is None else await self._turn(asked)
+        return None if asked is None else await self.shown(asked)
+
+    async def shown(self, asked: AnsweredTurn) -> ChatTurn:
+        """A turn that ended between two looks is looked at once more."""
+        live = self._watches.live(asked.turn.id)
+        if live is None and not asked.turn.state.is_finished:
+            asked = await self._services.answers.answered_turn(asked.turn.id) or asked
+        return _shown(asked, live)
 
     async def event(self, place: Place, news: News) -> ChatEvent | None:
         """``place``: that of the chat that is watched, or any other of its owner."""
@@ -71,13 +78,6 @@ class ChatViews:
             return None if turn is None else TurnChanged(turn)
         live = self._watches.live(name)
         return None if live is None else AnswerGrew(name, live.growing)
-
-    async def _turn(self, asked: AnsweredTurn) -> ChatTurn:
-        """A turn that ended between two looks is looked at once more."""
-        live = self._watches.live(asked.turn.id)
-        if live is None and not asked.turn.state.is_finished:
-            asked = await self._services.answers.answered_turn(asked.turn.id) or asked
-        return _shown(asked, live)
 
 
 def _shown(asked: AnsweredTurn, live: WatchedTurn | None) -> ChatTurn:

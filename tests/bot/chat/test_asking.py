@@ -127,6 +127,7 @@ async def test_a_chat_says_which_model_answers_and_how_much_fits(page: Page) -> 
     assert (chat.model, chat.window) == ("scripted", 4096)
     assert [turn.question for turn in chat.turns] == ["Who are you?"]
     assert chat.summary.id == page.chat_id
+    assert await page.port.turn(ADA, chat.turns[0].id) == chat.turns[0]
 
 
 async def test_a_chat_is_nobody_elses(page: Page) -> None:
@@ -134,6 +135,7 @@ async def test_a_chat_is_nobody_elses(page: Page) -> None:
     port, chat_id = page.port, page.chat_id
     for attempt in (
         port.chat(BOB, chat_id),
+        port.turn(BOB, turn.id),
         port.ask(BOB, chat_id, "What is the secret?"),
         port.stop(BOB, turn.id),
         port.retry(BOB, turn.id),
