@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from contextlib import suppress
 
 from bot.cli.commands.app import app
 from bot.errors import ParleyError, StartError
@@ -11,18 +14,67 @@ _WRONG = 1
 _REFUSED = 2
 
 
+class StandardOutput(io.TextIOWrapper):
+    """Standard output that remembers why it could not be written."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.failure = error
+            raise
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; an error becomes one sentence, and exit code 2 if start was refused."""
+    """Run a command; an error becomes one sentence, and exit code 2 if nothing was begun."""
+    output = sys.stdout = _output()
+    code = _run(arguments, output)
+    with suppress(OSError):
+        output.flush()
+    if output.failure:
+        code = _WRONG
+        if not isinstance(output.failure, BrokenPipeError):  # whoever reads it has enough
+            sys.stderr.write(f"The output cannot be written: {output.failure.strerror}.\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # what is left is lost
+    sys.exit(code)
+
+
+def _output() -> StandardOutput:
+    """A letter that the terminal's encoding lacks is no reason to stop."""
+    given = sys.stdout
+    if not isinstance(given, io.TextIOWrapper):  # it is closed
+        return StandardOutput(open(os.devnull, "wb"))
+    encoding, is_by_line = given.encoding, given.isatty()
+    return StandardOutput(given.detach(), encoding, "replace", line_buffering=is_by_line)
+
+
+def _run(arguments: list[str] | None, output: StandardOutput) -> int | str | None:
+    """The exit code."""
     try:
         app(arguments)
+    except SystemExit as end:
+        return end.code
     except ParleyError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(_REFUSED if isinstance(error, StartError) else _WRONG)
+        return _REFUSED if isinstance(error, StartError) else _WRONG
     except ModuleNotFoundError as error:
         if (error.name or "bot").split(".")[0] in ("bot", "adapters"):
             raise
         sys.stderr.write(f"The package {error.name} is not installed; `make run` installs it.\n")
-        sys.exit(_REFUSED)
+        return _REFUSED
+    except OSError:
+        if not output.failure:
+            raise
+    return 0
 
 
 if __name__ == "__main__":
