@@ -7,7 +7,7 @@ import gc
 import importlib
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -19,14 +19,13 @@ from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed, ParleyError
-from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext
-from bot.prompt import check_prompts, opening
+from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
 from bot.running.engines import (
@@ -293,32 +292,6 @@ async def _read_personalities(settings: Settings, catalogue: Catalogue) -> Perso
     known = known_models(settings, catalogue)
     folder, default = settings.personalities, settings.personality
     return await asyncio.to_thread(PersonalityBook.load, folder, default, known)
-
-
-async def ask_alone(
-    settings: Settings, question: str, personality: str
-) -> AsyncGenerator[str, None]:
-    """Load the model for one question; the reply as it grows. Leaving early ends it."""
-    catalogue = make_catalogue(settings)
-    book = await _read_personalities(settings, catalogue)
-    chosen = book.get(personality)
-    messages = (*opening(chosen), ChatMessage("user", question))
-    request = GenerationRequest(
-        messages=messages,
-        person="local",
-        sampling=chosen.sampling,
-        loop_guard=chosen.loop_guard,
-        max_tokens=settings.max_tokens,
-        model=chosen.model,
-    )
-    alone = settings.model_copy(update={"running": 1, "parked_memory": 0, "parked_disk": 0})
-    make = partial(make_engine, alone, Metrics(), catalogue, default=chosen.model)
-    async with await asyncio.to_thread(make) as engine:
-        async for event in await engine.generate(request):
-            if isinstance(event, Delta):
-                yield event.text
-            elif isinstance(event, Finished) and event.reason is FinishReason.ERROR:
-                raise EngineFailed(event.detail)
 
 
 class DatabaseWatch:

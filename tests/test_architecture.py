@@ -102,22 +102,22 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} metrics personalities settings core gguf state_store llama engine "
+            may=f"{PORTS} metrics personalities prompt settings core gguf state_store llama engine "
             "model_files multi_model remote",
         ),
     },
     {
         "app": room(
             "bot.app",
-            may=f"{PORTS} version metrics clock lock personalities history access prompt server "
-            "adapters settings turns multi_model running",
+            may="errors ports version metrics clock lock personalities history access prompt "
+            "server adapters settings turns multi_model running",
         ),
     },
     {
         "command line": room(
             "bot.__main__",
             "bot.cli",
-            may="version errors ports metrics clock lock personalities gguf history "
+            may="version types errors ports metrics clock lock personalities gguf history "
             "adapter_support prompt settings llama model_files remote running app",
         ),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,8 +16,15 @@ import pytest
 
 from adapters.http.routes import routes
 from bot.clock import SystemClock
-from bot.errors import QueueFull
-from bot.generation import Delta, Finished, FinishReason, GenerationEvent, Reasoning
+from bot.errors import QueueFull, UnsupportedFormat
+from bot.generation import (
+    Delta,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    JsonSchema,
+    Reasoning,
+)
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
@@ -34,7 +42,9 @@ class Result:
     err: str
 
 
-async def start(folder: Path, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
+async def start(
+    folder: Path, *arguments: str, stdout: int = asyncio.subprocess.PIPE, **environ: str
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -43,15 +53,21 @@ async def start(folder: Path, *arguments: str, **environ: str) -> asyncio.subpro
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environ},
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
-async def parley(folder: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> Result:
-    process = await start(folder, *arguments, **environ)
+async def parley(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    stdout: int = asyncio.subprocess.PIPE,
+    **environ: str,
+) -> Result:
+    process = await start(folder, *arguments, stdout=stdout, **environ)
     out, err = await process.communicate(stdin)
-    return Result(process.returncode, out.decode(), err.decode())
+    return Result(process.returncode, (out or b"").decode(), err.decode())
 
 
 @asynccontextmanager
@@ -128,10 +144,111 @@ async def test_ask_prints_what_the_running_parley_answers(tmp_path: Path) -> Non
 async def test_ask_says_when_the_model_only_thought(tmp_path: Path) -> None:
     thought = (Reasoning("Hm, hm"), Finished(FinishReason.LENGTH))
     async with running(tmp_path, FakeConversations(thought)):
-        result = await parley(tmp_path, "ask", "What is everything?")
-    assert result == Result(
-        1, "", "The model gave no answer; ask again, or for something smaller.\n"
+        result = await parley(tmp_path, "ask", "--no-reasoning", "What is everything?")
+        told = await parley(tmp_path, "ask", "--json", "What is everything?")
+    no_answer = "The model gave no answer; ask again, or for something smaller.\n"
+    assert result == told == Result(1, "", no_answer)
+
+
+async def test_reasoning_goes_to_stderr_and_the_answer_to_stdout(tmp_path: Path) -> None:
+    thought = (Reasoning("Hm, "), Reasoning("hm"), *script("A camelid."))
+    async with running(tmp_path, FakeConversations(thought)):
+        shown = await parley(tmp_path, "ask", "What is a llama?")
+        hidden = await parley(tmp_path, "ask", "--no-reasoning", "What is a llama?")
+    assert shown == Result(0, "A camelid.\n", "Hm, hm\n")
+    assert hidden == Result(0, "A camelid.\n", "")
+
+
+async def test_an_answer_for_programs_is_one_object(tmp_path: Path) -> None:
+    conversations = FakeConversations((Reasoning("Hm"), *script("Ein ", "Kamel ü")))
+    async with running(tmp_path, conversations):
+        result = await parley(tmp_path, "ask", "--json", "Was ist ein Lama?")
+    assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
+    assert json.loads(result.out) == {
+        "text": "Ein Kamel ü",
+        "reasoning": "Hm",
+        "model": "smollm2",
+        "usage": {
+            "prompt_tokens": 9,
+            "cached_tokens": 4,
+            "completion_tokens": 2,
+            "reasoning_tokens": 0,
+        },
+        "finish_reason": "stop",
+    }
+
+
+async def test_an_answer_in_a_schema_is_asked_for(tmp_path: Path) -> None:
+    schema = '{"type": "object", "properties": {"größe": {"type": "number"}}}'
+    (tmp_path / "schema.json").write_text(schema, encoding="utf-8-sig")
+    conversations = FakeConversations(script('{"größe": 2}'))
+    async with running(tmp_path, conversations):
+        result = await parley(tmp_path, "ask", "--schema", "schema.json", "How tall?")
+    assert result == Result(0, '{"größe": 2}\n', "")
+    (request,) = conversations.requests
+    assert request.answer_format == JsonSchema(schema)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "schema.json cannot be read: No such file or directory.\n"),
+        ("{", "schema.json is no JSON: Expecting property name"),
+        ("[]", "schema.json holds no JSON schema: that is an object.\n"),
+        (b"\xff\xfe", "schema.json is no text in UTF-8.\n"),
+    ],
+)
+async def test_a_file_that_holds_no_schema_is_a_sentence_and_exit_code_2(
+    tmp_path: Path, content: str | bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "schema.json").write_bytes(data)
+    result = await parley(tmp_path, "ask", "--schema", "schema.json", "Hi")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith(sentence)
+
+
+async def test_a_schema_that_cannot_be_followed_is_a_sentence_and_exit_code_2(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "schema.json").write_text("{}")
+    refusal = UnsupportedFormat("The answer format is endlessly recursive.")
+    async with running(tmp_path, FakeConversations(refusal=refusal)):
+        result = await parley(tmp_path, "ask", "--schema", "schema.json", "Hi")
+    assert result == Result(2, "", f"{refusal}\n")
+
+
+@pytest.mark.parametrize("arguments", [("settings",), ("--version",), ("ask", "Hi")])
+async def test_output_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    async with running(tmp_path, FakeConversations()):
+        result = await parley(tmp_path, *arguments, stdout=full)
+    os.close(full)
+    assert (result.code, result.err) == (
+        1,
+        "The output cannot be written: No space left on device.\n",
     )
+
+
+@pytest.mark.parametrize("arguments", [("settings",), ("--version",), ("ask", "Hi")])
+async def test_a_reader_that_has_enough_is_told_nothing(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    async with running(tmp_path, FakeConversations()):
+        result = await parley(tmp_path, *arguments, stdout=writing)
+    os.close(writing)
+    assert (result.code, result.err) == (1, "")
+
+
+async def test_an_answer_that_the_terminal_lacks_letters_for_is_shown(tmp_path: Path) -> None:
+    async with running(tmp_path, FakeConversations(script("a ☃"))):
+        result = await parley(tmp_path, "ask", "Hi", PYTHONIOENCODING="latin-1")
+    assert (result.code, result.out) == (0, "a ?\n")
 
 
 async def test_ask_reads_the_question_from_stdin(tmp_path: Path) -> None:

@@ -1,24 +1,22 @@
-"""``ask``: one question."""
+"""``ask``: one question, or a file of them."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.cli.commands import start
-from bot.errors import EmptyQuestion, EngineFailed, ParleyError
+from bot.errors import EmptyQuestion, StartError, UnsupportedFormat
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from bot.generation import CompletionRequest
 
-_INTERRUPTED = 130
 _NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
-_NO_ANSWER = "The model gave no answer; ask again, or for something smaller."
 
 app = start.commands()
 
@@ -31,14 +29,46 @@ def ask(
     personality: Annotated[
         str, typer.Option("--personality", "-p", help="Who answers; the default one if not given.")
     ] = "",
+    schema: Annotated[
+        Path | None, typer.Option(help="A file with the JSON schema that the answer follows.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One object: text, reasoning, model, usage, reason.")
+    ] = False,
+    reasoning: Annotated[
+        bool, typer.Option(help="Whether stderr gets the model's reasoning, if it is shown.")
+    ] = True,
 ) -> None:
     """Ask one question and print the answer as it grows. Ctrl-C stops it."""
+    from bot.cli.schemas import read_schema
+    from bot.generation import ChatMessage, CompletionRequest
+    from bot.ports import LOCAL_ACCOUNT
+
     text = _question(question or ["-"])
     settings = start.settings()
+    asked = CompletionRequest(
+        account=LOCAL_ACCOUNT,
+        messages=(ChatMessage("user", text),),
+        personality=personality or settings.personality,
+        answer_format=read_schema(schema) if schema else None,
+    )
     try:
-        asyncio.run(_print_answer(settings, text, personality or settings.personality))
-    except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+        asyncio.run(_answer(settings, asked, as_json=as_json, shows_reasoning=reasoning))
+    except UnsupportedFormat as error:
+        raise StartError(str(error)) from None
+
+
+async def _answer(
+    settings: Settings, asked: CompletionRequest, *, as_json: bool, shows_reasoning: bool
+) -> None:
+    from bot.cli.answer import print_growing, print_json
+    from bot.cli.ask import answerer
+
+    async with answerer(settings, asked.personality or "") as who:
+        if as_json:
+            await print_json(who, asked)
+        else:
+            await print_growing(who, asked, shows_reasoning=shows_reasoning)
 
 
 def _question(words: list[str]) -> str:
@@ -54,36 +84,3 @@ def _read_stdin() -> str:
     if sys.stdin.isatty():
         raise EmptyQuestion(_NOTHING_ASKED)
     return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-
-
-async def _print_answer(settings: Settings, question: str, personality: str) -> None:
-    """Ends a line that was begun, even after an error. Raises if there is no answer."""
-    from bot.prompt import clean
-
-    has_begun = False
-    try:
-        async with aclosing(_answer(settings, question, personality)) as answer:
-            async for text in answer:
-                typer.echo(clean(text), nl=False)
-                has_begun = True
-        if not has_begun:
-            raise EngineFailed(_NO_ANSWER)
-    finally:
-        if has_begun:
-            typer.echo()
-
-
-def _answer(settings: Settings, question: str, personality: str) -> AsyncGenerator[str, None]:
-    """Ask the Parley that runs on this data folder, else a model loaded for this question."""
-    from bot.lock import is_held, running_key, running_url
-
-    if not is_held(settings.data_dir):
-        from bot.app import ask_alone
-
-        return ask_alone(settings, question, personality)
-    from bot.cli.ask import ask_running
-
-    url, key = running_url(settings.data_dir), running_key(settings.data_dir)
-    if url is None or key is None:
-        raise ParleyError("Parley is just starting; ask again in a moment.")
-    return ask_running(url, key, question, personality)

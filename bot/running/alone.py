@@ -1,0 +1,75 @@
+"""Answers for a command where no Parley runs: the model is loaded, and nothing is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from bot.config import Settings
+from bot.errors import EngineFailed
+from bot.generation import (
+    CompletionRequest,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Reasoning,
+)
+from bot.metrics import Metrics
+from bot.personality import PersonalityBook
+from bot.prompt import opening
+from bot.running.engines import Engine, known_models, make_catalogue, make_engine
+
+
+class ModelAlone:
+    """The model of ``settings``, with its personalities."""
+
+    def __init__(self, settings: Settings, book: PersonalityBook, engine: Engine) -> None:
+        self._settings = settings
+        self._book = book
+        self._engine = engine
+
+    async def ask(self, asked: CompletionRequest) -> AsyncGenerator[GenerationEvent, None]:
+        """The reply as it grows. Leaving early ends it."""
+        chosen = self._book.get(asked.personality or self._settings.personality)
+        request = GenerationRequest(
+            messages=(*opening(chosen), *asked.messages),
+            person=asked.account,
+            sampling=chosen.sampling,
+            loop_guard=chosen.loop_guard,
+            max_tokens=self._settings.max_tokens,
+            answer_format=asked.answer_format,
+            model=chosen.model,
+        )
+        generation = await self._engine.generate(request)
+        try:
+            async for event in generation:
+                if isinstance(event, Finished) and event.reason is FinishReason.ERROR:
+                    raise EngineFailed(event.detail)
+                if chosen.reasoning != "hidden" or not isinstance(event, Reasoning):
+                    yield event
+        finally:
+            generation.cancel()
+
+    async def model_of(self, personality: str) -> str:
+        return self._book.get(personality).model or self._engine.name
+
+
+@asynccontextmanager
+async def model_alone(
+    settings: Settings, personality: str, *, num_at_once: int = 1
+) -> AsyncIterator[ModelAlone]:
+    """With the model of that personality; others are loaded when they are needed."""
+    catalogue = make_catalogue(settings)
+    known = known_models(settings, catalogue)
+    folder, default = settings.personalities, settings.personality
+    book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
+    first = book.get(personality).model
+    alone = settings.model_copy(
+        update={"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
+    )
+    make = partial(make_engine, alone, Metrics(), catalogue, default=first)
+    async with await asyncio.to_thread(make) as engine:
+        yield ModelAlone(settings, book, engine)
