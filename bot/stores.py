@@ -92,13 +92,18 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ThreadSummary:
-    """One thread in the list that ``threads`` shows."""
+    """One thread in a list. ``title``: its own, or how it begins; ``is_busy``: a turn goes on.
+
+    ``excerpt``: of a search, a line with something that was searched for.
+    """
 
     place: Place
     personality: str
     num_turns: int
     title: str = ""
     last_at: datetime | None = None
+    is_busy: bool = False
+    excerpt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +200,10 @@ class TurnProgress(Protocol):
         """Every queued or running turn, oldest first."""
         ...
 
+    async def awaited(self, adapter: str) -> set[str]:
+        """The URLs of the files that turns there have not read yet."""
+        ...
+
     async def begin(self, turn_id: str) -> Turn:
         """State running, ``attempts`` + 1."""
         ...
@@ -255,6 +264,23 @@ class ThreadDirectory(Protocol):
         ...
 
     async def threads(self, person_id: str) -> list[ThreadSummary]: ...
+
+    async def listed(self, place: Place, search: str = "") -> list[ThreadSummary]:
+        """The threads of the channel of ``place``, newest first; with ``search`` those that have
+        its words in their titles, questions, replies and names of files."""
+        ...
+
+    async def summary(self, place: Place) -> ThreadSummary | None: ...
+
+    async def set_title(self, place: Place, title: str | None) -> None:
+        """None: how the thread begins."""
+        ...
+
+    async def add_thread(
+        self, place: Place, turns: Sequence[AnsweredTurn], *, title: str, personality: str | None
+    ) -> None:
+        """Store a thread from elsewhere, all of whose turns have ended, where none is yet."""
+        ...
 
 
 class Retention(Protocol):

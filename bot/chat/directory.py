@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 
+from bot.chat.records import turns_to_store
 from bot.chat.watches import Watches
 from bot.chats import Chat, ChatSummary, Owner
-from bot.errors import NotOffered, UnknownChat
+from bot.errors import RequestError, UnknownChat
+from bot.prompt import clean
 from bot.stores import ThreadSummary
 from bot.turns.registry import Turns
 from bot.turns.services import Services
-from bot.types import Person, Place
+from bot.types import Place
+
+MAX_TITLE = 200
 
 
 class ChatDirectory:
@@ -22,18 +27,22 @@ class ChatDirectory:
         self._watches = watches
 
     async def summaries(self, owner: Owner, search: str) -> Sequence[ChatSummary]:
-        found = await self._services.directory.threads(owner.person.id)
-        here = owner.place("").channel_form
-        return [self._summed_up(each) for each in found if each.place.channel_form == here]
+        found = await self._services.directory.listed(owner.place(""), search)
+        return [self._summed_up(each) for each in found]
 
     async def summary(self, place: Place) -> ChatSummary | None:
         """None: there is no such chat."""
-        person = Person.at(place, place.channel)
-        found = await self._services.directory.threads(person.id)
-        return next((self._summed_up(each) for each in found if each.place == place), None)
+        found = await self._services.directory.summary(place)
+        return None if found is None else self._summed_up(found)
 
     async def rename(self, place: Place, title: str) -> None:
-        raise NotOffered("Chats cannot be renamed yet.")
+        """Raises ``UnknownChat`` and ``RequestError``."""
+        title = _title(title)
+        if len(title) > MAX_TITLE:
+            raise RequestError(f"A title has at most {MAX_TITLE} characters; please shorten it.")
+        await self._known(place)
+        await self._services.directory.set_title(place, title or None)
+        self._watches.changed_chat(place)
 
     async def set_personality(self, place: Place, name: str) -> None:
         """Counts from the next question. Raises ``UnknownChat`` and ``UnknownPersonality``."""
@@ -48,7 +57,17 @@ class ChatDirectory:
         self._watches.changed_chat(place)
 
     async def add(self, owner: Owner, chat: Chat) -> str:
-        raise NotOffered("Chats cannot be imported yet.")
+        """Its personality, if there is no such one any more, is the default one."""
+        place = owner.place(uuid.uuid4().hex)
+        known = chat.summary.personality in self._services.personalities.names
+        await self._services.directory.add_thread(
+            place,
+            turns_to_store(chat, place, owner.person),
+            title=_title(chat.summary.title)[:MAX_TITLE],
+            personality=chat.summary.personality if known else None,
+        )
+        self._watches.changed_chat(place)
+        return place.thread
 
     async def _known(self, place: Place) -> None:
         if await self.summary(place) is None:
@@ -63,3 +82,7 @@ class ChatDirectory:
             last_at=thread.last_at or self._services.clock.now(),
             is_busy=self._watches.is_busy(thread.place),
         )
+
+
+def _title(text: str) -> str:
+    return " ".join(clean(text).split())

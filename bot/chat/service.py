@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bot.chat.directory import ChatDirectory
+from bot.chat.records import can_continue
 from bot.chat.turn import WatchedTurn
-from bot.chat.views import ChatViews, can_continue
+from bot.chat.views import ChatViews
 from bot.chat.watches import Watch, Watches
 from bot.chats import Chat, ChatSummary, ChatTurn, Owner, Upload
 from bot.errors import EmptyQuestion, EngineFailed, NotOffered, RequestError, UnknownChat

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
 
+from bot.chat.records import shown
 from bot.chat.turn import WatchedTurn
 from bot.chat.watches import News, Watches
 from bot.chats import (
     AnswerGrew,
     Chat,
-    ChatAnswer,
     ChatChanged,
     ChatEvent,
     ChatForgotten,
@@ -20,15 +19,12 @@ from bot.chats import (
     TurnChanged,
 )
 from bot.errors import EngineFailed, UnknownChat
-from bot.generation import FinishReason
-from bot.stores import AnsweredTurn, StoredAnswer, TurnState
+from bot.stores import AnsweredTurn
 from bot.turns.services import Services
 from bot.types import Place
 
 Summary = Callable[[Place], Awaitable[ChatSummary | None]]
 """``ChatDirectory.summary``."""
-
-_UNENDED = (TurnState.STOPPED, TurnState.FAILED, TurnState.INTERRUPTED)
 
 
 class ChatViews:
@@ -64,7 +60,8 @@ class ChatViews:
         live = self._watches.live(asked.turn.id)
         if live is None and not asked.turn.state.is_finished:
             asked = await self._services.answers.answered_turn(asked.turn.id) or asked
-        return _shown(asked, live)
+        is_over = asked.turn.state.is_finished
+        return shown(asked, None if is_over else _growing(asked, live))
 
     async def event(self, place: Place, news: News) -> ChatEvent | None:
         """``place``: that of the chat that is watched, or any other of its owner."""
@@ -80,36 +77,8 @@ class ChatViews:
         return None if live is None else AnswerGrew(name, live.growing)
 
 
-def _shown(asked: AnsweredTurn, live: WatchedTurn | None) -> ChatTurn:
-    turn = asked.turn
-    names = (each.name for each in turn.unread.attachments or turn.files)
-    return ChatTurn(
-        id=turn.id,
-        number=turn.number,
-        question=turn.text,
-        asked_at=turn.accepted_at,
-        answers=tuple(map(_answer, asked.answers)),
-        chosen=asked.chosen,
-        growing=None if turn.state.is_finished else _growing(asked, live),
-        files=tuple(names),
-        sources=turn.files,
-        asked_by=turn.person.name,
-        remarks=turn.remarks,
-    )
-
-
 def _growing(asked: AnsweredTurn, live: WatchedTurn | None) -> GrowingAnswer:
     """Parley may be stopping: then it waits on disk."""
     if live is not None:
         return live.growing
     return GrowingAnswer(stage="queued", personality=asked.personality)
-
-
-def _answer(stored: StoredAnswer) -> ChatAnswer:
-    same = {each.name: getattr(stored, each.name) for each in fields(stored)}
-    return ChatAnswer(**same, can_continue=can_continue(stored))
-
-
-def can_continue(answer: StoredAnswer) -> bool:
-    is_cut_off = answer.state in _UNENDED or answer.reason is FinishReason.LENGTH
-    return is_cut_off and bool(answer.reply.strip())

@@ -66,7 +66,7 @@ def end(connection: Connection, turn_id: str, ended: StoredAnswer, now: datetime
     if (asked := find(connection, turn_id)) is None:
         return 0
     answer = _what_counts(asked, replace(ended, finished_at=now))
-    row = _values(answer) | {"turn_seq": _seq(connection, turn_id)}
+    row = values_of(answer) | {"turn_seq": _seq(connection, turn_id)}
     added = sqlite.insert(answers).values(**row)
     keys = ["turn_seq", "number"]
     connection.execute(added.on_conflict_do_update(index_elements=keys, set_=row))
@@ -182,7 +182,7 @@ def _answer(row: Row[Any]) -> StoredAnswer:
     )
 
 
-def _values(answer: StoredAnswer) -> dict[str, Any]:
+def values_of(answer: StoredAnswer) -> dict[str, Any]:
     return {name: getattr(answer, name) for name in _SAME} | {
         "finish_reason": answer.reason,
         "prompt_tokens": answer.usage.prompt_tokens,

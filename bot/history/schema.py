@@ -79,7 +79,8 @@ channels = Table(
     Column("personality", CleanText, nullable=False),
 )
 
-# ``last_number`` only grows, so that a pruned turn's number is not given again.
+# ``last_number`` only grows, so that a pruned turn's number is not given again. ``title`` is null
+# unless somebody gave the thread one.
 threads = Table(
     "threads",
     metadata,
@@ -91,6 +92,7 @@ threads = Table(
     Column("personality", CleanText),
     Column("last_number", Integer, nullable=False, server_default="0"),
     Column("first_kept", Integer, nullable=False, server_default="1"),
+    Column("title", CleanText),
     UniqueConstraint("adapter", "workspace", "channel", "thread", name="threads_by_place"),
 )
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError
 from bot.generation import FinishReason, Usage
-from bot.history import answers, maintenance, schema, threads, turns, usage
+from bot.history import answers, imports, maintenance, schema, threads, turns, usage
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
@@ -191,6 +191,23 @@ class SqlThreadStore:
 
     async def set_channel_personality(self, place: Place, name: str | None) -> None:
         await self.database.write(threads.set_channel_personality, place, name)
+
+    async def listed(self, place: Place, search: str = "") -> list[ThreadSummary]:
+        return await self.database.read(threads.listed, place, search)
+
+    async def summary(self, place: Place) -> ThreadSummary | None:
+        return await self.database.read(threads.summary, place)
+
+    async def set_title(self, place: Place, title: str | None) -> None:
+        await self.database.write(threads.set_title, place, title)
+
+    async def add_thread(
+        self, place: Place, turns: Sequence[AnsweredTurn], *, title: str, personality: str | None
+    ) -> None:
+        await self.database.write(imports.add, place, turns, title=title, personality=personality)
+
+    async def awaited(self, adapter: str) -> set[str]:
+        return await self.database.read(turns.awaited, adapter)
 
     async def forget(self, place: Place) -> list[Turn]:
         return await self.database.erase(maintenance.forget, place, self._clock.now())

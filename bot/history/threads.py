@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -30,10 +30,12 @@ from bot.history.schema import (
     threads,
     turns,
 )
+from bot.history.search import matches, names_of
 from bot.stores import ThreadSummary
 from bot.types import Place
 
 _MAX_TITLE = 80
+_UNTITLED = "Files"
 
 HAS_TURNS = exists().where(turns.c.thread_id == threads.c.id)
 
@@ -103,7 +105,31 @@ def set_channel_personality(connection: Connection, place: Place, name: str | No
 def summaries(connection: Connection, person_id: str) -> list[ThreadSummary]:
     """The threads in which the person asked, newest first."""
     theirs = select(turns.c.thread_id).where(turns.c.person_id == person_id)
-    return [_summary(row) for row in connection.execute(_summed_up(turns.c.thread_id.in_(theirs)))]
+    return found(connection, threads.c.id.in_(theirs))
+
+
+def found(
+    connection: Connection, within: ColumnElement[bool], search: str = ""
+) -> list[ThreadSummary]:
+    """The threads of which the condition holds and that have all words, newest first."""
+    ids = select(threads.c.id).where(within)
+    rows = connection.execute(_summed_up(turns.c.thread_id.in_(ids)))
+    if not search.strip():
+        return [_summary(row) for row in rows]
+    lines = matches(connection, within, search)
+    return [replace(_summary(row), excerpt=lines[row.id]) for row in rows if row.id in lines]
+
+
+def listed(connection: Connection, place: Place, search: str) -> list[ThreadSummary]:
+    return found(connection, channel_is(threads, place), search)
+
+
+def summary(connection: Connection, place: Place) -> ThreadSummary | None:
+    return next(iter(found(connection, thread_is(place))), None)
+
+
+def set_title(connection: Connection, place: Place, title: str | None) -> None:
+    connection.execute(update(threads).where(thread_is(place)).values(title=title or None))
 
 
 def _summed_up(condition: ColumnElement[bool]) -> Select[Any]:
@@ -116,7 +142,9 @@ def _summed_up(condition: ColumnElement[bool]) -> Select[Any]:
         select(
             threads,
             ends.c.num_turns,
+            ends.c.is_busy,
             first.c.text.label("first_text"),
+            names_of(first.c.files).label("first_files"),
             last.c.accepted_at.label("last_at"),
             channels.c.personality.label("channel_personality"),
         )
@@ -135,6 +163,7 @@ def _ends(condition: ColumnElement[bool]) -> Subquery:
             func.count().label("num_turns"),
             func.min(turns.c.seq).label("first"),
             func.max(turns.c.seq).label("last"),
+            (func.count() > func.count(turns.c.finished_at)).label("is_busy"),
         )
         .where(condition)
         .group_by(turns.c.thread_id)
@@ -147,8 +176,9 @@ def _summary(row: Row[Any]) -> ThreadSummary:
         place=place_of(row),
         personality=row.personality or row.channel_personality or "",
         num_turns=row.num_turns,
-        title=_title(row.first_text),
+        title=row.title or _title(row.first_text or row.first_files or _UNTITLED),
         last_at=row.last_at,
+        is_busy=bool(row.is_busy),
     )
 
 

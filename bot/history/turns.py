@@ -122,6 +122,13 @@ def unfinished(connection: Connection) -> list[Turn]:
     return _load(connection, turns.c.finished_at.is_(None))
 
 
+def awaited(connection: Connection, adapter: str) -> set[str]:
+    is_meant = and_(turns.c.unread.is_not(None), thread_table.c.adapter == adapter)
+    unread = select(turns.c.unread).join(thread_table).where(is_meant)
+    found = map(_unread, connection.scalars(unread))
+    return {attachment.url for each in found for attachment in each.attachments}
+
+
 def _load(connection: Connection, condition: ColumnElement[bool]) -> list[Turn]:
     """In the order of acceptance, which within a thread is the order of numbers."""
     meant = select(turns.c.seq).join(thread_table).where(condition)

@@ -10,10 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
-from bot.errors import DataError
 from bot.generation import FinishReason, Usage
-from bot.history.database import BUSY_TIMEOUT, refusing, running_engines
-from bot.history.migrate import current, head
+from bot.history.beside import beside
 from bot.history.schema import answers, turns, usage
 from bot.stores import AnswerUsage, TurnState
 
@@ -77,20 +75,12 @@ def read(path: Path, since: datetime | None) -> Iterator[AnswerUsage]:
 
     Blocking; however many there are, a few are in memory. Raises ``DataError``.
     """
-    if not path.is_file():
-        raise DataError(f"There is no history at {path}: nobody has been answered there yet.")
-    engines = running_engines(path, BUSY_TIMEOUT)
-    try:
-        with refusing(path), engines.reading.begin() as connection:
-            if current(connection) != head():
-                raise DataError(f"{path} is of another version of Parley; start this one once.")
-            asked = select(usage).order_by(usage.c.asked_at, usage.c.seq)
-            if since is not None:
-                asked = asked.where(usage.c.asked_at >= since)
-            for row in connection.execute(asked, execution_options={"yield_per": _AT_ONCE}):
-                yield _row(row)
-    finally:
-        engines.reading.dispose()
+    with beside(path) as connection:
+        asked = select(usage).order_by(usage.c.asked_at, usage.c.seq)
+        if since is not None:
+            asked = asked.where(usage.c.asked_at >= since)
+        for row in connection.execute(asked, execution_options={"yield_per": _AT_ONCE}):
+            yield _row(row)
 
 
 def _values(row: AnswerUsage) -> dict[str, Any]:

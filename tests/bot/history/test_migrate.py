@@ -56,7 +56,7 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
     migrate(path)
 
     with migrating_engine(path, 1.0).connect() as connection:
-        assert current(connection) == head() == "0006"
+        assert current(connection) == head() == "0007"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
 
@@ -160,6 +160,7 @@ async def test_files_of_a_database_of_before_they_were_listed_are_one_file_each(
     text = "\n\n[Attached file: a.txt]\none\n\n[Attached file: b.txt]\ntwo"
     for table in ("usage", "chat_turns", "answers"):
         _execute(path, f"DROP TABLE {table}")
+    _execute(path, "ALTER TABLE threads DROP COLUMN title")
     _execute(path, "DROP INDEX remarks_by_key")
     _execute(path, "ALTER TABLE remarks DROP COLUMN key")
     _execute(path, "UPDATE alembic_version SET version_num = '0002'")

@@ -1,0 +1,138 @@
+"""Between what is stored of a chat and what its owner sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from bot.chats import ADAPTER, Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
+from bot.generation import FinishReason
+from bot.prompt import clean
+from bot.stores import AnsweredTurn, StoredAnswer, ThreadSummary, Turn, TurnState
+from bot.types import Person, Place, Source
+
+_NOT_ANSWERED = "This was not answered yet when it was exported."
+_UNENDED = (TurnState.STOPPED, TurnState.FAILED, TurnState.INTERRUPTED)
+
+
+def chat_of(thread: ThreadSummary, turns: Sequence[AnsweredTurn], *, personality: str) -> Chat:
+    """Any thread as a chat, of which no more is known than what is stored."""
+    summary = ChatSummary(
+        id=thread.place.thread,
+        title=thread.title,
+        personality=thread.personality or personality,
+        num_turns=thread.num_turns,
+        last_at=thread.last_at or turns[-1].turn.accepted_at,
+        is_busy=thread.is_busy,
+    )
+    return Chat(summary=summary, turns=tuple(map(shown, turns)), model="", window=0)
+
+
+def shown(asked: AnsweredTurn, growing: GrowingAnswer | None = None) -> ChatTurn:
+    turn = asked.turn
+    names = (each.name for each in turn.unread.attachments or turn.files)
+    answers = tuple(map(_seen, asked.answers)) or _only_answer(turn)
+    return ChatTurn(
+        id=turn.id,
+        number=turn.number,
+        question=turn.text,
+        asked_at=turn.accepted_at,
+        answers=answers,
+        chosen=asked.chosen if asked.answers else len(answers),
+        growing=growing,
+        files=tuple(names),
+        sources=turn.files,
+        asked_by="" if _is_owner(turn) else turn.person.name,
+        remarks=turn.remarks,
+    )
+
+
+def _is_owner(turn: Turn) -> bool:
+    """Whose name is that of the place of their chats."""
+    return turn.person.name == turn.place.channel
+
+
+def _only_answer(turn: Turn) -> tuple[ChatAnswer, ...]:
+    """Elsewhere than in chats a turn has one, and no more is kept of it."""
+    if not turn.state.is_finished or turn.place.adapter == ADAPTER:
+        return ()
+    answer = ChatAnswer(
+        number=1,
+        question=turn.text,
+        reply=turn.reply,
+        state=turn.state,
+        reason=turn.finish_reason,
+        usage=turn.usage,
+        finished_at=turn.finished_at,
+    )
+    return (answer,)
+
+
+def _seen(stored: StoredAnswer) -> ChatAnswer:
+    same = {each.name: getattr(stored, each.name) for each in fields(stored)}
+    return ChatAnswer(**same, can_continue=can_continue(stored))
+
+
+def can_continue(answer: StoredAnswer) -> bool:
+    is_cut_off = answer.state in _UNENDED or answer.reason is FinishReason.LENGTH
+    return is_cut_off and bool(answer.reply.strip())
+
+
+def turns_to_store(chat: Chat, place: Place, person: Person) -> list[AnsweredTurn]:
+    """A chat that was exported, as turns of ``person``, all of which have ended."""
+    return [_turn(turn, place, person) for turn in chat.turns]
+
+
+def _turn(turn: ChatTurn, place: Place, person: Person) -> AnsweredTurn:
+    answers = tuple(_stored(answer, turn) for answer in turn.answers) or (_unanswered(turn),)
+    chosen = answers[max(turn.chosen, 1) - 1]
+    stored = Turn(
+        id="",
+        place=place,
+        number=turn.number,
+        state=chosen.state,
+        person=Person(person.id, clean(turn.asked_by) or person.name),
+        message_id="",
+        text=clean(turn.question),
+        accepted_at=turn.asked_at,
+        is_direct=True,
+        reply=chosen.reply,
+        finish_reason=chosen.reason,
+        usage=chosen.usage,
+        remarks=tuple((clean(name), clean(text)) for name, text in turn.remarks),
+        files=tuple(Source(s.name, clean(s.excerpt), is_cut=s.is_cut) for s in turn.sources),
+        finished_at=chosen.finished_at,
+    )
+    return AnsweredTurn(
+        turn=stored, answers=answers, chosen=chosen.number, personality=chosen.personality
+    )
+
+
+def _unanswered(turn: ChatTurn) -> StoredAnswer:
+    return StoredAnswer(
+        number=1,
+        question=clean(turn.question),
+        reply="",
+        state=TurnState.INTERRUPTED,
+        note=_NOT_ANSWERED,
+        finished_at=turn.asked_at,
+    )
+
+
+def _stored(answer: ChatAnswer, turn: ChatTurn) -> StoredAnswer:
+    return StoredAnswer(
+        number=answer.number,
+        question=clean(answer.question),
+        reply=clean(answer.reply),
+        state=answer.state,
+        note=clean(answer.note),
+        reasoning=clean(answer.reasoning),
+        reason=answer.reason,
+        model=answer.model,
+        personality=answer.personality,
+        usage=answer.usage,
+        first_token_seconds=answer.first_token_seconds,
+        total_seconds=answer.total_seconds,
+        rating=answer.rating,
+        finished_at=answer.finished_at or turn.asked_at,
+    )
