@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -16,8 +17,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from yarl import URL
 
 from bot.adapter_support.addresses import is_loopback
+from bot.adapter_support.callers import CallerCheck
 from bot.adapter_support.manners import Manner
-from bot.adapter_support.sockets import SOCKETS, close_sockets
+from bot.adapter_support.sockets import CLOSING, SOCKETS, close_sockets
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.connection import ConnectionRunner, note_event_stream
@@ -25,6 +27,7 @@ from bot.web.errors import FaultsOfClients, as_json
 from bot.web.keys import Keys
 from bot.web.middleware import Gate, read_within
 from bot.web.proxies import TrustedProxies
+from bot.web.sign_ins import SignIns
 
 _KEEPALIVE_SECONDS = 75.0  # also the time in which a client must send its headers
 _BACKLOG = 1024
@@ -72,6 +75,7 @@ class Server:
         settings: ServerSettings,
         metrics: Metrics,
         readiness: Callable[[], Awaitable[Readiness]],
+        sign_ins: SignIns | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -79,11 +83,13 @@ class Server:
         self._keys = Keys(settings.api_keys, settings.basic_auth, settings.own_key)
         self._manners: list[Manner] = []
         self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._sign_ins = sign_ins
         self._gate = Gate(
             self._keys,
             settings.cors_origins,
             self._manners,
             self._proxies,
+            sign_ins,
             is_public=settings.is_public,
         )
         self._app = self._make_app()
@@ -106,6 +112,14 @@ class Server:
         if verified:
             self._gate.trust(added)
 
+    def mount_page(self, routes: Sequence[web.RouteDef]) -> None:
+        """Serve ``routes``, which ask ``callers`` who calls, and read their bodies themselves."""
+        self._gate.leave_to_page(self._app.add_routes(routes))
+
+    @property
+    def callers(self) -> CallerCheck:
+        return self._gate
+
     @property
     def port(self) -> int:
         """The bound port, also when any was asked for."""
@@ -120,6 +134,8 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._check_settings()
+        if self._sign_ins:
+            await self._sign_ins.load()
         await self._runner.setup()
         try:
             await self._bind()
@@ -142,11 +158,12 @@ class Server:
             middlewares=[
                 as_json(self._manners),
                 self._gate.admit,
-                read_within(self._settings.read_seconds),
+                read_within(self._settings.read_seconds, self._gate),
             ],
             client_max_size=self._settings.max_body,
         )
         app[SOCKETS] = WeakSet()
+        app[CLOSING] = asyncio.Event()
         app.on_shutdown.append(close_sockets)
         app.on_response_prepare.append(self._gate.mark)
         app.on_response_prepare.append(note_event_stream)

@@ -58,6 +58,13 @@ def is_from_this_machine(request: web.Request) -> bool:
     )
 
 
+def is_same_origin(origin: str, request: web.Request) -> bool:
+    """Ignores the scheme: behind a proxy that terminates TLS only the browser knows it."""
+    scheme, _, host = origin.lower().partition("://")
+    hosts = [name.lower() for name in request.headers.getall("Host", [])]
+    return scheme in ("http", "https") and hosts == [host]
+
+
 def peer_of(request: web.Request) -> str:
     """The other end of the socket itself, whatever headers claim."""
     peer = request.get_extra_info("peername")

@@ -55,6 +55,20 @@ class Keys:
         basic = [f'Basic realm="{realm or "Parley"}", charset="UTF-8"'] if self._logins else []
         return [*basic, "Bearer"] if realm else ["Bearer", *basic]
 
+    def name_of(self, key: str) -> str | None:
+        """Whose key it is; a password counts as ``user:password``. None for Parley's own."""
+        offered = key.encode("utf-8", "surrogateescape")
+        name = _find(self._bearers, offered)
+        return _find(self._logins, offered) if name in (None, LOCAL_ACCOUNT) else name
+
+    def secrets_of(self, name: str) -> list[str]:
+        """What ``name_of`` takes for this name."""
+        return [
+            secrets[name].decode("utf-8", "surrogateescape")
+            for secrets in (self._bearers, self._logins)
+            if name in secrets and name != LOCAL_ACCOUNT
+        ]
+
     def account(self, authorization: str) -> str | None:
         """The name behind the header; None if its secret is not one of ours."""
         scheme, _, value = authorization.strip().partition(" ")

@@ -12,23 +12,30 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine
+from bot.adapter_support.addresses import ACCOUNT, is_from_this_machine, is_same_origin
+from bot.adapter_support.callers import SIGN_IN_COOKIE, Caller
 from bot.adapter_support.manners import Manner
 from bot.ports import LOCAL_ACCOUNT
 from bot.web.errors import UNREADABLE_ENCODING, manner_of
 from bot.web.keys import Keys
 from bot.web.proxies import TrustedProxies
+from bot.web.sign_ins import SignIns
 
 _ALLOWED_ORIGIN = web.RequestKey("allowed_origin", str)
 _ENCODINGS = ("", "identity", "gzip", "deflate", "br", "zstd")
 """What aiohttp decodes, or refuses by itself; a body in any other would reach us as it is."""
 
 
-def read_within(seconds: float) -> Middleware:
-    """Read every body before its handler, within ``seconds``; ``request.read`` keeps it."""
+def read_within(seconds: float, gate: Gate) -> Middleware:
+    """Read every body before its handler, within ``seconds``; ``request.read`` keeps it.
+
+    But for those of the page, which may be files: its handlers read them, within bounds.
+    """
 
     @web.middleware
     async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if gate.is_of_page(request):
+            return await handler(request)
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         if request.can_read_body and encoding not in _ENCODINGS:
             raise web.HTTPUnsupportedMediaType(text=UNREADABLE_ENCODING)
@@ -55,15 +62,18 @@ class Gate:
         cors_origins: Iterable[str],
         manners: Sequence[Manner],
         proxies: TrustedProxies,
+        sign_ins: SignIns | None,
         *,
         is_public: bool,
     ) -> None:
         self._keys = keys
         self._manners = manners
         self._proxies = proxies
+        self._sign_ins = sign_ins
         self._cors_origins = {origin.lower() for origin in cors_origins}
         self._open: set[web.AbstractRoute] = set()
         self._verified: set[web.AbstractRoute] = set()
+        self._page: set[web.AbstractRoute] = set()
         self._is_public = is_public or bool(proxies)
         self._unfinished: set[asyncio.Task[web.StreamResponse]] = set()
 
@@ -80,12 +90,40 @@ class Gate:
         self._verified.update(verified)
         self._is_public |= bool(verified)
 
+    def leave_to_page(self, routes: Iterable[web.AbstractRoute]) -> None:
+        """These ask for their ``caller`` themselves; what changes something runs to its end."""
+        self._page.update(_with_heads(routes))
+
+    def is_of_page(self, request: web.Request) -> bool:
+        return request.match_info.route in self._page
+
+    def caller(self, request: web.Request) -> Caller:
+        """Of a page, where the cookie of a sign-in counts like the key. See ``CallerCheck``."""
+        if not _is_anybody(request) and (name := self._proxies.account(request)):
+            return Caller(name)
+        if name := self._keys.account(request.headers.get("Authorization", "")):
+            return Caller(name, has_key=True)
+        secret = request.cookies.get(SIGN_IN_COOKIE, "")
+        if self._sign_ins and (name := self._sign_ins.name(secret, self._keys)):
+            return Caller(name, has_key=True, is_signed_in=True)
+        return Caller(self._account(request, None))
+
+    async def sign_in(self, key: str) -> str | None:
+        return await self._sign_ins.open(key, self._keys) if self._sign_ins else None
+
+    async def sign_out(self, request: web.Request) -> None:
+        if self._sign_ins:
+            await self._sign_ins.end(request.cookies.get(SIGN_IN_COOKIE, ""))
+
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         route = request.match_info.route
         if route in self._open:
             return await handler(request)
-        if route in self._verified:
+        is_read = request.method in ("GET", "HEAD")
+        if route in self._page and is_read:
+            return await handler(request)
+        if route in self._verified or route in self._page:
             return await self._to_the_end(request, handler)
         self._check_origin(request)
         manner = manner_of(request, self._manners)
@@ -131,7 +169,7 @@ class Gate:
 
     def _check_origin(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")
-        if origin is None or _is_same_origin(origin, request):
+        if origin is None or is_same_origin(origin, request):
             return
         if origin.lower() not in self._cors_origins:
             raise web.HTTPForbidden(
@@ -171,13 +209,6 @@ class Gate:
         if "Authorization" in request.headers:
             return "This key is not one of PARLEY_API_KEYS."
         return "A key is needed: send it as 'Authorization: Bearer <key>'."
-
-
-def _is_same_origin(origin: str, request: web.Request) -> bool:
-    """Ignores the scheme: behind a proxy that terminates TLS only the browser knows it."""
-    scheme, _, host = origin.lower().partition("://")
-    hosts = [name.lower() for name in request.headers.getall("Host", [])]
-    return scheme in ("http", "https") and hosts == [host]
 
 
 def _is_anybody(request: web.Request) -> bool:
