@@ -12,9 +12,14 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from adapters.http.routes import MANNERS, routes
+from adapters.web.context import PageContext
+from adapters.web.routes import page_routes
 from bot import __version__
 from bot.access import Access
+from bot.adapter_support.callers import CallerCheck
+from bot.attachments.attachments import MAX_FILES, MAX_SIZES
 from bot.capabilities import Capabilities
+from bot.chats import Chats
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
@@ -24,7 +29,7 @@ from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext
+from bot.ports import Adapter, AdapterContext, Clock
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
@@ -42,6 +47,7 @@ from bot.running.engines import (
 from bot.running.maintenance import measure_lag, prune, reread_personalities
 from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
+from bot.web.sign_ins import SignIns
 
 _CONNECT_SECONDS = 15.0
 _PATIENCE = 2.0
@@ -81,6 +87,7 @@ class App:
         self._settings = settings
         self._stack = stack
         self._clock = SystemClock()
+        self._access = _make_access(settings, self._clock)
         self._metrics = Metrics()
         self.banner = Banner()
         self._conversations = LateConversations()
@@ -91,6 +98,7 @@ class App:
         self._is_open = False
         self._device = "CPU"
         self._own_key = secrets.token_urlsafe(32)
+        self._chats: asyncio.Future[Chats] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
@@ -106,6 +114,7 @@ class App:
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         cards = ModelCards(settings, catalogue, lambda: self._engine)
         server = await enter(self._make_server(adapters, cards))
+        self._stack.callback(self._chats.cancel)
         make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
         self._engine = await enter(await asyncio.to_thread(make))
         device = await asyncio.to_thread(describe_device, settings)
@@ -126,6 +135,7 @@ class App:
         self._service = self._make_service(store, book, adapters)
         self._stack.push_async_callback(self._service.close)
         self._conversations.arrive(self._service)
+        self._chats.set_result(self._service.chats)
         await self._start_adapters(adapters)
         await self._service.start()
         await asyncio.to_thread(lock.announce, server.url, self._own_key)
@@ -162,7 +172,8 @@ class App:
 
     def _make_server(self, adapters: dict[str, Adapter], cards: ModelCards) -> Server:
         settings = _server_settings(self._settings, self._own_key)
-        server = Server(settings, self._metrics, self._readiness)
+        sign_ins = SignIns(self._clock, self._settings.data_dir / "web" / "sign_ins.json")
+        server = Server(settings, self._metrics, self._readiness, sign_ins)
         server.mount(
             routes(
                 self._conversations,
@@ -176,10 +187,28 @@ class App:
             ),
             manners=MANNERS,
         )
+        server.mount_page(page_routes(self._page_context(server.callers)))
         for adapter in adapters.values():
             if web := Capabilities.of(adapter).web:
                 server.mount(web.routes(), verified=True)
         return server
+
+    def _page_context(self, callers: CallerCheck) -> PageContext:
+        settings = self._settings
+        return PageContext(
+            chats=self._chats,
+            callers=callers,
+            clock=self._clock,
+            model=lambda: self._model_names()[0],
+            personalities=self._conversations.personalities,
+            personality=settings.personality,
+            is_admin=self._access.is_admin,
+            max_files=MAX_FILES,
+            max_upload=max(MAX_SIZES.values()),
+            links=settings.links,
+            is_secure=(settings.public_url or "").startswith("https:"),
+            observe_request=self._metrics.count_page_request,
+        )
 
     def _make_service(
         self, store: SqlThreadStore, book: PersonalityBook, adapters: dict[str, Adapter]
@@ -187,16 +216,6 @@ class App:
         settings = self._settings
         if self._engine is None:
             raise EngineFailed("The engine is not there yet.")
-        access = Access(
-            allow=settings.allow,
-            deny=settings.deny,
-            admins=settings.admins,
-            direct_messages=settings.direct_messages,
-            max_in_flight=settings.max_in_flight,
-            per_minute=settings.per_minute,
-            quotas=settings.quotas,
-            clock=self._clock,
-        )
         rules = ConversationRules(
             personality=settings.personality,
             max_tokens=settings.max_tokens,
@@ -209,7 +228,7 @@ class App:
             store=store,
             generator=self._engine,
             personalities=book,
-            access=access,
+            access=self._access,
             adapters=adapters,
             clock=self._clock,
             metrics=self._metrics,
@@ -273,6 +292,20 @@ class App:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _make_access(settings: Settings, clock: Clock) -> Access:
+    """Raises ``SettingsError``."""
+    return Access(
+        allow=settings.allow,
+        deny=settings.deny,
+        admins=settings.admins,
+        direct_messages=settings.direct_messages,
+        max_in_flight=settings.max_in_flight,
+        per_minute=settings.per_minute,
+        quotas=settings.quotas,
+        clock=clock,
+    )
 
 
 def _server_settings(settings: Settings, own_key: str) -> ServerSettings:

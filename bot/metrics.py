@@ -141,6 +141,9 @@ class Metrics:
         "parley_usage_lost", "Answers that the usage log had no room for."
     )
     chat_watches: Gauge = _gauge("parley_chat_watches", "Pages and terminals that watch chats.")
+    page_requests: Counter = _counter(
+        "parley_page_requests", "Requests of pages and terminals.", "route", "status"
+    )
     loop_lag: Histogram = _histogram(
         "parley_loop_lag_seconds", "How late the event loop wakes.", _LAG
     )
@@ -166,6 +169,9 @@ class Metrics:
             self.platform_calls.labels(adapter, method, status).inc()
 
         return observe
+
+    def count_page_request(self, route: str, status: int) -> None:
+        self.page_requests.labels(route, str(status)).inc()
 
     def count_command(self, outcome: str) -> None:
         self.commands.labels(outcome).inc()

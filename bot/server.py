@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import socket
@@ -19,7 +18,7 @@ from yarl import URL
 from bot.adapter_support.addresses import is_loopback
 from bot.adapter_support.callers import CallerCheck
 from bot.adapter_support.manners import Manner
-from bot.adapter_support.sockets import CLOSING, SOCKETS, close_sockets
+from bot.adapter_support.sockets import SOCKETS, close_sockets
 from bot.errors import SettingsError, StartError
 from bot.metrics import Metrics
 from bot.web.connection import ConnectionRunner, note_event_stream
@@ -163,7 +162,6 @@ class Server:
             client_max_size=self._settings.max_body,
         )
         app[SOCKETS] = WeakSet()
-        app[CLOSING] = asyncio.Event()
         app.on_shutdown.append(close_sockets)
         app.on_response_prepare.append(self._gate.mark)
         app.on_response_prepare.append(note_event_stream)

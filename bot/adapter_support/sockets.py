@@ -1,4 +1,4 @@
-"""What stays open until Parley stops; WebSockets are told why they end."""
+"""WebSockets that are open: they end when Parley stops, and their clients are told why."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from aiohttp import WSCloseCode, web
 SOCKETS: web.AppKey[WeakSet[web.WebSocketResponse]] = web.AppKey("sockets", WeakSet)
 """Whoever opens one adds it."""
 
-CLOSING: web.AppKey[asyncio.Event] = web.AppKey("closing", asyncio.Event)
-"""Set when Parley stops: streams that have no end of their own end then."""
-
 _CLOSE_SECONDS = 1.0
 """For a client that does not answer that its socket is closed."""
 
 
 async def close_sockets(app: web.Application) -> None:
-    app[CLOSING].set()
     closing = [
         asyncio.create_task(
             socket.close(code=WSCloseCode.GOING_AWAY, message=b"Parley is stopping.")

@@ -44,6 +44,8 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_engine_retries": ("counter", ()),
     "parley_commands": ("counter", ("outcome",)),
     "parley_usage_lost": ("counter", ()),
+    "parley_chat_watches": ("gauge", ()),
+    "parley_page_requests": ("counter", ("route", "status")),
     "parley_loop_lag_seconds": ("histogram", ()),
 }
 

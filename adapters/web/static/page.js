@@ -1,4 +1,5 @@
 "use strict";
+<<<<<<< HEAD
 // Parley's chat page. The server sends blocks of finished, sanitised HTML; this file puts them
 // into place, asks, and keeps what a person has typed. Nothing here comes from elsewhere.
 
@@ -1052,3 +1053,5 @@ document.addEventListener("DOMContentLoaded", () => {
   show(page.id);
   begin();
 });
+=======
+>>>>>>> cef79e0 (Serve the page: its chats, its files and what changes in them)

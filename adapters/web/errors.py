@@ -1,0 +1,67 @@
+"""Refusals of the page's routes: ``{"error": {"message": "one sentence"}}``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bot.errors import (
+    AccessDenied,
+    EngineFailed,
+    OverLimit,
+    ParleyError,
+    QueueFull,
+    RequestError,
+    UnknownChat,
+)
+
+_LOADING_SECONDS = 5
+
+
+class BadRequest(RequestError):
+    """The request itself is wrong, with the status that says how."""
+
+    def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def to_response(error: ParleyError | web.HTTPException) -> web.StreamResponse:
+    """A 401 challenges no browser: its dialog would take the place of the page's own."""
+    if isinstance(error, ParleyError):
+        return _refusal(str(error), _status(error), _retry_after(error))
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return _refusal(error.text or error.reason, error.status, headers)
+
+
+def _refusal(message: str, status: int, headers: Mapping[str, str]) -> web.Response:
+    return web.json_response({"error": {"message": message}}, status=status, headers=headers)
+
+
+def _status(error: ParleyError) -> HTTPStatus:
+    match error:
+        case BadRequest():
+            return error.status
+        case UnknownChat():
+            return HTTPStatus.NOT_FOUND
+        case QueueFull() | OverLimit():
+            return HTTPStatus.TOO_MANY_REQUESTS
+        case AccessDenied():
+            return HTTPStatus.FORBIDDEN
+        case RequestError():
+            return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _retry_after(error: ParleyError) -> dict[str, str]:
+    match error:
+        case QueueFull() | OverLimit():
+            seconds = max(1, math.ceil(error.retry_after))
+        case EngineFailed():
+            seconds = _LOADING_SECONDS
+        case _:
+            return {}
+    return {"Retry-After": str(seconds)}
