@@ -7,14 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from adapters.web.owners import OWNER_COOKIE
 from bot.chats import Owner
-from bot.server import Server
 
 SOON = 5.0
 
@@ -37,8 +36,8 @@ class Reply:
 class Browser:
     """``owner`` is whose chats it shows, once it has loaded."""
 
-    def __init__(self, server: Server, headers: Mapping[str, str]) -> None:
-        self.server = server
+    def __init__(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.url = url
         self.session = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True), headers=headers
         )
@@ -62,7 +61,7 @@ class Browser:
         return await self.call("POST", path, json={} if body is None else body, **options)
 
     async def call(self, method: str, path: str, **options: Any) -> Reply:
-        async with self.session.request(method, f"{self.server.url}{path}", **options) as response:
+        async with self.session.request(method, f"{self.url}{path}", **options) as response:
             return Reply(response.status, dict(response.headers), await response.text())
 
     async def ask(self, text: str, chat: str = "new") -> tuple[str, str]:
@@ -109,7 +108,7 @@ class EventSource:
         headers = {"Accept": "text/event-stream"}
         if self.last_id:
             headers["Last-Event-ID"] = self.last_id
-        url = f"{self._browser.server.url}/page/events"
+        url = f"{self._browser.url}/page/events"
         self._response = await self._browser.session.get(url, params=self._query, headers=headers)
         return self._response.status
 

@@ -95,7 +95,7 @@ async def browse() -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def opened(server: Server, *, loads: bool = True, **headers: str) -> Browser:
-            browser = await stack.enter_async_context(Browser(server, headers))
+            browser = await stack.enter_async_context(Browser(server.url, headers))
             if loads:
                 await browser.load()
             return browser
