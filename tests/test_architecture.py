@@ -109,8 +109,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "app": room(
             "bot.app",
-            may=f"{PORTS} version metrics clock lock personalities history access adapter_support "
-            "attachments prompt server adapters settings turns multi_model running",
+            may="errors ports version metrics clock lock personalities history access "
+            "adapter_support attachments prompt server adapters settings turns multi_model running",
         ),
     },
     {

@@ -38,6 +38,7 @@ class Browser:
 
     def __init__(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self.url = url
+        self.sources: list[EventSource] = []
         self.session = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True), headers=headers
         )
@@ -72,6 +73,7 @@ class Browser:
 
     async def watch(self, chat: str | None = None, **query: str) -> EventSource:
         source = EventSource(self, {"chat": chat, **query} if chat else query)
+        self.sources.append(source)
         await source.connect()
         return source
 
@@ -84,6 +86,8 @@ class Browser:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        for source in self.sources:
+            source.cut()
         await self.session.close()
 
 
@@ -105,6 +109,7 @@ class EventSource:
         self.num_comments = 0
 
     async def connect(self) -> int:
+        self.cut()
         headers = {"Accept": "text/event-stream"}
         if self.last_id:
             headers["Last-Event-ID"] = self.last_id
@@ -112,10 +117,10 @@ class EventSource:
         self._response = await self._browser.session.get(url, params=self._query, headers=headers)
         return self._response.status
 
-    async def cut(self) -> None:
+    def cut(self) -> None:
         """The connection is gone, all at once."""
-        assert self._response
-        self._response.close()
+        if self._response:
+            self._response.close()
 
     async def next(self) -> Event:
         return await asyncio.wait_for(self._next(), SOON)
