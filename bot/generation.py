@@ -262,7 +262,8 @@ def joint_usage(usages: Sequence[Usage], num_answers: int) -> Usage:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Waiting: ``place`` 1 is next; ``wait`` an estimate in seconds, None while unknown.
+    """Waiting: ``place`` 1 is next, at 0 the prompt is being read; ``wait`` an estimate in
+    seconds, None while unknown.
 
     ``loading``: the model that has to be loaded before the answer begins, if any.
     """

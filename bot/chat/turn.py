@@ -125,9 +125,11 @@ class WatchedTurn(LiveTurn):
 
     def _take(self, event: GenerationEvent, draft: Draft) -> None:
         self._draft = draft
-        if isinstance(event, Queued):
+        if isinstance(event, Queued) and event.place:
             stage: Stage = "loading" if event.loading else "queued"
             self._stand(_Standing(stage, event.place, event.wait))
+        elif isinstance(event, Queued):
+            self._stand(_Standing("reading"))
         else:
             self._stand(_Standing("thinking" if isinstance(event, Reasoning) else "writing"))
 

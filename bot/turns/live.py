@@ -275,8 +275,10 @@ class LiveTurn:
             async for event in generation:
                 self._times.hear(event)
                 match event:
-                    case Queued():
+                    case Queued() if event.place:
                         self._admissions.note(self._admission, event.place)
+                    case Queued():
+                        self._admissions.begin(self._admission)
                     case Finished():
                         return event
                     case Reasoning():

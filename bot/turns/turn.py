@@ -156,11 +156,11 @@ class PostedTurn(LiveTurn):
         self._links = LinkPolicy.of(self._services.rules.links, told)
 
     def _take(self, event: GenerationEvent, draft: Draft) -> None:
-        if isinstance(event, Queued):
+        if isinstance(event, Queued) and event.place:
             loading = event.loading and f"Loading {event.loading}…"
             self._show_wait(loading or in_line(event.place, event.wait))
             return
-        if isinstance(event, Reasoning):
+        if isinstance(event, Reasoning | Queued):
             self._editor.show_placeholder(THINKING)
         if shown := draft.shown:
             self._typing.stop()

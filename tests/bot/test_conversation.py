@@ -54,6 +54,8 @@ async def test_who_waits_sees_their_place_in_line(talk: Talk) -> None:
     generation = await talk.generation()
     generation.queue(3, wait=20)
     await talk.sees("You are 3rd in line, about 20 s…")
+    generation.queue(0)
+    await talk.sees("Thinking…")
 
 
 async def test_a_follow_up_in_a_known_thread_needs_no_mention(talk: Talk) -> None:

@@ -99,7 +99,7 @@ class LongCommand:
     def _take(self, event: GenerationEvent) -> None:
         if self.outcome is not None:
             return
-        self._is_queued = isinstance(event, Queued)
+        self._is_queued = isinstance(event, Queued) and event.place > 0
         match event:
             case Queued():
                 self._begun_at = self._now

@@ -96,6 +96,6 @@ def sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
             return comment("working")
         case [*_, (_, Queued(loading=model))] if model:
             return comment(f"loading {model}")
-        case [*_, (_, Queued(place))]:
+        case [*_, (_, Queued(place))] if place:
             return comment(f"queued {place}")
     return b""

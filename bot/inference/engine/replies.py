@@ -125,6 +125,9 @@ class QueuedReply(Protocol):
     queued: Queued | None
 
 
+BEGUN = Queued(0)
+
+
 class QueueEstimates:
     """Estimates for an engine that decodes ``max_running`` replies at once."""
 
@@ -249,4 +252,5 @@ class Replies:
         for reply in self._all.values():
             if reply.started_at is None and reply.sequence.status is not Status.WAITING:
                 reply.started_at = now
+                reply.stream.put(BEGUN)
         self._estimates.tell(self._all[sequence.id] for sequence in waiting)

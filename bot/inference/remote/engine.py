@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.fair_queue import FairQueue
 from bot.generation import AnyPrompt, Finished, FinishReason, GenerationRequest, RawPrompt
 from bot.inference.core.stream import GenerationStream
-from bot.inference.engine.replies import QueueEstimates
+from bot.inference.engine.replies import BEGUN, QueueEstimates
 from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.counting import TokenCounter
@@ -253,6 +253,8 @@ class RemoteEngine:
         while len(self._queue) and self.num_running < self._max_running and self._is_open:
             reply = self._queue.pop()
             reply.started_at = time.monotonic()
+            if reply.queued is not None:
+                reply.stream.put(BEGUN)
             task = asyncio.create_task(self._answer(reply), name="parley-remote-reply")
             self._tasks[task] = reply
             task.add_done_callback(self._end)

@@ -26,6 +26,8 @@ async def test_a_question_is_answered_while_the_page_looks(page: Page) -> None:
     assert (waiting.place, waiting.wait) == (2, 3.0)
     generation.queue(1, loading="big")
     await page.stage(turn.id, "loading")
+    generation.queue(0)
+    await page.stage(turn.id, "reading")
     generation.say("I am ")
     assert (await page.sees(turn.id, "I am ")).stage == "writing"
     generation.say("Parley.")

@@ -243,6 +243,8 @@ async def test_a_queued_request_gets_its_place_and_an_estimate_as_it_moves() -> 
         moved = await anext(last)
         assert isinstance(moved, Queued)
         assert moved.place == 1
+        model.allow(50)
+        assert await anext(last) == Queued(0), "it is begun with"
 
 
 async def test_the_end_says_how_long_the_request_was_queued() -> None:

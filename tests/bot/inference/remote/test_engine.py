@@ -378,6 +378,21 @@ async def test_no_more_requests_than_the_bound_are_sent_at_once_and_the_others_g
     assert min(waited[2:]) >= opened_at - queued_at
 
 
+async def test_a_request_that_waited_is_told_when_it_is_sent(server: FakeModelServer) -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+    server.script.extend(waits_for(gate) for gate in gates)
+    async with engine_over(server, max_running=1) as engine:
+        first, second = [await engine.generate(question(person=f"p{n}")) for n in range(2)]
+        waiting = await anext(second)
+        assert isinstance(waiting, Queued)
+        assert waiting.place == 1
+        gates[0].set()
+        await read(first)
+        assert await anext(second) == Queued(0)
+        gates[1].set()
+        await read(second)
+
+
 async def test_a_person_with_many_requests_does_not_keep_others_waiting(
     server: FakeModelServer,
 ) -> None:
