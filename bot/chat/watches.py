@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Literal, Self
 from weakref import WeakSet, finalize
@@ -76,7 +75,7 @@ class Watches:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._by_owner: defaultdict[str, WeakSet[Watch]] = defaultdict(WeakSet)
+        self._by_owner: dict[str, WeakSet[Watch]] = {}
         self._live: dict[str, WatchedTurn] = {}
 
     def begin(self, place: Place, chat_id: str | None, look: Look) -> Watch:
@@ -84,7 +83,8 @@ class Watches:
         gauge = self._metrics.chat_watches
         gauge.inc()
         watch = Watch(chat_id, look, gauge.dec)
-        self._by_owner[place.channel_form].add(watch)
+        self._by_owner = {owner: each for owner, each in self._by_owner.items() if each}
+        self._by_owner.setdefault(place.channel_form, WeakSet()).add(watch)
         return watch
 
     def close(self) -> None:
@@ -124,9 +124,4 @@ class Watches:
                 watch.note(news)
 
     def _of(self, place: Place) -> tuple[Watch, ...]:
-        watches = self._by_owner.get(place.channel_form)
-        if watches is None:
-            return ()
-        if not watches:
-            del self._by_owner[place.channel_form]
-        return tuple(watches)
+        return tuple(self._by_owner.get(place.channel_form, ()))
