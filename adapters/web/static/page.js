@@ -1,5 +1,4 @@
 "use strict";
-<<<<<<< HEAD
 // Parley's chat page. The server sends blocks of finished, sanitised HTML; this file puts them
 // into place, asks, and keeps what a person has typed. Nothing here comes from elsewhere.
 
@@ -109,12 +108,40 @@ function patch(holder, shown, blocks) {
   let same = 0;
   while (same < shown.length && shown[same] === blocks[same]) same++;
   while (holder.children.length > blocks.length) holder.lastChild.remove();
-  for (const html of blocks.slice(same)) {
-    const fresh = element("template", { innerHTML: html }).content.firstChild;
-    const old = holder.children[same++];
+  for (; same < blocks.length; same++) {
+    const old = holder.children[same];
+    if (old && extend(old, shown[same], blocks[same])) continue;
+    const fresh = parsed(blocks[same]);
     if (!old) holder.append(fresh);
     else if (!grow(old, fresh)) old.replaceWith(fresh);
   }
+}
+
+const parsed = (html) => element("template", { innerHTML: html }).content.firstChild;
+
+/** Adds to ``block`` what ``html`` has more than ``before``, if only its end is another one. Only
+    that is parsed, within copies of the elements that were open at the end. */
+function extend(block, before, html) {
+  const [closing] = before.match(/(<\/\w+>)+$/) ?? [""];
+  const begun = before.slice(0, before.length - closing.length);
+  if (!closing || !html.startsWith(begun)) return false;
+  const open = [block];
+  while (open.length < closing.split("<").length - 1) open.push(open.at(-1).lastChild);
+  const tags = open.map((each) => each.cloneNode(false).outerHTML.replace(/<\/\w+>$/, ""));
+  let copy = parsed(tags.join("") + html.slice(begun.length));
+  for (const each of open) {
+    const [first, ...rest] = copy.childNodes;
+    if (each === open.at(-1) && first) join(each, first);
+    each.append(...rest);
+    copy = first; // of the next one that is open
+  }
+  return true;
+}
+
+function join(to, node) {
+  const areTexts = node.nodeType === Node.TEXT_NODE && to.lastChild?.nodeType === Node.TEXT_NODE;
+  if (areTexts) to.lastChild.appendData(node.data);
+  else to.append(node);
 }
 
 /** Makes ``old`` equal to ``fresh`` if both are of one kind. What is equal from the start stays,
@@ -218,6 +245,7 @@ class TurnView {
     part.reasoning.hidden = !growing.reasoning;
     if (growing.reasoning) {
       if (!this.thoughts) part.thoughts.replaceChildren(this.thoughts = new Text());
+      part.thoughts.classList.add("plain");
       setText(this.thoughts, growing.reasoning);
     }
     change(part.thinking, growing.stage === "thinking" ? "Thinking …" : "Reasoning");
@@ -232,6 +260,7 @@ class TurnView {
     this.drawText(html);
     this.thoughts = null;
     part.thoughts.innerHTML = answer.reasoning_html ?? "";
+    part.thoughts.classList.remove("plain");
     part.reasoning.hidden = !answer.reasoning_html;
     part.thinking.textContent = "Reasoning";
     part.note.textContent = note;
@@ -533,6 +562,7 @@ function drawList() {
   [...list.querySelectorAll("a, button")].find(focused)?.focus();
   const none = words() ? `No chat has “${words()}”.` : "Your chats will stand here.";
   tell("found", chats.length ? "" : none);
+  list.hidden = !chats.length;
 }
 
 function dayOf({ last_at: at }) {
@@ -548,7 +578,7 @@ function listItem({ id, title, is_busy: isBusy }) {
   if (isBusy) anchor.append(element("span", { className: "busy", role: "img", ariaLabel: "being answered" }));
   const more = element("button", { className: "icon", innerHTML: icon("more"), ariaLabel: `More about ${title}` });
   more.dataset.more = id;
-  return element("div", { className: "item" }, anchor, more);
+  return element("div", { className: `item ${id === page.id ? "open" : ""}` }, anchor, more);
 }
 
 function setCurrent(summary) {
@@ -1053,5 +1083,3 @@ document.addEventListener("DOMContentLoaded", () => {
   show(page.id);
   begin();
 });
-=======
->>>>>>> cef79e0 (Serve the page: its chats, its files and what changes in them)
