@@ -166,7 +166,8 @@ class PageBlocks:
         ]
         return [
             self._coloured(begun, language) if begun else "",
-            "\n".join(self._coloured(part, "") for part in plain),
+            "\n</span>".join(f'<span class="lines">{self._coloured(part, "")}' for part in plain),
+            "</span>",
         ]
 
     def _coloured(self, content: str, language: str) -> str:
