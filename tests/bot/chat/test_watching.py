@@ -9,6 +9,7 @@ import pytest
 
 from bot.chats import AnswerGrew, ChatChanged, ChatEvent, ChatForgotten, ChatWatch, TurnChanged
 from bot.errors import StorageError
+from bot.stores import StoredAnswer
 from tests.bot.chat.page import ADA, Page
 from tests.bot.talk import Talk
 
@@ -120,19 +121,19 @@ async def test_a_forgotten_chat_goes_from_every_list(talk: Talk, page: Page) -> 
 
 
 async def test_the_page_is_told_of_what_the_disk_refused_once_it_takes_it(
-    talk: Talk, page: Page
+    talk: Talk, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn = await page.ask("Who are you?")
     generation = await page.led()
     end_answer = talk.store.end_answer
     refusals = [StorageError("full"), StorageError("full")]
 
-    async def refusing(*args: object) -> int:
+    async def refusing(turn_id: str, ended: StoredAnswer) -> int:
         if refusals:
             raise refusals.pop()
-        return await end_answer(*args)  # type: ignore[arg-type]
+        return await end_answer(turn_id, ended)
 
-    talk.store.end_answer = refusing  # type: ignore[method-assign]
+    monkeypatch.setattr(talk.store, "end_answer", refusing)
     generation.say("Parley.")
     generation.finish()
     await talk.until(lambda: len(refusals) == 1)
