@@ -33,6 +33,7 @@ from bot.ports import Adapter, AdapterContext, Clock
 from bot.prompt import check_prompts
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
+from bot.running.desktop import open_page
 from bot.running.engines import (
     Engine,
     OffloadsThreads,
@@ -146,7 +147,10 @@ class App:
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
+        self.banner.page(settings, server.url)
         self.banner.ready(self._clock.monotonic() - started_at)
+        if settings.open_page == "auto":
+            open_page(f"{server.url}/")
         gc.collect()
         gc.freeze()  # what is here stays: a full collection over it took 100 ms of the event loop
 

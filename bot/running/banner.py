@@ -58,6 +58,14 @@ class Banner:
         if self._console.is_terminal and "slack" not in settings.platforms:
             self.say("try", "make try-slack  (Parley in a Slack-like page, no account needed)")
 
+    def page(self, settings: Settings, url: str) -> None:
+        """Said last, so that it stands where a person looks."""
+        address = (settings.public_url or url).rstrip("/")
+        asks = "; it asks for a key" if settings.is_public else ""
+        if settings.trusted_proxies and not settings.api_keys:
+            asks = "; you sign in at your proxy"
+        self.say("page", f"{address}/  (chats in your browser{asks})")
+
     def ready(self, seconds: float) -> None:
         self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Ctrl-C stops Parley.")
 

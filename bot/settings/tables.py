@@ -235,7 +235,15 @@ class Settings(Table):
         description="Address to listen on; any but this machine's own needs a key.",
     )
     port: int = Field(
-        default=3978, ge=0, le=65535, description="Port of the HTTP APIs and the webhooks."
+        default=3978,
+        ge=0,
+        le=65535,
+        description="Port of the page, the HTTP APIs and the webhooks.",
+    )
+    open_page: Annotated[Literal["auto", "off"], AnyCase] = Field(
+        default="auto",
+        description="`auto`: a start in a desktop's terminal opens the page in the browser; or "
+        "`off`.",
     )
     public_url: PublicUrl | None = Field(
         default=None,

@@ -480,7 +480,7 @@ def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -
     num_settings = len(Settings.model_fields) - 3 + 4 + 7 + 7
     assert len(rows) == num_settings
     assert all(row.split("|")[3].strip() for row in rows)
-    assert "| `PARLEY_PORT` | `3978` | Port of the HTTP APIs and the webhooks. |" in rows
+    assert "| `PARLEY_PORT` | `3978` | Port of the page, the HTTP APIs and the webhooks. |" in rows
 
 
 @pytest.mark.parametrize(

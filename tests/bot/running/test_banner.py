@@ -66,6 +66,27 @@ def test_the_ways_in_name_the_address_and_a_first_question(
     assert ready == "Ready after 2.3 s. Ctrl-C stops Parley."
 
 
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({}, "page http://127.0.0.1:3978/ (chats in your browser)"),
+        (
+            {"PARLEY_PUBLIC_URL": "https://parley.example.com"},
+            "page https://parley.example.com/ (chats in your browser; it asks for a key)",
+        ),
+        (
+            {"PARLEY_TRUSTED_PROXIES": "127.0.0.1"},
+            "page http://127.0.0.1:3978/ (chats in your browser; you sign in at your proxy)",
+        ),
+    ],
+)
+def test_the_page_has_an_address_to_click_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], environ: dict[str, str], line: str
+) -> None:
+    Banner().page(load_settings(environ, tmp_path), "http://127.0.0.1:3978")
+    assert lines(capsys) == [line]
+
+
 def test_the_ways_in_say_when_everybody_needs_a_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
