@@ -18,6 +18,7 @@ from bot import __version__
 from bot.access import Access
 from bot.adapter_support.callers import CallerCheck
 from bot.attachments.attachments import MAX_FILES, MAX_SIZES
+from bot.attachments.uploads import Uploads
 from bot.capabilities import Capabilities
 from bot.chats import Chats
 from bot.clock import SystemClock
@@ -237,6 +238,7 @@ class App:
             clock=self._clock,
             metrics=self._metrics,
             rules=rules,
+            uploads=Uploads(settings.data_dir / "uploads"),
         )
 
     async def _start_adapters(self, adapters: dict[str, Adapter]) -> None:
@@ -266,6 +268,7 @@ class App:
             self._settings.retention_days,
             self._clock,
             forget=service.let_go,
+            sweep=service.sweep_uploads,
             forget_saved=forget_saved,
         )
         self._spawn(pruning, "parley-prune")

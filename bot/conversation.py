@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.chat.service import ChatService
 from bot.chats import ADAPTER
 from bot.generation import CompletionRequest
@@ -72,6 +73,7 @@ class ConversationService:
         clock: Clock,
         metrics: Metrics,
         rules: ConversationRules,
+        uploads: Uploads,
     ) -> None:
         budgets = {name: EditBudget(each.limits.rules, clock) for name, each in adapters.items()}
         self._services = Services(
@@ -91,6 +93,7 @@ class ConversationService:
             rules=rules,
             usage=UsageLog(store, clock, metrics),
             tasks=TaskSet(clock),
+            uploads=uploads,
         )
         self._notices = Notices(self._services)
         self._admissions = AdmissionQueue(clock)
@@ -110,7 +113,7 @@ class ConversationService:
         self._sessions = Sessions(self._services, self._turns, self._admissions, self._trimmer)
         self._handling = Handling()
         self._chats = ChatService(
-            self._services, self._turns, self._admissions, self._trimmer, self._handling
+            self._services, self._turns, self._admissions, self._trimmer, self._handling, loader
         )
         self._recovery = Recovery(
             self._services,
@@ -126,6 +129,7 @@ class ConversationService:
 
     async def start(self) -> None:
         """Take up unfinished turns; returns once new questions queue behind them."""
+        await self.sweep_uploads(is_first=True)
         await self._recovery.start()
 
     async def drain(self, seconds: float, hurrying: asyncio.Event) -> None:
@@ -226,6 +230,11 @@ class ConversationService:
         self, account: str, personality: str | None, model: str | None
     ) -> Tokenizes:
         return await self._completions.tokenizer(account, personality, model)
+
+    async def sweep_uploads(self, *, is_first: bool = False) -> None:
+        """Delete the files that no turn awaits any more; see ``Uploads.sweep``."""
+        awaited = await self._services.progress.awaited(ADAPTER)
+        await self._services.uploads.sweep(awaited, is_first=is_first)
 
     async def let_go(self, place: Place) -> None:
         """Turns of the thread were pruned: the engine drops its state of it."""

@@ -13,9 +13,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from bot.attachments.child import WhyUnread
-from bot.capabilities import Capabilities, FetchesFiles
+from bot.capabilities import FetchesFiles
 from bot.errors import PlatformError
-from bot.ports import Adapter
 from bot.types import Attachment, Source
 
 MAX_FILES = 4
@@ -165,19 +164,24 @@ class Attachments:
     def __init__(self, reader: FileReader | None = None) -> None:
         self._reader = reader or FileReader()
 
-    def why_none(self, adapter: Adapter, files: tuple[Attachment, ...]) -> tuple[str, ...]:
+    def why_none(
+        self, fetches: FetchesFiles | None, files: tuple[Attachment, ...]
+    ) -> tuple[str, ...]:
         """Why not one of these files can be read; empty if some may be. Nothing is fetched."""
         if not files:
             return ()
-        if Capabilities.of(adapter).files is None:
+        if fetches is None:
             return (NOT_HERE,)
         refusals = [refusal(file) for file in files[:MAX_FILES]]
         return tuple(dict.fromkeys(filter(None, refusals))) if all(refusals) else ()
 
-    async def read(self, adapter: Adapter, files: tuple[Attachment, ...]) -> Read:
-        """Never fails: a file that cannot be read becomes a refusal."""
-        if not (fetches := Capabilities.of(adapter).files):
-            return Read((), len(files), self.why_none(adapter, files))
+    async def read(self, fetches: FetchesFiles | None, files: tuple[Attachment, ...]) -> Read:
+        """Never fails: a file that cannot be read becomes a refusal.
+
+        ``fetches``: None on a platform whose files cannot be had.
+        """
+        if fetches is None:
+            return Read((), len(files), self.why_none(None, files))
         sources, room, refusals = list[Source](), MAX_CHARACTERS, list[str]()
         for file in files[:MAX_FILES]:
             read = await self._read_one(fetches, file, room)

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from bot.attachments.uploads import attachment_of
 from bot.chat.directory import ChatDirectory
 from bot.chat.records import can_continue
 from bot.chat.turn import WatchedTurn
 from bot.chat.views import ChatViews
 from bot.chat.watches import Watch, Watches
 from bot.chats import Chat, ChatSummary, ChatTurn, Owner, Upload
-from bot.errors import EmptyQuestion, EngineFailed, NotOffered, RequestError, UnknownChat
+from bot.errors import (
+    EmptyQuestion,
+    EngineFailed,
+    NotOffered,
+    RequestError,
+    StorageError,
+    UnknownChat,
+)
 from bot.prompt import clean
 from bot.stores import AnsweredTurn, Turn
 from bot.turns.handling import Handling
+from bot.turns.inputs import InputLoader
 from bot.turns.queues import AdmissionQueue
 from bot.turns.registry import Turns
 from bot.turns.services import ContextTrimmer, Services
@@ -35,15 +45,19 @@ class ChatService:
         admissions: AdmissionQueue,
         trimmer: ContextTrimmer,
         handling: Handling,
+        loader: InputLoader,
     ) -> None:
         self._services = services
+        self._loader = loader
         self._turns = turns
         self._handling = handling
         self._watches = Watches(services.metrics)
         self._directory = ChatDirectory(services, turns, self._watches)
         self._views = ChatViews(services, self._watches, self._directory.summary)
         self._reviving: set[str] = set()
-        self.revive = partial(WatchedTurn, services, admissions, trimmer, self._watches)
+        self.revive = partial(
+            WatchedTurn, services, admissions, trimmer, self._watches, loader.load
+        )
 
     def close(self) -> None:
         """Every watch ends."""
@@ -68,13 +82,12 @@ class ChatService:
         files: Sequence[Upload] = (),
         personality: str | None = None,
     ) -> tuple[str, ChatTurn]:
-        if files:
-            raise NotOffered("Files cannot come with a question yet.")
         if chat_id is not None and await self._directory.summary(owner.place(chat_id)) is None:
             raise UnknownChat
         place = owner.place(chat_id or uuid.uuid4().hex)
-        question = self._question(owner, place, _asked(text), personality)
-        live = await self._handling.run(self._enter(owner, place, partial(self._ask, question)))
+        question = self._question(owner, place, text, personality, files)
+        ask = partial(self._ask, question, files)
+        live = await self._handling.run(self._enter(owner, place, ask))
         turn = await self._views.turn(live.id)
         if turn is None:
             raise UnknownChat
@@ -166,9 +179,15 @@ class ChatService:
         self._services.access.check(place, owner.person, is_direct=False)
         return await self._turns.enter(make, str(place), owner.person, "chat")
 
-    async def _ask(self, question: Question) -> WatchedTurn:
+    async def _ask(self, question: Question, files: Sequence[Upload]) -> WatchedTurn:
         speaker = question.personality or await self._speaker(question.place)
-        stored = await self._services.answers.ask(question, speaker)
+        kept = await self._services.uploads.keep(question.place, files)
+        try:
+            question = replace(question, attachments=kept)
+            stored = await self._services.answers.ask(question, speaker)
+        except StorageError:
+            await self._services.uploads.drop(kept)
+            raise
         if stored is None:
             raise EngineFailed("This question was taken before.")
         return self.revive(stored, admitted=True)
@@ -209,21 +228,32 @@ class ChatService:
         chosen = await self._services.thread_settings.personality(place)
         return chosen or self._services.rules.personality
 
-    def _question(self, owner: Owner, place: Place, text: str, personality: str | None) -> Question:
-        """Raises ``UnknownPersonality``."""
+    def _question(
+        self,
+        owner: Owner,
+        place: Place,
+        text: str,
+        personality: str | None,
+        files: Sequence[Upload],
+    ) -> Question:
+        """Raises ``UnknownPersonality``, and ``EmptyQuestion`` if no file can be read either."""
         if personality is not None:
             personality = self._services.personalities.get(personality).name
         message_id = uuid.uuid4().hex
-        return Question(
+        question = Question(
             event_id=message_id,
             place=place,
             person=owner.person,
-            text=text,
+            text=clean(text).strip() if files else _asked(text),
             message_id=message_id,
             sent_at=self._services.clock.now(),
             is_direct=True,
             personality=personality,
+            attachments=tuple(map(attachment_of, files)),
         )
+        if not question.text and (why := self._loader.why_empty(question)):
+            raise EmptyQuestion(" ".join(why))
+        return question
 
 
 def _asked(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -38,12 +40,15 @@ class WatchedTurn(LiveTurn):
         admissions: AdmissionQueue,
         trimmer: ContextTrimmer,
         audience: Audience,
+        load: LoadInputs,
         turn: Turn,
         *,
         admitted: bool = False,
     ) -> None:
         super().__init__(services, admissions, trimmer, turn, admitted=admitted)
         self._audience = audience
+        self._load = load
+        self._unread_files = ""  # what could not be read, in sentences
         self._draft: Draft | None = None
         self._number = 0  # of its answer, once that is on disk
         self._standing = _Standing("queued")
@@ -114,7 +119,12 @@ class WatchedTurn(LiveTurn):
     async def _begin(self) -> bool:
         has_begun = await super()._begin()
         self._stand(_Standing("reading"))
-        return has_begun
+        if has_begun and self.turn.unread:
+            self._refresh(await self._load(self.turn, self._halted, self._tell_unread))
+        return has_begun and not self._halted.is_set()
+
+    def _tell_unread(self, sentences: str) -> None:
+        self._unread_files = sentences
 
     async def _speaker(self) -> Personality:
         """Who was to answer when it was asked."""
@@ -145,7 +155,7 @@ class WatchedTurn(LiveTurn):
             question=self.turn.text,
             reply=ending.reply,
             state=ending.state,
-            note=ending.note,
+            note=" ".join(filter(None, (self._unread_files, ending.note))),
             reasoning=_reasoning(self._draft) if self._draft else "",
             reason=ending.reason,
             model=self._model,
@@ -163,6 +173,9 @@ class WatchedTurn(LiveTurn):
         elif not self.is_concluded:
             self._services.tasks.spawn(self._finish_later(self._told))
 
+
+LoadInputs = Callable[[Turn, asyncio.Event, Callable[[str], None]], Awaitable[Turn]]
+"""``InputLoader.load``."""
 
 Stage = Literal["queued", "loading", "reading", "thinking", "writing"]
 

@@ -39,12 +39,14 @@ async def prune(
     clock: Clock,
     *,
     forget: Callable[[Place], Awaitable[None]] | None = None,
+    sweep: Callable[[], Awaitable[None]] | None = None,
     forget_saved: Callable[[datetime], Awaitable[None]] | None = None,
 ) -> None:
     """Every hour delete turns older than ``retention_days``; 0 keeps them for ever.
 
     Expired deduplication keys are dropped in any case. ``forget`` drops the engine's state of a
-    thread of which turns were deleted; ``forget_saved`` drops states saved before a moment.
+    thread of which turns were deleted; ``forget_saved`` drops states saved before a moment, and
+    ``sweep`` files that no turn awaits.
     """
     while True:
         before = clock.now() - timedelta(days=retention_days) if retention_days else None
@@ -54,6 +56,8 @@ async def prune(
             if forget:
                 for place in outdated:
                     await forget(place)
+            if sweep:
+                await sweep()
             if num_pruned:
                 logger.info("deleted %s turns older than %s days", num_pruned, retention_days)
             if before and forget_saved:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from bot.attachments.attachments import Attachments, Read
-from bot.capabilities import Capabilities
+from bot.capabilities import Capabilities, FetchesFiles
+from bot.chats import ADAPTER as CHATS
 from bot.errors import EmptyQuestion, PlatformError
 from bot.prompt import clean
 from bot.stores import Turn
 from bot.turns.notices import Notices
 from bot.turns.services import Services
-from bot.types import Question
+from bot.types import Place, Question
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +29,17 @@ class InputLoader:
 
     def why_empty(self, question: Question) -> tuple[str, ...]:
         """Why none of its files can be read; for a question without text."""
-        adapter = self._services.adapters[question.place.adapter]
-        return self._attachments.why_none(adapter, question.attachments)
+        return self._attachments.why_none(self._fetches(question.place), question.attachments)
 
-    async def load(self, turn: Turn, halted: asyncio.Event) -> Turn:
+    async def load(
+        self, turn: Turn, halted: asyncio.Event, tell: Callable[[str], None] | None = None
+    ) -> Turn:
         """The turn with its files and earlier messages, or unchanged once it is halted.
 
-        Raises ``EmptyQuestion``.
+        ``tell`` takes what could not be read; None: the asker is told on the platform. Raises
+        ``EmptyQuestion``.
         """
-        loading = asyncio.ensure_future(self._load(turn))
+        loading = asyncio.ensure_future(self._load(turn, tell or partial(self._tell, turn)))
         halting = asyncio.ensure_future(halted.wait())
         try:
             await asyncio.wait((loading, halting), return_when=asyncio.FIRST_COMPLETED)
@@ -45,19 +49,26 @@ class InputLoader:
             loading.cancel()
             await asyncio.wait((loading, halting))
 
-    async def _load(self, turn: Turn) -> Turn:
+    async def _load(self, turn: Turn, tell: Callable[[str], None]) -> Turn:
         read = await self._read_files(turn)
         if not (turn.text or read.files):
             raise EmptyQuestion(" ".join(read.refusals))
         earlier = await self._read_earlier(turn) if turn.unread.earlier else ()
         if read.refusals:
-            self._tell(turn, " ".join(read.refusals))
+            tell(" ".join(read.refusals))
         files = [replace(each, excerpt=clean(each.excerpt)) for each in read.files]
-        return await self._services.progress.note_read(turn.id, files=files, earlier=earlier)
+        loaded = await self._services.progress.note_read(turn.id, files=files, earlier=earlier)
+        await self._services.uploads.drop(turn.unread.attachments)
+        return loaded
+
+    def _fetches(self, place: Place) -> FetchesFiles | None:
+        if place.adapter == CHATS:
+            return self._services.uploads
+        return Capabilities.of(self._services.adapters[place.adapter]).files
 
     async def _read_files(self, turn: Turn) -> Read:
-        adapter, counter = self._services.adapters[turn.place.adapter], self._services.metrics.files
-        read = await self._attachments.read(adapter, turn.unread.attachments)
+        counter, fetches = self._services.metrics.files, self._fetches(turn.place)
+        read = await self._attachments.read(fetches, turn.unread.attachments)
         counter.labels(turn.place.adapter, "read").inc(len(read.files))
         counter.labels(turn.place.adapter, "refused").inc(read.num_refused)
         return read

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
+from bot.chats import ADAPTER as CHATS
 from bot.errors import OverLimit, StorageError
 from bot.stores import Turn
 from bot.tasks import TaskSet
@@ -277,6 +278,8 @@ class Turns:
         for live in self.queues.of_thread(place):
             self._give_up(live, Wish.FORGET)
         forgotten = await self._services.retention.forget(place)
+        if place.adapter == CHATS:
+            await self._services.uploads.forget(place)
         await self.let_go(place)
         return len(forgotten)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot import prompt
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.errors import ParleyError, UnknownPersonality
 from bot.generation import GenerationRequest
 from bot.markdown.links import LinkSetting
@@ -67,6 +68,7 @@ class Services:
     rules: ConversationRules
     usage: UsageLog
     tasks: TaskSet
+    uploads: Uploads
 
     async def generator_for(self, model: str | None) -> TextGenerator:
         """The engine's model of that name, or its default one. Raises ``EngineFailed``."""

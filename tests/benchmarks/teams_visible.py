@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import open_store
@@ -101,6 +102,7 @@ async def _running(folder: Path) -> AsyncIterator[_Run]:
             clock=clock,
             metrics=Metrics(),
             rules=ConversationRules(),
+            uploads=Uploads(folder / "uploads"),
         )
         await service.start()
         async with serving(adapter, teams), adapter, listening(adapter, service.handle):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.history.database import BUSY_TIMEOUT
@@ -359,6 +360,7 @@ async def make(
             max_waiting_per_channel=max_waiting_per_channel,
             links=links,
         ),
+        uploads=Uploads(folder / "uploads"),
     )
     return Talk(service, store, platform, generator, clock, access, metrics)
 

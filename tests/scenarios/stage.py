@@ -16,6 +16,7 @@ from pathlib import Path
 from adapters.slack.adapter import LIMITS, SlackAdapter
 from adapters.slack.settings import SlackSettings
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
 from bot.metrics import Metrics
 from bot.ports import Adapter
@@ -142,6 +143,7 @@ async def _service(
         clock=clock,
         metrics=Metrics(),
         rules=ConversationRules(max_tokens=100),
+        uploads=Uploads(folder / "uploads"),
     )
 
 

@@ -21,6 +21,7 @@ import pytest_asyncio
 from adapters.http.codeproject_ai.commands import PATIENCE_SECONDS
 from adapters.http.routes import MANNERS, routes
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.generation import Delta
@@ -158,6 +159,7 @@ async def opened(folder: Path, *, max_running: int) -> AsyncIterator[House]:
             clock=system,
             metrics=metrics,
             rules=ConversationRules(),
+            uploads=Uploads(folder / "uploads"),
         )
         await service.start()
         stack.push_async_callback(service.close)

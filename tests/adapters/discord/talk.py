@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from adapters.discord.adapter import LIMITS, DiscordAdapter
 from adapters.discord.settings import DiscordSettings
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
@@ -137,6 +138,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         clock=clock,
         metrics=metrics,
         rules=ConversationRules(max_tokens=100, stop_reactions={"discord": STOP}),
+        uploads=Uploads(folder / "uploads"),
     )
     async with adapter:
         await service.start()

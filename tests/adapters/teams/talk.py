@@ -12,6 +12,7 @@ from typing import cast
 from adapters.teams.adapter import TeamsAdapter
 from adapters.teams.conversations import read_conversation
 from bot.access import Access
+from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
 from bot.metrics import Metrics
@@ -111,6 +112,7 @@ async def talking(
         clock=used,
         metrics=metrics,
         rules=ConversationRules(stop_reactions=DEFAULT_STOP_REACTIONS),
+        uploads=Uploads(folder / "uploads"),
     )
     talk = Talk(teams, generator, store, adapter, metrics)
 
