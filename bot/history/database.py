@@ -20,7 +20,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,12 +31,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bot.errors import DataError, StorageError, StorageFull
+from bot.history.remains import PageGaps, truncate_log
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
 _MAX_BATCH = 64
+_WIPE_AGAIN = 1.0
 _CLOSED = "The history is closed, since Parley is stopping."
 
 # A quota that is used up, and a shared-memory file that cannot grow, come as I/O errors.
@@ -109,13 +111,14 @@ _PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "secure
 class Engines:
     """``writing`` has one connection; ``reading`` has ``NUM_READERS``, which cannot write.
 
-    ``opened`` is the file that was at ``path`` when they were made.
+    ``opened`` is the file that was at ``path`` when they were made. ``busy_timeout``: seconds.
     """
 
     path: Path
     opened: os.stat_result
     writing: Engine
     reading: Engine
+    busy_timeout: float
 
     def is_in_place(self) -> bool:
         """Whether ``path`` is still that file; SQLite keeps using one that was moved. Blocking."""
@@ -137,6 +140,7 @@ def running_engines(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> Engines:
         reading=_engine(
             path, busy_timeout, "BEGIN", readers, pool_size=NUM_READERS, max_overflow=0
         ),
+        busy_timeout=busy_timeout,
     )
 
 
@@ -165,20 +169,6 @@ def _engine(
     event.listen(engine, "connect", set_pragmas)
     event.listen(engine, "begin", start)
     return engine
-
-
-def truncate_log(path: Path) -> bool:
-    """Move the write-ahead log into the database and empty it; False if a reader is in the way.
-
-    Deleted text is overwritten in the database (``secure_delete``), but stands in older pages
-    of the log until then.
-    """
-    try:
-        with closing(sqlite3.connect(path, timeout=0)) as connection:
-            [is_busy, *_] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    return not is_busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +202,8 @@ class Database:
         self._read_workers = ThreadPoolExecutor(NUM_READERS, "parley-reader")
         self._is_closing = False
         self._has_remains = False
+        self._gaps = PageGaps(engines.path)
+        self._patience = engines.busy_timeout
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -222,7 +214,10 @@ class Database:
     async def erase(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """A write that also empties the log: nothing of what it deleted is left on disk."""
+        """A write after which nothing of what it deleted is left in the file and its log.
+
+        Only where another program reads for seconds, the rest goes once that ends.
+        """
         return await self._submit(work, args, kwargs, erases=True)
 
     async def read(
@@ -247,6 +242,7 @@ class Database:
         self._write_worker.shutdown()
         self._reading.dispose()
         self._writing.dispose()
+        self._gaps.close()
 
     async def _submit(
         self,
@@ -279,7 +275,7 @@ class Database:
         try:
             while batch := await self._next_batch():
                 outcomes = await self._commit(batch)
-                await self._clear_log(batch)
+                await self._clear_remains(batch)
                 for write, outcome in zip(batch, outcomes, strict=True):
                     write.settle(outcome)
         finally:
@@ -322,13 +318,30 @@ class Database:
             return [results]
         return [outcome for write in batch for outcome in await self._commit([write])]
 
-    async def _clear_log(self, batch: list[_Write]) -> None:
-        """Empty the log after an erasing write; if a reader blocks it, after the next batch."""
-        self._has_remains |= any(write.erases for write in batch)
-        if self._has_remains:
-            loop = asyncio.get_running_loop()
-            is_empty = await loop.run_in_executor(self._write_worker, truncate_log, self.path)
-            self._has_remains = not is_empty
+    async def _clear_remains(self, batch: list[_Write]) -> None:
+        """After an erasing write; if a reader is in the way, soon and after each batch, too."""
+        erases = any(write.erases for write in batch)
+        if not erases and not self._has_remains:
+            return
+        loop = asyncio.get_running_loop()
+        wipe = partial(self._wipe, self._patience if erases else 0.0)
+        self._has_remains = not await loop.run_in_executor(self._write_worker, wipe)
+        if self._has_remains and not self._is_closing:
+            nothing = _Write(_do_nothing, (), {}, False, loop.create_future())
+            loop.call_later(_WIPE_AGAIN, self._waiting.put_nowait, nothing)
+
+    def _wipe(self, patience: float) -> bool:
+        """Whether nothing is left. Blocking."""
+        try:
+            with at_work(self.path):
+                return truncate_log(self.path, patience) and self._gaps.clear(patience)
+        except (StorageError, OSError) as error:
+            logger.error("what was deleted is still in %s: %s", self.path, error)
+            return False
+
+
+def _do_nothing(connection: Connection) -> None:
+    pass
 
 
 def _write_each(connection: Connection, batch: list[_Write]) -> list[Any]:
