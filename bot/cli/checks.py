@@ -176,12 +176,15 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _database(path: Path, connection: sqlite3.Connection) -> Check:
-    from bot.history.migrate import head
+    from bot.history.migrate import head, is_known
 
     (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if result != "ok":
         return Check("database", "fail", f"{path} is damaged: {result}", "Put back a backup.")
     (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if not is_known(schema):
+        advice = "Update Parley, or put back a backup that this version has written."
+        return Check("database", "fail", f"{path} is of a newer Parley (schema {schema})", advice)
     note = "" if schema == head() else ", migrated at the next start"
     return Check("database", "ok", f"{path} is sound, schema {schema}{note}")
 

@@ -1,16 +1,11 @@
-"""Deleting threads and old turns, a short transaction at a time, and copying the whole file."""
+"""Deleting threads and old turns, a short transaction at a time."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection, delete, exists, select
 
-from bot.errors import DataError
-from bot.history.database import refusing
 from bot.history.schema import place_of, remarks, thread_is, threads, turns
 from bot.history.threads import HAS_TURNS
 from bot.history.turns import every, release_keys
@@ -60,21 +55,3 @@ def drop_empty_threads(connection: Connection, before: datetime) -> None:
     has_remarks = exists().where(remarks.c.thread_id == threads.c.id)
     is_plain = threads.c.personality.is_(None)
     connection.execute(delete(threads).where(is_plain, ~HAS_TURNS, ~has_remarks))
-
-
-def back_up(path: Path, target: Path) -> None:
-    """Write a compact copy while Parley runs; ``target`` never names half of one."""
-    if target.exists():
-        raise DataError(f"{target} exists already; name a new file for the backup.")
-    partial = target.with_name(f"{target.name}.partial")
-    try:
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-    except OSError as error:
-        raise DataError(f"{target} cannot be written: {error.strerror}.") from error
-    try:
-        with refusing(partial), closing(sqlite3.connect(path)) as connection:
-            connection.execute("VACUUM INTO ?", (str(partial),))
-        partial.rename(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ Blocking; runs once, at the start.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from alembic import command
@@ -14,21 +15,22 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from bot.errors import DataError
+from bot.history.backups import APPLICATION_ID, Backups
 from bot.history.database import BUSY_TIMEOUT, migrating_engine, refusing
-
-APPLICATION_ID = 0x5061726C
-"""``Parl``, in the header of every database of ours (``PRAGMA application_id``)."""
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
-def migrate(path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
-    """Make or upgrade the database at ``path``, in one transaction. Raises ``DataError``."""
+def migrate(path: Path, now: datetime, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    """Make or upgrade the database at ``path``, in one transaction. Raises ``DataError``.
+
+    Before an upgrade a backup is made.
+    """
     _make_file(path)
     engine = migrating_engine(path, busy_timeout)
     with refusing(path), engine.begin() as connection:
         _refuse_strangers(connection, path)
-        _upgrade(connection, path)
+        _upgrade(connection, path, now)
 
 
 def head() -> str | None:
@@ -39,6 +41,12 @@ def head() -> str | None:
 def current(connection: Connection) -> str | None:
     """The schema of the database; None if it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(schema: str) -> bool:
+    """Whether this Parley can use a database of this schema; those of newer ones are not known."""
+    known = ScriptDirectory(str(_SCRIPTS)).walk_revisions()
+    return schema in {script.revision for script in known}
 
 
 def _make_file(path: Path) -> None:
@@ -63,18 +71,23 @@ def _refuse_strangers(connection: Connection, path: Path) -> None:
         raise DataError(f"{path} belongs to another program; set PARLEY_DATABASE_URL.")
 
 
-def _upgrade(connection: Connection, path: Path) -> None:
-    revision = current(connection)
-    if revision == head():
+def _upgrade(connection: Connection, path: Path, now: datetime) -> None:
+    revision, newest = current(connection), head()
+    if revision == newest:
         return
-    known = {script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise DataError(
-            f"{path} was written by a newer Parley (schema {revision}); please update Parley."
-        )
+    if revision is not None:
+        backups = Backups(path)
+        if not is_known(revision):
+            raise DataError(_newer(path, revision, backups.of_schema(newest)))
+        backups.make(None, now, before=str(newest))
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _newer(path: Path, revision: str, backup: Path | None) -> str:
+    also = f", or put {backup} in its place" if backup else ""
+    return f"{path} was written by a newer Parley (schema {revision}); please update Parley{also}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -11,9 +12,10 @@ from typing import Concatenate, ParamSpec
 from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from bot.errors import DataError
+from bot.errors import DataError, StorageError
 from bot.generation import FinishReason, Usage
 from bot.history import answers, imports, maintenance, schema, threads, turns, usage
+from bot.history.backups import Backups
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
@@ -37,7 +39,7 @@ async def open_store(
 ) -> SqlThreadStore:
     """Open ``sqlite:///data/parley.db`` or the like, at the newest schema. Raises DataError."""
     path = database_path(url)
-    await asyncio.to_thread(migrate, path, busy_timeout)
+    await asyncio.to_thread(migrate, path, clock.now(), busy_timeout)
     engines = await asyncio.to_thread(running_engines, path, busy_timeout)
     return SqlThreadStore(Database(engines), clock)
 
@@ -66,6 +68,9 @@ class SqlThreadStore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
+        self._backups = Backups(database.path)
+        self._resting = asyncio.Lock()
+        self._leaving: asyncio.Task[None] | None = None
 
     async def accept(self, question: Question) -> Turn | None:
         return await self.database.write(turns.accept, question, self._clock.now())
@@ -210,7 +215,10 @@ class SqlThreadStore:
         return await self.database.read(turns.awaited, adapter)
 
     async def forget(self, place: Place) -> list[Turn]:
-        return await self.database.erase(maintenance.forget, place, self._clock.now())
+        """The backups come first: whoever is told of a failure has not lost half of it."""
+        async with self._backups_at_rest():
+            await asyncio.to_thread(self._backups.forget, place)
+            return await self.database.erase(maintenance.forget, place, self._clock.now())
 
     async def threads(self, person_id: str) -> list[ThreadSummary]:
         return await self.database.read(threads.summaries, person_id)
@@ -221,11 +229,44 @@ class SqlThreadStore:
     async def prune(self, before: datetime | None) -> int:
         now, num_dropped = self._clock.now(), 0
         if before:
-            num_dropped = await self._in_batches(maintenance.drop_turns, before, now)
-            await self.database.erase(maintenance.drop_empty_threads, before)
-            await self._in_batches(usage.drop, before)
+            async with self._backups_at_rest():
+                await asyncio.to_thread(self._backups.prune, before)
+                num_dropped = await self._in_batches(maintenance.drop_turns, before, now)
+                await self._in_batches(usage.drop, before)
+                await self.database.erase(maintenance.drop_empty_threads, before)
         await self._in_batches(turns.drop_keys, now)
         return num_dropped
+
+    @asynccontextmanager
+    async def _backups_at_rest(self) -> AsyncIterator[None]:
+        """A caller who is cancelled while it waits for the lock leaves it free."""
+        await self._resting.acquire()
+        entering = asyncio.create_task(asyncio.to_thread(self._rest))
+
+        async def leave() -> None:
+            try:
+                await asyncio.to_thread((await entering).__exit__, None, None, None)
+            finally:
+                self._resting.release()
+
+        try:
+            await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            self._leaving = asyncio.create_task(leave())
+            raise
+        except StorageError:
+            self._resting.release()
+            raise
+        try:
+            yield
+        finally:
+            await asyncio.shield(asyncio.create_task(leave()))
+
+    def _rest(self) -> AbstractContextManager[None]:
+        """Entered already. Blocking."""
+        resting = self._backups.at_rest()
+        resting.__enter__()
+        return resting
 
     async def _in_batches(
         self,
@@ -250,7 +291,8 @@ class SqlThreadStore:
 
     async def backup(self, path: Path) -> None:
         """Write a compact copy to a new file while Parley runs. Raises DataError."""
-        await asyncio.to_thread(maintenance.back_up, self.database.path, path)
+        async with self._resting:
+            await asyncio.to_thread(self._backups.make, path, self._clock.now())
 
     async def close(self) -> None:
         await self.database.close()

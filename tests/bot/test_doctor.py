@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,17 @@ def test_a_database_of_ours_is_sound_with_its_schema(tmp_path: Path) -> None:
     database = checks(tmp_path)["database"]
     assert database.status == "ok"
     assert "is sound, schema" in database.detail
+
+
+def test_a_database_of_a_newer_parley_fails_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "parley.db"
+    asyncio.run(make_database(path))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
+    database = checks(tmp_path)["database"]
+    assert database.status == "fail"
+    assert "is of a newer Parley (schema 0099)" in database.detail
+    assert database.advice.startswith("Update Parley")
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b""])

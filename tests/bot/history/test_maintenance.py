@@ -16,7 +16,7 @@ SECRET = "the cake is in the attic"
 
 
 def _on_disk(path: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+    return b"".join(file.read_bytes() for file in path.parent.rglob("*") if file.is_file())
 
 
 async def _talk_about_the_secret(store: SqlThreadStore) -> None:

@@ -11,17 +11,18 @@ from sqlalchemy import create_engine
 
 from bot.errors import DataError
 from bot.history import open_store
+from bot.history.backups import APPLICATION_ID
 from bot.history.database import migrating_engine
-from bot.history.migrate import APPLICATION_ID, current, head, migrate
+from bot.history.migrate import current, head, migrate
 from bot.history.schema import metadata
 from bot.types import Source
 from tests.contracts.store import HERE, accepted, ask, texts
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START, FakeClock
 
 
 @pytest.fixture
 def migrated(path: Path) -> Path:
-    migrate(path)
+    migrate(path, START)
     return path
 
 
@@ -39,7 +40,7 @@ async def _refusal(path: Path) -> str:
 
 
 def test_the_migrations_lead_to_the_schema_that_the_code_uses(path: Path) -> None:
-    migrate(path)
+    migrate(path, START)
     declared = create_engine("sqlite://")
     metadata.create_all(declared)
 
@@ -53,7 +54,7 @@ def test_the_migrations_lead_to_the_schema_that_the_code_uses(path: Path) -> Non
 
 
 def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
-    migrate(path)
+    migrate(path, START)
 
     with migrating_engine(path, 1.0).connect() as connection:
         assert current(connection) == head() == "0007"
@@ -62,17 +63,17 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:
-    migrate(path)
+    migrate(path, START)
     with closing(sqlite3.connect(path)) as connection:
         before = list(connection.iterdump())
-    migrate(path)
+    migrate(path, START)
 
     with closing(sqlite3.connect(path)) as connection:
         assert list(connection.iterdump()) == before
 
 
 def test_what_people_say_is_for_parleys_user_only(path: Path) -> None:
-    migrate(path)
+    migrate(path, START)
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
