@@ -1,4 +1,4 @@
-"""Code -> its parts with Pygments' short class names, of which the page colours a few (pure)."""
+"""Code -> its parts with Pygments' short class names, of which the page colours a few."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from itertools import groupby
+from time import thread_time
 from typing import Any
 
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
@@ -21,6 +22,8 @@ function, class, decorator, tag, attribute and variable; heading, and lines that
 takes away. All else has no class."""
 
 MAX_COLOURED = 50_000
+_MAX_LINE = 1_000
+_MAX_SECONDS = 0.1
 _LANGUAGE = re.compile(r"[A-Za-z0-9][\w+#.-]{0,20}")
 _SHORT = {
     "kt": "kt",
@@ -41,22 +44,35 @@ def language_of(info: str) -> str:
 
 
 def coloured(text: str, language: str) -> str:
-    """Code as HTML, with a ``span`` around each part that has a colour; plain if it is long."""
-    lexer = _lexer(language.lower()) if language and len(text) <= MAX_COLOURED else None
-    if lexer is None:
-        return code(text)
-    parts = [*lexer.get_tokens(text)]
-    source = "".join(part for _, part in parts)
-    if source != text and source != f"{text}\n":
-        return code(text)
-    html = "".join(_spans(parts))
-    return html if source == text else html.removesuffix("\n")
+    """Code as HTML, with a ``span`` around each part that has a colour.
+
+    Code that is long, or has a long line, is plain, and so is the rest of what takes long.
+    """
+    is_long = len(text) > MAX_COLOURED or max(map(len, text.split("\n"))) > _MAX_LINE
+    lexer = None if is_long or not language else _lexer(language.lower())
+    found, end = [], 0
+    for kind, whole in _in_time(lexer.get_tokens(text)) if lexer else ():
+        part = whole[: len(text) - end]  # there is a line end more than in the code
+        if not text.startswith(part, end):
+            return code(text)
+        found.append((kind, part))
+        end += len(part)
+    return "".join(_spans(found)) + code(text[end:])
+
+
+def _in_time(parts: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, str]]:
+    """Patterns of a language can take a time that grows with the square of the text."""
+    end = thread_time() + _MAX_SECONDS
+    for part in parts:
+        yield part
+        if thread_time() > end:
+            return
 
 
 def _spans(parts: Iterable[tuple[Any, str]]) -> Iterator[str]:
     for name, group in groupby(parts, lambda part: _class_of(part[0])):
         html = code("".join(part for _, part in group))
-        yield f'<span class="{name}">{html}</span>' if name else html
+        yield f'<span class="{name}">{html}</span>' if name and html else html
 
 
 @cache

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from html import escape
 
 from adapters.web.markup.escaping import code, words
 from adapters.web.markup.mathml import formula
-from adapters.web.markup.wall import walled
+from adapters.web.markup.wall import passes, walled
 from bot.markdown.links import is_misleading
 from bot.markdown.tree import (
     CodeSpan,
@@ -58,7 +59,7 @@ def _link(url: str, label: tuple[Span, ...]) -> str:
     """An address of another kind is text, and so is one that its label does not mean."""
     label_html = _written(label)
     address = words(url)
-    if not _LINK.fullmatch(url):
+    if not _LINK.fullmatch(url) or address != escape(url) or not passes(address):
         return f"{label_html} ({address})" if url and label else label_html or address
     shown = label_html if plain_text(label).strip() else words(url.removeprefix("mailto:"))
     link = f'<a href="{address}">{shown}</a>'

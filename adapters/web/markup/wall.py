@@ -6,6 +6,8 @@ stand only tags in which nothing of the reply is written (see ``blocks``).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import nh3
 
 from adapters.web.markup.colours import CLASSES
@@ -27,3 +29,9 @@ _wall = nh3.Cleaner(
 def walled(html: str) -> str:
     """``html`` without any tag, attribute, class or scheme that ``markup`` does not write."""
     return _wall.clean(html)
+
+
+@lru_cache(maxsize=512)
+def passes(url: str) -> bool:
+    """Whether an address, escaped, can be a link: it has a host, and a scheme that may be."""
+    return " href=" in walled(f'<a href="{url}"></a>')
