@@ -79,9 +79,12 @@ class GrowingAnswer:
     ``stage``: it waits in its thread or for the engine (``queued``, at ``place`` from 1, about
     ``wait`` seconds), until ``model`` is loaded (``loading``), until its files and the prompt are
     read (``reading``); the model reasons aloud (``thinking``) or answers (``writing``).
+    ``number`` is the one that it will have in its turn, as far as that was asked: an answer that
+    becomes longer keeps its own.
     """
 
     stage: Literal["queued", "loading", "reading", "thinking", "writing"]
+    number: int = 0
     place: int | None = None
     wait: float | None = None
     model: str = ""

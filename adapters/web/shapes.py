@@ -100,7 +100,8 @@ class Shapes:
             text: Json = {"reply": growing.reply}
         else:
             text = {"html": html_of(growing.reply, self.links) if blocks is None else [*blocks]}
-        return {**stage(growing), **text, "reasoning": growing.reasoning}
+        number = {"number": growing.number}
+        return {**number, **stage(growing), **text, "reasoning": growing.reasoning}
 
     def _texts(self, reply: str, reasoning: str) -> Json:
         if self._form == "markdown":

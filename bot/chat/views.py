@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from bot.chat.records import shown
 from bot.chat.turn import WatchedTurn
@@ -79,6 +80,6 @@ class ChatViews:
 
 def _growing(asked: AnsweredTurn, live: WatchedTurn | None) -> GrowingAnswer:
     """Parley may be stopping: then it waits on disk."""
-    if live is not None:
-        return live.growing
-    return GrowingAnswer(stage="queued", personality=asked.personality)
+    waiting = GrowingAnswer(stage="queued", personality=asked.personality)
+    number = asked.continued or len(asked.answers) + 1
+    return replace(live.growing if live is not None else waiting, number=number)
