@@ -91,7 +91,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         ),
     },
     {
-        "model_files": room(f"{ENGINE}.model_files", may="types errors core llama"),
+        "model_files": room(f"{ENGINE}.model_files", may="types errors core gguf llama"),
         "multi_model": room(
             f"{ENGINE}.multi_model", may="types errors metrics core state_store engine"
         ),

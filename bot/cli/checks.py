@@ -85,7 +85,7 @@ def check_model(settings: Settings) -> Check:
     except ModelError as error:
         return Check("model", "fail", str(error))
     quantisation = _quantisation(path)
-    shown = [facts.name, *quantisation, f"{path.stat().st_size / _MIB:.0f} MiB"]
+    shown = [facts.name, *quantisation, f"{facts.num_bytes / _MIB:.0f} MiB"]
     if not kind.can_reuse:
         shown.append(f"{kind}: every turn is evaluated from its beginning")
     detail = f"{', '.join(shown)}, up to {facts.max_context:,} tokens ({path})"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.config import Settings
 from bot.errors import ModelError
+from bot.inference.gguf.parts import num_bytes_of
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
@@ -64,7 +65,7 @@ def _compared(source: Path, copy: Path, options: LlamaOptions) -> list[str]:
 
 
 def _size(source: Path, copy: Path) -> str:
-    before, after = (path.stat().st_size / _MIB for path in (source, copy))
+    before, after = (num_bytes_of(path) / _MIB for path in (source, copy))
     return f"  size     {after:.0f} MiB, the original {before:.0f} MiB"
 
 

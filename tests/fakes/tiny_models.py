@@ -104,10 +104,18 @@ LFM2 = Architecture(
 
 
 def write_tiny_model(
-    path: Path, architecture: Architecture, vocabulary: Path, template: str | None = None
+    path: Path,
+    architecture: Architecture,
+    vocabulary: Path,
+    template: str | None = None,
+    *,
+    tensors_per_part: int = 0,
 ) -> Path:
-    """``vocabulary``: a GGUF file whose tokens it gets; ``template``: its chat template."""
-    writer = GGUFWriter(path, architecture.name)
+    """``vocabulary``: a GGUF file whose tokens it gets; ``template``: its chat template.
+
+    With ``tensors_per_part`` it is split: ``path`` is then the name without the parts' numbers.
+    """
+    writer = GGUFWriter(path, architecture.name, split_max_tensors=tensors_per_part)
     writer.add_name(f"tiny-{architecture.name}")
     _add_numbers(writer, architecture)
     entries = list(_tokenizer(vocabulary))

@@ -25,6 +25,7 @@ _BEFORE_COUNT = 16
 """Bytes of the magic, the version and the number of tensors."""
 _LAST = "tokenizer."
 """The architecture's metadata comes before the vocabulary, which is long and not read."""
+_TOKENS = "tokenizer.ggml.tokens"
 
 
 def read_lists(path: Path) -> dict[str, str]:
@@ -54,12 +55,38 @@ def read_texts(path: Path) -> dict[str, str]:
     return found
 
 
-def _entries(file: BinaryIO) -> Iterator[tuple[str, int]]:
+def read_head(file: BinaryIO) -> tuple[dict[str, str], int]:
+    """Everything before the vocabulary, as llama.cpp writes it, and the number of its tokens.
+
+    For a file that llama.cpp has not seen, or its beginning: raises ``ValueError`` where that
+    is too short or no GGUF.
+    """
+    found: dict[str, str] = {}
+    try:
+        for key, kind in _entries(file, last=None):
+            if key == _TOKENS:
+                return found, _number(file, "Q") if _number(file, "I") == _STRING else 0
+            found[key] = _value(file, kind)
+    except (struct.error, KeyError, OverflowError, MemoryError) as error:
+        raise ValueError("this is no beginning of a GGUF file") from error
+    return found, 0
+
+
+def _value(file: BinaryIO, kind: int) -> str:
+    if kind == _STRING:
+        return _text(file)
+    if kind == _LIST:
+        return str(_list(file) or [])
+    value = _number(file, _NUMBERS[kind])
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _entries(file: BinaryIO, last: str | None = _LAST) -> Iterator[tuple[str, int]]:
     """Keys, and the kind of value that must be read or skipped before the next one."""
     file.seek(_BEFORE_COUNT)
     for _ in range(_number(file, "Q")):
         key, kind = _text(file), _number(file, "I")
-        if key.startswith(_LAST):
+        if last and key.startswith(last):
             break
         yield key, kind
 

@@ -20,6 +20,7 @@ from bot.errors import ModelError
 from bot.generation import Sampling
 from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.sequence import Action, Chunk, Opening, Release, Step
+from bot.inference.gguf.parts import num_bytes_of
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 
@@ -62,7 +63,7 @@ def say(seconds: float, what: str) -> None:
 
 
 def _compute(path: Path, options: LlamaOptions) -> None:
-    patience = path.stat().st_size / SLOWEST_DISK
+    patience = num_bytes_of(path) / SLOWEST_DISK
     say(patience, "loaded it")
     model = LlamaModel(path, options, on_progress=lambda _: say(patience, "loaded it"))
     say(patience, "computed a token")

@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 from bot.errors import ModelError
+from bot.inference.gguf.parts import num_bytes_of
 from bot.inference.llama.child import FACTOR, REFUSED, SLOWEST_DISK, behave, say
 from bot.inference.llama.files import quantize
 
 
 def main(source: str, target: str, quantisation: str, num_threads: str) -> int:
     behave()
-    say(FACTOR * Path(source).stat().st_size / SLOWEST_DISK, f"wrote a {quantisation} copy")
+    say(FACTOR * num_bytes_of(Path(source)) / SLOWEST_DISK, f"wrote a {quantisation} copy")
     try:
         quantize(Path(source), Path(target), quantisation, int(num_threads))
     except ModelError as error:

