@@ -5,6 +5,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── SettingsError         wrong settings, all of them at once
 │   ├── PersonalityError      a file in personalities/ is wrong
 │   ├── ModelError            no model, a wrong file, not enough memory
+│   │   ├── ModelNotHere      it is on the hub and was not downloaded
 │   │   └── ModelDied         llama.cpp crashes or hangs with it
 │   └── DataError             the data folder or the database cannot be used from the start
 ├── RequestError              a question or request is refused; nothing was done
@@ -60,6 +61,10 @@ class PersonalityError(StartError):
 
 class ModelError(StartError):
     """The model cannot be used; the text says what to do."""
+
+
+class ModelNotHere(ModelError):
+    """The model is one of the hub and not on this machine yet."""
 
 
 class ModelDied(ModelError):

@@ -24,7 +24,7 @@ settings.load_profile("parley")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_", "CPAI_", "LLM_")
+_PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_", "CPAI_", "LLM_", "HF_")
 
 
 @pytest.fixture(autouse=True)

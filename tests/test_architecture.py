@@ -37,6 +37,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),
         "formulas": room("bot.formulas"),
+        "model_names": room("bot.model_names"),
         "fair_queue": room("bot.fair_queue"),
     },
     {
@@ -50,7 +51,10 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "ports": room(
             "bot.ports", "bot.stores", "bot.capabilities", "bot.chats", may="types markdown"
         ),
-        "personalities": room("bot.personality", "bot.front_matter", may="types errors sampling"),
+        "personalities": room(
+            "bot.personality", "bot.front_matter", may="types errors sampling model_names"
+        ),
+        "hub": room(f"{ENGINE}.hub", may="version errors model_names gguf"),
     },
     {
         "tasks": room("bot.tasks", may="ports"),
@@ -74,7 +78,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "adapters": room("adapters", may=f"{PORTS} markdown formulas sampling adapter_support"),
         "settings": room(
-            "bot.config", "bot.settings", may="errors ports access clock server adapter_support"
+            "bot.config",
+            "bot.settings",
+            may="errors ports access clock server adapter_support model_names",
         ),
         "turns": room(
             "bot.chat",
@@ -91,7 +97,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
         ),
     },
     {
-        "model_files": room(f"{ENGINE}.model_files", may="types errors core gguf llama"),
+        "model_files": room(
+            f"{ENGINE}.model_files", may="types errors core gguf hub llama model_names"
+        ),
         "multi_model": room(
             f"{ENGINE}.multi_model", may="types errors metrics core state_store engine"
         ),
@@ -102,8 +110,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} metrics personalities prompt settings core gguf state_store llama engine "
-            "model_files multi_model remote",
+            may=f"{PORTS} metrics personalities prompt settings core gguf hub state_store llama "
+            "engine model_files multi_model remote",
         ),
     },
     {
@@ -118,7 +126,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.__main__",
             "bot.cli",
             may="version types errors ports metrics clock lock personalities gguf history "
-            "adapter_support prompt settings llama model_files remote running app",
+            "adapter_support prompt settings hub llama model_files model_names remote running app",
         ),
     },
 )
@@ -157,6 +165,8 @@ OWNERS = {
     "jwt": "adapters.teams",
     "charset_normalizer": "bot.attachments",
     "pypdf": "bot.attachments",
+    "huggingface_hub": f"{ENGINE}.hub",
+    "httpx2": f"{ENGINE}.hub",
     "discord": "adapters.discord",
     "slack_bolt": "adapters.slack",
     "slack_sdk": "adapters.slack",

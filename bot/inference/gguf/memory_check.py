@@ -55,6 +55,11 @@ class ModelFacts:
                 f"The model file lacks metadata ({error}); it is not usable."
             ) from error
 
+    @classmethod
+    def of_size(cls, name: str, num_bytes: int) -> ModelFacts:
+        """Of a model that is known by its size alone."""
+        return cls("", name, num_bytes, 0, 0, 0, 0, is_causal=True)
+
     def needed_bytes(self, num_cells: int, max_batch: int, num_running: int = 0) -> int:
         """Bytes of weights, KV pool, states and buffers."""
         logits = 4 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
@@ -113,6 +118,15 @@ def _total(text: str, num_layers: int) -> int:
     if text.startswith("["):
         return sum(int(n) for n in text.strip("[]").split(","))
     return int(text) * num_layers
+
+
+def total_bytes() -> int:
+    """Memory that this process could take if nobody else used any."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return total
 
 
 def available_bytes() -> int:
