@@ -46,6 +46,7 @@ from bot.running.engines import (
     names_of,
     servers_of,
 )
+from bot.running.fetching import fetch_default, fetch_named, one_by_one
 from bot.running.maintenance import measure_lag, prune, reread_personalities
 from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
@@ -117,6 +118,9 @@ class App:
         cards = ModelCards(settings, catalogue, lambda: self._engine)
         server = await enter(self._make_server(adapters, cards))
         self._stack.callback(self._chats.cancel)
+        await fetch_default(settings, self.banner.download)
+        fetch = partial(fetch_named, settings, catalogue, shows=self.banner.download)
+        await fetch(book.all())
         make = partial(make_engine, settings, self._metrics, catalogue, banner=self.banner)
         self._engine = await enter(await asyncio.to_thread(make))
         device = await asyncio.to_thread(describe_device, settings)
@@ -144,7 +148,7 @@ class App:
         for supervisor in self._supervisors:
             supervisor.go.set()
         self._is_open = True
-        self._watch(store, self._service, book, fits)
+        self._watch(store, self._service, book, one_by_one(fetch, fits))
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
@@ -258,9 +262,9 @@ class App:
         store: SqlThreadStore,
         service: ConversationService,
         book: PersonalityBook,
-        fits: Check,
+        check: Check,
     ) -> None:
-        self._spawn(reread_personalities(book, fits, self._clock), "parley-personalities")
+        self._spawn(reread_personalities(book, check, self._clock), "parley-personalities")
         engine = self._engine
         forget_saved = engine.forget_saved if isinstance(engine, OffloadsThreads) else None
         pruning = prune(

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from bot.model_names import KNOWN, hub_model
 from bot.sampling import SamplingFields
 
 _Key = tuple[str | int, ...]
@@ -53,8 +54,8 @@ def _language(tag: str) -> str:
 
 def _model(name: str, info: ValidationInfo) -> str:
     models: Collection[str] | None = (info.context or {}).get("models")
-    if models is not None and name not in models:
-        raise ValueError(f"should be one of {', '.join(models)}")
+    if models is not None and name not in models and hub_model(name) is None:
+        raise ValueError(f"should be one of {', '.join((*models, *KNOWN))}, or hf:…")
     return name
 
 
@@ -94,7 +95,7 @@ def parse(
 ) -> tuple[FrontMatter | None, list[Problem]]:
     """The fields and no problem, or every problem; duplicate keys come with the fields.
 
-    ``models``: the names that ``model`` may have; None: any.
+    ``models``: the names that ``model`` may have beside those of the hub; None: any.
     """
     try:
         source = _Source(text)

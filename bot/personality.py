@@ -16,6 +16,7 @@ from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
 from bot.front_matter import FrontMatter, Problem
 from bot.generation import Sampling
+from bot.model_names import hub_model, hub_name
 from bot.types import ExampleTurn, Personality
 
 _NAME = re.compile(r"[a-z0-9-]+")
@@ -168,7 +169,8 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         sampling=Sampling(**fields.sampling.chosen()),
         loop_guard=fields.loop_guard,
         reasoning=fields.reasoning,
-        model=fields.model,
+        model=hub_name(fields.model or "") or fields.model,
+        model_source=fields.model if hub_model(fields.model or "") else None,
     )
 
 

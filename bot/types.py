@@ -286,6 +286,8 @@ class Personality:
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
     model: str | None = None
     """Its name; None: the default one."""
+    model_source: str | None = None
+    """Where it comes from, if that is the hub."""
 
 
 @dataclass(frozen=True, slots=True)

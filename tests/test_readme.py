@@ -20,6 +20,7 @@ from adapters.http.routes import routes
 from bot.cli.commands.app import app
 from bot.config import load_settings, old_names_table, settings_table
 from bot.errors import PersonalityError
+from bot.model_names import KNOWN
 from bot.personality import PersonalityBook
 from tests.adapters.http.test_openapi import OTHER_SPELLINGS
 from tests.fakes.clock import FakeClock
@@ -167,6 +168,16 @@ def test_the_examples_of_settings_are_what_parley_reads(tmp_path: Path) -> None:
     assert tomllib.loads(text)
     (tmp_path / "parley.toml").write_text(text)
     assert load_settings({}, tmp_path).platforms == ("slack",)
+
+
+def test_the_table_of_models_is_the_one_that_parley_knows() -> None:
+    rows = re.findall(
+        r"^\| `([\w.-]+)` \| ([\w.-]+) \| ([\d.]+ GB) \| (\d+ GB) \|", read("README.md"), re.M
+    )
+    assert rows == [
+        (name, known.title, f"{known.num_bytes / 10**9:.1f} GB", f"{known.memory} GB")
+        for name, known in KNOWN.items()
+    ]
 
 
 def test_the_picture_is_light_enough_for_a_page() -> None:

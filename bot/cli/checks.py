@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from bot.config import Settings
-from bot.errors import ModelError, ParleyError, PersonalityError
+from bot.errors import ModelError, ModelNotHere, ParleyError, PersonalityError
 from bot.lock import is_held, running_url
+from bot.model_names import KNOWN
 
 Status = Literal["ok", "off", "warn", "fail"]
 _MIB = 1 << 20
@@ -82,9 +83,11 @@ def check_model(settings: Settings) -> Check:
                 num_running=settings.running,
                 available=memory_check.available_bytes(),
             )
+    except ModelNotHere:
+        return _to_download(settings.model_source)
     except ModelError as error:
         return Check("model", "fail", str(error))
-    quantisation = _quantisation(path)
+    quantisation = quantisation_in(path)
     shown = [facts.name, *quantisation, f"{facts.num_bytes / _MIB:.0f} MiB"]
     if not kind.can_reuse:
         shown.append(f"{kind}: every turn is evaluated from its beginning")
@@ -92,7 +95,18 @@ def check_model(settings: Settings) -> Check:
     return Check("model", "ok", detail, _faster(path, settings))
 
 
-def _quantisation(path: Path) -> list[str]:
+def _to_download(model: str) -> Check:
+    """The hub is not asked."""
+    from bot.inference.hub.cache import is_offline, why_offline
+
+    if is_offline():
+        return Check("model", "fail", why_offline(model))
+    size = f", about {KNOWN[model].num_bytes / _MIB:,.0f} MiB" if model in KNOWN else ""
+    detail = f"{model} is not here yet{size}: the next start downloads it"
+    return Check("model", "ok", detail, f"`python -m bot models get {model}` downloads it now.")
+
+
+def quantisation_in(path: Path) -> list[str]:
     """As the file's name says it last, if it does."""
     return _QUANTISATION.findall(path.stem)[-1:]
 
@@ -109,7 +123,7 @@ def _faster(path: Path, settings: Settings) -> str:
     from bot.inference.model_files import locate
     from bot.running.loading import offloads, runs_as_copy
 
-    if offloads(settings) or not {q.upper() for q in _quantisation(path)} & _SLOW:
+    if offloads(settings) or not {q.upper() for q in quantisation_in(path)} & _SLOW:
         return ""
     if runs_as_copy(settings):
         return "The next start makes a copy with which most CPUs read prompts faster."

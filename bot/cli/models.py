@@ -91,7 +91,7 @@ def _ratio(before: float, after: float) -> str:
 def _what_now(settings: Settings, copy: Path) -> str:
     if settings.model_source != locate.EMBEDDED:
         return (
-            "A model given by path is never replaced: to run on the copy, set "
+            "Only the embedded model is replaced by its copy: to run on this one, set "
             f"PARLEY_MODEL={copy.absolute()}"
         )
     if settings.optimize == "off":

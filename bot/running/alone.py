@@ -21,6 +21,8 @@ from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.prompt import opening
 from bot.running.engines import Engine, known_models, make_catalogue, make_engine
+from bot.running.fetching import fetch_default, fetch_named, name_models
+from bot.running.progress import on_stderr
 
 
 class ModelAlone:
@@ -66,10 +68,15 @@ async def model_alone(
     known = known_models(settings, catalogue)
     folder, default = settings.personalities, settings.personality
     book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
-    first = book.get(personality).model
+    chosen = book.get(personality)
+    name_models(catalogue, book.all())
+    if chosen.model is None:
+        await fetch_default(settings, on_stderr)
+    else:
+        await fetch_named(settings, catalogue, [chosen], on_stderr)
     alone = settings.model_copy(
         update={"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
     )
-    make = partial(make_engine, alone, Metrics(), catalogue, default=first)
+    make = partial(make_engine, alone, Metrics(), catalogue, default=chosen.model)
     async with await asyncio.to_thread(make) as engine:
         yield ModelAlone(settings, book, engine)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bot.config import PLATFORMS, Settings, how_to_switch_on
+from bot.running.progress import DownloadShow
 from bot.types import AdapterState
 
 _LABEL = 10
@@ -23,6 +24,9 @@ class Banner:
 
     def say(self, label: str, text: str) -> None:
         self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)
+
+    def download(self) -> DownloadShow:
+        return DownloadShow(self.model_note, self._console)
 
     def opening(self, version: str, model: str) -> None:
         """Printed before anything slow, such as loading a large model."""

@@ -27,7 +27,7 @@ _NO_MEMORY = re.compile(
     r"MemoryError|bad_alloc|cannot allocate|failed to allocate|unable to allocate|out of memory",
     re.IGNORECASE,
 )
-_OURS = re.compile(r"(PARLEY|SLACK|DISCORD|TEAMS)_")
+_OURS = re.compile(r"(PARLEY|SLACK|DISCORD|TEAMS|HF)_")
 _KINDS = {"ILL": "an illegal instruction", "SEGV": "a memory fault", "ABRT": "a failed check"}
 _BUILD_AGAIN = (
     "build it again with `make clean` and `CMAKE_ARGS=-DGGML_NATIVE=off make run`, "

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
 from bot.adapter_support.addresses import is_loopback
+from bot.model_names import hub_model
 from bot.ports import LOCAL_ACCOUNT
 from bot.web.keys import named_keys
 
@@ -211,8 +212,12 @@ def anchored(path: Path, folder: Path) -> Path:
 
 def _model(value: str, info: ValidationInfo) -> str:
     """A name such as ``smollm2`` or ``hf:…`` as it is; a path anchored like any other."""
+    try:
+        is_on_hub = hub_model(value) is not None
+    except ValueError as error:
+        raise ValueError(f"it {error}") from None
     is_path = value.endswith(".gguf") or "/" in value
-    if value.startswith("hf:") or not is_path:
+    if is_on_hub or not is_path:
         return value
     return str(_anchored(Path(value), info))
 

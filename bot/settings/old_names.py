@@ -29,10 +29,10 @@ _SAME = {
 
 _MODEL = {
     _FILE: "the file, before all other names",
-    _HUB_REPO: "only if a file in `PARLEY_MODEL_DIR` fits `LLM_HUGGINGFACE_FILE`",
+    _HUB_REPO: "of the hub, unless a file in `PARLEY_MODEL_DIR` fits the next name",
     _HUB_FILE: "which file of `LLM_HUGGINGFACE_REPO`",
     _FILENAME: "the file, in the folder or here",
-    _REPO: "only if a file in the folder fits the next name",
+    _REPO: "of the hub, unless a file in the folder fits the next name",
     _FILEGLOB: "which file of the repository",
 }
 """Old names of which one becomes ``PARLEY_MODEL``, and how each counts."""

@@ -120,11 +120,6 @@ def how_to_switch_on(settings: Settings, platform: str) -> str:
 def not_in_this_version(settings: Settings) -> list[str]:
     """One sentence for each setting that this version cannot fulfil: start is refused."""
     problems = []
-    if settings.model.startswith("hf:") and not settings.is_remote:
-        problems.append(
-            "Fetching models from Hugging Face is not in this version of Parley; download the "
-            "GGUF file and set PARLEY_MODEL to its path."
-        )
     if not settings.database_url.startswith("sqlite:///"):
         problems.append(
             "PARLEY_DATABASE_URL must begin with sqlite:///; no other database is in this version."

@@ -10,6 +10,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from bot.adapter_support.addresses import is_loopback
+from bot.model_names import KNOWN, hub_model
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
@@ -148,7 +149,8 @@ class Settings(Table):
     model: ModelName = Field(
         default="smollm2",
         min_length=1,
-        description="`smollm2` (comes along), or the path of a GGUF file.",
+        description=f"`smollm2` (comes along), {', '.join(f'`{name}`' for name in KNOWN)}, another "
+        "of the Hugging Face hub (`hf:owner/repository:*Q4_K_M.gguf`), or a GGUF file's path.",
     )
     model_dir: Folder = Field(
         default=Path("models"),
@@ -358,6 +360,8 @@ class Settings(Table):
     @property
     def model_source(self) -> str:
         """``model``, or the file of that name in ``model_dir`` where there is one."""
+        if hub_model(self.model):
+            return self.model
         in_folder = self.model_dir / Path(self.model).name
         is_there = Path(self.model).suffix and not Path(self.model).exists() and in_folder.is_file()
         return str(in_folder) if is_there else self.model

@@ -126,9 +126,9 @@ async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> N
 
 
 async def test_a_setting_for_something_not_there_yet_refuses_to_start(tmp_path: Path) -> None:
-    result = await parley(tmp_path, "run", PARLEY_MODEL="hf:a/b:*q4*")
+    result = await parley(tmp_path, "run", PARLEY_DATABASE_URL="postgresql://db")
     assert result.code == 2
-    assert result.err.startswith("Fetching models from Hugging Face is not in this version")
+    assert result.err.startswith("PARLEY_DATABASE_URL must begin with sqlite:///")
 
 
 async def test_ask_prints_what_the_running_parley_answers(tmp_path: Path) -> None:

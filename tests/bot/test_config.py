@@ -13,6 +13,7 @@ from bot.config import (
     without_effect,
 )
 from bot.errors import SettingsError
+from bot.model_names import KNOWN
 from bot.settings.kinds import PLATFORMS, WEBHOOKS
 from bot.settings.tables import usable_cores
 
@@ -410,13 +411,34 @@ def test_a_model_is_looked_for_in_this_folder_and_then_among_the_models(tmp_path
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "big.gguf").touch()
     assert settings.model_source == str(tmp_path / "models" / "big.gguf")
-    assert load_settings({"PARLEY_MODEL": "hf:a/b:*q4*"}, tmp_path).model_source == "hf:a/b:*q4*"
+
+
+@pytest.mark.parametrize("model", ["hf:a/b", "hf:a/b:*q4*", "hf:a/b:big.gguf", "qwen3-4b"])
+def test_a_model_of_the_hub_is_not_looked_for_here(tmp_path: Path, model: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "b:big.gguf").touch()
+    settings = load_settings({"PARLEY_MODEL": model}, tmp_path)
+    assert settings.model_source == model
+    assert not_in_this_version(settings) == []
+
+
+def test_a_name_of_the_hub_in_another_form_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"PARLEY_MODEL": "hf:big"}, tmp_path)
+    assert caught.value.problems == [
+        "PARLEY_MODEL in the environment is 'hf:big'; it must be hf:owner/repository, and after "
+        "another colon which of its files, such as hf:owner/repository:*Q4_K_M.gguf."
+    ]
+
+
+def test_the_table_names_every_model_that_has_a_short_name() -> None:
+    row = next(line for line in settings_table().splitlines() if "`PARLEY_MODEL`" in line)
+    assert all(f"`{name}`" in row for name in KNOWN)
 
 
 @pytest.mark.parametrize(
     ("environ", "beginning"),
     [
-        ({"PARLEY_MODEL": "hf:a/b:*q4*"}, "Fetching models from Hugging Face is not in this"),
         ({"PARLEY_DATABASE_URL": "postgresql://db/p"}, "PARLEY_DATABASE_URL must begin with"),
         ({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}, "SLACK_APP_TOKEN asks for"),
     ],
@@ -432,7 +454,6 @@ def test_what_this_version_cannot_do_is_said(
 def test_the_table_recommends_nothing_that_is_not_in_this_version(name: str) -> None:
     (row,) = [line for line in settings_table().splitlines() if name in line]
     assert row.startswith(f"| `{name}` |  | Not in this version: ")
-    assert "hf:" not in settings_table()
 
 
 def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from bot.cli.checks import Check
 from bot.cli.doctor import examine, report
@@ -67,10 +68,27 @@ def test_a_signing_secret_of_the_wrong_form_is_pointed_out(tmp_path: Path) -> No
 
 
 def test_what_this_version_cannot_do_fails(tmp_path: Path) -> None:
-    found = examine({"PARLEY_MODEL": "hf:a/b:*q4*", "PARLEY_PORT": "0"}, tmp_path)
+    found = examine({"PARLEY_DATABASE_URL": "postgresql://db", "PARLEY_PORT": "0"}, tmp_path)
     failed = [check for check in found if check.status == "fail"]
     (problem,) = [check.detail for check in failed if check.name == "settings"]
-    assert problem.startswith("Fetching models from Hugging Face is not in this version")
+    assert problem.endswith("no other database is in this version.")
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("hf:a/b:*q4*", ""), ("qwen3-4b", ", about 2,382 MiB")]
+)
+def test_a_model_that_the_next_start_downloads_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, size: str
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    found = checks(tmp_path, PARLEY_MODEL=model)["model"]
+    assert found.status == "ok"
+    assert found.detail == f"{model} is not here yet{size}: the next start downloads it"
+    assert found.advice == f"`python -m bot models get {model}` downloads it now."
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    found = checks(tmp_path, PARLEY_MODEL=model)["model"]
+    assert (found.status, found.advice) == ("fail", "")
+    assert found.detail.startswith(f"{model} is not on this machine and HF_HUB_OFFLINE is set")
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,23 @@ def test_a_personality_may_name_a_model_that_there_is(folder: Path) -> None:
     book = PersonalityBook.load(folder, "assistant", lambda: ["small", "big"])
     assert book.get("pirate").model == "big"
     assert book.default.model is None
-    with pytest.raises(PersonalityError, match=r"pirate.md:3: model should be one of a, b, and"):
+    with pytest.raises(PersonalityError, match=r"pirate.md:3: model should be one of a, b, .* and"):
         PersonalityBook.load(folder, "assistant", lambda: ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [("hf:a/b-GGUF:*Q8_0.gguf", "b-Q8_0"), ("qwen3-4b", "qwen3-4b")]
+)
+def test_a_personality_may_name_a_model_of_the_hub(folder: Path, written: str, name: str) -> None:
+    write(folder / "pirate.md", f"title: P\nmodel: {written}")
+    pirate = PersonalityBook.load(folder, "assistant", lambda: ["small"]).get("pirate")
+    assert (pirate.model, pirate.model_source) == (name, written)
+
+
+def test_a_model_of_the_hub_in_another_form_is_a_mistake_with_its_line(folder: Path) -> None:
+    write(folder / "pirate.md", "title: P\nmodel: hf:big")
+    with pytest.raises(PersonalityError, match=r"pirate.md:3: model must be hf:owner/.*'hf:big'"):
+        PersonalityBook.load(folder, "assistant", lambda: ["small"])
 
 
 def test_a_model_that_comes_later_is_known_when_the_file_is_read_again(folder: Path) -> None:

@@ -73,7 +73,8 @@ async def test_a_personality_that_names_no_model_of_ours_refuses_the_start(
     result = await command(tmp_path, "run", environ=settings)
     assert result.code == 2
     (line,) = result.err.splitlines()
-    assert line.endswith("pirate.md:3: model should be one of smollm2, twin, and is 'twim'.")
+    assert "pirate.md:3: model should be one of smollm2, twin, " in line
+    assert line.endswith("or hf:…, and is 'twim'.")
 
 
 async def test_ask_alone_loads_the_personality_s_own_model_only(tmp_path: Path) -> None:

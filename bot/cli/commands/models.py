@@ -15,6 +15,30 @@ app = start.commands("The model files that Parley runs on.")
 
 
 @app.command()
+def get(
+    model: Annotated[
+        str, typer.Argument(help="hf:owner/repository:file, or a short name such as qwen3-4b.")
+    ],
+) -> None:
+    """Download a model of the Hugging Face hub; what is here of it already is kept."""
+    from bot.cli.model_list import get
+
+    get(start.settings(), model, typer.echo)
+
+
+@app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Print the models on this machine, the memory they need, and who runs on them."""
+    from bot.cli import model_list
+
+    found = model_list.listed(start.settings())
+    for line in model_list.as_json(found) if as_json else model_list.as_table(found):
+        typer.echo(line)
+
+
+@app.command()
 def optimize(
     to: Annotated[
         Literal["Q8_0", "Q4_0"],

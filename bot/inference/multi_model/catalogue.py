@@ -1,4 +1,4 @@
-"""The names of the models: the default one and those of the files in a folder."""
+"""The names of the models: the default one, files in a folder, and those of personalities."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ class Catalogue:
     def __init__(self, name: str, source: str, folder: Path) -> None:
         self._default = {name: source}
         self._folder = folder
+        self._named: dict[str, str] = {}
         self.sources: Mapping[str, str] = self._default
+
+    def add(self, name: str, source: str) -> bool:
+        """Whether ``name`` now is ``source``; one that was there before is preferred."""
+        self._named[name] = source
+        if name not in self.sources:
+            self.sources = {**self.sources, name: source}
+        return self.sources[name] == source
 
     def read(self) -> tuple[str, ...]:
         """Read the folder again and return the names. Blocks."""
         paths = sorted(self._folder.glob("*.gguf")) if self._folder.is_dir() else []
         found = {path.stem: str(path) for path in paths if _is_model(path.stem)}
-        self.sources = {
-            **self._default,
-            **{k: v for k, v in found.items() if k not in self._default},
-        }
+        preferred = {**self._named, **found, **self._default}
+        order = (*self._default, *found, *self._named)
+        self.sources = {name: preferred[name] for name in order}
         return tuple(self.sources)
 
 

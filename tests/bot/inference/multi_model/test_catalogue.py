@@ -35,3 +35,21 @@ def test_the_default_keeps_its_file_where_the_folder_has_one_of_its_name(tmp_pat
     catalogue = Catalogue("mine", "/elsewhere/mine.gguf", tmp_path)
     assert catalogue.read() == ("mine",)
     assert catalogue.sources["mine"] == "/elsewhere/mine.gguf"
+
+
+def test_a_model_of_a_personality_is_known_from_then_on(tmp_path: Path) -> None:
+    catalogue = Catalogue("smollm2", "smollm2", tmp_path)
+    assert catalogue.add("b-Q8_0", "hf:a/b:*Q8_0.gguf")
+    assert catalogue.sources["b-Q8_0"] == "hf:a/b:*Q8_0.gguf"
+    assert catalogue.read() == ("smollm2", "b-Q8_0")
+
+
+def test_a_file_or_the_default_model_of_that_name_is_preferred(tmp_path: Path) -> None:
+    (tmp_path / "qwen3-4b.gguf").touch()
+    catalogue = Catalogue("mine", "hf:a/mine", tmp_path)
+    catalogue.read()
+    assert not catalogue.add("qwen3-4b", "qwen3-4b")
+    assert catalogue.add("mine", "hf:a/mine")
+    assert not catalogue.add("mine", "hf:b/mine")
+    assert catalogue.read() == ("mine", "qwen3-4b")
+    assert catalogue.sources["qwen3-4b"] == str(tmp_path / "qwen3-4b.gguf")
