@@ -320,6 +320,10 @@ class AnswerStore(Protocol):
         """
         ...
 
+    async def branch(self, turn_id: str, question: Question, personality: str) -> Turn | None:
+        """``ask`` in a new thread, instead of that turn: with its files, after those before it."""
+        ...
+
     async def end_answer(self, turn_id: str, ended: StoredAnswer) -> int:
         """Finish the turn: ``ended`` is its next answer, and chosen; the number of that.
 

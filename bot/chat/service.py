@@ -17,7 +17,6 @@ from bot.chats import Chat, ChatSummary, ChatTurn, Owner, Upload
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,
-    NotOffered,
     RequestError,
     StorageError,
     UnknownChat,
@@ -85,6 +84,7 @@ class ChatService:
         if chat_id is not None and await self._directory.summary(owner.place(chat_id)) is None:
             raise UnknownChat
         place = owner.place(chat_id or uuid.uuid4().hex)
+        text = clean(text).strip() if files else _asked(text)
         question = self._question(owner, place, text, personality, files)
         ask = partial(self._ask, question, files)
         live = await self._handling.run(self._enter(owner, place, ask))
@@ -105,14 +105,12 @@ class ChatService:
         await self._handling.run(self._again(owner, asked, continued=answer.number))
 
     async def edit(self, owner: Owner, turn_id: str, text: str) -> str:
-        turn, text = (await self._own(owner, turn_id)).turn, _asked(text)
+        turn = (await self._own(owner, turn_id)).turn
+        has_files = bool(turn.files or turn.unread.attachments)
+        text = clean(text).strip() if has_files else _asked(text)
         if not await self._is_newest(turn):
-            raise NotOffered("Older questions cannot be edited yet.")
-        if live := self._turns.queues.find(turn_id):
-            self._turns.stop(live)
-            await live.ended.wait()
-        asked = await self._newest(owner, turn_id)
-        await self._handling.run(self._again(owner, asked, text=text))
+            return await self._handling.run(self._branch(owner, turn, text))
+        await self._handling.run(self._edit(owner, turn_id, text))
         return turn.place.thread
 
     async def choose(self, owner: Owner, turn_id: str, number: int) -> None:
@@ -218,6 +216,32 @@ class ChatService:
         finally:
             self._reviving.discard(turn.id)
 
+    async def _edit(self, owner: Owner, turn_id: str, text: str) -> None:
+        if live := self._turns.queues.find(turn_id):
+            self._turns.stop(live)
+            await live.ended.wait()
+        await self._again(owner, await self._newest(owner, turn_id), text=text)
+
+    async def _branch(self, owner: Owner, turn: Turn, text: str) -> str:
+        """The id of the new chat."""
+        if not turn.state.is_finished:
+            raise RequestError(_UNDER_WAY)
+        services = self._services
+        chosen = await services.thread_settings.personality(turn.place)
+        personality = services.personality_named(chosen).name if chosen else None
+        place = owner.place(uuid.uuid4().hex)
+        question = self._question(owner, place, text, personality)
+        speaker = personality or services.rules.personality
+
+        async def make() -> WatchedTurn:
+            stored = await services.answers.branch(turn.id, question, speaker)
+            if stored is None:
+                raise UnknownChat
+            return self.revive(stored, admitted=True)
+
+        await self._enter(owner, place, make)
+        return place.thread
+
     async def _revive(self, ask: Callable[[], Awaitable[Turn]]) -> WatchedTurn:
         try:
             return self.revive(await ask(), admitted=True)
@@ -234,7 +258,7 @@ class ChatService:
         place: Place,
         text: str,
         personality: str | None,
-        files: Sequence[Upload],
+        files: Sequence[Upload] = (),
     ) -> Question:
         """Raises ``UnknownPersonality``, and ``EmptyQuestion`` if no file can be read either."""
         if personality is not None:
@@ -244,7 +268,7 @@ class ChatService:
             event_id=message_id,
             place=place,
             person=owner.person,
-            text=clean(text).strip() if files else _asked(text),
+            text=text,
             message_id=message_id,
             sent_at=self._services.clock.now(),
             is_direct=True,

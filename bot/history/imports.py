@@ -1,4 +1,4 @@
-"""A thread that comes from elsewhere: all its turns at once, with all their answers."""
+"""A thread that comes from elsewhere, or from another: all its turns, with all their answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from bot.history.answers import values_of
-from bot.history.schema import answers, chat_turns, remarks, seen, threads, turns
-from bot.history.turns import message_key
-from bot.stores import AnsweredTurn
-from bot.types import Place
+from bot.history import answers as answers_of
+from bot.history.schema import answers, chat_turns, remarks, seen, thread_is, threads, turns
+from bot.history.turns import message_key, note_read
+from bot.stores import AnsweredTurn, Turn
+from bot.types import Place, Question
 
 
 def add(
@@ -38,10 +39,28 @@ def add(
     numbered = select(turns.c.seq).where(turns.c.thread_id == thread_id).order_by(turns.c.number)
     stored = list(zip(connection.scalars(numbered), asked, strict=True))
     _insert(connection, chat_turns, [_counts(seq, each) for seq, each in stored])
-    given = [{"turn_seq": seq, **values_of(one)} for seq, each in stored for one in each.answers]
+    given = [
+        {"turn_seq": seq, **answers_of.values_of(one)}
+        for seq, each in stored
+        for one in each.answers
+    ]
     _insert(connection, answers, given)
     said = [{"thread_id": thread_id, **row} for seq, each in stored for row in _said(seq, each)]
     _insert(connection, remarks, said)
+
+
+def branch(
+    connection: Connection, turn_id: str, question: Question, personality: str, now: datetime
+) -> Turn | None:
+    if (instead := answers_of.find(connection, turn_id)) is None:
+        return None
+    every = answers_of.of_thread(connection, instead.turn.place)
+    before = [each for each in every if each.turn.number < instead.turn.number]
+    title = connection.scalar(select(threads.c.title).where(thread_is(instead.turn.place)))
+    chosen = question.personality
+    add(connection, question.place, before, title=title or "", personality=chosen)
+    turn = answers_of.ask(connection, question, personality, now)
+    return turn and note_read(connection, turn.id, instead.turn.files, (), now)
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -167,6 +167,10 @@ class SqlThreadStore:
             answers.ask_again, turn_id, personality=personality, text=text, continued=continued
         )
 
+    async def branch(self, turn_id: str, question: Question, personality: str) -> Turn | None:
+        now = self._clock.now()
+        return await self.database.write(imports.branch, turn_id, question, personality, now)
+
     async def end_answer(self, turn_id: str, ended: StoredAnswer) -> int:
         return await self.database.write(answers.end, turn_id, ended, self._clock.now())
 

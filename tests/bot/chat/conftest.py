@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bot.chat.page import Page
-from tests.bot.talk import Talk, talking
+from tests.bot.chat.page import Page, watch_files
+from tests.bot.talk import StageClock, Talk, talking
 
 
 @pytest.fixture
 async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    async with talking(tmp_path) as talk:
+    clock = StageClock()
+    async with talking(tmp_path, clock=clock) as talk:
+        watch_files(clock, talk)
         yield talk
 
 

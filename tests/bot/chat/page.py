@@ -19,7 +19,7 @@ from bot.chats import (
     Owner,
     TurnChanged,
 )
-from tests.bot.talk import Talk
+from tests.bot.talk import StageClock, Talk
 from tests.fakes.generator import ScriptedGeneration
 
 T = TypeVar("T")
@@ -134,3 +134,9 @@ async def soon(talk: Talk, work: Awaitable[T]) -> T:
     task = asyncio.ensure_future(work)
     await talk.until(task.done)
     return task.result()
+
+
+def watch_files(clock: StageClock, talk: Talk) -> None:
+    """Time stands still while files are read."""
+    clock.watch(talk.service._questions._loader._attachments, "read")
+    clock.watch(talk.service._services.uploads, "drop", "keep", "forget")

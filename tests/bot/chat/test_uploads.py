@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from bot.chats import Upload
 from bot.errors import AccessDenied, EmptyQuestion
 from bot.stores import TurnState
 from tests.bot.attachments.test_reader import pdf, shown
-from tests.bot.chat.page import ADA, Page
+from tests.bot.chat.page import ADA, Page, watch_files
 from tests.bot.talk import StageClock, Talk, talking
 from tests.bot.test_conversation_files import locked_pdf
 
@@ -19,20 +18,6 @@ NOTES = Upload("notes.txt", "text/plain", b"The secret is 42.")
 SHOWN_NOTES = "[Attached file: notes.txt]\n```\nThe secret is 42.\n```"
 PHOTO = Upload("photo.png", "image/png", b"\x89PNG")
 BLIND = "I cannot see images; please describe in words what matters."
-
-
-@pytest.fixture
-async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    clock = StageClock()
-    async with talking(tmp_path, clock=clock) as talk:
-        watch(clock, talk)
-        yield talk
-
-
-def watch(clock: StageClock, talk: Talk) -> None:
-    """Time stands still while files are read."""
-    clock.watch(talk.service._questions._loader._attachments, "read")
-    clock.watch(talk.service._services.uploads, "drop", "keep", "forget")
 
 
 def uploads(tmp_path: Path) -> list[bytes]:
@@ -130,7 +115,7 @@ async def test_a_parley_that_was_killed_reads_the_files_at_the_next_start(
 ) -> None:
     clock = StageClock()
     async with talking(tmp_path, clock=clock) as talk:
-        watch(clock, talk)
+        watch_files(clock, talk)
         page = Page(talk)
         first = await page.ask("Hello?")
         await page.led()
@@ -142,7 +127,7 @@ async def test_a_parley_that_was_killed_reads_the_files_at_the_next_start(
     orphan.write_bytes(b"of a question that never was")
     clock = StageClock()
     async with talking(tmp_path, clock=clock) as talk:
-        watch(clock, talk)
+        watch_files(clock, talk)
         assert b"of a question" not in b"".join(uploads(tmp_path))
         talk.generator.replies += ["Hi.", "42."]
         page = Page(talk)
