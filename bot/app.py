@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
+from adapters.http import threads
 from adapters.http.routes import MANNERS, routes
 from adapters.web.context import PageContext
 from adapters.web.routes import page_routes
@@ -197,6 +198,7 @@ class App:
             manners=MANNERS,
         )
         server.mount_page(page_routes(self._page_context(server.callers)))
+        server.mount_page(threads.routes(self._conversations, server.callers))
         for adapter in adapters.values():
             if web := Capabilities.of(adapter).web:
                 server.mount(web.routes(), verified=True)

@@ -10,7 +10,8 @@ from typing import Any
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.chat.service import ChatService
-from bot.chats import ADAPTER
+from bot.chats import ADAPTER, Owner
+from bot.errors import UnknownThread
 from bot.generation import CompletionRequest
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
@@ -217,6 +218,12 @@ class ConversationService:
 
     async def forget(self, session: Session) -> int:
         return await self._handling.run(self._sessions.forget(session))
+
+    async def forget_thread(self, place: Place) -> None:
+        if place.adapter == ADAPTER:
+            await self._chats.forget_chat(Owner(place.workspace, place.channel), place.thread)
+        elif not await self._handling.run(self._turns.forget(place)):
+            raise UnknownThread(place)
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._completions.vote(account, answer_id, rating)

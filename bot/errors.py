@@ -18,6 +18,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── UnknownPersonality
 │   ├── UnknownAnswer         nobody of this account was given an answer of this id
 │   ├── UnknownChat           this person has no such chat, or no such turn in one
+│   ├── UnknownThread         no thread is kept of such a place
 │   ├── UnsupportedFormat     no grammar can enforce this format
 │   └── UnsupportedSampling   the engine cannot choose tokens so
 ├── EngineFailed              the engine failed under a generation
@@ -132,6 +133,13 @@ class UnknownChat(RequestError):
 
     def __init__(self) -> None:
         super().__init__("There is no such chat (any more).")
+
+
+class UnknownThread(RequestError):
+    """Nothing is kept of this place."""
+
+    def __init__(self, place: object) -> None:
+        super().__init__(f"There is no thread {str(place)!r} (any more).")
 
 
 class UnknownPersonality(RequestError):

@@ -277,6 +277,13 @@ class Conversations(Protocol):
         """Delete a session with what is under way in it; how many turns it had."""
         ...
 
+    async def forget_thread(self, place: Place) -> None:
+        """Delete any thread with what is under way in it, also one of a chat or a session.
+
+        Raises ``UnknownThread`` and ``StorageError``.
+        """
+        ...
+
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         """Keep what a program's people think of an answer: +1, -1, or 0 to take it back.
 

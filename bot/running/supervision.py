@@ -12,7 +12,7 @@ from bot.errors import EngineFailed, ParleyError
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
 from bot.stores import ThreadSummary
-from bot.types import AdapterState, Incoming, Person, Personality, Session, SessionQuestion
+from bot.types import AdapterState, Incoming, Person, Personality, Place, Session, SessionQuestion
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +106,9 @@ class LateConversations:
 
     async def forget(self, session: Session) -> int:
         return await self._there.forget(session)
+
+    async def forget_thread(self, place: Place) -> None:
+        await self._there.forget_thread(place)
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         await self._there.vote(account, answer_id, rating)

@@ -11,7 +11,7 @@ from bot.errors import QueueFull
 from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent, Usage
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.stores import ThreadSummary
-from bot.types import Incoming, Person, Personality, Session, SessionQuestion
+from bot.types import Incoming, Person, Personality, Place, Session, SessionQuestion
 from tests.fakes.model import FakeModel
 
 T = TypeVar("T")
@@ -87,6 +87,7 @@ class FakeConversations:
         self.requests: list[CompletionRequest] = []
         self.embedded: list[Mapping[str, Any]] = []
         self.questions: list[SessionQuestion] = []
+        self.forgotten: list[Place] = []
         self.generations: list[ScriptedGeneration] = []
         self.votes: list[tuple[str, str, int]] = []
 
@@ -114,6 +115,11 @@ class FakeConversations:
         num_turns = len(self.questions)
         self.questions = [each for each in self.questions if each.session != session]
         return num_turns - len(self.questions)
+
+    async def forget_thread(self, place: Place) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.forgotten.append(place)
 
     async def complete_all(
         self, request: CompletionRequest, num_answers: int
