@@ -126,7 +126,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.__main__",
             "bot.cli",
             may="version types errors ports metrics clock lock personalities gguf history "
-            "adapter_support prompt settings hub llama model_files model_names remote running app",
+            "adapter_support attachments prompt markdown settings hub state_store turns llama "
+            "model_files model_names remote running app",
         ),
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from bot.chats import ADAPTER, Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
+from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
 from bot.generation import FinishReason
 from bot.prompt import clean
 from bot.stores import AnsweredTurn, StoredAnswer, ThreadSummary, Turn, TurnState
@@ -31,14 +31,13 @@ def chat_of(thread: ThreadSummary, turns: Sequence[AnsweredTurn], *, personality
 def shown(asked: AnsweredTurn, growing: GrowingAnswer | None = None) -> ChatTurn:
     turn = asked.turn
     names = (each.name for each in turn.unread.attachments or turn.files)
-    answers = tuple(map(_seen, asked.answers)) or _only_answer(turn)
     return ChatTurn(
         id=turn.id,
         number=turn.number,
         question=turn.text,
         asked_at=turn.accepted_at,
-        answers=answers,
-        chosen=asked.chosen if asked.answers else len(answers),
+        answers=tuple(map(_seen, asked.answers)),
+        chosen=asked.chosen,
         growing=growing,
         files=tuple(names),
         sources=turn.files,
@@ -50,22 +49,6 @@ def shown(asked: AnsweredTurn, growing: GrowingAnswer | None = None) -> ChatTurn
 def _is_owner(turn: Turn) -> bool:
     """Whose name is that of the place of their chats."""
     return turn.person.name == turn.place.channel
-
-
-def _only_answer(turn: Turn) -> tuple[ChatAnswer, ...]:
-    """Elsewhere than in chats a turn has one, and no more is kept of it."""
-    if not turn.state.is_finished or turn.place.adapter == ADAPTER:
-        return ()
-    answer = ChatAnswer(
-        number=1,
-        question=turn.text,
-        reply=turn.reply,
-        state=turn.state,
-        reason=turn.finish_reason,
-        usage=turn.usage,
-        finished_at=turn.finished_at,
-    )
-    return (answer,)
 
 
 def _seen(stored: StoredAnswer) -> ChatAnswer:

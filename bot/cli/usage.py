@@ -6,17 +6,17 @@ import json
 import re
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, Literal
 
+from bot.cli.tables import Cells, aligned
 from bot.errors import RequestError
 from bot.stores import AnswerUsage, TurnState
 
 Grouping = Literal["person", "personality", "model", "platform"]
-Cells = Sequence[str]
 
 MAX_LINES = 50
 """Answers that the table of single ones shows."""
@@ -69,7 +69,7 @@ def _answers(rows: Iterable[AnswerUsage]) -> list[str]:
         *("asked at (UTC)", "person", "platform", "personality", "model", "end"),
         *("queued", "first token", "in all", "prompt", "cached", "written", "vote"),
     )
-    lines = _aligned([head, *map(_line, newest)], num_texts=6)
+    lines = aligned([head, *map(_line, newest)], num_texts=6)
     if num_rows > MAX_LINES:
         num_left = num_rows - MAX_LINES
         lines.append(f"{num_left:,} earlier answers are left out; --json has them all.")
@@ -98,7 +98,7 @@ def _groups(rows: Iterable[AnswerUsage], by: Grouping) -> list[str]:
     summaries = _counted(map(total.add, rows), by)
     if len(summaries) > 1:
         summaries.append({by: "all", **total.record()})
-    return _aligned([head, *(_summary_line(each, by) for each in summaries)], num_texts=1)
+    return aligned([head, *(_summary_line(each, by) for each in summaries)], num_texts=1)
 
 
 def _summary_line(summary: Mapping[str, Any], by: Grouping) -> Cells:
@@ -181,14 +181,3 @@ def _seconds(value: float | None) -> str:
 
 def _number(value: int) -> str:
     return f"{value:,}"
-
-
-def _aligned(table: Sequence[Cells], num_texts: int) -> list[str]:
-    """The first ``num_texts`` columns to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    align: list[Callable[[str, int], str]] = [str.ljust] * num_texts
-    align += [str.rjust] * (len(widths) - num_texts)
-    return [
-        "  ".join(put(cell, width) for put, cell, width in zip(align, row, widths, strict=True))
-        for row in table
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -81,6 +81,12 @@ def read(path: Path, since: datetime | None) -> Iterator[AnswerUsage]:
             asked = asked.where(usage.c.asked_at >= since)
         for row in connection.execute(asked, execution_options={"yield_per": _AT_ONCE}):
             yield _row(row)
+
+
+def of_answers(connection: Connection, ids: Collection[str]) -> dict[str, AnswerUsage]:
+    """The newest row of each id."""
+    rows = connection.execute(select(usage).where(usage.c.answer_id.in_(ids)).order_by(usage.c.seq))
+    return {row.answer_id: _row(row) for row in rows}
 
 
 def _values(row: AnswerUsage) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bot import __version__
 
 COMMANDS = (
     *("run", "ask", "doctor", "usage", "backup", "settings"),
-    *("models", "personalities", "slack", "discord", "teams"),
+    *("threads", "models", "personalities", "slack", "discord", "teams"),
 )
 """Each a module beside this one, whose ``app`` is one command or a group of them."""
 

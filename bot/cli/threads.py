@@ -1,0 +1,140 @@
+"""``threads``: what is kept of every platform and chat, listed, searched and shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.adapter_support.chat_files.read import MAX_BYTES
+from bot.chat.records import chat_of
+from bot.chats import Chat
+from bot.errors import RequestError
+from bot.history.folding import folded
+from bot.history.kept import KeptThread, KeptThreads, ThreadFilter
+from bot.prompt import clean
+from bot.stores import ThreadSummary
+from bot.types import Place
+
+NONE_KEPT = "No thread is kept."
+NONE_FOUND = "No thread has all of that."
+
+_MAX_NAMED = 3
+_MAX_PEOPLE = 3
+
+
+def named(kept: KeptThreads, name: str) -> ThreadSummary:
+    """The thread of that text form, or the one whose id or title begins so.
+
+    Raises ``RequestError``.
+    """
+    everything = [each.summary for each in kept.find(ThreadFilter())]
+    exact = [each for each in everything if name in (str(each.place), each.place.thread)]
+    found = exact or [each for each in everything if name and _begins(each, name)]
+    if not found:
+        raise RequestError(_unknown(name))
+    if len(found) > 1:
+        raise RequestError(_ambiguous(name, found))
+    return found[0]
+
+
+def _begins(thread: ThreadSummary, name: str) -> bool:
+    place = thread.place
+    is_id = place.thread.startswith(name) or str(place).startswith(name)
+    return is_id or folded(thread.title).startswith(folded(name))
+
+
+def _unknown(name: str) -> str:
+    if ":" in name:
+        try:
+            Place.parse(name)
+        except ValueError as error:
+            return f"{error}, and no thread begins so; `threads list` names them all."
+    return f"There is no thread {name!r}; `threads list` names them all."
+
+
+def _ambiguous(name: str, found: Sequence[ThreadSummary]) -> str:
+    places = [str(each.place) for each in found[:_MAX_NAMED]]
+    more = ", ..." if len(found) > _MAX_NAMED else ""
+    return f"{name!r} may be {len(found)} threads: {', '.join(places)}{more}. Write more of it."
+
+
+def as_chat(kept: KeptThreads, thread: ThreadSummary) -> Chat:
+    return chat_of(thread, kept.turns(thread.place), personality="")
+
+
+def as_json(found: Sequence[KeptThread], *, is_search: bool) -> str:
+    records = [_record(each, is_search=is_search) for each in found]
+    return json.dumps(records, ensure_ascii=False, indent=2)
+
+
+def _record(found: KeptThread, *, is_search: bool) -> dict[str, Any]:
+    thread = found.summary
+    record = {
+        "thread": str(thread.place),
+        "platform": thread.place.adapter,
+        "title": thread.title,
+        "personality": thread.personality,
+        "people": [{"id": person.id, "name": person.name} for person in found.people],
+        "num_turns": thread.num_turns,
+        "last_at": thread.last_at.isoformat() if thread.last_at else None,
+        "is_busy": thread.is_busy,
+    }
+    return record | {"excerpt": thread.excerpt} if is_search else record
+
+
+def as_table(found: Sequence[KeptThread], *, is_search: bool) -> Iterator[str]:
+    """The title comes last: it may be long, or of wide letters."""
+    rows = [("thread", "last question (UTC)", "turns", "people", "title"), *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    excerpts = ["", *(each.summary.excerpt if is_search else "" for each in found)]
+    for (place, last, turns, people, title), excerpt in zip(rows, excerpts, strict=True):
+        yield (
+            f"{place:<{widths[0]}}  {last:<{widths[1]}}  {turns:>{widths[2]}}  "
+            f"{people:<{widths[3]}}  {title}"
+        )
+        if excerpt:
+            yield f"    {one_line(excerpt)}"
+
+
+def _row(found: KeptThread) -> tuple[str, str, str, str, str]:
+    thread = found.summary
+    names = [one_line(person.name) for person in found.people]
+    shown = [*names[:_MAX_PEOPLE], *(["..."] if len(names) > _MAX_PEOPLE else [])]
+    last = thread.last_at.strftime("%Y-%m-%d %H:%M") if thread.last_at else ""
+    return (
+        str(thread.place),
+        last,
+        f"{thread.num_turns:,}",
+        ", ".join(shown),
+        one_line(thread.title),
+    )
+
+
+def one_line(text: str) -> str:
+    """Without what a terminal would obey."""
+    return " ".join(clean(text).split())
+
+
+def write_new(path: Path, text: str) -> None:
+    """Raises ``RequestError``; a file that is there stays."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise RequestError(f"{path} exists already; name a new file.") from None
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def exported_bytes(path: Path) -> bytes:
+    """At most a byte more than may be imported; ``-`` is stdin. Raises ``RequestError``."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}.") from error
