@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.corpus.rendered import FOLDER, PLATFORMS, languages, messages_of
+from tests.corpus.rendered import FOLDER, PAGE, PLATFORMS, languages, messages_of
 
 
 def main() -> None:
-    for platform in PLATFORMS:
+    for platform in (*PLATFORMS, PAGE):
         for language in languages():
             file = FOLDER / platform / f"{language}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The messages that each platform shows for the answers of the corpus.
+"""The messages that each platform shows for the answers of the corpus, and the page's HTML.
 
 They are kept in ``messages/``, a file for each platform and language, so that a change of a
 renderer is read as a difference of what people see. ``python -m tests.corpus`` writes them.
@@ -15,6 +15,7 @@ from adapters.slack import adapter as slack
 from adapters.slack import markup as slack_markup
 from adapters.teams import adapter as teams
 from adapters.teams import markup as teams_markup
+from adapters.web.markup.growing import html_of
 from bot.markdown.drawing import Drawing
 from bot.markdown.layout import Layout
 from tests.corpus.answers import answers
@@ -28,6 +29,9 @@ PLATFORMS: Mapping[str, tuple[Drawing, int]] = {
     "teams": (teams_markup.drawing, teams.LIMITS.max_size),
 }
 
+PAGE = "web"
+"""Its messages are blocks of HTML, one a line."""
+
 
 def languages() -> list[str]:
     return sorted({answer.language for answer in answers()})
@@ -35,10 +39,15 @@ def languages() -> list[str]:
 
 def messages_of(platform: str, language: str) -> str:
     """Every answer of a language, each under its header, as the messages that it takes."""
-    drawing, max_size = PLATFORMS[platform]
     found = []
     for answer in answers():
         if answer.language == language:
-            parts = Layout(drawing, max_size).parts(answer.markdown)
-            found.append(f"<<< {answer.number:02} {answer.slug} >>>\n{NEXT.join(parts)}\n")
+            text = _shown(platform, answer.markdown)
+            found.append(f"<<< {answer.number:02} {answer.slug} >>>\n{text}\n")
     return "\n".join(found)
+
+
+def _shown(platform: str, markdown: str) -> str:
+    if platform == PAGE:
+        return "\n".join(html_of(markdown))
+    return NEXT.join(Layout(*PLATFORMS[platform]).parts(markdown))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.corpus.rendered import FOLDER, PLATFORMS, languages, messages_of
+from tests.corpus.rendered import FOLDER, PAGE, PLATFORMS, languages, messages_of
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", [*PLATFORMS, PAGE])
 def test_an_answer_is_shown_as_it_was_last_looked_at(platform: str, language: str) -> None:
     kept = (FOLDER / platform / f"{language}.txt").read_text("utf-8")
     assert messages_of(platform, language) == kept, (

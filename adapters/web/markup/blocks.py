@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import pairwise
 
 from adapters.web.markup.colours import coloured, language_of
@@ -152,23 +152,23 @@ class PageBlocks:
         inner = f'<pre dir="ltr" tabindex="0"><code>{html}</code></pre>'
         return f'<figure class="code"{name}>{button}{inner}</figure>'
 
-    def _code_parts(self, content: str, language: str, is_open: bool) -> Iterable[str]:
-        """Code that goes on is coloured up to a line that is moved on now and then."""
+    def _code_parts(self, content: str, language: str, is_open: bool) -> Iterator[str]:
+        """Code that goes on is coloured up to a line that is moved on now and then.
+
+        What follows stands in parts, of which a browser lays out only the last one again.
+        """
         if not is_open:
-            return [self._coloured(content, language)]
+            yield self._coloured(content, language)
+            return
         lines = content.split("\n")
-        num_coloured = _num_coloured(lines)
-        begun = "".join(f"{line}\n" for line in lines[:num_coloured])
-        rest = lines[num_coloured:]
-        plain = [
-            "\n".join(rest[number : number + _LINES_AT_ONCE])
-            for number in range(0, len(rest), _LINES_AT_ONCE)
-        ]
-        return [
-            self._coloured(begun, language) if begun else "",
-            "\n</span>".join(f'<span class="lines">{self._coloured(part, "")}' for part in plain),
-            "</span>",
-        ]
+        begin = _num_coloured(lines)
+        if begin:
+            yield self._coloured("".join(f"{line}\n" for line in lines[:begin]), language)
+        for number in range(begin, len(lines), _LINES_AT_ONCE):
+            part = lines[number : number + _LINES_AT_ONCE]
+            is_last = number + _LINES_AT_ONCE >= len(lines)
+            html = self._coloured("\n".join(part) + ("" if is_last else "\n"), "")
+            yield f'<span class="lines">{html}</span>'
 
     def _coloured(self, content: str, language: str) -> str:
         key = (content, language)

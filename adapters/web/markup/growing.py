@@ -9,21 +9,9 @@ from itertools import accumulate
 from adapters.web.markup.blocks import PageBlocks, continues, groups
 from bot.markdown.growing import GrowingTree
 from bot.markdown.links import LinkPolicy
-from bot.markdown.parser import parse
 from bot.markdown.tree import Block
 
 EVERY_LINK = LinkPolicy.of("all")
-
-
-def html_of(markdown: str, links: LinkPolicy = EVERY_LINK) -> list[str]:
-    """A reply that has come to its end: a list of its blocks, each one element."""
-    page = PageBlocks(links)
-    return [page.group(group) for group in groups(parse(markdown))]
-
-
-def folded_html(markdown: str, links: LinkPolicy = EVERY_LINK) -> str:
-    """The same as one text: what stands in ``details``, as reasoning does."""
-    return "".join(html_of(markdown, links))
 
 
 class GrowingPage:
@@ -72,3 +60,13 @@ class GrowingPage:
 def _is_between(blocks: Sequence[Block], end: int) -> bool:
     """Whether one group ends there, and another one begins."""
     return end < len(blocks) and not continues(blocks[end - 1], blocks[end])
+
+
+def html_of(markdown: str, links: LinkPolicy = EVERY_LINK) -> list[str]:
+    """A reply that has come to its end: a list of its blocks, each one element."""
+    return GrowingPage(links).grow(markdown, is_growing=False)[1]
+
+
+def folded_html(markdown: str, links: LinkPolicy = EVERY_LINK) -> str:
+    """The same as one text: what stands in ``details``, as reasoning does."""
+    return "".join(html_of(markdown, links))

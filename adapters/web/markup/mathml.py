@@ -91,7 +91,7 @@ def _understood(latex: str) -> str:
     """The same, by what latex2mathml knows; a per cent sign begins no comment."""
     latex = _PER_CENT.sub(lambda match: r"\%" if match[0] == "%" else match[0], latex)
     latex = _ROW_GAP.sub("", latex)
-    latex = _OPERATOR.sub(lambda match: re.sub(r"\\[,;:! ]", " ", match[0]), latex)
+    latex = _OPERATOR.sub(lambda match: re.sub(r"\\[,;: ]", "\xa0", match[0]), latex)
     return _ENVIRONMENT.sub(
         lambda match: f"\\{match[1]}{{{_SAME[match[2]]}}}" if match[2] in _SAME else match[0], latex
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import Any
 
 from adapters.web.markup.mathml import formula
+from adapters.web.markup.wall import passes
 from bot.formulas.readable import readable
 from bot.markdown.links import is_misleading
 from bot.markdown.tree import (
@@ -88,9 +90,10 @@ def _written(span: Span) -> Iterator[Any]:
 
 
 def _is_link(url: str) -> bool:
-    """A browser must be able to go there, and a person to see all of it."""
-    host = re.sub(r"(?i)https?://", "", url).split("/")[0].split("?")[0].split("#")[0]
-    return ADDRESS.fullmatch(url) is not None and not set(host) & set("[]^|%<>\\")
+    """A browser must be able to go there; any host in Latin letters is one for it."""
+    host = re.split("[/?#]", re.sub(r"(?i)\A(?:https?://|mailto:)", "", url))[0]
+    is_plain = re.fullmatch(r"[\w.:@+-]+", host, re.ASCII)
+    return ADDRESS.fullmatch(url) is not None and bool(is_plain or passes(escape(url)))
 
 
 def _with_breaks(lines: Iterable[str]) -> Iterator[Any]:

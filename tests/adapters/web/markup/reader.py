@@ -27,7 +27,7 @@ ATTRIBUTES = {
     "start": re.compile(r"\d{1,9}"),
     "type": re.compile("button"),
     "data-lang": re.compile(r"[\w+#.-]{1,21}"),
-    "class": re.compile("code|copy|scroll|c|k|kt|s|se|m|ow|nb|nf|nc|nd|nt|na|nv|gh|gi|gd"),
+    "class": re.compile("code|copy|scroll|lines|c|k|kt|s|se|m|ow|nb|nf|nc|nd|nt|na|nv|gh|gi|gd"),
     "href": re.compile(r"(?i)(https?://|mailto:)\S+"),
     "target": re.compile("_blank"),
     "rel": re.compile("noopener noreferrer nofollow"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.web.markup.growing import GrowingPage, html_of
-from bot.markdown.parser import parse
+from bot.markdown.growing import GrowingTree
 from tests.adapters.web.markup.outline import meant, shown
 from tests.adapters.web.markup.reader import read
 from tests.corpus.answers import Answer
@@ -15,7 +15,7 @@ from tests.corpus.answers import answers as corpus
 from tests.markdown_samples import answers_with_tables
 
 CORPUS = corpus()
-often = settings(max_examples=150, deadline=None)
+often = settings(max_examples=100, deadline=None)
 SCRAPS = r"""< > </ /> <script <img <svg <math <a <p <!-- --> <![CDATA[ ]]> & &lt; &#0; &#x202e;
 <style <iframe src= href= onerror= = javascript: data: //x.org style= id= class= " ' ` $ \( \) $$
 \text{ } \href{ \style{ ``` | - # [ ]( ) x \begin{array}{c} \end{array} \color{ \class{ \unicode{
@@ -28,12 +28,12 @@ HTML = st.lists(
 @often
 @given(answers_with_tables)
 def test_nothing_of_an_answer_is_lost_or_moved(markdown: str) -> None:
-    assert shown(html_of(markdown)) == meant(parse(markdown))
+    assert shown(html_of(markdown)) == meant(GrowingTree().blocks(markdown))
 
 
 @pytest.mark.parametrize("answer", CORPUS, ids=str)
 def test_nothing_of_a_real_answer_is_lost_or_moved(answer: Answer) -> None:
-    assert shown(html_of(answer.markdown)) == meant(parse(answer.markdown))
+    assert shown(html_of(answer.markdown)) == meant(GrowingTree().blocks(answer.markdown))
 
 
 @often
