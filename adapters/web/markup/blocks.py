@@ -135,8 +135,8 @@ class PageBlocks:
         first = self._row(head, "th")
         body = "".join(self._row(row, "td") for row in rows)
         body = f"<tbody>{body}</tbody>" if body else ""
-        table = f"<table{direction}><thead>{first}</thead>{body}</table>"
-        return f'<div class="scroll" tabindex="0">{table}</div>'
+        table = f"<table><thead>{first}</thead>{body}</table>"
+        return f'<div class="scroll" tabindex="0"{direction}>{table}</div>'
 
     def _row(self, cells: Cells, tag: str) -> str:
         def written() -> str:

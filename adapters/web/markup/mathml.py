@@ -42,6 +42,7 @@ _VALUES = {"mathvariant": re.compile("normal")}
 _NUM_PARTS = dict.fromkeys(
     ("mfrac", "mroot", "msub", "msup", "munder", "mover"), 2
 ) | dict.fromkeys(("msubsup", "munderover"), 3)
+_LIMITS = ("lim", "max", "min", "sup", "inf")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _PER_CENT = re.compile(r"\\.|%", re.DOTALL)
 _ROW_GAP = re.compile(r"(?<=\\\\)\[[\d.]+ ?[a-z]{2}\]")
@@ -121,10 +122,19 @@ def _is_whole(element: Element, text: str) -> bool:
     return len(element) == num_parts and not has_formula and "linebreak" not in element.attrib
 
 
+def _takes_limits(operator: Element) -> bool:
+    """Whether what belongs to it stands under it, where a formula has a block of its own."""
+    if operator.tag == "mo" and operator.text in _LIMITS:
+        operator.set("movablelimits", "true")
+    return operator.get("movablelimits") == "true"
+
+
 def _written(element: Element, depth: int) -> list[str]:
     text = element.text or ""
     if element.tag not in ELEMENTS or not depth or not _is_whole(element, text):
         raise _CannotBeShown
+    if element.tag == "msub" and _takes_limits(element[0]):
+        element.tag = "munder"
     if element.tag in ("mi", "mn"):
         text = "".join(_lettered(each, element.get("mathvariant", "")) for each in text)
     attributes = "".join(

@@ -25,7 +25,7 @@ BLOCKS = {
     "- a\n\n  b": '<ul dir="auto"><li><p>a</p><p>b</p></li></ul>',
     "> a\n> - b": '<blockquote dir="auto"><p>a</p><ul><li>b</li></ul></blockquote>',
     "| a | b |\n|---|---|\n| 1 | <b>x</b> |": (
-        '<div class="scroll" tabindex="0"><table dir="auto"><thead><tr><th>a</th><th>b</th></tr>'
+        '<div class="scroll" tabindex="0" dir="auto"><table><thead><tr><th>a</th><th>b</th></tr>'
         "</thead><tbody><tr><td>1</td><td><strong>x</strong></td></tr></tbody></table></div>"
     ),
     "---": "<hr>",

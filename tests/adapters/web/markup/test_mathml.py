@@ -52,6 +52,12 @@ def test_its_letters_are_what_they_mean(latex: str, text: str) -> None:
     assert read(formula(latex, is_block=True)).text == text
 
 
+@pytest.mark.parametrize("operator", [r"\lim", r"\max", r"\limsup", r"\operatorname*{argmax}"])
+def test_what_belongs_to_a_limit_stands_under_it(operator: str) -> None:
+    (limit,) = read(formula(rf"{operator}_x f", is_block=True)).every("munder")
+    assert limit.elements[0].attributes == {"movablelimits": "true"}
+
+
 def test_a_formula_of_several_lines_is_text_of_as_many() -> None:
     assert formula(r"a = b \\ c = d", is_block=True) == "a = b<br>c = d"
 
