@@ -64,6 +64,7 @@ class FakeChats:
         self.refusal: Exception | None = None
         self.may_ask = asyncio.Event()
         self.may_ask.set()
+        self.is_asked = asyncio.Event()
         self._chats: dict[tuple[Owner, str], Chat] = {}
         self._watches: list[FakeWatch] = []
         self._num = 0
@@ -91,6 +92,7 @@ class FakeChats:
         personality: str | None = None,
     ) -> tuple[str, ChatTurn]:
         self._check()
+        self.is_asked.set()
         await self.may_ask.wait()
         if not text.strip():
             raise EmptyQuestion("There is no question in this.")

@@ -117,6 +117,11 @@ class EventSource:
         self._response = await self._browser.session.get(url, params=self._query, headers=headers)
         return self._response.status
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        assert self._response
+        return self._response.headers
+
     def cut(self) -> None:
         """The connection is gone, all at once."""
         if self._response:
