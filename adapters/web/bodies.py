@@ -94,9 +94,12 @@ async def body_of(request: web.Request, max_bytes: int, seconds: float) -> bytes
 
 
 def too_large(max_bytes: int) -> BadRequest:
-    size = f"{max_bytes // 1024**2} MB" if max_bytes >= 1024**2 else f"{max_bytes:,} bytes"
-    sentence = f"This is too large; at most {size} are read."
+    sentence = f"This is too large; at most {in_words(max_bytes)} are read."
     return BadRequest(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def in_words(num_bytes: int) -> str:
+    return f"{num_bytes // 1024**2} MB" if num_bytes >= 1024**2 else f"{num_bytes:,} bytes"
 
 
 def read_as(model: type[Body], raw: bytes) -> Body:

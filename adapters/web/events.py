@@ -60,6 +60,7 @@ class _Watcher:
         self._owner = owner
         self._form: Form = form
         self._is_silent = True
+        self._is_sending = False
 
     async def run(self, chat_id: str | None, seen: str | None) -> None:
         """Until Parley stops, or cannot say what changes: browsers come back by themselves."""
@@ -105,18 +106,22 @@ class _Watcher:
 
     async def _send(self, data: bytes) -> None:
         if data:
-            self._is_silent = False
+            self._is_silent, self._is_sending = False, True
             await self._stream.send(data)
+            self._is_sending = False
 
     async def _pause(self) -> None:
         await self._context.clock.sleep(UPDATE_SECONDS)
 
     async def _beat(self) -> None:
-        """A line of nothing where a proxy would take the silence for the end."""
+        """A line of nothing where a proxy would take the silence for the end.
+
+        Not to who reads nothing: it would look as if it had just begun with that.
+        """
         while True:
             self._is_silent = True
             await self._context.clock.sleep(_HEARTBEAT_SECONDS)
-            if self._is_silent:
+            if self._is_silent and not self._is_sending:
                 await self._stream.send(_HEARTBEAT)
 
 

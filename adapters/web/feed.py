@@ -78,11 +78,11 @@ class Seen:
         return f"{self.settled}:{self.num}:{self.digest}:{self.turn_id}"
 
     @classmethod
-    def of(cls, text: str) -> Self | None:
-        """None for what is no id of ours."""
+    def of(cls, text: str) -> Self:
+        """Who shows what is no id of ours has seen nothing."""
         settled, *rest = text.split(":", 3)
         if len(rest) != 3 or not (rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < 9):
-            return None
+            return cls("")
         return cls(settled, rest[2], int(rest[0]), rest[1])
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from http import HTTPStatus
 
-from adapters.web.bodies import MAX_TEXT, NewTurn, read_as
+from adapters.web.bodies import MAX_TEXT, NewTurn, in_words, read_as
 from adapters.web.errors import BadRequest
 from bot.adapter_support.multipart import FormPart, parts_of
 from bot.chats import Upload
@@ -44,8 +44,7 @@ class UploadLimits:
         if not part.filename and not part.data:
             return []
         if len(part.data) > self._max_size:
-            limit = f"{self._max_size // 1024**2} MB"
-            sentence = f"{name} is too large; a file has at most {limit}."
+            sentence = f"{name} is too large; a file has at most {in_words(self._max_size)}."
             raise BadRequest(sentence, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return [Upload(name, part.media_type, part.data)]
 

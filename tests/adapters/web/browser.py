@@ -63,7 +63,7 @@ class Browser:
 
     async def call(self, method: str, path: str, **options: Any) -> Reply:
         async with self.session.request(method, f"{self.url}{path}", **options) as response:
-            return Reply(response.status, dict(response.headers), await response.text())
+            return Reply(response.status, response.headers, await response.text())
 
     async def ask(self, text: str, chat: str = "new") -> tuple[str, str]:
         """The ids of the chat and of the turn."""
