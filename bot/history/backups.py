@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from bot.chats import ADAPTER as CHATS
 from bot.errors import DataError, StorageError, StorageFull
 from bot.history.database import BUSY_TIMEOUT, at_work
 from bot.types import Place
@@ -31,7 +32,7 @@ _MAGIC, _ID_AT = b"SQLite format 3\0", 68
 _NOT_DATABASES = ("-wal", "-shm", "-journal")
 _THREAD = "DELETE FROM threads WHERE adapter = ? AND workspace = ? AND channel = ? AND thread = ?"
 _EMPTY_THREADS = (
-    "DELETE FROM threads WHERE personality IS NULL "
+    "DELETE FROM threads WHERE (personality IS NULL OR adapter = ?) "
     "AND id NOT IN (SELECT thread_id FROM turns) AND id NOT IN (SELECT thread_id FROM remarks)"
 )
 
@@ -90,7 +91,7 @@ class Backups:
             [
                 ("DELETE FROM turns WHERE finished_at < ?", moment),
                 ("DELETE FROM remarks WHERE turn_seq IS NULL AND said_at < ?", moment),
-                (_EMPTY_THREADS, ()),
+                (_EMPTY_THREADS, (CHATS,)),
                 ("DELETE FROM usage WHERE asked_at < ?", moment),
             ]
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, or_, select
 
+from bot.chats import ADAPTER as CHATS
 from bot.history.schema import place_of, remarks, thread_is, threads, turns
 from bot.history.threads import HAS_TURNS
 from bot.history.turns import every, release_keys
@@ -47,11 +48,12 @@ def drop_turns(connection: Connection, limit: int, before: datetime, now: dateti
 def drop_empty_threads(connection: Connection, before: datetime) -> None:
     """Delete old remarks that no question followed, and threads in which nothing is left.
 
-    A thread with a chosen personality is kept.
+    A thread with a chosen personality is kept, unless it is a chat: nobody sees that any more, and
+    its title is text.
     """
     connection.execute(
         delete(remarks).where(remarks.c.turn_seq.is_(None), remarks.c.said_at < before)
     )
     has_remarks = exists().where(remarks.c.thread_id == threads.c.id)
-    is_plain = threads.c.personality.is_(None)
+    is_plain = or_(threads.c.personality.is_(None), threads.c.adapter == CHATS)
     connection.execute(delete(threads).where(is_plain, ~HAS_TURNS, ~has_remarks))

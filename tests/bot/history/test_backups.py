@@ -76,6 +76,21 @@ async def test_what_is_too_old_is_in_no_backup_either(store: SqlThreadStore, pat
     await restored.close()
 
 
+async def test_the_title_of_a_chat_goes_with_its_last_turn(
+    store: SqlThreadStore, path: Path
+) -> None:
+    chat = Place("web", "local", "ada", "c1")
+    await answered(store, ask("chat", "Hello", place=chat))
+    await store.set_personality(chat, "pirate")
+    await store.set_title(chat, "Captain of a title")
+    await backup(path)
+    assert b"Captain of a title" in on_disk(path.parent)
+
+    await store.prune(LATER)
+
+    assert b"Captain of a title" not in on_disk(path.parent)
+
+
 async def test_what_is_young_enough_stays_in_backups(store: SqlThreadStore, path: Path) -> None:
     copy = await backup(path)
     before = await asyncio.to_thread(copy.read_bytes)
