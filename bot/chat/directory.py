@@ -57,8 +57,12 @@ class ChatDirectory:
         self._watches.changed_chat(place)
 
     async def add(self, owner: Owner, chat: Chat) -> str:
-        """Its personality, if there is no such one any more, is the default one."""
+        """Its personality, if there is no such one any more, is the default one.
+
+        Raises ``AccessDenied``.
+        """
         place = owner.place(uuid.uuid4().hex)
+        self._services.access.check(place, owner.person, is_direct=False)
         known = chat.summary.personality in self._services.personalities.names
         await self._services.directory.add_thread(
             place,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,11 @@ from bot.adapter_support.chat_files.read import read_chat
 from bot.adapter_support.chat_files.written import as_json
 from bot.chat.directory import MAX_TITLE
 from bot.chats import ChatForgotten
-from bot.errors import RequestError, UnknownChat, UnknownPersonality
+from bot.errors import AccessDenied, RequestError, UnknownChat, UnknownPersonality
 from bot.stores import TurnState
 from bot.types import Source
 from tests.bot.chat.page import ADA, BOB, Page
-from tests.bot.talk import Talk
+from tests.bot.talk import Talk, talking
 
 CHATS = (
     ("Why is the sky blue?", "Scattering, *chérie*."),
@@ -153,6 +154,17 @@ async def test_an_imported_chat_goes_on(talk: Talk, page: Page) -> None:
     question = "Who are you?\n\n[Attached file: a.txt]\n```\nA text.\n```"
     assert said == [question, "Parley.", "Again?"]
     assert turn.id not in [each.id for each in page.turns.values()]
+
+
+async def test_who_may_not_ask_may_not_import(tmp_path: Path) -> None:
+    async with talking(tmp_path, deny=[BOB.person.id]) as talk:
+        page = Page(talk)
+        await page.answered("Who are you?", "Parley.")
+        exported = await page.port.chat(ADA, page.chat_id)
+        page.close()
+        with pytest.raises(AccessDenied):
+            await page.port.add_chat(BOB, exported)
+        assert await page.port.chats(BOB) == []
 
 
 async def test_a_question_without_an_answer_is_imported_as_one_that_has_ended(
