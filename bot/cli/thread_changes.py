@@ -15,7 +15,7 @@ from bot.chat.records import turns_to_store
 from bot.chats import Chat, Owner
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.errors import ParleyError, RequestError
+from bot.errors import DataError, ParleyError, RequestError, StorageError
 from bot.history.store import SqlThreadStore, open_store
 from bot.inference.state_store.folders import StateFolders
 from bot.lock import DataLock, is_held, running_key, running_url
@@ -62,6 +62,8 @@ async def _store(settings: Settings) -> AsyncIterator[SqlThreadStore]:
         store = await open_store(settings.database_url, SystemClock())
         try:
             yield store
+        except StorageError as error:
+            raise DataError(error.detail) from error
         finally:
             await store.close()
 

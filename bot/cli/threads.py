@@ -19,7 +19,7 @@ from bot.stores import ThreadSummary
 from bot.types import Place
 
 NONE_KEPT = "No thread is kept."
-NONE_FOUND = "No thread has all of that."
+NONE_FOUND = "No thread is like that."
 
 _MAX_NAMED = 3
 _MAX_PEOPLE = 3

@@ -38,12 +38,12 @@ def list_threads(
     platform: Platform = "", person: ByPerson = "", since: Since = "", as_json: AsJson = False
 ) -> None:
     """List them, the newest first; also while Parley runs."""
-    from bot.cli.threads import NONE_KEPT
+    from bot.cli.threads import NONE_FOUND, NONE_KEPT
 
     found = _found("", platform, person, since)
     _print(found, as_json=as_json, is_search=False)
     if not (found or as_json):
-        typer.echo(NONE_KEPT)
+        typer.echo(NONE_FOUND if platform or person or since else NONE_KEPT)
 
 
 @app.command()

@@ -21,7 +21,8 @@ from adapters.web.routes import page_routes
 from bot.__main__ import main
 from bot.adapter_support.chat_files.read import MAX_BYTES, read_chat
 from bot.adapter_support.chat_files.written import as_json
-from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn
+from bot.attachments.uploads import Uploads
+from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, Upload
 from bot.cli.thread_shown import show
 from bot.clock import SystemClock
 from bot.generation import Usage
@@ -135,7 +136,7 @@ def test_threads_of_every_platform_are_listed_the_newest_first(parley: Parley) -
 def test_a_list_may_be_of_some_only(parley: Parley, options: list[str], found: list[Place]) -> None:
     assert places(parley("list", *options, "--json")) == list(map(str, found))
     if not found:
-        assert parley("list", *options) == Result(0, "No thread is kept.\n", "")
+        assert parley("list", *options) == Result(0, "No thread is like that.\n", "")
 
 
 @pytest.mark.usefixtures("kept")
@@ -145,7 +146,7 @@ def test_words_are_searched_for_in_any_order(parley: Parley) -> None:
     shown = parley("search", "greetings", "hello").out.splitlines()
     assert shown[1].startswith(str(CHAT))
     assert shown[2] == "    Greetings"
-    assert parley("search", "sky", "llama") == Result(1, "", "No thread has all of that.\n")
+    assert parley("search", "sky", "llama") == Result(1, "", "No thread is like that.\n")
     assert parley("search", "nothing", "--json") == Result(1, "[]\n", "")
 
 
@@ -229,7 +230,8 @@ def test_files_that_are_in_the_way_or_no_chats_are_a_sentence(
 
 @pytest.mark.usefixtures("kept")
 def test_a_forgotten_thread_is_gone_from_every_file(parley: Parley, tmp_path: Path) -> None:
-    upload = tmp_path / "data" / "uploads"
+    uploads = Uploads(tmp_path / "data" / "uploads")
+    asyncio.run(uploads.keep(CHAT, [Upload("a.txt", "", b"Hi there, file.")]))
     forgotten = parley("forget", "Greetings")
     assert forgotten == Result(0, f"Forgotten: Greetings ({CHAT})\n", "")
     assert parley("forget", "1700.1", "--yes").code == 0
@@ -237,7 +239,8 @@ def test_a_forgotten_thread_is_gone_from_every_file(parley: Parley, tmp_path: Pa
     files = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
     for words in (b"Greetings", b"Hi there", b"scatters", b"the sea"):
         assert not [data for data in files if words in data], words
-    assert not upload.exists()
+    assert parley("forget", str(LLAMA)).code == 0
+    assert parley("list") == Result(0, "No thread is kept.\n", "")
 
 
 def test_where_nothing_is_kept_that_is_said(parley: Parley) -> None:
