@@ -7,8 +7,8 @@ import gc
 import importlib
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from adapters.http import threads
@@ -33,6 +33,7 @@ from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, Clock
 from bot.prompt import check_prompts
+from bot.running.alone import alone
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
 from bot.running.desktop import open_page
@@ -84,16 +85,35 @@ async def run(settings: Settings) -> int:
     return 0
 
 
+@asynccontextmanager
+async def serving_alone(settings: Settings) -> AsyncIterator[None]:
+    """A Parley for a command of this process: found through the data folder, as any other is.
+
+    What is under way when it ends is taken up at the next start.
+    """
+    hurrying = asyncio.Event()
+    hurrying.set()
+    async with AsyncExitStack() as stack:
+        app = App(alone(settings), stack, is_quiet=True)
+        await app.start()
+        try:
+            yield
+        finally:
+            await app.drain(hurrying)
+
+
 class App:
     """Everything that runs, in the order in which it comes up; ``stack`` closes it again."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, settings: Settings, stack: AsyncExitStack, *, is_quiet: bool = False
+    ) -> None:
         self._settings = settings
         self._stack = stack
         self._clock = SystemClock()
         self._access = _make_access(settings, self._clock)
         self._metrics = Metrics()
-        self.banner = Banner()
+        self.banner = Banner(is_quiet=is_quiet)
         self._conversations = LateConversations()
         self._service: ConversationService | None = None
         self._engine: Engine | None = None

@@ -126,8 +126,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.__main__",
             "bot.cli",
             may="version types errors ports metrics clock lock personalities gguf history "
-            "adapter_support attachments prompt markdown settings hub state_store turns llama "
-            "model_files model_names remote running app",
+            "adapter_support attachments prompt markdown formulas settings hub state_store turns "
+            "llama model_files model_names remote running app",
         ),
     },
 )
@@ -158,6 +158,7 @@ OWNERS = {
     "alembic": "bot.history",
     "jinja2": f"{ENGINE}.chat_template",
     "pylatexenc": "bot.formulas",
+    "prompt_toolkit": "bot.cli.chat",
     "wcwidth": "bot.markdown",
     "markdown_it": "bot.markdown",
     "botbuilder": "adapters.teams.connector",

@@ -1,4 +1,4 @@
-"""Answers for a command where no Parley runs: the model is loaded, and nothing is kept."""
+"""For commands where no Parley runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bot.config import Settings
+from bot.config import PLATFORMS, Settings
 from bot.errors import EngineFailed
 from bot.generation import (
     CompletionRequest,
@@ -26,7 +26,7 @@ from bot.running.progress import on_stderr
 
 
 class ModelAlone:
-    """The model of ``settings``, with its personalities."""
+    """The model of ``settings``, with its personalities. Nothing that is asked is kept."""
 
     def __init__(self, settings: Settings, book: PersonalityBook, engine: Engine) -> None:
         self._settings = settings
@@ -59,6 +59,14 @@ class ModelAlone:
         return self._book.get(personality).model or self._engine.name
 
 
+def alone(settings: Settings) -> Settings:
+    """Those of a Parley that serves one command: nobody else is to find it."""
+    tables = {name: type(getattr(settings, name))() for name in PLATFORMS}
+    here = {"host": "127.0.0.1", "port": 0, "public_url": None, "trusted_proxies": ()}
+    unseen = {"adapters": (), "open_page": "off"}
+    return settings.model_copy(update={**tables, **here, **unseen})
+
+
 @asynccontextmanager
 async def model_alone(
     settings: Settings, personality: str, *, num_at_once: int = 1
@@ -74,9 +82,8 @@ async def model_alone(
         await fetch_default(settings, on_stderr)
     else:
         await fetch_named(settings, catalogue, [chosen], on_stderr)
-    alone = settings.model_copy(
-        update={"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
-    )
-    make = partial(make_engine, alone, Metrics(), catalogue, default=chosen.model)
+    update = {"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
+    few = settings.model_copy(update=update)
+    make = partial(make_engine, few, Metrics(), catalogue, default=chosen.model)
     async with await asyncio.to_thread(make) as engine:
         yield ModelAlone(settings, book, engine)

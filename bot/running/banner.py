@@ -17,10 +17,10 @@ _MIB = 1 << 20
 
 
 class Banner:
-    """One line, with a label, for each part of Parley as it starts."""
+    """One line, with a label, for each part of Parley as it starts, unless it ``is_quiet``."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._console = Console(highlight=False, quiet=is_quiet)
 
     def say(self, label: str, text: str) -> None:
         self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)

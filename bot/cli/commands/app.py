@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from bot import __version__
 
 COMMANDS = (
-    *("run", "ask", "doctor", "usage", "backup", "settings"),
+    *("run", "chat", "ask", "doctor", "usage", "backup", "settings"),
     *("threads", "models", "personalities", "slack", "discord", "teams"),
 )
 """Each a module beside this one, whose ``app`` is one command or a group of them."""

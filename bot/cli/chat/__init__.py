@@ -1,0 +1,1 @@
+"""``chat``: the terminal as a place where people talk with Parley."""
