@@ -13,8 +13,9 @@ from bot.chat.records import can_continue
 from bot.chat.turn import WatchedTurn
 from bot.chat.views import ChatViews
 from bot.chat.watches import Watch, Watches
-from bot.chats import Chat, ChatSummary, ChatTurn, Owner, Upload
+from bot.chats import ADAPTER, Chat, ChatSummary, ChatTurn, Owner, Upload
 from bot.errors import (
+    AccessDenied,
     EmptyQuestion,
     EngineFailed,
     RequestError,
@@ -174,7 +175,11 @@ class ChatService:
         self, owner: Owner, place: Place, make: Callable[[], Awaitable[WatchedTurn]]
     ) -> WatchedTurn:
         """Raises ``AccessDenied`` and ``OverLimit``."""
-        self._services.access.check(place, owner.person, is_direct=False)
+        try:
+            self._services.access.check(place, owner.person, is_direct=False)
+        except AccessDenied:
+            self._services.metrics.refusals.labels(ADAPTER, "true").inc()
+            raise
         return await self._turns.enter(make, str(place), owner.person, "chat")
 
     async def _ask(self, question: Question, files: Sequence[Upload]) -> WatchedTurn:

@@ -50,6 +50,7 @@ class WatchedTurn(LiveTurn):
         self._load = load
         self._unread_files = ""  # what could not be read, in sentences
         self._draft: Draft | None = None
+        self._reasoned = ""  # before what it continues
         self._number = 0  # of its answer, once that is on disk
         self._standing = _Standing("queued")
         audience.add(self)
@@ -63,7 +64,7 @@ class WatchedTurn(LiveTurn):
             wait=self._standing.wait,
             model=self._model,
             personality=self._personality,
-            reasoning=_reasoning(draft),
+            reasoning=self._reasoned or _reasoning(draft),
             reply=draft.answer,
         )
 
@@ -114,7 +115,7 @@ class WatchedTurn(LiveTurn):
     def _take_up(self, asked: AnsweredTurn) -> None:
         self._personality = asked.personality
         if asked.continued is not None and (answer := asked.answer(asked.continued)):
-            self._begun = answer.reply
+            self._begun, self._reasoned = answer.reply, answer.reasoning
 
     async def _begin(self) -> bool:
         has_begun = await super()._begin()

@@ -65,7 +65,8 @@ def end(connection: Connection, turn_id: str, ended: StoredAnswer, now: datetime
     """Of a turn that was forgotten nothing is kept."""
     if (asked := find(connection, turn_id)) is None:
         return 0
-    answer = _what_counts(asked, replace(ended, finished_at=now))
+    speaker = ended.personality or asked.personality
+    answer = _what_counts(asked, replace(ended, personality=speaker, finished_at=now))
     row = values_of(answer) | {"turn_seq": _seq(connection, turn_id)}
     added = sqlite.insert(answers).values(**row)
     keys = ["turn_seq", "number"]

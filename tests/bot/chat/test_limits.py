@@ -26,6 +26,9 @@ async def test_who_may_not_asks_nothing(tmp_path: Path, rules: dict[str, list[st
             await Page(talk).ask("Hello?")
         assert not talk.generator.generations
         assert not await talk.service.chats.chats(ADA)
+        labels = {"adapter": "web", "said": "true"}
+        refused = talk.metrics.registry.get_sample_value("parley_refusals_total", labels)
+        assert refused == 1
 
 
 async def test_that_direct_messages_are_not_answered_means_platforms(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ async def test_what_is_too_old_says_so_and_keeps_what_was_there(machine: Machine
     page = await back(machine, page)
     for each in (turn, newest):
         answer = await page.shows(each.id)
-        assert answer.state is TurnState.INTERRUPTED
+        assert (answer.state, answer.personality) == (TurnState.INTERRUPTED, "assistant")
         assert answer.note == "I was interrupted before I could answer this. Please try again."
     assert [each.reply for each in page.turns[turn.id].answers] == ["Red.", ""]
 
