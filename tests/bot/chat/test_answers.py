@@ -176,6 +176,24 @@ async def test_where_an_answer_cannot_be_continued_it_stays_and_says_why(
     assert said(talk) == ["Count.", "One", "And?"]
 
 
+async def test_a_failure_takes_nothing_from_an_answer_that_goes_on(talk: Talk, page: Page) -> None:
+    turn = await page.ask("Count.")
+    generation = await page.led()
+    generation.say("One")
+    generation.finish(FinishReason.LENGTH)
+    await page.shows(turn.id)
+    await page.port.go_on(ADA, turn.id)
+    generation = await page.led()
+    generation.say(", two")
+    generation.finish(FinishReason.ERROR, "The model failed.")
+    await talk.until(lambda: chosen(page.turns[turn.id]).reply == "One, two")
+    answer = chosen(page.turns[turn.id])
+    assert (answer.state, answer.can_continue) == (TurnState.DONE, True)
+    assert answer.note == "The model failed. Please try again."
+    await page.answered("And?", "Three.")
+    assert said(talk) == ["Count.", "One, two", "And?"]
+
+
 async def test_a_failed_answer_says_why_and_can_be_asked_for_again(talk: Talk, page: Page) -> None:
     turn = await page.ask("A colour?")
     (await page.led()).finish(FinishReason.ERROR, "The model failed.")

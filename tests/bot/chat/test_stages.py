@@ -108,6 +108,27 @@ async def test_who_waits_for_the_engine_sees_where_and_can_be_stopped(tmp_path: 
             each.close()
 
 
+async def test_the_next_one_tries_as_soon_as_the_engine_begins_with_the_one_before(
+    tmp_path: Path,
+) -> None:
+    generator = ScriptedGenerator()
+    generator.max_unfinished = 1
+    async with talking(tmp_path, generator=generator) as talk:
+        page, other = Page(talk), Page(talk, BOB)
+        await page.ask("One?")
+        generation = await page.led()
+        generation.queue(1)
+        second = await other.ask("Two?")
+        await talk.until(lambda: standing(other, second.id) == ("queued", 2))
+        generator.max_unfinished = 2
+        before = talk.clock.monotonic()
+        generation.queue(0)
+        assert (await other.led()).question == "Two?"
+        assert talk.clock.monotonic() - before < 1
+        for each in (page, other):
+            each.close()
+
+
 async def test_what_the_model_thinks_aloud_is_kept_beside_the_answer(folder: Path) -> None:
     async with talking(folder) as talk:
         page = Page(talk)

@@ -60,6 +60,21 @@ async def test_a_slow_reader_of_many_answers_gets_each_turn_once(talk: Talk, pag
     watch.close()
 
 
+async def test_an_answer_that_has_just_begun_is_told_once(talk: Talk, page: Page) -> None:
+    turn = await page.answered("Count.", "0")
+    watch = page.port.watch(ADA, page.chat_id)
+    await page.port.retry(ADA, turn.id)
+    generation = await page.led()
+    generation.say("1 2")
+    await page.sees(turn.id, "1 2")
+    events = await rest(talk, watch)
+    assert {type(each) for each in events} == {TurnChanged, ChatChanged}
+    (now,) = [each.turn for each in events if isinstance(each, TurnChanged)]
+    assert now.growing is not None
+    assert now.growing.reply == "1 2"
+    watch.close()
+
+
 async def test_who_gives_up_waiting_misses_nothing(talk: Talk, page: Page) -> None:
     await page.answered("One?", "1")
     watch = page.port.watch(ADA, page.chat_id)
