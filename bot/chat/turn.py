@@ -27,6 +27,8 @@ from bot.types import Personality
 
 logger = logging.getLogger(__name__)
 
+_FULL = "This answer fills all that the model can see at once, so it cannot become longer."
+
 
 class WatchedTurn(LiveTurn):
     """``growing`` is how far its answer is; ``audience`` hears when that changes.
@@ -95,7 +97,8 @@ class WatchedTurn(LiveTurn):
         try:
             return await self._answer_in_order()
         except (EmptyQuestion, PromptTooLong) as error:
-            return failed(str(error), may_retry=False)
+            is_full = bool(self._begun) and isinstance(error, PromptTooLong)
+            return failed(_FULL if is_full else str(error), may_retry=False)
         except (RequestError, EngineFailed) as error:
             return failed(str(error))
         finally:

@@ -219,6 +219,17 @@ async def test_the_oldest_turns_go_first_and_go_whole() -> None:
     assert smaller.first_number == 9
 
 
+async def test_what_a_reply_continues_stands_last_and_takes_its_room() -> None:
+    generator = ScriptedGenerator(window=200)
+    prompt = await build(
+        generator, HELPFUL, [turn(1)], asked(2), max_tokens=100, begun="one two " * 40
+    )
+    assert prompt.messages[-1] == ChatMessage("assistant", "one two " * 40, is_open=True)
+    assert prompt.messages[-2].role == "user"
+    assert prompt.num_tokens == num_tokens(prompt.messages)
+    assert prompt.num_tokens + prompt.max_tokens <= 200
+
+
 async def test_a_short_thread_is_counted_once_and_a_long_one_a_few_times() -> None:
     thread = [turn(n, words(10), words(10)) for n in range(1, 1001)]
     generator = ScriptedGenerator(window=4096)

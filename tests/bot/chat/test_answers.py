@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from bot.errors import RequestError, UnknownChat, UnsupportedOption
 from bot.generation import ChatMessage, Finished, FinishReason, Usage
 from bot.stores import TurnState
 from tests.bot.chat.page import ADA, Page, chosen, soon
-from tests.bot.talk import Talk
+from tests.bot.talk import Talk, talking
+from tests.fakes.generator import ScriptedGenerator
 
 
 def said(talk: Talk) -> list[str]:
@@ -174,6 +176,20 @@ async def test_where_an_answer_cannot_be_continued_it_stays_and_says_why(
     assert (after.reply, after.state, after.can_continue) == ("One", "done", True)
     await page.answered("And?", "Two.")
     assert said(talk) == ["Count.", "One", "And?"]
+
+
+async def test_an_answer_that_fills_the_window_stays_and_says_so(tmp_path: Path) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=150)) as talk:
+        page = Page(talk)
+        turn = await page.ask("Count.")
+        generation = await page.led()
+        generation.say("one " * 130)
+        generation.finish(FinishReason.LENGTH)
+        await page.shows(turn.id)
+        await page.port.go_on(ADA, turn.id)
+        await talk.until(lambda: "cannot become longer" in chosen(page.turns[turn.id]).note)
+        assert chosen(page.turns[turn.id]).reply == "one " * 130
+        page.close()
 
 
 async def test_a_failure_takes_nothing_from_an_answer_that_goes_on(talk: Talk, page: Page) -> None:
