@@ -23,6 +23,7 @@ _wall = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
     link_rel="noopener noreferrer nofollow",
     url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
 )
 
 

@@ -40,6 +40,19 @@ def test_only_the_blocks_that_changed_are_given_again() -> None:
     assert page.grow("One.\n\nTwo\n\n- a\n- b", is_growing=False) == (3, [])
 
 
+def test_what_becomes_the_next_item_of_a_list_joins_it() -> None:
+    page = GrowingPage()
+    assert len(page.grow("1. a\n\n2")[1]) == 2
+    assert page.grow("1. a\n\n2. b") == (0, ['<ol dir="auto"><li>a</li><li>b</li></ol>'])
+
+
+def test_code_that_is_not_the_last_block_is_whole_again() -> None:
+    page = GrowingPage()
+    text = "```python\nif x\n```\n\n"
+    assert '<span class="lines">' in page.grow(text)[1][0]
+    assert page.grow(f"{text}So")[1][0] == html_of(text)[0]
+
+
 def test_another_text_begins_anew() -> None:
     page = GrowingPage()
     page.grow("One.\n\nTwo")

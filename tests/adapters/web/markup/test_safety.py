@@ -112,7 +112,8 @@ def test_an_address_that_does_not_show_whole_is_no_link() -> None:
 def test_the_wall_lets_nothing_through_but_what_is_written() -> None:
     assert walled('<p id="a" class="copy">x<b>y</b></p><script>alert(1)</script>') == "xyalert(1)"
     assert walled('<span class="k evil" onclick="x">y</span>') == '<span class="k">y</span>'
-    assert "href" not in walled('<a href="javascript:alert(1)">x</a>')
+    for url in ("javascript:alert(1)", "data:text/html,x", "/page/chats", "//x.org", "x"):
+        assert "href" not in walled(f'<a href="{url}">x</a>')
     assert walled('<math><mi href="x" style="y" mathcolor="red">z</mi></math>') == (
         "<math><mi>z</mi></math>"
     )
