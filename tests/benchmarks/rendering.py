@@ -1,17 +1,17 @@
-"""What a step of a growing reply costs on the way to a platform's messages, at every length."""
+"""What a step of a growing reply costs on the way to messages or the page, at every length."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 
-from bot.markdown.drawing import Drawing
+from adapters.web.markup.growing import GrowingPage
 from bot.markdown.layout import Layout
 from tests.benchmarks import command
 from tests.benchmarks.figures import Row, Table, at_most
 from tests.corpus.answers import answers
-from tests.corpus.rendered import PLATFORMS
+from tests.corpus.rendered import PAGE, PLATFORMS
 
 STEP = 20
 LENGTHS = (2_000, 10_000, 20_000)
@@ -28,8 +28,8 @@ async def measure(quick: bool) -> list[Table]:
     rows: list[Row] = []
     worst = 0.0
     for name, text in texts.items():
-        for platform, (drawing, max_size) in PLATFORMS.items():
-            seconds = _steps(text, drawing, max_size)
+        for platform in (*PLATFORMS, PAGE):
+            seconds = _steps(text, _renderer(platform))
             growth = seconds[-1] / seconds[0]
             worst = max(worst, growth if name == "answers" else 0.0)
             figures = (f"{each * 1e6:.0f}" for each in seconds)
@@ -41,13 +41,19 @@ async def measure(quick: bool) -> list[Table]:
     return [Table("Rendering a reply that grows", _COLUMNS, rows, notes)]
 
 
-def _steps(text: str, drawing: Drawing, max_size: int) -> list[float]:
+def _renderer(platform: str) -> Callable[[str], object]:
+    if platform == PAGE:
+        return GrowingPage().grow
+    layout = Layout(*PLATFORMS[platform])
+    return lambda text: layout.parts(text, is_growing=True)
+
+
+def _steps(text: str, render: Callable[[str], object]) -> list[float]:
     """The mean CPU seconds of a step, before each of ``LENGTHS``."""
-    layout = Layout(drawing, max_size)
     seconds: dict[int, float] = {}
     for length in range(STEP, max(LENGTHS) + 1, STEP):
         begun = time.thread_time()
-        layout.parts(text[:length], is_growing=True)
+        render(text[:length])
         seconds[length] = time.thread_time() - begun
     return [
         mean(each for length, each in seconds.items() if end - _WINDOW < length <= end)
