@@ -9,6 +9,9 @@ from functools import cache
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"}
 """Letters with a stroke and the like, which Unicode does not take apart."""
 
+_PLAIN = _LETTERS | dict.fromkeys("‘’ʼ", "'") | dict.fromkeys("‐–—", "-")
+"""And signs as a keyboard has them."""
+
 _OTHER_LETTERS = (0, 7, 8, 9)
 """Combining classes of signs that make another letter, as in ``\N{HIRAGANA LETTER GA}``."""
 
@@ -21,12 +24,14 @@ _MATHEMATICAL = range(0x1D400, 0x1D800)
 
 
 def folded(text: str) -> str:
-    """Mostly at the speed of ``lower``: only letters that need it are looked up."""
+    """A text has few different letters that need more than ``lower``."""
     if text.isascii():
         return text.lower()
     pattern, folds = _table()
     lowered = unicodedata.normalize("NFC", text).lower()
-    return pattern.sub(lambda found: folds.get(found[0], found[0]), lowered)
+    for letter in set(pattern.findall(lowered)):
+        lowered = lowered.replace(letter, folds.get(letter, letter))
+    return lowered
 
 
 @cache
@@ -45,7 +50,7 @@ def _table() -> tuple[re.Pattern[str], dict[str, str]]:
 def _fold(char: str) -> str:
     parts = unicodedata.normalize("NFKD", char)
     bare = "".join(part for part in parts if not _is_sign(part)).casefold()
-    return "".join(_LETTERS.get(letter, letter) for letter in bare)
+    return "".join(_PLAIN.get(letter, letter) for letter in bare)
 
 
 def _is_sign(char: str) -> bool:
