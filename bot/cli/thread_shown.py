@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
 from bot.chats import Chat, ChatAnswer, ChatTurn
-from bot.markdown.contained import tokens_of
+from bot.cli.chat.drawing import stacked
+from bot.markdown.parser import parse
 from bot.prompt import clean
 
 _INDENT = (0, 0, 0, 2)
@@ -48,13 +48,6 @@ def _answer(answer: ChatAnswer, num_answers: int) -> Iterator[RenderableType]:
     which = f" ({answer.number} of {num_answers})" if num_answers > 1 else ""
     yield Text(f"{clean(names)}{which}", "bold")
     if answer.reply.strip():
-        yield _markdown(answer.reply)
+        yield stacked(parse(clean(answer.reply)))
     if answer.note:
         yield Text(clean(answer.note), "italic")
-
-
-def _markdown(reply: str) -> Markdown:
-    """Addresses of links are shown, and HTML as text: a person sees what stands there."""
-    shown = Markdown(clean(reply), hyperlinks=False)
-    shown.parsed = tokens_of(shown.markup)
-    return shown

@@ -7,7 +7,6 @@ from markdown_it.token import Token
 
 _END = "parley-contained-end"
 _reader = MarkdownIt("commonmark")
-_showing = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 def contained(markdown: str) -> str:
@@ -30,11 +29,6 @@ def contained(markdown: str) -> str:
 def quoted(text: str) -> str:
     """As a quote, which ends with its last line whatever is in it."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
-def tokens_of(markdown: str) -> list[Token]:
-    """For a renderer of another package, which leaves HTML out: here it is text."""
-    return _showing.parse(markdown)
 
 
 def _ends_outside(tokens: list[Token]) -> bool:

@@ -266,7 +266,7 @@ def test_a_terminal_shows_markdown_and_obeys_nothing_of_it() -> None:
             ChatAnswer(
                 number=2,
                 question="Why?",
-                reply="# Because\n\n- **it** is <b>so</b>\x1b[2J",
+                reply="# Because\n\n- **it** is <script>so</script>\x1b[2J",
                 state=TurnState.STOPPED,
                 note="Stopped.",
                 model="smollm2",
@@ -291,7 +291,7 @@ def test_a_terminal_shows_markdown_and_obeys_nothing_of_it() -> None:
         "Attached: a.txt",
         "pirate, smollm2 (2 of 2)",
         "Because",
-        "• it is <b>so</b>[2J",
+        "• it is <script>so</script>[2J",
         "Stopped.",
     ]
 
