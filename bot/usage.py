@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Mapping
 
 from bot.errors import StorageError, UnknownAnswer
 from bot.generation import (
@@ -22,12 +23,14 @@ from bot.stores import AnswerUsage, TurnState, UsageStore
 from bot.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
+turns_logger = logging.getLogger("bot.turns")
 
 MAX_WAITING = 10_000
 """Rows that wait for the disk at most; more are lost, and counted."""
 
 _WRITE_SECONDS = 0.5
 _DISK_POLL_SECONDS = 10.0
+_TOKENS = ("prompt", "cached", "completion")
 _BATCH = 200
 """Rows of one transaction: a few milliseconds, in which other writes wait."""
 
@@ -106,6 +109,9 @@ class UsageLog:
         self._tasks = TaskSet(clock)
 
     def note(self, row: AnswerUsage) -> None:
+        """Also logs the turn in one line, without text and without names of people."""
+        facts = _facts(row)
+        turns_logger.info("%s", _sentence(facts), extra=facts)
         if len(self._waiting) >= MAX_WAITING:
             self._metrics.usage_lost.inc()
             return
@@ -148,3 +154,34 @@ class UsageLog:
         except StorageError:
             self._waiting.extendleft(reversed(rows))
             raise
+
+
+def _facts(row: AnswerUsage) -> dict[str, object]:
+    """What a log may hold of an answer, under the names of the log's JSON."""
+    return {
+        "answer": row.answer_id,
+        "platform": row.platform,
+        "state": row.state.value,
+        "reason": row.finish_reason.value if row.finish_reason else None,
+        "model": row.model,
+        "personality": row.personality,
+        "queue_seconds": row.queue_seconds,
+        "first_token_seconds": row.first_token_seconds,
+        "total_seconds": row.total_seconds,
+        "prompt_tokens": row.usage.prompt_tokens,
+        "cached_tokens": row.usage.cached_tokens,
+        "completion_tokens": row.usage.completion_tokens,
+    }
+
+
+def _sentence(facts: Mapping[str, object]) -> str:
+    said = ("answer", "platform", "state", "reason", "model", "personality")
+    who = " ".join(str(facts[name]) for name in said if facts[name])
+    seconds = {
+        name: facts[f"{name}_seconds"]
+        for name in ("queue", "first_token", "total")
+        if facts[f"{name}_seconds"] is not None
+    }
+    times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+    tokens = ", ".join(f"{name} {facts[f'{name}_tokens']}" for name in _TOKENS)
+    return f"turn {who}: {times}; tokens: {tokens}"

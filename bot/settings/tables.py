@@ -325,6 +325,9 @@ class Settings(Table):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )
+    log_format: Annotated[Literal["text", "json"], AnyCase] = Field(
+        default="text", description="`text`, or `json`: an object a line, for programs."
+    )
     slack: SlackTable = SlackTable()
     discord: DiscordTable = DiscordTable()
     teams: TeamsTable = TeamsTable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -320,3 +321,32 @@ async def test_the_first_token_counts_whatever_it_is_a_part_of(
         await clock.advance(1)
         times.hear(event)
     assert times.first_token_seconds == first_token
+
+
+async def test_a_turn_is_one_line_in_the_log_without_text_or_name(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        question = await talk.ask("A secret?")
+        await finish(talk, await talk.generator.started())
+        turn = await talk.ended(question)
+    (record,) = (each for each in caplog.records if each.name == "bot.turns")
+    line = record.getMessage()
+    assert line.startswith(f"turn {turn.id} fake done stop scripted assistant: queue 2.00 s, ")
+    assert line.endswith("; tokens: prompt 9, cached 4, completion 2")
+    assert vars(record).items() >= {"platform": "fake", "completion_tokens": 2}.items()
+    everything = " ".join(map(str, [*vars(record).values(), *caplog.messages]))
+    assert not any(each in everything for each in ("secret", "Hello", "there", ADA.name, ADA.id))
+
+
+async def test_an_answer_for_a_program_is_one_line_in_the_log(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        generation = await talk.service.complete(replace(HELLO, user="ada"))
+        reading = asyncio.create_task(read(generation))
+        await finish(talk, await talk.generator.started(), FinishReason.LENGTH)
+        await reading
+    (line,) = (each.getMessage() for each in caplog.records if each.name == "bot.turns")
+    assert line.startswith("turn chatcmpl-1 /v1/chat/completions done length scripted: queue ")
+    assert "ada" not in line
