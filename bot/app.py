@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -15,7 +16,6 @@ from adapters.http import threads
 from adapters.http.routes import MANNERS, routes
 from adapters.web.context import PageContext
 from adapters.web.routes import page_routes
-from bot import __version__
 from bot.access import Access
 from bot.adapter_support.callers import CallerCheck
 from bot.attachments.attachments import MAX_FILES, MAX_SIZES
@@ -41,6 +41,7 @@ from bot.running.engines import (
     Engine,
     OffloadsThreads,
     describe_device,
+    is_computing,
     known_models,
     make_catalogue,
     make_engine,
@@ -50,6 +51,8 @@ from bot.running.engines import (
 )
 from bot.running.fetching import fetch_default, fetch_named, one_by_one
 from bot.running.maintenance import measure_lag, prune, reread_personalities
+from bot.running.notify import ServiceManager
+from bot.running.stacks import stacks_on_signal
 from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
 from bot.web.sign_ins import SignIns
@@ -70,6 +73,7 @@ async def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     async with AsyncExitStack() as stack:
+        stack.enter_context(stacks_on_signal())
         app = App(settings, stack)
         starting = asyncio.create_task(app.start())
         waiting = asyncio.create_task(stopping.wait())
@@ -114,6 +118,7 @@ class App:
         self._access = _make_access(settings, self._clock)
         self._metrics = Metrics()
         self.banner = Banner(is_quiet=is_quiet)
+        self._manager = ServiceManager(os.environ, os.getpid())
         self._conversations = LateConversations()
         self._service: ConversationService | None = None
         self._engine: Engine | None = None
@@ -127,7 +132,8 @@ class App:
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
         started_at = self._clock.monotonic()
-        self.banner.opening(__version__, name_of_model(self._settings))
+        self.banner.loading(name_of_model(self._settings))
+        self._manager.loading(name_of_model(self._settings))
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
         catalogue = make_catalogue(settings)
@@ -175,6 +181,9 @@ class App:
         self.banner.first_steps(settings)
         self.banner.page(settings, server.url)
         self.banner.ready(self._clock.monotonic() - started_at)
+        self._manager.ready(server.url, self._engine.name)
+        is_alive = partial(is_computing, self._engine)
+        self._spawn(self._manager.keep_up(is_alive, self._clock), "parley-watchdog")
         if settings.open_page == "auto":
             open_page(f"{server.url}/")
         gc.collect()
@@ -183,6 +192,7 @@ class App:
     async def drain(self, hurrying: asyncio.Event) -> None:
         """Let running replies end, for ``drain_seconds``; ``hurrying`` cuts that short."""
         self.banner.stopping(self._settings.drain_seconds)
+        self._manager.stopping()
         if self._service:
             await self._service.drain(self._settings.drain_seconds, hurrying)
         if self._service and not hurrying.is_set():

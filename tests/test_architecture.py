@@ -117,7 +117,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "app": room(
             "bot.app",
-            may="errors ports version metrics clock lock personalities history access "
+            may="errors ports metrics clock lock personalities history access "
             "adapter_support attachments prompt server adapters settings turns multi_model running",
         ),
     },

@@ -174,6 +174,14 @@ def test_the_unit_is_hardened_by_systemds_own_measure(unit: Path) -> None:
     assert float(exposure[1]) <= MAX_EXPOSURE
 
 
+def test_systemd_hears_of_parley_itself_whether_it_is_ready_and_alive() -> None:
+    lines = dict(re.findall(r"^(\w+)=(.*)$", UNIT, re.MULTILINE))
+    assert (lines["Type"], lines["NotifyAccess"]) == ("notify", "main")
+    assert lines["TimeoutStartSec"] == "2h"  # a model is fetched meanwhile
+    red_for = 60  # seconds, after three failures of the engine that it can recover from
+    assert int(lines["WatchdogSec"]) * 2 / 3 > red_for
+
+
 WITHOUT_WRITABLE_CODE = """
 import ctypes, sys
 PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1

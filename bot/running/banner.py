@@ -28,9 +28,8 @@ class Banner:
     def download(self) -> DownloadShow:
         return DownloadShow(self.model_note, self._console)
 
-    def opening(self, version: str, model: str) -> None:
-        """Printed before anything slow, such as loading a large model."""
-        self._console.print(f"[bold]Parley {version}[/bold] loads {escape(model)} ...")
+    def loading(self, model: str) -> None:
+        self.say("model", f"loading {model} ...")
 
     def model_note(self, text: str) -> None:
         """Called from another thread while the model is loaded."""

@@ -173,6 +173,11 @@ def servers_of(engine: Engine | None) -> dict[str, object]:
     return {"servers": {"up": engine.servers.num_up, "all": len(engine.servers)}}
 
 
+def is_computing(engine: Engine) -> bool:
+    """Whether an engine of our own can go on; of servers it is theirs to say."""
+    return isinstance(engine, RemoteEngine) or engine.is_healthy
+
+
 def describe_device(settings: Settings) -> str:
     """The servers' addresses, the GPU or the CPU."""
     if settings.is_remote:

@@ -41,6 +41,7 @@ NO_OFFLOAD = OffloadOptions()
 _REST_SECONDS = 0.25
 _MAX_FAILURES, _FAILURE_SECONDS = 3, 60.0
 _PAUSE_SECONDS = 1.0
+_MAX_STEP_SECONDS = 300.0
 
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _FAILED = "The model failed while it worked on this answer. Please ask again."
@@ -157,8 +158,11 @@ class InferenceService(Tokenizing):
 
     @property
     def is_healthy(self) -> bool:
-        """False when the engine loop has ended, or has failed three times within a minute."""
-        return self._is_running and not self._failures.are_many
+        """False when the engine loop has ended, has failed three times within a minute, or waits
+        for a step that takes so long that it will not end.
+        """
+        is_stuck = self._worker.seconds > _MAX_STEP_SECONDS
+        return self._is_running and not self._failures.are_many and not is_stuck
 
     @property
     def _is_running(self) -> bool:

@@ -35,6 +35,7 @@ class ModelWorker:
         """``thread`` is shared with other models and not shut down here; None: an own one."""
         self.is_sound = True
         self._model = model
+        self._began_at: float | None = None
         self._owns_thread = thread is None
         self._thread = thread or computing_thread()
 
@@ -46,6 +47,12 @@ class ModelWorker:
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._thread, self._run, step)
         return asyncio.shield(running)
+
+    @property
+    def seconds(self) -> float:
+        """How long the step that runs now has been running; 0 if none does."""
+        began_at = self._began_at
+        return 0.0 if began_at is None else time.monotonic() - began_at
 
     async def call(self, do: Callable[[], T]) -> T:
         """Call ``do`` on the thread, after the steps that were submitted before."""
@@ -67,11 +74,14 @@ class ModelWorker:
             self._model.reset()
         self.is_sound = False  # until the step succeeds
         started = time.perf_counter()
+        self._began_at = time.monotonic()
         try:
             sampled = self._model.run(step)
         except (NoRoom, NotRestored):
             self.is_sound = True
             raise
+        finally:
+            self._began_at = None
         self.is_sound = True
         return sampled, time.perf_counter() - started
 

@@ -13,6 +13,7 @@ from bot.errors import EngineFailed
 from bot.generation import Finished, FinishReason
 from bot.inference.core.sequence import Sequence, Step
 from bot.inference.core.stream import GenerationStream
+from bot.inference.engine import service as service_module
 from bot.inference.engine.replies import Reply
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.scheduling.scheduler import Scheduler
@@ -222,3 +223,21 @@ async def test_a_thread_whose_state_is_defective_is_evaluated_again(
 
 def _no_memory(*_: object) -> None:
     raise MemoryError
+
+
+async def test_a_step_that_does_not_end_shows_though_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = FakeModel(stepwise=True)
+    async with engine(model) as service:
+        stream = await service.generate(request("a"))
+        await until(lambda: service.num_running == 1)
+        assert service.is_healthy
+        with monkeypatch.context() as patch:
+            patch.setattr(service_module, "_MAX_STEP_SECONDS", 0.0)
+            await until(lambda: not service.is_healthy)
+        model.allow(100)
+        await ended([stream])
+        with monkeypatch.context() as patch:
+            patch.setattr(service_module, "_MAX_STEP_SECONDS", 0.0)
+            await until(lambda: service.is_healthy)
