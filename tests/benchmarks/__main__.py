@@ -20,6 +20,7 @@ from tests.benchmarks import (
     neighbours,
     prompts,
     rendering,
+    start,
     stop,
     teams_visible,
     teams_webhook,
@@ -48,4 +49,5 @@ if __name__ == "__main__":
         discord_visible.measure,
         discord_guilds.measure,
         rendering.measure,
+        start.measure,
     )

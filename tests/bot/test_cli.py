@@ -117,7 +117,7 @@ async def test_the_command_line_itself_imports_nothing_that_is_slow() -> None:
 
 async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> None:
     result = await parley(tmp_path, "run", PARLEY_PORT="x", SLACK_BOT_TOKEN="xoxb-1")
-    assert (result.code, result.out) == (2, "")
+    assert (result.code, result.out) == (2, "Parley 0.1.0 starts ...\n")
     assert result.err.splitlines() == [
         "PARLEY_PORT in the environment is 'x'; it must be a whole number.",
         "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "

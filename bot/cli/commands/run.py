@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import faulthandler
 import os
 from contextlib import suppress
 
 import typer
 
+from bot import __version__
 from bot.cli.commands import start
 
 NICENESS = -5
@@ -20,10 +21,14 @@ app = start.commands()
 @app.command()
 def run() -> None:
     """Start the bot, with the settings of the environment and parley.toml."""
+    typer.echo(f"{typer.style(f'Parley {__version__}', bold=True)} starts ...")  # at once
+    faulthandler.enable()
+
     from bot.config import without_effect
+    from bot.running.logs import start_logging
 
     settings = start.settings()
-    _start_logging(settings.log_level)
+    start_logging(settings.log_level, settings.log_format)
     for note in without_effect(settings):
         typer.echo(note, err=True)
 
@@ -42,10 +47,3 @@ def go_first() -> None:
     with suppress(OSError, AttributeError):  # not allowed, or not on this system
         if os.getpriority(os.PRIO_PROCESS, 0) == 0:
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-
-
-def _start_logging(level: str) -> None:
-    """Libraries log at WARNING only: below it they log what must not be logged."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("bot", "adapters"):
-        logging.getLogger(name).setLevel(level.upper())
