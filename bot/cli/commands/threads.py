@@ -38,7 +38,7 @@ def list_threads(
     platform: Platform = "", person: ByPerson = "", since: Since = "", as_json: AsJson = False
 ) -> None:
     """List them, the newest first; also while Parley runs."""
-    from bot.cli.threads import NONE_FOUND, NONE_KEPT
+    from bot.cli.threads.found import NONE_FOUND, NONE_KEPT
 
     found = _found("", platform, person, since)
     _print(found, as_json=as_json, is_search=False)
@@ -55,7 +55,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find threads by words of their titles, texts and file names; 1 if there is none."""
-    from bot.cli.threads import NONE_FOUND
+    from bot.cli.threads.found import NONE_FOUND
 
     found = _found(" ".join(words), platform, person, since)
     _print(found, as_json=as_json, is_search=True)
@@ -72,7 +72,7 @@ def show(thread: Thread, as_json: AsJson = False) -> None:
 
     from bot.adapter_support.chat_files.written import as_json as json_of
     from bot.adapter_support.chat_files.written import as_markdown
-    from bot.cli.thread_shown import show
+    from bot.cli.threads.shown import show
 
     found, chat = _read(thread)
     if as_json:
@@ -87,7 +87,7 @@ def show(thread: Thread, as_json: AsJson = False) -> None:
 def export(thread: Thread, form: Format = "json", output: Output = None) -> None:
     """Write one as a file: all answers as JSON, or those that count as Markdown."""
     from bot.adapter_support.chat_files.written import as_json, as_markdown
-    from bot.cli.threads import write_new
+    from bot.cli.threads.found import write_new
 
     _, chat = _read(thread)
     text = as_json(chat) if form == "json" else as_markdown(chat)
@@ -104,8 +104,8 @@ def import_thread(
 ) -> None:
     """Keep an exported thread as a chat of the terminal."""
     from bot.adapter_support.chat_files.read import read_chat
-    from bot.cli.thread_changes import add
-    from bot.cli.threads import exported_bytes
+    from bot.cli.threads.changes import add
+    from bot.cli.threads.found import exported_bytes
     from bot.clock import SystemClock
 
     raw = exported_bytes(file)
@@ -120,8 +120,8 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
     """Delete one for ever, with what is under way in it."""
-    from bot.cli.thread_changes import forget
-    from bot.cli.threads import one_line
+    from bot.cli.threads.changes import forget
+    from bot.cli.threads.found import one_line
 
     found, _ = _read(thread)
     title = one_line(found.title)
@@ -145,7 +145,7 @@ def _found(search: str, platform: str, person: str, since: str) -> list[KeptThre
 
 
 def _read(name: str) -> tuple[ThreadSummary, Chat]:
-    from bot.cli.threads import as_chat, named
+    from bot.cli.threads.found import as_chat, named
     from bot.history.kept import kept_threads
     from bot.history.store import database_path
 
@@ -155,9 +155,10 @@ def _read(name: str) -> tuple[ThreadSummary, Chat]:
 
 
 def _print(found: list[KeptThread], *, as_json: bool, is_search: bool) -> None:
-    from bot.cli import threads
+    from bot.cli.threads.found import as_json as json_of
+    from bot.cli.threads.found import as_table
 
     if as_json:
-        typer.echo(threads.as_json(found, is_search=is_search))
+        typer.echo(json_of(found, is_search=is_search))
     elif found:
-        sys.stdout.writelines(f"{line}\n" for line in threads.as_table(found, is_search=is_search))
+        sys.stdout.writelines(f"{line}\n" for line in as_table(found, is_search=is_search))

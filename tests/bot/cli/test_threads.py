@@ -23,7 +23,7 @@ from bot.adapter_support.chat_files.read import MAX_BYTES, read_chat
 from bot.adapter_support.chat_files.written import as_json
 from bot.attachments.uploads import Uploads
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, Upload
-from bot.cli.thread_shown import show
+from bot.cli.threads.shown import show
 from bot.clock import SystemClock
 from bot.generation import Usage
 from bot.history import SqlThreadStore, open_store

@@ -1,0 +1,1 @@
+"""The command ``threads``: finding, showing and changing what is kept."""
