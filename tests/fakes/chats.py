@@ -240,6 +240,7 @@ class FakeChats:
         return f"{kind}{self._num}"
 
     def _chat(self, owner: Owner, chat_id: str) -> Chat:
+        self._check()
         found = self._chats.get((owner, chat_id))
         if found is None:
             raise UnknownChat

@@ -29,49 +29,48 @@ async def visited(browser: Browser) -> tuple[str, str]:
         "",
     ],
 )
-@pytest.mark.parametrize("route", OWNED)
 async def test_a_page_of_another_origin_is_refused(
-    serve: Serve, browse: Open, chats: FakeChats, route: tuple[str, str], origin: str
+    serve: Serve, browse: Open, chats: FakeChats, origin: str
 ) -> None:
     server = await serve(cors_origins=("https://listed.example",))
     browser = await browse(server)
     chat, turn = await visited(browser)
     before = await chats.chat(browser.owner, chat)
     browser.session.headers["Origin"] = origin.format(port=server.port)
-    reply = await call(browser, route, chat, turn)
-    assert (reply.status, "own page" in reply.sentence) == (403, True)
-    assert "Access-Control-Allow-Origin" not in reply.headers
+    for route in OWNED:
+        reply = await call(browser, route, chat, turn)
+        assert (reply.status, "own page" in reply.sentence) == (403, True), route
+        assert "Access-Control-Allow-Origin" not in reply.headers
     assert await chats.chat(browser.owner, chat) == before
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize("route", OWNED)
 async def test_what_a_browser_says_of_the_page_that_asks_counts(
-    serve: Serve, browse: Open, route: tuple[str, str], site: str
+    serve: Serve, browse: Open, site: str
 ) -> None:
     browser = await browse(await serve())
     chat, turn = await visited(browser)
     browser.session.headers["Sec-Fetch-Site"] = site
-    assert (await call(browser, route, chat, turn)).status == 403
+    for route in OWNED:
+        assert (await call(browser, route, chat, turn)).status == 403, route
 
 
 @pytest.mark.parametrize("kind", FORMS)
-@pytest.mark.parametrize("route", [each for each in CHANGES if each[0] != "DELETE"] + SIGN_INS)
 async def test_a_form_changes_nothing(
-    serve: Serve, browse: Open, chats: FakeChats, route: tuple[str, str], kind: str
+    serve: Serve, browse: Open, chats: FakeChats, kind: str
 ) -> None:
     """As old browsers send it: without a word of where it comes from."""
     browser = await browse(await serve())
     chat, turn = await visited(browser)
     before = await chats.chat(browser.owner, chat)
-    path = route[1].format(chat=chat, turn=turn)
-    reply = await browser.call(
-        *(route[0], path),
-        data=b'{"text": "x"}',
-        headers={"Content-Type": kind} if kind else {},
-        skip_auto_headers=["Content-Type"],
-    )
-    assert (reply.status, "Content-Type" in reply.sentence) == (415, True)
+    for method, path in [each for each in CHANGES if each[0] != "DELETE"] + SIGN_INS:
+        reply = await browser.call(
+            *(method, path.format(chat=chat, turn=turn)),
+            data=b'{"text": "x"}',
+            headers={"Content-Type": kind} if kind else {},
+            skip_auto_headers=["Content-Type"],
+        )
+        assert (reply.status, "Content-Type" in reply.sentence) == (415, True), path
     assert await chats.chat(browser.owner, chat) == before
 
 
