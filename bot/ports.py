@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
-from bot.chats import Chats
 from bot.generation import (
     AnyPrompt,
     CompletionRequest,
@@ -226,11 +225,6 @@ class HasModels(Protocol):
 
 class Conversations(Protocol):
     """The port that adapters call."""
-
-    @property
-    def chats(self) -> Chats:
-        """Those of the page and the terminal. Raises ``EngineFailed`` while the model loads."""
-        ...
 
     async def handle(self, incoming: Incoming) -> None:
         """Handle a delivery of a platform; returns once everything that must survive is on disk.

@@ -143,6 +143,12 @@ class AnsweredTurn:
     personality: str = ""
     continued: int | None = None
 
+    @property
+    def next_number(self) -> int:
+        """The number of the answer that it gets, or that becomes longer."""
+        last = max((each.number for each in self.answers), default=0)
+        return last + 1 if self.continued is None else self.continued
+
     def answer(self, number: int) -> StoredAnswer | None:
         return next((each for each in self.answers if each.number == number), None)
 

@@ -53,7 +53,7 @@ class WatchedTurn(LiveTurn):
         self._unread_files = ""  # what could not be read, in sentences
         self._draft: Draft | None = None
         self._reasoned = ""  # before what it continues
-        self._number = 0  # of its answer, once that is on disk
+        self._number = 0  # of its answer, once that is known
         self._standing = _Standing("queued")
         audience.add(self)
 
@@ -62,6 +62,7 @@ class WatchedTurn(LiveTurn):
         draft = self._draft or Draft("hidden", answer=self._begun)
         return GrowingAnswer(
             stage=self._standing.stage,
+            number=self._number,
             place=self._standing.place,
             wait=self._standing.wait,
             model=self._model,
@@ -116,7 +117,7 @@ class WatchedTurn(LiveTurn):
         return await self._generate() if await self._begin() else STOPPED
 
     def _take_up(self, asked: AnsweredTurn) -> None:
-        self._personality = asked.personality
+        self._personality, self._number = asked.personality, asked.next_number
         if asked.continued is not None and (answer := asked.answer(asked.continued)):
             self._begun, self._reasoned = answer.reply, answer.reasoning
 

@@ -81,5 +81,5 @@ class ChatViews:
 def _growing(asked: AnsweredTurn, live: WatchedTurn | None) -> GrowingAnswer:
     """Parley may be stopping: then it waits on disk."""
     waiting = GrowingAnswer(stage="queued", personality=asked.personality)
-    number = asked.continued or len(asked.answers) + 1
-    return replace(live.growing if live is not None else waiting, number=number)
+    growing = waiting if live is None else live.growing
+    return replace(growing, number=asked.next_number)

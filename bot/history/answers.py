@@ -82,8 +82,7 @@ def _what_counts(asked: AnsweredTurn, ended: StoredAnswer) -> StoredAnswer:
     is_nothing = ended.state is TurnState.STOPPED and not ended.reply.strip()
     if before is not None and is_nothing and before.question == ended.question:
         return before
-    last = max((each.number for each in asked.answers), default=0)
-    return replace(ended, number=last + 1)
+    return replace(ended, number=asked.next_number)
 
 
 def _longer(before: StoredAnswer, ended: StoredAnswer) -> StoredAnswer:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.chats import Chats
 from bot.errors import EngineFailed, ParleyError
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
@@ -85,10 +84,6 @@ class LateConversations:
         if self._real is None:
             raise EngineFailed(_LOADING)
         return self._real
-
-    @property
-    def chats(self) -> Chats:
-        return self._there.chats
 
     async def handle(self, incoming: Incoming) -> None:
         await self._there.handle(incoming)

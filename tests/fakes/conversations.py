@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from bot.chats import Chats
 from bot.errors import QueueFull
 from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent, Usage
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
@@ -159,10 +158,6 @@ class FakeConversations:
 
     def personalities(self) -> tuple[Personality, ...]:
         return PERSONALITIES
-
-    @property
-    def chats(self) -> Chats:
-        raise NotImplementedError
 
     async def handle(self, incoming: Incoming) -> None:
         raise NotImplementedError

@@ -128,9 +128,11 @@ async def test_a_stopped_answer_goes_on_where_it_was(talk: Talk, page: Page) -> 
     await page.port.go_on(ADA, turn.id)
     generation = await page.led()
     assert generation.request.messages[-1] == ChatMessage("assistant", "One, two,", is_open=True)
-    assert (await page.stage(turn.id, "reading")).reply == "One, two,"
+    growing = await page.stage(turn.id, "reading")
+    assert (growing.number, growing.reply) == (1, "One, two,")
     generation.say(" three.")
     await page.sees(turn.id, "One, two, three.")
+    assert page.growths[-1].number == 1
     generation.end(Finished(FinishReason.STOP, Usage(9, 8, 5)))
     await talk.until(lambda: chosen(page.turns[turn.id]).reply == "One, two, three.")
     (whole,) = page.turns[turn.id].answers

@@ -68,8 +68,12 @@ async def test_an_answer_asked_for_again_and_killed_takes_nothing_from_the_one_b
     turn = await page.ask("A colour?")
     await page.shows(turn.id)
     await page.port.retry(ADA, turn.id)
-    (await page.led()).say("Bl")
+    generation = await page.led()
+    generation.say("B")
+    await page.sees(turn.id, "B")
+    generation.say("l")
     await page.sees(turn.id, "Bl")
+    assert page.growths[-1].number == 2
     await machine.pull_the_plug()
     page = await back(machine, page, answering("Blue."))
     await page.shows(turn.id, 2)
