@@ -212,7 +212,8 @@ class Settings(Table):
     )
     data_dir: Folder = Field(
         default=Path("data"),
-        description="Folder for the database, parked threads and the faster copy of the model.",
+        description="Folder for the database, files that wait to be read, parked threads and the "
+        "faster copy of the model.",
     )
     database_url: Annotated[str, Secret()] = Field(
         default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'parley.db'}",
