@@ -11,78 +11,81 @@ const tab = stored("sessionStorage");
 if (local.get("theme")) root.dataset.theme = local.get("theme"); // before the first paint
 
 const page = {
-  state: null, // what /page/state said
-  summaries: new Map(), // id -> summary, of the list as it is searched
-  id: "", // of the open chat; empty: a new one
-  current: null, // its summary
-  window: 0, // its tokens
-  views: new Map(), // turn id -> TurnView
-  files: new Map(), // chat id -> files for its next question
-  picked: "", // personality of a new chat
-  isSending: false,
+	state: null, // what /page/state said
+	summaries: new Map(), // id -> summary, of the list as it is searched
+	id: "", // of the open chat; empty: a new one
+	current: null, // its summary
+	window: 0, // its tokens
+	views: new Map(), // turn id -> TurnView
+	files: new Map(), // chat id -> files for its next question
+	picked: "", // personality of a new chat
+	isSending: false,
 };
 
 function stored(area) {
-  const use = (work) => {
-    try { return work(window[area]); } catch { return null; } // a browser may refuse
-  };
-  return {
-    get: (key) => use((kept) => kept.getItem(key)) ?? "",
-    set: (key, value) => use((kept) => (value ? kept.setItem(key, value) : kept.removeItem(key))),
-  };
+	const use = (work) => {
+		try { return work(window[area]); } catch { return null; } // a browser may refuse
+	};
+	return {
+		get: (key) => use((kept) => kept.getItem(key)) ?? "",
+		set: (key, value) => use((kept) => (value ? kept.setItem(key, value) : kept.removeItem(key))),
+	};
 }
 
 function element(name, fields = {}, ...children) {
-  const made = Object.assign(document.createElement(name), fields);
-  made.append(...children);
-  return made;
+	const made = Object.assign(document.createElement(name), fields);
+	made.append(...children);
+	return made;
 }
 
 function change(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+	if (node.textContent !== text) node.textContent = text;
 }
 
 /** Shows a sentence, or nothing. */
 function tell(id, text) {
-  change($(id), text);
-  $(id).hidden = !text;
+	change($(id), text);
+	$(id).hidden = !text;
 }
 
-const icon = (name) => `<svg><use href="#i-${name}"/></svg>`;
+const icon = (name) => `<svg viewBox="0 0 24 24"><use href="#i-${name}"/></svg>`;
+const iconButton = (name, ariaLabel) => (
+	element("button", { type: "button", className: "icon", innerHTML: icon(name), ariaLabel })
+);
 
 /** Buttons in the page say by ``data-icon`` what they show. */
 function drawIcons(part) {
-  for (const button of part.querySelectorAll("[data-icon]")) {
-    button.insertAdjacentHTML("afterbegin", icon(button.dataset.icon || button.dataset.do));
-    button.title ||= button.ariaLabel ?? "";
-  }
+	for (const button of part.querySelectorAll("[data-icon]")) {
+		button.insertAdjacentHTML("afterbegin", icon(button.dataset.icon || button.dataset.do));
+		button.title ||= button.ariaLabel ?? "";
+	}
 }
 
 // --- Asking the server
 
 class Problem extends Error {
-  constructor(message, status = 0) {
-    super(message);
-    this.status = status;
-  }
+	constructor(message, status = 0) {
+		super(message);
+		this.status = status;
+	}
 }
 
 async function call(method, path, body = {}) {
-  const headers = { "X-Parley-Page": "1" };
-  const options = { method, headers };
-  if (method !== "GET") {
-    const isWhole = body instanceof FormData || body instanceof Blob;
-    if (!(body instanceof FormData)) headers["Content-Type"] = "application/json";
-    options.body = isWhole ? body : JSON.stringify(body);
-  }
-  const answer = await fetch(path, options).catch(() => {
-    throw new Problem("Parley cannot be reached just now. Nothing is lost; try again in a moment.");
-  });
-  const said = await answer.json().catch(() => null);
-  if (answer.ok) return said;
-  if (answer.status === 401 && path !== "/page/sign-in") signIn();
-  const fallback = `Parley could not do that (${answer.status}). Try again.`;
-  throw new Problem(said?.error?.message ?? fallback, answer.status);
+	const headers = { "X-Parley-Page": "1" };
+	const options = { method, headers };
+	if (method !== "GET") {
+		const isWhole = body instanceof FormData || body instanceof Blob;
+		if (!(body instanceof FormData)) headers["Content-Type"] = "application/json";
+		options.body = isWhole ? body : JSON.stringify(body);
+	}
+	const answer = await fetch(path, options).catch(() => {
+		throw new Problem("Parley cannot be reached just now. Nothing is lost; try again in a moment.");
+	});
+	const said = await answer.json().catch(() => null);
+	if (answer.ok) return said;
+	if (answer.status === 401 && path !== "/page/sign-in") signIn();
+	const fallback = `Parley could not do that (${answer.status}). Try again.`;
+	throw new Problem(said?.error?.message ?? fallback, answer.status);
 }
 
 const chatPath = (id, rest = "") => `/page/chats/${encodeURIComponent(id)}${rest}`;
@@ -90,199 +93,187 @@ const turnPath = (turn, rest) => `/page/turns/${encodeURIComponent(turn.id)}/${r
 
 /** Does it, and tells a problem in a sentence; whether it was done. */
 async function attempt(work) {
-  tell("problem", "");
-  try {
-    await work();
-    return true;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    tell("problem", problem.message);
-    return false;
-  }
+	tell("problem", "");
+	try {
+		await work();
+		return true;
+	} catch (problem) {
+		if (!(problem instanceof Problem)) throw problem;
+		tell("problem", problem.message);
+		return false;
+	}
 }
 
 // --- Blocks: only what changed is touched
 
 /** Makes ``holder`` show ``blocks``, each one element, of which it showed ``shown``. */
 function patch(holder, shown, blocks) {
-  let same = 0;
-  while (same < shown.length && shown[same] === blocks[same]) same++;
-  while (holder.children.length > blocks.length) holder.lastChild.remove();
-  for (; same < blocks.length; same++) {
-    const old = holder.children[same];
-    if (old && extend(old, shown[same], blocks[same])) continue;
-    const fresh = parsed(blocks[same]);
-    if (!old) holder.append(fresh);
-    else if (!grow(old, fresh)) old.replaceWith(fresh);
-  }
+	let same = 0;
+	while (same < shown.length && shown[same] === blocks[same]) same++;
+	while (holder.children.length > blocks.length) holder.lastChild.remove();
+	for (; same < blocks.length; same++) {
+		const old = holder.children[same];
+		if (old && extend(old, shown[same], blocks[same])) continue;
+		const fresh = parsed(blocks[same]);
+		if (!old) holder.append(fresh);
+		else if (!grow(old, fresh)) old.replaceWith(fresh);
+	}
 }
 
 const parsed = (html) => element("template", { innerHTML: html }).content.firstChild;
 
 /** Adds to ``block`` what ``html`` has more than ``before``, if only its end is another one. Only
-    that is parsed, within copies of the elements that were open at the end. */
+		that is parsed, within copies of the elements that were open at the end. */
 function extend(block, before, html) {
-  const [closing] = before.match(/(<\/\w+>)+$/) ?? [""];
-  const begun = before.slice(0, before.length - closing.length);
-  if (!closing || !html.startsWith(begun)) return false;
-  const open = [block];
-  while (open.length < closing.split("<").length - 1) open.push(open.at(-1).lastChild);
-  const tags = open.map((each) => each.cloneNode(false).outerHTML.replace(/<\/\w+>$/, ""));
-  let copy = parsed(tags.join("") + html.slice(begun.length));
-  for (const each of open) {
-    const [first, ...rest] = copy.childNodes;
-    if (each === open.at(-1) && first) join(each, first);
-    each.append(...rest);
-    copy = first; // of the next one that is open
-  }
-  return true;
+	const [closing] = before.match(/(<\/\w+>)+$/) ?? [""];
+	const begun = before.slice(0, before.length - closing.length);
+	if (!closing || !html.startsWith(begun)) return false;
+	const open = [block];
+	while (open.length < closing.split("<").length - 1) open.push(open.at(-1).lastChild);
+	const tags = open.map((each) => each.cloneNode(false).outerHTML.replace(/<\/\w+>$/, ""));
+	let copy = parsed(tags.join("") + html.slice(begun.length));
+	for (const each of open) {
+		const [first, ...rest] = copy.childNodes;
+		if (each === open.at(-1) && first) join(each, first);
+		each.append(...rest);
+		copy = first; // of the next one that is open
+	}
+	return true;
 }
 
 function join(to, node) {
-  const areTexts = node.nodeType === Node.TEXT_NODE && to.lastChild?.nodeType === Node.TEXT_NODE;
-  if (areTexts) to.lastChild.appendData(node.data);
-  else to.append(node);
+	const areTexts = node.nodeType === Node.TEXT_NODE && to.lastChild?.nodeType === Node.TEXT_NODE;
+	if (areTexts) to.lastChild.appendData(node.data);
+	else to.append(node);
 }
 
 /** Makes ``old`` equal to ``fresh`` if both are of one kind. What is equal from the start stays,
-    with its layout and with what a person has selected in it. */
+		with its layout and with what a person has selected in it. */
 function grow(old, fresh) {
-  if (old.nodeType !== fresh.nodeType) return false;
-  if (old.nodeType === Node.TEXT_NODE) {
-    setText(old, fresh.data);
-    return true;
-  }
-  if (!old.cloneNode(false).isEqualNode(fresh.cloneNode(false))) return false;
-  let mine = old.firstChild;
-  let theirs = fresh.firstChild;
-  while (mine && theirs && mine.isEqualNode(theirs)) {
-    mine = mine.nextSibling;
-    theirs = theirs.nextSibling;
-  }
-  if (mine && theirs && grow(mine, theirs)) {
-    mine = mine.nextSibling;
-    theirs = theirs.nextSibling;
-  }
-  for (let next; mine; mine = next) {
-    next = mine.nextSibling;
-    mine.remove();
-  }
-  for (let next; theirs; theirs = next) {
-    next = theirs.nextSibling;
-    old.append(theirs);
-  }
-  return true;
+	if (old.nodeType !== fresh.nodeType) return false;
+	if (old.nodeType === Node.TEXT_NODE) {
+		setText(old, fresh.data);
+		return true;
+	}
+	if (!old.cloneNode(false).isEqualNode(fresh.cloneNode(false))) return false;
+	const [mine, theirs] = [[...old.childNodes], [...fresh.childNodes]];
+	let same = 0;
+	while (mine[same]?.isEqualNode(theirs[same] ?? null)) same++;
+	if (mine[same] && theirs[same] && grow(mine[same], theirs[same])) same++;
+	for (const each of mine.slice(same)) each.remove();
+	old.append(...theirs.slice(same));
+	return true;
 }
 
 function setText(node, text) {
-  if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
-  else node.data = text;
+	if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
+	else node.data = text;
 }
 
 // --- A turn
 
 class TurnView {
-  constructor() {
-    this.el = $("turn").content.firstElementChild.cloneNode(true);
-    this.el.view = this;
-    this.part = {};
-    for (const each of this.el.querySelectorAll("[data-part], [data-do]")) {
-      this.part[each.dataset.part ?? each.dataset.do] = each;
-    }
-    this.turn = null;
-    this.shown = 0; // the number of the answer to be seen
-    this.blocks = [];
-    this.thoughts = null; // the text node of reasoning that grows
-  }
+	constructor() {
+		this.el = $("turn").content.firstElementChild.cloneNode(true);
+		this.el.view = this;
+		this.part = {};
+		for (const each of this.el.querySelectorAll("[data-part], [data-do]")) {
+			this.part[each.dataset.part ?? each.dataset.do] = each;
+		}
+		this.turn = null;
+		this.shown = 0; // the number of the answer to be seen
+		this.blocks = [];
+		this.thoughts = null; // the text node of reasoning that grows
+	}
 
-  get answer() {
-    return this.turn.answers[this.shown - 1];
-  }
+	get answer() {
+		return this.turn.answers[this.shown - 1];
+	}
 
-  /** The answer on its way, if that is the one to be seen. */
-  get growing() {
-    return this.shown === this.newest ? this.turn.growing : null;
-  }
+	/** The answer on its way, if that is the one to be seen. */
+	get growing() {
+		return this.shown === this.newest ? this.turn.growing : null;
+	}
 
-  /** The number of the answer on its way: a new one, or one that becomes longer. */
-  get newest() {
-    return this.turn.growing?.number || this.turn.answers.length + 1;
-  }
+	/** The number of the answer on its way: a new one, or one that becomes longer. */
+	get newest() {
+		return this.turn.growing?.number || this.turn.answers.length + 1;
+	}
 
-  show(turn) {
-    const before = this.turn;
-    const follows = !before?.growing || this.growing;
-    this.turn = turn;
-    if (follows || this.shown > turn.answers.length) {
-      this.shown = turn.growing ? this.newest : turn.chosen;
-    }
-    this.draw();
-    if (before?.growing && !turn.growing) announceEnd(this);
-  }
+	show(turn) {
+		const before = this.turn;
+		const follows = !before?.growing || this.growing;
+		this.turn = turn;
+		if (follows || this.shown > turn.answers.length) {
+			this.shown = turn.growing ? this.newest : turn.chosen;
+		}
+		this.draw();
+		if (before?.growing && !turn.growing) announceEnd(this);
+	}
 
-  draw() {
-    const { part, turn, answer, growing } = this;
-    const question = growing ? turn.question : answer?.question ?? turn.question;
-    part.question.textContent = question;
-    part.question.hidden = !question;
-    part.files.replaceChildren(...turn.files.map((name) => element("li", { textContent: name })));
-    part.files.hidden = !turn.files.length;
-    if (growing) this.drawGrowing();
-    else this.drawAnswer(answer ?? {});
-    const count = Math.max(turn.answers.length, turn.growing ? this.newest : 0);
-    part.leaf.hidden = count < 2;
-    part.place.textContent = `${this.shown}/${count}`;
-    part.before.disabled = this.shown <= 1;
-    part.after.disabled = this.shown >= count;
-    part.edit.hidden = Boolean(turn.growing);
-    part.acts.hidden = Boolean(growing);
-    part.stage.hidden = !growing;
-  }
+	draw() {
+		const { part, turn, answer, growing } = this;
+		const question = growing ? turn.question : answer?.question ?? turn.question;
+		part.question.textContent = question;
+		part.question.hidden = !question;
+		part.files.replaceChildren(...turn.files.map((name) => element("li", { textContent: name })));
+		part.files.hidden = !turn.files.length;
+		if (growing) this.drawGrowing();
+		else this.drawAnswer(answer ?? {});
+		const count = Math.max(turn.answers.length, turn.growing ? this.newest : 0);
+		part.leaf.hidden = count < 2;
+		part.place.textContent = `${this.shown}/${count}`;
+		part.before.disabled = this.shown <= 1;
+		part.after.disabled = this.shown >= count;
+		part.edit.hidden = Boolean(turn.growing);
+		part.acts.hidden = Boolean(growing);
+		part.stage.hidden = !growing;
+	}
 
-  drawGrowing() {
-    const { part, growing } = this;
-    this.drawText(growing.html ?? []);
-    part.reasoning.hidden = !growing.reasoning;
-    if (growing.reasoning) {
-      if (!this.thoughts) part.thoughts.replaceChildren(this.thoughts = new Text());
-      part.thoughts.classList.add("plain");
-      setText(this.thoughts, growing.reasoning);
-    }
-    change(part.thinking, growing.stage === "thinking" ? "Thinking …" : "Reasoning");
-    change(part.stage, stageText(growing));
-    part.note.hidden = true;
-    change(part.meta, joined(growing.model, titleOf(growing.personality)));
-  }
+	drawGrowing() {
+		const { part, growing } = this;
+		this.drawText(growing.html ?? []);
+		part.reasoning.hidden = !growing.reasoning;
+		if (growing.reasoning) {
+			if (!this.thoughts) part.thoughts.replaceChildren(this.thoughts = new Text());
+			part.thoughts.classList.add("plain");
+			setText(this.thoughts, growing.reasoning);
+		}
+		change(part.thinking, growing.stage === "thinking" ? "Thinking …" : "Reasoning");
+		change(part.stage, stageText(growing));
+		part.note.hidden = true;
+		change(part.meta, joined(growing.model, titleOf(growing.personality)));
+	}
 
-  drawAnswer(answer) {
-    const { part, turn } = this;
-    const { html = [], note = "", rating = 0 } = answer;
-    this.drawText(html);
-    this.thoughts = null;
-    part.thoughts.innerHTML = answer.reasoning_html ?? "";
-    part.thoughts.classList.remove("plain");
-    part.reasoning.hidden = !answer.reasoning_html;
-    part.thinking.textContent = "Reasoning";
-    part.note.textContent = note;
-    part.note.hidden = !note;
-    part.note.classList.toggle("bad", answer.state === "failed");
-    const isChosen = answer.number === turn.chosen && !turn.growing;
-    part.retry.hidden = Boolean(this.el.nextElementSibling || turn.growing);
-    part.continue.hidden = !(answer.can_continue && isChosen);
-    part.copy.hidden = !html.length;
-    part.good.hidden = part.bad.hidden = !(html.length && isChosen);
-    part.good.ariaPressed = String(rating > 0);
-    part.bad.ariaPressed = String(rating < 0);
-    const { tokens_per_second: speed, seconds } = answer;
-    const pace = speed && `${figures.format(speed < 10 ? speed : Math.round(speed))} tokens/s`;
-    const name = titleOf(answer.personality);
-    part.meta.textContent = joined(answer.model, name, pace, seconds && duration(seconds));
-  }
+	drawAnswer(answer) {
+		const { part, turn } = this;
+		const { html = [], note = "", rating = 0 } = answer;
+		this.drawText(html);
+		this.thoughts = null;
+		part.thoughts.innerHTML = answer.reasoning_html ?? "";
+		part.thoughts.classList.remove("plain");
+		part.reasoning.hidden = !answer.reasoning_html;
+		part.thinking.textContent = "Reasoning";
+		part.note.textContent = note;
+		part.note.hidden = !note;
+		part.note.classList.toggle("bad", answer.state === "failed");
+		const isChosen = answer.number === turn.chosen && !turn.growing;
+		part.retry.hidden = Boolean(this.el.nextElementSibling || turn.growing);
+		part.continue.hidden = !(answer.can_continue && isChosen);
+		part.copy.hidden = !html.length;
+		part.good.hidden = part.bad.hidden = !(html.length && isChosen);
+		part.good.ariaPressed = String(rating > 0);
+		part.bad.ariaPressed = String(rating < 0);
+		const { tokens_per_second: speed, seconds } = answer;
+		const pace = speed && `${figures.format(speed < 10 ? speed : Math.round(speed))} tokens/s`;
+		const name = titleOf(answer.personality);
+		part.meta.textContent = joined(answer.model, name, pace, seconds && duration(seconds));
+	}
 
-  drawText(blocks) {
-    patch(this.part.text, this.blocks, blocks);
-    this.blocks = blocks;
-  }
+	drawText(blocks) {
+		patch(this.part.text, this.blocks, blocks);
+		this.blocks = blocks;
+	}
 }
 
 const figures = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -291,15 +282,15 @@ const personalityOf = (name) => page.state?.personalities.find((each) => each.na
 const titleOf = (name) => personalityOf(name)?.title ?? name;
 
 function stageText({ stage, place, wait, model }) {
-  if (stage === "loading") return `Loading ${model}`;
-  if (stage !== "queued") return stage[0].toUpperCase() + stage.slice(1);
-  if (!place) return "Waiting";
-  return `Waiting, place ${place} in the queue${wait ? `, about ${duration(wait)}` : ""}`;
+	if (stage === "loading") return `Loading ${model}`;
+	if (stage !== "queued") return stage[0].toUpperCase() + stage.slice(1);
+	if (!place) return "Waiting";
+	return `Waiting, place ${place} in the queue${wait ? `, about ${duration(wait)}` : ""}`;
 }
 
 function duration(seconds) {
-  if (seconds >= 90) return `${Math.round(seconds / 60)} min`;
-  return `${figures.format(seconds < 1 ? seconds : Math.round(seconds))} s`;
+	if (seconds >= 90) return `${Math.round(seconds / 60)} min`;
+	return `${figures.format(seconds < 1 ? seconds : Math.round(seconds))} s`;
 }
 
 // --- The thread: a log that stays at its end while the reader is there
@@ -307,76 +298,76 @@ function duration(seconds) {
 const scroll = { isStuck: true, top: 0 };
 
 function watchScrolling() {
-  const log = $("log");
-  const look = () => {
-    const gap = log.scrollHeight - log.clientHeight - log.scrollTop;
-    const isUp = log.scrollTop < scroll.top;
-    if (gap < 2 || (!isUp && gap < 40)) scroll.isStuck = true;
-    else if (isUp) scroll.isStuck = false;
-    scroll.top = log.scrollTop;
-    $("newest").hidden = scroll.isStuck || gap < 120;
-  };
-  log.addEventListener("scroll", look, { passive: true });
-  const follow = new ResizeObserver(() => (scroll.isStuck ? toNewest() : look()));
-  follow.observe($("thread"));
-  follow.observe(log);
-  $("newest").onclick = () => {
-    toNewest();
-    focusBox();
-  };
+	const log = $("log");
+	const look = () => {
+		const gap = log.scrollHeight - log.clientHeight - log.scrollTop;
+		const isUp = log.scrollTop < scroll.top;
+		if (gap < 2 || (!isUp && gap < 40)) scroll.isStuck = true;
+		else if (isUp) scroll.isStuck = false;
+		scroll.top = log.scrollTop;
+		$("newest").hidden = scroll.isStuck || gap < 120;
+	};
+	log.addEventListener("scroll", look, { passive: true });
+	const follow = new ResizeObserver(() => (scroll.isStuck ? toNewest() : look()));
+	follow.observe($("thread"));
+	follow.observe(log);
+	$("newest").onclick = () => {
+		toNewest();
+		focusBox();
+	};
 }
 
 function toNewest() {
-  scroll.isStuck = true;
-  $("log").scrollTop = $("log").scrollHeight;
+	scroll.isStuck = true;
+	$("log").scrollTop = $("log").scrollHeight;
 }
 
 const grown = new Set();
 
 /** Draws what has grown, once a frame. */
 function drawSoon(view) {
-  if (!grown.size) {
-    requestAnimationFrame(() => {
-      for (const each of grown) if (each.growing) each.drawGrowing();
-      grown.clear();
-    });
-  }
-  grown.add(view);
+	if (!grown.size) {
+		requestAnimationFrame(() => {
+			for (const each of grown) if (each.growing) each.drawGrowing();
+			grown.clear();
+		});
+	}
+	grown.add(view);
 }
 
 function showTurn(turn) {
-  if (!turn.answers.length) turn.growing ??= { stage: "queued", html: [] };
-  let view = page.views.get(turn.id);
-  if (!view) {
-    view = new TurnView();
-    page.views.set(turn.id, view);
-    const later = [...$("turns").children].find((each) => each.view.turn.number > turn.number);
-    $("turns").insertBefore(view.el, later ?? null);
-    view.el.previousElementSibling?.view.draw(); // it is not the newest any more
-  }
-  view.show(turn);
-  drawRest();
+	if (!turn.answers.length) turn.growing ??= { stage: "queued", html: [] };
+	let view = page.views.get(turn.id);
+	if (!view) {
+		view = new TurnView();
+		page.views.set(turn.id, view);
+		const later = [...$("turns").children].find((each) => each.view.turn.number > turn.number);
+		$("turns").insertBefore(view.el, later ?? null);
+		view.el.previousElementSibling?.view.draw(); // it is not the newest any more
+	}
+	view.show(turn);
+	drawRest();
 }
 
 /** What depends on all turns. */
 function drawRest() {
-  const isBusy = [...page.views.values()].some((view) => view.turn.growing);
-  $("log").ariaBusy = String(isBusy);
-  drawButtons();
-  $("empty").hidden = Boolean(page.id || page.views.size);
-  const last = $("turns").lastElementChild?.view.turn;
-  const used = last?.answers[last.chosen - 1]?.window_used;
-  $("window").hidden = !used;
-  $("meter").value = used ?? 0;
-  change($("filled"), `${Math.round(used * 100)} % of ${figures.format(page.window)} tokens`);
+	const isBusy = [...page.views.values()].some((view) => view.turn.growing);
+	$("log").ariaBusy = String(isBusy);
+	drawButtons();
+	$("empty").hidden = Boolean(page.id || page.views.size);
+	const last = $("turns").lastElementChild?.view.turn;
+	const used = last?.answers[last.chosen - 1]?.window_used;
+	$("window").hidden = !used;
+	$("meter").value = used ?? 0;
+	change($("filled"), `${Math.round(used * 100)} % of ${figures.format(page.window)} tokens`);
 }
 
 function drawButtons() {
-  const isBusy = $("log").ariaBusy === "true";
-  const isEmpty = !$("box").value.trim() && !filesHere().length;
-  $("stop").hidden = !isBusy;
-  $("send").hidden = isBusy && isEmpty;
-  $("send").disabled = isEmpty || page.isSending;
+	const isBusy = $("log").ariaBusy === "true";
+	const isEmpty = !$("box").value.trim() && !filesHere().length;
+	$("stop").hidden = !isBusy;
+	$("send").hidden = isBusy && isEmpty;
+	$("send").disabled = isEmpty || page.isSending;
 }
 
 // --- What a screen reader hears
@@ -385,259 +376,266 @@ const STILL_SECONDS = 7;
 const spoken = { turn: "", stage: "", at: 0 };
 
 function say(text) {
-  $("status").textContent = "";
-  $("status").textContent = text;
+	$("status").textContent = "";
+	$("status").textContent = text;
 }
 
 function announce(id, growing) {
-  const { stage } = growing;
-  const isNew = spoken.turn !== id;
-  const isOther = isNew || spoken.stage !== stage;
-  const now = performance.now();
-  const isSoon = now - spoken.at < STILL_SECONDS * 1000;
-  if (isSoon && !isNew && !(isOther && stage === "writing")) return;
-  const text = stageText(growing);
-  say(isOther ? text : `Still ${text[0].toLowerCase()}${text.slice(1)}`);
-  Object.assign(spoken, { turn: id, stage, at: now });
+	const { stage } = growing;
+	const isNew = spoken.turn !== id;
+	const isOther = isNew || spoken.stage !== stage;
+	const now = performance.now();
+	const isSoon = now - spoken.at < STILL_SECONDS * 1000;
+	if (isSoon && !isNew && !(isOther && stage === "writing")) return;
+	const text = stageText(growing);
+	say(isOther ? text : `Still ${text[0].toLowerCase()}${text.slice(1)}`);
+	Object.assign(spoken, { turn: id, stage, at: now });
 }
 
 function announceEnd({ part, answer }) {
-  spoken.turn = "";
-  say([part.text.innerText, answer?.note].filter(Boolean).join("\n"));
+	spoken.turn = "";
+	say([part.text.innerText, answer?.note].filter(Boolean).join("\n"));
 }
 
 // --- Events
 
 const HIDDEN_SECONDS = 60;
-const link = { source: null, seen: new Set(), pause: 0, timer: 0, lost: 0 };
+const link = { source: null, seen: new Set(), pause: 0, timer: 0, again: 0, lost: 0 };
 
 const on = {
-  chats: ({ chats }) => $("search").value || showList(chats),
-  chat(summary) {
-    if (!$("search").value || page.summaries.has(summary.id)) page.summaries.set(summary.id, summary);
-    if (summary.id === page.id) setCurrent(summary);
-    drawList();
-  },
-  gone({ id }) {
-    page.summaries.delete(id);
-    drawList();
-    if (id === page.id) go("");
-  },
-  turn(turn) {
-    link.seen.add(turn.id);
-    showTurn(turn);
-    if (turn.growing) announce(turn.id, turn.growing);
-  },
-  grow({ turn: id, from, blocks, ...progress }) {
-    const view = page.views.get(id);
-    const before = view?.turn.growing;
-    if (!before || before.html.length < from) return load(); // something was missed
-    const html = [...before.html.slice(0, from), ...blocks];
-    view.turn.growing = { ...before, ...progress, html };
-    link.seen.add(id);
-    drawSoon(view);
-    announce(id, view.turn.growing);
-  },
+	chats: ({ chats }) => $("search").value || showList(chats),
+	chat(summary) {
+		if (!$("search").value || page.summaries.has(summary.id)) page.summaries.set(summary.id, summary);
+		if (summary.id === page.id) setCurrent(summary);
+		drawList();
+	},
+	gone({ id }) {
+		page.summaries.delete(id);
+		drawList();
+		if (id === page.id) go("");
+	},
+	turn(turn) {
+		link.seen.add(turn.id);
+		showTurn(turn);
+		if (turn.growing) announce(turn.id, turn.growing);
+	},
+	grow({ turn: id, from, blocks, ...progress }) {
+		const view = page.views.get(id);
+		const before = view?.turn.growing;
+		if (!before || before.html.length < from) return load(); // something was missed
+		const html = [...before.html.slice(0, from), ...blocks];
+		view.turn.growing = { ...before, ...progress, html };
+		link.seen.add(id);
+		drawSoon(view);
+		announce(id, view.turn.growing);
+	},
 };
 
 /** One stream for the list and the open chat; the browser takes it up again by itself. */
 function listen() {
-  hangUp();
-  const source = new EventSource(`/page/events${page.id && `?chat=${encodeURIComponent(page.id)}`}`);
-  let isNew = true;
-  link.source = source;
-  link.seen = new Set();
-  link.timer = setTimeout(load, 500); // a proxy may hold the stream back
-  source.onopen = () => {
-    link.pause = 0;
-    tellLost(false);
-    if (isNew) load(); // later the server sends what was missed
-    isNew = false;
-  };
-  source.onerror = () => {
-    tellLost(true);
-    if (source.readyState === EventSource.CLOSED) callAgain();
-  };
-  for (const [name, handle] of Object.entries(on)) {
-    source.addEventListener(name, ({ data }) => source === link.source && handle(JSON.parse(data)));
-  }
+	hangUp();
+	const source = new EventSource(`/page/events${page.id && `?chat=${encodeURIComponent(page.id)}`}`);
+	let isNew = true;
+	link.source = source;
+	link.seen = new Set();
+	link.timer = setTimeout(load, 500); // a proxy may hold the stream back
+	source.onopen = () => {
+		link.pause = 0;
+		tellLost(false);
+		if (isNew) load(); // later the server sends what was missed
+		isNew = false;
+	};
+	source.onerror = () => {
+		tellLost(true);
+		if (source.readyState === EventSource.CLOSED) callAgain();
+	};
+	for (const [name, handle] of Object.entries(on)) {
+		source.addEventListener(name, ({ data }) => source === link.source && handle(JSON.parse(data)));
+	}
 }
 
 function hangUp() {
-  clearTimeout(link.timer);
-  link.source?.close();
-  link.source = null;
+	clearTimeout(link.timer);
+	clearTimeout(link.again);
+	link.source?.close();
+	link.source = null;
 }
 
 /** The server refused the stream: it starts, or asks who we are, or has no such chat. */
 function callAgain() {
-  hangUp();
-  link.pause = Math.min(link.pause * 2 || 500, 8000);
-  link.timer = setTimeout(begin, link.pause);
+	hangUp();
+	link.pause = Math.min(link.pause * 2 || 500, 8000);
+	link.again = setTimeout(begin, link.pause);
+	load();
 }
 
 function tellLost(isLost) {
-  clearTimeout(link.lost);
-  const text = "The connection is lost. This page mends it by itself.";
-  if (isLost) link.lost = setTimeout(tell, 1000, "line", text);
-  else tell("line", "");
+	clearTimeout(link.lost);
+	const text = "The connection is lost. This page mends it by itself.";
+	if (isLost) link.lost = setTimeout(tell, 1000, "line", text);
+	else tell("line", "");
 }
 
 /** A tab that nobody sees gives its connection back; browsers have few. */
 function followVisibility() {
-  let timer = 0;
-  document.addEventListener("visibilitychange", () => {
-    clearTimeout(timer);
-    if (document.hidden) timer = setTimeout(hangUp, HIDDEN_SECONDS * 1000);
-    else if (!link.source) listen();
-  });
-  addEventListener("online", listen);
+	let timer = 0;
+	document.addEventListener("visibilitychange", () => {
+		clearTimeout(timer);
+		if (document.hidden) timer = setTimeout(hangUp, HIDDEN_SECONDS * 1000);
+		else if (!link.source) listen();
+	});
+	addEventListener("online", listen);
 }
 
 // --- Chats
 
 /** Reads the list and the open chat anew. What events told meanwhile is newer, and stays. */
 async function load() {
-  const { id } = page;
-  const { seen } = link;
-  clearTimeout(link.timer);
-  try {
-    await Promise.all([loadList(), id && loadChat(id, seen)]);
-    if ($("line").dataset.loading) tell("line", "");
-    delete $("line").dataset.loading;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    if (problem.status === 503) { // the model is being loaded
-      $("line").dataset.loading = "yes";
-      tell("line", problem.message);
-      link.timer = setTimeout(load, 2000);
-    } else if (problem.status && id === page.id) {
-      if (problem.status === 404) go("");
-      tell("problem", problem.message);
-    }
-  }
+	const { id } = page;
+	const { seen } = link;
+	clearTimeout(link.timer);
+	try {
+		await Promise.all([loadList(), id && loadChat(id, seen)]);
+		if ($("line").dataset.loading) tell("line", "");
+		delete $("line").dataset.loading;
+	} catch (problem) {
+		if (!(problem instanceof Problem)) throw problem;
+		if (problem.status === 503) { // the model is being loaded
+			$("line").dataset.loading = "yes";
+			tell("line", problem.message);
+			link.timer = setTimeout(load, 2000);
+		} else if (problem.status && id === page.id) {
+			if (problem.status === 404) go("");
+			tell("problem", problem.message);
+		}
+	}
 }
 
 async function loadChat(id, seen) {
-  const { chat, turns, window } = await call("GET", chatPath(id));
-  if (id !== page.id) return;
-  page.window = window;
-  setCurrent(chat);
-  const known = new Set(turns.map((turn) => turn.id));
-  for (const [key, view] of page.views) {
-    if (known.has(key) || seen.has(key)) continue;
-    view.el.remove();
-    page.views.delete(key);
-  }
-  for (const turn of turns) if (!seen.has(turn.id)) showTurn(turn);
-  drawRest();
+	const { chat, turns, window } = await call("GET", chatPath(id));
+	if (id !== page.id) return;
+	page.window = window;
+	setCurrent(chat);
+	const known = new Set(turns.map((turn) => turn.id));
+	for (const [key, view] of page.views) {
+		if (known.has(key) || seen.has(key)) continue;
+		view.el.remove();
+		page.views.delete(key);
+	}
+	for (const turn of turns) if (!seen.has(turn.id)) showTurn(turn);
+	drawRest();
 }
 
 const words = () => $("search").value.trim();
 
 async function loadList() {
-  const search = words();
-  const { chats } = await call("GET", `/page/chats${search && `?search=${encodeURIComponent(search)}`}`);
-  if (search === words()) showList(chats);
+	const search = words();
+	const { chats } = await call("GET", `/page/chats${search && `?search=${encodeURIComponent(search)}`}`);
+	if (search === words()) showList(chats);
 }
 
 function showList(chats) {
-  page.summaries = new Map(chats.map((chat) => [chat.id, chat]));
-  setCurrent(page.summaries.get(page.id) ?? page.current);
-  drawList();
+	page.summaries = new Map(chats.map((chat) => [chat.id, chat]));
+	setCurrent(page.summaries.get(page.id) ?? page.current);
+	drawList();
 }
 
 function drawList() {
-  const list = $("list");
-  const { id, more } = list.contains(document.activeElement) ? document.activeElement.dataset : {};
-  const chats = [...page.summaries.values()].sort((a, b) => (a.last_at < b.last_at ? 1 : -1));
-  const nodes = [];
-  let day = "";
-  for (const chat of chats) {
-    if (day !== dayOf(chat)) nodes.push(element("h2", { textContent: day = dayOf(chat) }));
-    nodes.push(listItem(chat));
-  }
-  list.replaceChildren(...nodes);
-  const focused = (each) => (id && each.dataset.id === id) || (more && each.dataset.more === more);
-  [...list.querySelectorAll("a, button")].find(focused)?.focus();
-  const none = words() ? `No chat has “${words()}”.` : "Your chats will stand here.";
-  tell("found", chats.length ? "" : none);
-  list.hidden = !chats.length;
+	const list = $("list");
+	const { id } = list.contains(document.activeElement) ? document.activeElement : {};
+	const chats = [...page.summaries.values()].sort((a, b) => (a.last_at < b.last_at ? 1 : -1));
+	const nodes = [];
+	let day = "";
+	for (const chat of chats) {
+		if (day !== dayOf(chat)) nodes.push(element("h2", { textContent: day = dayOf(chat) }));
+		nodes.push(listItem(chat));
+	}
+	list.replaceChildren(...nodes);
+	if (id) $(id)?.focus();
+	const none = words() ? `No chat has “${words()}”.` : "Your chats will stand here.";
+	tell("found", chats.length ? "" : none);
+	list.hidden = !chats.length;
 }
 
 function dayOf({ last_at: at }) {
-  const days = Math.ceil((new Date().setHours(0, 0, 0, 0) - new Date(at)) / 86_400_000);
-  if (days <= 0) return "Today";
-  return days === 1 ? "Yesterday" : days <= 7 ? "This week" : "Earlier";
+	const days = Math.ceil((new Date().setHours(0, 0, 0, 0) - new Date(at)) / 86_400_000);
+	if (days <= 0) return "Today";
+	return days === 1 ? "Yesterday" : days <= 7 ? "This week" : "Earlier";
 }
 
 function listItem({ id, title, is_busy: isBusy }) {
-  const anchor = element("a", { href: `#${id}`, textContent: title, title, dir: "auto" });
-  anchor.dataset.id = id;
-  if (id === page.id) anchor.ariaCurrent = "page";
-  if (isBusy) anchor.append(element("span", { className: "busy", role: "img", ariaLabel: "being answered" }));
-  const more = element("button", { className: "icon", innerHTML: icon("more"), ariaLabel: `More about ${title}` });
-  more.dataset.more = id;
-  return element("div", { className: `item ${id === page.id ? "open" : ""}` }, anchor, more);
+	const anchor = element("a", { href: `#${id}`, textContent: title, title, dir: "auto" });
+	anchor.dataset.id = id;
+	anchor.id = `chat-${id}`;
+	if (id === page.id) anchor.ariaCurrent = "page";
+	if (isBusy) anchor.append(element("span", { className: "busy", role: "img", ariaLabel: "being answered" }));
+	const more = iconButton("more", `More about ${title}`);
+	more.dataset.more = id;
+	more.id = `more-${id}`;
+	return element("div", { className: `item ${id === page.id ? "open" : ""}` }, anchor, more);
 }
 
 function setCurrent(summary) {
-  page.current = summary;
-  const title = summary?.title || "New chat";
-  change($("title"), title);
-  document.title = summary ? `${title} · Parley` : "Parley";
-  $("more").hidden = !summary;
-  drawPersonality();
+	page.current = summary;
+	const title = summary?.title || "New chat";
+	change($("title"), title);
+	document.title = summary ? `${title} · Parley` : "Parley";
+	$("more").hidden = !summary;
+	drawPersonality();
 }
 
 /** Shows a chat, or a new one for "". */
 function show(id) {
-  keepDraft();
-  page.id = id;
-  page.views.clear();
-  $("turns").replaceChildren();
-  tell("problem", "");
-  setCurrent(page.summaries.get(id) ?? null);
-  scroll.isStuck = true;
-  $("box").value = tab.get(draftKey());
-  fitBox();
-  drawChips();
-  drawRest();
-  drawList();
-  showSide(false);
-  if (page.state) listen();
-  focusBox();
+	keepDraft();
+	page.id = id;
+	page.views.clear();
+	$("turns").replaceChildren();
+	tell("problem", "");
+	setCurrent(page.summaries.get(id) ?? null);
+	scroll.isStuck = true;
+	$("box").value = tab.get(draftKey());
+	fitBox();
+	drawChips();
+	drawRest();
+	drawList();
+	showSide(false);
+	if (page.state) listen();
+	focusBox();
 }
 
 function go(id, isInstead = false) {
-  const address = id ? `#${id}` : location.pathname;
-  history[isInstead ? "replaceState" : "pushState"](null, "", address);
-  show(id);
+	const address = id ? `#${id}` : location.pathname;
+	history[isInstead ? "replaceState" : "pushState"](null, "", address);
+	show(id);
 }
+
+const changeChat = (id, changes) => attempt(async () => {
+	on.chat((await call("PATCH", chatPath(id), changes)).chat);
+});
 
 const idInAddress = () => decodeURIComponent(location.hash.slice(1));
 
 // --- Personalities
 
 function drawPersonality() {
-  if (!page.state) return;
-  const name = page.current?.personality || page.picked || page.state.default;
-  const { title = name, description = "", greeting, suggested_questions: questions = [] } = personalityOf(name) ?? {};
-  const picker = $("personality");
-  if (![...picker.options].some((each) => each.value === name)) picker.append(new Option(title, name));
-  picker.value = name;
-  change($("greeting"), greeting || "What can I do for you?");
-  change($("described"), description);
-  $("suggested").replaceChildren(...questions.map((text) => (
-    element("li", {}, element("button", { textContent: text, dir: "auto", onclick: () => send(text) }))
-  )));
+	if (!page.state) return;
+	const name = page.current?.personality || page.picked || page.state.default;
+	const { description = "", greeting, suggested_questions: questions = [] } = personalityOf(name) ?? {};
+	const picker = $("personality");
+	if (![...picker.options].some((each) => each.value === name)) picker.append(new Option(name, name));
+	picker.value = name;
+	change($("greeting"), greeting || "What can I do for you?");
+	change($("described"), description);
+	$("suggested").replaceChildren(...questions.map((text) => (
+		element("li", {}, element("button", { textContent: text, dir: "auto", onclick: () => send(text) }))
+	)));
 }
 
 async function pickPersonality() {
-  const personality = $("personality").value;
-  if (page.id) await attempt(async () => on.chat((await call("PATCH", chatPath(page.id), { personality })).chat));
-  else page.picked = personality;
-  drawPersonality();
+	const personality = $("personality").value;
+	if (page.id) await changeChat(page.id, { personality });
+	else page.picked = personality;
+	drawPersonality();
 }
 
 // --- The box: text, files, sending
@@ -647,129 +645,129 @@ const filesHere = () => page.files.get(page.id) ?? [];
 const keepDraft = () => tab.set(draftKey(), $("box").value);
 
 function fitBox(box = $("box")) {
-  if (CSS.supports("field-sizing", "content")) return;
-  box.style.height = "auto";
-  box.style.height = `${box.scrollHeight}px`;
+	if (CSS.supports("field-sizing", "content")) return;
+	box.style.height = "auto";
+	box.style.height = `${box.scrollHeight}px`;
 }
 
 /** Where that opens no keyboard over half of the screen. */
 function focusBox() {
-  if (!phone.matches) $("box").focus({ preventScroll: true });
+	if (!phone.matches) $("box").focus({ preventScroll: true });
 }
 
 function addFiles(list) {
-  const { max_upload: maxSize, max_files: maxCount } = page.state;
-  const files = [...filesHere(), ...list];
-  const large = files.filter((file) => file.size > maxSize).map((file) => file.name);
-  const fit = files.filter((file) => file.size <= maxSize);
-  page.files.set(page.id, fit.slice(0, maxCount));
-  let problem = large.length ? `${large.join(", ")}: a file may have ${sizeText(maxSize)} at most.` : "";
-  if (fit.length > maxCount) problem = `At most ${maxCount} files come with one question.`;
-  tell("problem", problem);
-  drawChips();
-  focusBox();
+	const { max_upload: maxSize, max_files: maxCount } = page.state ?? {};
+	const files = [...filesHere(), ...list];
+	const large = files.filter((file) => file.size > maxSize).map((file) => file.name);
+	const fit = files.filter((file) => !(file.size > maxSize));
+	page.files.set(page.id, fit.slice(0, maxCount));
+	let problem = large.length ? `${large.join(", ")}: a file may have ${sizeText(maxSize)} at most.` : "";
+	if (fit.length > maxCount) problem = `At most ${maxCount} files come with one question.`;
+	tell("problem", problem);
+	drawChips();
+	focusBox();
 }
 
 const sizeText = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${figures.format(bytes / 1e6)} MB`);
 
 function drawChips() {
-  const files = filesHere();
-  $("chips").replaceChildren(...files.map((file) => {
-    const remove = element("button", { type: "button", className: "icon", innerHTML: icon("close"), ariaLabel: `Remove ${file.name}` });
-    remove.onclick = () => {
-      page.files.set(page.id, files.filter((each) => each !== file));
-      drawChips();
-      focusBox();
-    };
-    return element("li", {}, element("span", { textContent: file.name }), element("small", { textContent: sizeText(file.size) }), remove);
-  }));
-  $("chips").hidden = !files.length;
-  drawButtons();
+	const files = filesHere();
+	$("chips").replaceChildren(...files.map((file) => {
+		const remove = iconButton("close", `Remove ${file.name}`);
+		remove.onclick = () => {
+			page.files.set(page.id, files.filter((each) => each !== file));
+			drawChips();
+			focusBox();
+		};
+		return element("li", {}, element("span", { textContent: file.name }), element("small", { textContent: sizeText(file.size) }), remove);
+	}));
+	$("chips").hidden = !files.length;
+	drawButtons();
 }
 
 async function send(text) {
-  const { id } = page;
-  const files = filesHere();
-  if (page.isSending || !(text.trim() || files.length)) return;
-  page.isSending = true;
-  drawButtons();
-  if (files.length) tell("line", "Sending …");
-  await attempt(async () => {
-    const question = { text, ...(id ? {} : { personality: $("personality").value }) };
-    const said = await call("POST", chatPath(id || "new", "/turns"), files.length ? form(question, files) : question);
-    page.files.delete(id);
-    tab.set(draftKey(id), "");
-    if (id !== page.id) return; // the reader is somewhere else by now
-    if ($("box").value === text) $("box").value = "";
-    fitBox();
-    if (!id) {
-      keepDraft();
-      go(said.chat, true);
-    }
-    if (!page.views.has(said.turn.id)) showTurn(said.turn);
-    toNewest();
-  });
-  page.isSending = false;
-  if (files.length) tell("line", "");
-  drawChips();
-  focusBox();
+	const { id } = page;
+	const files = filesHere();
+	if (page.isSending || !(text.trim() || files.length)) return;
+	page.isSending = true;
+	drawButtons();
+	if (files.length) tell("line", "Sending …");
+	await attempt(async () => {
+		const question = { text, ...(id ? {} : { personality: $("personality").value }) };
+		const said = await call("POST", chatPath(id || "new", "/turns"), files.length ? form(question, files) : question);
+		page.files.delete(id);
+		tab.set(draftKey(id), "");
+		if (id !== page.id) return; // the reader is somewhere else by now
+		if ($("box").value === text) $("box").value = "";
+		fitBox();
+		if (!id) {
+			keepDraft();
+			go(said.chat, true);
+		}
+		if (!page.views.has(said.turn.id)) showTurn(said.turn);
+		toNewest();
+	});
+	page.isSending = false;
+	if (files.length) tell("line", "");
+	drawChips();
+	focusBox();
 }
 
 function form(question, files) {
-  const data = new FormData();
-  for (const [name, value] of Object.entries(question)) data.append(name, value);
-  for (const file of files) data.append("files", file, file.name);
-  return data;
+	const data = new FormData();
+	for (const [name, value] of Object.entries(question)) data.append(name, value);
+	for (const file of files) data.append("files", file, file.name);
+	return data;
 }
 
 /** On a phone Enter makes a line; Enter that ends a composition is none. */
 function isSending({ key, shiftKey, ctrlKey, metaKey, isComposing, keyCode }) {
-  if (key !== "Enter" || shiftKey || isComposing || keyCode === 229) return false;
-  return !phone.matches || ctrlKey || metaKey;
+	if (key !== "Enter" || shiftKey || isComposing || keyCode === 229) return false;
+	return !phone.matches || ctrlKey || metaKey;
 }
 
 function prepareBox() {
-  const box = $("box");
-  box.oninput = () => {
-    fitBox();
-    keepDraft();
-    drawButtons();
-  };
-  box.onkeydown = (event) => {
-    if (isSending(event)) $("ask").onsubmit(event);
-  };
-  $("ask").onsubmit = (event) => {
-    event.preventDefault();
-    send(box.value);
-  };
-  $("stop").onclick = stop;
-  $("personality").onchange = pickPersonality;
-  $("attach").onclick = () => $("files").click();
-  $("files").onchange = () => {
-    addFiles($("files").files);
-    $("files").value = "";
-  };
-  box.onpaste = (event) => {
-    if (!event.clipboardData.files.length) return;
-    event.preventDefault();
-    addFiles(event.clipboardData.files);
-  };
+	const box = $("box");
+	box.oninput = () => {
+		fitBox();
+		keepDraft();
+		drawButtons();
+	};
+	box.onkeydown = (event) => {
+		if (isSending(event)) $("ask").onsubmit(event);
+	};
+	$("ask").onsubmit = (event) => {
+		event.preventDefault();
+		send(box.value);
+	};
+	$("stop").onclick = stop;
+	$("personality").onchange = pickPersonality;
+	$("attach").onclick = () => $("files").click();
+	$("files").onchange = () => {
+		addFiles($("files").files);
+		$("files").value = "";
+	};
+	box.onpaste = (event) => {
+		if (!event.clipboardData.files.length) return;
+		event.preventDefault();
+		addFiles(event.clipboardData.files);
+	};
 }
 
 function prepareDrop() {
-  const shade = (event, isShown) => {
-    if (!event.dataTransfer?.types.includes("Files")) return false;
-    event.preventDefault();
-    $("drop").hidden = !isShown;
-    return true;
-  };
-  addEventListener("dragover", (event) => shade(event, true));
-  addEventListener("dragleave", (event) => event.relatedTarget || shade(event, false));
-  addEventListener("drop", (event) => shade(event, false) && addFiles(event.dataTransfer.files));
+	const shade = (event, isShown) => {
+		if (!event.dataTransfer?.types.includes("Files")) return false;
+		event.preventDefault();
+		$("drop").hidden = !isShown;
+		return true;
+	};
+	addEventListener("dragover", (event) => shade(event, true));
+	addEventListener("dragleave", (event) => event.relatedTarget || shade(event, false));
+	addEventListener("drop", (event) => shade(event, false) && addFiles(event.dataTransfer.files));
 }
 
 function stop() {
-  for (const { turn } of page.views.values()) if (turn.growing) order(turn, "stop");
+	for (const { turn } of page.views.values()) if (turn.growing) order(turn, "stop");
 }
 
 // --- What the buttons of a turn do
@@ -777,200 +775,200 @@ function stop() {
 const order = (turn, what) => attempt(() => call("POST", turnPath(turn, what)));
 
 const acts = {
-  edit: editQuestion,
-  retry: ({ turn }) => order(turn, "retry"),
-  continue: ({ turn }) => order(turn, "continue"),
-  before: (view) => leaf(view, view.shown - 1),
-  after: (view) => leaf(view, view.shown + 1),
-  good: (view) => rate(view, 1),
-  bad: (view) => rate(view, -1),
-  copy: copyAnswer,
+	edit: editQuestion,
+	retry: ({ turn }) => order(turn, "retry"),
+	continue: ({ turn }) => order(turn, "continue"),
+	before: (view) => leaf(view, view.shown - 1),
+	after: (view) => leaf(view, view.shown + 1),
+	good: (view) => rate(view, 1),
+	bad: (view) => rate(view, -1),
+	copy: copyAnswer,
 };
 
 const leaf = (view, number) => attempt(async () => {
-  const { turn } = view;
-  const answer = turn.answers[number - 1];
-  if (answer && !answer.html) Object.assign(answer, await call("GET", turnPath(turn, `answers/${number}`)));
-  if (answer && !turn.growing) {
-    await call("PUT", turnPath(turn, "answer"), { number });
-    turn.chosen = number;
-  }
-  view.shown = number;
-  view.draw();
+	const { turn } = view;
+	const answer = turn.answers[number - 1];
+	if (answer && !answer.html) Object.assign(answer, await call("GET", turnPath(turn, `answers/${number}`)));
+	if (answer && !turn.growing) {
+		await call("PUT", turnPath(turn, "answer"), { number });
+		turn.chosen = number;
+	}
+	view.shown = number;
+	view.draw();
 });
 
 const rate = (view, wanted) => attempt(async () => {
-  const { turn, answer } = view;
-  const rating = answer.rating === wanted ? 0 : wanted;
-  await call("PUT", turnPath(turn, "rating"), { rating });
-  answer.rating = rating;
-  view.draw();
+	const { turn, answer } = view;
+	const rating = answer.rating === wanted ? 0 : wanted;
+	await call("PUT", turnPath(turn, "rating"), { rating });
+	answer.rating = rating;
+	view.draw();
 });
 
 async function copyAnswer({ turn, shown, part }, button) {
-  const said = await call("GET", turnPath(turn, `answers/${shown}?as=markdown`)).catch(() => null);
-  copy(said?.reply || part.text.innerText, button);
+	const said = await call("GET", turnPath(turn, `answers/${shown}?as=markdown`)).catch(() => null);
+	copy(said?.reply || part.text.innerText, button);
 }
 
 async function copy(text, button) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    copyAsOfOld(text);
-  }
-  button.classList.add("done");
-  say("Copied");
-  setTimeout(() => button.classList.remove("done"), 2000);
+	try {
+		await navigator.clipboard.writeText(text);
+	} catch {
+		copyAsOfOld(text);
+	}
+	button.classList.add("done");
+	say("Copied");
+	setTimeout(() => button.classList.remove("done"), 2000);
 }
 
 /** Without a secure context, on a network of one's own. */
 function copyAsOfOld(text) {
-  const field = element("textarea", { value: text, className: "unseen" });
-  const focused = document.activeElement;
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-  focused.focus();
+	const field = element("textarea", { value: text, className: "unseen" });
+	const focused = document.activeElement;
+	document.body.append(field);
+	field.select();
+	document.execCommand("copy");
+	field.remove();
+	focused.focus();
 }
 
 function editQuestion({ el, part, turn }) {
-  const editor = $("editor").content.firstElementChild.cloneNode(true);
-  const box = editor.querySelector("textarea");
-  const leave = () => {
-    editor.remove();
-    el.classList.remove("editing");
-    part.edit.focus();
-  };
-  box.value = part.question.textContent;
-  box.oninput = () => fitBox(box);
-  if (el.nextElementSibling) editor.querySelector(".hint").textContent = "Goes on in a new chat";
-  editor.querySelector("[data-leave]").onclick = leave;
-  editor.onkeydown = (event) => {
-    if (event.key === "Escape") leave();
-    else if (event.target === box && isSending(event)) editor.onsubmit(event);
-  };
-  editor.onsubmit = (event) => {
-    event.preventDefault();
-    if (box.value.trim()) attempt(async () => {
-      const { chat } = await call("PUT", turnPath(turn, "question"), { text: box.value });
-      leave();
-      if (chat !== page.id) go(chat);
-    });
-  };
-  el.classList.add("editing");
-  part.question.after(editor);
-  fitBox(box);
-  box.focus();
+	const editor = $("editor").content.firstElementChild.cloneNode(true);
+	const box = editor.querySelector("textarea");
+	const leave = () => {
+		editor.remove();
+		el.classList.remove("editing");
+		part.edit.focus();
+	};
+	box.value = part.question.textContent;
+	box.oninput = () => fitBox(box);
+	if (el.nextElementSibling) editor.querySelector(".hint").textContent = "Goes on in a new chat";
+	editor.querySelector("[data-leave]").onclick = leave;
+	editor.onkeydown = (event) => {
+		if (event.key === "Escape") leave();
+		else if (event.target === box && isSending(event)) editor.onsubmit(event);
+	};
+	editor.onsubmit = (event) => {
+		event.preventDefault();
+		if (box.value.trim()) attempt(async () => {
+			const { chat } = await call("PUT", turnPath(turn, "question"), { text: box.value });
+			leave();
+			if (chat !== page.id) go(chat);
+		});
+	};
+	el.classList.add("editing");
+	part.question.after(editor);
+	fitBox(box);
+	box.focus();
 }
 
 function prepareThread() {
-  $("turns").onclick = ({ target }) => {
-    const button = target.closest("button");
-    const { view } = target.closest(".turn") ?? {};
-    if (button?.matches(".copy")) copy(button.parentNode.querySelector("pre").textContent, button);
-    else if (button?.dataset.do) acts[button.dataset.do](view, button);
-  };
+	$("turns").onclick = ({ target }) => {
+		const button = target.closest("button");
+		const { view } = target.closest(".turn") ?? {};
+		if (button?.matches(".copy")) copy(button.parentNode.querySelector("pre").textContent, button);
+		else if (button?.dataset.do) acts[button.dataset.do](view, button);
+	};
 }
 
 // --- The side list, its menu and dialogs
 
 /** On a phone the list lies over the thread. */
 function showSide(isShown) {
-  const isOver = isShown && narrow.matches;
-  const wasOver = root.classList.contains("side-over");
-  root.classList.toggle("side-over", isOver);
-  $("main").inert = isOver;
-  $("shade").hidden = !isOver;
-  $("show-side").ariaExpanded = String(isOver);
-  if (isOver) $("new").focus();
-  else if (wasOver) $("show-side").focus();
+	const isOver = isShown && narrow.matches;
+	const wasOver = root.classList.contains("side-over");
+	root.classList.toggle("side-over", isOver);
+	$("main").inert = isOver;
+	$("shade").hidden = !isOver;
+	$("show-side").ariaExpanded = String(isOver);
+	if (isOver) $("new").focus();
+	else if (wasOver) $("show-side").focus();
 }
 
 /** Opens a dialog; true once its main button was pressed. */
 function confirmed(dialog) {
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue === "yes");
-  });
+	dialog.returnValue = "";
+	dialog.showModal();
+	return new Promise((resolve) => {
+		dialog.onclose = () => resolve(dialog.returnValue === "yes");
+	});
 }
 
 const menu = {
-  async rename(chat) {
-    const input = $("new-title");
-    input.value = chat.title;
-    const answer = confirmed($("renaming"));
-    input.select();
-    if (!await answer) return;
-    await attempt(async () => on.chat((await call("PATCH", chatPath(chat.id), { title: input.value.trim() })).chat));
-  },
-  async forget(chat) {
-    $("forgotten").textContent = chat.title;
-    if (!await confirmed($("forgetting"))) return;
-    await attempt(async () => {
-      await call("DELETE", chatPath(chat.id));
-      on.gone(chat);
-      tab.set(draftKey(chat.id), "");
-      say("Forgotten");
-    });
-  },
+	async rename(chat) {
+		const input = $("new-title");
+		input.value = chat.title;
+		const answer = confirmed($("renaming"));
+		input.select();
+		if (!await answer) return;
+		await changeChat(chat.id, { title: input.value.trim() });
+	},
+	async forget(chat) {
+		$("forgotten").textContent = chat.title;
+		if (!await confirmed($("forgetting"))) return;
+		await attempt(async () => {
+			await call("DELETE", chatPath(chat.id));
+			on.gone(chat);
+			tab.set(draftKey(chat.id), "");
+			say("Forgotten");
+		});
+	},
 };
 
 function openMenu(id, button) {
-  const box = $("menu");
-  const chat = page.summaries.get(id) ?? page.current;
-  for (const each of box.children) {
-    const { menu: what } = each.dataset;
-    if (each.href !== undefined) each.href = chatPath(id, `/export?format=${what}`);
-    each.onclick = () => {
-      box.hidePopover();
-      menu[what]?.(chat);
-    };
-  }
-  box.showPopover({ source: button });
-  const { left, top, bottom } = button.getBoundingClientRect();
-  const { offsetHeight: height, offsetWidth: width } = box;
-  box.style.top = `${bottom + height + 8 < innerHeight ? bottom + 4 : top - height - 4}px`;
-  box.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+	const box = $("menu");
+	const chat = page.summaries.get(id) ?? page.current;
+	for (const each of box.children) {
+		const { menu: what } = each.dataset;
+		if (each.href !== undefined) each.href = chatPath(id, `/export?format=${what}`);
+		each.onclick = () => {
+			box.hidePopover();
+			menu[what]?.(chat);
+		};
+	}
+	box.showPopover({ source: button });
+	const { left, top, bottom } = button.getBoundingClientRect();
+	const { offsetHeight: height, offsetWidth: width } = box;
+	box.style.top = `${bottom + height + 8 < innerHeight ? bottom + 4 : top - height - 4}px`;
+	box.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
 }
 
 function prepareSide() {
-  let timer = 0;
-  $("show-side").onclick = () => showSide(true);
-  $("hide-side").onclick = $("shade").onclick = narrow.onchange = () => showSide(false);
-  $("new").onclick = () => go("");
-  $("search").oninput = () => {
-    clearTimeout(timer);
-    timer = setTimeout(load, 150);
-  };
-  $("list").onclick = (event) => {
-    const { id, more } = event.target.closest("a, button")?.dataset ?? {};
-    if (more) openMenu(more, event.target.closest("button"));
-    if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    if (id === page.id) showSide(false);
-    else go(id);
-  };
-  $("more").onclick = () => openMenu(page.id, $("more"));
-  $("import").onclick = () => $("import-file").click();
-  $("import-file").onchange = () => attempt(async () => {
-    const { chat } = await call("POST", "/page/chats/import", $("import-file").files[0]);
-    on.chat(chat);
-    go(chat.id);
-  }).finally(() => {
-    $("import-file").value = "";
-  });
-  $("theme").onclick = switchTheme;
-  for (const button of document.querySelectorAll("[data-close]")) {
-    button.onclick = () => button.closest("dialog").close();
-  }
+	let timer = 0;
+	$("show-side").onclick = () => showSide(true);
+	$("hide-side").onclick = $("shade").onclick = narrow.onchange = () => showSide(false);
+	$("new").onclick = () => go("");
+	$("search").oninput = () => {
+		clearTimeout(timer);
+		timer = setTimeout(load, 150);
+	};
+	$("list").onclick = (event) => {
+		const { id, more } = event.target.closest("a, button")?.dataset ?? {};
+		if (more) openMenu(more, event.target.closest("button"));
+		if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
+		event.preventDefault();
+		if (id === page.id) showSide(false);
+		else go(id);
+	};
+	$("more").onclick = () => openMenu(page.id, $("more"));
+	$("import").onclick = () => $("import-file").click();
+	$("import-file").onchange = () => attempt(async () => {
+		const { chat } = await call("POST", "/page/chats/import", $("import-file").files[0]);
+		on.chat(chat);
+		go(chat.id);
+	}).finally(() => {
+		$("import-file").value = "";
+	});
+	$("theme").onclick = switchTheme;
+	for (const button of document.querySelectorAll("[data-close]")) {
+		button.onclick = () => button.closest("dialog").close();
+	}
 }
 
 function switchTheme() {
-  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
-  local.set("theme", root.dataset.theme);
+	const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+	root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
+	local.set("theme", root.dataset.theme);
 }
 
 // --- Keys
@@ -982,104 +980,104 @@ const alone = (event) => event.altKey && !event.ctrlKey && !event.metaKey && !ev
 const inText = (target) => target.closest("textarea, input, select");
 
 const shortcuts = [
-  ["Enter", "Send"],
-  ["Shift Enter", "A new line"],
-  [`${control} Shift O`, "New chat", (e) => held(e) && e.shiftKey && e.code === "KeyO", () => go("")],
-  [`${control} K`, "Search your chats", (e) => held(e) && !e.shiftKey && e.code === "KeyK", toSearch],
-  ["Shift Esc", "Go to the box", (e) => e.shiftKey && e.key === "Escape", () => $("box").focus()],
-  [`${control} .`, "Stop the answer", (e) => held(e) && e.key === ".", stop],
-  ["Alt ↑", "The chat above", (e) => alone(e) && e.key === "ArrowUp", () => step(-1)],
-  ["Alt ↓", "The chat below", (e) => alone(e) && e.key === "ArrowDown", () => step(1)],
-  ["?", "These shortcuts", (e) => e.key === "?" && !inText(e.target), () => $("shortcuts").showModal()],
+	["Enter", "Send"],
+	["Shift Enter", "A new line"],
+	[`${control} Shift O`, "New chat", (e) => held(e) && e.shiftKey && e.code === "KeyO", () => go("")],
+	[`${control} K`, "Search your chats", (e) => held(e) && !e.shiftKey && e.code === "KeyK", toSearch],
+	["Shift Esc", "Go to the box", (e) => e.shiftKey && e.key === "Escape", () => $("box").focus()],
+	[`${control} .`, "Stop the answer", (e) => held(e) && e.key === ".", stop],
+	["Alt ↑", "The chat above", (e) => alone(e) && e.key === "ArrowUp", () => step(-1)],
+	["Alt ↓", "The chat below", (e) => alone(e) && e.key === "ArrowDown", () => step(1)],
+	["?", "These shortcuts", (e) => e.key === "?" && !inText(e.target), () => $("shortcuts").showModal()],
 ];
 
 function toSearch() {
-  showSide(true);
-  $("search").select();
+	showSide(true);
+	$("search").select();
 }
 
 function step(by) {
-  const ids = [...$("list").querySelectorAll("a")].map((each) => each.dataset.id);
-  const next = ids[page.id ? ids.indexOf(page.id) + by : 0];
-  if (next) go(next);
+	const ids = [...$("list").querySelectorAll("a")].map((each) => each.dataset.id);
+	const next = ids[page.id ? ids.indexOf(page.id) + by : 0];
+	if (next) go(next);
 }
 
 function prepareKeys() {
-  $("shortcut-list").replaceChildren(...shortcuts.flatMap(([keys, what]) => [
-    element("dt", {}, ...keys.split(" ").map((key) => element("kbd", { textContent: key }))),
-    element("dd", { textContent: what }),
-  ]));
-  $("keys").onclick = () => $("shortcuts").showModal();
-  addEventListener("keydown", (event) => {
-    if (event.isComposing || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape") showSide(false);
-    const [, , , run] = shortcuts.find(([, , is]) => is?.(event)) ?? [];
-    if (!run) return;
-    event.preventDefault();
-    run();
-  });
+	$("shortcut-list").replaceChildren(...shortcuts.flatMap(([keys, what]) => [
+		element("dt", {}, ...keys.split(" ").map((key) => element("kbd", { textContent: key }))),
+		element("dd", { textContent: what }),
+	]));
+	$("keys").onclick = () => $("shortcuts").showModal();
+	addEventListener("keydown", (event) => {
+		if (event.isComposing || document.querySelector("dialog[open]")) return;
+		if (event.key === "Escape") showSide(false);
+		const [, , , run] = shortcuts.find(([, , is]) => is?.(event)) ?? [];
+		if (!run) return;
+		event.preventDefault();
+		run();
+	});
 }
 
 // --- Who asks
 
 function signIn() {
-  hangUp();
-  if (!$("signing-in").open) $("signing-in").showModal();
+	hangUp();
+	if (!$("signing-in").open) $("signing-in").showModal();
 }
 
 function prepareSignIn() {
-  const dialog = $("signing-in");
-  dialog.oncancel = (event) => event.preventDefault();
-  dialog.querySelector("form").onsubmit = async (event) => {
-    event.preventDefault();
-    try {
-      await call("POST", "/page/sign-in", { key: $("key").value });
-      $("key").value = "";
-      tell("refused", "");
-      dialog.close();
-      await begin();
-    } catch (problem) {
-      tell("refused", problem.message);
-      $("key").select();
-    }
-  };
-  $("leave").onclick = () => attempt(async () => {
-    await call("POST", "/page/sign-out");
-    location.replace("/");
-  });
+	const dialog = $("signing-in");
+	dialog.oncancel = (event) => event.preventDefault();
+	dialog.querySelector("form").onsubmit = async (event) => {
+		event.preventDefault();
+		try {
+			await call("POST", "/page/sign-in", { key: $("key").value });
+			$("key").value = "";
+			tell("refused", "");
+			dialog.close();
+			await begin();
+		} catch (problem) {
+			tell("refused", problem.message);
+			$("key").select();
+		}
+	};
+	$("leave").onclick = () => attempt(async () => {
+		await call("POST", "/page/sign-out");
+		location.replace("/");
+	});
 }
 
 /** Who asks, and what there is to choose from; then all the rest. */
 async function begin() {
-  try {
-    page.state = await call("GET", "/page/state");
-  } catch (problem) {
-    if (problem.status === 401) return;
-    tellLost(true);
-    return callAgain();
-  }
-  const { owner, notice, sign_out: canLeave, personalities } = page.state;
-  $("owner").textContent = owner.name;
-  $("leave").hidden = !canLeave;
-  $("notice").textContent = notice;
-  $("personality").replaceChildren(...personalities.map(({ name, title }) => new Option(title, name)));
-  drawPersonality();
-  listen();
+	try {
+		page.state = await call("GET", "/page/state");
+	} catch (problem) {
+		if (problem.status === 401) return;
+		tellLost(true);
+		return callAgain();
+	}
+	const { owner, notice, can_sign_out: canLeave, personalities } = page.state;
+	$("owner").textContent = owner.name;
+	$("leave").hidden = !canLeave;
+	$("notice").textContent = notice;
+	$("personality").replaceChildren(...personalities.map(({ name, title }) => new Option(title, name)));
+	drawPersonality();
+	listen();
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  for (const part of [document, $("turn").content]) drawIcons(part);
-  watchScrolling();
-  prepareBox();
-  prepareDrop();
-  prepareThread();
-  prepareSide();
-  prepareKeys();
-  prepareSignIn();
-  followVisibility();
-  addEventListener("popstate", () => show(idInAddress()));
-  page.id = idInAddress();
-  $("box").value = tab.get(draftKey());
-  show(page.id);
-  begin();
+	for (const part of [document, $("turn").content]) drawIcons(part);
+	watchScrolling();
+	prepareBox();
+	prepareDrop();
+	prepareThread();
+	prepareSide();
+	prepareKeys();
+	prepareSignIn();
+	followVisibility();
+	addEventListener("popstate", () => show(idInAddress()));
+	page.id = idInAddress();
+	$("box").value = tab.get(draftKey());
+	show(page.id);
+	begin();
 });
