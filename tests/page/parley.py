@@ -33,6 +33,7 @@ greeting: Hello, what may I do for you?
 suggested_questions:
   - What is a parley?
   - Name three rivers.
+reasoning: folded
 ---
 You help.
 """,
@@ -62,7 +63,10 @@ class PageParley:
 
     async def asked(self) -> ScriptedGeneration:
         """The next answer that the test leads; there is a question for it soon."""
-        return await asyncio.wait_for(self.generator.started(), SOON)
+        async with asyncio.timeout(SOON):
+            while (generation := await self.generator.started()).finished:
+                pass  # of a test before
+        return generation
 
     def end(self) -> None:
         """Nothing of one test is under way in the next."""
