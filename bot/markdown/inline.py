@@ -46,6 +46,7 @@ _MARKS: dict[str, type[Marked]] = {
     "u": Underline,
     "ins": Underline,
 }
+_MAX_MARKS = 50
 _CODE = frozenset({"code", "kbd", "samp", "tt"})
 _WITHOUT_MARK = frozenset({"span", "font", "small", "big", "mark", "abbr", "center", "td"})
 _PAIRED = frozenset({*_MARKS, *_CODE, *_WITHOUT_MARK, "sub", "sup", "a"})
@@ -135,7 +136,7 @@ def _close(stack: list[_Open], name: str) -> None:
         _give_up(stack)
     if len(stack) > 1:
         ended = stack.pop()
-        stack[-1].spans.extend(_element(ended))
+        stack[-1].spans.extend(_element(ended, is_deep=len(stack) > _MAX_MARKS))
 
 
 def _give_up(stack: list[_Open]) -> None:
@@ -144,7 +145,8 @@ def _give_up(stack: list[_Open]) -> None:
     stack[-1].spans += [TextSpan(unclosed.source), *unclosed.spans]
 
 
-def _element(ended: _Open) -> Iterable[Span]:
+def _element(ended: _Open, *, is_deep: bool) -> Iterable[Span]:
+    """Marks within more marks than anybody writes are left out."""
     spans = _joined(ended.spans)
     if not spans:
         return ()
@@ -154,7 +156,8 @@ def _element(ended: _Open) -> Iterable[Span]:
         return (CodeSpan(plain_text(spans)),)
     if ended.name in ("sub", "sup"):
         return (TextSpan(_script(ended.name, plain_text(spans))),)
-    return (_MARKS[ended.name](spans),) if ended.name in _MARKS else spans
+    is_mark = ended.name in _MARKS and not is_deep
+    return (_MARKS[ended.name](spans),) if is_mark else spans
 
 
 def _link(url: str, spans: tuple[Span, ...]) -> Span:

@@ -206,6 +206,12 @@ def test_tags_that_would_show_nothing_are_shown_themselves(text: str) -> None:
     assert plain_text(block.spans) == text.replace("\n", " ")
 
 
+@pytest.mark.parametrize(("begin", "end"), [("*", "*"), ("<u>", "</u>"), ("<b><i>", "</i></b>")])
+def test_marks_within_more_marks_than_anybody_writes_are_left_out(begin: str, end: str) -> None:
+    found = spans(f"{begin * 3_000}word [a](https://x.org){end * 3_000}")
+    assert plain_text(found) == "word a (https://x.org)"
+
+
 def test_text_that_nests_deeper_than_anybody_writes_is_shown_as_typed() -> None:
     (block,) = parse("> " * 60 + "deep")
     assert isinstance(block, Paragraph)

@@ -104,6 +104,13 @@ def test_what_turns_a_text_around_is_left_out_and_named_in_code(markdown: str, t
     assert read(html_of(markdown)[0]).text == text
 
 
+@pytest.mark.parametrize("mark", ["*", "_", "~~", "<u>", ">", "- ", "$", "\\(", "`", "<"])
+def test_no_text_is_too_deep_for_the_page(mark: str) -> None:
+    for text in (mark * 5_000, f"{mark * 3_000}x{mark.replace('<u', '</u') * 3_000}"):
+        for block in html_of(text):
+            read(block)
+
+
 def test_an_address_that_does_not_show_whole_is_no_link() -> None:
     (block,) = html_of("[x](https://x.org/\u202egpj.exe)")
     assert "<a" not in block
