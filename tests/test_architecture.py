@@ -110,8 +110,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} metrics personalities prompt settings core gguf hub state_store llama "
-            "engine model_files multi_model remote",
+            may=f"{PORTS} metrics personalities prompt settings core gguf hub model_names "
+            "state_store llama engine model_files multi_model remote",
         ),
     },
     {

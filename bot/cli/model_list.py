@@ -37,7 +37,7 @@ def get(settings: Settings, model: str, say: Callable[[str], None]) -> None:
             f"{', '.join(KNOWN)}."
         )
     with on_stderr() as show:
-        path = download(settings, model, show=show, available=total_bytes())
+        path = download(settings, model, show=show, available=total_bytes)
     say(f"{path} ({num_bytes_of(path) / _MIB:,.0f} MiB) is here. To run on it, set")
     say(f"PARLEY_MODEL={model}")
 

@@ -77,7 +77,7 @@ async def model_alone(
     folder, default = settings.personalities, settings.personality
     book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
     chosen = book.get(personality)
-    name_models(catalogue, book.all())
+    name_models(settings, catalogue, book.all())
     if chosen.model is None:
         await fetch_default(settings, on_stderr)
     else:

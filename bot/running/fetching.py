@@ -17,6 +17,7 @@ from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.hub.cache import HubCache
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
+from bot.model_names import KNOWN
 from bot.personality import Check
 from bot.running.loading import offloads, options_of
 from bot.running.progress import DownloadShow
@@ -26,8 +27,13 @@ Shows = Callable[[], DownloadShow]
 """Makes one for each download."""
 
 
-def download(settings: Settings, source: str, *, show: DownloadShow, available: int) -> Path:
-    """Ask the hub, and download what is not here; the path. Blocks. Raises ``ModelError``."""
+def download(
+    settings: Settings, source: str, *, show: DownloadShow, available: Callable[[], int]
+) -> Path:
+    """Ask the hub, and download what is not here; the path. Blocks. Raises ``ModelError``.
+
+    ``available``: bytes of memory.
+    """
     from bot.inference.hub.client import HubClient
     from bot.inference.hub.download import Download
 
@@ -40,7 +46,7 @@ def download(settings: Settings, source: str, *, show: DownloadShow, available: 
             num_cells=options.num_cells,
             max_batch=options.max_batch,
             num_running=options.max_running,
-            available=available,
+            available=available(),
         )
 
     hub = locate.on_hub(source)
@@ -53,8 +59,8 @@ def download(settings: Settings, source: str, *, show: DownloadShow, available: 
 async def fetch_default(settings: Settings, shows: Shows) -> None:
     """Raises ``ModelError``. Cancelling ends it at once; what came is kept."""
     if not settings.is_remote and await asyncio.to_thread(_is_missing, settings.model_source):
-        available = memory_check.available_bytes()
-        await _apart(partial(download, settings, settings.model_source, available=available), shows)
+        source, available = settings.model_source, memory_check.available_bytes
+        await _apart(partial(download, settings, source, available=available), shows)
 
 
 async def fetch_named(
@@ -66,10 +72,10 @@ async def fetch_named(
     """
     if settings.is_remote:
         return
-    for each, source in name_models(catalogue, personalities):
+    for each, source in name_models(settings, catalogue, personalities):
         try:
             if await asyncio.to_thread(_is_missing, source):
-                available = memory_check.total_bytes()
+                available = memory_check.total_bytes
                 await _apart(partial(download, settings, source, available=available), shows)
         except ModelError as error:
             path = settings.personalities / f"{each.name}.md"
@@ -87,14 +93,27 @@ def one_by_one(*checks: Check) -> Check:
 
 
 def name_models(
-    catalogue: Catalogue, personalities: Sequence[Personality]
+    settings: Settings, catalogue: Catalogue, personalities: Sequence[Personality]
 ) -> list[tuple[Personality, str]]:
-    """The catalogue knows what they name from now on; those whose model is the hub's."""
-    return [
-        (each, each.model_source)
-        for each in personalities
-        if each.model and each.model_source and catalogue.add(each.model, each.model_source)
-    ]
+    """The catalogue knows what they name from now on; those whose model is the hub's.
+
+    A file in ``PARLEY_MODEL_DIR`` is preferred to a short name. Raises ``PersonalityError`` for
+    two models with one public name.
+    """
+    found = []
+    for each in personalities:
+        name, source = each.model, each.model_source
+        if not name or not source:
+            continue
+        if catalogue.add(name, source):
+            found.append((each, source))
+        elif source not in KNOWN:
+            raise PersonalityError(
+                f"{settings.personalities / each.name}.md: its model {source} would be called "
+                f"{name}, as {catalogue.sources[name]} is: name its file in full, or change the "
+                "other one and start Parley again."
+            )
+    return found
 
 
 def _is_missing(source: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub import HfApi, constants, get_hf_file_metadata
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 from huggingface_hub.utils import logging as hub_logging
 
@@ -19,6 +20,7 @@ hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it logs si
 
 TIMEOUT = 10.0
 _LIBRARY = "parley"
+_SHA256, _COMMIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class HubClient:
         files = []
         for path in found[0]:
             lfs, size = siblings[path].lfs, siblings[path].size
-            if lfs is None or size is None or not info.sha or not _is_inside(path):
+            if lfs is None or size is None or not _is_sound(path, lfs.sha256, info.sha or ""):
                 raise ModelError(
                     f"The hub names no checksum for {path} of {model.source}: download it "
                     "yourself, and set PARLEY_MODEL to its path."
@@ -88,9 +90,8 @@ class HubClient:
 
     def locate(self, found: FoundModel, file: HubFile) -> Location:
         """Where the file is now; such an address is valid for minutes or hours."""
-        address = hf_hub_url(
-            found.model.repository, file.path, revision=found.commit, endpoint=self.endpoint
-        )
+        where = f"{found.model.repository}/resolve/{found.commit}/{quote(file.path)}"
+        address = f"{self.endpoint}/{where}"
         with in_one_sentence(found.model, self.endpoint):
             metadata = get_hf_file_metadata(
                 address,
@@ -122,9 +123,10 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _is_inside(path: str) -> bool:
-    """Of the commit's folder."""
-    return not path.startswith("/") and ".." not in path.split("/") and "\\" not in path
+def _is_sound(path: str, sha256: str, commit: str) -> bool:
+    """Whether files of these names stay in the cache."""
+    is_inside = not path.startswith("/") and ".." not in path.split("/") and "\\" not in path
+    return is_inside and bool(_SHA256.fullmatch(sha256) and _COMMIT.fullmatch(commit))
 
 
 def _not_one(model: HubModel, found: list[tuple[str, ...]], there: list[tuple[str, ...]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,20 @@ def test_a_newer_commit_is_downloaded_and_found_from_then_on(scene: Scene) -> No
     assert scene.find(f"hf:{REPOSITORY}") == (new,)
     shutil.rmtree(new.parent)
     assert scene.find(f"hf:{REPOSITORY}") == (old,)
+
+
+def test_two_who_want_it_at_once_bring_it_once(scene: Scene) -> None:
+    (data,) = scene.offer("m.gguf", size=2_000_000).values()
+    with ThreadPoolExecutor(2) as people:
+        first, second = people.map(lambda _: scene.get(), range(2))
+    assert first == second
+    assert first.read_bytes() == data
+    assert scene.hub.downloads() == [""]
+
+
+def test_a_path_may_have_any_letters(scene: Scene) -> None:
+    (data,) = scene.offer("größe 1/m#1 %20?.gguf").values()
+    assert scene.get().read_bytes() == data
 
 
 # Interrupted

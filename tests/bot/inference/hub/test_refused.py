@@ -171,6 +171,13 @@ def test_a_path_that_leads_out_of_the_cache_is_not_taken(scene: Scene, path: str
     assert scene.parts() == []
 
 
+@pytest.mark.parametrize("commit", ["../../../x", "", "main"])
+def test_nor_is_a_commit_that_does(scene: Scene, commit: str) -> None:
+    scene.offer("m.gguf")
+    scene.hub.commit = commit
+    assert refusal(scene).startswith("The hub names no checksum for")
+
+
 # The disk
 
 
