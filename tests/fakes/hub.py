@@ -50,6 +50,8 @@ class FakeHub:
     None is what would be answered anyway.
     ``cuts``: after how many bytes the next downloads break. ``token``: the only one that is
     accepted; without it a repository is not there. ``gated``: repositories nobody may read.
+    ``served``: what the storage gives instead of the file of that SHA-256. ``claims``: sizes by
+    path that are not the files'. ``etag``: the one of every file, if it is not its SHA-256.
     """
 
     url: str = ""
@@ -64,6 +66,8 @@ class FakeHub:
     cuts: deque[int] = field(default_factory=deque)
     served: dict[str, bytes] = field(default_factory=dict)
     knows_ranges: bool = True
+    claims: dict[str, int] = field(default_factory=dict)
+    etag: str | None = None
     asked: list[Asked] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     stalled: threading.Event | None = None
@@ -164,7 +168,7 @@ class _HubHandler(_Handler):
         if not self._may_see(repository):
             return None
         siblings = [
-            {"rfilename": path, "size": len(data), "blobId": "0" * 40, **_lfs(path, data)}
+            {"rfilename": path, "size": self.hub.claims.get(path, len(data)), **_lfs(path, data)}
             for path, data in self.hub.files[repository].items()
         ]
         about = {"id": repository, "sha": self.hub.commit, "siblings": siblings, "private": False}
@@ -185,7 +189,7 @@ class _HubHandler(_Handler):
             return self.send(404, {"X-Error-Code": "EntryNotFound"})
         key = sha256(data)
         xet = {"X-Xet-Hash": "f" * 64, "Link": f'<{self.hub.url}/xet>; rel="xet-auth"'}
-        named = {"X-Repo-Commit": commit, "X-Linked-Etag": f'"{key}"'}
+        named = {"X-Repo-Commit": commit, "X-Linked-Etag": f'"{self.hub.etag or key}"'}
         size = {"X-Linked-Size": str(len(data)), "Accept-Ranges": "bytes"}
         location = {"Location": f"{self.hub.storage_url}/{key}?signature=secret"}
         return self.send(302, {**xet, **named, **size, **location})

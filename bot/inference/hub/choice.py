@@ -35,7 +35,10 @@ def _readings(pattern: str) -> list[Callable[[str], bool]]:
     piece = pattern if _WILD & set(pattern) else f"*{pattern}*"
 
     def is_it(path: str) -> bool:
-        return pattern in (path, _file(path))
+        return path == pattern
+
+    def is_its_file(path: str) -> bool:
+        return _file(path) == pattern
 
     def is_like(path: str) -> bool:
         return fnmatchcase(path, pattern) or fnmatchcase(_file(path), pattern)
@@ -45,7 +48,7 @@ def _readings(pattern: str) -> list[Callable[[str], bool]]:
             path.lower(), piece.lower()
         )
 
-    return [is_it, is_like, is_like_in_small_letters]
+    return [is_it, is_its_file, is_like, is_like_in_small_letters]
 
 
 def _models(paths: Iterable[str]) -> list[Parts]:

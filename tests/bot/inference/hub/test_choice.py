@@ -48,5 +48,13 @@ def test_without_a_pattern_every_model_is_meant() -> None:
     assert fitting(("README.md", "only.gguf"), "") == [("only.gguf",)]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [("m.gguf", "m.gguf"), ("a/m.gguf", "a/m.gguf"), ("m[1].gguf", "m[1].gguf")],
+)
+def test_a_path_means_itself_before_it_is_read_as_a_glob(pattern: str, meant: str) -> None:
+    assert fitting(("a/m.gguf", "m.gguf", "m1.gguf", "m[1].gguf"), pattern) == [(meant,)]
+
+
 def test_several_that_fit_equally_are_all_named() -> None:
     assert fitting(FILES, "*Q4_K*") == [("m-Q4_K_M.gguf",), ("m-Q4_K_S.gguf",)]

@@ -12,6 +12,7 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from bot.errors import ModelError
 from bot.inference.gguf.memory_check import ModelFacts
+from bot.inference.model_files.locate import locate
 from tests.bot.inference.hub.scene import REPOSITORY, Scene
 from tests.fakes.gguf_files import write_embedding_model
 from tests.fakes.hub import COMMIT, Answer, sha256
@@ -93,7 +94,7 @@ def test_a_path_may_have_any_letters(scene: Scene) -> None:
 # Interrupted
 
 
-@pytest.mark.parametrize("cuts", [[1_000], [1_000, 0, 500], [0, 0, 0]])
+@pytest.mark.parametrize("cuts", [[1_000], [1_000, 0, 500], [0, 0, 0, 500, 0, 0, 0]])
 def test_a_download_that_is_cut_goes_on_where_it_was(scene: Scene, cuts: list[int]) -> None:
     (data,) = scene.offer("m.gguf").values()
     scene.hub.cuts = deque(cuts)
@@ -166,6 +167,14 @@ def test_bytes_that_are_not_the_hub_s_are_never_used(scene: Scene, change: bytes
     assert scene.get().read_bytes() == data
 
 
+def test_a_file_that_does_not_end_is_left_where_it_should_have(scene: Scene) -> None:
+    (data,) = scene.offer("m.gguf").values()
+    scene.hub.served[sha256(data)] = data + bytes(5_000_000)
+    with pytest.raises(ModelError, match="came damaged"):
+        scene.get()
+    assert max(done for _, done, _ in scene.shown) < 1_000_000
+
+
 def test_a_part_that_was_left_damaged_is_noticed(scene: Scene) -> None:
     (data,) = scene.offer("m.gguf").values()
     scene.hub.cuts = deque([1_000] + [0] * 9)
@@ -195,6 +204,18 @@ def test_a_model_for_which_the_disk_has_no_room_is_not_begun(
     with pytest.raises(ModelError, match=r"needs 0.0 GiB of disk, and .* set HF_HOME to"):
         scene.get()
     assert (scene.began, scene.hub.downloads()) == ([], [])
+    blob = scene.cache.blob(REPOSITORY, sha256(data))
+    blob.parent.mkdir(parents=True)
+    blob.with_name(f"{blob.name}.incomplete").write_bytes(data[:1])
+    assert scene.get().read_bytes() == data, "there is room for the rest"
+
+
+def test_a_file_that_the_hub_does_not_give_over_http_is_not_begun(scene: Scene) -> None:
+    scene.offer("m.gguf")
+    scene.hub.claims["m.gguf"] = 50 * 10**9 + 1
+    with pytest.raises(ModelError, match=r"has more than the 50 GB .* with the hub's own"):
+        scene.get()
+    assert (scene.began, scene.hub.downloads()) == ([], [])
 
 
 def test_a_model_for_which_there_is_no_memory_is_not_begun(scene: Scene) -> None:
@@ -207,6 +228,18 @@ def test_a_model_for_which_there_is_no_memory_is_not_begun(scene: Scene) -> None
     with pytest.raises(ModelError, match=f"^tiny of {len(data)} bytes needs too much memory"):
         scene.get()
     assert (scene.began, scene.hub.downloads()) == ([], [])
+
+
+@pytest.mark.model
+def test_its_memory_is_that_of_all_parts_and_of_what_the_first_says(scene: Scene) -> None:
+    files = scene.offer(*PARTS)
+    with locate("smollm2").open("rb") as file:
+        files[PARTS[0]] = file.read(2 << 20)
+    scene.hub.files[REPOSITORY] = files
+    scene.get()
+    (facts,) = scene.facts
+    assert (facts.bytes_per_cell, facts.num_vocab, facts.max_context) == (23_040, 49_152, 8_192)
+    assert facts.num_bytes == sum(map(len, files.values()))
 
 
 def test_its_facts_are_read_from_the_beginning_of_the_file(scene: Scene, tmp_path: Path) -> None:

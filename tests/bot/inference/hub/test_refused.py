@@ -36,6 +36,8 @@ def test_a_repository_that_is_not_there_or_private(
     scene.hub.token = "hf_mine"
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     assert refusal(scene).endswith("set HF_TOKEN to one that may read it.")
+    scene.hub.next_api = deque([Answer(401, {"X-Error-Code": "RepoNotFound"})])
+    assert refusal(scene).endswith("set HF_TOKEN to one that may read it.")
 
 
 def test_a_token_that_is_not_valid(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +100,7 @@ def test_other_answers(scene: Scene, kind: str, status: int, words: str) -> None
 def test_no_network(scene: Scene) -> None:
     scene.client = HubClient(f"http://127.0.0.1:{free_port()}")
     assert refusal(scene).startswith("The hub at 127.0.0.1:")
-    assert "Connection refused" in refusal(scene)
+    assert "(Connection refused)" in refusal(scene)
     assert refusal(scene).endswith(
         "check the network, HF_ENDPOINT and your proxy, and try again; what came of it is kept."
     )
@@ -157,6 +159,12 @@ def test_a_repository_without_models_for_llama_cpp(scene: Scene) -> None:
         f"{REPOSITORY} has no whole GGUF file: look for a repository of that model whose name "
         "ends in -GGUF."
     )
+
+
+def test_a_file_that_changes_while_it_is_asked_for(scene: Scene) -> None:
+    scene.offer("m.gguf")
+    scene.hub.etag = "f" * 64
+    assert refusal(scene) == f"{SOURCE} changed while it was asked for: try again."
 
 
 def test_a_file_without_a_checksum_is_not_taken(scene: Scene) -> None:
