@@ -6,18 +6,12 @@ import time
 from asyncio import CancelledError
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _MIB = 1 << 20
 _SECONDS = 15.0
@@ -76,14 +70,7 @@ class DownloadShow:
         self._say(f"downloading {found.title}, {found.num_bytes / _MIB:,.0f} MiB ...")
         self._said_at = self._now()
         if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("  {task.description}", markup=False),
-                BarColumn(),
-                DownloadColumn(binary_units=True),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
+            self._bar = _bar(self._console)
             self._bar.start()
 
     def advance(self, name: str, done: int, total: int) -> None:
@@ -96,6 +83,20 @@ class DownloadShow:
         elif self._now() - self._said_at >= _SECONDS:
             self._said_at = self._now()
             self._say(f"{name}: {done / total:.0%} of {total / _MIB:,.0f} MiB")
+
+
+def _bar(console: Console) -> Progress:
+    """Its import takes time that a start without a download does not have."""
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("  {task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(binary_units=True),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+        console=console,
+    )
 
 
 def on_stderr() -> DownloadShow:

@@ -18,7 +18,7 @@ from bot.config import Settings, load_settings
 from bot.errors import ModelError, PersonalityError
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.running.engines import make_catalogue
-from bot.running.fetching import fetch_default, fetch_named, one_by_one
+from bot.running.fetching import download, fetch_default, fetch_named, one_by_one
 from bot.running.progress import DownloadShow, DownloadStopped
 from bot.types import Personality
 from tests.fakes.hub import Answer, FakeHub, running_hub
@@ -82,6 +82,16 @@ async def test_why_there_is_no_download_reaches_who_waits(fetching: Fetching) ->
         await fetch_default(fetching.settings, fetching.shows)
     with pytest.raises(PersonalityError, match=r"pirate\.md: The hub was asked too often"):
         await fetching.named(PIRATE)
+
+
+def test_a_model_for_which_memory_is_short_is_not_begun(fetching: Fetching) -> None:
+    with fetching.shows() as show, pytest.raises(ModelError) as caught:
+        download(fetching.settings, SOURCE, show=show, available=lambda: 1 << 20)
+    assert str(caught.value) == (
+        "tiny-Q8_0 with 512 tokens of context needs 0.1 GiB of memory, and 0.0 GiB are free: "
+        "choose a smaller model or quantisation."
+    )
+    assert (fetching.said, fetching.hub.downloads()) == ([], [])
 
 
 async def test_who_is_cancelled_waits_for_no_network(fetching: Fetching, tmp_path: Path) -> None:
