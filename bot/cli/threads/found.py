@@ -11,6 +11,7 @@ from typing import Any
 from bot.adapter_support.chat_files.read import MAX_BYTES
 from bot.chat.records import chat_of
 from bot.chats import Chat
+from bot.cli.tables import aligned
 from bot.errors import RequestError
 from bot.history.folding import folded
 from bot.history.kept import KeptThread, KeptThreads, ThreadFilter
@@ -87,16 +88,13 @@ def _record(found: KeptThread, *, is_search: bool) -> dict[str, Any]:
 
 def as_table(found: Sequence[KeptThread], *, is_search: bool) -> Iterator[str]:
     """The title comes last: it may be long, or of wide letters."""
-    rows = [("thread", "last question (UTC)", "turns", "people", "title"), *map(_row, found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    excerpts = ["", *(each.summary.excerpt if is_search else "" for each in found)]
-    for (place, last, turns, people, title), excerpt in zip(rows, excerpts, strict=True):
-        yield (
-            f"{place:<{widths[0]}}  {last:<{widths[1]}}  {turns:>{widths[2]}}  "
-            f"{people:<{widths[3]}}  {title}"
-        )
-        if excerpt:
-            yield f"    {one_line(excerpt)}"
+    head = ("thread", "last question (UTC)", "turns", "people", "title")
+    first, *lines = aligned([head, *map(_row, found)], num_texts=len(head))
+    yield first.rstrip()
+    for line, each in zip(lines, found, strict=True):
+        yield line.rstrip()
+        if is_search and each.summary.excerpt:
+            yield f"    {one_line(each.summary.excerpt)}"
 
 
 def _row(found: KeptThread) -> tuple[str, str, str, str, str]:

@@ -112,9 +112,9 @@ def test_threads_of_every_platform_are_listed_the_newest_first(parley: Parley) -
     head, *lines = listed.out.splitlines()
     assert head.split() == ["thread", "last", "question", "(UTC)", "turns", "people", "title"]
     assert [line.split()[0] for line in lines] == [str(CHAT), str(LLAMA), str(HERE)]
-    assert lines[0].endswith("1  terminal  Greetings")
-    assert lines[1].endswith("1  Böb[31m   Что такое лама?")
-    assert lines[2].endswith("2  Ann       Why is the sky blue?")
+    assert lines[0].endswith("1      terminal  Greetings")
+    assert lines[1].endswith("1      Böb[31m   Что такое лама?")
+    assert lines[2].endswith("2      Ann       Why is the sky blue?")
     (newest, *_) = json.loads(parley("list", "--json").out)
     assert newest["people"] == [{"id": "web:local/terminal", "name": "terminal"}]
     assert (newest["platform"], newest["num_turns"], newest["is_busy"]) == ("web", 1, False)
