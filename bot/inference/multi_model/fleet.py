@@ -90,6 +90,7 @@ class Fleet(Tokenizing):
         self._loaded: list[LoadedModel] = []
         self._num_uses = 0
         self._one_by_one = asyncio.Lock()
+        self._moving = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._promised: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -156,22 +157,15 @@ class Fleet(Tokenizing):
         )
 
     async def _everywhere(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """Do it in all models.
+        """Do it in all models; closing the fleet waits for it."""
+        task = self._spawn(self._undisturbed(by, on_disk))
+        self._promised.add(task)
+        task.add_done_callback(self._promised.discard)
+        await asyncio.shield(task)
 
-        While a model is being loaded or unloaded, the loaded ones do it now, and a task does it
-        in all of them afterwards; closing the fleet waits for that task.
-        """
-        if self._one_by_one.locked():
-            await self._by_loaded(by)
-            task = self._spawn(self._exclusively(by, on_disk))
-            self._promised.add(task)
-            task.add_done_callback(self._promised.discard)
-        else:
-            await self._exclusively(by, on_disk)
-
-    async def _exclusively(self, by: _ByService, on_disk: _OnDisk) -> None:
-        """Do it while no model is being loaded or unloaded."""
-        async with self._one_by_one:
+    async def _undisturbed(self, by: _ByService, on_disk: _OnDisk) -> None:
+        """Do it while no model writes its saved states as it ends, or reads them as it begins."""
+        async with self._moving:
             await self._by_loaded(by)
             await asyncio.to_thread(on_disk, self.loaded)
 
@@ -203,9 +197,11 @@ class Fleet(Tokenizing):
             async with self._one_by_one:
                 if not loaded.num_users:
                     raise EngineFailed(f"Nobody waits for the model {loaded.name} any more.")
-                service = await self._load(loaded)
-                self._loaded.append(loaded)
-                loaded.opened.set_result(service)
+                model = await self._load(loaded)
+                async with self._moving:
+                    service = await self._loader.serve(model).__aenter__()
+                    self._loaded.append(loaded)
+                    loaded.opened.set_result(service)
                 self._count_loaded()
         except ParleyError as error:
             self._give_up(loaded, error)
@@ -221,7 +217,7 @@ class Fleet(Tokenizing):
         loaded.opened.set_exception(error)
         loaded.opened.exception()  # marks it as retrieved, in case nobody waits any more
 
-    async def _load(self, loaded: LoadedModel) -> InferenceService:
+    async def _load(self, loaded: LoadedModel) -> Model:
         """Unload other models until there is room, then load; other models compute meanwhile."""
         source = self._outlines.source(loaded.name)
         if self._loaded:
@@ -234,7 +230,7 @@ class Fleet(Tokenizing):
         if self._loaded:  # the banner reports the first one
             logger.info("the model %s is loaded", loaded.name)
         self._metrics.model_loads.inc()
-        return await self._loader.serve(model).__aenter__()
+        return model
 
     async def _load_with_room(self, source: str, name: str) -> tuple[Model, int]:
         """Load, and unload other models while it fails: free GPU memory is only known by trying."""
@@ -257,8 +253,9 @@ class Fleet(Tokenizing):
             return False
         self._models.pop(loaded.name, None)
         await loaded.until_idle()
-        self._loaded.remove(loaded)
-        await loaded.service.__aexit__(None, None, None)
+        async with self._moving:
+            self._loaded.remove(loaded)
+            await loaded.service.__aexit__(None, None, None)
         logger.info("the model %s is unloaded", loaded.name)
         self._metrics.model_unloads.inc()
         self._count_loaded()

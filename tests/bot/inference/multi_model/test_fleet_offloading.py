@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from bot.generation import Finished
+from bot.inference.core.saved_state import SavedState
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.multi_model.fleet import Fleet
+from bot.inference.state_store.store import StateStore
 from tests.bot.inference.multi_model.loader import SIZE, FakeLoader, ask, metric
 from tests.bot.inference.streams import read, until
+from tests.fakes.clock import settle
 
 SCOPE = "slack:T01"
-Loading = asyncio.Task[Finished]
 
 
 def fake_loader(
@@ -35,20 +38,6 @@ async def say(fleet: Fleet, thread: int, model: str, more: str = "") -> Finished
 
 def files(loader: FakeLoader, model: str) -> set[Path]:
     return set(loader.state_folders.of(model).glob("*.state"))
-
-
-@asynccontextmanager
-async def forgotten_while_b_is_loaded(loader: FakeLoader) -> AsyncIterator[tuple[Fleet, Loading]]:
-    """Model b has thread 1 on disk and is being loaded for a request in thread 2."""
-    async with loader.fleet(budget=SIZE) as fleet:
-        await say(fleet, 1, "b")
-        await say(fleet, 2, "a")
-        loader.may_load.clear()
-        loading = asyncio.create_task(say(fleet, 2, "b"))
-        await until(lambda: fleet.loaded == ())
-        await fleet.forget("t1", SCOPE)
-        yield fleet, loading
-    await asyncio.gather(loading, return_exceptions=True)
 
 
 async def test_loaded_models_share_the_memory_for_idle_threads() -> None:
@@ -101,20 +90,48 @@ async def test_a_thread_is_forgotten_by_a_model_that_is_not_loaded(tmp_path: Pat
     assert len(files(loader, "a")) == 0
 
 
-async def test_it_is_forgotten_by_a_model_that_is_being_loaded(tmp_path: Path) -> None:
+async def test_a_thread_is_gone_before_the_command_returns_though_its_model_is_being_loaded(
+    tmp_path: Path,
+) -> None:
     loader = fake_loader(tmp_path)
-    async with forgotten_while_b_is_loaded(loader) as (fleet, loading):
+    async with loader.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        await say(fleet, 2, "a")
+        loader.may_load.clear()
+        loading = asyncio.create_task(say(fleet, 2, "b"))
+        await until(lambda: fleet.loaded == ())
+        assert len(files(loader, "b")) == 1
+        await fleet.forget("t1", SCOPE)
+        assert not loading.done()
+        assert len(files(loader, "b")) == 0
         loader.may_load.set()
         await loading
-        await until(lambda: len(files(loader, "b")) == 0)
         assert (await say(fleet, 1, "b", "?")).usage.cached_tokens < 150
 
 
-async def test_it_is_forgotten_though_parley_ends_before_a_model_is_loaded(tmp_path: Path) -> None:
-    loader = fake_loader(tmp_path)
-    async with forgotten_while_b_is_loaded(loader):
-        assert len(files(loader, "b")) == 1
-    assert len(files(loader, "b")) == 0
+async def test_a_thread_is_gone_before_the_command_returns_though_its_model_is_being_unloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader, writes, may_write = fake_loader(tmp_path), threading.Event(), threading.Event()
+    write = StateStore.write
+
+    def held(store: StateStore, saved: SavedState) -> str:
+        writes.set()
+        assert may_write.wait(10)
+        return write(store, saved)
+
+    monkeypatch.setattr(StateStore, "write", held)
+    async with loader.fleet(budget=SIZE) as fleet:
+        await say(fleet, 1, "b")
+        loading = asyncio.create_task(say(fleet, 2, "a"))
+        await until(writes.is_set)
+        forgetting = asyncio.create_task(fleet.forget("t1", SCOPE))
+        await settle()
+        assert not forgetting.done()
+        may_write.set()
+        await forgetting
+        assert len(files(loader, "b")) == 0
+        await loading
 
 
 async def test_states_that_were_saved_long_ago_are_deleted_for_every_model(tmp_path: Path) -> None:
