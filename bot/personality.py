@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
@@ -29,18 +32,44 @@ _Stamps = dict[Path, tuple[int, int, int]]
 """Per file: modification time, size and inode. It changes whenever the folder does."""
 
 
+_Found = dict[str, Personality]
+
 Check = Callable[[tuple[Personality, ...]], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class PersonalityFault:
+    """A mistake in a file or the folder; ``line`` is 0 where it is not in one line."""
+
+    file: Path
+    line: int
+    sentence: str
+    since: datetime
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else f"{self.file}"
+        return f"{place}: {self.sentence}"
+
+
 class PersonalityBook:
-    """The personalities of a folder, in the order of their names, which ignore case."""
+    """The personalities of a folder, in the order of their names, which ignore case.
+
+    Each is the last version of its file that was right.
+    """
 
     def __init__(self, folder: Path, default: str, models: KnownModels | None = None) -> None:
         self._folder = folder
         self._models = models
         self._default = default.strip().casefold()
-        self._stamps = _stamps(folder)
-        self._personalities = _load(folder, self._stamps, self._default, models)
+        self._stamps: _Stamps | None = _stamps(folder)
+        found, mistakes = _read_all(self._stamps, models() if models else None)
+        mistakes += _twins(folder, found.values())
+        if not mistakes:
+            mistakes += self._missing_default(found)
+        if mistakes:
+            raise PersonalityError("\n".join(map(str, mistakes)))
+        self._personalities = found
+        self.faults: tuple[PersonalityFault, ...] = ()
 
     @classmethod
     def load(cls, folder: Path, default: str, models: KnownModels | None = None) -> PersonalityBook:
@@ -68,26 +97,97 @@ class PersonalityBook:
             raise UnknownPersonality(name, self.names)
         return found
 
-    async def refresh(self, check: Check | None = None) -> str | None:
-        """Read the folder again if it changed; returns what to log if it is wrong now.
+    async def refresh(
+        self, now: datetime, check: Check | None = None
+    ) -> Sequence[PersonalityFault]:
+        """Read the folder again if it changed; the faults that were not there before.
 
-        ``check`` raises PersonalityError, too. The set in use stays until the folder is right
-        again. A mistake is returned once per change.
+        ``check`` raises PersonalityError, too. A file that is wrong stays in use as it was when
+        it was right, and one that never was is left out; the others count.
         """
-        stamps = self._stamps
         try:
             stamps = await asyncio.to_thread(_stamps, self._folder)
-            if stamps == self._stamps:
-                return None
-            read = await asyncio.to_thread(_load, self._folder, stamps, self._default, self._models)
-            if check:
-                await check(tuple(read.values()))
-            self._personalities = read
         except PersonalityError as error:
-            self._stamps = stamps
-            return str(error)
+            self._stamps = None
+            return self._note([_Mistake.of_text(self._folder, str(error))], now)
+        if stamps == self._stamps:
+            return ()
+        found, mistakes = await asyncio.to_thread(self._read, stamps)
+        mistakes += await self._revert_unfit(found, check)
+        mistakes += self._revert_twins(found)
+        mistakes += self._keep_default(found)
         self._stamps = stamps
-        return None
+        self._personalities = dict(sorted(found.items()))
+        return self._note(mistakes, now)
+
+    def _read(self, stamps: _Stamps) -> tuple[_Found, list[_Mistake]]:
+        """What is wrong is as it was before. Blocks."""
+        found, mistakes = _read_all(stamps, self._models() if self._models else None)
+        for name in {mistake.file.stem for mistake in mistakes}:
+            self._revert(found, name)
+        return found, mistakes
+
+    def _revert(self, found: _Found, name: str) -> None:
+        found.pop(name, None)
+        if name in self._personalities:
+            found[name] = self._personalities[name]
+
+    async def _revert_unfit(self, found: _Found, check: Check | None) -> list[_Mistake]:
+        mistakes: list[_Mistake] = []
+        for name, each in tuple(found.items()):
+            if check is None or self._personalities.get(name) == each:
+                continue
+            try:
+                await check((each,))
+            except PersonalityError as error:
+                mistakes.append(_Mistake.of_text(self._folder / f"{name}.md", str(error)))
+                self._revert(found, name)
+        return mistakes
+
+    def _revert_twins(self, found: _Found) -> list[_Mistake]:
+        """Of two with one title that which has it anew; before, no two had."""
+        mistakes: list[_Mistake] = []
+        while twins := _twins(self._folder, found.values(), self._personalities):
+            mistakes += twins
+            for twin in twins:
+                self._revert(found, twin.file.stem)
+        return mistakes
+
+    def _keep_default(self, found: _Found) -> list[_Mistake]:
+        mistakes = self._missing_default(found)
+        if mistakes:
+            found[self._default] = self.default
+        return mistakes
+
+    def _missing_default(self, found: _Found) -> list[_Mistake]:
+        if self._default in found:
+            return []
+        known = ", ".join(found) or "none at all"
+        text = f"there is no personality {self._default!r}; known: {known}."
+        return [_Mistake(self._folder, 0, text)]
+
+    def _note(self, mistakes: Sequence[_Mistake], now: datetime) -> Sequence[PersonalityFault]:
+        before = {(fault.file, fault.line, fault.sentence): fault for fault in self.faults}
+        faults = {each: before.get(each, PersonalityFault(*each, now)) for each in mistakes}
+        self.faults = tuple(faults.values())
+        return [fault for each, fault in faults.items() if each not in before]
+
+
+class _Mistake(NamedTuple):
+    """``line``: see ``PersonalityFault``."""
+
+    file: Path
+    line: int
+    text: str
+
+    @classmethod
+    def of_text(cls, file: Path, text: str) -> _Mistake:
+        """Of a sentence that may name the file first."""
+        return cls(file, 0, text.removeprefix(f"{file}: "))
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else f"{self.file}"
+        return f"{place}: {self.text}"
 
 
 def _stamps(folder: Path) -> _Stamps:
@@ -107,53 +207,59 @@ def _is_personality(path: Path) -> bool:
     return path.suffix.lower() == ".md" and not path.name.startswith(".") and path.is_file()
 
 
-def _load(
-    folder: Path, paths: Iterable[Path], default: str, models: KnownModels | None
-) -> dict[str, Personality]:
-    """Every personality by name, or every problem of the folder."""
-    found: list[Personality] = []
-    problems: list[str] = []
-    names = models() if models else None
+def _read_all(
+    paths: Iterable[Path], models: Collection[str] | None
+) -> tuple[_Found, list[_Mistake]]:
+    """Every personality that is right, by name, and every mistake in the others."""
+    found: _Found = {}
+    mistakes: list[_Mistake] = []
     for path in paths:
         try:
-            found.append(_read(path, names))
-        except PersonalityError as error:
-            problems.append(str(error))
-    problems += _twins(folder, found)
-    personalities = {personality.name: personality for personality in found}
-    if not problems and default not in personalities:
-        known = ", ".join(personalities) or "none at all"
-        problems.append(f"{folder}: there is no personality {default!r}; known: {known}.")
-    if problems:
-        raise PersonalityError("\n".join(problems))
-    return personalities
+            found[path.stem] = _read(path, models)
+        except _Wrong as error:
+            mistakes += [
+                _Mistake(path, line, text + ("" if text.endswith("?") else "."))
+                for line, text in sorted(error.problems)
+            ]
+    return found, mistakes
 
 
-def _twins(folder: Path, found: list[Personality]) -> Iterator[str]:
-    """Problems of equal titles: people choose by title and could not tell them apart."""
+def _twins(
+    folder: Path, found: Iterable[Personality], before: Mapping[str, Personality] = {}
+) -> list[_Mistake]:
+    """Mistakes of equal titles: people choose by title and could not tell them apart.
+
+    A personality that was there ``before`` as it is now has its title by right.
+    """
     first: dict[str, str] = {}
-    for personality in found:
-        other = first.setdefault(personality.title.casefold(), personality.name)
-        if other != personality.name:
-            path = folder / f"{personality.name}.md"
-            yield f"{path}:1: the title {personality.title!r} is the one of {other}.md, too."
+    twins = []
+    for each in sorted(found, key=lambda each: before.get(each.name) != each):
+        other = first.setdefault(each.title.casefold(), each.name)
+        if other != each.name:
+            text = f"the title {each.title!r} is the one of {other}.md, too."
+            twins.append(_Mistake(folder / f"{each.name}.md", 1, text))
+    return twins
+
+
+class _Wrong(Exception):
+    """The problems of one file."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def _read(path: Path, models: Collection[str] | None) -> Personality:
-    """The personality of one file. Raises ``PersonalityError`` with all its problems."""
-    front, prompt = _split(path, _decode(path))
+    """The personality of one file."""
+    front, prompt = _split(_decode(path))
     fields, problems = front_matter.parse(front, models)
     if not _NAME.fullmatch(path.stem) or path.suffix != ".md":
         problems.append(Problem(1, "the name of the file may hold a-z, 0-9 and - before .md only"))
     if not prompt:
         problems.append(Problem(front.count("\n") + 2, "the system prompt below is missing"))
     if problems or fields is None:
-        raise PersonalityError("\n".join(_sentence(path, *each) for each in sorted(problems)))
+        raise _Wrong(*problems)
     return _personality(path.stem, fields, prompt)
-
-
-def _sentence(path: Path, line: int, text: str) -> str:
-    return f"{path}:{line}: {text}" + ("" if text.endswith("?") else ".")
 
 
 def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
@@ -178,21 +284,21 @@ def _decode(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PersonalityError(_sentence(path, 1, f"cannot be read ({error.strerror})")) from error
+        raise _Wrong(Problem(1, f"cannot be read ({error.strerror})")) from error
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise PersonalityError(_sentence(path, line, "this is not UTF-8")) from error
+        raise _Wrong(Problem(line, "this is not UTF-8")) from error
 
 
-def _split(path: Path, text: str) -> tuple[str, str]:
+def _split(text: str) -> tuple[str, str]:
     """Front matter (every line ended) and system prompt."""
     first, *lines = (line.rstrip() for line in text.split("\n"))
     if first != _FENCE:
-        raise PersonalityError(_sentence(path, 1, "front matter is missing; begin with ---"))
+        raise _Wrong(Problem(1, "front matter is missing; begin with ---"))
     if _FENCE not in lines:
-        raise PersonalityError(_sentence(path, 1, "the front matter has no end; close it with ---"))
+        raise _Wrong(Problem(1, "the front matter has no end; close it with ---"))
     end = lines.index(_FENCE)
     front = "".join(f"{line}\n" for line in lines[:end])
     return front, "\n".join(lines[end + 1 :]).strip()

@@ -21,16 +21,19 @@ _LAG_SECONDS = 0.25
 
 
 async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock) -> None:
-    """Apply changed files from the next question on; a broken file leaves the old set in use."""
+    """Apply changed files from the next question on; what is wrong stays as it was."""
     while True:
         await clock.sleep(_REREAD_SECONDS)
+        had_faults = bool(book.faults)
         try:
-            problem = await book.refresh(check)
+            faults = await book.refresh(clock.now(), check)
         except ParleyError as error:  # the engine is away and cannot count: the next time
             logger.debug("the personalities could not be checked: %s", error)
             continue
-        if problem:
-            logger.warning("the personalities stay as they were: %s", problem)
+        for fault in faults:
+            logger.warning("a personality stays as it was: %s", fault)
+        if had_faults and not book.faults:
+            logger.info("the personalities are right again")
 
 
 async def prune(

@@ -295,7 +295,7 @@ You are a pirate.
 async def test_the_examples_of_a_personality_stay_at_the_beginning(tmp_path: Path) -> None:
     async with talking(tmp_path, generator=ScriptedGenerator(window=400)) as talk:
         (tmp_path / "personalities" / "pirate.md").write_text(EXAMPLE)
-        await talk.service._services.personalities.refresh()
+        await talk.service._services.personalities.refresh(talk.clock.now())
         sent = [each for each in thread(50) if each.role != "system"]
         got = (
             await asked(talk, replace(HELLO, messages=tuple(sent), personality="pirate"))

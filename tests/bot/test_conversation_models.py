@@ -38,7 +38,7 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
         file = tmp_path / "personalities" / "pirate.md"
         text = "---\ntitle: Pirate\nmodel: small\n---\nYou are a pirate.\n"
         await asyncio.to_thread(file.write_text, text)
-        assert await talk.service._services.personalities.refresh() is None
+        assert not await talk.service._services.personalities.refresh(talk.clock.now())
         await talk.command("personality", "pirate")
         yield talk
 

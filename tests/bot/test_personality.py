@@ -7,16 +7,19 @@ import dataclasses
 import json
 import os
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.errors import PersonalityError, UnknownPersonality
 from bot.generation import Sampling
-from bot.personality import PersonalityBook
+from bot.personality import PersonalityBook, PersonalityFault
 from bot.sampling import SamplingFields
 from bot.types import ExampleTurn, Personality
+from tests.fakes.clock import START
 
+HOUR = timedelta(hours=1)
 SHIPPED = Path(__file__).parents[2] / "personalities"
 
 FULL = """\
@@ -72,7 +75,7 @@ def problem(folder: Path, front: str, prompt: str = "You are helpful.") -> str:
 
 
 def refresh(book: PersonalityBook) -> str | None:
-    return asyncio.run(book.refresh())
+    return "\n".join(map(str, asyncio.run(book.refresh(START)))) or None
 
 
 def touch(path: Path) -> None:
@@ -337,13 +340,78 @@ def test_a_broken_file_keeps_the_old_set_and_is_said_once(folder: Path) -> None:
     write(folder / "assistant.md", "title: Assistant", "You are back.")
     assert refresh(book) is None
     assert book.default.prompt == "You are back."
+    assert list(book.faults) == []
+
+
+def test_faults_tell_file_line_sentence_and_since_when(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "assistant")
+    assert list(book.faults) == []
+    write(folder / "tutor.md", "title: Tutor\ntemprature: 1")
+    (new,) = asyncio.run(book.refresh(START))
+    sentence = "there is no key temprature; did you mean sampling.temperature?"
+    assert new == PersonalityFault(folder / "tutor.md", 3, sentence, START)
+    write(folder / "assistant.md", "title: A\nlanguage: English!")
+    (newer,) = asyncio.run(book.refresh(START + HOUR))
+    assert (newer.file.name, newer.line) == ("assistant.md", 3)
+    assert {fault.file.name: fault.since for fault in book.faults} == {
+        "tutor.md": START,
+        "assistant.md": START + HOUR,
+    }
+
+
+def test_beside_a_broken_file_the_others_count(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor", "You teach.")
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "tutor.md", "titel: Tutor", "You teach badly.")
+    write(folder / "assistant.md", "title: Assistant", "You are terse.")
+    write(folder / "poet.md", "title: Poet")
+    write(folder / "clown.md", "titel: Clown")
+    assert "tutor.md:2" in str(refresh(book))
+    assert book.names == ("assistant", "poet", "tutor")
+    assert (book.default.prompt, book.get("tutor").prompt) == ("You are terse.", "You teach.")
+
+
+def test_of_two_files_with_one_title_that_which_took_it_stays_as_it_was(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "assistant.md", "title: TUTOR", "You are new.")
+    write(folder / "coach.md", "title: tutor")
+    assert str(refresh(book)).replace(f"{folder}/", "").split("\n") == [
+        "assistant.md:1: the title 'TUTOR' is the one of tutor.md, too.",
+        "coach.md:1: the title 'tutor' is the one of tutor.md, too.",
+    ]
+    assert [each.title for each in book.all()] == ["Assistant", "Tutor"]
+
+
+def test_a_title_that_a_broken_file_keeps_is_not_free(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "tutor.md", "title: Teacher\ntemprature: 1")
+    write(folder / "assistant.md", "title: Tutor")
+    assert len(str(refresh(book)).split("\n")) == 2
+    assert [each.title for each in book.all()] == ["Assistant", "Tutor"]
+
+
+def test_the_default_stays_though_its_file_is_gone(folder: Path) -> None:
+    write(folder / "tutor.md", "title: Tutor")
+    book = PersonalityBook.load(folder, "assistant")
+    (folder / "assistant.md").unlink()
+    assert refresh(book) == f"{folder}: there is no personality 'assistant'; known: tutor."
+    assert book.default.prompt == "You are helpful."
+    assert refresh(book) is None
 
 
 def test_a_folder_that_vanishes_keeps_the_old_set(folder: Path) -> None:
     book = PersonalityBook.load(folder, "assistant")
     folder.rename(folder.with_name("moved"))
     assert "cannot be read" in str(refresh(book))
+    assert refresh(book) is None
     assert book.names == ("assistant",)
+    assert [fault.file for fault in book.faults] == [folder]
+    folder.with_name("moved").rename(folder)
+    assert refresh(book) is None
+    assert list(book.faults) == []
 
 
 def test_every_sampling_field_can_be_written() -> None:

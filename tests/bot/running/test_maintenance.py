@@ -197,12 +197,29 @@ async def test_a_broken_personality_is_logged_once_and_the_old_ones_stay(
     async with running(reread_personalities(personalities, all_fit, reading)):
         (folder / "assistant.md").write_text("no front matter at all")
         await reading.advance(2)
-        assert "the personalities stay as they were" in caplog.text
+        assert "a personality stays as it was" in caplog.text
         await reading.advance(10)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "assistant.md:1" in warnings[0].getMessage()
     assert personalities.get("assistant").prompt == "You are Parley."
+
+
+async def test_a_personality_that_is_right_again_is_logged_too(
+    folder: Path,
+    personalities: PersonalityBook,
+    reading: StageClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with running(reread_personalities(personalities, all_fit, reading)):
+        (folder / "pirate.md").write_text("no front matter at all")
+        await reading.advance(2)
+        (folder / "pirate.md").write_text("---\ntitle: Pirate\n---\nYou are back.\n")
+        await reading.advance(4)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[-1] == "the personalities are right again"
+    assert personalities.get("pirate").prompt == "You are back."
 
 
 async def test_a_loop_that_wakes_late_is_measured() -> None:
