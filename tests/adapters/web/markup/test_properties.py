@@ -15,7 +15,7 @@ from tests.corpus.answers import answers as corpus
 from tests.markdown_samples import answers_with_tables
 
 CORPUS = corpus()
-often = settings(max_examples=100, deadline=None)
+often = settings(max_examples=60, deadline=None)
 SCRAPS = r"""< > </ /> <script <img <svg <math <a <p <!-- --> <![CDATA[ ]]> & &lt; &#0; &#x202e;
 <style <iframe src= href= onerror= = javascript: data: //x.org style= id= class= " ' ` $ \( \) $$
 \text{ } \href{ \style{ ``` | - # [ ]( ) x \begin{array}{c} \end{array} \color{ \class{ \unicode{
@@ -43,7 +43,7 @@ def test_any_text_at_all_is_html_that_may_be_there(text: str) -> None:
         read(block)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(answers_with_tables | HTML, st.integers(3, 40))
 def test_a_reply_that_grows_is_at_every_step_what_it_would_be_at_once(text: str, size: int) -> None:
     page = GrowingPage()
@@ -51,6 +51,7 @@ def test_a_reply_that_grows_is_at_every_step_what_it_would_be_at_once(text: str,
     for end in range(size, min(len(text), 30 * size) + size, size):
         kept, blocks = page.grow(text[:end])
         seen[kept:] = blocks
+        assert all(map(read, blocks))
         fresh = GrowingPage()
         assert seen == page.blocks == fresh.grow(text[:end])[1]
     kept, blocks = page.grow(text, is_growing=False)
