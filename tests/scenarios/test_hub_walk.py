@@ -101,9 +101,10 @@ async def test_a_start_downloads_the_model_and_the_next_one_asks_nobody(
     (tmp_path / "mine/pirate.md").write_text(pirate)
     settings = {**environ(hub, tmp_path), "PARLEY_PERSONALITIES": str(tmp_path / "mine")}
     async with running_parley(tmp_path, free_port(), settings) as parley:
-        first, *others = parley.output.splitlines()
-        assert first.endswith("loads tiny-F32 ...")
-        assert any(f"downloading hf:{REPOSITORY}:tiny-F32.gguf, " in line for line in others)
+        first, loading, downloading, *_ = parley.output.splitlines()
+        assert first.endswith("starts ...")
+        assert loading.endswith("loading tiny-F32 ...")
+        assert f"downloading hf:{REPOSITORY}:tiny-F32.gguf, 8 MiB ..." in downloading
         assert await names(parley) == ["tiny-F32", "tiny-tiny-split", "assistant", "pirate"]
         assert (await post(parley, body("tiny-F32"))).status == 200
         assert (await post(parley, body("pirate"))).status == 200

@@ -12,6 +12,7 @@ from bot.cli.chat.client import PageClient
 from bot.cli.chat.talk import Talk
 from bot.config import Settings
 from bot.lock import is_held, running_url
+from bot.model_names import hub_model
 
 _STARTS_SECONDS = 300.0
 
@@ -32,6 +33,11 @@ async def chat(settings: Settings, personality: str, *, goes_on: bool) -> bool:
 async def _own(settings: Settings) -> AsyncIterator[None]:
     """A Parley in this process, whose log is nobody's matter."""
     logging.getLogger().addHandler(logging.NullHandler())
+    if hub_model(settings.model):
+        from bot.running.fetching import fetch_default
+        from bot.running.progress import on_stderr
+
+        await fetch_default(settings, on_stderr)  # seen, and not under the line below
     async with AsyncExitStack() as stack:
         with _status(f"Loading {settings.model} …"):
             from bot.app import serving_alone
