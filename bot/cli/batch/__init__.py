@@ -1,0 +1,1 @@
+"""``ask --batch``: a file of questions."""
