@@ -96,6 +96,23 @@ async def test_no_window_is_too_small_for_a_long_answer(
     assert "Writing" not in shown
 
 
+async def test_the_newest_words_are_seen_of_a_paragraph_that_is_longer_than_the_window(
+    parley: Stage,
+) -> None:
+    words = [f"word{number}" for number in range(120)]
+    async with terminal(parley.folder, "chat", width=40, height=10) as window:
+        await window.sees("›")
+        await window.enter("Much")
+        turn = await parley.asked("Much")
+        for num in (50, 120):
+            parley.grow(turn, " ".join(words[:num]))
+            await window.sees(words[num - 1], "Writing")
+        parley.end(turn)
+        await window.sees("tokens/s")
+        shown = (await window.everything()).split()
+    assert [shown.count(word) for word in words] == [1] * 120
+
+
 async def test_a_question_of_several_lines_is_typed_or_pasted_whole(parley: Stage) -> None:
     async with terminal(parley.folder, "chat") as window:
         await window.sees("›")
