@@ -113,7 +113,7 @@ def careless(*more: str) -> str:
     return f"server {{ listen 443 ssl; location / {{ {inside} }} }}"
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/metrics"])
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/page/state"])
 async def test_a_proxy_without_any_further_setting_opens_nothing(tmp_path: Path, path: str) -> None:
     async with (
         parley(with_webhook=False) as server,
