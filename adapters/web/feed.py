@@ -24,7 +24,6 @@ class SharedPage:
     """The blocks of one answer that grows, made once for all who watch it."""
 
     def __init__(self, links: LinkPolicy, clock: Clock) -> None:
-        self._links = links
         self._clock = clock
         self._page = GrowingPage(links)
         self._text = ""
@@ -38,8 +37,6 @@ class SharedPage:
             is_there = self._text.startswith(text)
             if is_there or (waited < UPDATE_SECONDS * 0.9 and not is_urgent):
                 return self._page.blocks, is_there
-            if not text.startswith(self._text):
-                self._page = GrowingPage(self._links)
             self._made_at = self._clock.monotonic()
             await asyncio.to_thread(self._page.grow, text)
             self._text = text

@@ -122,6 +122,12 @@ class EventSource:
         assert self._response
         return self._response.headers
 
+    @property
+    def num_bytes(self) -> int:
+        """Read, or waiting to be."""
+        assert self._response
+        return self._response.content.total_bytes
+
     def cut(self) -> None:
         """The connection is gone, all at once."""
         if self._response:

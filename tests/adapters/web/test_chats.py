@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from io import BytesIO
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from bot.chats import Chats
 from bot.errors import (
@@ -323,14 +326,30 @@ async def test_a_browser_that_leaves_while_it_asks_has_asked(
 ) -> None:
     browser = await browse(await serve())
     chats.may_ask.clear()
-    asking = asyncio.create_task(browser.ask("Mine"))
-    await chats.is_asked.wait()
-    asking.cancel()
-    await asyncio.wait([asking])
+    await hang_up(browser, chats)
+    for _ in range(3):  # it has been noticed by then
+        await browser.get("/page/chats")
     chats.may_ask.set()
     while not (listed := (await browser.get("/page/chats")).json["chats"]):
         pass
     assert [each["title"] for each in listed] == ["Mine"]
+
+
+async def hang_up(browser: Browser, chats: FakeChats) -> None:
+    """All at once, as a program that is killed, amid a question."""
+    url, body = URL(browser.url), b'{"text": "Mine"}'
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    lines = [
+        "POST /page/chats/new/turns HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Cookie: parley_owner={browser.cookies['parley_owner']}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+    await chats.is_asked.wait()
+    writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def test_requests_are_counted_by_route_and_not_by_person(
