@@ -15,9 +15,15 @@ import pytest
 from aiohttp import web
 
 from adapters.http.routes import routes
+from adapters.web.routes import page_routes
+from bot.chats import Owner
 from bot.generation import Delta
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
+from bot.web.sign_ins import SignIns
+from tests.adapters.web.browser import Browser
+from tests.adapters.web.pages import page_context
+from tests.fakes.chats import FakeChats
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.readiness import always
@@ -28,6 +34,7 @@ from tests.scenarios.polling import eventually
 SITE = (Path(__file__).parents[1] / "deploy" / "proxy" / "nginx.conf").read_text(encoding="utf-8")
 KEY = {"Authorization": "Bearer key-of-ci"}
 QUESTION = {"messages": [{"role": "user", "content": "Hello?"}]}
+LARGE = {"max_upload": 8 * 1024 * 1024}
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 FRAME = """
 daemon off;
@@ -88,15 +95,17 @@ async def parley(
     conversations: FakeConversations | None = None,
     *,
     with_webhook: bool = True,
+    chats: FakeChats | None = None,
     trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[Server]:
     async def webhook(request: web.Request) -> web.Response:
         return web.Response(text=f"{len(await request.read())} bytes")
 
     settings = ServerSettings(port=0, api_keys={"ci": "key-of-ci"}, trusted_proxies=trusted_proxies)
-    server = Server(settings, Metrics(), always())
+    server = Server(settings, Metrics(), always(), SignIns(FakeClock()))
     talk = conversations or FakeConversations()
     server.mount(routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
+    server.mount_page(page_routes(page_context(server, chats or FakeChats(), FakeClock(), **LARGE)))
     if with_webhook:
         server.mount([web.post("/slack/events", webhook)], verified=True)
     async with server:
@@ -139,7 +148,7 @@ async def test_ours_passes_on_the_webhooks_and_the_apis_and_nothing_else(tmp_pat
             assert await response.text() == "3000000 bytes"
         assert await status(stranger, "/v1/models") == 401
         assert await status(stranger, "/v1/models", **KEY) == 200
-        for path in ("/", "/metrics", "/readyz", "/healthz", "/slack/events/more"):
+        for path in ("/pages", "/metrics", "/readyz", "/healthz", "/slack/events/more"):
             assert await status(stranger, path, **KEY) == 404
 
 
@@ -154,6 +163,30 @@ async def test_ours_passes_on_sockets_and_the_routes_of_other_systems(tmp_path: 
         async with stranger.ws_connect("/gpt-socket/coder", headers=KEY) as socket:
             await socket.send_str("Hi")
             assert await socket.receive_str(timeout=20) == "Hello there"
+
+
+async def test_through_ours_people_sign_in_at_the_page_and_their_answers_grow(
+    tmp_path: Path,
+) -> None:
+    chats = FakeChats()
+    async with (
+        parley(chats=chats) as server,
+        proxied(tmp_path, server, SITE) as stranger,
+        Browser(str(stranger._base_url).rstrip("/")) as browser,
+    ):
+        assert (await browser.get("/")).status == 200
+        assert (await browser.load()).status == 401
+        browser.session.headers["Origin"] = browser.url
+        assert (await browser.post("/page/sign-in", {"key": "key-of-ci"})).status == 204
+        assert (await browser.load()).json["owner"] == {"name": "ci"}
+        form = aiohttp.FormData({"text": "What is this?"})
+        form.add_field("files", io.BytesIO(b"x" * 8_000_000), filename="large.txt")
+        headers = {"X-Parley-Page": "1"}
+        asked = await browser.call("POST", "/page/chats/new/turns", data=form, headers=headers)
+        assert asked.json["turn"]["files"] == ["large.txt"]
+        page = await browser.watch(asked.json["chat"])
+        chats.grow(Owner("ci", "ci"), asked.json["turn"]["id"], "It is large.")
+        assert "It is large." in (await page.until("grow")).data["blocks"][0]
 
 
 async def test_through_ours_no_stranger_can_claim_to_have_signed_in(tmp_path: Path) -> None:

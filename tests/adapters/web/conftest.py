@@ -10,29 +10,17 @@ from typing import Any
 
 import pytest
 
-from adapters.web.context import PageContext
 from adapters.web.routes import page_routes
 from bot.chats import Chats
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.types import Personality
 from bot.web.sign_ins import SignIns
 from tests.adapters.web.browser import Browser
+from tests.adapters.web.pages import page_context
 from tests.fakes.chats import FakeChats
 from tests.fakes.clock import FakeClock
 from tests.fakes.readiness import always
 
-PERSONALITIES = (
-    Personality(
-        "assistant",
-        "Assistant",
-        "You help. See https://example.org/known for more.",
-        description="Helps.",
-        greeting="Hello!",
-        suggested_questions=("What is a parley?",),
-    ),
-    Personality("coder", "Coder", "You write code."),
-)
 Serve = Callable[..., Awaitable[Server]]
 Open = Callable[..., Awaitable[Browser]]
 
@@ -56,7 +44,7 @@ def metrics() -> Metrics:
 async def serve(
     clock: FakeClock, chats: FakeChats, metrics: Metrics, tmp_path: Path
 ) -> AsyncIterator[Serve]:
-    """``has_loaded``: whether the chats are there. Other options are of the server or the page."""
+    """``loaded``: the chats, as far as they are there. Other settings are the server's."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -65,25 +53,13 @@ async def serve(
             page: dict[str, Any] | None = None,
             **settings: Any,
         ) -> Server:
-            if loaded is None:
-                loaded = asyncio.get_running_loop().create_future()
-                loaded.set_result(chats)
             values = {"port": 0, "drain_seconds": 0.2, **settings}
             sign_ins = SignIns(clock, tmp_path / "web" / "sign_ins.json")
             server = Server(ServerSettings(**values), metrics, always(), sign_ins)
-            context: dict[str, Any] = {
-                "chats": loaded,
-                "callers": server.callers,
-                "clock": clock,
-                "model": lambda: "smollm2",
-                "personalities": lambda: PERSONALITIES,
-                "personality": "assistant",
-                "is_admin": lambda person: person.id == "web:ann/ann",
-                "max_files": 2,
-                "max_upload": 100_000,
-                "observe_request": metrics.count_page_request,
-            }
-            server.mount_page(page_routes(PageContext(**context | (page or {}))))
+            changes = {"observe_request": metrics.count_page_request, **(page or {})}
+            if loaded is not None:
+                changes["chats"] = loaded
+            server.mount_page(page_routes(page_context(server, chats, clock, **changes)))
             return await stack.enter_async_context(server)
 
         yield start
