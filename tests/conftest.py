@@ -11,6 +11,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+import bot.inference.hub  # noqa: F401 - before any test imports huggingface_hub, as in Parley
+
 # Many models run beside each other here: a thread of llama.cpp's that spins at a barrier, as
 # it does on a machine of its own, would keep the one it waits for from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -30,7 +32,7 @@ _PREFIXES = ("PARLEY_", "SLACK_", "DISCORD_", "TEAMS_", "CPAI_", "LLM_", "HF_")
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(_PREFIXES):
+        if name.startswith(_PREFIXES) and name != "HF_HUB_DISABLE_TELEMETRY":
             monkeypatch.delenv(name)
 
 
