@@ -40,8 +40,9 @@ async def refusal(folder: Path, *, before: Callable[[], None] | None = None, **e
 
 async def test_no_model_file(tmp_path: Path) -> None:
     assert await refusal(tmp_path, PARLEY_MODEL="nothing.gguf") == (
-        "There is no model file nothing.gguf: set PARLEY_MODEL to a GGUF file, "
-        "or leave it unset for the embedded smollm2."
+        "There is no model file nothing.gguf: set PARLEY_MODEL to a GGUF file, to "
+        "llama-3.2-1b, qwen3-4b, mistral-small-3.2 or another model of the hub (hf:…), or leave "
+        "it unset for the embedded smollm2."
     )
 
 

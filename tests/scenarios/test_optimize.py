@@ -59,7 +59,7 @@ async def test_models_optimize_says_what_a_copy_of_ones_own_model_costs(tmp_path
     divergence = f"KL divergence {FIGURE} nats a token"
     answers = f"answers {divergence}, the same favourite after {FIGURE}% of them"
     speed = f"{FIGURE} tokens a second, {FIGURE} times the original's {FIGURE}"
-    assert re.search(f"{size} {answers}.* prompts {speed} replies {speed} A model given", text)
+    assert re.search(f"{size} {answers}.* prompts {speed} replies {speed} Only the embedded", text)
     assert text.endswith(f"set PARLEY_MODEL={copy}")
     assert mine.read_bytes() == before
 
