@@ -5,13 +5,10 @@ Blocking; runs once, at the start.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from bot.errors import DataError
@@ -19,6 +16,7 @@ from bot.history.backups import APPLICATION_ID, Backups
 from bot.history.database import BUSY_TIMEOUT, migrating_engine, refusing
 
 _SCRIPTS = Path(__file__).with_name("migrations")
+_REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
 
 
 def migrate(path: Path, now: datetime, busy_timeout: float = BUSY_TIMEOUT) -> None:
@@ -33,20 +31,28 @@ def migrate(path: Path, now: datetime, busy_timeout: float = BUSY_TIMEOUT) -> No
         _upgrade(connection, path, now)
 
 
-def head() -> str | None:
+def head() -> str:
     """The newest schema this Parley knows."""
-    return ScriptDirectory(str(_SCRIPTS)).get_current_head()
-
-
-def current(connection: Connection) -> str | None:
-    """The schema of the database; None if it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    return max(_known())
 
 
 def is_known(schema: str) -> bool:
     """Whether this Parley can use a database of this schema; those of newer ones are not known."""
-    known = ScriptDirectory(str(_SCRIPTS)).walk_revisions()
-    return schema in {script.revision for script in known}
+    return schema in _known()
+
+
+def _known() -> set[str]:
+    """The schemas by their migrations; importing Alembic would take a start longer."""
+    files = (_SCRIPTS / "versions").glob("*.py")
+    return {found for file in files for found in _REVISION.findall(file.read_text("utf-8"))}
+
+
+def current(connection: Connection) -> str | None:
+    """The schema of the database; None if it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    schema = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if schema is None else str(schema)
 
 
 def _make_file(path: Path) -> None:
@@ -79,7 +85,14 @@ def _upgrade(connection: Connection, path: Path, now: datetime) -> None:
         backups = Backups(path)
         if not is_known(revision):
             raise DataError(_newer(path, revision, backups.of_schema(newest)))
-        backups.make(None, now, before=str(newest))
+        backups.make(None, now, before=newest)
+    _run_migrations(connection)
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -22,7 +22,7 @@ from bot.history.database import migrating_engine
 
 FOLDER = Path(__file__).with_name("schemas")
 SCRIPTS = Path(migrate.__file__).with_name("migrations")
-NEWEST = str(migrate.head())
+NEWEST = migrate.head()
 KEPT = sorted(file.stem for file in FOLDER.glob("*.sql"))
 
 

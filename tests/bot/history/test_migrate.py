@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from bot.errors import DataError
 from bot.history import open_store
 from bot.history.backups import APPLICATION_ID
 from bot.history.database import migrating_engine
-from bot.history.migrate import current, head, migrate
+from bot.history.migrate import current, head, is_known, migrate
 from bot.history.schema import metadata
 from bot.types import Source
+from tests.bot.history.old_schemas import SCRIPTS
 from tests.contracts.store import HERE, accepted, ask, texts
 from tests.fakes.clock import START, FakeClock
 
@@ -60,6 +62,13 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
         assert current(connection) == head() == "0007"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
+
+
+def test_the_schemas_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory(str(SCRIPTS))
+    assert scripts.get_current_head() == head()
+    assert all(is_known(script.revision) for script in scripts.walk_revisions())
+    assert not is_known("0099")
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:

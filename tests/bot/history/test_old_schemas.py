@@ -198,7 +198,8 @@ def _scripts(tmp_path: Path, fails: str) -> Path:
         f"""
 from alembic import op
 
-revision, down_revision = "9999", "{head()}"
+revision = "9999"
+down_revision = "{head()}"
 
 
 def upgrade():
