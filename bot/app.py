@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import psutil
+
 from adapters.http import threads
 from adapters.http.routes import MANNERS, routes
 from adapters.web.context import PageContext
@@ -131,7 +133,6 @@ class App:
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
-        started_at = self._clock.monotonic()
         self.banner.loading(name_of_model(self._settings))
         self._manager.loading(name_of_model(self._settings))
         settings, enter = self._settings, self._stack.enter_async_context
@@ -180,7 +181,7 @@ class App:
         self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
         self.banner.page(settings, server.url)
-        self.banner.ready(self._clock.monotonic() - started_at)
+        self.banner.ready(self._clock.now().timestamp() - psutil.Process().create_time())
         self._manager.ready(server.url, self._engine.name)
         is_alive = partial(is_computing, self._engine)
         self._spawn(self._manager.keep_up(is_alive, self._clock), "parley-watchdog")

@@ -118,8 +118,9 @@ class Backups:
             raise DataError(f"{self._folder} cannot be made: {error.strerror}.") from error
 
     def _delete(self, statements: Sequence[Statement]) -> None:
-        for partial in self._folder.glob(f".*{_PARTIAL}"):
-            partial.unlink(missing_ok=True)
+        for folder in (self._path.parent, self._folder):
+            for partial in folder.glob(f".*.db{_PARTIAL}"):
+                partial.unlink(missing_ok=True)
         for copy in self._copies():
             try:
                 with at_work(copy), closing(_open(copy)) as connection:

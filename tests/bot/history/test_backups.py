@@ -142,7 +142,8 @@ async def test_a_command_that_is_given_up_blocks_no_later_one(
 async def test_a_backup_that_was_cut_off_keeps_nothing(store: SqlThreadStore, path: Path) -> None:
     folder = path.parent / FOLDER
     folder.mkdir()
-    (folder / ".parley-1.db.partial").write_text(SECRET)
+    for cut_off in (folder / ".parley-1.db.partial", path.parent / ".mine.db.partial"):
+        cut_off.write_text(SECRET)
     await store.forget(HERE)
     assert SECRET.encode() not in on_disk(path.parent)
 
