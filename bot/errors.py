@@ -21,6 +21,7 @@ ParleyError                   str(error) is one sentence a person can act on
 │   ├── UnknownThread         no thread is kept of such a place
 │   ├── UnsupportedFormat     no grammar can enforce this format
 │   └── UnsupportedSampling   the engine cannot choose tokens so
+├── HubUnavailable            the hub of models does not answer now; later it may
 ├── EngineFailed              the engine failed under a generation
 ├── StorageError              while Parley runs: the history could not be read or written
 │   └── StorageFull           the disk (or its quota) is full; nothing was stored
@@ -66,6 +67,10 @@ class ModelError(StartError):
 
 class ModelNotHere(ModelError):
     """The model is one of the hub and not on this machine yet."""
+
+
+class HubUnavailable(ParleyError):
+    """No network, a fault of the hub's, or it asks to wait; nothing that was set is wrong."""
 
 
 class ModelDied(ModelError):

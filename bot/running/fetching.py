@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.config import Settings
-from bot.errors import ModelError, PersonalityError
+from bot.errors import HubUnavailable, ModelError, PersonalityError
 from bot.inference.gguf import memory_check
 from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.hub.cache import HubCache
@@ -30,9 +30,9 @@ Shows = Callable[[], DownloadShow]
 def download(
     settings: Settings, source: str, *, show: DownloadShow, available: Callable[[], int]
 ) -> Path:
-    """Ask the hub, and download what is not here; the path. Blocks. Raises ``ModelError``.
+    """Ask the hub, and download what is not here; the path. Blocks.
 
-    ``available``: bytes of memory.
+    Raises ``ModelError`` or ``HubUnavailable``. ``available``: bytes of memory.
     """
     from bot.inference.hub.client import HubClient
     from bot.inference.hub.download import Download
@@ -57,7 +57,7 @@ def download(
 
 
 async def fetch_default(settings: Settings, shows: Shows) -> None:
-    """Raises ``ModelError``. Cancelling ends it at once; what came is kept."""
+    """Raises ``ModelError`` or ``HubUnavailable``. Cancelling ends it at once."""
     if not settings.is_remote and await asyncio.to_thread(_is_missing, settings.model_source):
         source, available = settings.model_source, memory_check.available_bytes
         await _apart(partial(download, settings, source, available=available), shows)
@@ -77,7 +77,7 @@ async def fetch_named(
             if await asyncio.to_thread(_is_missing, source):
                 available = memory_check.total_bytes
                 await _apart(partial(download, settings, source, available=available), shows)
-        except ModelError as error:
+        except (ModelError, HubUnavailable) as error:
             path = settings.personalities / f"{each.name}.md"
             raise PersonalityError(f"{path}: {error}") from error
 

@@ -168,3 +168,12 @@ async def test_a_disk_that_fills_up_is_a_sentence_and_ask_goes_on_with_what_came
     assert (result.code, "downloading" in result.out) == (0, False)
     assert result.err.startswith(f"downloading hf:{REPOSITORY}:tiny-F32.gguf, 8 MiB ...")
     assert hub.downloads() == ["", "bytes=1000000-"]
+
+
+async def test_a_hub_that_is_away_ends_a_start_so_that_it_is_tried_again(tmp_path: Path) -> None:
+    """Systemd starts Parley anew after every exit code but 2."""
+    settings = environ(FakeHub(url=f"http://127.0.0.1:{free_port()}"), tmp_path)
+    result = await command(tmp_path, "run", environ=settings)
+    assert result.code == 1
+    assert result.err.startswith("The hub at 127.0.0.1:")
+    assert len(result.err.splitlines()) == 1

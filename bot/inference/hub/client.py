@@ -60,7 +60,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class HubClient:
-    """All methods block and raise ``ModelError``. ``HF_TOKEN`` is read at each request."""
+    """All methods block and raise what ``in_one_sentence`` does; ``HF_TOKEN`` is read each time."""
 
     endpoint: str
 

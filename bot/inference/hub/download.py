@@ -34,7 +34,7 @@ Fits = Callable[[ModelFacts], None]
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Blocks; every error is a ``ModelError``, and what came of a file is kept."""
+    """Blocks; errors are those of ``in_one_sentence``, and what came of a file is kept."""
 
     client: HubClient
     cache: HubCache

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import get_token, parse_ratelimit_headers
 
-from bot.errors import ModelError
+from bot.errors import HubUnavailable, ModelError
 from bot.inference.hub.cache import why_offline
 from bot.model_names import HubModel
 
@@ -28,15 +28,18 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def in_one_sentence(model: HubModel, endpoint: str) -> Iterator[None]:
-    """Raises ``ModelError`` for every error of the library, the network and the disk."""
+    """For every error of the library, the network and the disk: raises ``ModelError``, or
+    ``HubUnavailable`` where trying again may be all that is needed.
+    """
     try:
         yield
     except HfHubHTTPError as error:
-        raise ModelError(_answered(error, model, endpoint)) from error
+        kind = HubUnavailable if _may_pass(error.response.status_code) else ModelError
+        raise kind(_answered(error, model, endpoint)) from error
     except OfflineModeIsEnabled as error:
         raise ModelError(why_offline(model.source)) from error
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        raise ModelError(
+        raise HubUnavailable(
             f"The hub at {host_of(endpoint)} cannot be reached for {model.source} "
             f"({_reason(error)}): check the network, HF_ENDPOINT and your proxy, and try again; "
             "what came of it is kept."
@@ -52,6 +55,10 @@ def in_one_sentence(model: HubModel, endpoint: str) -> Iterator[None]:
 
 def host_of(endpoint: str) -> str:
     return urlsplit(endpoint).netloc or endpoint
+
+
+def _may_pass(status: int) -> bool:
+    return status == httpx2.codes.TOO_MANY_REQUESTS or httpx2.codes.is_server_error(status)
 
 
 def _reason(error: Exception) -> str:
@@ -79,7 +86,7 @@ def _answered(error: HfHubHTTPError, model: HubModel, endpoint: str) -> str:
     if status == httpx2.codes.TOO_MANY_REQUESTS:
         advice = "" if get_token() else ", or set HF_TOKEN, which is allowed more"
         return f"The hub was asked too often: try again {_pause(error.response)}{advice}."
-    if status >= httpx2.codes.INTERNAL_SERVER_ERROR:
+    if httpx2.codes.is_server_error(status):
         return f"The hub at {host_of(endpoint)} has a fault ({status}): try again later."
     return f"The hub refuses {model.source} ({status}): check the name, and HF_ENDPOINT."
 

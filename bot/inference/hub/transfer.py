@@ -34,7 +34,7 @@ class Transfer:
     sleep: Callable[[float], None]
 
     def bring(self, found: FoundModel, file: HubFile, part: Path, advance: Advance) -> None:
-        """``part`` becomes the whole file; after an error it has what came. Raises ``ModelError``.
+        """``part`` becomes the whole file; after an error it has what came.
 
         The checksum counts what an earlier attempt left, too; a wrong one empties ``part``.
         """

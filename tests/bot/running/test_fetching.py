@@ -15,7 +15,7 @@ from huggingface_hub import close_session, constants
 from rich.console import Console
 
 from bot.config import Settings, load_settings
-from bot.errors import ModelError, PersonalityError
+from bot.errors import HubUnavailable, ModelError, PersonalityError
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.running.engines import make_catalogue
 from bot.running.fetching import download, fetch_default, fetch_named, one_by_one
@@ -78,7 +78,7 @@ async def test_the_servers_of_others_need_no_download(fetching: Fetching, tmp_pa
 
 async def test_why_there_is_no_download_reaches_who_waits(fetching: Fetching) -> None:
     fetching.hub.next_api = deque([Answer(429, {"Retry-After": "9"})] * 2)
-    with pytest.raises(ModelError, match="try again in 9 s"):
+    with pytest.raises(HubUnavailable, match="try again in 9 s"):
         await fetch_default(fetching.settings, fetching.shows)
     with pytest.raises(PersonalityError, match=r"pirate\.md: The hub was asked too often"):
         await fetching.named(PIRATE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
 
-from bot.errors import ModelError
+from bot.errors import HubUnavailable, ModelError, ParleyError
 from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.model_files.locate import locate
 from tests.bot.inference.hub.scene import REPOSITORY, Scene
@@ -110,7 +110,9 @@ def test_a_line_that_brings_nothing_any_more_is_given_up_and_what_came_is_kept(
 ) -> None:
     (data,) = scene.offer("m.gguf").values()
     scene.hub.cuts = deque([1_000] + [0] * 9)
-    with pytest.raises(ModelError, match=r"^The hub at 127.0.0.1:\d+ cannot be reached .* kept\.$"):
+    with pytest.raises(
+        HubUnavailable, match=r"^The hub at 127.0.0.1:\d+ cannot be reached .* kept\.$"
+    ):
         scene.get()
     assert scene.pauses == [1.0, 2.0, 4.0, 8.0]
     assert [part.stat().st_size for part in scene.parts()] == [1_000]
@@ -160,7 +162,7 @@ def test_bytes_that_are_not_the_hub_s_are_never_used(scene: Scene, change: bytes
     (data,) = scene.offer("m.gguf").values()
     damaged = data[:-1] + change
     scene.hub.served[sha256(data)] = damaged
-    with pytest.raises(ModelError, match=r"came damaged .* try again\.$|cannot be reached"):
+    with pytest.raises(ParleyError, match=r"came damaged .* try again\.$|cannot be reached"):
         scene.get()
     assert scene.find(f"hf:{REPOSITORY}") == ()
     scene.hub.served.clear()
@@ -178,7 +180,7 @@ def test_a_file_that_does_not_end_is_left_where_it_should_have(scene: Scene) -> 
 def test_a_part_that_was_left_damaged_is_noticed(scene: Scene) -> None:
     (data,) = scene.offer("m.gguf").values()
     scene.hub.cuts = deque([1_000] + [0] * 9)
-    with pytest.raises(ModelError):
+    with pytest.raises(HubUnavailable):
         scene.get()
     scene.hub.cuts.clear()
     (part,) = scene.parts()

@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 from huggingface_hub import constants
 
-from bot.errors import ModelError
+from bot.errors import HubUnavailable, ModelError, ParleyError
 from bot.inference.hub.client import HubClient
 from tests.bot.inference.hub.scene import REPOSITORY, Scene
 from tests.fakes.hub import Answer
@@ -17,8 +17,8 @@ from tests.ports import free_port
 SOURCE = f"hf:{REPOSITORY}"
 
 
-def refusal(scene: Scene, source: str = SOURCE) -> str:
-    with pytest.raises(ModelError) as caught:
+def refusal(scene: Scene, source: str = SOURCE, kind: type[ParleyError] = ModelError) -> str:
+    with pytest.raises(kind) as caught:
         scene.get(source)
     text = str(caught.value)
     assert "\n" not in text
@@ -74,10 +74,13 @@ def test_too_many_questions(
     scene.offer("m.gguf")
     setattr(scene.hub, kind, deque([Answer(429, headers)] * 2))
     asked = "The hub was asked too often: try again"
-    assert refusal(scene) == f"{asked} {when}, or set HF_TOKEN, which is allowed more."
+    assert (
+        refusal(scene, kind=HubUnavailable)
+        == f"{asked} {when}, or set HF_TOKEN, which is allowed more."
+    )
     scene.hub.token = "hf_mine"
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
-    assert refusal(scene) == f"{asked} {when}."
+    assert refusal(scene, kind=HubUnavailable) == f"{asked} {when}."
     assert scene.pauses == []
 
 
@@ -94,15 +97,15 @@ def test_too_many_questions(
 def test_other_answers(scene: Scene, kind: str, status: int, words: str) -> None:
     scene.offer("m.gguf")
     setattr(scene.hub, kind, deque([Answer(status)]))
-    assert refusal(scene).startswith(words)
+    raised = HubUnavailable if status >= 500 else ModelError
+    assert refusal(scene, kind=raised).startswith(words)
 
 
 def test_no_network(scene: Scene) -> None:
-    scene.client = HubClient(f"http://127.0.0.1:{free_port()}")
-    assert refusal(scene).startswith("The hub at 127.0.0.1:")
-    assert "(Connection refused)" in refusal(scene)
-    assert refusal(scene).endswith(
-        "check the network, HF_ENDPOINT and your proxy, and try again; what came of it is kept."
+    scene.client = HubClient(f"http://127.0.0.1:{(port := free_port())}")
+    assert refusal(scene, kind=HubUnavailable) == (
+        f"The hub at 127.0.0.1:{port} cannot be reached for {SOURCE} (Connection refused): check "
+        "the network, HF_ENDPOINT and your proxy, and try again; what came of it is kept."
     )
 
 
