@@ -22,42 +22,30 @@ STORY = "Write a very long story about a llama that walks around the world."
 
 
 async def test_chats_in_a_browser_survive_a_parley_that_is_killed(tmp_path: Path) -> None:
-    settings = {"PARLEY_MAX_TOKENS": SHORT}
+    settings = {"PARLEY_MAX_TOKENS": LONG}
     async with running_parley(tmp_path, free_port(), settings) as parley:
         assert f"page      {parley.url}/" in parley.output
         async with Browser(parley.url) as browser:
             assert (await browser.get("/")).status == 200
             state = (await browser.load()).json
             assert (state["model"], state["is_loading"]) == ("smollm2", False)
-            chat, page = await answered(browser)
-            await exports_and_imports(browser, chat)
-
-            assert await parley.stop() == 0
-            await parley.start(PARLEY_MAX_TOKENS=LONG)
-            await back(page)
-            assert (await page.until("chats")).data["chats"][0]["id"]
-            _, turn = await browser.ask(STORY, chat)
+            chat, turn = await browser.ask(STORY)
+            page = await browser.watch(chat)
             await grows(page)
             await parley.kill()
             restarting = asyncio.create_task(parley.start(PARLEY_MAX_TOKENS=SHORT))
             await back(page)
-            ended = await end_of(page, turn)
+            assert [each["state"] for each in await answers(page, turn)] == ["done"]
             await restarting
-            assert [each["state"] for each in ended["answers"]] == ["done"]
-            assert ended["answers"][0]["html"]
-            assert ended["growing"] is None
+
+            _, turn = await browser.ask(CAPITAL, chat)
+            (answer,) = await answers(page, turn)
+            assert (answer["model"], answer["state"]) == ("smollm2", "done")
+            assert answer["tokens_per_second"] > 0
+            assert 0 < answer["window_used"] < 1
+            await exports_and_imports(browser, chat)
         assert await parley.stop() == 0
         assert "Traceback" not in parley.output
-
-
-async def answered(browser: Browser) -> tuple[str, EventSource]:
-    chat, turn = await browser.ask(CAPITAL)
-    page = await browser.watch(chat)
-    answer = (await end_of(page, turn))["answers"][0]
-    assert (answer["model"], answer["state"]) == ("smollm2", "done")
-    assert answer["tokens_per_second"] > 0
-    assert 0 < answer["window_used"] < 1
-    return chat, page
 
 
 async def exports_and_imports(browser: Browser, chat: str) -> None:
@@ -86,7 +74,9 @@ async def grows(source: EventSource) -> None:
         pass
 
 
-async def end_of(source: EventSource, turn: str) -> Any:
+async def answers(source: EventSource, turn: str) -> Any:
+    """Once none grows any more."""
     while (event := await source.until("turn")).data["id"] != turn or event.data["growing"]:
         pass
-    return event.data
+    assert all(each["html"] for each in event.data["answers"])
+    return event.data["answers"]
