@@ -22,7 +22,7 @@ from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from bot.web.sign_ins import SignIns
 from tests.adapters.web.browser import Browser
-from tests.adapters.web.pages import page_context
+from tests.adapters.web.pages import loaded_at_once, page_context
 from tests.fakes.chats import FakeChats
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
@@ -105,7 +105,8 @@ async def parley(
     server = Server(settings, Metrics(), always(), SignIns(FakeClock()))
     talk = conversations or FakeConversations()
     server.mount(routes(talk, model_names=lambda: ("smollm2",), clock=FakeClock()))
-    server.mount_page(page_routes(page_context(server, chats or FakeChats(), FakeClock(), **LARGE)))
+    loaded = loaded_at_once(chats or FakeChats())
+    server.mount_page(page_routes(page_context(server, loaded, FakeClock(), **LARGE)))
     if with_webhook:
         server.mount([web.post("/slack/events", webhook)], verified=True)
     async with server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from adapters.web.context import PageContext
 from adapters.web.feed import UPDATE_SECONDS, Seen, SharedPages
 from adapters.web.headers import NOT_KEPT, SAFE
+from adapters.web.owners import browser_secret, owner_of
 from adapters.web.reading import form_of
 from adapters.web.shapes import Form
 from adapters.web.telling import Telling
@@ -19,6 +20,7 @@ from bot.chats import AnswerGrew, Chat, ChatWatch, Owner
 from bot.errors import ParleyError, UnknownChat
 
 _HEARTBEAT_SECONDS = 15.0
+_CHECK_SECONDS = 5.0
 _HEARTBEAT = b":\n\n"
 _BEGIN = b"retry: 1000\n\n"
 
@@ -39,8 +41,17 @@ class Watching:
         headers = {**SAFE, **NOT_KEPT}
         async with EventStream(request, context.clock, context.patience, headers) as stream:
             await stream.send(_BEGIN)
-            await _Watcher(context, self._pages, stream, owner, form).run(chat_id, seen)
+            watcher = _Watcher(context, self._pages, stream, owner, form)
+            await watcher.run(chat_id, seen, lambda: self._is_still(owner, request))
             return await stream.end()
+
+    def _is_still(self, owner: Owner, request: web.Request) -> bool:
+        """Whether what the request shows still stands for the owner: people sign out."""
+        try:
+            caller = self._context.callers.caller(request)
+        except web.HTTPException:
+            return False
+        return owner_of(caller, browser_secret(request)) == owner
 
 
 class _Watcher:
@@ -62,7 +73,9 @@ class _Watcher:
         self._is_silent = True
         self._is_sending = False
 
-    async def run(self, chat_id: str | None, seen: str | None) -> None:
+    async def run(
+        self, chat_id: str | None, seen: str | None, is_allowed: Callable[[], bool]
+    ) -> None:
         """Until Parley stops, or cannot say what changes: browsers come back by themselves."""
         async with _beside(self._beat()):
             await asyncio.wait([self._context.chats])
@@ -70,7 +83,8 @@ class _Watcher:
                 return
             watch = self._context.loaded.watch(self._owner, chat_id)
             try:
-                await self._follow(watch, chat_id, Seen.of(seen) if seen is not None else None)
+                async with _beside(self._close_unless(is_allowed, watch)):
+                    await self._follow(watch, chat_id, Seen.of(seen) if seen is not None else None)
             except ParleyError:
                 pass  # who comes back is told why, if it may not
             finally:
@@ -123,6 +137,11 @@ class _Watcher:
             await self._context.clock.sleep(_HEARTBEAT_SECONDS)
             if self._is_silent and not self._is_sending:
                 await self._stream.send(_HEARTBEAT)
+
+    async def _close_unless(self, is_allowed: Callable[[], bool], watch: ChatWatch) -> None:
+        while is_allowed():
+            await self._context.clock.sleep(_CHECK_SECONDS)
+        watch.close()
 
 
 @asynccontextmanager

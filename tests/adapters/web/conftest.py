@@ -16,7 +16,7 @@ from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from bot.web.sign_ins import SignIns
 from tests.adapters.web.browser import Browser
-from tests.adapters.web.pages import page_context
+from tests.adapters.web.pages import loaded_at_once, page_context
 from tests.fakes.chats import FakeChats
 from tests.fakes.clock import FakeClock
 from tests.fakes.readiness import always
@@ -57,9 +57,8 @@ async def serve(
             sign_ins = SignIns(clock, tmp_path / "web" / "sign_ins.json")
             server = Server(ServerSettings(**values), metrics, always(), sign_ins)
             changes = {"observe_request": metrics.count_page_request, **(page or {})}
-            if loaded is not None:
-                changes["chats"] = loaded
-            server.mount_page(page_routes(page_context(server, chats, clock, **changes)))
+            context = page_context(server, loaded or loaded_at_once(chats), clock, **changes)
+            server.mount_page(page_routes(context))
             return await stack.enter_async_context(server)
 
         yield start

@@ -9,7 +9,7 @@ from adapters.web.context import PageContext
 from bot.chats import Chats
 from bot.server import Server
 from bot.types import Personality
-from tests.fakes.chats import MODEL, FakeChats
+from tests.fakes.chats import MODEL
 from tests.fakes.clock import FakeClock
 
 PERSONALITIES = (
@@ -25,9 +25,15 @@ PERSONALITIES = (
 )
 
 
-def page_context(server: Server, chats: FakeChats, clock: FakeClock, **changes: Any) -> PageContext:
+def loaded_at_once(chats: Chats) -> asyncio.Future[Chats]:
     loaded: asyncio.Future[Chats] = asyncio.get_running_loop().create_future()
     loaded.set_result(chats)
+    return loaded
+
+
+def page_context(
+    server: Server, loaded: asyncio.Future[Chats], clock: FakeClock, **changes: Any
+) -> PageContext:
     given: dict[str, Any] = {
         "chats": loaded,
         "callers": server.callers,

@@ -74,6 +74,21 @@ async def test_signing_out_ends_it_also_for_who_has_copied_the_cookie(
     assert await name(other) == "ann"
 
 
+async def test_signing_out_ends_what_other_windows_watch(
+    serve: Serve, browse: Open, clock: FakeClock
+) -> None:
+    browser = await browse(await serve(**KEYS), loads=False)
+    await sign_in(browser)
+    page = await browser.watch()
+    await clock.advance(20.0)
+    await browser.ask("Still here")
+    assert (await page.next()).data["title"] == "Still here"
+    await browser.post("/page/sign-out")
+    await clock.advance(20.0)
+    await page.end()
+    assert await page.connect() == 401
+
+
 async def test_a_sign_in_outlives_parley_but_not_its_key(serve: Serve, browse: Open) -> None:
     browser = await browse(await serve(**KEYS), loads=False)
     await sign_in(browser)
