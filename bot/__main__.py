@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from bot.cli.commands.app import app
+from bot.cli.commands import app
 from bot.errors import ParleyError, StartError
 
 _WRONG = 1
@@ -60,7 +60,7 @@ def _output() -> StandardOutput:
 def _run(arguments: list[str] | None, output: StandardOutput) -> int | str | None:
     """The exit code."""
     try:
-        app(arguments)
+        app.run(arguments)
     except SystemExit as end:
         return end.code
     except ParleyError as error:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tests.lacking import skip_for_lack
 from tests.scenarios.parley import CACHE, ROOT
 from tests.scenarios.polling import eventually
 
+PARLEY = (sys.executable, "-m", "bot")
 _SCROLLBACK = "-5000"
 
 
@@ -26,14 +27,12 @@ class Terminal:
         self._folder = folder
 
     async def begin(
-        self, *arguments: str, width: int = 80, height: int = 24, environ: Mapping[str, str]
+        self, *command: str, width: int = 80, height: int = 24, environ: Mapping[str, str]
     ) -> None:
-        """``python -m bot …``"""
         size = ("-x", str(width), "-y", str(height), "-c", str(self._folder))
         settings = (f"{name}={value}" for name, value in environ.items())
-        command = ("env", *settings, sys.executable, "-m", "bot", *arguments)
         remain = ("set", "-g", "remain-on-exit", "on")
-        await self._tmux(*remain, ";", "new-session", "-d", *size, *command)
+        await self._tmux(*remain, ";", "new-session", "-d", *size, "env", *settings, *command)
 
     async def type(self, text: str) -> None:
         await self._tmux("send-keys", "-l", text)
@@ -105,14 +104,15 @@ async def terminal(
     width: int = 80,
     height: int = 24,
     environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = PARLEY,
 ) -> AsyncIterator[Terminal]:
-    """``python -m bot …`` in a window, without settings but those of ``environ``."""
+    """A program in a window, without settings but those of ``environ``."""
     if shutil.which("tmux") is None:
         skip_for_lack("tmux is not installed, so nothing can be typed into a terminal.")
     window = Terminal(folder / f"tmux-{secrets.token_hex(4)}", folder)
     settings = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "XDG_CACHE_HOME": CACHE}
     settings |= {**(environ or {}), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    await window.begin(*arguments, width=width, height=height, environ=settings)
+    await window.begin(*program, *arguments, width=width, height=height, environ=settings)
     try:
         yield window
     finally:

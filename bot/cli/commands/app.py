@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from bot import __version__
+from bot.cli.commands import completion
 
 COMMANDS = (
     *("run", "chat", "ask", "doctor", "usage", "backup", "settings"),
@@ -53,7 +54,10 @@ class _ByName(TyperGroup):
 app = typer.Typer(
     cls=_ByName,
     help="Parley answers in Slack, Discord and Teams with a language model of its own.",
+    epilog="Exit codes: 0: done; 1: something failed; 2: nothing was begun, since the command, a "
+    "setting or a file is wrong; 130: Ctrl-C. What --json prints is for programs.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -71,5 +75,29 @@ def parley(
         bool,
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
     ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            help="Complete this command in your shell (bash, zsh, fish) from now on.",
+            is_eager=True,
+            callback=completion.install,
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            help="Print what that adds to your shell's file.",
+            is_eager=True,
+            callback=completion.show,
+        ),
+    ] = False,
 ) -> None:
     pass
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The command line; or its completion, where a shell asks for that."""
+    completion.prepare()
+    app(arguments, complete_var=completion.VARIABLE)

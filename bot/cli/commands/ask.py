@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.commands import start
+from bot.cli.commands import completion, start
 from bot.errors import EmptyQuestion, ParleyError, StartError, UnsupportedFormat
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ def ask(
         list[str] | None, typer.Argument(help="The question; - stands for what stdin holds.")
     ] = None,
     personality: Annotated[
-        str, typer.Option("--personality", "-p", help="Who answers; the default one if not given.")
+        str,
+        typer.Option(
+            "--personality",
+            "-p",
+            help="Who answers; the default one if not given.",
+            autocompletion=completion.personalities,
+        ),
     ] = "",
     schema: Annotated[
         Path | None, typer.Option(help="A file with the JSON schema that the answer follows.")

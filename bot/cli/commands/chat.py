@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.commands import start
+from bot.cli.commands import completion, start
 
 _WRONG = 1
 
@@ -20,7 +20,13 @@ def chat(
         bool, typer.Option("--continue", "-c", help="Go on with the chat of last time.")
     ] = False,
     personality: Annotated[
-        str, typer.Option("--personality", "-p", help="Who answers; the default one if not given.")
+        str,
+        typer.Option(
+            "--personality",
+            "-p",
+            help="Who answers; the default one if not given.",
+            autocompletion=completion.personalities,
+        ),
     ] = "",
 ) -> None:
     """Talk with Parley here, through the bot that runs or by itself; /help shows how."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bot.cli.commands import start
+from bot.cli.commands import completion, start
 
 if TYPE_CHECKING:
     from bot.chats import Chat
@@ -20,7 +20,7 @@ app = start.commands("The threads that are kept, of every platform and chat.")
 
 _NAME = "Its text form, as slack:T01/C01/1700.1, or how its id or title begins."
 
-Thread = Annotated[str, typer.Argument(help=_NAME)]
+Thread = Annotated[str, typer.Argument(help=_NAME, autocompletion=completion.threads)]
 Platform = Annotated[str, typer.Option(help="Of one platform: slack, discord, teams, web, http.")]
 ByPerson = Annotated[str, typer.Option("--person", help="Who asked: an id, or part of a name.")]
 Since = Annotated[str, typer.Option(help="With questions since then, as 24h or 7d, or a day.")]
