@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 _MAX_BATCH = 64
-_WIPE_AGAIN = 1.0
+_WIPE_SOON, _WIPE_AGAIN = 0.05, 1.0
 _CLOSED = "The history is closed, since Parley is stopping."
 
 # A quota that is used up, and a shared-memory file that cannot grow, come as I/O errors.
@@ -202,6 +203,7 @@ class Database:
         self._read_workers = ThreadPoolExecutor(NUM_READERS, "parley-reader")
         self._is_closing = False
         self._has_remains = False
+        self._erased: list[tuple[_Write, Any, float]] = []  # committed; and until when they wait
         self._gaps = PageGaps(engines.path)
         self._patience = engines.busy_timeout
 
@@ -275,10 +277,14 @@ class Database:
         try:
             while batch := await self._next_batch():
                 outcomes = await self._commit(batch)
-                await self._clear_remains(batch)
                 for write, outcome in zip(batch, outcomes, strict=True):
-                    write.settle(outcome)
+                    if write.erases:
+                        self._erased.append((write, outcome, self._deadline()))
+                    else:
+                        write.settle(outcome)
+                await self._clear_remains()
         finally:
+            self._settle_erased(math.inf)
             self._fail_all(batch)
 
     def _fail_all(self, batch: list[_Write]) -> None:
@@ -318,23 +324,36 @@ class Database:
             return [results]
         return [outcome for write in batch for outcome in await self._commit([write])]
 
-    async def _clear_remains(self, batch: list[_Write]) -> None:
-        """After an erasing write; if a reader is in the way, soon and after each batch, too."""
-        erases = any(write.erases for write in batch)
-        if not erases and not self._has_remains:
+    async def _clear_remains(self) -> None:
+        """After an erasing write, and where a reader is in the way again, until it is not."""
+        if not self._erased and not self._has_remains:
             return
         loop = asyncio.get_running_loop()
-        wipe = partial(self._wipe, self._patience if erases else 0.0)
-        self._has_remains = not await loop.run_in_executor(self._write_worker, wipe)
+        self._has_remains = not await loop.run_in_executor(self._write_worker, self._wipe)
+        self._settle_erased(loop.time() if self._has_remains else math.inf)
         if self._has_remains and not self._is_closing:
             nothing = _Write(_do_nothing, (), {}, False, loop.create_future())
-            loop.call_later(_WIPE_AGAIN, self._waiting.put_nowait, nothing)
+            pause = _WIPE_SOON if self._erased else _WIPE_AGAIN
+            loop.call_later(pause, self._waiting.put_nowait, nothing)
 
-    def _wipe(self, patience: float) -> bool:
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._patience
+
+    def _settle_erased(self, until: float) -> None:
+        """Those who wait since before then are told that it is done; others still wait."""
+        waiting = []
+        for write, outcome, deadline in self._erased:
+            if deadline <= until:
+                write.settle(outcome)
+            else:
+                waiting.append((write, outcome, deadline))
+        self._erased = waiting
+
+    def _wipe(self) -> bool:
         """Whether nothing is left. Blocking."""
         try:
             with at_work(self.path):
-                return truncate_log(self.path, patience) and self._gaps.clear(patience)
+                return truncate_log(self.path) and self._gaps.clear()
         except (StorageError, OSError) as error:
             logger.error("what was deleted is still in %s: %s", self.path, error)
             return False

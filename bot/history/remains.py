@@ -23,10 +23,10 @@ _CHUNK = 1 << 20
 _ZEROS = bytes(1 << 16)
 
 
-def truncate_log(path: Path, patience: float = 0.0) -> bool:
+def truncate_log(path: Path) -> bool:
     """Move the write-ahead log into the database and empty it; False if a reader is in the way."""
     try:
-        with closing(sqlite3.connect(path, timeout=patience)) as connection:
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
             [is_busy, *_] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError:
         return False
@@ -44,14 +44,17 @@ class PageGaps:
         self._path = path
         self._opened: int | None = None
 
-    def clear(self, patience: float) -> bool:
-        """Fill every gap with zeros; False if somebody wrote to the log meanwhile.
+    def clear(self) -> bool:
+        """Fill every gap with zeros; False if another program writes meanwhile.
 
         To be called after the log was emptied: with that every connection drops the pages that
         it has read, which still hold what was in the gaps.
         """
-        with closing(sqlite3.connect(self._path, timeout=patience, isolation_level=None)) as lock:
-            lock.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(self._path, timeout=0, isolation_level=None)) as lock:
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
             log = self._path.with_name(f"{self._path.name}-wal")
             if log.exists() and log.stat().st_size:
                 return False

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,20 +39,6 @@ async def test_pruned_text_is_nowhere_on_the_disk(sql_store: SqlThreadStore, pat
     await _talk_about_the_secret(sql_store)
     await sql_store.prune(START + timedelta(days=1))
 
-    assert SECRET.encode() not in _on_disk(path)
-
-
-async def test_forgotten_text_goes_with_the_next_write_if_a_reader_was_in_the_way(
-    sql_store: SqlThreadStore, path: Path
-) -> None:
-    await answered(sql_store, ask("1", SECRET))
-    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM turns").fetchone()
-        await sql_store.forget(HERE)
-        assert await texts(sql_store) == []
-
-    await accepted(sql_store, ask("2"))
     assert SECRET.encode() not in _on_disk(path)
 
 
