@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley, running_page
@@ -128,3 +128,22 @@ async def test_two_devices_of_one_person_see_the_same_answer_grow(
         generation.finish()
         for page in pages:
             await expect(answer(page)).to_have_text("Both of you.")
+
+
+async def test_who_asks_before_the_page_is_ready_is_answered(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit("/page/page.css")
+    may_go_on = asyncio.Event()
+
+    async def held_back(route: Route) -> None:
+        await may_go_on.wait()
+        await route.continue_()
+
+    await page.route("**/page/state", held_back)
+    await page.goto(parley.url)
+    parley.will_say("At once.")
+    await ask(page, "Already?")
+    may_go_on.set()
+    await expect(answer(page)).to_have_text("At once.")
+    await expect(page.get_by_role("dialog")).to_be_hidden()

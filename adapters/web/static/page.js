@@ -38,8 +38,9 @@ function element(name, fields = {}, ...children) {
 	return made;
 }
 
-function change(node, text) {
-	if (node.textContent !== text) node.textContent = text;
+/** To set what is the same already costs a browser time, too. */
+function change(node, value, property = "textContent") {
+	if (node[property] !== value) node[property] = value;
 }
 
 /** Shows a sentence, or nothing. */
@@ -63,6 +64,8 @@ function drawIcons(part) {
 
 // --- Asking the server
 
+const AWAY = "Parley cannot be reached just now. Nothing is lost; try again in a moment.";
+
 class Problem extends Error {
 	constructor(message, status = 0) {
 		super(message);
@@ -79,7 +82,7 @@ async function call(method, path, body = {}) {
 		options.body = isWhole ? body : JSON.stringify(body);
 	}
 	const answer = await fetch(path, options).catch(() => {
-		throw new Problem("Parley cannot be reached just now. Nothing is lost; try again in a moment.");
+		throw new Problem(AWAY);
 	});
 	const said = await answer.json().catch(() => null);
 	if (answer.ok) return said;
@@ -233,7 +236,7 @@ class TurnView {
 	drawGrowing() {
 		const { part, growing } = this;
 		this.drawText(growing.html ?? []);
-		part.reasoning.hidden = !growing.reasoning;
+		change(part.reasoning, !growing.reasoning, "hidden");
 		if (growing.reasoning) {
 			if (!this.thoughts) part.thoughts.replaceChildren(this.thoughts = new Text());
 			part.thoughts.classList.add("plain");
@@ -241,7 +244,8 @@ class TurnView {
 		}
 		change(part.thinking, growing.stage === "thinking" ? "Thinking …" : "Reasoning");
 		change(part.stage, stageText(growing));
-		part.note.hidden = true;
+		change(part.stage, `stage ${growing.stage}`, "className");
+		change(part.note, true, "hidden");
 		change(part.meta, joined(growing.model, titleOf(growing.personality)));
 	}
 
@@ -693,6 +697,8 @@ async function send(text) {
 	drawButtons();
 	if (files.length) tell("line", "Sending …");
 	await attempt(async () => {
+		if (!page.state) await begin();
+		if (!page.state) throw new Problem(AWAY);
 		const question = { text, ...(id ? {} : { personality: $("personality").value }) };
 		const said = await call("POST", chatPath(id || "new", "/turns"), files.length ? form(question, files) : question);
 		page.files.delete(id);
@@ -1047,8 +1053,18 @@ function prepareSignIn() {
 	});
 }
 
+let beginning = null;
+
+/** Asked for twice at once, it is done once: the first answer makes the browser known. */
+function begin() {
+	beginning ??= readState().finally(() => {
+		beginning = null;
+	});
+	return beginning;
+}
+
 /** Who asks, and what there is to choose from; then all the rest. */
-async function begin() {
+async function readState() {
 	try {
 		page.state = await call("GET", "/page/state");
 	} catch (problem) {
