@@ -15,13 +15,11 @@ from playwright.async_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
-    async_playwright,
 )
 
-from tests.lacking import skip_for_lack
+from tests.browser import require_chromium, running_browser
 from tests.page.parley import PageParley, running_page
 
-CHROMIUM = "/usr/bin/chromium"
 HERE = Path(__file__).parent
 LOOK_SECONDS = 15.0
 """How long something may take until it is seen: these machines are shared."""
@@ -37,20 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    if not Path(CHROMIUM).exists():
-        skip_for_lack("Debian's package chromium is needed to look at the page.")
-    return CHROMIUM
+def chromium() -> None:
+    require_chromium()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
+async def browser(chromium: None) -> AsyncIterator[Browser]:
+    async with running_browser() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -18,16 +18,17 @@ from typing import Any
 
 import aiohttp
 import typer
+from playwright.async_api import Page, ViewportSize
 
+from tests.browser import browser_page
 from tests.local_slack import LocalSlack, ensure_binary, running_local_slack
-from tests.pictures.browser import Box, BrowserPage, browser_page
 from tests.ports import free_port
 from tests.scenarios.parley import Parley, running_parley
 
 PICTURE = Path(__file__).parents[2] / "deploy" / "slack" / "growing-reply.png"
 QUESTION = "Give me three ideas for a team lunch."
 NUM_OTHERS = 3  # who ask at the same time; alone, the small model is done before one can look
-PAGE = (800, 600)
+PAGE: ViewportSize = {"width": 800, "height": 600}
 SCALE = 1.5
 ENOUGH_TO_LOOK, ENOUGH_TO_STOP = 100, 350  # characters
 REPLY = ".thread-body .msg:nth-of-type(3) .msg-text"
@@ -48,36 +49,36 @@ FIGURE = (
 )
 
 
-async def moments(slack: LocalSlack, page: BrowserPage, question: str) -> dict[str, bytes]:
+async def moments(slack: LocalSlack, page: Page, question: str) -> dict[str, bytes]:
     """The thread as a person sees it, by what happens then."""
-    await page.open(slack.url, *PAGE)
-    await page.until("document.querySelector('.composer-input')")
+    await page.set_viewport_size(PAGE)
+    await page.goto(slack.url)
+    await page.wait_for_function("document.querySelector('.composer-input')")
     ts = await slack.message(f"<@UBOT> {question}")
-    await page.until("document.querySelector('[title=\"Reply in thread\"]')")
+    await page.wait_for_function("document.querySelector('[title=\"Reply in thread\"]')")
     await page.evaluate("document.querySelector('[title=\"Reply in thread\"]').click()")
-    await page.until(TEXT)
-    pane = await page.box(".thread-pane")
-    taken = {"A message at once,": await page.shot(pane)}
-    await page.until(f"{TEXT}.length > {ENOUGH_TO_LOOK}")
-    taken["which grows as the model writes,"] = await page.shot(pane)
-    await page.until(f"{TEXT}.length > {ENOUGH_TO_STOP}")
+    await page.wait_for_function(TEXT)
+    pane = page.locator(".thread-pane")
+    taken = {"A message at once,": await pane.screenshot()}
+    await page.wait_for_function(f"{TEXT}.length > {ENOUGH_TO_LOOK}")
+    taken["which grows as the model writes,"] = await pane.screenshot()
+    await page.wait_for_function(f"{TEXT}.length > {ENOUGH_TO_STOP}")
     reply = (await slack.replies(ts))[0]["ts"]
     await slack.reaction(reply, "octagonal_sign")
-    await page.until(f"{TEXT}.toLowerCase().includes('stopped')")
-    taken["until a stop sign ends it."] = await page.shot(pane)
+    await page.wait_for_function(f"{TEXT}.toLowerCase().includes('stopped')")
+    taken["until a stop sign ends it."] = await pane.screenshot()
     return taken
 
 
-async def framed(page: BrowserPage, taken: dict[str, bytes]) -> bytes:
+async def framed(page: Page, taken: dict[str, bytes]) -> bytes:
     """The moments side by side, each with its caption."""
     figures = "".join(
         FIGURE.format(data=base64.b64encode(png).decode(), number=number, caption=caption)
         for number, (caption, png) in enumerate(taken.items(), start=1)
     )
     await page.evaluate(f"document.write({FRAME.format(width=340, figures=figures)!r})")
-    await page.until("[...document.images].every(image => image.complete)")
-    box = await page.box("body")
-    return await page.shot(Box(0, 0, box.width, box.height))
+    await page.wait_for_function("[...document.images].every(image => image.complete)")
+    return await page.locator("body").screenshot()
 
 
 @asynccontextmanager
@@ -109,7 +110,8 @@ async def take(folder: Path, question: str) -> bytes:
     ):
         async with others(parley):
             taken = await moments(slack, page, question)
-        await page.open("about:blank", 1200, 700)
+        await page.set_viewport_size({"width": 1200, "height": 700})
+        await page.goto("about:blank")
         return await framed(page, taken)
 
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from playwright.async_api import Page
 
 from adapters.http.routes import routes
 from bot.errors import QueueFull
@@ -17,34 +18,31 @@ from bot.generation import Delta, Finished, FinishReason
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from tests.adapters.http.conftest import MODEL
+from tests.browser import browser_page, require_chromium
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
 from tests.fakes.readiness import always
-from tests.lacking import skip_for_lack
-from tests.pictures.browser import CHROMIUM, BrowserPage, browser_page
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGE = Path(__file__).parents[4] / "deploy" / "codeproject-ai" / "explore.html"
-SIZE = (800, 900)
 
-Show = Callable[[FakeConversations], Awaitable[BrowserPage]]
+Show = Callable[[FakeConversations], Awaitable[Page]]
 
 
 @pytest.fixture(scope="module")
 def chromium() -> None:
-    if not Path(CHROMIUM).exists():
-        skip_for_lack("Debian's package chromium is needed to drive a page.")
+    require_chromium()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: None) -> AsyncIterator[BrowserPage]:
-    async with browser_page(1) as page:
+async def browser(chromium: None) -> AsyncIterator[Page]:
+    async with browser_page() as page:
         yield page
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def show(browser: BrowserPage) -> AsyncIterator[Show]:
+async def show(browser: Page) -> AsyncIterator[Show]:
     """The page, from another origin than Parley, which knows that origin."""
     html = PAGE.read_text(encoding="utf-8")
 
@@ -56,7 +54,7 @@ async def show(browser: BrowserPage) -> AsyncIterator[Show]:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(TestServer(elsewhere))
 
-        async def opened(conversations: FakeConversations) -> BrowserPage:
+        async def opened(conversations: FakeConversations) -> Page:
             origin = f"http://127.0.0.1:{site.port}"
             server = Server(
                 ServerSettings(port=0, cors_origins=(origin,), drain_seconds=0.2),
@@ -66,23 +64,25 @@ async def show(browser: BrowserPage) -> AsyncIterator[Show]:
             clock = FakeClock()
             server.mount(routes(conversations, model_names=lambda: (MODEL,), clock=clock))
             await stack.enter_async_context(server)
-            await browser.open(f"{origin}/?server={server.url}", *SIZE)
+            await browser.goto(f"{origin}/?server={server.url}")
             return browser
 
         yield opened
 
 
-async def click(page: BrowserPage, name: str) -> None:
-    await page.until(f"!document.getElementById('_MID_{name}').disabled")
+async def click(page: Page, name: str) -> None:
+    await page.wait_for_function(f"!document.getElementById('_MID_{name}').disabled")
     await page.evaluate(f"document.getElementById('_MID_{name}').click()")
 
 
-async def write(page: BrowserPage, name: str, text: str) -> None:
+async def write(page: Page, name: str, text: str) -> None:
     await page.evaluate(f"document.getElementById('_MID_{name}').value = {text!r}")
 
 
-async def until_shown(page: BrowserPage, name: str, text: str) -> None:
-    await page.until(f"document.getElementById('_MID_{name}').textContent.startsWith({text!r})")
+async def until_shown(page: Page, name: str, text: str) -> None:
+    await page.wait_for_function(
+        f"document.getElementById('_MID_{name}').textContent.startsWith({text!r})"
+    )
 
 
 async def test_send_shows_the_reply_as_it_grows_until_it_is_completed(show: Show) -> None:
@@ -137,7 +137,7 @@ async def test_a_failure_is_said_and_one_may_ask_again(
     page = await show(conversations)
     await click(page, "send")
     await until_shown(page, "state", said)
-    await page.until("!document.getElementById('_MID_send').disabled")
+    await page.wait_for_function("!document.getElementById('_MID_send').disabled")
 
 
 async def test_one_that_the_server_has_forgotten_can_be_given_up(show: Show) -> None:
@@ -145,4 +145,4 @@ async def test_one_that_the_server_has_forgotten_can_be_given_up(show: Show) -> 
     await page.evaluate("_MID_command = 'gone'; void _MID_follow('gone')")
     await until_shown(page, "state", "No long running command is currently in progress")
     await click(page, "stop")
-    await page.until("!document.getElementById('_MID_send').disabled")
+    await page.wait_for_function("!document.getElementById('_MID_send').disabled")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from playwright.async_api import Page
 
 from tests.adapters.http.geniusrise.conftest import locked_server
 from tests.adapters.http.geniusrise.page import LOGIN
+from tests.browser import browser_page, require_chromium
 from tests.fakes.clock import FakeClock
 from tests.fakes.conversations import FakeConversations
-from tests.lacking import skip_for_lack
-from tests.pictures.browser import CHROMIUM, BrowserPage, browser_page
 
 ASKING = """
 window.told = null;
@@ -45,7 +44,7 @@ async def site() -> AsyncIterator[TestServer]:
 
 
 async def ask(
-    page: BrowserPage, url: str, *, password: str = LOGIN[1], credentials: str = "include"
+    page: Page, url: str, *, password: str = LOGIN[1], credentials: str = "include"
 ) -> dict[str, object]:
     values = {
         "address": f"{url}/api/v1/chat_llama_cpp",
@@ -53,15 +52,14 @@ async def ask(
         "login": aiohttp.encode_basic_auth(LOGIN[0], password),
     }
     await page.evaluate(ASKING % {name: json.dumps(value) for name, value in values.items()})
-    await page.until("window.told")
+    await page.wait_for_function("window.told")
     told: dict[str, object] = json.loads(await page.evaluate("window.told"))
     return told
 
 
 @pytest.fixture
 def chromium() -> None:
-    if not Path(CHROMIUM).exists():
-        skip_for_lack("Debian's package chromium is needed to drive a page.")
+    require_chromium()
 
 
 async def test_a_listed_page_reads_the_answer_and_an_unlisted_one_nothing(
@@ -69,12 +67,12 @@ async def test_a_listed_page_reads_the_answer_and_an_unlisted_one_nothing(
 ) -> None:
     listed, unlisted = (f"http://{host}:{site.port}" for host in ("127.0.0.1", "localhost"))
     conversations = FakeConversations()
-    async with locked_server(conversations, clock, listed) as server, browser_page(1) as page:
-        await page.open(listed, 300, 300)
+    async with locked_server(conversations, clock, listed) as server, browser_page() as page:
+        await page.goto(listed)
         told = await ask(page, server.url)
         # With its own credentials a browser would now ask its person for the password.
         refused = await ask(page, server.url, password="wrong", credentials="omit")
-        await page.open(unlisted, 300, 300)
+        await page.goto(unlisted)
         nothing = await ask(page, server.url)
     assert told["status"] == 200
     assert "Hello there" in json.dumps(told)
