@@ -18,6 +18,7 @@ from tests.benchmarks import (
     looped,
     memory,
     neighbours,
+    page,
     prompts,
     rendering,
     start,
@@ -49,5 +50,6 @@ if __name__ == "__main__":
         discord_visible.measure,
         discord_guilds.measure,
         rendering.measure,
+        page.measure,
         start.measure,
     )

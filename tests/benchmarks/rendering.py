@@ -24,10 +24,10 @@ _COLUMNS = ("text", "platform", *(f"us at {length:,}" for length in LENGTHS), "g
 
 async def measure(quick: bool) -> list[Table]:
     """CPU time: what is measured runs on one thread and waits for nothing."""
-    texts = {"answers": _answers()} if quick else _texts()
+    replies = {"answers": one_reply()} if quick else texts()
     rows: list[Row] = []
     worst = 0.0
-    for name, text in texts.items():
+    for name, text in replies.items():
         for platform in (*PLATFORMS, PAGE):
             seconds = _steps(text, _renderer(platform))
             growth = seconds[-1] / seconds[0]
@@ -61,17 +61,17 @@ def _steps(text: str, render: Callable[[str], object]) -> list[float]:
     ]
 
 
-def _answers() -> str:
+def one_reply() -> str:
     """Whole answers of three languages, as one reply."""
     found = [a.markdown for a in answers() if a.language in ("en", "ja", "ar") and a.number < 25]
     return _long_enough(found, "\n\n")
 
 
-def _texts() -> Mapping[str, str]:
+def texts() -> Mapping[str, str]:
     """And replies that are one block, which is the worst that can be."""
     rows = [f"| cell {n} | some more words {n} |" for n in range(2_000)]
     return {
-        "answers": _answers(),
+        "answers": one_reply(),
         "a list": _long_enough([f"- item {n} has some words" for n in range(2_000)], "\n"),
         "code": "```python\n" + _long_enough([f"print({n}, 'text')" for n in range(2_000)], "\n"),
         "a table": "| a | b |\n|---|---|\n" + _long_enough(rows, "\n"),
