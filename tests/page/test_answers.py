@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from bot.errors import EngineFailed
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley
-from tests.page.people import answer, answered, ask, box, button, question, turns
+from tests.page.people import answer, answered, ask, box, button, chats, question, turns
 
 
 async def test_earlier_answers_are_leafed_through_in_every_tab(
@@ -195,3 +195,23 @@ async def test_text_from_right_to_left_stands_on_the_right(
     await answered(page, "שלום", "שלום וברכה.")
     for each in (question(page), answer(page).locator("p")):
         assert await each.evaluate("(each) => getComputedStyle(each).direction") == "rtl"
+
+
+async def test_an_older_question_goes_on_in_a_chat_of_its_own(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("One.", "Two.", "Another.")
+    await answered(page, "First?", "One.")
+    await answered(page, "Second?", "Two.")
+    first = turns(page).first
+    await first.get_by_role("button", name="Edit the question").click()
+    await expect(first).to_contain_text("Goes on in a new chat")
+    editor = page.get_by_role("textbox", name="The question")
+    await editor.fill("Other?")
+    await editor.press("Enter")
+    await expect(answer(page)).to_have_text("Another.")
+    await expect(turns(page)).to_have_count(1)
+    await expect(chats(page)).to_have_text(["Other?", "First?"])
+    await page.go_back()
+    await expect(answer(page)).to_have_text("Two.")
