@@ -39,6 +39,8 @@ class Watching:
         if chat_id is not None and seen is None and not context.is_loading:
             await context.loaded.chat(owner, chat_id)  # a 404 can only be said before the stream
         headers = {**SAFE, **NOT_KEPT}
+        if request.method == "HEAD":
+            return web.Response(headers=headers, content_type="text/event-stream")
         async with EventStream(request, context.clock, context.patience, headers) as stream:
             await stream.send(_BEGIN)
             watcher = _Watcher(context, self._pages, stream, owner, form)

@@ -461,3 +461,20 @@ async def test_a_stop_of_parley_does_not_wait_for_pages(
     page = await browser.watch()
     chats.close()
     await page.end()
+
+
+async def test_who_asks_for_the_head_of_events_watches_nothing(
+    serve: Serve, browse: Open, chats: FakeChats
+) -> None:
+    browser = await browse(await serve())
+    chat, _ = await browser.ask("What is a parley?")
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(browser.url).port)
+    cookie = f"parley_owner={browser.cookies['parley_owner']}"
+    head = f"Host: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+    writer.write(f"HEAD /page/events?chat={chat} HTTP/1.1\r\n{head}".encode())
+    answer = (await asyncio.wait_for(reader.read(), SOON)).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 200 OK")
+    assert "text/event-stream" in answer
+    assert answer.endswith("\r\n\r\n")
+    assert not chats.num_watches
