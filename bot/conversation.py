@@ -244,7 +244,9 @@ class ConversationService:
         await self._services.uploads.sweep(awaited, is_first=is_first)
 
     async def let_go(self, place: Place) -> None:
-        """Turns of the thread were pruned: the engine drops its state of it."""
+        """Turns of the thread were pruned: who sees it is told, and the engine drops its state."""
+        if place.adapter == ADAPTER:
+            self._chats.note_pruned(place)
         await self._turns.let_go(place)
 
     def personalities(self) -> tuple[Personality, ...]:

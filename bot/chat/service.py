@@ -143,6 +143,10 @@ class ChatService:
     async def forget_chat(self, owner: Owner, chat_id: str) -> None:
         await self._handling.run(self._directory.forget(owner.place(chat_id)))
 
+    def note_pruned(self, place: Place) -> None:
+        """Turns of the chat, or all of it, are gone."""
+        self._watches.changed_chat(place)
+
     async def add_chat(self, owner: Owner, chat: Chat) -> str:
         return await self._handling.run(self._directory.add(owner, chat))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from datetime import timedelta
 
 import pytest
 
@@ -157,3 +158,13 @@ async def test_the_page_is_told_of_what_the_disk_refused_once_it_takes_it(
     assert growing is not None
     assert growing.reply == "Parley."
     assert (await page.shows(turn.id)).reply == "Parley."
+
+
+async def test_who_watches_a_chat_that_grew_too_old_is_told(talk: Talk, page: Page) -> None:
+    await page.answered("Hello?", "Hi.")
+    watch = page.port.watch(ADA, page.chat_id)
+    (place,) = await talk.store.outdated(talk.clock.now() + timedelta(days=1))
+    await talk.store.prune(talk.clock.now() + timedelta(days=1))
+    await talk.service.let_go(place)
+    assert await rest(talk, watch) == [ChatForgotten(place.thread)]
+    watch.close()
