@@ -16,6 +16,8 @@ from tests.scenarios.parley import CACHE, ROOT
 from tests.scenarios.polling import eventually
 
 PARLEY = (sys.executable, "-m", "bot")
+_TOLD = ("sh", "-c", 'trap : INT; "$@"; echo $? > "$0"')
+"""tmux does not always notice that a command has ended, so a file says it."""
 _SCROLLBACK = "-5000"
 
 
@@ -25,6 +27,7 @@ class Terminal:
     def __init__(self, socket: Path, folder: Path) -> None:
         self._socket = socket
         self._folder = folder
+        self._ended = socket.with_suffix(".ended")
 
     async def begin(
         self, *command: str, width: int = 80, height: int = 24, environ: Mapping[str, str]
@@ -32,7 +35,18 @@ class Terminal:
         size = ("-x", str(width), "-y", str(height), "-c", str(self._folder))
         settings = (f"{name}={value}" for name, value in environ.items())
         remain = ("set", "-g", "remain-on-exit", "on")
-        await self._tmux(*remain, ";", "new-session", "-d", *size, "env", *settings, *command)
+        await self._tmux(
+            *remain,
+            ";",
+            "new-session",
+            "-d",
+            *size,
+            "env",
+            *settings,
+            *_TOLD,
+            str(self._ended),
+            *command,
+        )
 
     async def type(self, text: str) -> None:
         await self._tmux("send-keys", "-l", text)
@@ -74,8 +88,8 @@ class Terminal:
     async def ends(self) -> int:
         """The exit code, once the command has ended."""
 
-        async def code() -> str:
-            return (await self._tmux("display-message", "-p", "#{pane_dead_status}")).strip()
+        def code() -> str:
+            return self._ended.read_text().strip() if self._ended.exists() else ""
 
         try:
             return int(await eventually(code))
