@@ -72,7 +72,7 @@ async def test_ctrl_c_stops_an_answer_and_a_second_one_leaves(parley: Stage) -> 
         assert await window.ends() == 0
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 10), (200, 50)])
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (200, 50)])
 async def test_no_window_is_too_small_for_a_long_answer(
     parley: Stage, width: int, height: int
 ) -> None:
@@ -111,6 +111,21 @@ async def test_the_newest_words_are_seen_of_a_paragraph_that_is_longer_than_the_
         await window.sees("tokens/s")
         shown = (await window.everything()).split()
     assert [shown.count(word) for word in words] == [1] * 120
+
+
+async def test_what_was_repeated_and_is_taken_back_brings_nothing_twice(parley: Stage) -> None:
+    async with terminal(parley.folder, "chat") as window:
+        await window.sees("›")
+        await window.enter("Sing")
+        turn = await parley.asked("Sing")
+        parley.grow(turn, "A verse.\n\nLa la la.\n\nLa la la.\n\nLa la la.\n\nLa")
+        await window.sees("La la la.\n\nLa la la.\n\nLa la la.\n\nLa\n", "Writing")
+        parley.end(turn, "A verse.\n\nLa la la.")
+        screen = await window.sees("tokens/s")
+        assert screen.count("A verse.") == 1
+        assert "…" not in screen
+        await window.enter("/help")
+        await window.sees("/quit         leave", "Ctrl-D leaves.")
 
 
 async def test_a_question_of_several_lines_is_typed_or_pasted_whole(parley: Stage) -> None:

@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from rich.console import Console
 
 from bot.cli.chat.client import PageClient
+from bot.cli.chat.screen import silent_keys
 from bot.cli.chat.talk import Talk
 from bot.config import Settings
+from bot.errors import DataError
 from bot.lock import is_held, running_url
 from bot.model_names import hub_model
 
@@ -25,8 +27,9 @@ async def chat(settings: Settings, personality: str, *, goes_on: bool) -> bool:
         with nullcontext() if running_url(folder) else _status("Parley is starting …"):
             await client.until_there(_STARTS_SECONDS)
         talk = Talk(client, await client.state(), personality)
-        await talk.greet(goes_on=goes_on)
-        return await talk.run()
+        with silent_keys():
+            await talk.greet(goes_on=goes_on)
+            return await talk.run()
 
 
 @asynccontextmanager
@@ -42,7 +45,11 @@ async def _own(settings: Settings) -> AsyncIterator[None]:
         with _status(f"Loading {settings.model} …"):
             from bot.app import serving_alone
 
-            await stack.enter_async_context(serving_alone(settings))
+            try:
+                await stack.enter_async_context(serving_alone(settings))
+            except DataError:
+                if not is_held(settings.data_dir):  # else another one was faster, and will do
+                    raise
         yield
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 from bot.cli.chat.answering import chosen_answer
@@ -60,10 +61,8 @@ class SlashCommands:
         await getattr(self, f"_{name[1:]}")(argument.strip())
 
     async def _help(self, _: str) -> None:
-        width = max(map(len, COMMANDS))
-        for name, about in COMMANDS.items():
-            self._say(Text.assemble((f"  {name:<{width}}", "bold"), f"  {about}"))
-        self._say(Text(f"\n{_KEYS}\n", "dim"))
+        self._list(COMMANDS.items())
+        self._say(Text(f"{_KEYS}\n", "dim"))
 
     async def _new(self, _: str) -> None:
         await self._talk.begin()
@@ -91,11 +90,11 @@ class SlashCommands:
         if name:
             await self._talk.choose(name)
             return
-        for each in self._talk.personalities:
-            here = "›" if each["name"] == self._talk.personality else " "
-            about = each["description"] or each["title"]
-            self._say(Text.assemble(f"{here} ", (each["name"], "bold"), (f"  {about}", "dim")))
-        self._say("")
+        here = self._talk.personality
+        self._list(
+            (p["name"], f"{p['description'] or p['title']}{' ‹ here' if p['name'] == here else ''}")
+            for p in self._talk.personalities
+        )
 
     async def _retry(self, _: str) -> None:
         turn = self._last()
@@ -161,9 +160,7 @@ class SlashCommands:
             await self._talk.begin()
 
     async def _status(self, _: str) -> None:
-        for label, value in await self._talk.status():
-            self._say(Text.assemble((f"  {label:<13}", "dim"), value))
-        self._say("")
+        self._list(await self._talk.status())
 
     async def _quit(self, _: str) -> None:
         raise EOFError
@@ -177,6 +174,13 @@ class SlashCommands:
         if self._talk.chat_id is None:
             raise RequestError(_NO_CHAT)
         return self._talk.chat_id
+
+    def _list(self, rows: Iterable[tuple[str, str]]) -> None:
+        table = Table.grid(padding=(0, 2), pad_edge=True)
+        for name, about in rows:
+            table.add_row(Text(name, "bold", no_wrap=True), Text(about))
+        self._talk.console.print(table)
+        self._talk.console.print()
 
     def _say(self, what: Text | str) -> None:
         self._talk.console.print(what)

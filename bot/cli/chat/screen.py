@@ -37,8 +37,9 @@ class GrowingView:
         self._num_code_lines = 0
 
     def grow(self, text: str, *, is_whole: bool = False) -> None:
-        """The answer is ``text`` by now."""
-        if not text.startswith(self._text[: self._text.rfind("\n") + 1]):
+        """The answer is ``text`` by now; what was repeated may be gone from its end."""
+        settled = self._text[: self._text.rfind("\n") + 1]
+        if not (text.startswith(settled) or settled.startswith(text.rstrip())):
             self._begin_anew()
         self._text = text
         settled = text if is_whole else text[: text.rfind("\n") + 1]
@@ -114,7 +115,7 @@ class ThoughtsView:
 
 @contextmanager
 def growing_part(console: Console) -> Iterator[Live]:
-    """A part at the bottom that is drawn anew; what is typed there is left for the next prompt."""
+    """A part at the bottom that is drawn anew."""
     live = Live(
         console=console,
         transient=True,
@@ -122,19 +123,22 @@ def growing_part(console: Console) -> Iterator[Live]:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    with _silent_keys(), live:
+    with live:
         yield live
 
 
 @contextmanager
-def _silent_keys() -> Iterator[None]:
-    """Keys are not shown, and Ctrl-C still interrupts."""
+def silent_keys() -> Iterator[None]:
+    """What is typed while nothing is asked is left, unseen, for the next prompt; Ctrl-C
+    interrupts.
+    """
     if not sys.stdin.isatty():
         yield
         return
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
     silent = termios.tcgetattr(number)
+    silent[0] &= ~termios.ICRNL
     silent[3] &= ~(termios.ECHO | termios.ICANON)
     termios.tcsetattr(number, termios.TCSANOW, silent)
     try:
