@@ -28,7 +28,8 @@ from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed, ParleyError
-from bot.history.store import SqlThreadStore, open_store
+from bot.history.store import SqlThreadStore, database_path, open_store
+from bot.history.summaries import summarise
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
@@ -47,6 +48,7 @@ from bot.running.engines import (
     known_models,
     make_catalogue,
     make_engine,
+    model_state,
     name_of_model,
     names_of,
     servers_of,
@@ -54,6 +56,7 @@ from bot.running.engines import (
 from bot.running.fetching import fetch_default, fetch_named, one_by_one
 from bot.running.maintenance import measure_lag, prune, reread_personalities
 from bot.running.notify import ServiceManager
+from bot.running.overview import Overviews
 from bot.running.stacks import stacks_on_signal
 from bot.running.supervision import LateConversations, Supervisor
 from bot.server import Readiness, Server, ServerSettings
@@ -130,6 +133,15 @@ class App:
         self._device = "CPU"
         self._own_key = secrets.token_urlsafe(32)
         self._chats: asyncio.Future[Chats] = asyncio.get_running_loop().create_future()
+        self._overviews = Overviews(
+            self._metrics,
+            self._clock,
+            settings.data_dir,
+            model=lambda: model_state(self._engine, settings, self._device),
+            database=self._database_status,
+            adapters=lambda: [supervisor.state for supervisor in self._supervisors],
+            summarise=lambda since: summarise(database_path(settings.database_url), since),
+        )
 
     async def start(self) -> None:
         """Raises ``StartError`` with what to do; returns when everybody may ask."""
@@ -139,6 +151,7 @@ class App:
         lock = await enter(DataLock(settings.data_dir))
         catalogue = make_catalogue(settings)
         book = await _read_personalities(settings, catalogue)
+        self._overviews.watch(book)
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
         self._database = DatabaseWatch(store.is_sound)
@@ -245,6 +258,7 @@ class App:
             personalities=self._conversations.personalities,
             personality=settings.personality,
             is_admin=self._access.is_admin,
+            overview=self._overviews.read,
             max_files=MAX_FILES,
             max_upload=max(MAX_SIZES.values()),
             links=settings.links,
@@ -309,6 +323,7 @@ class App:
             forget_saved=forget_saved,
         )
         self._spawn(pruning, "parley-prune")
+        self._spawn(self._overviews.throughput.measure(), "parley-throughput")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -318,15 +333,16 @@ class App:
     def _model_names(self) -> tuple[str, ...]:
         return names_of(self._engine, self._settings)
 
+    async def _database_status(self) -> Mapping[str, str]:
+        return await self._database.status() if self._database else {"status": "opening"}
+
     async def _readiness(self) -> Readiness:
-        engine = self._engine
-        is_up = engine is not None and engine.is_healthy
-        status = "loading" if engine is None else "up" if is_up else "failing"
-        database = await self._database.status() if self._database else {"status": "opening"}
+        engine, database = self._engine, await self._database_status()
+        model = model_state(engine, self._settings, self._device)
         states = [s.state for s in self._supervisors]
         body = {
-            "ready": is_up and self._is_open and database["status"] == "up",
-            "model": {"name": self._model_names()[0], "status": status, **servers_of(engine)},
+            "ready": model.status == database["status"] == "up" and self._is_open,
+            "model": {"name": model.name, "status": model.status, **servers_of(engine)},
             "database": database,
             "adapters": {s.name: {"status": s.status, "detail": s.detail} for s in states},
         }

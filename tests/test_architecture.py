@@ -49,7 +49,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     {
         "ports": room(
-            "bot.ports", "bot.stores", "bot.capabilities", "bot.chats", may="types markdown"
+            *("bot.ports", "bot.stores", "bot.capabilities", "bot.chats", "bot.overview"),
+            may="types markdown",
         ),
         "personalities": room(
             "bot.personality", "bot.front_matter", may="types errors sampling model_names"
@@ -110,7 +111,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} metrics personalities prompt settings core gguf hub model_names "
+            may=f"{PORTS} version metrics personalities prompt settings core gguf hub model_names "
             "state_store llama engine model_files multi_model remote",
         ),
     },

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from adapters.web.shapes import Form, Shapes, told
-from bot.adapter_support.callers import CallerCheck
-from bot.chats import Chats, ChatTurn
+from bot.adapter_support.callers import Caller, CallerCheck
+from bot.chats import Chats, ChatTurn, Owner
 from bot.errors import EngineFailed
 from bot.markdown.links import LinkPolicy, LinkSetting
-from bot.ports import Clock
+from bot.overview import ReadOverview
+from bot.ports import LOCAL_ACCOUNT, Clock
 from bot.types import Person, Personality
 
 LOADING = "The model is still loading. Please ask again in a minute."
@@ -27,6 +28,8 @@ class PageContext:
 
     ``personality`` is the default one's name.
 
+    ``overview``: what the admin's view shows; None where there is none.
+
     ``max_upload``: bytes of one file. ``is_secure``: others reach the page over TLS. A browser
     that reads nothing for ``patience`` seconds loses its connection; nothing of a body for
     ``read_seconds`` ends the request.
@@ -41,6 +44,7 @@ class PageContext:
     is_admin: Callable[[Person], bool]
     max_files: int
     max_upload: int
+    overview: ReadOverview | None = None
     links: LinkSetting = "known"
     is_secure: bool = False
     patience: float = 30.0
@@ -53,6 +57,12 @@ class PageContext:
         if self.links == "known":
             texts += [each.prompt for each in self.personalities()]
         return Shapes(form, LinkPolicy.of(self.links, texts))
+
+    def may_oversee(self, caller: Caller, owner: Owner | None) -> bool:
+        """Admins may, and this machine, which needs no key for /metrics either."""
+        is_local = caller.account == LOCAL_ACCOUNT
+        is_admin = is_local or (owner is not None and self.is_admin(owner.person))
+        return is_admin and self.overview is not None
 
     @property
     def is_loading(self) -> bool:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from adapters.web.bodies import GivenKey, NothingMore
 from adapters.web.context import PageContext
-from adapters.web.errors import BadRequest
+from adapters.web.errors import BadRequest, password_challenge
 from adapters.web.owners import (
     COOKIE_SECONDS,
     OWNER_COOKIE,
@@ -39,11 +39,9 @@ class Entrance:
         try:
             self._context.callers.caller(request)
         except web.HTTPUnauthorized as refusal:
-            challenges = refusal.headers.getall("WWW-Authenticate", [])
-            basic = [each for each in challenges if each.startswith("Basic")]
-            if basic:
+            if challenge := password_challenge(refusal):
                 response = self._page.response(request, HTTPStatus.UNAUTHORIZED)
-                response.headers["WWW-Authenticate"] = basic[0]
+                response.headers.update(challenge)
                 return response
         return await self._page.get(request)
 
@@ -62,7 +60,7 @@ class Entrance:
                 "default": context.personality,
                 "max_upload": context.max_upload,
                 "max_files": context.max_files,
-                "is_admin": context.is_admin(owner.person),
+                "is_admin": context.may_oversee(caller, owner),
                 "is_loading": context.is_loading,
                 "can_sign_out": caller.is_signed_in,
                 "notice": WRITTEN_BY_AI,

@@ -37,6 +37,13 @@ def to_response(error: ParleyError | web.HTTPException) -> web.StreamResponse:
     return _refusal(error.text or error.reason, error.status, headers)
 
 
+def password_challenge(refusal: web.HTTPUnauthorized) -> dict[str, str]:
+    """The header that opens a browser's own dialog, where people have passwords."""
+    challenges = refusal.headers.getall("WWW-Authenticate", [])
+    basic = [each for each in challenges if each.startswith("Basic")]
+    return {"WWW-Authenticate": basic[0]} if basic else {}
+
+
 def _refusal(message: str, status: int, headers: Mapping[str, str]) -> web.Response:
     return web.json_response({"error": {"message": message}}, status=status, headers=headers)
 

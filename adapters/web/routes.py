@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from adapters.web.actions import ChatActions, TurnActions
+from adapters.web.admin import AdminView
 from adapters.web.asking import Asking
 from adapters.web.context import PageContext
 from adapters.web.entrance import Entrance
@@ -23,6 +24,7 @@ from bot.errors import ParleyError
 Answer = Callable[[web.Request, Owner], Awaitable[web.StreamResponse]]
 Open = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_FILES = ("page.css", "page.js", "admin.css", "admin.js")
 _COMPRESSED_FROM = 1_000
 """Bytes."""
 
@@ -58,9 +60,11 @@ def page_routes(context: PageContext) -> list[web.RouteDef]:
     served = {
         where: partial(guard.safe, answer) for where, answer in (open_to_all | closed).items()
     }
+    admin = [web.get("/admin", AdminView(context, read).get)] if (read := context.overview) else []
     return [
         web.get("/", entrance.page),
-        *(web.get(f"/page/{name}", StaticFile(name).get) for name in ("page.css", "page.js")),
+        *(web.get(f"/page/{name}", StaticFile(name).get) for name in _FILES),
+        *admin,
         *(web.route(method, path, handler) for (method, path), handler in served.items()),
     ]
 

@@ -21,6 +21,7 @@ from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.engine import RemoteEngine
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
+from bot.overview import ModelState
 from bot.personality import KnownModels
 from bot.ports import TextGenerator
 from bot.running import loading
@@ -171,6 +172,19 @@ def servers_of(engine: Engine | None) -> dict[str, object]:
     if not isinstance(engine, RemoteEngine):
         return {}
     return {"servers": {"up": engine.servers.num_up, "all": len(engine.servers)}}
+
+
+def model_state(engine: Engine | None, settings: Settings, device: str) -> ModelState:
+    name, *others = names_of(engine, settings)
+    if engine is None:
+        return ModelState(name=name, status="loading", device=device)
+    return ModelState(
+        name=name,
+        status="up" if engine.is_healthy else "failing",
+        device=device,
+        window=engine.window,
+        others=tuple(others),
+    )
 
 
 def is_computing(engine: Engine) -> bool:

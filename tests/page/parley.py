@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from adapters.web.context import PageContext
@@ -16,9 +17,13 @@ from bot.chats import Chats
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import open_store
+from bot.history.summaries import summarise
 from bot.metrics import Metrics
+from bot.overview import ModelState
 from bot.personality import PersonalityBook
+from bot.running.overview import Overviews
 from bot.server import Server, ServerSettings
+from bot.types import AdapterState
 from bot.web.sign_ins import SignIns
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.readiness import always
@@ -46,6 +51,15 @@ You are a pirate.
 """,
 }
 
+ADAPTERS = (
+    AdapterState("discord", "up"),
+    AdapterState("slack", "down", "The token is not one of Slack's."),
+)
+
+
+async def store_is_up() -> Mapping[str, str]:
+    return {"status": "up"}
+
 
 @dataclass(frozen=True)
 class PageParley:
@@ -56,6 +70,8 @@ class PageParley:
     generator: ScriptedGenerator
     loading: asyncio.Future[Chats]
     service: ConversationService
+    book: PersonalityBook
+    folder: Path
 
     def will_say(self, *replies: str) -> None:
         """To the next questions, word by word and at once."""
@@ -122,6 +138,18 @@ async def running_page(
         if not is_loading:
             loading.set_result(service.chats)
         server = Server(settings, metrics, always(), SignIns(clock))
+        overviews = Overviews(
+            metrics,
+            clock,
+            folder,
+            model=lambda: ModelState(
+                name=generator.name, status="up", device="CPU", window=generator.window
+            ),
+            database=store_is_up,
+            adapters=lambda: ADAPTERS,
+            summarise=partial(summarise, folder / "parley.db"),
+        )
+        overviews.watch(book)
         context = PageContext(
             chats=loading,
             callers=server.callers,
@@ -130,12 +158,13 @@ async def running_page(
             personalities=book.all,
             personality="assistant",
             is_admin=access.is_admin,
+            overview=overviews.read,
             max_files=3,
             max_upload=MAX_UPLOAD,
         )
         server.mount_page(await asyncio.to_thread(page_routes, context))
         await stack.enter_async_context(server)
-        yield PageParley(server.url, server.port, generator, loading, service)
+        yield PageParley(server.url, server.port, generator, loading, service, book, folder)
 
 
 def _write_personalities(folder: Path) -> None:

@@ -44,6 +44,7 @@ async def test_chats_in_a_browser_survive_a_parley_that_is_killed(tmp_path: Path
             assert answer["tokens_per_second"] > 0
             assert 0 < answer["window_used"] < 1
             await exports_and_imports(browser, chat)
+            await is_overseen(browser)
         assert await parley.stop() == 0
         assert "Traceback" not in parley.output
 
@@ -55,6 +56,16 @@ async def exports_and_imports(browser: Browser, chat: str) -> None:
     assert again == exported
     listed = (await browser.get("/page/chats?search=France")).json["chats"]
     assert {each["id"] for each in listed} == {chat, added["id"]}
+
+
+async def is_overseen(browser: Browser) -> None:
+    async def has_counted() -> bool:
+        seen = (await browser.get("/admin", headers={"Accept": "application/json"})).json
+        assert (seen["model"]["name"], seen["database"]) == ("smollm2", "up")
+        assert seen["personalities"]
+        return any(each["completion_tokens"] for each in seen["week"]["people"])
+
+    await eventually(has_counted)
 
 
 async def back(source: EventSource) -> None:

@@ -1075,6 +1075,7 @@ async function readState() {
 	const { owner, notice, can_sign_out: canLeave, personalities } = page.state;
 	$("owner").textContent = owner.name;
 	$("leave").hidden = !canLeave;
+	$("admin").hidden = !page.state.is_admin;
 	$("notice").textContent = notice;
 	$("personality").replaceChildren(...personalities.map(({ name, title }) => new Option(title, name)));
 	drawPersonality();

@@ -48,6 +48,7 @@ class Reply:
     marks: Mapping[int, bytes] = field(default_factory=dict)
     started_at: float | None = None
     num_shown: int = 0
+    num_counted: int = 0
     shown_at: float = 0.0
     queued: Queued | None = field(default=None)
     _unsaid: list[TokenLogprob] = field(default_factory=list)
@@ -192,6 +193,7 @@ class Replies:
     def _show(self, reply: Reply, now: float) -> None:
         is_first = reply.num_shown == 0
         reply.show()
+        self._count(reply)
         reply.shown_at = now
         if is_first and reply.num_shown:
             self._metrics.first_token.observe(now - reply.accepted_at)
@@ -199,6 +201,12 @@ class Replies:
             self._stop(reply.sequence)
         if reply.sequence.is_finished:
             self.conclude(reply.sequence, _LOST)
+
+    def _count(self, reply: Reply) -> None:
+        """What is new of it, so that the counter grows with the reply."""
+        num_generated = reply.sequence.num_generated
+        self._metrics.completion_tokens.inc(max(0, num_generated - reply.num_counted))
+        reply.num_counted = max(num_generated, reply.num_counted)
 
     def conclude(self, sequence: Sequence, detail: str = "") -> None:
         """Emit the text that was held back and the last event; the reply is removed.
@@ -216,7 +224,7 @@ class Replies:
         metrics = self._metrics
         metrics.looped.inc(reason is FinishReason.LOOPED)
         metrics.tool_calls.inc(reply.text.num_calls)
-        metrics.completion_tokens.inc(sequence.num_generated)
+        self._count(reply)
         metrics.reasoning_tokens.inc(reply.text.num_reasoning_tokens)
         metrics.prompt_tokens.labels("shared").inc(sequence.num_shared)
         metrics.prompt_tokens.labels("resumed").inc(sequence.num_resumed)

@@ -11,6 +11,7 @@ from bot.server import Server
 from bot.types import Personality
 from tests.fakes.chats import MODEL
 from tests.fakes.clock import FakeClock
+from tests.fakes.overview import one_overview
 
 PERSONALITIES = (
     Personality(
@@ -42,6 +43,7 @@ def page_context(
         "personalities": lambda: PERSONALITIES,
         "personality": "assistant",
         "is_admin": lambda person: person.id == "web:ann/ann",
+        "overview": one_overview,
         "max_files": 2,
         "max_upload": 100_000,
     }

@@ -681,3 +681,18 @@ async def test_closing_ends_every_stream_and_the_model() -> None:
 async def test_counting_gives_the_exact_number_of_prompt_tokens() -> None:
     async with engine(FakeModel()) as service:
         assert await service.count([ChatMessage("user", "hello")]) == 6  # and the answer's opening
+
+
+async def test_the_tokens_of_a_reply_are_counted_while_it_grows() -> None:
+    metrics, model = Metrics(), FakeModel(lambda _p: "ab" * 20, stepwise=True)
+
+    def num_counted() -> float:
+        return metrics.registry.get_sample_value("parley_completion_tokens_total") or 0
+
+    async with engine(model, metrics) as service:
+        stream = await service.generate(request())
+        model.allow(10)
+        await until(lambda: 0 < num_counted() < 40)
+        model.allow(100)
+        _, finished = await read(stream)
+    assert num_counted() == finished.usage.completion_tokens
