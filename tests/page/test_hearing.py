@@ -74,3 +74,15 @@ async def test_every_control_has_a_name(visit: Visit, parley: PageParley) -> Non
     controls = page.locator("button, a, input, select, textarea, summary").filter(visible=True)
     for control in await controls.all():
         await expect(control).to_have_accessible_name(re.compile("."))
+
+
+async def test_headings_of_an_answer_skip_no_level(visit: Visit, parley: PageParley) -> None:
+    page = await visit()
+    parley.will_say(
+        "### One\n\nText.\n\n##### Two\n\nText.\n\n#### Three\n\nText.\n\n# Four\n\nEnd."
+    )
+    await ask(page, "Headings?")
+    await expect(answer(page)).to_contain_text("End.")
+    for name, level in {"One": 3, "Two": 4, "Three": 4, "Four": 3}.items():
+        heading = answer(page).get_by_role("heading", name=name)
+        await expect(heading).to_have_attribute("aria-level", str(level))

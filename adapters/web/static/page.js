@@ -3,6 +3,7 @@
 // into place, asks, and keeps what a person has typed. Nothing here comes from elsewhere.
 
 const root = document.documentElement;
+const encoded = encodeURIComponent;
 const $ = (id) => document.getElementById(id);
 const phone = matchMedia("(max-width: 720px), (hover: none) and (pointer: coarse)");
 const narrow = matchMedia("(max-width: 720px)");
@@ -91,8 +92,8 @@ async function call(method, path, body = {}) {
 	throw new Problem(said?.error?.message ?? fallback, answer.status);
 }
 
-const chatPath = (id, rest = "") => `/page/chats/${encodeURIComponent(id)}${rest}`;
-const turnPath = (turn, rest) => `/page/turns/${encodeURIComponent(turn.id)}/${rest}`;
+const chatPath = (id, rest = "") => `/page/chats/${encoded(id)}${rest}`;
+const turnPath = (turn, rest) => `/page/turns/${encoded(turn.id)}/${rest}`;
 
 /** Does it, and tells a problem in a sentence; whether it was done. */
 async function attempt(work) {
@@ -276,7 +277,18 @@ class TurnView {
 
 	drawText(blocks) {
 		patch(this.part.text, this.blocks, blocks);
+		levelHeadings(this.part.text);
 		this.blocks = blocks;
+	}
+}
+
+/** A model skips levels, and a screen reader's user would look for what stands between. */
+function levelHeadings(text) {
+	const above = [];
+	for (const heading of text.querySelectorAll("h3, h4, h5, h6")) {
+		while (above.at(-1) >= heading.nodeName) above.pop();
+		above.push(heading.nodeName);
+		change(heading, String(2 + above.length), "ariaLevel");
 	}
 }
 
@@ -438,7 +450,7 @@ const on = {
 /** One stream for the list and the open chat; the browser takes it up again by itself. */
 function listen() {
 	hangUp();
-	const source = new EventSource(`/page/events${page.id && `?chat=${encodeURIComponent(page.id)}`}`);
+	const source = new EventSource(`/page/events${page.id && `?chat=${encoded(page.id)}`}`);
 	let isNew = true;
 	link.source = source;
 	link.seen = new Set();
@@ -507,7 +519,7 @@ async function load() {
 		if (problem.status === 503) { // the model is being loaded
 			$("line").dataset.loading = "yes";
 			tell("line", problem.message);
-			link.timer = setTimeout(load, 2000);
+			link.timer = setTimeout(load, 1000);
 		} else if (problem.status && id === page.id) {
 			if (problem.status === 404) go("");
 			tell("problem", problem.message);
@@ -534,7 +546,7 @@ const words = () => $("search").value.trim();
 
 async function loadList() {
 	const search = words();
-	const { chats } = await call("GET", `/page/chats${search && `?search=${encodeURIComponent(search)}`}`);
+	const { chats } = await call("GET", `/page/chats${search && `?search=${encoded(search)}`}`);
 	if (search === words()) showList(chats);
 }
 
@@ -979,9 +991,8 @@ function switchTheme() {
 
 // --- Keys
 
-const isMac = navigator.platform.startsWith("Mac");
-const control = isMac ? "⌘" : "Ctrl";
-const held = (event) => (isMac ? event.metaKey : event.ctrlKey) && !event.altKey;
+const control = navigator.platform.startsWith("Mac") ? "⌘" : "Ctrl";
+const held = (event) => (event.metaKey || event.ctrlKey) && !event.altKey;
 const alone = (event) => event.altKey && !event.ctrlKey && !event.metaKey && !event.target.value;
 const inText = (target) => target.closest("textarea, input, select");
 
