@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley, running_page
@@ -56,18 +56,34 @@ async def test_a_question_that_could_not_be_sent_is_kept(visit: Visit, parley: P
     await expect(page.get_by_role("alert")).to_be_hidden()
 
 
-async def test_what_was_missed_meanwhile_is_shown_afterwards(
+async def turn_away(page: Page, *, is_hidden: bool) -> None:
+    """As another tab in front of it does."""
+    await page.evaluate(
+        """(isHidden) => {
+          Object.defineProperty(document, "hidden", {value: isHidden, configurable: true});
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+async def test_a_tab_in_the_background_gives_its_connection_back_and_misses_nothing(
     visit: Visit, parley: PageParley
 ) -> None:
     page = await visit()
+    await page.clock.install()
     await ask(page, "One?")
     generation = await parley.asked()
     generation.say("Once")
     await expect(answer(page)).to_have_text("Once")
-    await page.evaluate("hangUp()")
+    await turn_away(page, is_hidden=True)
+    await page.clock.run_for(59_000)
+    assert await page.evaluate("link.source !== null")
+    await page.clock.run_for(2_000)
+    assert await page.evaluate("link.source === null")
     generation.say(" and for all.")
     generation.finish()
-    await page.evaluate("listen()")
+    await turn_away(page, is_hidden=False)
     await expect(answer(page)).to_have_text("Once and for all.")
     await expect(button(page, "Retry")).to_be_visible()
 
