@@ -62,8 +62,7 @@ class PersonalityBook:
         self._models = models
         self._default = default.strip().casefold()
         self._stamps: _Stamps | None = _stamps(folder)
-        found, mistakes = _read_all(self._stamps, models() if models else None)
-        mistakes += _twins(folder, found.values())
+        found, mistakes = _read_first(folder, self._stamps, models)
         if not mistakes:
             mistakes += self._missing_default(found)
         if mistakes:
@@ -160,17 +159,26 @@ class PersonalityBook:
         return mistakes
 
     def _missing_default(self, found: _Found) -> list[_Mistake]:
-        if self._default in found:
-            return []
-        known = ", ".join(found) or "none at all"
-        text = f"there is no personality {self._default!r}; known: {known}."
-        return [_Mistake(self._folder, 0, text)]
+        return _missing(self._folder, found, self._default)
 
     def _note(self, mistakes: Sequence[_Mistake], now: datetime) -> Sequence[PersonalityFault]:
         before = {(fault.file, fault.line, fault.sentence): fault for fault in self.faults}
         faults = {each: before.get(each, PersonalityFault(*each, now)) for each in mistakes}
         self.faults = tuple(faults.values())
         return [fault for each, fault in faults.items() if each not in before]
+
+
+def faults_of(
+    folder: Path, default: str | None, models: KnownModels | None, now: datetime
+) -> tuple[list[Personality], list[PersonalityFault]]:
+    """What is right in the folder, and what keeps Parley from starting with it. Blocks.
+
+    ``default`` None: any may be missing. Raises ``PersonalityError`` if it cannot be read.
+    """
+    found, mistakes = _read_first(folder, _stamps(folder), models)
+    if default is not None and not mistakes:
+        mistakes += _missing(folder, found, default.strip().casefold())
+    return [*found.values()], [PersonalityFault(*each, now) for each in mistakes]
 
 
 class _Mistake(NamedTuple):
@@ -205,6 +213,22 @@ def _stamps(folder: Path) -> _Stamps:
 def _is_personality(path: Path) -> bool:
     """Hidden files belong to editors and Kubernetes."""
     return path.suffix.lower() == ".md" and not path.name.startswith(".") and path.is_file()
+
+
+def _read_first(
+    folder: Path, stamps: _Stamps, models: KnownModels | None
+) -> tuple[_Found, list[_Mistake]]:
+    """With nothing before that could stay in use."""
+    found, mistakes = _read_all(stamps, models() if models else None)
+    return found, mistakes + _twins(folder, found.values())
+
+
+def _missing(folder: Path, found: _Found, default: str) -> list[_Mistake]:
+    if default in found:
+        return []
+    known = ", ".join(found) or "none at all"
+    text = f"there is no personality {default!r}; known: {known}."
+    return [_Mistake(folder, 0, text)]
 
 
 def _read_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,12 +12,13 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from bot.config import Settings
 from bot.errors import ModelError, ModelNotHere, ParleyError, PersonalityError
-from bot.lock import is_held, running_url
+from bot.lock import is_held, running_key, running_url
 from bot.model_names import KNOWN
 
 Status = Literal["ok", "off", "warn", "fail"]
@@ -207,12 +209,36 @@ def check_personalities(settings: Settings) -> Check:
     from bot.personality import PersonalityBook
     from bot.running.engines import known_models, make_catalogue
 
+    if is_held(settings.data_dir) and (faults := _faults_in_use(settings)):
+        advice = (
+            "The Parley that runs answers with what was right before; mend the file, "
+            "which is read again by itself."
+        )
+        return Check("personalities", "fail", "\n".join(faults), advice)
     models = known_models(settings, make_catalogue(settings))
     try:
         book = PersonalityBook.load(settings.personalities, settings.personality, models)
     except PersonalityError as error:
         return Check("personalities", "fail", str(error))
     return Check("personalities", "ok", ", ".join(book.names))
+
+
+def _faults_in_use(settings: Settings) -> list[str]:
+    """What the Parley that runs found wrong in the folder, and since when."""
+    url, key = running_url(settings.data_dir), running_key(settings.data_dir)
+    headers = {"Accept": "application/json", "Authorization": f"Bearer {key}"}
+    try:
+        request = urllib.request.Request(f"{url}/admin", headers=headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_HEALTH_SECONDS) as answer:  # noqa: S310
+            faults = json.load(answer)["faults"]
+    except (OSError, ValueError, LookupError):
+        return []
+    return [
+        f"{settings.personalities / fault['file']}"
+        f"{':' * bool(fault['line'])}{fault['line'] or ''}: {fault['sentence']} "
+        f"(since {datetime.fromisoformat(fault['since']).astimezone():%Y-%m-%d %H:%M})"
+        for fault in faults
+    ]
 
 
 def check_port(settings: Settings) -> Check:

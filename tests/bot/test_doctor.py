@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from adapters.web.routes import page_routes
 from bot.cli.checks import Check
 from bot.cli.doctor import examine, report
 from bot.clock import SystemClock
@@ -19,6 +20,12 @@ from bot.inference.llama.files import quantize
 from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, Quantisation
 from bot.lock import DataLock
+from bot.metrics import Metrics
+from bot.server import Server, ServerSettings
+from tests.adapters.web.pages import loaded_at_once, page_context
+from tests.fakes.chats import FakeChats
+from tests.fakes.clock import FakeClock
+from tests.fakes.readiness import always
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-hunter2", "SLACK_SIGNING_SECRET": SECRET}
@@ -215,6 +222,19 @@ def test_a_broken_personality_fails_with_file_and_line(tmp_path: Path) -> None:
     personalities = checks(tmp_path, PARLEY_PERSONALITIES="mine")["personalities"]
     assert personalities.status == "fail"
     assert "assistant.md:1" in personalities.detail
+
+
+async def test_a_broken_edit_is_told_by_the_parley_that_does_not_use_it(tmp_path: Path) -> None:
+    server = Server(ServerSettings(port=0, own_key="own", is_public=True), Metrics(), always())
+    loaded = loaded_at_once(FakeChats())
+    server.mount_page(page_routes(page_context(server, loaded, FakeClock())))
+    (tmp_path / "data").mkdir()
+    async with DataLock(tmp_path / "data") as lock, server:
+        await asyncio.to_thread(lock.announce, server.url, "own")
+        found = (await asyncio.to_thread(checks, tmp_path))["personalities"]
+    assert found.status == "fail"
+    assert "coder.md:3: 'temperatur' is unknown here. (since 2026-01-07" in found.detail
+    assert "right before" in found.advice
 
 
 def test_the_report_has_one_line_each_and_the_advice_under_it() -> None:
