@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -11,7 +12,8 @@ from aiohttp import web
 from adapters.web.headers import SAFE
 
 _FOLDER = Path(__file__).parent / "static"
-_SOURCES = {path.name: path.read_bytes() for path in _FOLDER.iterdir()}
+_INDENTATION = re.compile(rb"^\t+", re.MULTILINE)
+_SOURCES = {path.name: _INDENTATION.sub(b"", path.read_bytes()) for path in _FOLDER.iterdir()}
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 

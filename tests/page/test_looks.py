@@ -1,4 +1,4 @@
-"""How the page looks: light and dark, on a phone, and how little it weighs."""
+"""How the page looks: light and dark, and on a phone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.page.parley import PageParley
 from tests.page.people import answer, answered, ask, box, phone
 
 STATIC = Path(adapters.web.__file__).parent / "static"
-MAX_WEIGHT = 60_000
 WIDE = (
     "```\n" + "x" * 300 + "\n```\n\n|" + "a wide column|" * 9 + "\n|" + "---|" * 9 + "\n|"
     "b|" * 9 + "\n\n" + "w" * 300 + "\n\n$$" + " + ".join(f"x_{{{n}}}" for n in range(60)) + "$$"
@@ -52,10 +51,6 @@ async def test_the_page_is_painted_after_one_request_each_for_it_its_style_and_i
     paths = [url.removeprefix(parley.url) for url in urls if not url.startswith("data:")]
     assert sorted(paths[:3]) == ["/", "/page/page.css", "/page/page.js"]
     assert all(path.startswith("/page/") for path in paths[3:])
-
-
-def test_the_page_weighs_little() -> None:
-    assert sum(file.stat().st_size for file in STATIC.glob("page.*")) < MAX_WEIGHT
 
 
 def test_the_page_has_nothing_that_its_policy_forbids() -> None:
