@@ -202,8 +202,13 @@ class Chats(Protocol):
         *,
         files: Sequence[Upload] = (),
         personality: str | None = None,
+        key: str = "",
     ) -> tuple[str, ChatTurn]:
-        """The id of the chat, a new one for None, and the turn; returns once that is on disk."""
+        """The id of the chat, a new one for None, and the turn; returns once that is on disk.
+
+        ``key``: what the owner's program calls this question. Who does not know whether it
+        arrived asks with the same key once more, and gets the same turn.
+        """
         ...
 
     async def retry(self, owner: Owner, turn_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from adapters.web.bodies import NewTurn, body_of
 from adapters.web.context import PageContext
+from adapters.web.errors import BadRequest
 from adapters.web.reading import form_of, read_json
 from adapters.web.uploads import UploadLimits
 from bot.adapter_support.multipart import MULTIPART
@@ -18,6 +20,8 @@ from bot.chats import Owner, Upload
 _NEW = "new"
 _MAX_FORMS = 4
 """Read at the same time, which bounds the memory for files."""
+_KEY = "Idempotency-Key"
+_KEYS = re.compile(r"[!-~]{1,200}")
 
 
 class Asking:
@@ -28,13 +32,13 @@ class Asking:
 
     async def ask(self, request: web.Request, owner: Owner) -> web.StreamResponse:
         """Answers once the question is on disk."""
-        form, chats = form_of(request), self._context.loaded
+        form, chats, key = form_of(request), self._context.loaded, _key(request)
         chat_id = None if request.match_info["chat"] == _NEW else request.match_info["chat"]
         is_form = request.content_type == MULTIPART
         async with self._forms if is_form else nullcontext():
             body, files = await self._read(request)
             chat_id, turn = await chats.ask(
-                owner, chat_id, body.text, files=files, personality=body.personality
+                owner, chat_id, body.text, files=files, personality=body.personality, key=key
             )
         shapes = self._context.shapes(form, [turn])
         shown = await asyncio.to_thread(shapes.turn, turn, 0)
@@ -45,3 +49,11 @@ class Asking:
             return await read_json(request, self._context, NewTurn), ()
         raw = await body_of(request, self._limits.max_body, self._context.read_seconds)
         return await asyncio.to_thread(self._limits.read, request.headers["Content-Type"], raw)
+
+
+def _key(request: web.Request) -> str:
+    """Sent with a question once more, where nobody knows whether it arrived."""
+    key = request.headers.get(_KEY)
+    if key is not None and not _KEYS.fullmatch(key):
+        raise BadRequest(f"'{_KEY}' has 1 to 200 letters, digits and signs.")
+    return key or ""

@@ -17,7 +17,6 @@ from bot.chats import ADAPTER, Chat, ChatSummary, ChatTurn, Owner, Upload
 from bot.errors import (
     AccessDenied,
     EmptyQuestion,
-    EngineFailed,
     RequestError,
     StorageError,
     UnknownChat,
@@ -33,6 +32,9 @@ from bot.types import Place, Question
 
 _ONLY_NEWEST = "Only the newest question of a chat can be answered once more."
 _UNDER_WAY = "This is being answered; please wait for the answer, or stop it."
+
+Make = Callable[[], Awaitable[WatchedTurn | None]]
+"""Puts a turn on disk, but for one that is there."""
 
 
 class ChatService:
@@ -81,18 +83,21 @@ class ChatService:
         *,
         files: Sequence[Upload] = (),
         personality: str | None = None,
+        key: str = "",
     ) -> tuple[str, ChatTurn]:
+        if key and (before := await self._asked_before(owner, key)):
+            return before
         if chat_id is not None and await self._directory.summary(owner.place(chat_id)) is None:
             raise UnknownChat
         place = owner.place(chat_id or uuid.uuid4().hex)
         text = clean(text).strip() if files else _asked(text)
-        question = self._question(owner, place, text, personality, files)
+        question = self._question(owner, place, text, personality, files, key)
         ask = partial(self._ask, question, files)
-        live = await self._handling.run(self._enter(owner, place, ask))
-        turn = await self._views.turn(live.id)
-        if turn is None:
+        await self._handling.run(self._enter(owner, place, ask))
+        asked = await self._asked_before(owner, question.message_id)
+        if asked is None:
             raise UnknownChat
-        return place.thread, turn
+        return asked
 
     async def retry(self, owner: Owner, turn_id: str) -> None:
         asked = await self._newest(owner, turn_id)
@@ -154,6 +159,11 @@ class ChatService:
         place = owner.place(chat_id or "")
         return self._watches.begin(place, chat_id, partial(self._views.event, place))
 
+    async def _asked_before(self, owner: Owner, key: str) -> tuple[str, ChatTurn] | None:
+        found = await self._services.deliveries.turn_of_message(owner.place(""), key)
+        turn = None if found is None else await self._views.turn(found.id)
+        return None if found is None or turn is None else (found.place.thread, turn)
+
     async def _own(self, owner: Owner, turn_id: str) -> AnsweredTurn:
         """Raises ``UnknownChat``."""
         asked = await self._services.answers.answered_turn(turn_id)
@@ -175,18 +185,17 @@ class ChatService:
         turns = await self._services.progress.turns(turn.place)
         return not any(each.number > turn.number for each in turns)
 
-    async def _enter(
-        self, owner: Owner, place: Place, make: Callable[[], Awaitable[WatchedTurn]]
-    ) -> WatchedTurn:
+    async def _enter(self, owner: Owner, place: Place, make: Make) -> None:
         """Raises ``AccessDenied`` and ``OverLimit``."""
         try:
             self._services.access.check(place, owner.person, is_direct=False)
         except AccessDenied:
             self._services.metrics.refusals.labels(ADAPTER, "true").inc()
             raise
-        return await self._turns.enter(make, str(place), owner.person, "chat")
+        await self._turns.enter(make, str(place), owner.person, "chat")
 
-    async def _ask(self, question: Question, files: Sequence[Upload]) -> WatchedTurn:
+    async def _ask(self, question: Question, files: Sequence[Upload]) -> WatchedTurn | None:
+        """None if it was asked before."""
         speaker = question.personality or await self._speaker(question.place)
         kept = await self._services.uploads.keep(question.place, files)
         try:
@@ -196,7 +205,8 @@ class ChatService:
             await self._services.uploads.drop(kept)
             raise
         if stored is None:
-            raise EngineFailed("This question was taken before.")
+            await self._services.uploads.drop(kept)
+            return None
         return self.revive(stored, admitted=True)
 
     async def _again(
@@ -268,11 +278,12 @@ class ChatService:
         text: str,
         personality: str | None,
         files: Sequence[Upload] = (),
+        key: str = "",
     ) -> Question:
         """Raises ``UnknownPersonality``, and ``EmptyQuestion`` if no file can be read either."""
         if personality is not None:
             personality = self._services.personalities.get(personality).name
-        message_id = uuid.uuid4().hex
+        message_id = key or uuid.uuid4().hex
         question = Question(
             event_id=message_id,
             place=place,

@@ -57,10 +57,11 @@ class FakeWatch:
 
 
 class FakeChats:
-    """``uploads`` and ``refusal`` are for tests: what came along, and what everything raises."""
+    """``uploads``, ``keys`` and ``refusal`` are for tests: what came along, and what is raised."""
 
     def __init__(self) -> None:
         self.uploads: list[Upload] = []
+        self.keys: list[str] = []
         self.refusal: Exception | None = None
         self.may_ask = asyncio.Event()
         self.may_ask.set()
@@ -90,8 +91,10 @@ class FakeChats:
         *,
         files: Sequence[Upload] = (),
         personality: str | None = None,
+        key: str = "",
     ) -> tuple[str, ChatTurn]:
         self._check()
+        self.keys.append(key)
         self.is_asked.set()
         await self.may_ask.wait()
         if not text.strip():

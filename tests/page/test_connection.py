@@ -56,6 +56,27 @@ async def test_a_question_that_could_not_be_sent_is_kept(visit: Visit, parley: P
     await expect(page.get_by_role("alert")).to_be_hidden()
 
 
+async def test_a_question_whose_arrival_nobody_heard_of_is_asked_once(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("Yes.", "No.")
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/turns", lose, times=1)
+    await ask(page, "Did you hear me?")
+    await expect(page.get_by_role("alert")).to_contain_text("Parley cannot be reached just now.")
+    await box(page).press("Enter")
+    await expect(answer(page)).to_have_text("Yes.")
+    await expect(box(page)).to_have_value("")
+    await expect(chats(page)).to_have_count(1)
+    await ask(page, "Did you hear me?")
+    await expect(answer(page).last).to_have_text("No.")
+
+
 async def turn_away(page: Page, *, is_hidden: bool) -> None:
     """As another tab in front of it does."""
     await page.evaluate(

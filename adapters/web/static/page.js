@@ -21,6 +21,7 @@ const page = {
 	files: new Map(), // chat id -> files for its next question
 	picked: "", // personality of a new chat
 	isSending: false,
+	unsure: null, // a question that may have arrived, and its key
 };
 
 function stored(area) {
@@ -74,8 +75,8 @@ class Problem extends Error {
 	}
 }
 
-async function call(method, path, body = {}) {
-	const headers = { "X-Parley-Page": "1" };
+async function call(method, path, body = {}, more = {}) {
+	const headers = { "X-Parley-Page": "1", ...more };
 	const options = { method, headers };
 	if (method !== "GET") {
 		const isWhole = body instanceof FormData || body instanceof Blob;
@@ -712,7 +713,9 @@ async function send(text) {
 		if (!page.state) await begin();
 		if (!page.state) throw new Problem(AWAY);
 		const question = { text, ...(id ? {} : { personality: $("personality").value }) };
-		const said = await call("POST", chatPath(id || "new", "/turns"), files.length ? form(question, files) : question);
+		const body = files.length ? form(question, files) : question;
+		const said = await call("POST", chatPath(id || "new", "/turns"), body, keyOf(id, question, files));
+		page.unsure = null;
 		page.files.delete(id);
 		tab.set(draftKey(id), "");
 		if (id !== page.id) return; // the reader is somewhere else by now
@@ -729,6 +732,13 @@ async function send(text) {
 	if (files.length) tell("line", "");
 	drawChips();
 	focusBox();
+}
+
+/** The same until the question is known to have arrived: so it is asked once. */
+function keyOf(...question) {
+	const what = JSON.stringify(question, (_, it) => (it instanceof File ? it.name + it.lastModified : it));
+	if (page.unsure?.what !== what) page.unsure = { what, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
+	return { "Idempotency-Key": page.unsure.key };
 }
 
 function form(question, files) {

@@ -217,6 +217,19 @@ async def test_a_chat_or_turn_that_never_was_is_unknown(serve: Serve, browse: Op
         assert (reply.status, reply.sentence) == (404, "There is no such chat (any more)."), route
 
 
+@pytest.mark.parametrize("key", ["", "x" * 201, "two words", "ä"])
+async def test_a_question_has_a_key_of_its_sender(
+    serve: Serve, browse: Open, chats: FakeChats, key: str
+) -> None:
+    browser = await browse(await serve())
+    question, name = {"text": "What is a parley?"}, "Idempotency-Key"
+    reply = await browser.post("/page/chats/new/turns", question, headers={name: "1-2-3"})
+    assert (reply.status, chats.keys) == (200, ["1-2-3"])
+    reply = await browser.post("/page/chats/new/turns", question, headers={name: key})
+    said = f"'{name}' has 1 to 200 letters, digits and signs."
+    assert (reply.status, reply.sentence, chats.keys) == (400, said, ["1-2-3"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "said"),
     [
