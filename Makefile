@@ -12,7 +12,7 @@ READY_TO_TEST := .venv/.ready-to-test
 LOCAL_SLACK := $(if $(filter Linux,$(shell uname -s)),local-slack)
 SOURCES := bot adapters tests deploy
 
-.PHONY: help run test lint format bench shape try-slack local-slack dialects model-server vocabularies clients clean
+.PHONY: help run test lint format bench shape try-slack local-slack dialects axe model-server vocabularies clients clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,7 @@ help:
 run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
-test: $(READY_TO_TEST) lint $(LOCAL_SLACK) dialects model-server vocabularies clients
+test: $(READY_TO_TEST) lint $(LOCAL_SLACK) dialects axe model-server vocabularies clients
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs --durations=15
 	@echo "Format, lint, types and tests are all right."
 
@@ -48,6 +48,9 @@ local-slack: $(READY_TO_TEST)
 
 dialects: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.dialects.discord
+
+axe: $(READY_TO_TEST)
+	@$(BIN)/python -m tests.page.axe
 
 vocabularies: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.vocabularies
