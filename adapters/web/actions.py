@@ -38,8 +38,11 @@ class ChatActions:
     async def read(self, request: web.Request, owner: Owner) -> web.StreamResponse:
         form = form_of(request)
         chat = await self._context.loaded.chat(owner, request.match_info["chat"])
-        shapes = self._context.shapes(form, chat.turns)
-        return web.json_response(await asyncio.to_thread(shapes.chat, chat))
+
+        def shown() -> web.Response:
+            return web.json_response(self._context.shapes(form, chat.turns).chat(chat))
+
+        return await asyncio.to_thread(shown)
 
     async def change(self, request: web.Request, owner: Owner) -> web.StreamResponse:
         body = await read_json(request, self._context, ChatChanges)
@@ -63,13 +66,20 @@ class TurnActions:
         self._context = context
 
     async def answer(self, request: web.Request, owner: Owner) -> web.StreamResponse:
-        form, number = form_of(request), number_of(request)
-        turn = await self._context.loaded.turn(owner, request.match_info["turn"])
+        """``chat``: its addresses are known, too."""
+        form, number, chats = form_of(request), number_of(request), self._context.loaded
+        turn = await chats.turn(owner, request.match_info["turn"])
         found = next((each for each in turn.answers if each.number == number), None)
         if found is None:
             raise UnknownChat
-        shapes = self._context.shapes(form, [turn])
-        return web.json_response(await asyncio.to_thread(shapes.answer, found, 0))
+        chat_id, turns = request.query.get("chat"), [turn]
+        if chat_id:
+            turns = [*(await chats.chat(owner, chat_id)).turns]
+
+        def shown() -> web.Response:
+            return web.json_response(self._context.shapes(form, turns).answer(found, 0))
+
+        return await asyncio.to_thread(shown)
 
     async def stop(self, request: web.Request, owner: Owner) -> web.StreamResponse:
         await read_json(request, self._context, NothingMore)

@@ -52,7 +52,7 @@ class PageContext:
     observe_request: Callable[[str, int], None] = _nobody_counts
 
     def shapes(self, form: Form, turns: Iterable[ChatTurn]) -> Shapes:
-        """``turns``: those of the chat, whose addresses are known in it."""
+        """``turns``: those of the chat, whose addresses are known in it. Slow for many."""
         texts = [text for turn in turns for text in told(turn)]
         if self.links == "known":
             texts += [each.prompt for each in self.personalities()]

@@ -105,7 +105,7 @@ class _Watcher:
     async def _begin(self, chat_id: str | None, seen: Seen | None) -> Telling:
         """``seen``: the last that reached this browser before."""
         chats, chat = self._context.loaded, await self._chat(chat_id)
-        telling = Telling(self._context, self._pages, chat, self._form)
+        telling = await asyncio.to_thread(Telling, self._context, self._pages, chat, self._form)
         if seen is not None:
             await self._send(telling.chats(await chats.chats(self._owner)))
         if chat is None and chat_id is not None:

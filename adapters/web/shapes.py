@@ -13,6 +13,9 @@ from bot.types import Personality
 Json = dict[str, Any]
 Form = Literal["html", "markdown"]
 
+MAX_AT_ONCE = 40_000
+"""Characters of answers that are made into HTML at once, beside the newest one."""
+
 WRITTEN_BY_AI = "Answers are written by AI and may be wrong."
 
 
@@ -52,16 +55,44 @@ class Shapes:
         self._form = form
         self.links = links
 
+    def knowing(self, more: Shapes) -> Shapes:
+        """With what is known of other turns, too."""
+        return Shapes(self._form, self.links.knowing(more.links))
+
     def chat(self, chat: Chat) -> Json:
+        brief = self.brief(chat.turns)
         return {
             "chat": summary(chat.summary),
-            "turns": [self.turn(turn, chat.window) for turn in chat.turns],
+            "turns": [
+                self.turn(turn, chat.window, is_brief=turn.id in brief) for turn in chat.turns
+            ],
             "model": chat.model,
             "window": chat.window,
         }
 
-    def turn(self, turn: ChatTurn, window: int, growing: Sequence[str] | None = None) -> Json:
-        """Only the chosen answer comes with its texts. ``growing``: its blocks, if known."""
+    def brief(self, turns: Sequence[ChatTurn]) -> set[str]:
+        """The ids of older turns, whose answers are read when somebody gets to them."""
+        num, found = 0, set[str]()
+        for turn in reversed(turns) if self._form == "html" else ():
+            if num > MAX_AT_ONCE:
+                found.add(turn.id)
+            num += sum(
+                len(each.reply) + len(each.reasoning)
+                for each in turn.answers
+                if each.number == turn.chosen
+            )
+        return found
+
+    def turn(
+        self,
+        turn: ChatTurn,
+        window: int,
+        growing: Sequence[str] | None = None,
+        *,
+        is_brief: bool = False,
+    ) -> Json:
+        """At most the chosen answer comes with its texts. ``growing``: its blocks, if known."""
+        told = None if is_brief else turn.chosen
         return {
             "id": turn.id,
             "number": turn.number,
@@ -70,7 +101,7 @@ class Shapes:
             "files": list(turn.files),
             "chosen": turn.chosen,
             "answers": [
-                self.answer(each, window) if each.number == turn.chosen else _outline(each)
+                self.answer(each, window) if each.number == told else _outline(each)
                 for each in turn.answers
             ],
             "growing": self._growing(turn.growing, growing) if turn.growing else None,

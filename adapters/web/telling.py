@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 from adapters.web.context import PageContext
@@ -50,7 +51,7 @@ class _Told:
 
 
 class Telling:
-    """Of the owner's list, and of ``chat`` if one is watched.
+    """Of the owner's list, and of ``chat`` if one is watched. Slow to make of a long one.
 
     ``is_behind``: the newest state of an answer was not sent, because it comes too soon.
     """
@@ -66,6 +67,7 @@ class Telling:
         self._window = chat.window if chat else 0
         self._told: _Told | None = None
         self.is_behind = False
+        self._shapes = context.shapes(form, self._turns.values())
         self._settle()
 
     def chats(self, chats: Sequence[ChatSummary]) -> bytes:
@@ -85,9 +87,10 @@ class Telling:
         if seen:
             missed = {turn.id for turn in turns if seen.settled != self._settled}
         growing = {turn.id for turn in unfinished(turns)} - missed
+        brief = self._shapes.brief(turns)
         for turn in turns:
             if turn.id in missed:
-                yield await self._whole(turn)
+                yield await self._whole(turn, is_brief=turn.id in brief)
             elif turn.id in growing:
                 yield await self._rest(turn, seen) or await self._whole(turn)
 
@@ -100,6 +103,7 @@ class Telling:
                 return self.gone(chat_id)
             case TurnChanged(turn):
                 self._turns[turn.id] = turn
+                self._shapes = self._shapes.knowing(self._context.shapes(self._form, [turn]))
                 self._settle()
                 return await self._whole(turn)
             case AnswerGrew(turn_id, growing):
@@ -109,7 +113,6 @@ class Telling:
     def _settle(self) -> None:
         turns = self._turns.values()
         self._settled = digest_of(state for each in turns if (state := settled_state(each)))
-        self._shapes = self._context.shapes(self._form, turns)
 
     def _told_of(self, turn_id: str) -> _Told:
         if self._told is None or self._told.turn_id != turn_id:
@@ -118,8 +121,8 @@ class Telling:
             self._told = _Told(turn_id, self._pages.of(turn_id, number, self._shapes.links))
         return self._told
 
-    async def _whole(self, turn: ChatTurn) -> bytes:
-        """The reader has all of the turn then."""
+    async def _whole(self, turn: ChatTurn, *, is_brief: bool = False) -> bytes:
+        """The reader has all of the turn then, but for the texts of one that is brief."""
         if self._told and self._told.turn_id == turn.id:
             self._told = None
         parts: Sequence[str] | None = None
@@ -127,7 +130,8 @@ class Telling:
             told = self._told_of(turn.id)
             parts = told.parts = await self._parts(told, growing.reply, is_urgent=True)
             told.stage, told.reasoning = stage(growing), growing.reasoning
-        data = await asyncio.to_thread(self._shapes.turn, turn, self._window, parts)
+        whole = partial(self._shapes.turn, turn, self._window, parts, is_brief=is_brief)
+        data = await asyncio.to_thread(whole)
         return self._event("turn", data)
 
     async def _rest(self, turn: ChatTurn, seen: Seen | None) -> bytes:

@@ -82,6 +82,12 @@ class LinkPolicy:
             return cls(None if setting == "all" else frozenset())
         return cls(frozenset(each for text in texts for each in _forms_in(text)))
 
+    def knowing(self, more: Self) -> Self:
+        """What either knows."""
+        if self.known is None or more.known is None:
+            return type(self)(None)
+        return type(self)(self.known | more.known)
+
     def knows(self, address: str) -> bool:
         return self.known is None or _form(address) in self.known
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
+from bot.adapter_support.chat_files.written import as_json
+from tests.adapters.web.test_long_chats import chat_of
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley
 from tests.page.people import answer, ask, log
 
 PARAGRAPHS = "".join(f"Paragraph {number} of a long answer.\n\n" for number in range(40))
+MINE = "https://example.org/mine"
 NEWEST = "Jump to newest"
 
 
@@ -81,3 +84,18 @@ async def test_a_chat_opens_at_its_end(visit: Visit, parley: PageParley) -> None
     await expect(log(page).get_by_text("The last line.")).to_be_in_viewport()
     await page.reload()
     await expect(log(page).get_by_text("The last line.")).to_be_in_viewport()
+
+
+async def test_what_is_far_above_is_read_when_one_gets_there(visit: Visit) -> None:
+    page = await visit()
+    text = as_json(chat_of(40, 4_000))
+    file: FilePayload = {"name": "a.json", "mimeType": "text/plain", "buffer": text.encode()}
+    await page.locator("#import-file").set_input_files(file)
+    await expect(answer(page)).to_contain_text("40: See")
+    first = log(page).get_by_role("article").first
+    await expect(first).to_contain_text("See https://example.org/mine.")
+    await expect(first).not_to_contain_text("1: See")
+    await log(page).evaluate("(log) => log.scrollTo(0, 0)")
+    await expect(first.get_by_role("link").last).to_have_attribute("href", MINE)
+    await expect(first).to_contain_text("1: See")
+    await expect(first.get_by_text("1: See")).to_be_in_viewport()

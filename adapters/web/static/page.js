@@ -21,6 +21,7 @@ const page = {
 	files: new Map(), // chat id -> files for its next question
 	picked: "", // personality of a new chat
 	isSending: false,
+	near: null, // watches for answers that are to be read
 	unsure: null, // a question that may have arrived, and its key
 };
 
@@ -233,6 +234,17 @@ class TurnView {
 		part.edit.hidden = Boolean(turn.growing);
 		part.acts.hidden = Boolean(growing);
 		part.stage.hidden = !growing;
+		const isOutline = Boolean(answer && !answer.html && !growing);
+		this.el.classList.toggle("outline", isOutline);
+		page.near.unobserve(this.el);
+		if (isOutline) page.near.observe(this.el);
+	}
+
+	/** Older answers come without what they say, which is read when somebody gets near them. */
+	async read(answer = this.answer) {
+		const path = `answers/${answer.number}?chat=${encodeURIComponent(page.id)}`;
+		Object.assign(answer, await call("GET", turnPath(this.turn, path)));
+		if (answer === this.answer) this.draw();
 	}
 
 	drawGrowing() {
@@ -816,7 +828,7 @@ const acts = {
 const leaf = (view, number) => attempt(async () => {
 	const { turn } = view;
 	const answer = turn.answers[number - 1];
-	if (answer && !answer.html) Object.assign(answer, await call("GET", turnPath(turn, `answers/${number}`)));
+	if (answer && !answer.html) await view.read(answer);
 	if (answer && !turn.growing) {
 		await call("PUT", turnPath(turn, "answer"), { number });
 		turn.chosen = number;
@@ -891,6 +903,9 @@ function editQuestion({ el, part, turn }) {
 }
 
 function prepareThread() {
+	page.near = new IntersectionObserver((found) => {
+		for (const { isIntersecting, target } of found) if (isIntersecting) attempt(() => target.view.read());
+	}, { root: $("log"), rootMargin: "800px" });
 	$("turns").onclick = ({ target }) => {
 		const button = target.closest("button");
 		const { view } = target.closest(".turn") ?? {};
