@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import Download, FilePayload, Page, expect
 
 from tests.page.conftest import Visit
@@ -198,3 +199,28 @@ async def test_on_a_phone_the_list_lies_over_the_thread(visit: Visit, parley: Pa
     await expect(chats(page)).to_be_hidden()
     await expect(page.get_by_role("heading", name="Hello, what may I do")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+async def test_a_forgotten_chat_is_in_nobodys_way_back(visit: Visit, parley: PageParley) -> None:
+    page = await visit()
+    parley.will_say("One.", "Two.")
+    await answered(page, "First?", "One.")
+    await page.get_by_role("button", name="New chat").click()
+    await answered(page, "Second?", "Two.")
+    await menu(page, "Second?", "Forget")
+    await page.get_by_role("button", name="Forget it").click()
+    await expect(turns(page)).to_have_count(0)
+    await page.go_back()
+    await expect(answer(page)).to_have_text("One.")
+
+
+@pytest.mark.parametrize("address", ["/#%zz", "/#none", "/#a/../b?c=%00&d"])
+async def test_an_address_of_no_chat_says_so_and_the_page_works(
+    visit: Visit, parley: PageParley, address: str
+) -> None:
+    page = await visit(address)
+    await expect(page.get_by_role("alert")).to_have_text("There is no such chat (any more).")
+    parley.will_say("One.")
+    await answered(page, "Well?", "One.")
+    await page.go_back()
+    await expect(page).to_have_url("about:blank")

@@ -441,7 +441,7 @@ const on = {
 	gone({ id }) {
 		page.summaries.delete(id);
 		drawList();
-		if (id === page.id) go("");
+		if (id === page.id) go("", true);
 	},
 	turn(turn) {
 		link.seen.add(turn.id);
@@ -534,7 +534,7 @@ async function load() {
 			tell("line", problem.message);
 			link.timer = setTimeout(load, 1000);
 		} else if (problem.status && id === page.id) {
-			if (problem.status === 404) go("");
+			if (problem.status === 404) go("", true);
 			tell("problem", problem.message);
 		}
 	}
@@ -642,7 +642,7 @@ const changeChat = (id, changes) => attempt(async () => {
 	on.chat((await call("PATCH", chatPath(id), changes)).chat);
 });
 
-const idInAddress = () => decodeURIComponent(location.hash.slice(1));
+const idInAddress = () => location.hash.slice(1);
 
 // --- Personalities
 
