@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley
-from tests.page.people import answer, answered, ask, box, chats, turns
+from tests.page.people import answer, answered, ask, box, button, chats, turns
 
 
 async def focused(page: Page) -> str:
@@ -85,3 +85,46 @@ async def test_shortcuts_take_nothing_from_who_types(visit: Visit, parley: PageP
     await page.keyboard.press("Escape")
     await expect(box(page)).to_have_value("a text")
     assert page.url == address
+
+
+async def test_the_focus_is_never_lost_with_the_button_that_was_pressed(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("One.", "Two.")
+    await answered(page, "First?", "One.")
+    await button(page, "Retry").press("Enter")
+    await expect(answer(page)).to_have_text("Two.")
+    await expect(box(page)).to_be_focused()
+    await button(page, "Earlier answer").press("Enter")
+    await expect(answer(page)).to_have_text("One.")
+    await expect(button(page, "Later answer")).to_be_focused()
+    await button(page, "Later answer").press("Enter")
+    await expect(button(page, "Earlier answer")).to_be_focused()
+    await button(page, "Edit the question").press("Enter")
+    await page.keyboard.type("Second?")
+    await page.keyboard.press("Enter")
+    (await parley.asked()).say("Three")
+    await expect(answer(page)).to_have_text("Three")
+    await expect(box(page)).to_be_focused()
+    await page.get_by_role("button", name="Stop", exact=True).press("Enter")
+    await expect(button(page, "Continue")).to_be_visible()
+    await expect(box(page)).to_be_focused()
+    await button(page, "Continue").press("Enter")
+    (await parley.asked()).finish()
+    await expect(button(page, "Retry")).to_be_visible()
+    await expect(box(page)).to_be_focused()
+
+
+async def test_the_focus_is_in_the_box_once_another_chat_is_forgotten(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("One.")
+    await answered(page, "First?", "One.")
+    await page.get_by_role("button", name="New chat").click()
+    await page.get_by_role("button", name="More about First?").press("Enter")
+    await page.locator("#menu").get_by_text("Forget").press("Enter")
+    await page.get_by_role("button", name="Forget it").press("Enter")
+    await expect(chats(page)).to_have_count(0)
+    await expect(box(page)).to_be_focused()

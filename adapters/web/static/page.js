@@ -812,7 +812,8 @@ function stop() {
 
 // --- What the buttons of a turn do
 
-const order = (turn, what) => attempt(() => call("POST", turnPath(turn, what)));
+/** What was pressed is gone then, and the focus would be nowhere. */
+const order = (turn, what) => attempt(() => call("POST", turnPath(turn, what))).then(focusBox);
 
 const acts = {
 	edit: editQuestion,
@@ -835,6 +836,9 @@ const leaf = (view, number) => attempt(async () => {
 	}
 	view.shown = number;
 	view.draw();
+	const { before, after } = view.part;
+	if (before.disabled) after.focus();
+	if (after.disabled) before.focus();
 });
 
 const rate = (view, wanted) => attempt(async () => {
@@ -893,6 +897,7 @@ function editQuestion({ el, part, turn }) {
 		if (box.value.trim()) attempt(async () => {
 			const { chat } = await call("PUT", turnPath(turn, "question"), { text: box.value });
 			leave();
+			focusBox();
 			if (chat !== page.id) go(chat);
 		});
 	};
@@ -955,6 +960,7 @@ const menu = {
 			tab.set(draftKey(chat.id), "");
 			say("Forgotten");
 		});
+		focusBox();
 	},
 };
 
