@@ -31,7 +31,7 @@ PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("deploy/settings.md", "deploy/geniusrise.md", "deploy/codeproject-ai/README.md"),
     *("deploy/slack/README.md", "deploy/proxy/README.md", "deploy/CLIENTS.md"),
-    "deploy/BACKUPS.md",
+    *("deploy/BACKUPS.md", "deploy/page.md"),
 )
 MAX_README_LINES = 150
 MAX_PICTURE_BYTES = 200_000
@@ -180,10 +180,16 @@ def test_the_table_of_models_is_the_one_that_parley_knows() -> None:
     ]
 
 
-def test_the_picture_is_light_enough_for_a_page() -> None:
-    picture = ROOT / "deploy" / "slack" / "growing-reply.png"
-    assert picture.stat().st_size < MAX_PICTURE_BYTES
-    assert "](deploy/slack/growing-reply.png)" in read("README.md")
+def test_the_pictures_are_light_enough_for_a_page() -> None:
+    page = read("README.md")
+    pictures = re.findall(r"(?:\]\(|(?:src|srcset)=\")([^)\"]+\.png)", page)
+    assert sorted(pictures) == [
+        "deploy/page/dark.png",
+        "deploy/page/light.png",
+        "deploy/slack/growing-reply.png",
+    ]
+    for picture in pictures:
+        assert (ROOT / picture).stat().st_size < MAX_PICTURE_BYTES
 
 
 def test_the_personalities_that_the_readme_counts_are_all_there() -> None:
