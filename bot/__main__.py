@@ -6,12 +6,14 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO, cast
 
 from bot.cli.commands import app
-from bot.errors import ParleyError, StartError
+from bot.errors import EmptyQuestion, ParleyError, StartError, UnknownPersonality
 
 _WRONG = 1
 _REFUSED = 2
+_OF_THE_COMMAND = (StartError, EmptyQuestion, UnknownPersonality)
 
 
 class StandardOutput(io.TextIOWrapper):
@@ -37,6 +39,7 @@ class StandardOutput(io.TextIOWrapper):
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; an error becomes one sentence, and exit code 2 if nothing was begun."""
     output = sys.stdout = _output()
+    sys.stdin, sys.stderr = sys.stdin or _nothing("r"), sys.stderr or _nothing("w")
     code = _run(arguments, output)
     with suppress(OSError):
         output.flush()
@@ -57,6 +60,11 @@ def _output() -> StandardOutput:
     return StandardOutput(given.detach(), encoding, "replace", line_buffering=is_by_line)
 
 
+def _nothing(mode: str) -> TextIO:
+    """For a stream that is closed."""
+    return cast(TextIO, open(os.devnull, mode, encoding="utf-8"))
+
+
 def _run(arguments: list[str] | None, output: StandardOutput) -> int | str | None:
     """The exit code."""
     try:
@@ -65,7 +73,7 @@ def _run(arguments: list[str] | None, output: StandardOutput) -> int | str | Non
         return end.code
     except ParleyError as error:
         sys.stderr.write(f"{error}\n")
-        return _REFUSED if isinstance(error, StartError) else _WRONG
+        return _REFUSED if isinstance(error, _OF_THE_COMMAND) else _WRONG
     except ModuleNotFoundError as error:
         if (error.name or "bot").split(".")[0] in ("bot", "adapters"):
             raise

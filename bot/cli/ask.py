@@ -13,7 +13,14 @@ from typing import Any, Protocol
 import aiohttp
 
 from bot.config import Settings
-from bot.errors import EngineFailed, OverLimit, ParleyError, RequestError, UnsupportedFormat
+from bot.errors import (
+    EngineFailed,
+    OverLimit,
+    ParleyError,
+    RequestError,
+    StartError,
+    UnsupportedFormat,
+)
 from bot.generation import (
     CompletionRequest,
     Delta,
@@ -145,6 +152,8 @@ def _refusal(body: bytes, response: aiohttp.ClientResponse) -> ParleyError:
         return OverLimit(message, _seconds(response.headers.get("Retry-After", "")))
     if about == "response_format":
         return UnsupportedFormat(message)
+    if about == "model":
+        return StartError(message)
     return EngineFailed(message) if response.status >= 500 else RequestError(message)
 
 

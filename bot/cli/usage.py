@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Literal
 
 from bot.cli.tables import Cells, aligned
-from bot.errors import RequestError
+from bot.errors import StartError
 from bot.stores import AnswerUsage, TurnState
 
 Grouping = Literal["person", "personality", "model", "platform"]
@@ -39,7 +39,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise RequestError(
+        raise StartError(
             f"--since is {text!r}; write how long ago, as in 24h or 7d, or a day, as in 2026-11-01."
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

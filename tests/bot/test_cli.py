@@ -245,6 +245,48 @@ async def test_a_reader_that_has_enough_is_told_nothing(
     assert (result.code, result.err) == (1, "")
 
 
+@pytest.mark.parametrize("stream", ["0<&-", "2>&-"])
+@pytest.mark.parametrize("command", ["ask Hi -", "threads import -", "ask --batch -"])
+async def test_a_closed_stdin_is_an_empty_one_and_a_closed_stderr_hears_nothing(
+    tmp_path: Path, command: str, stream: str
+) -> None:
+    async with running(tmp_path, FakeConversations(script("Hello."))):
+        process = await asyncio.create_subprocess_shell(
+            f"{sys.executable} -m bot {command} {stream}",
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+    expected = {
+        "ask Hi -": (0, b"Hello.\n"),
+        "threads import -": (2, b""),
+        "ask --batch -": (0, b""),
+    }
+    assert (process.returncode, out) == expected[command]
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "-"),
+        ("ask", "-p", "poet", "Hi"),
+        ("usage", "--since", "soon"),
+        ("threads", "list", "--platform", "irc"),
+        ("threads", "import", "no-such-file"),
+    ],
+)
+async def test_a_command_that_is_wrong_is_exit_code_2(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    async with running(tmp_path, FakeConversations()):
+        result = await parley(tmp_path, *arguments)
+    assert (result.code, result.out) == (2, "")
+
+
 async def test_an_answer_that_the_terminal_lacks_letters_for_is_shown(tmp_path: Path) -> None:
     async with running(tmp_path, FakeConversations(script("a ☃"))):
         result = await parley(tmp_path, "ask", "Hi", PYTHONIOENCODING="latin-1")
@@ -277,7 +319,7 @@ async def test_a_refusal_of_the_running_parley_is_one_sentence(tmp_path: Path) -
         refused = await parley(tmp_path, "ask", "Hi")
         unknown = await parley(tmp_path, "ask", "-p", "poet", "Hi")
     assert refused == Result(1, "", f"{QueueFull(3.0)}\n")
-    assert unknown.code == 1
+    assert unknown.code == 2
     assert "poet" in unknown.err
     assert unknown.err.count("\n") == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import usage
-from bot.errors import RequestError
+from bot.errors import StartError
 from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store
 from bot.stores import AnswerUsage, TurnState
@@ -160,7 +160,7 @@ def test_a_moment_can_be_written_as_people_do(text: str, found: datetime) -> Non
 
 @pytest.mark.parametrize("text", ["yesterday", "7", "-1d", "2026-13-01", "7 d"])
 def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(RequestError, match="as in 24h or 7d, or a day, as in 2026-11-01"):
+    with pytest.raises(StartError, match="as in 24h or 7d, or a day, as in 2026-11-01"):
         usage.moment(text, START)
 
 

@@ -15,7 +15,7 @@ from bot.cli.chat.client import Json, PageClient
 from bot.cli.chat.commands import COMMANDS, SlashCommands
 from bot.cli.chat.drawing import stacked
 from bot.cli.chat.input_line import CommandCompleter, InputLine, Questions, titles
-from bot.errors import ParleyError, RequestError
+from bot.errors import ParleyError, UnknownPersonality
 from bot.markdown.parser import parse
 from bot.prompt import clean
 
@@ -170,7 +170,7 @@ class Talk:
         names = [each["name"] for each in self.personalities]
         found = next((each for each in names if each.casefold() == name.casefold()), None)
         if found is None:
-            raise RequestError(f"There is no personality {name!r}; known are {', '.join(names)}.")
+            raise UnknownPersonality(name, tuple(names))
         return str(found)
 
     def _about(self, personality: str) -> Json:

@@ -21,7 +21,10 @@ app = start.commands("The threads that are kept, of every platform and chat.")
 _NAME = "Its text form, as slack:T01/C01/1700.1, or how its id or title begins."
 
 Thread = Annotated[str, typer.Argument(help=_NAME, autocompletion=completion.threads)]
-Platform = Annotated[str, typer.Option(help="Of one platform: slack, discord, teams, web, http.")]
+Platform = Annotated[
+    Literal["slack", "discord", "teams", "web", "http"] | None,
+    typer.Option(help="Of one platform; web has those of the page and the terminal."),
+]
 ByPerson = Annotated[str, typer.Option("--person", help="Who asked: an id, or part of a name.")]
 Since = Annotated[str, typer.Option(help="With questions since then, as 24h or 7d, or a day.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -35,7 +38,7 @@ Output = Annotated[
 
 @app.command("list")
 def list_threads(
-    platform: Platform = "", person: ByPerson = "", since: Since = "", as_json: AsJson = False
+    platform: Platform = None, person: ByPerson = "", since: Since = "", as_json: AsJson = False
 ) -> None:
     """List them, the newest first; also while Parley runs."""
     from bot.cli.threads.found import NONE_FOUND, NONE_KEPT
@@ -49,7 +52,7 @@ def list_threads(
 @app.command()
 def search(
     words: Annotated[list[str], typer.Argument(help="Each stands in the title or a text.")],
-    platform: Platform = "",
+    platform: Platform = None,
     person: ByPerson = "",
     since: Since = "",
     as_json: AsJson = False,
@@ -107,9 +110,13 @@ def import_thread(
     from bot.cli.threads.changes import add
     from bot.cli.threads.found import exported_bytes
     from bot.clock import SystemClock
+    from bot.errors import RequestError, StartError
 
     raw = exported_bytes(file)
-    chat = read_chat(raw, SystemClock().now())
+    try:
+        chat = read_chat(raw, SystemClock().now())
+    except RequestError as error:
+        raise StartError(str(error)) from None
     place = asyncio.run(add(start.settings(), raw, chat))
     typer.echo(f"Kept as {place}")
 
@@ -132,14 +139,14 @@ def forget(
     typer.echo(f"Forgotten: {title} ({found.place})")
 
 
-def _found(search: str, platform: str, person: str, since: str) -> list[KeptThread]:
+def _found(search: str, platform: str | None, person: str, since: str) -> list[KeptThread]:
     from bot.cli import usage
     from bot.clock import SystemClock
     from bot.history.kept import ThreadFilter, kept_threads
     from bot.history.store import database_path
 
     moment = usage.moment(since, SystemClock().now()) if since else None
-    wanted = ThreadFilter(platform=platform, person=person, since=moment, search=search)
+    wanted = ThreadFilter(platform=platform or "", person=person, since=moment, search=search)
     with kept_threads(database_path(start.settings().database_url)) as kept:
         return kept.find(wanted)
 

@@ -12,7 +12,7 @@ from bot.adapter_support.chat_files.read import MAX_BYTES
 from bot.chat.records import chat_of
 from bot.chats import Chat
 from bot.cli.tables import aligned
-from bot.errors import RequestError
+from bot.errors import ParleyError, StartError
 from bot.history.folding import folded
 from bot.history.kept import KeptThread, KeptThreads, ThreadFilter
 from bot.prompt import clean
@@ -29,15 +29,15 @@ _MAX_PEOPLE = 3
 def named(kept: KeptThreads, name: str) -> ThreadSummary:
     """The thread of that text form, or the one whose id or title begins so.
 
-    Raises ``RequestError``.
+    Raises ``StartError``.
     """
     everything = [each.summary for each in kept.find(ThreadFilter())]
     exact = [each for each in everything if name in (str(each.place), each.place.thread)]
     found = exact or [each for each in everything if name and _begins(each, name)]
     if not found:
-        raise RequestError(_unknown(name))
+        raise StartError(_unknown(name))
     if len(found) > 1:
-        raise RequestError(_ambiguous(name, found))
+        raise StartError(_ambiguous(name, found))
     return found[0]
 
 
@@ -117,22 +117,27 @@ def one_line(text: str) -> str:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Raises ``RequestError``; a file that is there stays."""
+    """Raises ``ParleyError``; a file that is there stays, and no half of one is left."""
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
+        file = path.open("x", encoding="utf-8")
     except FileExistsError:
-        raise RequestError(f"{path} exists already; name a new file.") from None
+        raise StartError(f"{path} exists already; name a new file.") from None
     except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error.strerror}.") from error
+        raise StartError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ParleyError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def exported_bytes(path: Path) -> bytes:
-    """At most a byte more than may be imported; ``-`` is stdin. Raises ``RequestError``."""
+    """At most a byte more than may be imported; ``-`` is stdin. Raises ``StartError``."""
     if str(path) == "-":
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror}.") from error
+        raise StartError(f"{path} cannot be read: {error.strerror}.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import resource
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -23,8 +24,10 @@ from bot.adapter_support.chat_files.read import MAX_BYTES, read_chat
 from bot.adapter_support.chat_files.written import as_json
 from bot.attachments.uploads import Uploads
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, Upload
+from bot.cli.threads.found import write_new
 from bot.cli.threads.shown import show
 from bot.clock import SystemClock
+from bot.errors import ParleyError
 from bot.generation import Usage
 from bot.history import SqlThreadStore, open_store
 from bot.lock import DataLock
@@ -183,7 +186,7 @@ def test_a_name_that_is_none_or_several_is_one_sentence(
 ) -> None:
     if "may be" in sentence:
         kept(lambda store: answered(store, ask("9", "?", replace(HERE, thread="9"))))
-    assert parley(verb, name) == Result(1, "", f"{sentence}\n")
+    assert parley(verb, name) == Result(2, "", f"{sentence}\n")
 
 
 @pytest.mark.usefixtures("kept")
@@ -216,16 +219,27 @@ def test_files_that_are_in_the_way_or_no_chats_are_a_sentence(
     (tmp_path / "there.json").write_text("mine")
     (tmp_path / "large.json").write_bytes(b" " * (MAX_BYTES + 1))
     assert parley("export", "1700.1", "-o", "there.json") == Result(
-        1, "", "there.json exists already; name a new file.\n"
+        2, "", "there.json exists already; name a new file.\n"
     )
     assert (tmp_path / "there.json").read_text() == "mine"
     no_folder = "no/such.json cannot be written: No such file or directory.\n"
-    assert parley("export", "1700.1", "-o", "no/such.json") == Result(1, "", no_folder)
+    assert parley("export", "1700.1", "-o", "no/such.json") == Result(2, "", no_folder)
     no_file = "no.json cannot be read: No such file or directory.\n"
-    assert parley("import", "no.json") == Result(1, "", no_file)
+    assert parley("import", "no.json") == Result(2, "", no_file)
     assert "it is not JSON" in parley("import", "there.json").err
     assert "larger than 16 MB" in parley("import", "large.json").err
     assert len(places(parley("list", "--json"))) == 3
+
+
+def test_a_full_disk_leaves_no_half_of_an_export(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.raises(ParleyError, match=r"sky\.json cannot be written: File too large\."):
+            write_new(tmp_path / "sky.json", "sky" * 64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "sky.json").exists()
 
 
 @pytest.mark.usefixtures("kept")
