@@ -13,7 +13,7 @@ import pytest
 from bot.cli.batch.answers import StreamSink, sink_of
 from bot.cli.batch.questions import Defaults, read_questions
 from bot.cli.batch.run import BatchRun
-from bot.errors import OverLimit, RequestError, StartError, UnsupportedFormat
+from bot.errors import OverLimit, ParleyError, RequestError, StartError, UnsupportedFormat
 from bot.generation import (
     CompletionRequest,
     Delta,
@@ -220,6 +220,25 @@ async def test_a_refusal_of_one_line_is_its_error(tmp_path: Path) -> None:
     assert json.loads(result.out) == {"id": 1, "question": "One?", "error": "No."}
     assert result.err == "1 of the questions could not be answered.\n"
     assert result.code == 1
+
+
+async def test_a_personality_of_all_lines_that_is_unknown_is_exit_code_2(tmp_path: Path) -> None:
+    write(tmp_path, THREE)
+    async with running(tmp_path, FakeConversations()):
+        result = await parley(tmp_path, *BATCH, "-p", "poet")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("There is no model 'poet'; known are ")
+    assert result.err.count("\n") == 1
+
+
+def test_answers_that_find_no_room_to_be_put_in_order_are_kept(tmp_path: Path) -> None:
+    questions = read_questions(Path("q"), THREE.encode(), DEFAULTS)
+    sink = sink_of(tmp_path / "answers.jsonl", questions)
+    sink.put(questions[1], {"id": 2, "question": "Two?", "text": "2"})
+    (tmp_path / "answers.jsonl.new").mkdir()  # what is to take the file's place cannot be written
+    with pytest.raises(ParleyError, match=r"cannot be written: .* the same command goes on"):
+        sink.close()
+    assert [answer["text"] for answer in answers(tmp_path)] == ["2"]
 
 
 async def test_a_schema_of_all_lines_that_cannot_be_followed_is_exit_code_2(

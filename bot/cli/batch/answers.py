@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -75,14 +76,20 @@ class FileSink:
         try:
             self._file.write(_line(record).encode())
         except OSError as error:
-            raise ParleyError(
-                f"{self._path} cannot be written: {error.strerror}; "
-                "the same command goes on where this ends."
-            ) from None
+            raise self._unwritten(error) from None
 
     def close(self) -> None:
         self._file.close()
-        self._write_all()
+        try:
+            self._write_all()
+        except OSError as error:
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: OSError) -> ParleyError:
+        return ParleyError(
+            f"{self._path} cannot be written: {error.strerror}; "
+            "the same command goes on where this ends."
+        )
 
     def _kept(self) -> dict[Id, Record]:
         texts = {question.id: question.text for question in self._questions}
@@ -125,11 +132,15 @@ class FileSink:
         order = {question.id: number for number, question in enumerate(self._questions)}
         ids = sorted(self._records, key=lambda each: order.get(each, len(order)))
         draft = self._path.with_name(f"{self._path.name}.new")
-        with draft.open("wb") as file:
-            file.writelines(_line(self._records[each]).encode() for each in ids)
-        if self._path.exists():
-            shutil.copymode(self._path, draft)
-        os.replace(draft, self._path)
+        try:
+            with draft.open("wb") as file:
+                file.writelines(_line(self._records[each]).encode() for each in ids)
+            if self._path.exists():
+                shutil.copymode(self._path, draft)
+            os.replace(draft, self._path)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
 
 def sink_of(path: Path | None, questions: Sequence[BatchQuestion]) -> Sink:

@@ -81,7 +81,8 @@ class BatchRun:
         advance: Callable[[int], None],
     ) -> None:
         """Raises ``ParleyGone`` where nobody answers any more, and ``StartError`` for a schema of
-        all that cannot be followed: what is done is kept."""
+        all that cannot be followed, or a personality of all that is unknown: what is done is kept.
+        """
         waiting = iter(questions)
         try:
             async with asyncio.TaskGroup() as group:
@@ -106,6 +107,10 @@ class BatchRun:
         except UnsupportedFormat as error:
             if question.asked.answer_format == self._defaults.answer_format:
                 raise StartError(str(error)) from None  # it is that of all lines
+            return {**head, "error": str(error)}
+        except StartError as error:
+            if question.asked.personality == self._defaults.personality:
+                raise  # nobody of that name answers any line
             return {**head, "error": str(error)}
         except ParleyError as error:
             return {**head, "error": str(error)}
