@@ -45,5 +45,5 @@ async def test_what_goes_wrong_in_a_pipe_is_a_sentence_and_exit_code_1(parley: S
 
 async def test_an_unknown_personality_is_a_sentence_that_names_the_known(parley: Stage) -> None:
     result = await finish(await begin(parley.folder, "chat", "-p", "pirate"))
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (2, "")
     assert result.err == "There is no personality 'pirate'; known are assistant, coder.\n"
