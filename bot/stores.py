@@ -308,8 +308,13 @@ class Retention(Protocol):
 class AnswerStore(Protocol):
     """The turns of chats, which keep all their answers."""
 
-    async def ask(self, question: Question, personality: str) -> Turn | None:
-        """``accept`` a question that ``personality`` is to answer."""
+    async def ask(
+        self, question: Question, personality: str, *, is_known: bool = False
+    ) -> Turn | None:
+        """``accept`` a question that ``personality`` is to answer.
+
+        ``is_known``: the thread had turns; None if it was forgotten meanwhile.
+        """
         ...
 
     async def ask_again(

@@ -92,7 +92,7 @@ class ChatService:
         place = owner.place(chat_id or uuid.uuid4().hex)
         text = clean(text).strip() if files else _asked(text)
         question = self._question(owner, place, text, personality, files, key)
-        ask = partial(self._ask, question, files)
+        ask = partial(self._ask, question, files, is_known=chat_id is not None)
         await self._handling.run(self._enter(owner, place, ask))
         asked = await self._asked_before(owner, question.message_id)
         if asked is None:
@@ -194,13 +194,15 @@ class ChatService:
             raise
         await self._turns.enter(make, str(place), owner.person, "chat")
 
-    async def _ask(self, question: Question, files: Sequence[Upload]) -> WatchedTurn | None:
-        """None if it was asked before."""
+    async def _ask(
+        self, question: Question, files: Sequence[Upload], *, is_known: bool
+    ) -> WatchedTurn | None:
+        """None if it was asked before, or its chat was forgotten meanwhile."""
         speaker = question.personality or await self._speaker(question.place)
         kept = await self._services.uploads.keep(question.place, files)
         try:
             question = replace(question, attachments=kept)
-            stored = await self._services.answers.ask(question, speaker)
+            stored = await self._services.answers.ask(question, speaker, is_known=is_known)
         except StorageError:
             await self._services.uploads.drop(kept)
             raise

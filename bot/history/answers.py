@@ -25,7 +25,16 @@ _SAME = (
 """Fields that are called as their columns are."""
 
 
-def ask(connection: Connection, question: Question, personality: str, now: datetime) -> Turn | None:
+def ask(
+    connection: Connection,
+    question: Question,
+    personality: str,
+    now: datetime,
+    *,
+    is_known: bool = False,
+) -> Turn | None:
+    if is_known and threads.known_id(connection, question.place) is None:
+        return None
     if question.personality is not None:
         threads.set_personality(connection, question.place, question.personality)
     if (turn := turns.accept(connection, question, now)) is not None:

@@ -152,8 +152,11 @@ class SqlThreadStore:
     async def rate(self, turn_id: str, rating: int) -> None:
         await self.database.write(turns.rate, turn_id, rating)
 
-    async def ask(self, question: Question, personality: str) -> Turn | None:
-        return await self.database.write(answers.ask, question, personality, self._clock.now())
+    async def ask(
+        self, question: Question, personality: str, *, is_known: bool = False
+    ) -> Turn | None:
+        now = self._clock.now()
+        return await self.database.write(answers.ask, question, personality, now, is_known=is_known)
 
     async def ask_again(
         self,

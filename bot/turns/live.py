@@ -199,7 +199,11 @@ class LiveTurn:
             await self._admission.admitted.wait()
         if self._halted.is_set():
             return False
-        self._refresh(await self._services.progress.begin(self.id))
+        try:
+            self._refresh(await self._services.progress.begin(self.id))
+        except LookupError:  # it came while its thread was being forgotten
+            self.halt(Wish.FORGET)
+            return False
         return True
 
     async def _generate(self) -> Ending:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
@@ -274,10 +274,11 @@ class Turns:
             self.stop(live)
 
     async def forget(self, place: Place) -> int:
-        """Delete the thread with what is under way in it; how many turns it had."""
-        for live in self.queues.of_thread(place):
-            self._give_up(live, Wish.FORGET)
+        """Delete the thread with what is under way in it, or comes meanwhile; how many turns."""
+        self._give_up_all(self.queues.of_thread(place))
         forgotten = await self._services.retention.forget(place)
+        came_meanwhile = (self.queues.find(turn.id) for turn in forgotten)
+        self._give_up_all(live for live in came_meanwhile if live)
         if place.adapter == CHATS:
             await self._services.uploads.forget(place)
         await self.let_go(place)
@@ -297,6 +298,10 @@ class Turns:
                 await self._services.progress.put_back(live.id)
             except StorageError:
                 logger.error("turn %s could not be put back; it counts as tried", live.id)
+
+    def _give_up_all(self, forgotten: Iterable[LiveTurn]) -> None:
+        for live in forgotten:
+            self._give_up(live, Wish.FORGET)
 
     def _give_up(self, live: LiveTurn, wish: Wish) -> None:
         live.halt(wish)
