@@ -163,3 +163,17 @@ async def test_where_people_have_passwords_the_browser_asks_for_one(
     assert await name(known) == "ann"
     assert (await sign_in(browser, "ann:pa55")).status == 204
     assert (await browser.get("/")).status == 200
+
+
+async def test_a_disk_that_takes_nothing_keeps_nobody_out_or_in(
+    serve: Serve, browse: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "web").write_text("a file where a folder should be")
+    browser = await browse(await serve(**KEYS), loads=False)
+    assert (await sign_in(browser)).status == 204
+    assert await name(browser) == "ann"
+    assert "sign_ins.json cannot be written" in caplog.text
+    secret = browser.cookies
+    assert (await browser.post("/page/sign-out")).status == 204
+    browser.session.cookie_jar.update_cookies(secret)
+    assert await name(browser) is None
