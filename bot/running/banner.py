@@ -16,11 +16,17 @@ _LABEL = 10
 _MIB = 1 << 20
 
 
+class _Lines(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read them has gone; that is no reason for a server to end."""
+        self.quiet = True
+
+
 class Banner:
     """One line, with a label, for each part of Parley as it starts, unless it ``is_quiet``."""
 
     def __init__(self, *, is_quiet: bool = False) -> None:
-        self._console = Console(highlight=False, quiet=is_quiet)
+        self._console = _Lines(highlight=False, quiet=is_quiet)
 
     def say(self, label: str, text: str) -> None:
         self._console.print(f"  [bold]{label:<{_LABEL}}[/bold]{escape(text)}", soft_wrap=True)

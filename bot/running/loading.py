@@ -115,4 +115,4 @@ def describe_device(settings: Settings) -> str:
     if offloads(settings):
         layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
         return f"GPU ({layers} layers)"
-    return f"CPU ({settings.num_threads} threads)"
+    return f"CPU ({settings.num_threads} thread{'s' * (settings.num_threads > 1)})"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bot.config import load_settings
 from bot.running.banner import Banner
+from bot.running.loading import describe_device
 from bot.types import AdapterState
 
 
@@ -108,3 +112,23 @@ def test_brackets_in_what_a_platform_says_are_text(
 ) -> None:
     Banner().say("slack", "down: [red]oh[/red]")
     assert lines(capsys) == ["slack down: [red]oh[/red]"]
+
+
+def test_a_reader_of_the_lines_that_goes_ends_no_parley(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    pipe = os.fdopen(writing, "w", closefd=False)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    banner = Banner()
+    banner.loading("smollm2")
+    banner.ready(1.0)
+    monkeypatch.undo()
+    with suppress(BrokenPipeError):
+        pipe.close()
+    os.close(writing)
+
+
+def test_one_thread_is_one(tmp_path: Path) -> None:
+    one = load_settings({"PARLEY_CPU_THREADS": "1", "PARLEY_GPU_LAYERS": "0"}, tmp_path)
+    two = load_settings({"PARLEY_CPU_THREADS": "2", "PARLEY_GPU_LAYERS": "0"}, tmp_path)
+    assert (describe_device(one), describe_device(two)) == ("CPU (1 thread)", "CPU (2 threads)")
