@@ -146,7 +146,11 @@ def check_engine(settings: Settings) -> Check:
     if settings.gpu_layers > 0 or shutil.which("nvidia-smi"):
         advice = "Install the CUDA toolkit (nvcc), then run `make clean` and `make run`."
         return Check("engine", "warn", f"{build}; built without GPU support", advice)
-    return Check("engine", "ok", f"{build}; CPU with {settings.num_threads} threads")
+    return Check(
+        "engine",
+        "ok",
+        f"{build}; {settings.num_threads} CPU thread{'s' * (settings.num_threads > 1)}",
+    )
 
 
 def check_data(settings: Settings) -> Check:

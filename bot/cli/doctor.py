@@ -118,5 +118,5 @@ def report(checks: list[Check]) -> str:
 
 
 def _line(check: Check, width: int) -> str:
-    advice = f"\n{'':{width + 7}}{check.advice}" if check.advice else ""
-    return f"{check.status:<5}{check.name:<{width}}  {check.detail}{advice}"
+    lines = "\n".join(filter(None, (check.detail, check.advice))).split("\n")
+    return f"{check.status:<5}{check.name:<{width}}  " + f"\n{'':{width + 7}}".join(lines)

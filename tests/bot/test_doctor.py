@@ -55,6 +55,15 @@ def test_on_a_fresh_machine_everything_is_ok_or_off(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "looking changes nothing"
 
 
+def test_what_takes_several_lines_stands_in_one_column() -> None:
+    broken = Check("personalities", "fail", "a.md:3: no.\na.md:4: no.", "Mend them.")
+    assert report([broken]).splitlines() == [
+        "fail personalities  a.md:3: no.",
+        "                    a.md:4: no.",
+        "                    Mend them.",
+    ]
+
+
 def test_every_wrong_setting_is_a_line_of_its_own(tmp_path: Path) -> None:
     found = examine({"PARLEY_PORT": "x", "PARLEY_QUEUE": "0"}, tmp_path)
     assert [(check.name, check.status) for check in found] == [("settings", "fail")] * 2

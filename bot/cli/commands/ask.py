@@ -41,9 +41,9 @@ def ask(
     as_json: Annotated[
         bool, typer.Option("--json", help="One object: text, reasoning, model, usage, reason.")
     ] = False,
-    reasoning: Annotated[
-        bool, typer.Option(help="Whether stderr gets the model's reasoning, if it is shown.")
-    ] = True,
+    no_reasoning: Annotated[
+        bool, typer.Option("--no-reasoning", help="Keep the model's reasoning out of stderr.")
+    ] = False,
     batch: Annotated[
         Path | None,
         typer.Option(help="A file with a question a line: a JSON text, or an object with it."),
@@ -79,7 +79,7 @@ def ask(
         answer_format=answer_format,
     )
     try:
-        asyncio.run(_answer(settings, asked, as_json=as_json, shows_reasoning=reasoning))
+        asyncio.run(_answer(settings, asked, as_json=as_json, shows_reasoning=not no_reasoning))
     except UnsupportedFormat as error:
         raise StartError(str(error)) from None
 
