@@ -12,8 +12,9 @@ from aiohttp import web
 from adapters.web.headers import SAFE
 
 _FOLDER = Path(__file__).parent / "static"
-_INDENTATION = re.compile(rb"^\t+", re.MULTILINE)
-_SOURCES = {path.name: _INDENTATION.sub(b"", path.read_bytes()) for path in _FOLDER.iterdir()}
+_FOR_READERS = re.compile(rb"^\t*(//.*|/\*+[^*]*\*/)\n|^\t+", re.MULTILINE)
+"""Comments that have their lines to themselves, and indentation: a browser needs neither."""
+_SOURCES = {path.name: _FOR_READERS.sub(b"", path.read_bytes()) for path in _FOLDER.iterdir()}
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
