@@ -208,3 +208,18 @@ async def test_nothing_is_not_sent(visit: Visit, refused: str) -> None:
     await expect(page.get_by_role("button", name="Send")).to_be_disabled()
     await box(page).press("Enter")
     await expect(log(page)).to_contain_text("Hello, what may I do for you?")
+
+
+async def test_what_is_selected_in_a_question_stays_so_when_its_answer_ends(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    await ask(page, "What may I copy?")
+    generation = await parley.asked()
+    generation.say("All")
+    await expect(answer(page)).to_have_text("All")
+    await question(page).evaluate("(each) => getSelection().selectAllChildren(each)")
+    generation.say(" of it.")
+    generation.finish()
+    await expect(button(page, "Retry")).to_be_visible()
+    assert await page.evaluate("getSelection().toString()") == "What may I copy?"

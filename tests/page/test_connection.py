@@ -10,11 +10,12 @@ from playwright.async_api import Page, Route, expect
 
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley, running_page
-from tests.page.people import answer, ask, box, button, chats
+from tests.page.people import answer, answered, ask, box, button, chats
 from tests.ports import free_port
 
 VIA: dict[str, Any] = {"extra_http_headers": {"X-Forwarded-For": "192.0.2.7"}}
 """From another machine: a key is needed."""
+HIDDEN = 'Object.defineProperty(document, "hidden", {value: true, configurable: true})'
 LOST = "The connection is lost. This page mends it by itself."
 
 
@@ -98,7 +99,7 @@ async def test_a_tab_in_the_background_gives_its_connection_back_and_misses_noth
     generation.say("Once")
     await expect(answer(page)).to_have_text("Once")
     await turn_away(page, is_hidden=True)
-    await page.clock.run_for(59_000)
+    await page.clock.run_for(9_000)
     assert await page.evaluate("link.source !== null")
     await page.clock.run_for(2_000)
     assert await page.evaluate("link.source === null")
@@ -184,3 +185,40 @@ async def test_who_asks_before_the_page_is_ready_is_answered(
     may_go_on.set()
     await expect(answer(page)).to_have_text("At once.")
     await expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+async def test_tabs_that_were_opened_behind_the_first_take_no_connection_from_it(
+    visit: Visit, parley: PageParley
+) -> None:
+    """A browser has six for one server, so the seventh tab would have waited for ever."""
+    page = await visit()
+    parley.will_say("One.")
+    await answered(page, "First?", "One.")
+    address = page.url.removeprefix(parley.url)
+    await page.context.add_init_script(HIDDEN)
+    others = [await visit(address, context=page.context) for _ in range(6)]
+    for other in others:
+        await expect(answer(other)).to_have_text("One.")
+    parley.will_say("Two.")
+    await answered(page, "Second?", "Two.")
+    await turn_away(others[-1], is_hidden=False)
+    await expect(answer(others[-1])).to_have_text("Two.")
+
+
+async def test_a_browser_without_cookies_is_told_so_and_not_asked_for_a_key(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("One.")
+    await answered(page, "First?", "One.")
+    await page.context.clear_cookies()
+    await ask(page, "Second?")
+    await expect(page.get_by_role("alert")).to_contain_text("Allow cookies here")
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    await expect(box(page)).to_have_value("Second?")
+
+
+async def test_without_scripts_the_page_says_what_it_needs(visit: Visit) -> None:
+    page = await visit(java_script_enabled=False)
+    await expect(page.locator("noscript p")).to_contain_text("This page needs JavaScript")
+    await expect(page.locator("noscript p")).to_be_visible()

@@ -104,3 +104,20 @@ async def test_a_file_that_cannot_be_read_is_named_in_a_sentence(
     await ask(page, "What is this?")
     await expect(turns(page)).to_contain_text("I cannot read broken.pdf")
     await expect(answer(page)).to_have_text("I cannot read it.")
+
+
+async def test_cells_of_a_table_are_pasted_as_text_though_a_picture_comes_along(
+    visit: Visit,
+) -> None:
+    page = await visit()
+    is_taken = await page.evaluate(
+        f"""(file) => {{ const clipboardData = ({MAKE})(null, file);
+        clipboardData.setData("text/plain", "river\tkm");
+        clipboardData.setData("text/html", "<table><tr><td>river<td>km</table>");
+        const options = {{bubbles: true, cancelable: true, clipboardData}};
+        const event = new ClipboardEvent("paste", options);
+        return !document.getElementById("box").dispatchEvent(event) }}""",
+        {"name": "image.png", "type": "image/png", "text": "cells"},
+    )
+    assert not is_taken  # the browser puts the text into the box
+    await expect(page.locator("#chips").get_by_role("listitem")).to_have_count(0)

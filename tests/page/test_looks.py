@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,19 @@ async def test_links_open_elsewhere_and_tell_nothing_of_the_page(
     link = answer(page).get_by_role("link")
     await expect(link).to_have_attribute("target", "_blank")
     await expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
+
+
+async def test_a_printed_chat_is_all_there_and_dark_on_white(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit(color_scheme="dark")
+    reply = "\n\n".join(f"Paragraph {number}." for number in range(150))
+    parley.will_say(reply)
+    await ask(page, "A long one?")
+    await expect(answer(page)).to_contain_text("Paragraph 149.")
+    await page.emulate_media(media="print")
+    pages = re.findall(rb"/Type\s*/Page\b", await page.pdf())
+    assert len(pages) > 3
+    assert not await is_dark(page)
+    await expect(answer(page)).to_be_visible()
+    await expect(box(page)).to_be_hidden()

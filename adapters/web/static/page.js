@@ -69,6 +69,8 @@ function drawIcons(part) {
 
 const AWAY = "Parley cannot be reached just now. Nothing is lost; try again in a moment.";
 
+const NO_COOKIE = "Parley knows a browser by its cookie. Allow cookies here, then load the page again.";
+
 class Problem extends Error {
 	constructor(message, status = 0) {
 		super(message);
@@ -89,7 +91,11 @@ async function call(method, path, body = {}, more = {}) {
 	});
 	const said = await answer.json().catch(() => null);
 	if (answer.ok) return said;
-	if (answer.status === 401 && path !== "/page/sign-in") signIn();
+	if (answer.status === 401 && path !== "/page/sign-in") {
+		// A browser of this machine needs no key, but has to keep who it is.
+		if (path !== "/page/state" && page.state?.owner.name === "") throw new Problem(NO_COOKIE, 401);
+		signIn();
+	}
 	const fallback = `Parley could not do that (${answer.status}). Try again.`;
 	throw new Problem(said?.error?.message ?? fallback, answer.status);
 }
@@ -220,7 +226,7 @@ class TurnView {
 	draw() {
 		const { part, turn, answer, growing } = this;
 		const question = growing ? turn.question : answer?.question ?? turn.question;
-		part.question.textContent = question;
+		change(part.question, question);
 		part.question.hidden = !question;
 		part.files.replaceChildren(...turn.files.map((name) => element("li", { textContent: name })));
 		part.files.hidden = !turn.files.length;
@@ -428,7 +434,7 @@ function announceEnd({ part, answer }) {
 
 // --- Events
 
-const HIDDEN_SECONDS = 60;
+const HIDDEN_SECONDS = 10;
 const link = { source: null, seen: new Set(), pause: 0, timer: 0, again: 0, lost: 0 };
 
 const on = {
@@ -463,6 +469,7 @@ const on = {
 /** One stream for the list and the open chat; the browser takes it up again by itself. */
 function listen() {
 	hangUp();
+	if (document.hidden) return load(); // a tab that was opened behind this one waits to be seen
 	const source = new EventSource(`/page/events${page.id && `?chat=${encoded(page.id)}`}`);
 	let isNew = true;
 	link.source = source;
@@ -511,7 +518,7 @@ function followVisibility() {
 	document.addEventListener("visibilitychange", () => {
 		clearTimeout(timer);
 		if (document.hidden) timer = setTimeout(hangUp, HIDDEN_SECONDS * 1000);
-		else if (!link.source) listen();
+		else if (!link.source) begin();
 	});
 	addEventListener("online", listen);
 }
@@ -788,9 +795,11 @@ function prepareBox() {
 		$("files").value = "";
 	};
 	box.onpaste = (event) => {
-		if (!event.clipboardData.files.length) return;
+		const { files, types } = event.clipboardData;
+		const isText = ["text/plain", "text/html"].every((each) => types.includes(each));
+		if (isText || !files.length) return; // cells of a table come as a picture, too
 		event.preventDefault();
-		addFiles(event.clipboardData.files);
+		addFiles(files);
 	};
 }
 
