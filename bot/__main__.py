@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO, cast
 
 from bot.cli.commands import app
@@ -38,26 +39,38 @@ class StandardOutput(io.TextIOWrapper):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; an error becomes one sentence, and exit code 2 if nothing was begun."""
-    output = sys.stdout = _output()
     sys.stdin, sys.stderr = sys.stdin or _nothing("r"), sys.stderr or _nothing("w")
-    code = _run(arguments, output)
-    with suppress(OSError):
-        output.flush()
-    if output.failure:
-        code = _WRONG
-        if not isinstance(output.failure, BrokenPipeError):  # whoever reads it has enough
-            sys.stderr.write(f"The output cannot be written: {output.failure.strerror}.\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # what is left is lost
+    with _standard_output() as output:
+        code = _run(arguments, output)
+        with suppress(OSError):
+            output.flush()
+        if output.failure:
+            code = _WRONG
+            if not isinstance(output.failure, BrokenPipeError):  # whoever reads it has enough
+                sys.stderr.write(f"The output cannot be written: {output.failure.strerror}.\n")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # what is left is lost
     sys.exit(code)
 
 
-def _output() -> StandardOutput:
-    """A letter that the terminal's encoding lacks is no reason to stop."""
-    given = sys.stdout
-    if not isinstance(given, io.TextIOWrapper):  # it is closed
-        return StandardOutput(open(os.devnull, "wb"))
-    encoding, is_by_line = given.encoding, given.isatty()
-    return StandardOutput(given.detach(), encoding, "replace", line_buffering=is_by_line)
+@contextmanager
+def _standard_output() -> Iterator[StandardOutput]:
+    """``sys.stdout``, in which a letter that the terminal's encoding lacks is no reason to stop.
+
+    It writes where the one before it does, which is put back afterwards.
+    """
+    before = sys.stdout
+    if not isinstance(before, io.TextIOWrapper):  # it is closed
+        before = _nothing("w")
+    before.flush()
+    is_by_line = before.isatty()
+    output = StandardOutput(before.buffer, before.encoding, "replace", line_buffering=is_by_line)
+    sys.stdout = output
+    try:
+        yield output
+    finally:
+        sys.stdout = before
+        with suppress(OSError):
+            output.detach()
 
 
 def _nothing(mode: str) -> TextIO:

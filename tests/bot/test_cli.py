@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from adapters.http.routes import routes
+from bot.__main__ import main
 from bot.clock import SystemClock
 from bot.errors import QueueFull, UnsupportedFormat
 from bot.generation import (
@@ -243,6 +245,18 @@ async def test_a_reader_that_has_enough_is_told_nothing(
         result = await parley(tmp_path, *arguments, stdout=writing)
     os.close(writing)
     assert (result.code, result.err) == (1, "")
+
+
+def test_who_runs_a_command_within_a_program_keeps_its_own_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sys.stdout
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert sys.stdout is before
+    sys.stdout.write("and on it goes")
+    assert not ended.value.code
+    assert re.fullmatch(r"Parley [\d.]+\nand on it goes", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("stream", ["0<&-", "2>&-"])

@@ -75,13 +75,14 @@ def parley(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parley:
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> Result:
-        out, err = io.BytesIO(), io.StringIO()
+        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdout", io.TextIOWrapper(out, "utf-8"))
+            patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             with pytest.raises(SystemExit) as ended:
                 main(["threads", *arguments])
-        return Result(int(ended.value.code or 0), out.getvalue().decode(), err.getvalue())
+        written = out.detach().getvalue().decode()
+        return Result(int(ended.value.code or 0), written, err.getvalue())
 
     return run
 
