@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 import adapters.web
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley
-from tests.page.people import answer, answered, ask, box, phone
+from tests.page.people import answer, answered, ask, box, height, log, phone
 
 STATIC = Path(adapters.web.__file__).parent / "static"
 WIDE = (
@@ -131,3 +131,26 @@ async def test_a_printed_chat_is_all_there_and_dark_on_white(
     assert not await is_dark(page)
     await expect(answer(page)).to_be_visible()
     await expect(box(page)).to_be_hidden()
+
+
+async def test_zoomed_in_four_times_there_is_room_to_read(visit: Visit, parley: PageParley) -> None:
+    page = await visit(viewport={"width": 320, "height": 256})
+    parley.will_say("A short one.")
+    await box(page).fill("Hello?")
+    await page.get_by_role("button", name="Send").click()
+    await expect(answer(page)).to_have_text("A short one.")
+    assert await height(log(page)) > 90
+    await expect(page.get_by_text("Answers are written by AI")).to_be_in_viewport()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+async def test_a_title_from_right_to_left_is_cut_at_its_end(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit(viewport={"width": 320, "height": 600})
+    parley.will_say("One.")
+    await box(page).fill("שלום עולם מה שלומך היום זו כותרת ארוכה מאוד")
+    await page.get_by_role("button", name="Send").click()
+    title = page.get_by_role("heading", level=1)
+    await expect(title).to_contain_text("שלום")
+    assert await title.evaluate("(each) => getComputedStyle(each).direction") == "rtl"
