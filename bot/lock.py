@@ -102,8 +102,10 @@ def is_held(folder: Path) -> bool:
     lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:  # it is not ours to lock
+        return running_url(folder) is not None
     lock.release()
     return False
 

@@ -97,3 +97,10 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 def test_looking_at_a_folder_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_cannot_be_locked_is_no_running_parley(tmp_path: Path) -> None:
+    (tmp_path / "parley.lock").mkdir()  # nobody can lock that, not even root
+    assert not is_held(tmp_path)
+    (tmp_path / "parley.url").write_text("http://127.0.0.1:1")
+    assert is_held(tmp_path), "it says where it is"
