@@ -22,6 +22,8 @@ MIN_REPLY_TOKENS = 64
 
 _LEAST_QUESTION_TOKENS = 64
 
+_MAX_TOKEN_LENGTH = 16
+"""Characters, on average over a window; of text it is 4."""
 _MARGIN_TOKENS = 256
 """The most that the next question is expected to need."""
 
@@ -102,7 +104,9 @@ async def trim(
     window = generator.window
     limit = window - _reply_share(window, max_tokens) - min(_MARGIN_TOKENS, window // 8)
     thread = _Thread(generator, personality, turns)
-    if thread.num_turns < 2 or await thread.count(0) <= limit:
+    if thread.num_turns < 2:
+        return None
+    if thread.may_fit_from(limit) == 0 and await thread.count(0) <= limit:
         return None
     target = min(window * 6 // 10, limit * 3 // 4)
     start, _ = await thread.longest_tail(target)
@@ -280,16 +284,26 @@ class _Thread:
     async def count(self, start: int) -> int:
         return await self._generator.count(self.messages(start))
 
+    def may_fit_from(self, max_tokens: int) -> int:
+        """What is before that turn is too long at sight: a thread may have millions of tokens."""
+        room = max_tokens * _MAX_TOKEN_LENGTH
+        for start in reversed(range(self.num_turns)):
+            room -= sum(len(each.content) for each in self._exchanges[start].messages())
+            if room < 0:
+                return start + 1
+        return 0
+
     async def longest_tail(self, max_tokens: int) -> tuple[int, int]:
         """Where the longest tail within ``max_tokens`` starts, and its tokens.
 
-        If there is none: the shortest. The whole thread is tried first, since it mostly
-        fits; then by halves: counting is not free.
+        If there is none: the shortest. All that may fit is tried first, since it mostly
+        does; then by halves: counting is not free.
         """
-        num_tokens = await self.count(0)
-        if num_tokens <= max_tokens or self._last_start == 0:
-            return 0, num_tokens
-        too_long, start = 0, self._last_start
+        too_long = self.may_fit_from(max_tokens)
+        num_tokens = await self.count(too_long)
+        if num_tokens <= max_tokens or self._last_start == too_long:
+            return too_long, num_tokens
+        start = self._last_start
         num_tokens = await self.count(start)
         while num_tokens <= max_tokens and start - too_long > 1:
             middle = (too_long + start) // 2

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import PersonalityError, PromptTooLong
-from bot.generation import ChatMessage, FinishReason
+from bot.generation import AnyPrompt, ChatMessage, FinishReason
 from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, told, trim
 from bot.prompt import given as told_to_model
 from bot.stores import Turn, TurnState
@@ -410,3 +410,22 @@ async def test_with_a_prompt_as_long_as_may_be_a_question_can_still_be_answered(
     await check_prompts(generator, [longest], folder=Path("mine"), max_tokens=512)
     question = asked(1, words(64))
     assert (await build(generator, longest, [], question, max_tokens=512)).max_tokens == 64
+
+
+class Measured(ScriptedGenerator):
+    """``most``: the tokens of the longest prompt that it had to count."""
+
+    most = 0
+
+    async def count(self, prompt: AnyPrompt) -> int:
+        self.most = max(self.most, num_tokens(prompt))
+        return await super().count(prompt)
+
+
+async def test_of_an_endless_thread_only_what_may_fit_is_counted() -> None:
+    generator = Measured(400)
+    thread = [turn(number, words(20), words(20)) for number in range(1, 2_001)]
+    built = await build(generator, HELPFUL, thread, asked(2_001), max_tokens=100)
+    assert built.num_tokens > 200
+    assert await trim(generator, HELPFUL, thread, max_tokens=100)
+    assert generator.most < 8 * 400
