@@ -117,5 +117,5 @@ async def test_memory_is_read_after_so_many_threads_and_turns() -> None:
 
 async def test_rendering_compares_the_same_lengths_on_every_platform() -> None:
     (table,) = await rendering.measure(quick=True)
-    assert [row[1] for row in table.rows] == ["slack", "discord", "teams"]
+    assert [row[1] for row in table.rows] == ["slack", "discord", "teams", "web"]
     assert all(float(row[-1]) > 0 for row in table.rows)

@@ -86,7 +86,7 @@ async def test_ask_without_a_question_says_how_to_ask(
     folder: Path, arguments: tuple[str, ...]
 ) -> None:
     result = await command(folder, "ask", *arguments)
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (2, "")
     assert result.err == 'There is no question; say what to ask, as in: ask "What is a llama?"\n'
 
 
@@ -155,5 +155,5 @@ async def test_ctrl_c_during_ask_alone_ends_the_line_and_says_nothing(tmp_path: 
 
 async def test_ask_alone_with_an_unknown_personality_names_the_known(tmp_path: Path) -> None:
     result = await command(tmp_path, "ask", "-p", "pirate", "Hi", environ=ALONE)
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (2, "")
     assert result.err.startswith("There is no personality 'pirate'; known are assistant, ")

@@ -65,7 +65,7 @@ async def test_what_a_page_begins_with(serve: Serve, browse: Open) -> None:
         "default": "assistant",
         "max_upload": 100_000,
         "max_files": 2,
-        "is_admin": False,
+        "is_admin": True,
         "is_loading": False,
         "can_sign_out": False,
         "notice": "Answers are written by AI and may be wrong.",

@@ -68,7 +68,7 @@ async def test_one_is_shown_with_its_prompt_and_only_what_is_set(folder: Path) -
 
 async def test_one_that_is_not_there_is_a_sentence(folder: Path) -> None:
     shown = await personalities(folder, "show", "parrot")
-    assert (shown.code, shown.out) == (1, "")
+    assert (shown.code, shown.out) == (2, "")
     assert "There is no personality 'parrot'; known are pirate." in shown.err
 
 
