@@ -8,7 +8,7 @@ import importlib
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -27,7 +27,7 @@ from bot.chats import Chats
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
-from bot.errors import EngineFailed, ParleyError
+from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, database_path, open_store
 from bot.history.summaries import summarise
 from bot.inference.multi_model.catalogue import Catalogue
@@ -39,6 +39,7 @@ from bot.prompt import check_prompts
 from bot.running.alone import alone
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
+from bot.running.database_watch import DatabaseWatch
 from bot.running.desktop import open_page
 from bot.running.engines import (
     Engine,
@@ -63,9 +64,6 @@ from bot.server import Readiness, Server, ServerSettings
 from bot.web.sign_ins import SignIns
 
 _CONNECT_SECONDS = 15.0
-_PATIENCE = 2.0
-_NO_WRITES = "It takes no writes; the log says why."
-_MOVED = "Its file was moved, deleted or replaced; start Parley again."
 
 
 async def run(settings: Settings) -> int:
@@ -386,32 +384,3 @@ async def _read_personalities(settings: Settings, catalogue: Catalogue) -> Perso
     known = known_models(settings, catalogue)
     folder, default = settings.personalities, settings.personality
     return await asyncio.to_thread(PersonalityBook.load, folder, default, known)
-
-
-class DatabaseWatch:
-    """The state of the database for ``/readyz``; callers at the same time share one check.
-
-    A database that does not answer within ``patience`` seconds counts as failing.
-    """
-
-    def __init__(
-        self, is_sound: Callable[[], Awaitable[bool]], *, patience: float = _PATIENCE
-    ) -> None:
-        self._is_sound = is_sound
-        self._patience = patience
-        self._asking: asyncio.Task[str] | None = None
-
-    async def status(self) -> Mapping[str, str]:
-        """``detail`` names no path: everybody may read it."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._problem())
-        done, _ = await asyncio.wait({self._asking}, timeout=self._patience)
-        late = f"It does not answer within {self._patience:g} s."
-        detail = self._asking.result() if done else late
-        return {"status": "failing" if detail else "up", "detail": detail}
-
-    async def _problem(self) -> str:
-        try:
-            return "" if await self._is_sound() else _MOVED
-        except ParleyError:
-            return _NO_WRITES

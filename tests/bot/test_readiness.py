@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import DatabaseWatch
 from bot.history.store import SqlThreadStore, open_store
+from bot.running.database_watch import DatabaseWatch
 from tests.fakes.clock import FakeClock, settle
 
 UP = {"status": "up", "detail": ""}
