@@ -87,9 +87,11 @@ class PageGaps:
         page_bytes = 1 << 16 if page_bytes == 1 else page_bytes
         if os.fstat(self._file).st_size > page_bytes * _MAX_PAGES:
             return
-        offset = 0
+        offset, map_every = 0, _map_every(header, page_bytes)
         while chunk := self._pages(offset, page_bytes):
             for at in range(0, len(chunk), page_bytes):
+                if map_every and (offset + at) // page_bytes % map_every == 1:
+                    continue
                 head = _HEADER_BYTES if offset + at == 0 else 0
                 start, end = _gap(chunk[at : at + page_bytes], head)
                 if chunk[at + start : at + end] != _ZEROS[: end - start]:
@@ -101,6 +103,14 @@ class PageGaps:
         os.lseek(self._file, offset, os.SEEK_SET)
         found = os.read(self._file, _CHUNK)
         return found[: len(found) // page_bytes * page_bytes]
+
+
+def _map_every(header: bytes, page_bytes: int) -> int:
+    """How many pages it is from one page of the map of pages to the next, the first being the
+    database's second page; 0: without ``auto_vacuum`` there is no map.
+    """
+    has_map = any(header[52:56])
+    return (page_bytes - header[20]) // 5 + 1 if has_map else 0
 
 
 def _gap(page: bytes, head: int) -> tuple[int, int]:
