@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
 
-from bot.errors import (
-    AccessDenied,
-    EngineFailed,
-    OverLimit,
-    ParleyError,
-    QueueFull,
-    RequestError,
-    UnknownChat,
-)
+from bot.adapter_support.refusals import retry_header, usual_status
+from bot.errors import EngineFailed, ParleyError, RequestError, UnknownChat
 
 _LOADING_SECONDS = 5
 
@@ -54,21 +46,10 @@ def _status(error: ParleyError) -> HTTPStatus:
             return error.status
         case UnknownChat():
             return HTTPStatus.NOT_FOUND
-        case QueueFull() | OverLimit():
-            return HTTPStatus.TOO_MANY_REQUESTS
-        case AccessDenied():
-            return HTTPStatus.FORBIDDEN
-        case RequestError():
-            return HTTPStatus.BAD_REQUEST
-    return HTTPStatus.SERVICE_UNAVAILABLE
+    return usual_status(error)
 
 
 def _retry_after(error: ParleyError) -> dict[str, str]:
-    match error:
-        case QueueFull() | OverLimit():
-            seconds = max(1, math.ceil(error.retry_after))
-        case EngineFailed():
-            seconds = _LOADING_SECONDS
-        case _:
-            return {}
-    return {"Retry-After": str(seconds)}
+    if isinstance(error, EngineFailed):
+        return {"Retry-After": str(_LOADING_SECONDS)}
+    return retry_header(error)

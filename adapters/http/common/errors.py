@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from aiohttp import web
 from pydantic import BaseModel
 
+from bot.adapter_support.refusals import retry_header, usual_status
 from bot.errors import (
     AccessDenied,
     NotOffered,
@@ -99,23 +99,10 @@ def _classify(error: ParleyError) -> tuple[str, str | None, str | None]:
     return "server_error", None, "engine_failed"
 
 
-def retry_header(error: ParleyError) -> dict[str, str]:
-    """When to come back, where that is known."""
-    if not isinstance(error, QueueFull | OverLimit):
-        return {}
-    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-
-
 def status_of(error: ParleyError) -> int:
     match error:
         case InvalidBody():
             return error.status
         case UnknownPersonality() | UnknownAnswer():
             return HTTPStatus.NOT_FOUND
-        case QueueFull() | OverLimit():
-            return HTTPStatus.TOO_MANY_REQUESTS
-        case AccessDenied():
-            return HTTPStatus.FORBIDDEN
-        case RequestError():
-            return HTTPStatus.BAD_REQUEST
-    return HTTPStatus.SERVICE_UNAVAILABLE
+    return usual_status(error)

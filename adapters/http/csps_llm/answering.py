@@ -8,8 +8,9 @@ from contextlib import aclosing
 from aiohttp import web
 
 from adapters.http.common.answers import NOT_FINISHED, finished_of, raise_failure, said
-from adapters.http.common.errors import retry_header, status_of
+from adapters.http.common.errors import status_of
 from adapters.http.common.sse import batches
+from bot.adapter_support.refusals import retry_header
 from bot.errors import ParleyError
 from bot.ports import Clock, Generation
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from adapters.http.common.errors import retry_header
+from bot.adapter_support.refusals import retry_header
 from bot.errors import ParleyError
 
 
