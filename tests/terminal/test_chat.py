@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineFailed
+from tests.scenarios.polling import eventually
 from tests.terminal.stage import OWNER, Stage, stage
 from tests.terminal.tmux import terminal
 
@@ -152,8 +153,12 @@ async def test_what_was_asked_comes_back_with_the_arrow_keys_in_another_chat_too
         await window.sees("No.")
         await window.press("Up")
         await window.sees("› asked just now\n\n")
-        await window.press("Up")
-        await window.sees("› asked long ago")
+
+        async def is_further_back() -> bool:
+            await window.press("Up")  # which does nothing until the chats are read
+            return "› asked long ago" in await window.screen()
+
+        await eventually(is_further_back)
 
 
 async def test_commands_and_personalities_are_completed(parley: Stage) -> None:

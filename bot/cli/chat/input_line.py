@@ -39,18 +39,26 @@ class Questions(History):
         self._client = client
 
     async def load(self) -> AsyncGenerator[str, None]:
-        """Those of this time first, then those of earlier chats, which are read as needed."""
-        for text in [*self._loaded_strings]:
+        """Those of this time first, then those of earlier chats, which are read as needed.
+
+        Whoever writes faster than they are read ends that; it is begun anew with the next line.
+        """
+        known, earlier = [*self._loaded_strings], list[str]()
+        for text in known:
             yield text
         if self._loaded:
             return
-        self._loaded = True
         try:
             async for text in self._earlier():
-                self._loaded_strings.append(text)
+                if text in known:
+                    known.remove(text)  # asked a moment ago, and in its chat by now
+                    continue
+                earlier.append(text)
                 yield text
         except ParleyError:
             return
+        self._loaded_strings += earlier
+        self._loaded = True
 
     async def _earlier(self) -> AsyncGenerator[str, None]:
         num, before = 0, ""
