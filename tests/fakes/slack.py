@@ -9,7 +9,7 @@ import io
 import itertools
 import json
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -27,7 +27,8 @@ TOKEN, SECRET = "xoxb-fake", "signing-secret"
 class Fault:
     """What becomes of one call. ``happens``: it takes effect nevertheless.
 
-    ``hangs``: no answer until ``until`` is set, or ever.
+    ``hangs``: no answer until ``until`` is set, or ever. ``when``: it waits for a call whose
+    arguments are such, and lets the others pass.
     """
 
     status: int = 200
@@ -38,6 +39,7 @@ class Fault:
     happens: bool = False
     body: str | None = None
     until: asyncio.Event | None = None
+    when: Callable[[Json], bool] | None = None
 
 
 def rate_limited(seconds: float = 3) -> Fault:
@@ -186,12 +188,19 @@ class FakeSlack(FakeWorkspace):
         body = await request.json() if request.can_read_body else {}
         arguments = {**request.query, **body}
         self.calls.append(Call(method, arguments, self.clock.monotonic()))
-        fault = self._faults[method].popleft() if self._faults[method] else None
+        fault = self._next_fault(method, arguments)
         if fault is None:
             return self._answer(request, method, arguments)
         if fault.happens:
             self._answer(request, method, arguments)
         return await self._break(request, fault)
+
+    def _next_fault(self, method: str, arguments: Json) -> Fault | None:
+        faults = self._faults[method]
+        fault = next((each for each in faults if each.when is None or each.when(arguments)), None)
+        if fault is not None:
+            faults.remove(fault)
+        return fault
 
     async def _break(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.hangs:
