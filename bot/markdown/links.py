@@ -29,8 +29,10 @@ from bot.markdown.tree import (
 
 LinkSetting = Literal["known", "all", "none"]
 
-_LETTER = "(?:(?![\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u2e80-\uffef])[^\\W_])"
-"""Of a host's name, without the scripts that put no space before one."""
+_SPACELESS = "[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u2e80-\uffef]"
+_LETTER = f"(?:(?!(?-i:{_SPACELESS}))[^\\W_])"
+"""Of a host's name, without the scripts that put no space before one. (Were they compared
+whatever their case, each of their characters would be looked up when this is compiled.)"""
 
 _LABEL = f"{_LETTER}(?:(?:{_LETTER}|-){{0,61}}{_LETTER})?"
 _TOP = "(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59}|рф|укр|бел|срб|сайт|онлайн)"

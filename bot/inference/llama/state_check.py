@@ -15,6 +15,8 @@ from bot.inference.core.sequence import Chunk
 _TOLERANCE = 0.05
 """Of a logit. On a CPU a sequence that is restored alone gives bit-identical logits."""
 _TEXT = ChatMessage("user", "Which of the seven bridges did you like most, and why?")
+_NUM_TOKENS = 8
+"""Of the text: every start waits for them."""
 
 
 class HasStates(Protocol):
@@ -29,7 +31,7 @@ class HasStates(Protocol):
 
 def are_kept(model: HasStates) -> bool:
     """Whether the next token's logits are the same after restoring as before."""
-    tokens = model.encode([_TEXT])
+    tokens = model.encode([_TEXT])[:_NUM_TOKENS]
     last = len(tokens) - 1
     try:
         model.logits(Chunk(0, 0, tokens[:last], True))
