@@ -385,7 +385,14 @@ async def test_settings_are_printed_as_the_table_of_the_readme(tmp_path: Path) -
 @pytest.mark.model
 async def test_ask_without_a_running_parley_loads_the_model_itself(tmp_path: Path) -> None:
     result = await parley(
-        tmp_path, "ask", "Say hello.", PARLEY_MAX_TOKENS="8", PARLEY_CPU_THREADS="1"
+        tmp_path,
+        "ask",
+        "Say hello.",
+        PARLEY_MAX_TOKENS="8",
+        PARLEY_OPTIMIZE="off",
+        PARLEY_CPU_THREADS="1",
+        PARLEY_RUNNING="8",
+        PARLEY_KV_TOKENS="8192",
     )
     assert (result.code, result.err) == (0, "")
     assert result.out.strip()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scenarios.parley import CACHE, ROOT
+from tests.scenarios.parley import CACHE, ROOT, SIZE
 
 PATIENCE = 60.0
 _PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
@@ -36,7 +36,7 @@ async def begin(
     settings["XDG_CACHE_HOME"] = CACHE
     settings["OMP_WAIT_POLICY"] = "passive"
     if "PARLEY_ENGINE_URL" not in (environ or {}):
-        settings["PARLEY_CPU_THREADS"] = "1"  # two that wait for each other crawl on a busy machine
+        settings |= SIZE
     settings["PARLEY_OPTIMIZE"] = "off"  # a first start would make a copy each time
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),

@@ -27,7 +27,6 @@ def settings(discord: FakeDiscord, **more: str) -> dict[str, str]:
         "DISCORD_TOKEN": TOKEN,
         "DISCORD_API_URL": discord.api_url,
         "DISCORD_GATEWAY_URL": discord.gateway_url,
-        "PARLEY_CPU_THREADS": "1",
         "PARLEY_MAX_TOKENS": "60",
         "PARLEY_ADMINS": f"discord:{GUILD}/{BOSS}",
         **more,

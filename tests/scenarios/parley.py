@@ -17,6 +17,13 @@ from bot.lock import running_key
 ROOT = Path(__file__).parents[2]
 CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
 """Models that were tried once, by whatever test, are not tried again."""
+SIZE: Mapping[str, str] = {
+    "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
+    "PARLEY_RUNNING": "8",
+    "PARLEY_KV_TOKENS": "8192",
+}
+"""Of one size wherever it does not matter, since each is tried for some seconds."""
+
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
@@ -41,9 +48,7 @@ class Parley:
             "XDG_CACHE_HOME": CACHE,
             "PARLEY_DATA_DIR": str(folder / "data"),
             "PARLEY_PORT": str(port),
-            "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
-            "PARLEY_RUNNING": "8",
-            "PARLEY_KV_TOKENS": "8192",
+            **SIZE,
             "PARLEY_OPTIMIZE": "off",  # a first start would make a copy each time
             **settings,
         }

@@ -35,7 +35,6 @@ async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parl
         "PARLEY_RUNNING": str(NUM_RUNNING),
         "PARLEY_QUEUE": str(NUM_WAITING),
         "PARLEY_MAX_TOKENS": "8",
-        "PARLEY_CPU_THREADS": "1",
         "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
     }
     async with running_parley(folder, free_port(), settings, RAMBLING) as parley:

@@ -50,7 +50,6 @@ async def parley(
         "SLACK_API_URL": slack.api_url,
         "PYTHONDONTWRITEBYTECODE": "1",  # see tests.scenarios.command.full_disk
         "PARLEY_MAX_TOKENS": "6",
-        "PARLEY_CPU_THREADS": "1",
     }
     async with running_parley(tmp_path_factory.mktemp("parley"), port, settings) as parley:
         yield parley

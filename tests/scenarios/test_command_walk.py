@@ -17,7 +17,7 @@ from tests.scenarios.personalities import RAMBLING, make_personalities
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
-ALONE = {"PARLEY_MAX_TOKENS": "8", "PARLEY_CPU_THREADS": "1"}
+ALONE = {"PARLEY_MAX_TOKENS": "8"}
 STORY = "Write a very long story about a llama that walks around the world."
 
 
@@ -30,7 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def parley(folder: Path) -> AsyncIterator[Parley]:
     settings = {
         "PARLEY_MAX_TOKENS": "48",
-        "PARLEY_CPU_THREADS": "1",
         "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
     }
     async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
@@ -143,7 +142,7 @@ async def test_ask_alone_says_when_a_question_is_too_long(tmp_path: Path) -> Non
 
 
 async def test_ctrl_c_during_ask_alone_ends_the_line_and_says_nothing(tmp_path: Path) -> None:
-    asking = await begin(tmp_path, "ask", STORY, environ={"PARLEY_CPU_THREADS": "1"})
+    asking = await begin(tmp_path, "ask", STORY)
     assert asking.stdout is not None
     begun = await asking.stdout.read(1)
     asking.send_signal(signal.SIGINT)

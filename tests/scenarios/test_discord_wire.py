@@ -19,7 +19,7 @@ from tests.scenarios.polling import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
-NUM_ASKED, NUM_RUNNING = 50, 16
+NUM_ASKED, NUM_RUNNING = 50, 8
 FAULTS = (
     wire.rate_limited(0.3),
     wire.rate_limited(0.3, is_global=True),

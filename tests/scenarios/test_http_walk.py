@@ -41,7 +41,7 @@ STORY = "Write a very long story about a llama that walks around the world."
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
     folder = tmp_path_factory.mktemp("parley")
-    settings = {"PARLEY_MAX_TOKENS": "24", "PARLEY_CPU_THREADS": "1"}
+    settings = {"PARLEY_MAX_TOKENS": "24"}
     async with running_parley(folder, free_port(), settings, RAMBLING) as parley:
         yield parley
         assert await parley.stop() == 0

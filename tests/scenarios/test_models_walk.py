@@ -33,7 +33,6 @@ def set_up(folder: Path, model: str) -> dict[str, str]:
     return {
         "PARLEY_MODEL_DIR": str(folder / "models"),
         "PARLEY_PERSONALITIES": str(folder / "mine"),
-        "PARLEY_KV_TOKENS": "2048",
         "PARLEY_MAX_TOKENS": "8",
     }
 

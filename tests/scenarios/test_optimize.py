@@ -36,7 +36,7 @@ async def test_a_first_start_says_that_it_makes_a_copy_and_runs_on_it(tmp_path: 
 @pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
 async def test_models_try_computes_with_the_model_and_with_the_copy_of_it(tmp_path: Path) -> None:
     environ = {"PARLEY_OPTIMIZE": "auto", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    environ |= {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "2", "PARLEY_CPU_THREADS": "1"}
+    environ |= {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "2"}
     for note in ("making a copy of smollm2 that a CPU runs faster, once ...\n", ""):
         result = await command(tmp_path, "models", "try", environ=environ)
         assert (result.code, result.out) == (0, f"{note}llama.cpp computes with smollm2.\n")
@@ -50,7 +50,7 @@ async def test_models_optimize_says_what_a_copy_of_ones_own_model_costs(tmp_path
     vocabulary = vocabularies_or_skip() / "ggml-vocab-llama-spm.gguf"
     mine = await asyncio.to_thread(write_tiny_model, tmp_path / "mine.gguf", LLAMA, vocabulary)
     before = mine.read_bytes()
-    environ = {"PARLEY_MODEL": "mine.gguf", "PARLEY_CPU_THREADS": "1"}
+    environ = {"PARLEY_MODEL": "mine.gguf"}
     result = await command(tmp_path, "models", "optimize", "--to", "q4_0", environ=environ)
     assert result.code == 0, result
     (copy,) = (tmp_path / "data" / "models").glob("mine-*-Q4_0.gguf")

@@ -26,7 +26,7 @@ CONTINUES = {"continue_final_message": True, "add_generation_prompt": False}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def parley(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parley]:
-    settings = {"PARLEY_MAX_TOKENS": "24", "PARLEY_CPU_THREADS": "1"}
+    settings = {"PARLEY_MAX_TOKENS": "24"}
     folder = tmp_path_factory.mktemp("parley")
     async with running_parley(folder, free_port(), settings) as parley:
         yield parley

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.parley import SIZE
 from tests.terminal.tmux import terminal
 
 pytestmark = pytest.mark.model
 
-SETTINGS = {"PARLEY_CPU_THREADS": "1", "PARLEY_OPTIMIZE": "off", "PARLEY_MAX_TOKENS": "300"}
+SETTINGS = {**SIZE, "PARLEY_OPTIMIZE": "off", "PARLEY_MAX_TOKENS": "300"}
 STORY = "Write a very long story about a llama that walks around the world."
 
 

@@ -40,7 +40,6 @@ async def parley(teams: FakeTeams, tmp_path: Path) -> AsyncIterator[Parley]:
     port = free_port()
     settings = {
         **given,
-        "PARLEY_CPU_THREADS": "1",
         "PARLEY_MAX_TOKENS": "100",
         "PARLEY_PERSONALITIES": str(make_personalities(tmp_path / "personalities")),
         "PARLEY_PERSONALITY": "rambler",
