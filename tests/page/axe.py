@@ -14,9 +14,12 @@ VERSION = "4.14.1"
 PACKAGE = "axe-core"
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / f"{PACKAGE}-{VERSION}"
 _SCRIPT = CACHE / "node_modules" / PACKAGE / "axe.min.js"
-_FIND = """async () => (await axe.run({ resultTypes: ["violations"] })).violations.flatMap(
-  found => found.nodes.map(node => `${found.id}: ${node.html.slice(0, 120)} ` +
-    node.any.concat(node.all, node.none).map(each => each.message).join("; ")))"""
+_FIND = """async (rules) => {
+  const wanted = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+  return (await axe.run(wanted)).violations.flatMap(
+    found => found.nodes.map(node => `${found.id}: ${node.html.slice(0, 120)} ` +
+      node.any.concat(node.all, node.none).map(each => each.message).join("; ")));
+}"""
 
 
 def problem() -> str:
@@ -32,15 +35,22 @@ def source() -> str:
 
 
 async def violations(page: Page) -> list[str]:
-    """What is wrong as the page stands, each with its element; moves are over before."""
+    """What is wrong as the page stands, light and dark, each with its element; moves are over
+    before.
+
+    All that is different in the dark is the colours.
+    """
     await page.evaluate(
         "Promise.all(document.getAnimations().map(each => "
         "each.effect.getTiming().iterations === Infinity || each.finished))"
     )
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(source())
-    found: list[str] = await page.evaluate(_FIND)
-    return found
+    light: list[str] = await page.evaluate(_FIND)
+    await page.emulate_media(color_scheme="dark")
+    dark: list[str] = await page.evaluate(_FIND, ["color-contrast"])
+    await page.emulate_media(color_scheme="light")
+    return light + [f"in the dark: {each}" for each in dark]
 
 
 def main() -> None:

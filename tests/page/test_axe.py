@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
@@ -30,9 +29,9 @@ FULL = (
 )
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
-async def page(visit: Visit, request: pytest.FixtureRequest) -> Page:
-    return await visit(color_scheme=request.param)
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(visit: Visit) -> Page:
+    return await visit()
 
 
 async def test_an_empty_chat(page: Page) -> None:
@@ -93,9 +92,8 @@ async def test_the_shortcuts_and_a_file_that_is_none_of_ours(page: Page) -> None
     assert await violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_phone_with_its_list_open(visit: Visit, parley: PageParley, scheme: str) -> None:
-    page = await visit(color_scheme=scheme, **phone())
+async def test_a_phone_with_its_list_open(visit: Visit, parley: PageParley) -> None:
+    page = await visit(**phone())
     parley.will_say("One.")
     await box(page).fill("First?")
     await page.get_by_role("button", name="Send").tap()
@@ -106,22 +104,20 @@ async def test_a_phone_with_its_list_open(visit: Visit, parley: PageParley, sche
     assert await violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_signing_in(visit: Visit, tmp_path: Path, scheme: str) -> None:
+async def test_signing_in(visit: Visit, tmp_path: Path) -> None:
     async with running_page(tmp_path, api_keys={"ann": "the-key-of-ann-1234"}) as closed:
         url = closed.url.replace("127.0.0.1", "localhost")
-        page = await visit(url=url, color_scheme=scheme, **VIA)
+        page = await visit(url=url, **VIA)
         await page.get_by_role("textbox", name="Key").fill("wrong")
         await page.keyboard.press("Enter")
         await expect(page.locator("#refused")).to_be_visible()
         assert await violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_admins_view(visit: Visit, parley: PageParley, scheme: str) -> None:
-    page = await visit(color_scheme=scheme)
+async def test_the_admins_view(visit: Visit, parley: PageParley) -> None:
+    page = await visit()
     parley.will_say("One.")
     await answered(page, "First?", "One.")
     await page.goto(f"{parley.url}/admin")
     assert await violations(page) == []
-    assert await violations(await visit("/admin", color_scheme=scheme, **phone())) == []
+    assert await violations(await visit("/admin", **phone())) == []
