@@ -59,7 +59,7 @@ class Banner:
         keys = ", with a key of PARLEY_API_KEYS" if settings.is_public else ""
         if settings.trusted_proxies:
             keys = ", with a key of PARLEY_API_KEYS or a sign-in at your proxy"
-        self.say("HTTP", f"{url}/v1  (OpenAI's chat API{keys}; health at {url}/readyz)")
+        self.say("HTTP", f"{url}/v1  (OpenAI's chat API{keys}; health at /readyz)")
         self.say("ask", '.venv/bin/python -m bot ask "What is a parley?"')
 
     def first_steps(self, settings: Settings) -> None:

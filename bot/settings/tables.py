@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import psutil
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from bot.adapter_support.addresses import is_loopback
 from bot.model_names import KNOWN, hub_model
+from bot.settings.cores import usable_cores
 from bot.settings.kinds import (
     DEFAULT_STOP_REACTIONS,
     PLATFORMS,
@@ -36,31 +36,6 @@ from bot.settings.kinds import (
     StopReactions,
     Words,
 )
-
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-_HAS_AFFINITY = hasattr(psutil.Process, "cpu_affinity")
-
-
-def usable_cores(limit: Path = _CGROUP_LIMIT) -> int:
-    """Physical cores, within this process's affinity and its container's share of time.
-
-    A container with two cores' time on a machine of 64 would be stopped by the kernel most
-    of the time if 64 threads waited for each other in it.
-    """
-    usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count()
-    cores = min(psutil.cpu_count(logical=False) or 1, usable or 1)
-    share = _share(limit)
-    return cores if share is None else max(1, min(cores, int(share)))
-
-
-def _share(limit: Path) -> float | None:
-    """Cores' worth of time by cgroup v2, ``QUOTA PERIOD`` in microseconds; None: all."""
-    try:
-        quota, period = limit.read_text().split()
-        return int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
-
 
 SHIPPED_PERSONALITIES = Path(__file__).parents[2] / "personalities"
 DEFAULT_KV_TOKENS = 16_384

@@ -14,8 +14,8 @@ from bot.config import (
 )
 from bot.errors import SettingsError
 from bot.model_names import KNOWN
+from bot.settings.cores import usable_cores
 from bot.settings.kinds import PLATFORMS, WEBHOOKS
-from bot.settings.tables import usable_cores
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-2", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99yyyzzz85a5"}
 

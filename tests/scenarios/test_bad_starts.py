@@ -138,12 +138,13 @@ async def test_a_full_disk(tmp_path: Path) -> None:
 
 
 async def test_wrong_settings_are_all_named_at_once(tmp_path: Path) -> None:
-    (tmp_path / "parley.toml").write_text('qeue = 5\nrunning = 0\n[slack]\nbot_token = "xoxb-1"\n')
+    file = 'qeue = 5\nper_minute = -1\n[slack]\nbot_token = "xoxb-1"\n'
+    (tmp_path / "parley.toml").write_text(file)
     lines = await refusals(
         tmp_path, PARLEY_PORT="eighty", PARLEY_MAX_TOKENS="-1", PARLEY_LOG_LEVEL="loud"
     )
     text = "\n".join(lines)
-    named = ("qeue", "running", "PARLEY_PORT", "PARLEY_MAX_TOKENS", "PARLEY_LOG_LEVEL")
+    named = ("qeue", "per_minute", "PARLEY_PORT", "PARLEY_MAX_TOKENS", "PARLEY_LOG_LEVEL")
     assert all(name in text for name in named), text
     assert "SLACK_SIGNING_SECRET" in text
     assert len(lines) == len(named) + 1
