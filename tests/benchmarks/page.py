@@ -89,6 +89,7 @@ async def _watched(browser: Browser, parley: PageParley, text: str, quick: bool)
         generation.say(text[:begun])
         await expect(answer(page)).not_to_be_empty()
         await page.evaluate(_MARKED)
+        await page.evaluate("document.activeElement.blur()")  # a caret blinks in frames of its own
         async with _Trace(page) as trace:
             for at in range(begun, len(text), STEP):
                 generation.say(text[at : at + STEP])

@@ -296,7 +296,9 @@ class TurnView {
 
 	drawText(blocks) {
 		patch(this.part.text, this.blocks, blocks);
-		levelHeadings(this.part.text);
+		const others = (some, than) => some.filter((html, number) => html !== than[number]);
+		const changed = [...others(blocks, this.blocks), ...others(this.blocks, blocks)];
+		if (changed.some((html) => /<h[3-6]/.test(html))) levelHeadings(this.part.text);
 		this.blocks = blocks;
 	}
 }
@@ -340,7 +342,7 @@ function watchScrolling() {
 		if (gap < 2 || (!isUp && gap < 40)) scroll.isStuck = true;
 		else if (isUp) scroll.isStuck = false;
 		scroll.top = log.scrollTop;
-		$("newest").hidden = scroll.isStuck || gap < 120;
+		change($("newest"), scroll.isStuck || gap < 120, "hidden");
 	};
 	log.addEventListener("scroll", look, { passive: true });
 	const follow = new ResizeObserver(() => (scroll.isStuck ? toNewest() : look()));
@@ -359,15 +361,16 @@ function toNewest() {
 
 const grown = new Set();
 
-/** Draws what has grown, once a frame. */
+/** Draws what has grown, before the next frame, so that the scrolling is part of it, too. */
 function drawSoon(view) {
-	if (!grown.size) {
-		requestAnimationFrame(() => {
-			for (const each of grown) if (each.growing) each.drawGrowing();
-			grown.clear();
-		});
-	}
+	if (!grown.size) setTimeout(drawGrown);
 	grown.add(view);
+}
+
+function drawGrown() {
+	for (const each of grown) if (each.growing) each.drawGrowing();
+	grown.clear();
+	if (scroll.isStuck) toNewest();
 }
 
 function showTurn(turn) {
