@@ -65,7 +65,7 @@ def test_the_ways_in_name_the_address_and_a_first_question(
     banner.ready(2.345)
     http, ask, ready = lines(capsys)
     assert "http://127.0.0.1:3978/v1" in http
-    assert "http://127.0.0.1:3978/readyz" in http
+    assert "health at /readyz" in http
     assert "-m bot ask" in ask
     assert ready == "Ready after 2.3 s. Ctrl-C stops Parley."
 
