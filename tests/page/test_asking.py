@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, Route, expect
 
 from tests.page.conftest import Visit
 from tests.page.parley import PageParley
@@ -143,6 +145,55 @@ async def test_that_the_question_is_read_is_told(visit: Visit, parley: PageParle
     await ask(page, "Hello?")
     await parley.asked()
     await expect(turns(page)).to_contain_text("Reading")
+
+
+async def held_back(page: Page) -> tuple[asyncio.Event, asyncio.Event]:
+    """The next question is: set once it is, and to be set so that it goes on."""
+    is_held, is_next = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        is_held.set()
+        await is_next.wait()
+        await route.continue_()
+
+    await page.route("**/turns", hold, times=1)
+    return is_held, is_next
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_what_is_asked_before_the_question_before_has_arrived_is_asked_after_it(
+    visit: Visit, parley: PageParley, is_first: bool
+) -> None:
+    page = await visit()
+    if not is_first:
+        parley.will_say("Zero")
+        await answered(page, "Zero?", "Zero")
+    is_held, is_next = await held_back(page)
+    parley.will_say("First", "Second")
+    await ask(page, "One?")
+    await is_held.wait()
+    await ask(page, "Two?")
+    is_next.set()
+    await expect(question(page)).to_have_text("Two?")
+    await expect(answer(page)).to_have_text("Second")
+    await expect(turns(page)).to_have_count(2 if is_first else 3)
+    await expect(box(page)).to_have_value("")
+
+
+async def test_what_is_typed_before_the_first_question_has_arrived_stays_in_the_box(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    is_held, is_next = await held_back(page)
+    parley.will_say("First")
+    await ask(page, "One?")
+    await is_held.wait()
+    await box(page).fill("And then")
+    is_next.set()
+    await expect(answer(page)).to_have_text("First")
+    await expect(box(page)).to_have_value("And then")
+    await page.reload()
+    await expect(box(page)).to_have_value("And then")
 
 
 async def test_a_question_waits_behind_the_one_before(visit: Visit, parley: PageParley) -> None:

@@ -21,6 +21,7 @@ const page = {
 	files: new Map(), // chat id -> files for its next question
 	picked: "", // personality of a new chat
 	isSending: false,
+	isNext: false, // what stands in the box is sent, too, once it can be
 	near: null, // watches for answers that are to be read
 	unsure: null, // a question that may have arrived, and its key
 };
@@ -627,6 +628,7 @@ function setCurrent(summary) {
 function show(id) {
 	keepDraft();
 	page.id = id;
+	page.isNext = false;
 	page.views.clear();
 	$("turns").replaceChildren();
 	tell("problem", "");
@@ -727,26 +729,30 @@ function drawChips() {
 async function send(text) {
 	const { id } = page;
 	const files = filesHere();
-	if (page.isSending || !(text.trim() || files.length)) return;
+	if (!(text.trim() || files.length)) return;
+	if (page.isSending) {
+		page.isNext = text === $("box").value;
+		return;
+	}
 	page.isSending = true;
 	drawButtons();
 	if (files.length) tell("line", "Sending …");
-	await attempt(async () => {
+	const isSent = await attempt(async () => {
 		if (!page.state) await begin();
 		if (!page.state) throw new Problem(AWAY);
 		const question = { text, ...(id ? {} : { personality: $("personality").value }) };
 		const body = files.length ? form(question, files) : question;
 		const said = await call("POST", chatPath(id || "new", "/turns"), body, keyOf(id, question, files));
 		page.unsure = null;
+		const others = (page.files.get(id) ?? []).filter((file) => !files.includes(file));
 		page.files.delete(id);
 		tab.set(draftKey(id), "");
 		if (id !== page.id) return; // the reader is somewhere else by now
 		if ($("box").value === text) $("box").value = "";
+		page.files.set(said.chat, others);
 		fitBox();
-		if (!id) {
-			keepDraft();
-			go(said.chat, true);
-		}
+		if (id) keepDraft();
+		else enter(said.chat);
 		if (!page.views.has(said.turn.id)) showTurn(said.turn);
 		toNewest();
 	});
@@ -754,6 +760,18 @@ async function send(text) {
 	if (files.length) tell("line", "");
 	drawChips();
 	focusBox();
+	const isNext = isSent && page.isNext;
+	page.isNext = false;
+	if (isNext) await send($("box").value);
+}
+
+/** The new chat becomes one that has begun, with what was typed since its first question. */
+function enter(id) {
+	const { isNext } = page;
+	tab.set(draftKey(id), $("box").value);
+	$("box").value = "";
+	go(id, true);
+	page.isNext = isNext;
 }
 
 /** The same until the question is known to have arrived: so it is asked once. */
