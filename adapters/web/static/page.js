@@ -119,18 +119,20 @@ async function attempt(work) {
 
 // --- Blocks: only what changed is touched
 
-/** Makes ``holder`` show ``blocks``, each one element, of which it showed ``shown``. */
+/** Makes ``holder`` show ``blocks``, each one element, of which it showed ``shown``; how many at
+		the beginning have stayed. */
 function patch(holder, shown, blocks) {
 	let same = 0;
 	while (same < shown.length && shown[same] === blocks[same]) same++;
 	while (holder.children.length > blocks.length) holder.lastChild.remove();
-	for (; same < blocks.length; same++) {
-		const old = holder.children[same];
-		if (old && extend(old, shown[same], blocks[same])) continue;
-		const fresh = parsed(blocks[same]);
+	for (let at = same; at < blocks.length; at++) {
+		const old = holder.children[at];
+		if (old && extend(old, shown[at], blocks[at])) continue;
+		const fresh = parsed(blocks[at]);
 		if (!old) holder.append(fresh);
 		else if (!grow(old, fresh)) old.replaceWith(fresh);
 	}
+	return same;
 }
 
 const parsed = (html) => element("template", { innerHTML: html }).content.firstChild;
@@ -296,9 +298,8 @@ class TurnView {
 	}
 
 	drawText(blocks) {
-		patch(this.part.text, this.blocks, blocks);
-		const others = (some, than) => some.filter((html, number) => html !== than[number]);
-		const changed = [...others(blocks, this.blocks), ...others(this.blocks, blocks)];
+		const same = patch(this.part.text, this.blocks, blocks);
+		const changed = [...this.blocks.slice(same), ...blocks.slice(same)];
 		if (changed.some((html) => /<h[3-6]/.test(html))) levelHeadings(this.part.text);
 		this.blocks = blocks;
 	}
