@@ -17,6 +17,7 @@ from bot.lock import running_key
 ROOT = Path(__file__).parents[2]
 CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
 """Models that were tried once, by whatever test, are not tried again."""
+
 SIZE: Mapping[str, str] = {
     "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
     "PARLEY_RUNNING": "8",

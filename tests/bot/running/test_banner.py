@@ -64,8 +64,7 @@ def test_the_ways_in_name_the_address_and_a_first_question(
     banner.ways_in(load_settings({}, tmp_path), "http://127.0.0.1:3978")
     banner.ready(2.345)
     http, ask, ready = lines(capsys)
-    assert "http://127.0.0.1:3978/v1" in http
-    assert "health at /readyz" in http
+    assert "http://127.0.0.1:3978/v1 (OpenAI's chat API; health at /readyz)" in http
     assert "-m bot ask" in ask
     assert ready == "Ready after 2.3 s. Ctrl-C stops Parley."
 
