@@ -15,6 +15,7 @@ from tests.page.people import (
     ask,
     box,
     button,
+    chats,
     height,
     log,
     phone,
@@ -194,6 +195,28 @@ async def test_what_is_typed_before_the_first_question_has_arrived_stays_in_the_
     await expect(box(page)).to_have_value("And then")
     await page.reload()
     await expect(box(page)).to_have_value("And then")
+
+
+async def test_what_is_typed_behind_a_question_on_its_way_stays_when_one_looks_elsewhere(
+    visit: Visit, parley: PageParley
+) -> None:
+    page = await visit()
+    parley.will_say("Zero", "First")
+    await answered(page, "Zero?", "Zero")
+    is_held, is_next = await held_back(page)
+    await ask(page, "One?")
+    await is_held.wait()
+    await box(page).fill("And then")
+    file = {"name": "later.txt", "mimeType": "text/plain", "buffer": b"later"}
+    await page.locator("#files").set_input_files(file)  # type: ignore[arg-type]
+    await page.get_by_role("button", name="New chat").click()
+    async with page.expect_response("**/turns"):
+        is_next.set()
+    await expect(box(page)).to_have_value("")
+    await chats(page).first.click()
+    await expect(answer(page)).to_have_text("First")
+    await expect(box(page)).to_have_value("And then")
+    await expect(page.locator("#chips")).to_contain_text("later.txt")
 
 
 async def test_a_question_waits_behind_the_one_before(visit: Visit, parley: PageParley) -> None:

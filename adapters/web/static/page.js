@@ -745,15 +745,12 @@ async function send(text) {
 		const body = files.length ? form(question, files) : question;
 		const said = await call("POST", chatPath(id || "new", "/turns"), body, keyOf(id, question, files));
 		page.unsure = null;
-		const others = (page.files.get(id) ?? []).filter((file) => !files.includes(file));
-		page.files.delete(id);
-		tab.set(draftKey(id), "");
+		page.files.set(id, (page.files.get(id) ?? []).filter((file) => !files.includes(file)));
+		if (tab.get(draftKey(id)) === text) tab.set(draftKey(id), "");
 		if (id !== page.id) return; // the reader is somewhere else by now
 		if ($("box").value === text) $("box").value = "";
-		page.files.set(said.chat, others);
 		fitBox();
-		if (id) keepDraft();
-		else enter(said.chat);
+		if (!id) enter(said.chat);
 		if (!page.views.has(said.turn.id)) showTurn(said.turn);
 		toNewest();
 	});
@@ -766,11 +763,13 @@ async function send(text) {
 	if (isNext) await send($("box").value);
 }
 
-/** The new chat becomes one that has begun, with what was typed since its first question. */
+/** The new chat becomes one that has begun, with all that came into the box since it was asked. */
 function enter(id) {
 	const { isNext } = page;
 	tab.set(draftKey(id), $("box").value);
 	$("box").value = "";
+	page.files.set(id, filesHere());
+	page.files.delete("");
 	go(id, true);
 	page.isNext = isNext;
 }
