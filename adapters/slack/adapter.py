@@ -6,21 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
-import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
-
-from adapters.slack import earlier, markup
-from adapters.slack.content import people_in
-from adapters.slack.errors import UNTHREADABLE, translated
+from adapters.slack import markup
+from adapters.slack.api.client import SlackClient
+from adapters.slack.api.people import People
+from adapters.slack.errors import UNTHREADABLE
 from adapters.slack.events import read_event
-from adapters.slack.people import People
+from adapters.slack.reading import earlier
+from adapters.slack.reading.content import people_in
+from adapters.slack.reading.text import SlackIdentity
+from adapters.slack.receivers.webhook import SlackWebhook
 from adapters.slack.settings import SlackSettings
-from adapters.slack.text import SlackIdentity
-from adapters.slack.webhook import SlackWebhook
 from bot.adapter_support.connection import Observe, WebhookAdapter
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import (
@@ -70,27 +68,6 @@ _SILENT = {
     "unfurl_links": False,
     "unfurl_media": False,
 }
-
-SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "auth.test": frozenset(),
-        "chat.delete": frozenset({"chat:write"}),
-        "chat.postEphemeral": frozenset({"chat:write"}),
-        "chat.postMessage": frozenset({"chat:write"}),
-        "chat.update": frozenset({"chat:write"}),
-        "conversations.history": frozenset({"im:history"}),
-        "conversations.replies": frozenset(
-            {"channels:history", "groups:history", "im:history", "mpim:history"}
-        ),
-        "reactions.add": frozenset({"reactions:write"}),
-        "reactions.remove": frozenset({"reactions:write"}),
-        "users.info": frozenset({"users:read"}),
-    }
-)
-"""Every method that is called, and the scopes that the app needs for it."""
-
-_READING = frozenset({"conversations.history", "conversations.replies", "users.info"})
-"""These methods take no JSON."""
 
 
 class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
@@ -277,50 +254,3 @@ def _required(answer: Payload, key: str) -> str:
     if not value:
         raise Unavailable(f"Slack's answer lacks {key}.", ambiguous=True)
     return value
-
-
-class SlackClient:
-    """Slack's own client without its retries. Raises ``PlatformError`` only.
-
-    The token goes to ``settings.api_url`` and nowhere else.
-    """
-
-    def __init__(self, settings: SlackSettings, observe: Observe, call_timeout: float) -> None:
-        timeout = aiohttp.ClientTimeout(total=call_timeout, connect=call_timeout / 2)
-        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
-        self._web = _PlainWebClient(
-            token=settings.bot_token,
-            base_url=settings.api_url,
-            session=self._session,
-            retry_handlers=[],
-        )
-        if settings.is_loopback:
-            self._web.proxy = None
-        self._observe = observe
-
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        assert method in SCOPES, method  # noqa: S101 - the manifest is made from SCOPES
-        verb, form = ("GET", "params") if method in _READING else ("POST", "json")
-        with translated(method, self._observe):
-            response = await self._web.api_call(method, http_verb=verb, **{form: arguments})
-        data: dict[str, Any] = response.data  # type: ignore[assignment]
-        return data
-
-    async def close(self) -> None:
-        await self._session.close()
-
-
-class _PlainWebClient(AsyncWebClient):
-    """Never follows a redirect: text and token would go to a host nobody configured."""
-
-    async def _request(
-        self, *, http_verb: str, api_url: str, req_args: dict[str, Any]
-    ) -> dict[str, Any]:
-        result: dict[str, Any] = await super()._request(
-            http_verb=http_verb,
-            api_url=api_url,
-            req_args={**req_args, "allow_redirects": False},
-        )
-        if not isinstance(result["data"], dict):
-            result["data"] = {"ok": False}
-        return result

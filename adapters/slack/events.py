@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from adapters.slack.content import files_of, own_words, read_message
-from adapters.slack.text import SlackIdentity
+from adapters.slack.reading.content import files_of, own_words, read_message
+from adapters.slack.reading.text import SlackIdentity
 from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.types import (
     Incoming,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.slack.text import SlackIdentity
+from adapters.slack.reading.text import SlackIdentity
 from tests.fakes.slack import envelope
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack.content import NO_TEXT, files_of, people_in, read_message
+from adapters.slack.reading.content import NO_TEXT, files_of, people_in, read_message
 from tests.adapters.slack.payloads import ME, Json, forward, rich, words
 from tests.fakes.slack_api import BOT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.slack.text import read_text
+from adapters.slack.reading.text import read_text
 from tests.adapters.slack.payloads import ME
 
 NAMES = {"U02": "Bob"}

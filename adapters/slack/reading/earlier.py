@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 
-from adapters.slack.content import files_of, people_in, read_message
-from adapters.slack.text import SlackIdentity
+from adapters.slack.reading.content import files_of, people_in, read_message
+from adapters.slack.reading.text import SlackIdentity
 from bot.adapter_support.payloads import Payload, table_of, text_of
 
 SAID = frozenset({"", "file_share", "me_message", "thread_broadcast", "bot_message"})

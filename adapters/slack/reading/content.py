@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from adapters.slack.blocks import text_of_blocks
 from adapters.slack.line import escape
-from adapters.slack.text import SlackIdentity, mentioned, plain_text, read_text
+from adapters.slack.reading.blocks import text_of_blocks
+from adapters.slack.reading.text import SlackIdentity, mentioned, plain_text, read_text
 from bot.adapter_support.payloads import Payload, PlainText, size_of, table_of, tables_of, text_of
 from bot.adapter_support.quoting import quoted, with_quotes
 from bot.types import Attachment

@@ -1,0 +1,1 @@
+"""Calls of the Web API, and what they are asked for."""

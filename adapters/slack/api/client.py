@@ -1,0 +1,82 @@
+"""Slack's own client, and the methods of the Web API that Parley calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.errors import translated
+from adapters.slack.settings import SlackSettings
+from bot.adapter_support.connection import Observe
+
+SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "auth.test": frozenset(),
+        "chat.delete": frozenset({"chat:write"}),
+        "chat.postEphemeral": frozenset({"chat:write"}),
+        "chat.postMessage": frozenset({"chat:write"}),
+        "chat.update": frozenset({"chat:write"}),
+        "conversations.history": frozenset({"im:history"}),
+        "conversations.replies": frozenset(
+            {"channels:history", "groups:history", "im:history", "mpim:history"}
+        ),
+        "reactions.add": frozenset({"reactions:write"}),
+        "reactions.remove": frozenset({"reactions:write"}),
+        "users.info": frozenset({"users:read"}),
+    }
+)
+"""Every method that is called, and the scopes that the app needs for it."""
+
+_READING = frozenset({"conversations.history", "conversations.replies", "users.info"})
+"""These methods take no JSON."""
+
+
+class SlackClient:
+    """Slack's own client without its retries. Raises ``PlatformError`` only.
+
+    The token goes to ``settings.api_url`` and nowhere else.
+    """
+
+    def __init__(self, settings: SlackSettings, observe: Observe, call_timeout: float) -> None:
+        timeout = aiohttp.ClientTimeout(total=call_timeout, connect=call_timeout / 2)
+        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._web = _PlainWebClient(
+            token=settings.bot_token,
+            base_url=settings.api_url,
+            session=self._session,
+            retry_handlers=[],
+        )
+        if settings.is_loopback:
+            self._web.proxy = None
+        self._observe = observe
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        assert method in SCOPES, method  # noqa: S101 - the manifest is made from SCOPES
+        verb, form = ("GET", "params") if method in _READING else ("POST", "json")
+        with translated(method, self._observe):
+            response = await self._web.api_call(method, http_verb=verb, **{form: arguments})
+        data: dict[str, Any] = response.data  # type: ignore[assignment]
+        return data
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class _PlainWebClient(AsyncWebClient):
+    """Never follows a redirect: text and token would go to a host nobody configured."""
+
+    async def _request(
+        self, *, http_verb: str, api_url: str, req_args: dict[str, Any]
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = await super()._request(
+            http_verb=http_verb,
+            api_url=api_url,
+            req_args={**req_args, "allow_redirects": False},
+        )
+        if not isinstance(result["data"], dict):
+            result["data"] = {"ok": False}
+        return result
