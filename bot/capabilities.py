@@ -32,7 +32,8 @@ class GrowsReplies(Protocol):
     ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
     ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
     text, in a new message if ``message_id`` is None, and answers with its id; ``sources`` come
-    with a reply's last message, and are shown where the platform can. Rate rules count them
+    with a reply's last message, and are shown where the platform can; so does ``can_continue``:
+    the model can go on where the reply was stopped or cut off. Rate rules count them
     as the posts and edits that they are. ``begin`` and ``grow`` may also raise
     ``ReplyStopped``.
     """
@@ -52,6 +53,8 @@ class GrowsReplies(Protocol):
         text: Rendered,
         label: Label,
         sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
     ) -> str: ...
 
 
@@ -91,8 +94,13 @@ class HasEditDeadlines(Protocol):
 class OffersControls(Protocol):
     """A platform with buttons under a reply: Stop while it grows, others once it has ended."""
 
-    async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
-        """The reply in these messages has ended: no more Stop."""
+    async def conclude(
+        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
+    ) -> None:
+        """The reply in these messages has ended: no more Stop.
+
+        ``can_continue``: the model can go on where the reply was stopped or cut off.
+        """
         ...
 
 

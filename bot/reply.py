@@ -160,9 +160,12 @@ class ReplyEditor:
         if self._is_idle or is_first:
             self._wake.set()
 
-    async def finish(self, markdown: str, sources: Sequence[Source] = ()) -> None:
+    async def finish(
+        self, markdown: str, sources: Sequence[Source] = (), *, can_continue: bool = False
+    ) -> None:
         """The final text; returns when it is delivered, raises ``PlatformError`` if never."""
         self._messages.sources = tuple(sources)
+        self._messages.can_continue = can_continue
         if not self._adapter.render(markdown).strip():
             raise ValueError("A reply must end with a visible text.")
         self._markdown = markdown
@@ -290,6 +293,7 @@ class ReplyEditor:
         elif self._is_reply and self._refused is None:
             self._refused = call.part, error
             self._messages.sources = ()
+            self._messages.can_continue = False
         else:
             raise error
 

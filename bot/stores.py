@@ -27,6 +27,13 @@ class TurnState(StrEnum):
         return self not in (TurnState.QUEUED, TurnState.RUNNING)
 
 
+def can_continue(state: TurnState, reason: FinishReason | None, reply: str) -> bool:
+    """Whether a model can go on with what it said: it was stopped, cut off, or failed at it."""
+    is_stopped = state in (TurnState.STOPPED, TurnState.INTERRUPTED)
+    is_cut_off = is_stopped or reason in (FinishReason.LENGTH, FinishReason.ERROR)
+    return state.is_finished and is_cut_off and bool(reply.strip())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerUsage:
     """One answer in the usage log: who asked when, and how long it took. None of its text.
@@ -89,6 +96,10 @@ class Turn:
     files: tuple[Source, ...] = ()
     finished_at: datetime | None = None
 
+    @property
+    def can_continue(self) -> bool:
+        return can_continue(self.state, self.finish_reason, self.reply)
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadSummary:
@@ -127,6 +138,10 @@ class StoredAnswer:
     total_seconds: float | None = None
     rating: int = 0
     finished_at: datetime | None = None
+
+    @property
+    def can_continue(self) -> bool:
+        return can_continue(self.state, self.reason, self.reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

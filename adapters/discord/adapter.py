@@ -278,7 +278,9 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             channel = await bot.posting.channel_of(place)
             await bot.rest.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
 
-    async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
+    async def conclude(
+        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
+    ) -> None:
         """The newest message gets the buttons; the others lose theirs."""
         for part, message_id in enumerate(message_ids):
             label, is_last = Label(turn_id, part), part == len(message_ids) - 1

@@ -198,6 +198,8 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         text: Rendered,
         label: Label,
         sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
     ) -> str:
         body = messages.ended(text, sources)
         if message_id is None:

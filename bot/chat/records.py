@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
-from bot.generation import FinishReason
 from bot.prompt import clean
 from bot.stores import AnsweredTurn, StoredAnswer, ThreadSummary, Turn, TurnState
 from bot.types import Person, Place, Source
 
 _NOT_ANSWERED = "This was not answered yet when it was exported."
-_UNENDED = (TurnState.STOPPED, TurnState.FAILED, TurnState.INTERRUPTED)
 
 
 def chat_of(thread: ThreadSummary, turns: Sequence[AnsweredTurn], *, personality: str) -> Chat:
@@ -53,12 +51,7 @@ def _is_owner(turn: Turn) -> bool:
 
 def _seen(stored: StoredAnswer) -> ChatAnswer:
     same = {each.name: getattr(stored, each.name) for each in fields(stored)}
-    return ChatAnswer(**same, can_continue=can_continue(stored))
-
-
-def can_continue(answer: StoredAnswer) -> bool:
-    is_cut_off = answer.state in _UNENDED or answer.reason is FinishReason.LENGTH
-    return is_cut_off and bool(answer.reply.strip())
+    return ChatAnswer(**same, can_continue=stored.can_continue)
 
 
 def turns_to_store(chat: Chat, place: Place, person: Person) -> list[AnsweredTurn]:

@@ -9,7 +9,6 @@ from functools import partial
 
 from bot.attachments.uploads import attachment_of
 from bot.chat.directory import ChatDirectory
-from bot.chat.records import can_continue
 from bot.chat.turn import WatchedTurn
 from bot.chat.views import ChatViews
 from bot.chat.watches import Watch, Watches
@@ -106,7 +105,7 @@ class ChatService:
     async def go_on(self, owner: Owner, turn_id: str) -> None:
         asked = await self._newest(owner, turn_id)
         answer = asked.answer(asked.chosen)
-        if answer is None or not can_continue(answer):
+        if answer is None or not answer.can_continue:
             raise RequestError("This answer has come to its end; there is nothing to continue.")
         await self._handling.run(self._again(owner, asked, continued=answer.number))
 

@@ -46,7 +46,8 @@ class PlatformCall:
     """``message_id`` is None for a post and a search.
 
     ``is_last``: no other text follows in this message. ``is_text`` is False for a placeholder.
-    ``sources``: what the model used for the reply that ends with this text.
+    ``sources``: what the model used for the reply that ends with this text. ``can_continue``:
+    it can go on with that.
     """
 
     method: Literal["find_posts", "post", "edit", "delete"]
@@ -56,6 +57,7 @@ class PlatformCall:
     is_last: bool = False
     is_text: bool = True
     sources: tuple[Source, ...] = ()
+    can_continue: bool = False
 
     @property
     def target(self) -> tuple[str, int, str | None]:
@@ -67,7 +69,7 @@ class ReplyMessages:
 
     ``grows`` is False for a notice, which is posted whole and not streamed.
     ``by_part``: the messages that exist. ``sources``: what the model used for the reply, for a
-    platform that shows it.
+    platform that shows it. ``can_continue``: it can go on with the reply once that has ended.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class ReplyMessages:
         self.by_part = {post.part: SentMessage(post.message_id) for post in posts}
         self._outdated: list[str] = []
         self.sources: tuple[Source, ...] = ()
+        self.can_continue = False
         self._is_searching = False
         if search:
             self.search()
@@ -117,13 +120,16 @@ class ReplyMessages:
             is_end = part == len(texts) - 1
             is_last = is_final or not is_end
             sources = self.sources if is_final and is_end else ()
+            goes_on = self.can_continue and is_final and is_end
             if message is None and self._is_searching:
                 return PlatformCall("find_posts", part, is_text=is_text)
             if message is None or (message.shown != text and self._is_too_old(message)):
-                return PlatformCall("post", part, None, text, is_last, is_text, sources)
+                return PlatformCall("post", part, None, text, is_last, is_text, sources, goes_on)
             must_finish = is_last and self._growing is not None and not message.is_finished
             if message.shown != text or must_finish:
-                return PlatformCall("edit", part, message.id, text, is_last, is_text, sources)
+                return PlatformCall(
+                    "edit", part, message.id, text, is_last, is_text, sources, goes_on
+                )
         return None
 
     def call_to_tidy(self, num_parts: int) -> PlatformCall | None:
@@ -192,7 +198,14 @@ class ReplyMessages:
     ) -> str:
         """The message's id, which is another one where it had to be posted again."""
         label = Label(self._turn_id, call.part, self._question_id)
-        return await growing.finish(self._place, message_id, call.text, label, call.sources)
+        return await growing.finish(
+            self._place,
+            message_id,
+            call.text,
+            label,
+            call.sources,
+            can_continue=call.can_continue,
+        )
 
     async def _delete(self, call: PlatformCall) -> None:
         """A message that cannot be deleted stays: the reply itself stands above it."""

@@ -16,7 +16,7 @@ from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.pacing import Urgency
 from bot.ports import Adapter
-from bot.stores import Turn, TurnState
+from bot.stores import Turn, TurnState, can_continue
 from bot.turns.services import Services
 from bot.types import Label, Place
 
@@ -50,6 +50,10 @@ class Ending:
     reason: FinishReason | None = None
     usage: Usage = Usage()
     note: str = ""
+
+    @property
+    def can_continue(self) -> bool:
+        return can_continue(self.state, self.reason, self.reply)
 
 
 STOPPED = Ending(TurnState.STOPPED, "", "Stopped.", FinishReason.CANCELLED, note="Stopped.")
@@ -90,9 +94,12 @@ def failed(
 
 
 def undelivered(error: PlatformError, usage: Usage) -> Ending:
-    """Of a reply that the platform did not show: what people saw in its place, if anything."""
+    """Of a reply that the platform did not show: what people saw in its place, if anything.
+
+    It has no reason: it was not the model that failed.
+    """
     sentence = refusal_for_people(error)
-    return Ending(TurnState.FAILED, sentence, sentence, FinishReason.ERROR, usage)
+    return Ending(TurnState.FAILED, sentence, sentence, usage=usage)
 
 
 _ONLY_THOUGHT = {
@@ -316,6 +323,6 @@ async def conclude_controls(services: Services, turn: Turn) -> None:
     ids = [post.message_id for post in stored.posts]
     try:
         async with services.budgets[place.adapter].call("edit", place, ids[-1], Urgency.SPARE):
-            await controls.conclude(place, turn.id, ids)
+            await controls.conclude(place, turn.id, ids, can_continue=stored.can_continue)
     except PlatformError as error:
         logger.info("the buttons of a reply stay as they were: %s", error)

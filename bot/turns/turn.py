@@ -176,10 +176,12 @@ class PostedTurn(LiveTurn):
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
         first = beginning(adapter, ending.shown)
         try:
-            await self._editor.finish(first or ending.shown, sources)
+            await self._editor.finish(
+                first or ending.shown, sources, can_continue=ending.can_continue
+            )
             if first is not None and not await self._attach(ending.shown):
                 async with self._new_editor() as editor:
-                    await editor.finish(ending.shown, sources)
+                    await editor.finish(ending.shown, sources, can_continue=ending.can_continue)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
             is_deleted = isinstance(error, MessageGone) and self.turn.posts

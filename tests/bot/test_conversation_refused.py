@@ -16,7 +16,6 @@ from bot.errors import (
     Unavailable,
     refusal_for_people,
 )
-from bot.generation import FinishReason
 from bot.stores import TurnState
 from bot.types import Label, Limits, Place, Rendered
 from tests.bot.talk import Talk, TalkClock, talking
@@ -35,7 +34,9 @@ class ButtonsFakePlatform(RichFakePlatform):
         super().__init__(clock, limits)
         self.ended: list[str] = []
 
-    async def conclude(self, place: Place, turn_id: str, message_ids: Sequence[str]) -> None:
+    async def conclude(
+        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
+    ) -> None:
         self.ended += message_ids
 
     async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
@@ -66,7 +67,7 @@ async def test_a_text_that_a_filter_refuses_is_a_sentence_and_a_failed_turn(talk
     generation.finish()
     turn = await talk.ended(question)
     assert talk.visible() == [SENTENCE]
-    assert (turn.state, turn.finish_reason) == (TurnState.FAILED, FinishReason.ERROR)
+    assert (turn.state, turn.finish_reason) == (TurnState.FAILED, None)
     assert turn.reply == SENTENCE
     assert ended(talk) == [post.message_id for post in turn.posts]
     assert 'parley_turns_total{adapter="fake",state="failed"} 1.0' in str(talk.metrics.expose())

@@ -75,8 +75,10 @@ class Scene:
         markdown: str,
         within: float = 5.0,
         sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
     ) -> None:
-        finishing = asyncio.create_task(editor.finish(markdown, sources))
+        finishing = asyncio.create_task(editor.finish(markdown, sources, can_continue=can_continue))
         await self.clock.advance(within)
         assert finishing.done(), "the final text was not delivered in time"
         await finishing

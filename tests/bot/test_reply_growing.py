@@ -43,6 +43,8 @@ class GrowingFakePlatform(FakePlatform):
         text: Rendered,
         label: Label,
         sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
     ) -> str:
         call = Call(0.0, "finish", place, message_id, text, label)
         if message_id is None or self.renames:
@@ -162,11 +164,12 @@ async def test_a_message_of_an_earlier_run_is_grown_and_finished() -> None:
 
 
 class CitingFakePlatform(GrowingFakePlatform):
-    """``cited``: by message, what it says its reply was made from."""
+    """``cited``: by message, what it says its reply was made from. ``offering``: to go on."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.cited: dict[str, tuple[str, ...]] = {}
+        self.offering: list[str] = []
 
     async def finish(
         self,
@@ -175,10 +178,14 @@ class CitingFakePlatform(GrowingFakePlatform):
         text: Rendered,
         label: Label,
         sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
     ) -> str:
         message_id = await super().finish(place, message_id, text, label)
         if sources:
             self.cited[message_id] = tuple(each.name for each in sources)
+        if can_continue:
+            self.offering.append(message_id)
         return message_id
 
 
@@ -192,6 +199,14 @@ async def test_only_the_last_message_of_a_reply_says_what_it_was_made_from() -> 
     assert isinstance(shown.platform, CitingFakePlatform)
     assert shown.platform.cited == {"m2": ("a.txt", "b.pdf")}
     assert len(shown.platform.made("finish")) == 2
+
+
+async def test_only_the_last_message_of_a_reply_offers_to_go_on() -> None:
+    shown = Scene(CitingFakePlatform, Limits(max_size=30))
+    async with shown.reply("A first sentence is here.") as editor:
+        await shown.finish(editor, "A first sentence is here. And another", can_continue=True)
+    assert isinstance(shown.platform, CitingFakePlatform)
+    assert shown.platform.offering == ["m2"]
 
 
 async def test_where_the_platform_cannot_show_it_the_reply_is_finished_as_ever() -> None:
