@@ -187,7 +187,7 @@ class ConversationService:
             case QuestionDeleted():
                 await self._changes.delete(incoming)
             case Feedback():
-                await self._changes.rate(incoming)
+                await self._changes.votes.rate(incoming)
 
     def _is_busy(self) -> bool:
         return bool(

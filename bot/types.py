@@ -157,7 +157,8 @@ class StopRequest(Incoming):
     """Stop the turn whose question or reply is ``message_id``.
 
     The adapter sets ``reaction`` to the platform's name of the reaction; which reactions
-    mean stop is a setting. ``None``: a button or the like that can only mean stop.
+    mean stop is a setting, and some are judgements. ``None``: a button or the like that can only
+    mean stop.
     """
 
     message_id: str
@@ -186,10 +187,16 @@ class QuestionDeleted(Incoming):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback(Incoming):
-    """A judgement on the reply ``message_id``: +1, -1, or 0 to take it back."""
+    """A judgement on the reply ``message_id``: +1, -1, or 0 to take it back.
+
+    ``reaction``: the platform's name of the one that was taken away; whether that was a judgement
+    is for the core to say. ``is_pressed``: a button, which pressed again takes it back.
+    """
 
     message_id: str
     rating: int
+    reaction: str | None = None
+    is_pressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

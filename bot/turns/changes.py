@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
@@ -16,16 +13,15 @@ from bot.turns.live import LiveTurn
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.questions import QuestionHandler
 from bot.turns.queues import MessageLocks
+from bot.turns.reactions import means_stop
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import command_in
-from bot.types import Command, Feedback, Question, QuestionDeleted, QuestionEdited, StopRequest
+from bot.turns.votes import Votes
+from bot.types import Command, Question, QuestionDeleted, QuestionEdited, StopRequest
 
 _FRESH = timedelta(days=1)
 """As long as it is known of what was answered and forgotten that it was answered."""
-
-_SKIN_TONE = re.compile(r"::skin-tone-\d|[\U0001f3fb-\U0001f3ff]")
-_VARIATION = "\ufe0f"
 
 
 class Changes:
@@ -46,10 +42,12 @@ class Changes:
         self._questions = questions
         self._notices = notices
         self._locks = locks
+        self.votes = Votes(services, notices, locks)
 
     async def stop(self, request: StopRequest) -> None:
         """Access lists do not apply: people who may not ask any more may still stop their turns."""
         if not self._means_stop(request):
+            await self.votes.react(request)
             return
         async with self._locks.hold(request.place, request.message_id):
             turn = await self._services.deliveries.turn_of_message(
@@ -132,12 +130,6 @@ class Changes:
         except OverLimit as error:
             self._notices.tell(edited, str(error))
 
-    async def rate(self, feedback: Feedback) -> None:
-        deliveries = self._services.deliveries
-        turn = await deliveries.turn_of_message(feedback.place, feedback.message_id)
-        if turn and self._is_allowed(feedback) and await deliveries.accept_event(feedback):
-            await deliveries.rate(turn.id, feedback.rating)
-
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
         """A person who presses a button is told if it is refused; a reaction may mean anything."""
         if self._turns.may_decide(live.turn, request.person):
@@ -153,19 +145,9 @@ class Changes:
         meant = self._services.rules.stop_reactions.get(request.place.adapter, ())
         return means_stop(request.reaction, meant)
 
-    def _is_allowed(self, incoming: QuestionEdited | Feedback) -> bool:
+    def _is_allowed(self, incoming: QuestionEdited) -> bool:
         try:
             self._services.access.check(incoming.place, incoming.person, is_direct=False)
         except AccessDenied:
             return False
         return True
-
-
-def means_stop(reaction: str, stop_reactions: Iterable[str]) -> bool:
-    """Skin tones are ignored; ``*`` in a setting stands for any run of characters."""
-    plain = _plain(reaction)
-    return any(fnmatchcase(plain, _plain(each)) for each in stop_reactions)
-
-
-def _plain(reaction: str) -> str:
-    return _SKIN_TONE.sub("", reaction).replace(_VARIATION, "").strip(":").lower()

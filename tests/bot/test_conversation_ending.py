@@ -6,8 +6,8 @@ import pytest
 
 from bot.generation import Finished, FinishReason
 from bot.stores import TurnState
-from bot.turns.changes import means_stop
 from bot.turns.display import ending_of, in_line
+from bot.turns.reactions import means_stop
 
 
 def test_a_note_stands_outside_of_a_code_block_left_open() -> None:
