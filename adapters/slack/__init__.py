@@ -8,4 +8,6 @@ from bot.ports import AdapterContext
 def create(context: AdapterContext) -> SlackAdapter:
     """Raises ``SettingsError`` for a missing or wrong setting."""
     settings = SlackSettings.read(context.settings)
-    return SlackAdapter(settings, context.clock, context.observe)
+    return SlackAdapter(
+        settings, context.clock, context.observe, personalities=context.personalities
+    )

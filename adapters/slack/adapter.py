@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -14,13 +14,16 @@ from adapters.slack.api.client import SlackClient
 from adapters.slack.api.people import People
 from adapters.slack.errors import UNTHREADABLE
 from adapters.slack.events import read_event
+from adapters.slack.interactions.buttons import MAX_SECTION
+from adapters.slack.interactions.handler import Presses
+from adapters.slack.interactions.replies import ButtonedReplies
 from adapters.slack.reading import earlier
 from adapters.slack.reading.content import people_in
-from adapters.slack.reading.text import SlackIdentity
+from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.webhook import SlackWebhook
 from adapters.slack.settings import SlackSettings
 from bot.adapter_support.connection import Observe, WebhookAdapter
-from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.adapter_support.payloads import Json, Payload, table_of, tables_of, text_of
 from bot.errors import (
     NotPermitted,
     PlatformRefused,
@@ -29,19 +32,22 @@ from bot.errors import (
 )
 from bot.ports import Clock, Handler
 from bot.types import (
+    Choice,
     Incoming,
     Label,
     Limits,
     Person,
+    Personality,
     Place,
     Question,
     QuestionEdited,
     RateRule,
     Rendered,
+    Source,
 )
 
 LIMITS = Limits(
-    max_size=3900,
+    max_size=MAX_SECTION,
     rules=(
         RateRule(frozenset({"post"}), "channel", 1, 1.0),
         RateRule(frozenset({"edit"}), "workspace", 50, 60.0),
@@ -83,6 +89,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         clock: Clock,
         observe: Observe,
         limits: Limits = LIMITS,
+        personalities: Callable[[], tuple[Personality, ...]] = tuple,
     ) -> None:
         super().__init__()
         self.limits = limits
@@ -91,6 +98,8 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         self._webhook = SlackWebhook(settings.signing_secret, clock)
         self._people = People(self._look_up, clock)
         self._me = SlackIdentity("", "")
+        self._replies = ButtonedReplies(self._post, self._update)
+        self._presses = Presses(self._show, personalities)
 
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
@@ -106,6 +115,9 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         return client
 
     async def _deliver(self, handler: Handler, delivery: Payload) -> None:
+        if text_of(delivery, "type") == "block_actions":
+            await self._presses.take(delivery, self._me, self._people.names, handler)
+            return
         incoming = read_event(delivery, self._me, self._people.names)
         if incoming is not None and _is_asking(incoming):
             await self._meet((_user(incoming.person), *people_in(_message_of(delivery))))
@@ -123,20 +135,24 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         return next((name for name in names if isinstance(name, str) and name.strip()), user)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
+        return await self._post(place, text, label, [])
+
+    async def _post(self, place: Place, text: Rendered, label: Label, blocks: list[Json]) -> str:
         """Beside the thread where nothing can be posted in it."""
         try:
-            return await self._post(place, text, label)
+            return await self._post_in(place, text, label, blocks)
         except PlatformRefused as error:
             if not place.thread or error.code not in UNTHREADABLE:
                 raise
-        return await self._post(replace(place, thread=""), text, label)
+        return await self._post_in(replace(place, thread=""), text, label, blocks)
 
-    async def _post(self, place: Place, text: Rendered, label: Label) -> str:
+    async def _post_in(self, place: Place, text: Rendered, label: Label, blocks: list[Json]) -> str:
         answer = await self._connected.call(
             "chat.postMessage",
             **_where(place),
             **_SILENT,
             text=text,
+            blocks=blocks,
             metadata={
                 "event_type": _LABEL,
                 "event_payload": {"turn": label.turn_id, "part": label.part},
@@ -145,10 +161,45 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         return _required(answer, "ts")
 
     async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
+        await self._update(place, message_id, text, [])
+
+    async def _update(
+        self, place: Place, message_id: str, text: Rendered, blocks: list[Json]
+    ) -> None:
         """Slack keeps the label of a post if the edit names none."""
-        await self._connected.call(
-            "chat.update", channel=place.channel, ts=message_id, text=text, **_SILENT
-        )
+        message = {"channel": place.channel, "ts": message_id, "text": text}
+        await self._connected.call("chat.update", **message, blocks=blocks, **_SILENT)
+
+    def growth_interval(self, place: Place) -> float:
+        return self.limits.edit_interval
+
+    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
+        return await self._replies.begin(place, text, label)
+
+    async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:
+        await self._replies.grow(place, message_id, text)
+
+    async def finish(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        sources: Sequence[Source] = (),
+        *,
+        can_continue: bool = False,
+    ) -> str:
+        return await self._replies.finish(place, message_id, text, label)
+
+    async def conclude(
+        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
+    ) -> None:
+        await self._replies.conclude(place, turn_id, message_ids[-1], can_continue=can_continue)
+
+    async def offer(
+        self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label
+    ) -> str:
+        return await self._replies.offer(place, text, choices, label)
 
     async def delete(self, place: Place, message_id: str) -> None:
         await self._connected.call("chat.delete", channel=place.channel, ts=message_id)
@@ -157,11 +208,15 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         """Does nothing: Slack has no such call for bots outside the assistant panel."""
 
     async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
+        await self._show(place, person, text, [])
+
+    async def _show(self, place: Place, person: Person, text: Rendered, blocks: list[Json]) -> None:
         await self._connected.call(
             "chat.postEphemeral",
             **_where(place),
             user=_user(person),
             text=text,
+            blocks=blocks,
             parse="none",
             link_names=False,
         )
@@ -175,6 +230,9 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
     async def _set_reaction(
         self, method: str, place: Place, message_id: str, *, already: str
     ) -> None:
+        """What was pressed, and not written, has no message."""
+        if not is_timestamp(message_id):
+            return
         try:
             await self._connected.call(
                 method, channel=place.channel, timestamp=message_id, name=_EYES

@@ -6,15 +6,16 @@ the same ``message_id`` (the ``ts``) and their own ``event_id``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from adapters.slack.reading.content import files_of, own_words, read_message
-from adapters.slack.reading.text import SlackIdentity
+from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.types import (
+    Feedback,
     Incoming,
     Person,
     Place,
@@ -32,11 +33,11 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "message.im": frozenset({"im:history"}),
     "message.mpim": frozenset({"mpim:history"}),
     "reaction_added": frozenset({"reactions:read"}),
+    "reaction_removed": frozenset({"reactions:read"}),
 }
 """Every event that the app subscribes to, and the scopes that it needs for it."""
 
 _QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
-_TIMESTAMP = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
 
 
 def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> Incoming | None:
@@ -56,6 +57,8 @@ def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) ->
             return reader.question(event)
         case "reaction_added", _:
             return reader.reaction(event)
+        case "reaction_removed", _:
+            return reader.reaction_taken(event)
     return None
 
 
@@ -67,7 +70,7 @@ class _Reader:
 
     def question(self, event: Payload) -> Question | None:
         channel, ts = text_of(event, "channel"), text_of(event, "ts")
-        if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(event)):
+        if not (channel and is_timestamp(ts) and self._is_from_a_person(event)):
             return None
         said = read_message(event, self.me, self.names)
         is_mention = said.mentions_bot or self._is_mention_unseen(event)
@@ -92,7 +95,7 @@ class _Reader:
         """None if the words are the same: an unfurled link causes such an event."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
-        if not (channel and _TIMESTAMP.fullmatch(ts) and self._is_from_a_person(now, before)):
+        if not (channel and is_timestamp(ts) and self._is_from_a_person(now, before)):
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)
@@ -117,11 +120,19 @@ class _Reader:
     def deleted(self, event: Payload) -> QuestionDeleted | None:
         channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
         before = table_of(event, "previous_message")
-        if not (channel and _TIMESTAMP.fullmatch(ts)) or self._is_from_a_bot(before):
+        if not (channel and is_timestamp(ts)) or self._is_from_a_bot(before):
             return None
         return self._gone(channel, ts, before)
 
     def reaction(self, event: Payload) -> StopRequest | None:
+        found = self._reacted(event)
+        return StopRequest(**found) if found else None
+
+    def reaction_taken(self, event: Payload) -> Feedback | None:
+        found = self._reacted(event)
+        return Feedback(**found, rating=0) if found else None
+
+    def _reacted(self, event: Payload) -> dict[str, Any] | None:
         """Slack does not say in which thread the item is: ``place.thread`` is empty."""
         item, user = table_of(event, "item"), text_of(event, "user")
         channel, ts = text_of(item, "channel"), text_of(item, "ts")
@@ -129,13 +140,13 @@ class _Reader:
         if not (channel and ts and name and user) or user == self.me.user_id:
             return None
         place = Place("slack", self.me.team_id, channel, "")
-        return StopRequest(
-            event_id=self.event_id,
-            place=place,
-            person=self._person(place, user),
-            message_id=ts,
-            reaction=name,
-        )
+        return {
+            "event_id": self.event_id,
+            "place": place,
+            "person": self._person(place, user),
+            "message_id": ts,
+            "reaction": name,
+        }
 
     def _gone(self, channel: str, ts: str, before: Payload) -> QuestionDeleted:
         place = self._place(channel, {"ts": ts, **before})

@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -19,6 +20,7 @@ from aiohttp import web
 from bot.clock import SystemClock
 from bot.ports import Clock
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, TEAM, FakeWorkspace, Json, Refused
+from tests.fakes.slack_blocks import pressed
 
 TOKEN, SECRET = "xoxb-fake", "signing-secret"
 
@@ -131,6 +133,27 @@ class FakeSlack(FakeWorkspace):
             {"type": "reaction_added", "user": user, "reaction": name, "item": item}
         )
 
+    async def unreact(self, ts: str, name: str, *, user: str = ADA, channel: str = CHANNEL) -> int:
+        item = {"type": "message", "channel": channel, "ts": ts}
+        return await self.deliver(
+            {"type": "reaction_removed", "user": user, "reaction": name, "item": item}
+        )
+
+    async def press(self, ts: str, title: str, *, user: str = ADA, channel: str = CHANNEL) -> int:
+        """Press a button, or choose from a menu; of a message that only they see, too."""
+        whisper = next((each for each in self.whispers if each["ts"] == ts), None)
+        message = whisper or self.messages[channel, ts]
+        at = self._now()
+        return await self.interact(
+            interaction(message, pressed(message["blocks"], title, at), ts, user, channel)
+        )
+
+    async def interact(self, payload: Json) -> int:
+        """Send the payload of an interaction, which Slack sends as a form."""
+        form = urlencode({"payload": json.dumps(payload)})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await self.send(form, headers=kind)
+
     async def change(self, ts: str, text: str, *, channel: str = CHANNEL) -> int:
         before = dict(self.messages[channel, ts])
         self.messages[channel, ts]["text"] = text
@@ -225,6 +248,28 @@ class FakeSlack(FakeWorkspace):
                 return web.json_response(answer)
             retry_after = {"Retry-After": str(self.seconds_until_update())}
             return web.json_response(answer, status=429, headers=retry_after)
+
+
+def interaction(message: Json, action: Json, ts: str, user: str, channel: str) -> Json:
+    """What Slack sends of a press; of a message that only one person sees without that message."""
+    is_ephemeral = "user" in message and message["user"] != BOT
+    container = {"type": "message", "message_ts": ts, "channel_id": channel}
+    thread = {"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}
+    whole = {} if is_ephemeral else {"message": {**message, "ts": ts}}
+    return {
+        "type": "block_actions",
+        "user": {"id": user, "username": user.lower(), "name": user.lower(), "team_id": TEAM},
+        "api_app_id": "A01",
+        "token": "verification",
+        "container": {**container, "is_ephemeral": is_ephemeral, **thread},
+        "trigger_id": f"{ts}.trigger",
+        "team": {"id": TEAM, "domain": "parley"},
+        "channel": {"id": channel, "name": "general"},
+        **whole,
+        "state": {"values": {}},
+        "response_url": "https://hooks.slack.com/actions/T01/1/none",
+        "actions": [action],
+    }
 
 
 def envelope(event: Json, event_id: str) -> Json:

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any
 
 from bot.ports import Clock
+from tests.fakes.slack_blocks import controls, problem_with
 
 TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
@@ -51,6 +52,10 @@ class FakeWorkspace:
         message = self.messages.get((channel, ts))
         return None if message is None else message["text"]
 
+    def buttons(self, ts: str, channel: str = CHANNEL) -> list[str]:
+        """What people can press under a message."""
+        return controls(self.messages[channel, ts].get("blocks", []))
+
     def thread(self, ts: str, channel: str = CHANNEL) -> list[Json]:
         """The messages of a thread, oldest first."""
         here = sorted((key[1], message) for key, message in self.messages.items())
@@ -81,14 +86,18 @@ class FakeWorkspace:
         self._check_text("chat.postMessage", arguments)
         kept: Json = {key: arguments[key] for key in ("thread_ts", "metadata") if key in arguments}
         message = {"type": "message", "user": BOT, "bot_id": "BBOT", **kept}
-        ts = self.keep({**message, "text": arguments["text"], "channel": arguments["channel"]})
+        message |= {"text": arguments["text"], "blocks": self._blocks(arguments)}
+        ts = self.keep({**message, "channel": arguments["channel"]})
         return {"channel": arguments["channel"], "ts": ts}
 
     def _do_chat_update(self, arguments: Json) -> Json:
         message = self._own(arguments, "cant_update_message")
         self._check_text("chat.update", arguments)
+        if "blocks" not in arguments:
+            self.violations.append("chat.update that leaves it to Slack what becomes of the blocks")
+        blocks = self._blocks(arguments)
         self._charge_update()
-        message["text"] = arguments["text"]
+        message["text"], message["blocks"] = arguments["text"], blocks
         if "metadata" in arguments:
             message["metadata"] = arguments["metadata"]
         self.shown.append((self.clock.monotonic(), message["ts"], message["text"]))
@@ -101,8 +110,10 @@ class FakeWorkspace:
 
     def _do_chat_postEphemeral(self, arguments: Json) -> Json:  # noqa: N802
         self._check_channel(arguments["channel"])
-        self.whispers.append(arguments)
-        return {"message_ts": self._now()}
+        self._blocks(arguments)
+        ts = self._now()
+        self.whispers.append({**arguments, "ts": ts})
+        return {"message_ts": ts}
 
     def _do_reactions_add(self, arguments: Json) -> Json:
         key = self._reaction(arguments)
@@ -154,6 +165,16 @@ class FakeWorkspace:
     def _reaction(self, arguments: Json) -> tuple[str, str, str]:
         self._message(arguments["channel"], arguments["timestamp"])
         return arguments["channel"], arguments["timestamp"], arguments["name"]
+
+    def _blocks(self, arguments: Json) -> list[Json]:
+        """Slack shows these and not the text, which must therefore say the same."""
+        blocks: list[Json] = arguments.get("blocks", [])
+        if error := problem_with(blocks):
+            raise Refused(error)
+        said = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+        if said and said != [arguments["text"]]:
+            self.violations.append(f"blocks that say {said} with the text {arguments['text']!r}")
+        return blocks
 
     def _check_channel(self, channel: str) -> None:
         if channel not in self.channels:

@@ -11,6 +11,7 @@ from bot.adapter_support.payloads import PlainText
 
 _TOKEN = re.compile(r"<([@#!]|https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+_TIMESTAMP = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 _EVERYBODY = ("here", "channel", "everyone")
@@ -23,6 +24,11 @@ class SlackIdentity:
     team_id: str
     user_id: str
     name: str = "Parley"
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether Slack could have named a message so."""
+    return _TIMESTAMP.fullmatch(text) is not None
 
 
 def read_text(raw: str, me: SlackIdentity, names: Mapping[str, str]) -> PlainText:

@@ -1,0 +1,1 @@
+"""What people press, choose and command: parsed, and answered to them alone where that is due."""
