@@ -25,6 +25,7 @@ from bot.adapter_support.quoting import with_quotes
 from bot.errors import ParleyError, QueueFull, sentence_for_people
 from bot.ports import Handler
 from bot.types import (
+    Feedback,
     Incoming,
     Person,
     Place,
@@ -114,20 +115,30 @@ def read_deletions(event: Payload, place: Place) -> list[QuestionDeleted]:
 
 
 def read_reaction(event: Payload, me: BotUser, place: Place) -> StopRequest | None:
-    """A reaction has no id of its own: each one is a new stop request, after a retry too."""
+    found = _reacted(event, me, place)
+    return StopRequest(**found) if found else None
+
+
+def read_reaction_taken(event: Payload, me: BotUser, place: Place) -> Feedback | None:
+    found = _reacted(event, me, place)
+    return Feedback(**found, rating=0) if found else None
+
+
+def _reacted(event: Payload, me: BotUser, place: Place) -> dict[str, Any] | None:
+    """A reaction has no id of its own: each one is a new event, after a retry too."""
     user, message_id = text_of(event, "user_id"), text_of(event, "message_id")
     emoji, member = table_of(event, "emoji"), table_of(event, "member")
     name = text_of(emoji, "name")
     is_bot = user == me.user_id or bool(table_of(member, "user").get("bot"))
     if not (user and name and message_id.isdigit()) or is_bot:
         return None
-    return StopRequest(
-        event_id=f"reaction {uuid4()}",
-        place=place,
-        person=person(user, table_of(member, "user"), member, place),
-        message_id=str(MessageRef(text_of(event, "channel_id"), message_id)),
-        reaction=name,
-    )
+    return {
+        "event_id": f"reaction {uuid4()}",
+        "place": place,
+        "person": person(user, table_of(member, "user"), member, place),
+        "message_id": str(MessageRef(text_of(event, "channel_id"), message_id)),
+        "reaction": name,
+    }
 
 
 async def _refuse(_: Incoming) -> None:
@@ -170,6 +181,7 @@ class Inbox:
             "MESSAGE_DELETE": self._deletions,
             "MESSAGE_DELETE_BULK": self._deletions,
             "MESSAGE_REACTION_ADD": self._reaction,
+            "MESSAGE_REACTION_REMOVE": self._reaction_taken,
         }
 
     def put(self, event: str, payload: dict[str, Any], handler: Handler, to: Deliveries) -> None:
@@ -253,6 +265,11 @@ class Inbox:
             person = self._with_permissions(request.person, info, event)
             request = replace(request, person=person)
             await self._hand_over(request, handler, is_awaited=self._is_for_bot(info))
+
+    async def _reaction_taken(self, event: Payload, handler: Handler) -> None:
+        taken = read_reaction_taken(event, self._me, (await self._info(event)).place())
+        if taken is not None:
+            await handler(taken)
 
     def _with_permissions(self, person: Person, info: ChannelInfo, payload: Payload) -> Person:
         member = table_of(payload, "member")

@@ -84,6 +84,16 @@ class FakePeople(FakeServer):
         await self.gateway.dispatch("MESSAGE_DELETE", event, guild)
 
     async def react(self, message_id: str, emoji: str = "🛑", *, user: str = ADA) -> None:
+        event, guild = self._reaction(message_id, emoji, user)
+        event |= {"member": self.member(user)} if guild else {}
+        await self.gateway.dispatch("MESSAGE_REACTION_ADD", event, guild)
+
+    async def unreact(self, message_id: str, emoji: str, *, user: str = ADA) -> None:
+        """Discord does not say more of who took it away than their id."""
+        event, guild = self._reaction(message_id, emoji, user)
+        await self.gateway.dispatch("MESSAGE_REACTION_REMOVE", event, guild)
+
+    def _reaction(self, message_id: str, emoji: str, user: str) -> tuple[Json, str | None]:
         channel = self.messages[message_id]["channel_id"]
         event = {
             "user_id": user,
@@ -93,9 +103,8 @@ class FakePeople(FakeServer):
             "burst": False,
             "type": 0,
         }
-        if guild := self._guild(channel):
-            event |= {"guild_id": guild, "member": self.member(user)}
-        await self.gateway.dispatch("MESSAGE_REACTION_ADD", event, guild)
+        guild = self._guild(channel)
+        return (event | {"guild_id": guild} if guild else event), guild
 
     async def slash(
         self, name: str, /, *, sub: str = "", user: str = ADA, channel: str = CHANNEL, **given: Any

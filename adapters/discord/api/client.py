@@ -23,6 +23,7 @@ EVENTS = frozenset(
         "MESSAGE_DELETE",
         "MESSAGE_DELETE_BULK",
         "MESSAGE_REACTION_ADD",
+        "MESSAGE_REACTION_REMOVE",
         "INTERACTION_CREATE",
     }
 )

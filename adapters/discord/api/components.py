@@ -24,7 +24,7 @@ _MAX_MESSAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CustomId:
-    """``verb``: ``stop``, ``retry``, ``pick``, ``page``, ``choose`` or ``ask``.
+    """``verb``: ``stop``, ``retry``, ``up``, ``down``, ``pick``, ``page``, ``choose`` or ``ask``.
 
     ``part``: of the reply; with ``page`` the index of the page, from 0. Of ``ask``: ``thread`` is
     ``private`` or empty, ``turn_id`` the personality.
@@ -57,7 +57,11 @@ def while_growing(thread: str, label: Label) -> list[Json]:
 def when_ended(thread: str, turn_id: str, part: int) -> list[Json]:
     retry = CustomId("retry", thread, turn_id, part)
     pick = CustomId("pick", thread, turn_id, part)
-    return [_row([_button("Retry", retry, _GREY), _button("Personality…", pick, _GREY)])]
+    thumbs = [
+        _button("👍", CustomId("up", thread, turn_id, part), _GREY),
+        _button("👎", CustomId("down", thread, turn_id, part), _GREY),
+    ]
+    return [_row([_button("Retry", retry, _GREY), _button("Personality…", pick, _GREY), *thumbs])]
 
 
 def picker(thread: str, personalities: Sequence[Personality], page: int = 0) -> list[Json]:

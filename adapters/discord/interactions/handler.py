@@ -122,6 +122,8 @@ class InteractionHandler:
 def _incoming(invocation: Invocation) -> Incoming:
     if invocation.verb == "ask":
         return invocation.as_question()
+    if invocation.verb in ("up", "down"):
+        return invocation.as_feedback()
     return invocation.as_stop() if invocation.verb == "stop" else invocation.as_command()
 
 

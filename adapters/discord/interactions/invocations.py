@@ -20,7 +20,9 @@ from adapters.discord.api.quotes import quoted_message, read_files
 from adapters.discord.interactions.commands import MENU
 from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
 from bot.adapter_support.quoting import with_quotes
-from bot.types import Attachment, Command, Person, Place, Question, StopRequest
+from bot.types import Attachment, Command, Feedback, Person, Place, Question, StopRequest
+
+_RATINGS = {"up": 1, "down": -1}
 
 _MAY_MODERATE = 1 << 13 | 1 << 3
 """Manage Messages, or Administrator."""
@@ -114,6 +116,16 @@ class Invocation:
     def as_stop(self) -> StopRequest:
         return StopRequest(
             event_id=self.id, place=self.place, person=self.person, message_id=str(self.message)
+        )
+
+    def as_feedback(self) -> Feedback:
+        return Feedback(
+            event_id=self.id,
+            place=self.place,
+            person=self.person,
+            message_id=str(self.message),
+            rating=_RATINGS[self.verb],
+            is_pressed=True,
         )
 
 

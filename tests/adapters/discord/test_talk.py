@@ -31,7 +31,7 @@ async def test_a_question_opens_a_thread_named_after_it_in_which_the_reply_grows
     generation.finish()
     assert await discord.says("Because of Rayleigh.", question) == reply
     await talk.ended(reply)
-    assert list(discord.buttons(reply)) == ["Retry", "Personality…"]
+    assert list(discord.buttons(reply)) == ["Retry", "Personality…", "👍", "👎"]
 
 
 async def test_a_follow_up_in_the_thread_needs_no_mention_and_knows_what_was_said(
