@@ -219,6 +219,7 @@ class App:
             self._clock,
             self._settings.data_dir / name,
             self._conversations.personalities,
+            self._conversations.standing,
         )
         adapter: Adapter = module.create(context)
         return adapter
@@ -278,6 +279,7 @@ class App:
             recover_seconds=settings.recover_seconds,
             max_waiting_per_channel=settings.max_waiting_per_channel,
             links=settings.links,
+            retention_days=settings.retention_days,
         )
         return ConversationService(
             store=store,

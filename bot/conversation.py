@@ -45,6 +45,7 @@ from bot.types import (
     QuestionEdited,
     Session,
     SessionQuestion,
+    Standing,
     StopRequest,
 )
 from bot.usage import UsageLog
@@ -251,6 +252,9 @@ class ConversationService:
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._services.personalities.all()
+
+    async def standing(self, place: Place, person: Person) -> Standing:
+        return await self._commands.standing(place, person)
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._services.directory.threads(person.id)

@@ -258,6 +258,14 @@ class TextRefused(PlatformRefused):
     """A filter of the platform refuses these words or links, and may let another text pass."""
 
 
+class FileRefused(PlatformRefused):
+    """``why``: the reason for which a file cannot be had, as a person may read it."""
+
+    def __init__(self, method: str, code: str, why: str) -> None:
+        super().__init__(method, code)
+        self.why = why
+
+
 def refusal_for_people(error: PlatformError) -> str:
     """What stands in place of a reply that a platform does not show."""
     if isinstance(error, TextRefused):

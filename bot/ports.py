@@ -33,6 +33,7 @@ from bot.types import (
     Rendered,
     Session,
     SessionQuestion,
+    Standing,
 )
 
 Handler = Callable[[Incoming], Awaitable[None]]
@@ -41,6 +42,10 @@ Handler = Callable[[Incoming], Awaitable[None]]
 
 DescribeModel = Callable[[str | None], Awaitable[ModelCard]]
 """The card of the model of that name, or of the default one. Raises ``EngineFailed``."""
+
+
+FindStanding = Callable[[Place, Person], Awaitable[Standing]]
+"""``Conversations.standing``."""
 
 
 LOCAL_ACCOUNT = "local"
@@ -116,8 +121,8 @@ class AdapterContext:
 
     ``observe(method, status)`` counts one call to the platform. ``folder`` is where an
     adapter may keep what it must know after a restart; it need not exist yet.
-    ``personalities`` are those that can be chosen now. Each adapter package has
-    ``create(context: AdapterContext) -> Adapter``.
+    ``personalities`` are those that can be chosen now. ``standing``: None where nobody knows.
+    Each adapter package has ``create(context: AdapterContext) -> Adapter``.
     """
 
     settings: Mapping[str, str]
@@ -125,6 +130,7 @@ class AdapterContext:
     clock: Clock
     folder: Path | None = None
     personalities: Callable[[], tuple[Personality, ...]] = tuple
+    standing: FindStanding | None = None
 
 
 class Generation(Protocol):
@@ -286,5 +292,9 @@ class Conversations(Protocol):
         ...
 
     def personalities(self) -> tuple[Personality, ...]: ...
+
+    async def standing(self, place: Place, person: Person) -> Standing:
+        """Raises ``AccessDenied``, and ``EngineFailed`` while the model loads."""
+        ...
 
     async def threads(self, person: Person) -> list[ThreadSummary]: ...

@@ -298,6 +298,19 @@ class Personality:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a person finds in a place. ``left``: how much more they may ask, in words.
+
+    ``retention_days``: after which turns are deleted; 0: never.
+    """
+
+    personality: Personality
+    model: str
+    left: str
+    retention_days: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A model that answers, as far as its file says it; ``file`` without its folder.
 

@@ -138,6 +138,18 @@ class LocalSlack:
         ts: str = answer["message"]["ts"]
         return ts
 
+    async def upload(
+        self, name: str, data: bytes, *, channel: str = CHANNEL, user: str = ADA, text: str = ""
+    ) -> Json:
+        """Say something with a file; the file, as the message names it."""
+        form = aiohttp.FormData({"channel": channel, "user": user, "text": text})
+        form.add_field("file", data, filename=name, content_type="text/plain")
+        async with self._session.post(f"{self.url}/_control/upload", data=form) as answer:
+            result: Json = await answer.json()
+        assert result.get("ok"), result
+        files = [file for each in await self.messages(channel) for file in each.get("files", ())]
+        return next(file for file in files if file["name"] == name)
+
     async def reaction(
         self,
         ts: str,

@@ -9,5 +9,9 @@ def create(context: AdapterContext) -> SlackAdapter:
     """Raises ``SettingsError`` for a missing or wrong setting."""
     settings = SlackSettings.read(context.settings)
     return SlackAdapter(
-        settings, context.clock, context.observe, personalities=context.personalities
+        settings,
+        context.clock,
+        context.observe,
+        personalities=context.personalities,
+        find_standing=context.standing,
     )

@@ -12,8 +12,10 @@ from urllib.parse import unquote
 from adapters.slack import markup
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.people import People
+from adapters.slack.assistant.panel import AssistantPanel
 from adapters.slack.errors import UNTHREADABLE
 from adapters.slack.events import read_event
+from adapters.slack.files import SlackFiles, with_files
 from adapters.slack.interactions.buttons import MAX_SECTION
 from adapters.slack.interactions.handler import Presses
 from adapters.slack.interactions.replies import ButtonedReplies
@@ -30,8 +32,9 @@ from bot.errors import (
     SettingsError,
     Unavailable,
 )
-from bot.ports import Clock, Handler
+from bot.ports import Clock, FindStanding, Handler
 from bot.types import (
+    Attachment,
     Choice,
     Incoming,
     Label,
@@ -90,6 +93,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         observe: Observe,
         limits: Limits = LIMITS,
         personalities: Callable[[], tuple[Personality, ...]] = tuple,
+        find_standing: FindStanding | None = None,
     ) -> None:
         super().__init__()
         self.limits = limits
@@ -97,6 +101,8 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         self._observe = observe
         self._webhook = SlackWebhook(settings.signing_secret, clock)
         self._people = People(self._look_up, clock)
+        self._files = SlackFiles(settings, observe, limits.call_timeout)
+        self._panel = AssistantPanel(self._call, find_standing, self.render)
         self._me = SlackIdentity("", "")
         self._replies = ButtonedReplies(self._post, self._update)
         self._presses = Presses(self._show, personalities)
@@ -104,6 +110,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
         opened.push_async_callback(client.close)
+        opened.push_async_callback(self._panel.close)
         try:
             answer = await client.call("auth.test")
         except NotPermitted as error:
@@ -118,12 +125,25 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         if text_of(delivery, "type") == "block_actions":
             await self._presses.take(delivery, self._me, self._people.names, handler)
             return
+        await self._panel.take(delivery, self._me.team_id, handler)
         incoming = read_event(delivery, self._me, self._people.names)
         if incoming is not None and _is_asking(incoming):
+            delivery = await with_files(delivery, self._file_info)
             await self._meet((_user(incoming.person), *people_in(_message_of(delivery))))
             incoming = read_event(delivery, self._me, self._people.names)
         if incoming is not None:
             await handler(incoming)
+        if isinstance(incoming, Question):
+            self._panel.entitle(incoming)
+
+    async def _call(self, method: str, **arguments: Any) -> Payload:
+        return await self._connected.call(method, **arguments)
+
+    async def _file_info(self, file_id: str) -> Payload:
+        return await self._connected.call("files.info", file=file_id)
+
+    async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
+        return await self._files.fetch(attachment, max_size)
 
     async def _meet(self, users: Iterable[str]) -> None:
         await self._people.meet(user for user in users if user != self._me.user_id)
@@ -167,6 +187,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         self, place: Place, message_id: str, text: Rendered, blocks: list[Json]
     ) -> None:
         """Slack keeps the label of a post if the edit names none."""
+        await self._panel.settle(place)
         message = {"channel": place.channel, "ts": message_id, "text": text}
         await self._connected.call("chat.update", **message, blocks=blocks, **_SILENT)
 
@@ -205,7 +226,8 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         await self._connected.call("chat.delete", channel=place.channel, ts=message_id)
 
     async def typing(self, place: Place) -> None:
-        """Does nothing: Slack has no such call for bots outside the assistant panel."""
+        """The status line of a thread in direct messages; elsewhere Slack has none."""
+        await self._panel.think(place)
 
     async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
         await self._show(place, person, text, [])

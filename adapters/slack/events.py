@@ -38,6 +38,8 @@ EVENTS: Mapping[str, frozenset[str]] = {
 """Every event that the app subscribes to, and the scopes that it needs for it."""
 
 _QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
+_PANEL_ROOT = "assistant_app_thread"
+"""The message that stands for a thread of the assistant panel: its words are the title."""
 
 
 def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> Incoming | None:
@@ -99,7 +101,7 @@ class _Reader:
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)
-        if own_words(now) == own_words(before):
+        if own_words(now) == own_words(before) or text_of(now, "subtype") == _PANEL_ROOT:
             return None
         place = self._place(channel, now)
         return QuestionEdited(

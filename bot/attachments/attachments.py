@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from bot.attachments.child import WhyUnread
 from bot.capabilities import FetchesFiles
-from bot.errors import PlatformError
+from bot.errors import FileRefused, PlatformError
 from bot.types import Attachment, Source
 
 MAX_FILES = 4
@@ -37,8 +38,16 @@ class FileKind(StrEnum):
     TEXT = "text"
     PDF = "pdf"
     IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
     OTHER = "other"
 
+
+_DECLINED = {
+    FileKind.IMAGE: "I cannot see images ({names}); please describe in words what matters.",
+    FileKind.AUDIO: "I cannot listen to recordings ({names}); please write what is said.",
+    FileKind.VIDEO: "I cannot watch videos ({names}); please describe in words what matters.",
+}
 
 MAX_SIZES = {FileKind.TEXT: 1024 * 1024, FileKind.PDF: 8 * 1024 * 1024}
 """Bytes; files of other kinds are not read."""
@@ -56,7 +65,8 @@ def kind_of(attachment: Attachment) -> FileKind:
         or media in _TEXT_MEDIA
     ):
         return FileKind.TEXT
-    return FileKind.IMAGE if media.startswith("image/") else FileKind.OTHER
+    named = media.partition("/")[0]
+    return FileKind(named) if named in _DECLINED else FileKind.OTHER
 
 
 def plain(name: str) -> str:
@@ -72,11 +82,16 @@ def in_words(name: str) -> str:
     return name if _UNMARKED.fullmatch(name) else f"`{name}`"
 
 
-def refusal(attachment: Attachment) -> str | None:
-    """Why this file is not read, in one sentence; None if it is."""
+def refusal(attachment: Attachment, beside: Sequence[Attachment] = ()) -> str | None:
+    """Why this file is not read, in one sentence; None if it is.
+
+    Of what Parley has no eyes or ears for, the sentence names all files ``beside`` it as well.
+    """
     kind, name = kind_of(attachment), in_words(attachment.name)
-    if kind is FileKind.IMAGE:
-        return "I cannot see images; please describe in words what matters."
+    if kind in _DECLINED:
+        alike = [file for file in beside or (attachment,) if kind_of(file) is kind]
+        names = ", ".join(dict.fromkeys(in_words(file.name) for file in alike))
+        return _DECLINED[kind].format(names=names)
     if kind not in MAX_SIZES:
         return f"I cannot read {name}: I read text, code, CSV and PDF files."
     if attachment.size > MAX_SIZES[kind]:
@@ -172,7 +187,8 @@ class Attachments:
             return ()
         if fetches is None:
             return (NOT_HERE,)
-        refusals = [refusal(file) for file in files[:MAX_FILES]]
+        first = files[:MAX_FILES]
+        refusals = [refusal(file, first) for file in first]
         return tuple(dict.fromkeys(filter(None, refusals))) if all(refusals) else ()
 
     async def read(self, fetches: FetchesFiles | None, files: tuple[Attachment, ...]) -> Read:
@@ -183,8 +199,8 @@ class Attachments:
         if fetches is None:
             return Read((), len(files), self.why_none(None, files))
         sources, room, refusals = list[Source](), MAX_CHARACTERS, list[str]()
-        for file in files[:MAX_FILES]:
-            read = await self._read_one(fetches, file, room)
+        for file in (first := files[:MAX_FILES]):
+            read = refusal(file, first) or await self._read_one(fetches, file, room)
             if isinstance(read, str):
                 refusals.append(read)
             else:
@@ -198,14 +214,14 @@ class Attachments:
 
     async def _read_one(self, fetches: FetchesFiles, file: Attachment, room: int) -> Source | str:
         """The file, of which one character more than ``room`` tells of a cut; or why not."""
-        if why := refusal(file):
-            return why
         kind, name = kind_of(file), in_words(file.name)
         if not room:
             return f"{name} is left out: the files before it are as much as I can read."
         try:
             data = await fetches.fetch(file, MAX_SIZES[kind])
             text = await self._reader.read(data, kind, room + 1)
+        except FileRefused as error:
+            return f"{name} could not be fetched: {error.why}"
         except PlatformError as error:
             logger.info("an attachment could not be fetched: %s", error)
             return f"{name} could not be fetched; please attach it again."

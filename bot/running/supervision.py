@@ -11,7 +11,16 @@ from bot.errors import EngineFailed, ParleyError
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
 from bot.stores import ThreadSummary
-from bot.types import AdapterState, Incoming, Person, Personality, Place, Session, SessionQuestion
+from bot.types import (
+    AdapterState,
+    Incoming,
+    Person,
+    Personality,
+    Place,
+    Session,
+    SessionQuestion,
+    Standing,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +129,9 @@ class LateConversations:
 
     def personalities(self) -> tuple[Personality, ...]:
         return self._real.personalities() if self._real else ()
+
+    async def standing(self, place: Place, person: Person) -> Standing:
+        return await self._there.standing(place, person)
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._there.threads(person)

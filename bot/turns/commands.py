@@ -10,7 +10,7 @@ from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import asks
-from bot.types import Choice, Command, Person
+from bot.types import Choice, Command, Person, Place, Standing
 
 _HELP_CHOICES = (
     Choice("Personalities", "personality"),
@@ -106,6 +106,17 @@ class Commands:
             f"Left for you: {self._allowance(command.person)}",
         )
         self._notices.say(command, _bullets(lines))
+
+    async def standing(self, place: Place, person: Person) -> Standing:
+        """For the person alone, as in a direct message. Raises ``AccessDenied``."""
+        self._services.access.check(place, person, is_direct=True)
+        personality = await self._services.personality_of(place)
+        return Standing(
+            personality=personality,
+            model=personality.model or self._services.generator.name,
+            left=self._allowance(person),
+            retention_days=self._services.rules.retention_days,
+        )
 
     def _allowance(self, person: Person) -> str:
         left = self._services.access.remainder(person)

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 class ConversationRules:
     """``stop_reactions``: adapter name -> reaction names, ``*`` for any run of characters.
 
-    ``max_waiting_per_channel``: 0 is any number.
+    ``max_waiting_per_channel``: 0 is any number. ``retention_days``: 0 is for ever.
     """
 
     personality: str = "assistant"
@@ -46,6 +46,7 @@ class ConversationRules:
     recover_seconds: float = 900.0
     max_waiting_per_channel: int = 50
     links: LinkSetting = "known"
+    retention_days: float = 0
 
 
 @dataclass(frozen=True, slots=True)

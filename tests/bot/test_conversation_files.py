@@ -143,7 +143,9 @@ async def test_a_question_of_nothing_but_an_empty_file_is_answered_with_the_sent
 
 async def test_each_refused_file_counts_though_the_sentence_is_said_once(talk: Talk) -> None:
     await asked(talk, {"a.png": b"x", "b.png": b"x", "c.txt": b"hello"})
-    assert talk.whispers() == ["I cannot see images; please describe in words what matters."]
+    assert talk.whispers() == [
+        "I cannot see images (a.png, b.png); please describe in words what matters."
+    ]
     assert (counted(talk, "read"), counted(talk, "refused")) == (1, 2)
 
 

@@ -10,7 +10,7 @@ from bot.errors import QueueFull
 from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent, Usage
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.stores import ThreadSummary
-from bot.types import Incoming, Person, Personality, Place, Session, SessionQuestion
+from bot.types import Incoming, Person, Personality, Place, Session, SessionQuestion, Standing
 from tests.fakes.model import FakeModel
 
 T = TypeVar("T")
@@ -160,6 +160,9 @@ class FakeConversations:
         return PERSONALITIES
 
     async def handle(self, incoming: Incoming) -> None:
+        raise NotImplementedError
+
+    async def standing(self, place: Place, person: Person) -> Standing:
         raise NotImplementedError
 
     async def threads(self, person: Person) -> list[ThreadSummary]:

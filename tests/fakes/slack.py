@@ -9,7 +9,7 @@ import io
 import itertools
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode
@@ -19,8 +19,10 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.ports import Clock
-from tests.fakes.slack_api import ADA, BOT, CHANNEL, TEAM, FakeWorkspace, Json, Refused
+from tests.fakes import slack_files
+from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM, FakeWorkspace, Json
 from tests.fakes.slack_blocks import pressed
+from tests.fakes.slack_panel import Refused
 
 TOKEN, SECRET = "xoxb-fake", "signing-secret"
 
@@ -80,10 +82,12 @@ class FakeSlack(FakeWorkspace):
     async def __aenter__(self) -> Self:
         application = web.Application(client_max_size=4 * 1024 * 1024)
         application.router.add_route("*", "/api/{method}", self._serve)
+        application.router.add_get(slack_files.PATH, self.shelf.serve)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.api_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
+        self.shelf.url = self.api_url.removesuffix("/api/")
         self._session = aiohttp.ClientSession()
         return self
 
@@ -114,10 +118,13 @@ class FakeSlack(FakeWorkspace):
         channel: str = CHANNEL,
         thread_ts: str | None = None,
         retries: int = 0,
+        files: Sequence[Json] = (),
     ) -> str:
         """Post as a person; a mention in a channel is delivered twice, as Slack does."""
         thread = {"thread_ts": thread_ts} if thread_ts else {}
-        message = {"type": "message", "user": user, "text": text, "channel": channel, **thread}
+        shared: Json = {"subtype": "file_share", "files": list(files)} if files else {}
+        message = {"type": "message", "user": user, "text": text, "channel": channel}
+        message |= {**thread, **shared}
         ts = self.keep(message)
         message = self.messages[channel, ts]
         kind = "im" if channel.startswith("D") else "channel"
@@ -153,6 +160,21 @@ class FakeSlack(FakeWorkspace):
         form = urlencode({"payload": json.dumps(payload)})
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self.send(form, headers=kind)
+
+    async def open_home(self, tab: str, *, user: str = ADA, channel: str = DIRECT) -> int:
+        return await self.deliver(
+            {"type": "app_home_opened", "user": user, "channel": channel, "tab": tab}
+        )
+
+    async def start_assistant(self, *, user: str = ADA, channel: str = DIRECT) -> str:
+        """Open the panel of an app that is no agent yet; the thread's ts."""
+        self.is_agent = False
+        root = {"type": "message", "subtype": "assistant_app_thread", "user": user}
+        ts = self.keep({**root, "text": "New Assistant Thread", "channel": channel})
+        self.assistant_threads.add((channel, ts))
+        thread = {"user_id": user, "channel_id": channel, "thread_ts": ts, "context": {}}
+        await self.deliver({"type": "assistant_thread_started", "assistant_thread": thread})
+        return ts
 
     async def change(self, ts: str, text: str, *, channel: str = CHANNEL) -> int:
         before = dict(self.messages[channel, ts])

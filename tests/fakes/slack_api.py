@@ -12,6 +12,8 @@ from typing import Any
 
 from bot.ports import Clock
 from tests.fakes.slack_blocks import controls, problem_with
+from tests.fakes.slack_files import FileShelf
+from tests.fakes.slack_panel import PanelOfWorkspace, Refused
 
 TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
@@ -20,17 +22,14 @@ MAX_TEXT = 4000
 Json = dict[str, Any]
 
 
-class Refused(Exception):
-    """Slack's word for why not."""
-
-
-class FakeWorkspace:
+class FakeWorkspace(PanelOfWorkspace):
     """``update_limit``: edits a minute; further ones are refused and counted.
 
     ``filter``: words that are refused, and with which error; ``unthreadable``: channels.
     """
 
     def __init__(self, clock: Clock, update_limit: int) -> None:
+        super().__init__()
         self.clock = clock
         self.update_limit = update_limit
         self.violations: list[str] = []
@@ -42,6 +41,7 @@ class FakeWorkspace:
         self.names = {ADA: "Ada Lovelace", BOB: "Bob"}
         self.filter: dict[str, str] = {}
         self.unthreadable: set[str] = set()
+        self.shelf = FileShelf()
         self.members = {CHANNEL, DIRECT}
         self.channels = {CHANNEL, DIRECT, NOT_A_MEMBER}
         self._updates: deque[float] = deque()
@@ -66,6 +66,8 @@ class FakeWorkspace:
         action = getattr(self, "_do_" + method.replace(".", "_"), None)
         if action is None:
             raise Refused("unknown_method")
+        if method in self.forbidden:
+            raise Refused("missing_scope")
         answer: Json = action(arguments)
         return answer
 
@@ -80,6 +82,11 @@ class FakeWorkspace:
         if name is None:
             raise Refused("user_not_found")
         return {"user": {"id": arguments["user"], "profile": {"display_name": name}}}
+
+    def _do_files_info(self, arguments: Json) -> Json:
+        if arguments["file"] not in self.shelf.abroad:
+            raise Refused("file_not_found")
+        return {"file": self.shelf.abroad[arguments["file"]]}
 
     def _do_chat_postMessage(self, arguments: Json) -> Json:  # noqa: N802
         self._check_channel(arguments["channel"])
@@ -209,6 +216,8 @@ class FakeWorkspace:
 
     def keep(self, message: Json) -> str:
         ts = self._now()
+        if message["user"] == BOT:
+            self.statuses.pop((message["channel"], message.get("thread_ts", "")), None)
         self.messages[message["channel"], ts] = {**message, "ts": ts}
         self.shown.append((self.clock.monotonic(), ts, message["text"]))
         return ts

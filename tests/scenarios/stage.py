@@ -20,6 +20,7 @@ from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
 from bot.metrics import Metrics
 from bot.ports import Adapter
+from bot.running.supervision import LateConversations
 from bot.stores import ThreadStore, Turn
 from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
@@ -33,7 +34,18 @@ STEP_SECONDS = 0.1
 CALL_TIMEOUT = 1.0
 """Real seconds: the one time that the SDK keeps by itself."""
 
-_CALLS = ("post", "edit", "delete", "react", "unreact", "whisper", "find_posts", "earlier")
+_CALLS = (
+    "post",
+    "edit",
+    "delete",
+    "react",
+    "unreact",
+    "whisper",
+    "find_posts",
+    "earlier",
+    "fetch",
+    "typing",
+)
 
 
 class Stage:
@@ -45,8 +57,10 @@ class Stage:
         generator: ScriptedGenerator,
         store: ThreadStore,
         clock: StageClock,
+        adapter: SlackAdapter,
     ) -> None:
         self.slack = slack
+        self.adapter = adapter
         self.generator = generator
         self.store = store
         self.clock = clock
@@ -106,14 +120,16 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(FakeSlack(clock, update_limit=update_limit))
         listener, slack.events_url = bound_socket()
-        adapter = _adapter(slack.api_url, clock)
+        conversations = LateConversations()
+        adapter = _adapter(slack.api_url, clock, conversations)
         await stack.enter_async_context(serving(adapter, listener))
         await stack.enter_async_context(adapter)
         clock.watch(adapter, *_CALLS)
         store = await open_test_store(folder, clock)
         stack.push_async_callback(store.close)
         service = await _service(folder, store, generator, adapter, clock)
-        stage = Stage(slack, generator, store, clock)
+        conversations.arrive(service)
+        stage = Stage(slack, generator, store, clock, adapter)
         stack.push_async_callback(_close, stage, service)
         await stack.enter_async_context(listening(adapter, service.handle))
         await service.start()
@@ -121,10 +137,11 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
     assert slack.violations == []
 
 
-def _adapter(api_url: str, clock: StageClock) -> SlackAdapter:
+def _adapter(api_url: str, clock: StageClock, conversations: LateConversations) -> SlackAdapter:
     limits = replace(LIMITS, call_timeout=CALL_TIMEOUT)
     settings = SlackSettings(TOKEN, SECRET, api_url)
-    return SlackAdapter(settings, clock, lambda method, status: None, limits)
+    observe = Metrics().platform_observer("slack")
+    return SlackAdapter(settings, clock, observe, limits, find_standing=conversations.standing)
 
 
 async def _service(

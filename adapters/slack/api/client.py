@@ -15,6 +15,9 @@ from bot.adapter_support.connection import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
+        "assistant.threads.setStatus": frozenset({"chat:write"}),
+        "assistant.threads.setSuggestedPrompts": frozenset({"assistant:write"}),
+        "assistant.threads.setTitle": frozenset({"assistant:write"}),
         "auth.test": frozenset(),
         "chat.delete": frozenset({"chat:write"}),
         "chat.postEphemeral": frozenset({"chat:write"}),
@@ -24,14 +27,16 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "conversations.replies": frozenset(
             {"channels:history", "groups:history", "im:history", "mpim:history"}
         ),
+        "files.info": frozenset({"files:read"}),
         "reactions.add": frozenset({"reactions:write"}),
         "reactions.remove": frozenset({"reactions:write"}),
         "users.info": frozenset({"users:read"}),
+        "views.publish": frozenset(),
     }
 )
 """Every method that is called, and the scopes that the app needs for it."""
 
-_READING = frozenset({"conversations.history", "conversations.replies", "users.info"})
+_READING = frozenset({"conversations.history", "conversations.replies", "files.info", "users.info"})
 """These methods take no JSON."""
 
 

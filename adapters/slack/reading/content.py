@@ -15,6 +15,7 @@ from bot.types import Attachment
 NO_TEXT = "This content can't be displayed."
 """Slack's own text of a message that an app sent as blocks only."""
 
+_UNKNOWN = "A file of another workspace"
 _FORWARDED = ("is_share", "is_msg_unfurl")
 _UNFURLED = ("from_url", "original_url", "app_unfurl_url")
 
@@ -97,9 +98,24 @@ def _parts(attachment: Payload) -> Iterator[str]:
 
 
 def _file(file: Payload) -> Attachment:
+    """The address for a download comes first: that of a PDF redirects to another host."""
+    if is_only_an_id(file):
+        return Attachment(_UNKNOWN, "text/plain", 0, f"slack-connect:{text_of(file, 'id')}")
     return Attachment(
         name=text_of(file, "name") or "file",
-        media_type=text_of(file, "mimetype") or "application/octet-stream",
+        media_type=_media_type(file),
         size=size_of(file, "size"),
-        url=text_of(file, "url_private"),
+        url=text_of(file, "url_private_download") or text_of(file, "url_private"),
     )
+
+
+def is_only_an_id(file: Payload) -> bool:
+    """A file of another workspace (Slack Connect) that was not looked up."""
+    return text_of(file, "file_access") == "check_file_info" and not text_of(file, "url_private")
+
+
+def _media_type(file: Payload) -> str:
+    """Slack calls its own voice notes videos where a browser recorded them."""
+    if text_of(file, "subtype") == "slack_audio":
+        return "audio/mp4"
+    return text_of(file, "mimetype") or "application/octet-stream"

@@ -12,7 +12,7 @@ from tests.fakes.discord import FakeDiscord, Fault
 from tests.fakes.discord_guild import BOB, BOT, DIRECT, Json
 
 CAT = ("cat.png", b"\x89PNG", "image/png")
-NO_IMAGES = "I cannot see images; please describe in words what matters."
+NO_IMAGES = "I cannot see images (cat.png); please describe in words what matters."
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.bot.test_conversation_files import locked_pdf
 NOTES = Upload("notes.txt", "text/plain", b"The secret is 42.")
 SHOWN_NOTES = "[Attached file: notes.txt]\n```\nThe secret is 42.\n```"
 PHOTO = Upload("photo.png", "image/png", b"\x89PNG")
-BLIND = "I cannot see images; please describe in words what matters."
+BLIND = "I cannot see images (photo.png); please describe in words what matters."
 
 
 def uploads(tmp_path: Path) -> list[bytes]:

@@ -1,0 +1,40 @@
+"""App Home: who answers here, how to ask, what is left for the person, what is kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bot.adapter_support.payloads import Json
+from bot.types import Rendered, Standing
+
+_HOW = """\
+- **In a channel** mention me with a question. Follow-ups in the thread need no mention.
+- **Privately** write to me under *Messages*. Files may come along (text, code, CSV, PDF).
+- **Stop** an answer with its button, a stop sign as a reaction, or the word `stop`. \
+A question that you edit is answered again.
+- `/parley help`, or `help` after a mention, lists the rest."""
+
+
+def home_view(found: Standing | str, render: Callable[[str], Rendered]) -> Json:
+    """``found``: a sentence where Parley cannot answer this person, or not yet."""
+    texts = [found] if isinstance(found, str) else _texts(found)
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": render(t)}} for t in texts]
+    title = {"type": "header", "text": {"type": "plain_text", "text": "Parley"}}
+    return {"type": "home", "blocks": [title, *blocks]}
+
+
+def _texts(found: Standing) -> Iterator[str]:
+    personality = found.personality
+    what = personality.description or personality.title
+    yield f"**{personality.title}** answers you here: {what}\n\nModel: `{found.model}`"
+    yield f"**How to ask**\n\n{_HOW}"
+    yield f"**Left for you**\n\n{found.left}"
+    yield f"**What is kept**\n\n{_kept(found.retention_days)}"
+
+
+def _kept(days: float) -> str:
+    span = f"for {days:g} {'day' if days == 1 else 'days'}" if days else "without an end"
+    return (
+        f"Questions to me and my answers are kept {span}, where I run; `forget` in a thread "
+        "deletes it at once. What is said elsewhere and not to me is not kept."
+    )
