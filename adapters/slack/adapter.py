@@ -22,6 +22,7 @@ from adapters.slack.interactions.replies import ButtonedReplies
 from adapters.slack.reading import earlier
 from adapters.slack.reading.content import people_in
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
+from adapters.slack.receivers.deliveries import Delivery
 from adapters.slack.receivers.webhook import SlackWebhook
 from adapters.slack.settings import SlackSettings
 from bot.adapter_support.connection import Observe, WebhookAdapter
@@ -79,7 +80,7 @@ _SILENT = {
 }
 
 
-class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
+class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
     """Calls Slack's Web API, and receives deliveries of its Events API."""
 
     name = "slack"
@@ -121,16 +122,20 @@ class SlackAdapter(WebhookAdapter["SlackClient", Payload]):
         self._me = SlackIdentity(team, user, text_of(answer, "user") or user)
         return client
 
-    async def _deliver(self, handler: Handler, delivery: Payload) -> None:
-        if text_of(delivery, "type") == "block_actions":
-            await self._presses.take(delivery, self._me, self._people.names, handler)
-            return
-        await self._panel.take(delivery, self._me.team_id, handler)
-        incoming = read_event(delivery, self._me, self._people.names)
+    async def _deliver(self, handler: Handler, delivery: Delivery) -> None:
+        payload = delivery.payload
+        if delivery.kind == "event":
+            await self._take_event(handler, payload)
+        elif delivery.kind == "interaction":
+            await self._presses.take(payload, self._me, self._people.names, handler)
+
+    async def _take_event(self, handler: Handler, payload: Payload) -> None:
+        await self._panel.take(payload, self._me.team_id, handler)
+        incoming = read_event(payload, self._me, self._people.names)
         if incoming is not None and _is_asking(incoming):
-            delivery = await with_files(delivery, self._file_info)
-            await self._meet((_user(incoming.person), *people_in(_message_of(delivery))))
-            incoming = read_event(delivery, self._me, self._people.names)
+            payload = await with_files(payload, self._file_info)
+            await self._meet((_user(incoming.person), *people_in(_message_of(payload))))
+            incoming = read_event(payload, self._me, self._people.names)
         if incoming is not None:
             await handler(incoming)
         if isinstance(incoming, Question):

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from slack_bolt.error import BoltError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.adapter_support.connection import Observe, counted, retry_after
@@ -76,7 +75,7 @@ def translated(method: str, observe: Observe) -> Iterator[None]:
             code = _code(error.response)
             observe(method, code)
             raise _refusal(method, code, error.response) from None
-        except (SlackClientError, BoltError) as error:
+        except SlackClientError as error:
             observe(method, "client_error")
             raise PlatformRefused(method, type(error).__name__) from None
 

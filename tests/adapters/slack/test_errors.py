@@ -8,7 +8,6 @@ from types import ModuleType
 
 import aiohttp
 import pytest
-import slack_bolt.error
 import slack_sdk.errors
 from slack_sdk.errors import SlackApiError
 
@@ -45,7 +44,6 @@ def exceptions(module: ModuleType) -> Iterator[type[Exception]]:
     "kind",
     [
         *exceptions(slack_sdk.errors),
-        *exceptions(slack_bolt.error),
         *exceptions(aiohttp.client_exceptions),
         *(TimeoutError, ConnectionResetError, BrokenPipeError, OSError, UnicodeError),
     ],

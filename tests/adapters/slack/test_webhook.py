@@ -162,13 +162,6 @@ async def test_slacks_challenge_is_answered(slack: FakeSlack, taken: list[Incomi
     assert taken == []
 
 
-async def test_bolts_headers_for_its_own_use_are_not_obeyed(
-    slack: FakeSlack, taken: list[Incoming]
-) -> None:
-    assert await slack.send(BODY, headers={"X-Slack-Bolt-Lazy-Only": "1"}) == 200
-    assert len(taken) == 1
-
-
 async def test_before_anybody_listens_slack_is_told_to_come_back(
     slack: FakeSlack, adapter: SlackAdapter
 ) -> None:

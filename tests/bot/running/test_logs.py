@@ -13,7 +13,7 @@ start_logging("info", sys.argv[1])
 ours = logging.getLogger("bot.delivery")
 ours.info("a post of %s parts\\nin two lines", 3, extra={"platform": "slack"})
 ours.debug("what somebody said")
-library = logging.getLogger("slack_bolt")
+library = logging.getLogger("slack_sdk")
 library.info("a payload with all it holds")
 library.warning("no permission: \\udc80 \\u2028 \\U0001f999")
 try:
@@ -35,7 +35,7 @@ def test_every_record_is_one_json_object_in_a_line_of_its_own() -> None:
     records = [json.loads(line) for line in logged("json").splitlines()]
     assert [(each["level"], each["logger"]) for each in records] == [
         ("INFO", "bot.delivery"),
-        ("WARNING", "slack_bolt"),
+        ("WARNING", "slack_sdk"),
         ("ERROR", "bot.delivery"),
         ("WARNING", "py.warnings"),
         ("ERROR", "bot"),
