@@ -1,8 +1,11 @@
 """Slack. Settings: ``bot_token``, ``signing_secret``, ``app_token``, ``api_url``."""
 
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.diagnosis import examine
 from adapters.slack.settings import SlackSettings
 from bot.ports import AdapterContext
+
+__all__ = ["create", "examine"]
 
 
 def create(context: AdapterContext) -> SlackAdapter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,7 +37,6 @@ MACHINE_CHECKS = (
     check_personalities,
     check_port,
 )
-_SIGNING_SECRET = re.compile(r"[0-9a-f]{32}")
 
 
 def examine(environ: Mapping[str, str], folder: Path) -> list[Check]:
@@ -99,16 +97,7 @@ def check_platforms(settings: Settings) -> list[Check]:
 def check_platform(settings: Settings, platform: str) -> Check:
     if platform not in settings.platforms:
         return Check(platform, "off", "not set up", how_to_switch_on(settings, platform))
-    return _check_slack(settings) if platform == "slack" else Check(platform, "ok", "is set up")
-
-
-def _check_slack(settings: Settings) -> Check:
-    secret = settings.slack.signing_secret
-    if secret and not _SIGNING_SECRET.fullmatch(secret.get_secret_value()):
-        advice = 'Compare it with "Signing Secret" under Basic Information at api.slack.com/apps.'
-        return Check("slack", "warn", "SLACK_SIGNING_SECRET is not 32 hexadecimal digits", advice)
-    where = settings.slack.api_url or "Slack"
-    return Check("slack", "ok", f"tokens have the right form; deliveries of {where} come over HTTP")
+    return Check(platform, "ok", "is set up")
 
 
 def report(checks: list[Check]) -> str:

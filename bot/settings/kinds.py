@@ -183,10 +183,15 @@ def _reactions(value: object) -> object:
     return dict.fromkeys(PLATFORMS, names) if isinstance(names, tuple) else names
 
 
+_TOKENS = {"xoxb-": "a bot token", "xapp-": "an app token", "xoxp-": "a user token"}
+
+
 def _token(prefix: str) -> AfterValidator:
     def check(value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(prefix):
-            raise ValueError(f"it must begin with {prefix}")
+        token = value.get_secret_value()
+        if not token.startswith(prefix):
+            given = next((kind for each, kind in _TOKENS.items() if token.startswith(each)), "")
+            raise ValueError(f"it must begin with {prefix}" + f"; this is {given}" * bool(given))
         return value
 
     return AfterValidator(check)

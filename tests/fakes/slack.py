@@ -263,7 +263,9 @@ class FakeSlack(FakeWorkspace):
         try:
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
                 raise Refused("invalid_auth")
-            return web.json_response({"ok": True, **self.call(method, arguments)})
+            answer = {"ok": True, **self.call(method, arguments)}
+            # docs, "Authentication, OAuth scopes": the scopes of the token, with each answer
+            return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self.scopes)})
         except Refused as refusal:
             answer = {"ok": False, "error": str(refusal)}
             if answer["error"] != "ratelimited":

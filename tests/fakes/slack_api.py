@@ -42,6 +42,7 @@ class FakeWorkspace(PanelOfWorkspace):
         self.filter: dict[str, str] = {}
         self.unthreadable: set[str] = set()
         self.shelf = FileShelf()
+        self.scopes: set[str] = set()
         self.members = {CHANNEL, DIRECT}
         self.channels = {CHANNEL, DIRECT, NOT_A_MEMBER}
         self._updates: deque[float] = deque()
@@ -75,7 +76,7 @@ class FakeWorkspace(PanelOfWorkspace):
         return max(1, int(self._updates[0] + 61 - self.clock.monotonic()))
 
     def _do_auth_test(self, _: Json) -> Json:
-        return {"team_id": TEAM, "user_id": BOT, "user": "parley", "bot_id": "BBOT"}
+        return {"team_id": TEAM, "user_id": BOT, "user": "parley", "team": "Ours", "bot_id": "BBOT"}
 
     def _do_users_info(self, arguments: Json) -> Json:
         name = self.names.get(arguments["user"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from bot.adapter_support.connection import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
+        "apps.connections.open": frozenset(),  # connections:write, of the app token
         "assistant.threads.setStatus": frozenset({"chat:write"}),
         "assistant.threads.setSuggestedPrompts": frozenset({"assistant:write"}),
         "assistant.threads.setTitle": frozenset({"assistant:write"}),
@@ -66,6 +68,13 @@ class SlackClient:
             response = await self._web.api_call(method, http_verb=verb, **{form: arguments})
         data: dict[str, Any] = response.data  # type: ignore[assignment]
         return data
+
+    async def granted_scopes(self) -> frozenset[str] | None:
+        """Those of the token, which Slack names beside each answer; None where it does not."""
+        with translated("auth.test", self._observe):
+            response = await self._web.api_call("auth.test", http_verb="POST")
+        named = response.headers.get("x-oauth-scopes")
+        return None if named is None else frozenset(filter(None, re.split(r"[,\s]+", named)))
 
     async def close(self) -> None:
         await self._session.close()

@@ -1,0 +1,108 @@
+"""The check of Slack for ``doctor``: both tokens, the scopes by their names, the events to look at.
+
+Slack names a token's scopes beside each answer (``x-oauth-scopes``), but tells no app to which
+events it is subscribed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from adapters.slack.api.client import SlackClient
+from adapters.slack.events import EVENTS
+from adapters.slack.manifest import needed_scopes, purpose_of
+from adapters.slack.settings import SlackSettings
+from bot.errors import NotPermitted, PlatformError, SettingsError
+
+Finding = tuple[str, str, str]
+"""Status, finding, and what to do about it."""
+
+_SECONDS = 10.0
+_SECRET = re.compile(r"[0-9a-f]{32}")
+_INSTALL = (
+    "Paste what `python -m bot slack manifest` prints under App Manifest at api.slack.com/apps, "
+    "and install the app to the workspace again."
+)
+_APP_TOKEN = "Make one with connections:write: Basic Information, App-Level Tokens."  # noqa: S105
+
+
+def examine(table: Mapping[str, str]) -> list[Finding]:
+    try:
+        settings = SlackSettings.read(table)
+    except SettingsError as error:
+        return [("fail", problem, "") for problem in error.problems]
+    found = asyncio.run(_asked(settings, table.get("app_token", "")))
+    return [*_secret(settings.signing_secret), *found]
+
+
+def _secret(secret: str) -> Iterator[Finding]:
+    if secret and not _SECRET.fullmatch(secret):
+        advice = 'Compare it with "Signing Secret" under Basic Information at api.slack.com/apps.'
+        yield "warn", "SLACK_SIGNING_SECRET is not 32 hexadecimal digits", advice
+
+
+async def _asked(settings: SlackSettings, app_token: str) -> list[Finding]:
+    found = [await _token(settings)]
+    if found[0][0] == "ok":
+        found += [*await _scopes(settings), *_events()]
+    if app_token:
+        found.append(await _socket(replace(settings, bot_token=app_token)))
+    return found
+
+
+async def _token(settings: SlackSettings) -> Finding:
+    client = _client(settings)
+    try:
+        answer = await client.call("auth.test")
+    except NotPermitted as error:
+        return "fail", f"SLACK_BOT_TOKEN is refused: {error}", "Copy it again from your app."
+    except PlatformError as error:
+        return "warn", str(error), ""
+    finally:
+        await client.close()
+    return "ok", f"the bot token is that of {answer.get('user')} in {answer.get('team')}", ""
+
+
+async def _scopes(settings: SlackSettings) -> list[Finding]:
+    client = _client(settings)
+    try:
+        granted = await client.granted_scopes()
+    except PlatformError as error:
+        return [("warn", str(error), "")]
+    finally:
+        await client.close()
+    if granted is None:
+        return [("warn", "Slack does not say which scopes the bot token has", "")]
+    missing = [scope for scope in needed_scopes() if scope not in granted]
+    if not missing:
+        return [("ok", f"all {len(needed_scopes())} scopes are granted", "")]
+    return [
+        ("fail", f"the scope {scope} is missing ({purpose_of(scope)})", _INSTALL)
+        for scope in missing
+    ]
+
+
+def _events() -> list[Finding]:
+    detail = f"no app can read its events; Parley needs {', '.join(sorted(EVENTS))}"
+    return [("ok", detail, "They stand under Event Subscriptions, Subscribe to bot events.")]
+
+
+async def _socket(settings: SlackSettings) -> Finding:
+    """Asks for the address of a connection, and makes none."""
+    client = _client(settings)
+    try:
+        await client.call("apps.connections.open")
+    except NotPermitted as error:
+        return "fail", f"SLACK_APP_TOKEN is refused: {error}", _APP_TOKEN
+    except PlatformError as error:
+        return "warn", f"Socket Mode cannot be tried: {error}", ""
+    finally:
+        await client.close()
+    return "ok", "the app token opens Socket Mode", ""
+
+
+def _client(settings: SlackSettings) -> SlackClient:
+    return SlackClient(settings, lambda method, status: None, _SECONDS)
