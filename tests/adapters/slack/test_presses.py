@@ -1,0 +1,168 @@
+"""What becomes of a press in Slack: of whose, of which state, after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.slack.talk import SlackTalk, talking
+from tests.fakes.slack import FakeSlack, Fault
+from tests.fakes.slack_api import ADA, BOB, BOT
+
+NOT_YOURS = "Only the person who asked, or an admin, can do that."
+
+
+@pytest.fixture
+async def talk(tmp_path: Path, slack: FakeSlack) -> AsyncIterator[SlackTalk]:
+    async with talking(tmp_path, slack) as talk:
+        yield talk
+
+
+async def test_stop_ends_the_reply_and_leaves_what_was_said(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    reply = await talk.says("Because", question)
+    assert slack.buttons(reply) == ["Stop"]
+    assert await slack.press(reply, "Stop") == 200
+    await talk.until(lambda: "(stopped)" in str(slack.text(reply)))
+    assert generation.is_cancelled
+    await talk.ended(reply)
+    assert "Stop" not in slack.buttons(reply)
+
+
+async def test_a_reply_that_waits_can_be_stopped(talk: SlackTalk, slack: FakeSlack) -> None:
+    question, _ = await talk.asked("Why?")
+    reply = await talk.says("Thinking…", question)
+    await talk.until(lambda: slack.buttons(reply) == ["Stop"])
+    await slack.press(reply, "Stop")
+    assert await talk.says("Stopped.", question) == reply
+
+
+async def test_a_strangers_stop_is_refused_to_them_alone(talk: SlackTalk, slack: FakeSlack) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    reply = await talk.says("Because", question)
+    await slack.press(reply, "Stop", user=BOB)
+    await talk.until(lambda: talk.whispers(BOB))
+    assert talk.whispers(BOB) == [NOT_YOURS]
+    assert not generation.is_cancelled
+    generation.finish()
+    await talk.ended(reply)
+
+
+async def test_a_stop_that_comes_too_late_does_nothing(talk: SlackTalk, slack: FakeSlack) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    reply = await talk.says("Because", question)
+    message = dict(slack.messages["C01", reply])
+    generation.finish()
+    await talk.ended(reply)
+    now = slack.messages["C01", reply]
+    slack.messages["C01", reply] = {**now, "blocks": message["blocks"]}
+    assert await slack.press(reply, "Stop") == 200
+    slack.messages["C01", reply] = now
+    assert slack.text(reply) == "Because"
+
+
+async def test_retry_answers_again_into_the_same_message(talk: SlackTalk, slack: FakeSlack) -> None:
+    question, reply = await talk.answered("Why?", "Because.")
+    talk.generator.replies.append("For a reason.")
+    await slack.press(reply, "Retry")
+    assert await talk.says("For a reason.", question) == reply
+    await talk.ended(reply)
+
+
+async def test_a_strangers_retry_is_refused_to_them_alone(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    _, reply = await talk.answered("Why?", "Because.")
+    await slack.press(reply, "Retry", user=BOB)
+    await talk.until(lambda: talk.whispers(BOB))
+    assert talk.whispers(BOB) == [NOT_YOURS]
+    assert slack.text(reply) == "Because."
+
+
+async def test_retry_works_after_a_restart(tmp_path: Path, slack: FakeSlack) -> None:
+    async with talking(tmp_path, slack) as talk:
+        question, reply = await talk.answered("Why?", "Because.")
+    async with talking(tmp_path, slack) as talk:
+        talk.generator.replies.append("For a reason.")
+        await slack.press(reply, "Retry")
+        assert await talk.says("For a reason.", question) == reply
+        await talk.ended(reply)
+
+
+async def test_the_menu_is_shown_to_who_presses_and_anybody_there_may_choose(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, reply = await talk.answered("Why?", "Because.")
+    await slack.press(reply, "Personality…", user=BOB)
+    (menu,) = slack.whispers
+    assert (menu["user"], menu["thread_ts"]) == (BOB, question)
+    await slack.press(menu["ts"], "Pirate", user=BOB)
+    await talk.says("*Pirate* answers in this thread from now on.", question)
+    await slack.say(f"<@{BOT}> Who are you?", thread_ts=question)
+    generation = await talk.generator.started()
+    assert generation.request.messages[0].content == "You are a pirate."
+    generation.finish()
+
+
+async def test_a_menu_that_cannot_be_shown_is_no_error(talk: SlackTalk, slack: FakeSlack) -> None:
+    _, reply = await talk.answered("Why?", "Because.")
+    slack.fail("chat.postEphemeral", Fault(error="user_not_in_channel"))
+    assert await slack.press(reply, "Personality…") == 200
+
+
+async def test_personalities_are_listed_with_a_button_for_each(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, _ = await talk.answered("Why?", "Because.")
+    await slack.say(f"<@{BOT}> personality", thread_ts=question)
+    await talk.until(lambda: "pirate" in str(slack.thread(question)[-1]["text"]))
+    listed = slack.thread(question)[-1]["ts"]
+    assert slack.buttons(listed) == ["Assistant", "Pirate"]
+    await slack.press(listed, "Pirate", user=BOB)
+    await talk.says("*Pirate* answers in this thread from now on.", question)
+
+
+async def test_a_thumb_is_a_vote_that_only_its_presser_hears_of(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    _, reply = await talk.answered("Why?", "Because.")
+    await slack.press(reply, "👎", user=BOB)
+    await talk.voted(-1)
+    await slack.press(reply, "👎", user=BOB)
+    await talk.voted(0)
+    await talk.until(lambda: len(talk.whispers(BOB)) == 2)
+    assert talk.whispers(BOB) == ["Noted: 👎", "Your vote is taken back."]
+    assert talk.whispers(ADA) == []
+
+
+@pytest.mark.parametrize(("name", "rating"), [("+1", 1), ("-1::skin-tone-4", -1)])
+async def test_a_reaction_is_a_vote_until_it_is_taken_away(
+    talk: SlackTalk, slack: FakeSlack, name: str, rating: int
+) -> None:
+    _, reply = await talk.answered("Why?", "Because.")
+    await slack.react(reply, name)
+    await talk.voted(rating)
+    await slack.unreact(reply, "tada")
+    await slack.unreact(reply, name)
+    await talk.voted(0)
+
+
+async def test_a_long_answer_is_whole_and_has_buttons_under_its_last_message(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    words = [f"word{number}" for number in range(900)]
+    talk.generator.replies.append(" ".join(words))
+    question = await slack.say(f"<@{BOT}> Why?")
+    await talk.until(lambda: "word899" in str(slack.thread(question)[-1]["text"]))
+    parts = [each["ts"] for each in slack.thread(question)[1:]]
+    await talk.ended(parts[-1])
+    assert " ".join(str(slack.text(ts)) for ts in parts).split() == words
+    assert len(parts) > 1
+    assert all(slack.buttons(ts) == [] for ts in parts[:-1])
