@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from tests.fakes.slack_blocks import controls, pressed
 from tests.lacking import go_on_without, skip_for_lack
 from tests.npm import install
 
@@ -161,6 +162,12 @@ class LocalSlack:
     ) -> None:
         await self._act("reaction", channel=channel, ts=ts, user=user, name=name, present=present)
 
+    async def press(self, ts: str, title: str, *, channel: str = CHANNEL, user: str = ADA) -> None:
+        """Press a button under a message; returns once that was answered."""
+        (message,) = [each for each in await self.messages(channel) if each["ts"] == ts]
+        action = pressed(message["blocks"], title, f"{time.time():.6f}")
+        await self._act("interact", channel=channel, messageTs=ts, user=user, action=action)
+
     async def edit(self, ts: str, text: str, *, channel: str = CHANNEL, user: str = ADA) -> None:
         await self._act("edit-message", channel=channel, ts=ts, user=user, text=text)
 
@@ -181,6 +188,11 @@ class LocalSlack:
         found = [m["text"] for m in await self.messages(channel) if m["ts"] == ts]
         return found[0] if found else None
 
+    async def buttons(self, ts: str, channel: str = CHANNEL) -> list[str]:
+        """What people can press under a message."""
+        found = [each for each in await self.messages(channel) if each["ts"] == ts]
+        return [title for each in found for title in controls(each.get("blocks") or [])]
+
     async def log(self) -> list[Json]:
         """Every delivery and every call, oldest first."""
         entries: list[Json] = (await self._look("log"))["log"]
@@ -200,8 +212,8 @@ class LocalSlack:
                 with suppress(asyncio.CancelledError):
                     await watching
 
-    async def _act(self, action: str, **arguments: Any) -> Json:
-        async with self._session.post(f"{self.url}/_control/{action}", json=arguments) as answer:
+    async def _act(self, doing: str, /, **arguments: Any) -> Json:
+        async with self._session.post(f"{self.url}/_control/{doing}", json=arguments) as answer:
             result: Json = await answer.json()
         assert result.get("ok"), result
         return result

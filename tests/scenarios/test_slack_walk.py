@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -128,6 +129,26 @@ async def test_retry_answers_anew_in_the_same_message(chat: Chat) -> None:
     assert (after.state, after.posts) == ("done", before.posts)
     assert [message["ts"] for message in await chat.local.replies(asked.ts)] == [*before.posts]
     await eventually(lambda: len(chat.sights(before.posts[0])) > num_sights)
+
+
+async def test_the_buttons_stop_a_reply_and_answer_it_again(chat: Chat) -> None:
+    asked = await chat.long_reply()
+    (post,) = chat.turn(asked).posts
+    since = time.monotonic()
+    await chat.local.press(post, "Stop")
+    await has_stopped(chat, asked, since)
+    await offers(chat, post, "Retry")
+    await chat.local.press(post, "Retry")
+    await offers(chat, post, "Stop")
+    await chat.local.press(post, "Stop")
+    assert (await chat.ended(asked)).posts == (post,)
+
+
+async def offers(chat: Chat, post: str, title: str) -> None:
+    """Until such a button stands under the message."""
+    async with asyncio.timeout(10):
+        while title not in await chat.local.buttons(post):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_a_thread_gets_the_personality_that_was_named(chat: Chat) -> None:

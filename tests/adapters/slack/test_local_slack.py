@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
-from bot.types import Incoming, Label, Question, QuestionDeleted, QuestionEdited, StopRequest
+from bot.types import (
+    Command,
+    Feedback,
+    Incoming,
+    Label,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+)
 from tests.adapters.slack.conftest import adapter_on_local_slack
 from tests.contracts.adapter import listening
 from tests.local_slack import (
@@ -165,3 +174,31 @@ def test_without_npm_it_is_said_what_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalSlackMissing, match="npm is not installed"):
         ensure_binary(tmp_path)
+
+
+async def test_buttons_are_pressed_under_a_reply_and_gone_when_it_ends(
+    adapter: SlackAdapter, local: LocalSlack, taken: list[Incoming]
+) -> None:
+    await local.message(f"<@{BOT}> why?")
+    place, label = questions(taken)[0].place, Label("t1", 0)
+    ts = await adapter.begin(place, adapter.render("Be"), label, is_text=True)
+    await adapter.grow(place, ts, adapter.render("Because"), is_text=True)
+    del taken[:]
+    await local.press(ts, "Stop", user=BOB)
+    (stop,) = taken
+    assert isinstance(stop, StopRequest)
+    assert (stop.message_id, stop.reaction, stop.place) == (ts, None, place)
+    assert stop.person.id.endswith(BOB)
+
+    await adapter.finish(place, ts, adapter.render("Because."), label)
+    await adapter.conclude(place, "t1", [ts])
+    for title in ("Retry", "👎"):
+        await local.press(ts, title)
+    _, retry, down = taken
+    assert isinstance(retry, Command)
+    assert (retry.name, retry.place) == ("retry", place)
+    assert isinstance(down, Feedback)
+    assert (down.message_id, down.rating) == (ts, -1)
+    with pytest.raises(KeyError):
+        await local.press(ts, "Stop")
+    assert await local.text(ts) == "Because."
