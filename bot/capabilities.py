@@ -59,6 +59,15 @@ class GrowsReplies(Protocol):
 
 
 @runtime_checkable
+class CountsGrowth(Protocol):
+    """A platform whose rate rules count some growth otherwise than as edits."""
+
+    def growth_method(self, message_id: str) -> str:
+        """As what the next ``grow`` of this message counts: ``edit``, or a name of its own."""
+        ...
+
+
+@runtime_checkable
 class OffersChoices(Protocol):
     """A platform that can put buttons under a message."""
 
@@ -156,6 +165,7 @@ class Capabilities:
     whispers: Whispers | None
     reacts: Reacts | None
     grows: GrowsReplies | None
+    counts_growth: CountsGrowth | None
     offers: OffersChoices | None
     finds_posts: FindsPosts | None
     edit_deadlines: HasEditDeadlines | None
@@ -172,6 +182,7 @@ class Capabilities:
             whispers=adapter if isinstance(adapter, Whispers) else None,
             reacts=adapter if isinstance(adapter, Reacts) else None,
             grows=adapter if isinstance(adapter, GrowsReplies) else None,
+            counts_growth=adapter if isinstance(adapter, CountsGrowth) else None,
             offers=adapter if isinstance(adapter, OffersChoices) else None,
             finds_posts=adapter if isinstance(adapter, FindsPosts) else None,
             edit_deadlines=adapter if isinstance(adapter, HasEditDeadlines) else None,

@@ -49,7 +49,7 @@ from bot.markdown.tree import Block
 from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Clock
 from bot.stores import Post
-from bot.types import Place, Source
+from bot.types import Person, Place, Source
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class ReplyEditor:
     """One per turn; an async context manager around its one task.
 
     ``posts`` are the turn's messages from an earlier run, which are edited first.
-    ``question_id`` is the message that carries the 👀 while a post has to wait; ``later`` has it
-    removed where there is no room for that yet.
+    ``asker`` is who asked. ``question_id`` is the message that carries the 👀 while a post has
+    to wait; ``later`` has it removed where there is no room for that yet.
     ``patience``: seconds for which ``finish`` retries while the platform is out of reach.
     ``on_stop``: called when a person uses the platform's own stop.
     ``grows`` is False for a notice, which is posted whole and not streamed. ``change`` is
@@ -82,6 +82,7 @@ class ReplyEditor:
         posts: Sequence[Post] = (),
         search_first: bool = False,
         question_id: str | None = None,
+        asker: Person | None = None,
         patience: float = 600.0,
         rng: random.Random | None = None,
         on_stop: Callable[[], None] = lambda: None,
@@ -109,6 +110,7 @@ class ReplyEditor:
             search=search_first,
             grows=grows,
             question_id=question_id,
+            asker=asker,
         )
         self._layout = Layout(adapter.drawing, adapter.limits.max_size, change)
         self._is_reply = grows

@@ -211,13 +211,14 @@ class Choice:
 class Label:
     """Metadata by which a post can be found again: its turn, and which part of the reply it is.
 
-    ``question_id`` is the message that is answered, where it is known. A notice is no reply:
-    its ``turn_id`` is ``NOTICE`` and the event that it is about.
+    ``question_id`` is the message that is answered, where it is known, and ``asker`` who asked.
+    A notice is no reply: its ``turn_id`` is ``NOTICE`` and the event that it is about.
     """
 
     turn_id: str
     part: int
     question_id: str | None = field(default=None, compare=False)
+    asker: Person | None = field(default=None, compare=False)
 
     @property
     def is_notice(self) -> bool:

@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
-from urllib.parse import unquote
 
 from adapters.slack import markup
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.people import People
 from adapters.slack.assistant.panel import AssistantPanel
+from adapters.slack.assistant.replies import APPEND, SlackReplies
+from adapters.slack.assistant.streams import user_of
 from adapters.slack.errors import UNTHREADABLE
 from adapters.slack.events import read_event
 from adapters.slack.files import SlackFiles, with_files
 from adapters.slack.interactions.buttons import MAX_SECTION
 from adapters.slack.interactions.handler import Presses
 from adapters.slack.interactions.replies import ButtonedReplies
+from adapters.slack.labels import label_of, metadata_of
 from adapters.slack.reading import earlier
 from adapters.slack.reading.content import people_in
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
@@ -55,6 +58,7 @@ LIMITS = Limits(
     rules=(
         RateRule(frozenset({"post"}), "channel", 1, 1.0),
         RateRule(frozenset({"edit"}), "workspace", 50, 60.0),
+        RateRule(frozenset({APPEND}), "workspace", 100, 60.0),
         RateRule(frozenset({"delete"}), "workspace", 50, 60.0),
         RateRule(frozenset({"find_posts", "earlier"}), "workspace", 50, 60.0),
         RateRule(frozenset({"whisper"}), "workspace", 100, 60.0),
@@ -68,7 +72,7 @@ _EYES = "eyes"
 _PAGE_SIZE = 200
 _MAX_PAGES = 10
 _EARLIER_SECONDS = 5.0
-_LABEL = "parley_reply"
+_MAX_ADOPTED = 3
 
 # What the model wrote never unfurls and never pings; chat.update would parse by default.
 _SILENT = {
@@ -105,7 +109,8 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         self._files = SlackFiles(settings, observe, limits.call_timeout)
         self._panel = AssistantPanel(self._call, find_standing, self.render)
         self._me = SlackIdentity("", "")
-        self._replies = ButtonedReplies(self._post, self._update)
+        self._buttons = ButtonedReplies(self._post, self._update)
+        self._replies = SlackReplies(self._call, clock, self._buttons)
         self._presses = Presses(self._show, personalities)
 
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
@@ -122,6 +127,19 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         self._me = SlackIdentity(team, user, text_of(answer, "user") or user)
         return client
 
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Streams are ended while there still is a connection."""
+        await self._replies.close()
+        await super().__aexit__(kind, error, traceback)
+
+    async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        return await self._connected.call(method, **arguments)
+
     async def _deliver(self, handler: Handler, delivery: Delivery) -> None:
         payload = delivery.payload
         if delivery.kind == "event":
@@ -134,15 +152,12 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         incoming = read_event(payload, self._me, self._people.names)
         if incoming is not None and _is_asking(incoming):
             payload = await with_files(payload, self._file_info)
-            await self._meet((_user(incoming.person), *people_in(_message_of(payload))))
+            await self._meet((user_of(incoming.person), *people_in(_message_of(payload))))
             incoming = read_event(payload, self._me, self._people.names)
         if incoming is not None:
             await handler(incoming)
         if isinstance(incoming, Question):
             self._panel.entitle(incoming)
-
-    async def _call(self, method: str, **arguments: Any) -> Payload:
-        return await self._connected.call(method, **arguments)
 
     async def _file_info(self, file_id: str) -> Payload:
         return await self._connected.call("files.info", file=file_id)
@@ -178,10 +193,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
             **_SILENT,
             text=text,
             blocks=blocks,
-            metadata={
-                "event_type": _LABEL,
-                "event_payload": {"turn": label.turn_id, "part": label.part},
-            },
+            metadata=metadata_of(label),
         )
         return _required(answer, "ts")
 
@@ -191,19 +203,24 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
     async def _update(
         self, place: Place, message_id: str, text: Rendered, blocks: list[Json]
     ) -> None:
-        """Slack keeps the label of a post if the edit names none."""
+        """Slack keeps the label of a post if the edit names none; a stream has had none yet."""
         await self._panel.settle(place)
         message = {"channel": place.channel, "ts": message_id, "text": text}
-        await self._connected.call("chat.update", **message, blocks=blocks, **_SILENT)
+        label = self._replies.label_of(message_id)
+        named = {"metadata": metadata_of(label)} if label else {}
+        await self._connected.call("chat.update", **message, blocks=blocks, **_SILENT, **named)
 
     def growth_interval(self, place: Place) -> float:
         return self.limits.edit_interval
 
+    def growth_method(self, message_id: str) -> str:
+        return self._replies.growth_method(message_id)
+
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
-        return await self._replies.begin(place, text, label)
+        return await self._replies.begin(place, text, label, is_text=is_text)
 
     async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:
-        await self._replies.grow(place, message_id, text)
+        await self._replies.grow(place, message_id, text, is_text=is_text)
 
     async def finish(
         self,
@@ -220,12 +237,12 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
     async def conclude(
         self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
     ) -> None:
-        await self._replies.conclude(place, turn_id, message_ids[-1], can_continue=can_continue)
+        await self._buttons.conclude(place, turn_id, message_ids[-1], can_continue=can_continue)
 
     async def offer(
         self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label
     ) -> str:
-        return await self._replies.offer(place, text, choices, label)
+        return await self._buttons.offer(place, text, choices, label)
 
     async def delete(self, place: Place, message_id: str) -> None:
         await self._connected.call("chat.delete", channel=place.channel, ts=message_id)
@@ -241,7 +258,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         await self._connected.call(
             "chat.postEphemeral",
             **_where(place),
-            user=_user(person),
+            user=user_of(person),
             text=text,
             blocks=blocks,
             parse="none",
@@ -271,12 +288,25 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
         """Of two posts of one part the older; of a long direct message only its latest pages."""
         found: dict[int, str] = {}
+        unlabelled: list[str] = []
         async for message in self._messages(place):
-            label, ts = _label_of(message), text_of(message, "ts")
-            is_ours = message.get("user") == self._me.user_id
-            if ts and is_ours and label is not None and label.turn_id == turn_id:
+            label, ts = label_of(message), text_of(message, "ts")
+            if not ts or message.get("user") != self._me.user_id:
+                continue
+            if label is None:
+                unlabelled.append(ts)
+            elif label.turn_id == turn_id:
                 found[label.part] = min(ts, found.get(label.part, ts))
-        return found
+        return found | await self._streaming(place, Label(turn_id, len(found)), unlabelled)
+
+    async def _streaming(
+        self, place: Place, label: Label, unlabelled: Sequence[str]
+    ) -> dict[int, str]:
+        """A stream gets its label at its end: what still streams in the thread is this reply."""
+        for ts in sorted(unlabelled, reverse=True)[: _MAX_ADOPTED if place.thread else 0]:
+            if await self._replies.adopt(place, ts, label):
+                return {label.part: ts}
+        return {}
 
     def may_have_earlier(self, place: Place, message_id: str) -> bool:
         return place.thread not in ("", message_id)
@@ -319,19 +349,6 @@ def _message_of(delivery: Payload) -> Payload:
 def _where(place: Place) -> dict[str, str]:
     thread = {"thread_ts": place.thread} if place.thread else {}
     return {"channel": place.channel, **thread}
-
-
-def _user(person: Person) -> str:
-    return unquote(person.id.rpartition("/")[2])
-
-
-def _label_of(message: Payload) -> Label | None:
-    metadata = table_of(message, "metadata")
-    payload = table_of(metadata, "event_payload")
-    part = payload.get("part")
-    if metadata.get("event_type") != _LABEL or not isinstance(part, int):
-        return None
-    return Label(text_of(payload, "turn"), part)
 
 
 def _required(answer: Payload, key: str) -> str:

@@ -62,6 +62,9 @@ _NOT_PERMITTED = frozenset(
         "user_not_in_channel",
     }
 )
+_DISPENSABLE = ("Stream", "setStatus")
+"""How methods end without which Parley gets along."""
+
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -88,7 +91,7 @@ def _refusal(method: str, code: str, response: object) -> PlatformError:
         return MessageGone(f"{method}: the message or its channel is gone ({code}).")
     if code in _TOO_LONG:
         return MessageTooLong(f"{method}: Slack refuses a message of this size ({code}).")
-    if code in UNTHREADABLE:
+    if code in UNTHREADABLE or (code == "not_allowed_token_type" and method.endswith(_DISPENSABLE)):
         return PlatformRefused(method, code)
     if code.startswith("slack_connect_"):  # links to files and canvases, where admins block them
         return TextRefused(method, code)

@@ -15,6 +15,7 @@ from adapters.slack.reading.content import files_of, own_words, read_message
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.types import (
+    Command,
     Feedback,
     Incoming,
     Person,
@@ -26,6 +27,7 @@ from bot.types import (
 )
 
 EVENTS: Mapping[str, frozenset[str]] = {
+    "agent_session_stopped": frozenset({"chat:write"}),
     "app_home_opened": frozenset(),
     "app_mention": frozenset({"app_mentions:read"}),
     "message.channels": frozenset({"channels:history"}),
@@ -61,6 +63,8 @@ def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) ->
             return reader.reaction(event)
         case "reaction_removed", _:
             return reader.reaction_taken(event)
+        case "agent_session_stopped", _:
+            return reader.stopped(event)
     return None
 
 
@@ -149,6 +153,22 @@ class _Reader:
             "message_id": ts,
             "reaction": name,
         }
+
+    def stopped(self, event: Payload) -> StopRequest | Command | None:
+        """Slack's own Stop. Where nothing streamed it says no more than the thread."""
+        channel, user = text_of(event, "channel"), text_of(event, "user")
+        thread, streams = text_of(event, "thread_ts"), event.get("streaming_message_ts")
+        if not (channel and user and thread) or user == self.me.user_id:
+            return None
+        place = Place("slack", self.me.team_id, channel, thread)
+        person = self._person(place, user)
+        stamps = streams if isinstance(streams, list) else []
+        stopped = [ts for ts in stamps if isinstance(ts, str) and is_timestamp(ts)]
+        if not stopped:
+            return Command(event_id=self.event_id, place=place, person=person, name="stop")
+        return StopRequest(
+            event_id=self.event_id, place=place, person=person, message_id=max(stopped)
+        )
 
     def _gone(self, channel: str, ts: str, before: Payload) -> QuestionDeleted:
         place = self._place(channel, {"ts": ts, **before})

@@ -7,6 +7,7 @@ and the only ``<…>`` ever written is a link to http, https or mailto.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from adapters.slack.line import (
     Code,
@@ -20,6 +21,7 @@ from adapters.slack.line import (
 )
 from bot.markdown.drawing import FENCE, Drawing, RenderedLine, SpanWriter
 from bot.markdown.tree import Block, Emphasis, ListItem, Span, Strike, Strong, plain_text
+from bot.types import Rendered
 
 _BULLETS = ("•", "◦", "▪")
 _INDENT = "    "
@@ -95,12 +97,31 @@ class SlackSpans(SpanWriter):
         self._lines[-1] += units
 
 
+class SlackText(str):
+    """mrkdwn that knows the ``blocks`` it was drawn from: a native stream takes other markup."""
+
+    blocks: tuple[Block, ...]
+
+    def __new__(cls, text: str, blocks: tuple[Block, ...]) -> SlackText:
+        drawn = super().__new__(cls, text)
+        drawn.blocks = blocks
+        return drawn
+
+
 class SlackDrawing(Drawing):
     writer = SlackSpans
+    shows_halves = False  # what is in a stream may not become a link later
 
     def block(self, block: Block) -> str:
-        lines = self.lines(block)
-        return "\n".join(line.text if line.is_code else without_quote(line.text) for line in lines)
+        lines = [
+            line.text if line.is_code else without_quote(line.text) for line in self.lines(block)
+        ]
+        return SlackText("\n".join(lines), (block,))
+
+    def joined(self, parts: Sequence[str]) -> Rendered:
+        drawn = [part for part in parts if isinstance(part, SlackText)]
+        blocks = tuple(block for part in drawn for block in part.blocks)
+        return Rendered(SlackText(super().joined(parts), blocks))
 
     def text(self, spans: tuple[Span, ...]) -> list[RenderedLine]:
         writer = SlackSpans()

@@ -12,7 +12,7 @@ from bot.capabilities import Capabilities, GrowsReplies
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
 from bot.ports import Adapter, Clock
 from bot.stores import Post
-from bot.types import Label, Place, Rendered, Source
+from bot.types import Label, Person, Place, Rendered, Source
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ class ReplyMessages:
         search: bool,
         grows: bool = True,
         question_id: str | None = None,
+        asker: Person | None = None,
     ) -> None:
         self._adapter = adapter
         self._can = can
@@ -93,6 +94,7 @@ class ReplyMessages:
         self._place = place
         self._turn_id = turn_id
         self._question_id = question_id
+        self._asker = asker
         self._record = record
         self.by_part = {post.part: SentMessage(post.message_id) for post in posts}
         self._outdated: list[str] = []
@@ -164,7 +166,7 @@ class ReplyMessages:
 
     async def _post(self, call: PlatformCall) -> None:
         called_at = self._clock.monotonic()
-        label = Label(self._turn_id, call.part, self._question_id)
+        label = self._label(call)
         if self._growing is None:
             message_id = await self._adapter.post(self._place, call.text, label)
         elif call.is_last:
@@ -197,7 +199,7 @@ class ReplyMessages:
         self, growing: GrowsReplies, call: PlatformCall, message_id: str | None
     ) -> str:
         """The message's id, which is another one where it had to be posted again."""
-        label = Label(self._turn_id, call.part, self._question_id)
+        label = self._label(call)
         return await growing.finish(
             self._place,
             message_id,
@@ -206,6 +208,9 @@ class ReplyMessages:
             call.sources,
             can_continue=call.can_continue,
         )
+
+    def _label(self, call: PlatformCall) -> Label:
+        return Label(self._turn_id, call.part, self._question_id, self._asker)
 
     async def _delete(self, call: PlatformCall) -> None:
         """A message that cannot be deleted stays: the reply itself stands above it."""

@@ -32,7 +32,9 @@ class ReplyPace:
 
     def __init__(self, adapter: Adapter, budget: EditBudget, clock: Clock, place: Place) -> None:
         self._limits = adapter.limits
-        self._growing = Capabilities.of(adapter).grows
+        can = Capabilities.of(adapter)
+        self._growing = can.grows
+        self._counts = can.counts_growth
         self._budget = budget
         self._clock = clock
         self._place = place
@@ -69,8 +71,13 @@ class ReplyPace:
         since = self._served_at if self._final_at is None else self._final_at
         urgency = self._urgency(call)
         return self._budget.request(
-            call.method, self._place, call.message_id, urgency=urgency, since=since
+            self._method(call), self._place, call.message_id, urgency=urgency, since=since
         )
+
+    def _method(self, call: PlatformCall) -> str:
+        if self._counts and call.method == "edit" and call.message_id and not call.is_last:
+            return self._counts.growth_method(call.message_id)
+        return call.method
 
     def serve(self, permit: Permit) -> None:
         """The call of this permit is made now."""

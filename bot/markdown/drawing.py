@@ -158,6 +158,10 @@ class Drawing(ABC):
             if number:
                 parts.append(self.gap(blocks[number - 1], block))
             parts.append(self.block(block))
+        return self.joined(parts)
+
+    def joined(self, parts: Sequence[str]) -> Rendered:
+        """A whole message of blocks that are drawn, and of what stands between them."""
         return self.message("".join(parts))
 
     def markdown(self, markdown: str) -> Rendered:

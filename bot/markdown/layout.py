@@ -179,7 +179,7 @@ class Layout:
     def _page(
         self, parts: Sequence[str], following: _Start, num_blocks: int, cut: Block | None = None
     ) -> _Page:
-        return _Page(self._drawing.message("".join(parts)), following, num_blocks, cut)
+        return _Page(self._drawing.joined(parts), following, num_blocks, cut)
 
     def _draw(self, number: int) -> _Drawn:
         drawn = self._drawn[number]

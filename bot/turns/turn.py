@@ -228,6 +228,7 @@ class PostedTurn(LiveTurn):
             posts=self.turn.posts,
             search_first=self._search_first,
             question_id=self.turn.message_id,
+            asker=self.turn.person,
             on_stop=lambda: self.halt(Wish.STOP),
             later=self._services.tasks.spawn,
             change=lambda block: self._links.shown(block),

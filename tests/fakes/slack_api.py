@@ -14,6 +14,7 @@ from bot.ports import Clock
 from tests.fakes.slack_blocks import controls, problem_with
 from tests.fakes.slack_files import FileShelf
 from tests.fakes.slack_panel import PanelOfWorkspace, Refused
+from tests.fakes.slack_streams import FakeStreams
 
 TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
@@ -31,6 +32,7 @@ class FakeWorkspace(PanelOfWorkspace):
     def __init__(self, clock: Clock, update_limit: int) -> None:
         super().__init__()
         self.clock = clock
+        self.streams = FakeStreams(clock)
         self.update_limit = update_limit
         self.violations: list[str] = []
         self.num_rate_limited = 0
@@ -100,6 +102,9 @@ class FakeWorkspace(PanelOfWorkspace):
 
     def _do_chat_update(self, arguments: Json) -> Json:
         message = self._own(arguments, "cant_update_message")
+        # An app that edits what still streams is refused; it has to end the stream first.
+        if self.streams.is_streaming((arguments["channel"], arguments["ts"])):
+            raise Refused("streaming_state_conflict")
         self._check_text("chat.update", arguments)
         if "blocks" not in arguments:
             self.violations.append("chat.update that leaves it to Slack what becomes of the blocks")
@@ -110,6 +115,42 @@ class FakeWorkspace(PanelOfWorkspace):
             message["metadata"] = arguments["metadata"]
         self.shown.append((self.clock.monotonic(), message["ts"], message["text"]))
         return {"channel": arguments["channel"], "ts": arguments["ts"]}
+
+    def _do_chat_startStream(self, arguments: Json) -> Json:  # noqa: N802
+        self._check_channel(arguments["channel"])
+        self.streams.check_start(arguments)
+        if arguments["channel"] in self.unthreadable:
+            raise Refused("channel_type_not_supported")
+        message = {"type": "message", "user": BOT, "bot_id": "BBOT", "text": "", "blocks": []}
+        where = {key: arguments[key] for key in ("channel", "thread_ts")}
+        ts = self.keep({**message, **where})
+        self._show(arguments["channel"], ts, self.streams.start((where["channel"], ts), arguments))
+        return {"channel": arguments["channel"], "ts": ts}
+
+    def _do_chat_appendStream(self, arguments: Json) -> Json:  # noqa: N802
+        channel, ts = self._key_of_own(arguments)
+        self._show(channel, ts, self.streams.append((channel, ts), arguments))
+        return {"channel": channel, "ts": ts}
+
+    def _do_chat_stopStream(self, arguments: Json) -> Json:  # noqa: N802
+        channel, ts = self._key_of_own(arguments)
+        self._show(channel, ts, self.streams.stop((channel, ts), arguments))
+        if "metadata" in arguments:
+            self.messages[channel, ts]["metadata"] = arguments["metadata"]
+        return {"channel": channel, "ts": ts}
+
+    def _do_agents_sessions_setStatus(self, arguments: Json) -> Json:  # noqa: N802
+        return self.streams.set_status(arguments)
+
+    def _key_of_own(self, arguments: Json) -> tuple[str, str]:
+        if not self.streams.has_streams:
+            raise Refused("unknown_method")
+        message = self._own(arguments, "message_not_owned_by_app")
+        return message["channel"], message["ts"]
+
+    def _show(self, channel: str, ts: str, text: str) -> None:
+        self.messages[channel, ts]["text"] = text
+        self.shown.append((self.clock.monotonic(), ts, text))
 
     def _do_chat_delete(self, arguments: Json) -> Json:
         self._own(arguments, "cant_delete_message")

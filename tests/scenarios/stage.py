@@ -45,6 +45,9 @@ _CALLS = (
     "earlier",
     "fetch",
     "typing",
+    "begin",
+    "grow",
+    "finish",
 )
 
 

@@ -16,14 +16,18 @@ from bot.adapter_support.connection import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
+        "agents.sessions.setStatus": frozenset({"chat:write"}),
         "apps.connections.open": frozenset(),  # connections:write, of the app token
         "assistant.threads.setStatus": frozenset({"chat:write"}),
         "assistant.threads.setSuggestedPrompts": frozenset({"assistant:write"}),
         "assistant.threads.setTitle": frozenset({"assistant:write"}),
         "auth.test": frozenset(),
+        "chat.appendStream": frozenset({"chat:write"}),
         "chat.delete": frozenset({"chat:write"}),
         "chat.postEphemeral": frozenset({"chat:write"}),
         "chat.postMessage": frozenset({"chat:write"}),
+        "chat.startStream": frozenset({"chat:write"}),
+        "chat.stopStream": frozenset({"chat:write"}),
         "chat.update": frozenset({"chat:write"}),
         "conversations.history": frozenset({"im:history"}),
         "conversations.replies": frozenset(

@@ -1,1 +1,1 @@
-"""What Slack gives to apps that are assistants: suggested prompts, a status line, App Home."""
+"""What Slack gives to agents: streams, its own Stop, suggested prompts, App Home."""

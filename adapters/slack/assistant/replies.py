@@ -1,0 +1,101 @@
+"""Replies that grow: in a stream of Slack's where it can be, else by edits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from adapters.slack.assistant.sessions import AgentSessions
+from adapters.slack.assistant.streams import Call, Streams, stop_stream
+from adapters.slack.labels import metadata_of
+from bot.errors import MessageGone, NotPermitted, PlatformRefused
+from bot.ports import Clock
+from bot.types import Label, Place, Rendered
+
+T = TypeVar("T")
+
+APPEND = "append"
+"""As what the rate rules count more text in a stream."""
+
+_CONFLICT = "streaming_state_conflict"
+
+
+class PlainReplies(Protocol):
+    """Posts and edits, with what stands under a reply."""
+
+    async def begin(self, place: Place, text: Rendered, label: Label) -> str: ...
+    async def grow(self, place: Place, message_id: str, text: Rendered) -> None: ...
+    async def finish(
+        self, place: Place, message_id: str | None, text: Rendered, label: Label
+    ) -> str: ...
+
+
+class SlackReplies:
+    def __init__(self, call: Call, clock: Clock, plain: PlainReplies) -> None:
+        self._call = call
+        self._plain = plain
+        self._sessions = AgentSessions(call, clock)
+        self._streams = Streams(call, clock)
+
+    def growth_method(self, ts: str) -> str:
+        stream = self._streams.of(ts)
+        return "edit" if stream is None or stream.is_over else APPEND
+
+    def label_of(self, ts: str) -> Label | None:
+        """Of a reply that has streamed and not ended: Slack takes no label with a stream."""
+        stream = self._streams.of(ts)
+        return stream.label if stream is not None else None
+
+    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
+        self._sessions.begin(place)
+        ts = await self._streams.open(place, text, label, is_text=is_text)
+        return ts or await self._plain.begin(place, text, label)
+
+    async def grow(self, place: Place, ts: str, text: Rendered, *, is_text: bool) -> None:
+        stream = self._streams.of(ts)
+        if stream is not None and not stream.is_over:
+            await stream.grow(text, is_text=is_text)
+        else:
+            await self._edited(place, ts, lambda: self._plain.grow(place, ts, text))
+
+    async def finish(self, place: Place, ts: str | None, text: Rendered, label: Label) -> str:
+        """The whole text, whatever a stream shows: Slack may have closed it since.
+
+        A stream whose end may be tried again is kept.
+        """
+        stream = self._streams.of(ts or "")
+        try:
+            if stream is not None:
+                await stream.stop()
+            ts = await self._edited(
+                place, ts or "", lambda: self._plain.finish(place, ts, text, label)
+            )
+        except (MessageGone, NotPermitted):
+            self._end(place, ts or "", label)
+            raise
+        self._end(place, ts, label)
+        return ts
+
+    async def adopt(self, place: Place, ts: str, label: Label) -> bool:
+        """End a stream of an earlier process and label it; False if the message is none."""
+        if not self._streams.is_on or self._streams.of(ts) is not None:
+            return False
+        return await stop_stream(self._call, place.channel, ts, metadata=metadata_of(label))
+
+    async def close(self) -> None:
+        await self._streams.close()
+        await self._sessions.close()
+
+    def _end(self, place: Place, ts: str, label: Label) -> None:
+        self._streams.forget(ts, label)
+        self._sessions.end(place)
+
+    async def _edited(self, place: Place, ts: str, edit: Callable[[], Awaitable[T]]) -> T:
+        """What an earlier process left streaming takes no edit: it is ended first."""
+        try:
+            return await edit()
+        except PlatformRefused as error:
+            if error.code != _CONFLICT:
+                raise
+        await stop_stream(self._call, place.channel, ts)
+        return await edit()
