@@ -29,9 +29,9 @@ FOLDER = Path(".cache") / "try-slack"
 READY_POLL_SECONDS = 0.5
 WELCOME = """
   Open {url} and write: @parley What is a parley?
-  The answer grows in the thread ("1 reply"); its Stop button, or a stop sign as a reaction, ends it.
+  The answer grows in the thread ("1 reply"); Stop, or a stop sign as a reaction, ends it.
   Under "Direct messages" you need no mention; a file may come along (text, code, CSV, PDF).
-  Parley's Home tab says who answers and what is kept. Ctrl-C ends everything.
+  🏠 under "Apps" says who answers and what is kept. Ctrl-C ends everything.
 """
 
 

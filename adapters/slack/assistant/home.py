@@ -28,13 +28,13 @@ def _texts(found: Standing) -> Iterator[str]:
     what = personality.description or personality.title
     yield f"**{personality.title}** answers you here: {what}\n\nModel: `{found.model}`"
     yield f"**How to ask**\n\n{_HOW}"
-    yield f"**Left for you**\n\n{found.left}"
-    yield f"**What is kept**\n\n{_kept(found.retention_days)}"
+    yield f"**Left for you:** {found.left}"
+    yield f"**What is kept:** {_kept(found.retention_days)}"
 
 
 def _kept(days: float) -> str:
-    span = f"for {days:g} {'day' if days == 1 else 'days'}" if days else "without an end"
+    span = f"for {days:g} {'day' if days == 1 else 'days'}, or " if days else ""
     return (
-        f"Questions to me and my answers are kept {span}, where I run; `forget` in a thread "
-        "deletes it at once. What is said elsewhere and not to me is not kept."
+        f"questions to me and my answers, on the machine where I run, {span}until `forget` in "
+        "their thread deletes them. What is said elsewhere and not to me is not kept."
     )

@@ -45,7 +45,7 @@ async def test_home_says_who_answers_how_to_ask_what_is_left_and_what_is_kept(
     home = "\n".join(stage.slack.homes[ADA])
     assert "*Assistant* answers you here" in home
     assert f"Model: `{stage.generator.name}`" in home
-    for part in ("*How to ask*", "*Left for you*", "at once", "*What is kept*", "without an end"):
+    for part in ("*How to ask*", "*Left for you:*", "at once", "*What is kept:*", "until `forget`"):
         assert part in home
 
 
@@ -56,7 +56,8 @@ async def test_home_is_new_each_time_it_is_opened(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "shown"), [(0, "without an end"), (1, "for 1 day,"), (0.5, "for 0.5 days,")]
+    ("days", "shown"),
+    [(0, "I run, until"), (1, "for 1 day, or until"), (0.5, "for 0.5 days, or until")],
 )
 def test_home_says_how_long_turns_are_kept(days: float, shown: str) -> None:
     view = home_view(Standing(PERSONALITY, "smollm2", "4 questions at once", days), render)
