@@ -73,8 +73,10 @@ class Turn:
     """A question and its reply, as stored. ``number`` counts within the thread from 1.
 
     ``text`` is the question, ``files`` what was read of the files that came with it, ``reply``
-    the Markdown shown so far. ``remarks`` are messages posted in the thread before this question
-    and not addressed to Parley, as ``(name, text)``. ``unread`` is still to be fetched.
+    the Markdown shown so far; while the turn is unfinished, what its reply continues, if
+    anything, and ``finish_reason`` why that ended. ``remarks`` are messages posted in the thread
+    before this question and not addressed to Parley, as ``(name, text)``. ``unread`` is still to
+    be fetched.
     """
 
     id: str
@@ -235,8 +237,13 @@ class TurnProgress(Protocol):
         """Store what was read for the question; ``earlier`` become its remarks."""
         ...
 
-    async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
-        """State queued, reply empty, posts kept; ``attempts`` set if given."""
+    async def requeue(
+        self, turn_id: str, *, attempts: int | None = None, goes_on: bool = False
+    ) -> Turn:
+        """State queued, posts kept; ``attempts`` set if given.
+
+        The reply is empty, unless it ``goes_on``: then it stays, with all that is known of it.
+        """
         ...
 
     async def put_back(self, turn_id: str) -> None:

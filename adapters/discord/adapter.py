@@ -284,7 +284,9 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         """The newest message gets the buttons; the others lose theirs."""
         for part, message_id in enumerate(message_ids):
             label, is_last = Label(turn_id, part), part == len(message_ids) - 1
-            buttons = self._buttons.for_end(place, message_id, label, is_last=is_last)
+            buttons = self._buttons.for_end(
+                place, message_id, label, is_last=is_last, can_continue=can_continue
+            )
             with suppress(MessageGone):
                 await self._edit(place, _ref(message_id), body_of(None, buttons))
 

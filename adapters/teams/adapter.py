@@ -201,7 +201,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         *,
         can_continue: bool = False,
     ) -> str:
-        body = messages.ended(text, sources)
+        body = messages.ended(text, sources, can_continue=can_continue)
         if message_id is None:
             return await self._post_once(place, body)
         try:

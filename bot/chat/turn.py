@@ -27,8 +27,6 @@ from bot.types import Personality
 
 logger = logging.getLogger(__name__)
 
-_FULL = "This answer fills all that the model can see at once, so it cannot become longer."
-
 
 class WatchedTurn(LiveTurn):
     """``growing`` is how far its answer is; ``audience`` hears when that changes.
@@ -98,8 +96,7 @@ class WatchedTurn(LiveTurn):
         try:
             return await self._answer_in_order()
         except (EmptyQuestion, PromptTooLong) as error:
-            is_full = bool(self._begun) and isinstance(error, PromptTooLong)
-            return failed(_FULL if is_full else str(error), may_retry=False)
+            return self._refused(error)
         except (RequestError, EngineFailed) as error:
             return failed(str(error))
         finally:
@@ -119,7 +116,7 @@ class WatchedTurn(LiveTurn):
     def _take_up(self, asked: AnsweredTurn) -> None:
         self._personality, self._number = asked.personality, asked.next_number
         if asked.continued is not None and (answer := asked.answer(asked.continued)):
-            self._begun, self._reasoned = answer.reply, answer.reasoning
+            self._reasoned = answer.reasoning
 
     async def _begin(self) -> bool:
         has_begun = await super()._begin()

@@ -51,7 +51,7 @@ def ask_again(
     text: str | None,
     continued: int | None,
 ) -> Turn:
-    turns.requeue(connection, turn_id, 0)
+    turns.requeue(connection, turn_id, 0, goes_on=continued is not None)
     if text is not None:
         turns.edit_question(connection, turn_id, text)
     chosen = _drop_empty(connection, turn_id)

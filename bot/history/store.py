@@ -112,8 +112,10 @@ class SqlThreadStore:
         now = self._clock.now()
         return await self.database.write(turns.note_read, turn_id, files, earlier, now)
 
-    async def requeue(self, turn_id: str, *, attempts: int | None = None) -> Turn:
-        return await self.database.write(turns.requeue, turn_id, attempts)
+    async def requeue(
+        self, turn_id: str, *, attempts: int | None = None, goes_on: bool = False
+    ) -> Turn:
+        return await self.database.write(turns.requeue, turn_id, attempts, goes_on=goes_on)
 
     async def put_back(self, turn_id: str) -> None:
         await self.database.write(turns.put_back, turn_id)

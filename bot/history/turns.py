@@ -287,9 +287,15 @@ def put_back(connection: Connection, turn_id: str) -> None:
     connection.execute(update(turns).where(is_running).values(**values))
 
 
-def requeue(connection: Connection, turn_id: str, attempts: int | None) -> Turn:
-    finish(connection, turn_id, TurnState.QUEUED, reply="", reason=None, usage=Usage(), now=None)
-    _change(connection, turn_id, rating=0)
+def requeue(
+    connection: Connection, turn_id: str, attempts: int | None, *, goes_on: bool = False
+) -> Turn:
+    queued = TurnState.QUEUED
+    if goes_on:
+        _change(connection, turn_id, state=queued, finished_at=None)
+    else:
+        finish(connection, turn_id, queued, reply="", reason=None, usage=Usage(), now=None)
+        _change(connection, turn_id, rating=0)
     if attempts is not None:
         _change(connection, turn_id, attempts=attempts)
     return get(connection, turn_id)

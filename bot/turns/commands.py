@@ -1,11 +1,10 @@
-"""The commands of people: stop, retry, forget, status, help, personality, and a greeting."""
+"""The commands of people, which ask nothing of the model: stop, retry, continue and others."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from bot.errors import AccessDenied, OverLimit, UnknownPersonality
-from bot.stores import Turn
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
@@ -19,6 +18,8 @@ _HELP_CHOICES = (
 )
 
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
+NOTHING_TO_CONTINUE = "There is nothing to continue here: no answer was stopped or cut off."
+UNDER_WAY = "The last question is still being answered."
 
 
 class Commands:
@@ -31,6 +32,7 @@ class Commands:
         self._by_name: dict[str, Callable[[Command], Awaitable[None]]] = {
             "stop": self._stop,
             "retry": self._retry,
+            "continue": self._continue,
             "forget": self._forget,
             "status": self._status,
             "help": self._help,
@@ -71,14 +73,28 @@ class Commands:
         elif not self._turns.may_decide(turns[-1], command.person):
             self._notices.tell(command, NOT_YOURS)
         elif not turns[-1].state.is_finished:
-            self._notices.say(command, "The last question is still being answered.")
+            self._notices.say(command, UNDER_WAY)
         else:
-            await self._answer_again(command, turns[-1])
+            await self._answer(command, self._turns.retry(turns[-1]), "I am answering again.")
 
-    async def _answer_again(self, command: Command, turn: Turn) -> None:
+    async def _continue(self, command: Command) -> None:
+        """The argument of a button is the turn that it stands under."""
+        turns = [turn for turn in await self._services.progress.turns(command.place) if asks(turn)]
+        meant = [turn for turn in turns if command.argument in ("", turn.id)]
+        cut_off = [turn for turn in meant if turn.can_continue]
+        if turns and not turns[-1].state.is_finished:
+            self._notices.say(command, UNDER_WAY)
+        elif not cut_off:
+            self._notices.say(command, NOTHING_TO_CONTINUE)
+        elif not self._turns.may_decide(cut_off[-1], command.person):
+            self._notices.tell(command, NOT_YOURS)
+        else:
+            await self._answer(command, self._turns.go_on(cut_off[-1]), "I am going on.")
+
+    async def _answer(self, command: Command, answering: Awaitable[None], what: str) -> None:
         try:
-            await self._turns.retry(turn)
-            self._confirm(command, "I am answering again.")
+            await answering
+            self._confirm(command, what)
         except OverLimit as error:
             self._notices.tell(command, str(error))
 
@@ -130,6 +146,7 @@ class Commands:
         names = ", ".join(f"`{name}`" for name in self._services.personalities.names)
         lines = (
             "`stop` ends the reply under way; so does a stop sign as a reaction",
+            "`continue` goes on with an answer that was stopped or cut off",
             "`retry` answers your last question again; editing the question does, too",
             "`personality NAME` sets who answers in this thread "
             f"(now `{personality.name}`; there are {names})",

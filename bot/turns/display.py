@@ -35,6 +35,7 @@ _SENTENCE_END = re.compile(r"\n|[.!?。！？][\"'”’)*_]*(?=\s|$)")
 
 RETRY = "Say `retry` to try again."
 AGAIN = "Please try again."
+GO_ON = "Say `continue` to go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ TRIED_TWICE = Ending(
 
 _NOTES = {
     FinishReason.CANCELLED: "_(stopped)_",
-    FinishReason.LENGTH: "_(cut off at the length limit; ask me to go on for more)_",
+    FinishReason.LENGTH: "_(cut off at the length limit; say “continue” for more)_",
     FinishReason.LOOPED: "_(ended here, since the reply only repeated itself)_",
 }
 
@@ -89,8 +90,10 @@ def failed(
 
     ``may_retry``: trying again may help.
     """
-    shown, note = (f"{sentence} {RETRY}", f"{sentence} {AGAIN}") if may_retry else (sentence,) * 2
-    return Ending(TurnState.FAILED, text, _noted(text, shown), FinishReason.ERROR, usage, note=note)
+    shown = note = sentence
+    if may_retry:
+        shown, note = f"{sentence} {GO_ON if text.strip() else RETRY}", f"{sentence} {AGAIN}"
+    return Ending(TurnState.FAILED, text, noted(text, shown), FinishReason.ERROR, usage, note=note)
 
 
 def undelivered(error: PlatformError, usage: Usage) -> Ending:
@@ -100,6 +103,28 @@ def undelivered(error: PlatformError, usage: Usage) -> Ending:
     """
     sentence = refusal_for_people(error)
     return Ending(TurnState.FAILED, sentence, sentence, usage=usage)
+
+
+_ENDED_AS = {FinishReason.LENGTH: TurnState.DONE, FinishReason.ERROR: TurnState.FAILED}
+
+
+def longer(turn: Turn, ending: Ending) -> Ending:
+    """The ending of a turn whose reply was to go on, if so: no failure takes anything of it away.
+
+    What was to go on may not have begun to, or was not delivered.
+    """
+    if not turn.reply:
+        return ending
+    said = turn.usage.completion_tokens + ending.usage.completion_tokens
+    ending = replace(ending, usage=replace(turn.usage, completion_tokens=said))
+    if not ending.reply.startswith(turn.reply):
+        why = ending.reason and _NOTES.get(ending.reason)
+        shown = noted(turn.reply, why or ending.shown.replace(RETRY, GO_ON))
+        ending = replace(ending, reply=turn.reply, shown=shown)
+    if ending.state in (TurnState.FAILED, TurnState.INTERRUPTED):
+        before = turn.finish_reason or FinishReason.CANCELLED
+        ending = replace(ending, state=_ENDED_AS.get(before, TurnState.STOPPED), reason=before)
+    return ending
 
 
 _ONLY_THOUGHT = {
@@ -128,7 +153,7 @@ def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool
         text = _without_repetition(text, finished.num_repeated)
     if not text.strip():
         return failed(_no_answer(finished.reason, has_thought=has_thought), "", finished.usage)
-    shown = _noted(text, _NOTES.get(finished.reason, ""))
+    shown = noted(text, _NOTES.get(finished.reason, ""))
     note = _BESIDE.get(finished.reason, "")
     return Ending(TurnState.DONE, text, shown, finished.reason, finished.usage, note)
 
@@ -136,7 +161,7 @@ def ending_of(text: str, finished: Finished, *, stopped: bool, has_thought: bool
 def _stopped(text: str, usage: Usage) -> Ending:
     if not text.strip():
         return replace(STOPPED, usage=usage)
-    shown = _noted(text, _NOTES[FinishReason.CANCELLED])
+    shown = noted(text, _NOTES[FinishReason.CANCELLED])
     return replace(STOPPED, reply=text, shown=shown, usage=usage)
 
 
@@ -152,7 +177,7 @@ def _without_repetition(text: str, num_repeated: int) -> str:
     return text[: end.end() if end else start]
 
 
-def _noted(text: str, note: str) -> str:
+def noted(text: str, note: str) -> str:
     """A note stands in a paragraph of its own, outside of a code block left open."""
     if not (text.strip() and note):
         return text if text.strip() else note

@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from bot import prompt
-from bot.errors import EngineFailed, PromptTooLong, QueueFull, StorageError
+from bot.errors import EmptyQuestion, EngineFailed, PromptTooLong, QueueFull, StorageError
 from bot.generation import (
     Delta,
     Finished,
@@ -21,7 +21,7 @@ from bot.generation import (
 )
 from bot.ports import Generation
 from bot.stores import Turn
-from bot.turns.display import STOPPED, Draft, Ending, conclude_controls
+from bot.turns.display import STOPPED, Draft, Ending, conclude_controls, failed, longer
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
 from bot.types import Personality
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_FITTINGS = 4
 _DISK_POLL_SECONDS = 10.0
+_FULL = "This answer fills all that the model can see at once, so it cannot become longer."
 _NO_END = Finished(FinishReason.ERROR, detail="The model ended without a word of why.")
 
 
@@ -39,6 +40,7 @@ class Wish(Enum):
 
     STOP = auto()
     RESTART = auto()
+    GO_ON = auto()
     FORGET = auto()
 
 
@@ -76,12 +78,16 @@ class LiveTurn:
         self._generation: Generation | None = None
         self._times = AnswerTimes(services.clock)
         self._personality = self._model = ""  # until they are known
-        self._begun = ""  # what the reply continues, if anything
 
     @property
     def fair_name(self) -> str:
         """Whom the engine is fair to."""
         return self.turn.person.id
+
+    @property
+    def _begun(self) -> str:
+        """What the reply continues, if anything."""
+        return self.turn.reply
 
     @property
     def crowd(self) -> str:
@@ -179,6 +185,7 @@ class LiveTurn:
         raise NotImplementedError
 
     async def _store(self, ending: Ending) -> None:
+        ending = longer(self.turn, ending)
         await self._services.progress.finish(
             self.id,
             ending.state,
@@ -186,6 +193,11 @@ class LiveTurn:
             reason=ending.reason,
             usage=ending.usage,
         )
+
+    def _refused(self, error: EmptyQuestion | PromptTooLong) -> Ending:
+        """The question, with the answer so far, is none that a model can answer."""
+        is_full = bool(self._begun) and isinstance(error, PromptTooLong)
+        return failed(_FULL if is_full else str(error), may_retry=False)
 
     async def _finish_later(self, ending: Ending) -> None:
         """Unless the turn was begun again by then."""
@@ -262,7 +274,9 @@ class LiveTurn:
                 generation = await self._services.generator.generate(request)
             except QueueFull as full:
                 attempts = self.turn.attempts - 1
-                self._refresh(await self._services.progress.requeue(self.id, attempts=attempts))
+                requeue = self._services.progress.requeue
+                goes_on = bool(self._begun)
+                self._refresh(await requeue(self.id, attempts=attempts, goes_on=goes_on))
                 self._admissions.refuse(self._admission, full.retry_after)
                 await self._begin()
             else:

@@ -151,7 +151,7 @@ class ThreadQueues:
 
 
 class Turns:
-    """The actions of people on turns: begin, stop, retry, edit and forget."""
+    """The actions of people on turns: begin, stop, retry, go on, edit and forget."""
 
     def __init__(self, services: Services, trimmer: ContextTrimmer, new_turn: NewTurn) -> None:
         self._services = services
@@ -206,7 +206,7 @@ class Turns:
         return live
 
     def may_decide(self, turn: Turn, person: Person) -> bool:
-        """Only the asker, a moderator or an admin may stop or retry."""
+        """Only the asker, a moderator or an admin may stop, retry or continue."""
         return turn.person.id == person.id or self._is_in_charge(person)
 
     def _is_in_charge(self, person: Person) -> bool:
@@ -235,20 +235,31 @@ class Turns:
 
         Raises ``OverLimit``: a reply costs the same the second time.
         """
+        await self._answer_more(turn, Wish.RESTART)
+
+    async def go_on(self, turn: Turn) -> None:
+        """Continue the reply of a finished turn that can be continued, in the same messages.
+
+        Raises ``OverLimit``.
+        """
+        await self._answer_more(turn, Wish.GO_ON)
+
+    async def _answer_more(self, turn: Turn, wish: Wish) -> None:
         if live := self.queues.find(turn.id):
             if live.is_concluded and self.queues.has_begun(live):
-                live.halt(Wish.RESTART)
+                live.halt(wish)
         elif turn.id not in self._reviving:
             self._reviving.add(turn.id)
             try:
-                await self.begin(turn.place, turn.person, partial(self._revive, turn))
+                revive = partial(self._revive, turn, goes_on=wish is Wish.GO_ON)
+                await self.begin(turn.place, turn.person, revive)
             finally:
                 self._reviving.discard(turn.id)
 
-    async def _revive(self, turn: Turn) -> Turn | None:
+    async def _revive(self, turn: Turn, *, goes_on: bool) -> Turn | None:
         """None if it was forgotten meanwhile."""
         try:
-            return await self._services.progress.requeue(turn.id, attempts=0)
+            return await self._services.progress.requeue(turn.id, attempts=0, goes_on=goes_on)
         except LookupError:
             logger.info("turn %s was forgotten before it could be answered again", turn.id)
             return None
@@ -266,6 +277,8 @@ class Turns:
                 await self.retry(turn)
         elif live and self.queues.has_begun(live):
             live.halt(Wish.RESTART)
+        elif live and live.turn.reply:  # it waits to continue the answer to another question
+            await self._services.progress.requeue(turn.id, attempts=0)
 
     async def withdraw(self, turn: Turn, text: str) -> None:
         """The question's message reads ``text`` now, which asks nothing: it is not answered."""

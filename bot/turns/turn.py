@@ -32,6 +32,8 @@ from bot.turns.display import (
     failed,
     in_line,
     in_thread,
+    longer,
+    noted,
     post_file,
     undelivered,
 )
@@ -69,7 +71,7 @@ class PostedTurn(LiveTurn):
         super().__init__(services, admissions, trimmer, turn, admitted=admitted)
         self._load = load
         self._search_first = search_first
-        self._is_anew = False  # its question was edited since it began
+        self._anew: Wish | None = None  # it was to end, and to be answered again
         self._unrecorded: dict[int, str | None] = {}  # part -> message id (None: deleted)
         self._editor: ReplyEditor
         self._links = LinkPolicy.of("none")  # until it is known what the model is told
@@ -86,7 +88,7 @@ class PostedTurn(LiveTurn):
         self._show_num_ahead()
 
     async def run(self) -> None:
-        """Return once the turn has ended; it runs again whenever its question is edited."""
+        """Return once the turn has ended; it runs again if its question is edited meanwhile."""
         while True:
             try:
                 async with self._new_editor() as self._editor:
@@ -105,20 +107,21 @@ class PostedTurn(LiveTurn):
             await self._deliver(ending)
 
     def _begin_again(self) -> bool:
-        """True if the question was edited since the turn began; the turn is then as if new."""
-        if self.wish is not Wish.RESTART:
+        """True if it is to be answered anew, or to go on; the turn is then as if new."""
+        if self.wish not in (Wish.RESTART, Wish.GO_ON):
             return False
+        self._anew = self.wish
         self.wish = self._told = None
         self._halted.clear()
         self._times = AnswerTimes(self._services.clock)
-        self._is_anew = self._search_first = True
+        self._search_first = True
         return True
 
     async def _answer(self) -> Ending:
         try:
             return await self._answer_in_order()
         except (EmptyQuestion, PromptTooLong) as error:
-            return failed(str(error), may_retry=False)
+            return self._refused(error)
         except (RequestError, EngineFailed) as error:
             return failed(str(error))
         finally:
@@ -137,13 +140,14 @@ class PostedTurn(LiveTurn):
         self._ahead = None
         if self.is_given_up:
             return STOPPED
-        if self._is_anew:
-            self._refresh(await self._services.progress.requeue(self.id, attempts=0))
-            self._is_anew = self.is_concluded = False
+        if self._anew is not None:
+            requeue, goes_on = self._services.progress.requeue, self._anew is Wish.GO_ON
+            self._refresh(await requeue(self.id, attempts=0, goes_on=goes_on))
+            self._anew, self.is_concluded = None, False
         self._admissions.join(self._admission)
         if not await self._begin():
             return STOPPED
-        self._editor.show_placeholder(THINKING)
+        self._show_begun()
         if self.turn.unread:
             self._refresh(await self._load(self.turn, self._halted))
         return await self._generate()
@@ -174,14 +178,13 @@ class PostedTurn(LiveTurn):
         adapter = self._services.adapters[self.place.adapter]
         sources = self.turn.files if ending.reply else ()
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
-        first = beginning(adapter, ending.shown)
+        whole = longer(self.turn, ending)
+        first, can_continue = beginning(adapter, whole.shown), whole.can_continue
         try:
-            await self._editor.finish(
-                first or ending.shown, sources, can_continue=ending.can_continue
-            )
-            if first is not None and not await self._attach(ending.shown):
+            await self._editor.finish(first or whole.shown, sources, can_continue=can_continue)
+            if first is not None and not await self._attach(whole.shown):
                 async with self._new_editor() as editor:
-                    await editor.finish(ending.shown, sources, can_continue=ending.can_continue)
+                    await editor.finish(whole.shown, sources, can_continue=can_continue)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
             is_deleted = isinstance(error, MessageGone) and self.turn.posts
@@ -267,6 +270,14 @@ class PostedTurn(LiveTurn):
         if self._is_shown and is_ahead_shown and not self.may_go_on.is_set():
             self._show_wait(in_thread(self._num_ahead))
 
+    def _show_begun(self) -> None:
+        """What the reply continues stays where it is, without the words that it had ended with."""
+        self._editor.show_placeholder(THINKING)
+        if self._begun:
+            self._editor.show(self._begun)
+
     def _show_wait(self, text: str) -> None:
         self._editor.show_placeholder(text)
+        if self._begun:
+            self._editor.show(noted(self._begun, f"_({text})_"))
         self._typing.start()

@@ -27,6 +27,8 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
         ("stop", ("stop", "")),
         ("  Stop! ", ("stop", "")),
         ("/help", ("help", "")),
+        ("Continue.", ("continue", "")),
+        ("continue the story", None),
         ("personality", ("personality", "")),
         ("Personality  pirate", ("personality", "pirate")),
         ("personality pirate channel", ("personality", "pirate channel")),
@@ -178,7 +180,7 @@ async def test_status_tells_model_queue_personality_context_and_allowance(
 async def test_help_lists_commands_and_personalities(talk: Talk) -> None:
     await talk.ask("help")
     await talk.until(lambda: bool(talk.visible()))
-    for word in ("stop", "retry", "forget", "status", "personality", "`pirate`"):
+    for word in ("stop", "continue", "retry", "forget", "status", "personality", "`pirate`"):
         assert word in talk.visible()[0]
 
 

@@ -397,6 +397,18 @@ class _Answering(_Fixtures):
         assert (again.finished_at, again.usage) == (None, Usage())
         assert (await store.requeue(turn.id, attempts=0)).attempts == 0
 
+    async def test_a_reply_that_goes_on_stays_while_its_turn_is_queued(
+        self, store: ThreadStore
+    ) -> None:
+        await answered(store, ask("1"))
+        [turn] = await store.turns(HERE)
+        again = await store.requeue(turn.id, attempts=0, goes_on=True)
+        assert (again.state, again.attempts) == (TurnState.QUEUED, 0)
+        assert (again.reply, again.finish_reason) == (turn.reply, turn.finish_reason)
+        assert (again.usage, again.finished_at) == (turn.usage, None)
+        begun = await store.begin(turn.id)
+        assert (begun.state, begun.reply) == (TurnState.RUNNING, turn.reply)
+
     async def test_a_turn_that_is_put_back_was_never_tried(self, store: ThreadStore) -> None:
         turn = await store.begin((await accepted(store, ask("1"))).id)
         await store.add_post(turn.id, 0, "reply-1")

@@ -63,7 +63,7 @@ async def test_on_edits_and_last_edits_every_reply_comes_whole(
     questions = [await it.ask_for_much(user=(ADA, BOB)[n % 2]) for n in range(4)]
     for question in questions:
         reply = await it.ends_alone(question)
-        assert (discord.text(reply) or "").endswith("ask me to go on for more)_")
+        assert (discord.text(reply) or "").endswith("say “continue” for more)_")
     assert discord.num_faults(EDIT) == 0
 
 

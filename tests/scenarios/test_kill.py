@@ -16,7 +16,7 @@ from tests.scenarios.polling import eventually
 pytestmark = pytest.mark.model
 
 LONG_QUESTION = "Please sum up: " + "the tide comes and the tide goes. " * 80
-LAST_WORDS = "ask me to go on for more)_"
+LAST_WORDS = "say “continue” for more)_"
 HELD = Fault(hangs=True, happens=True)
 
 
@@ -99,6 +99,35 @@ async def test_a_reply_killed_while_it_grows_is_finished_in_the_same_message(
         turn = await it.ends_well(ts)
         assert turn.posts == (growing["ts"],)
         assert turn.attempts == 2
+
+
+async def test_an_answer_goes_on_from_its_cells_and_after_a_kill_from_the_disk(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as it:
+        ts = await it.ask("tell me a story")
+        first = await it.ends_well(ts)
+        (cut_off,) = it.texts(ts)
+        assert is_finished(cut_off)
+        evaluated = await metric(it.parley, "parley_prompt_tokens_total", source="evaluated")
+        await it.ask("continue", thread_ts=ts)
+        await eventually(lambda: len(it.turn(ts).reply) > len(first.reply), what=it)
+        second = await it.ends_well(ts)
+        assert second.reply.startswith(first.reply)
+        resumed = await metric(it.parley, "parley_prompt_tokens_total", source="resumed")
+        assert resumed > evaluated, "the answer so far was not in its cells any more"
+        await it.parley.stop()
+        await restart(it, LONG)
+        num_before = len(it.slack.shown)
+        await it.ask("continue", thread_ts=ts)
+        await it.grows(ts, after=num_before)
+        await it.parley.kill()
+        assert (it.turn(ts).state, it.turn(ts).reply) == ("running", second.reply)
+        await restart(it)
+        last = await it.ends_well(ts)
+        assert last.reply.startswith(second.reply)
+        assert len(last.reply) > len(second.reply)
+        assert last.posts == first.posts
 
 
 async def test_a_post_that_was_made_but_not_noted_is_found_again(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ _MAX_MESSAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CustomId:
-    """``verb``: ``stop``, ``retry``, ``up``, ``down``, ``pick``, ``page``, ``choose`` or ``ask``.
+    """``verb``: ``stop``, ``continue``, ``retry``, ``up``, ``down``, ``pick``, ``page``, ``choose``
+    or ``ask``.
 
     ``part``: of the reply; with ``page`` the index of the page, from 0. Of ``ask``: ``thread`` is
     ``private`` or empty, ``turn_id`` the personality.
@@ -54,14 +55,11 @@ def while_growing(thread: str, label: Label) -> list[Json]:
     return [_row([_button("Stop", stop, _RED)])]
 
 
-def when_ended(thread: str, turn_id: str, part: int) -> list[Json]:
-    retry = CustomId("retry", thread, turn_id, part)
-    pick = CustomId("pick", thread, turn_id, part)
-    thumbs = [
-        _button("👍", CustomId("up", thread, turn_id, part), _GREY),
-        _button("👎", CustomId("down", thread, turn_id, part), _GREY),
-    ]
-    return [_row([_button("Retry", retry, _GREY), _button("Personality…", pick, _GREY), *thumbs])]
+def when_ended(thread: str, turn_id: str, part: int, *, can_continue: bool = False) -> list[Json]:
+    verbs = {"continue": "Continue"} if can_continue else {}
+    verbs |= {"retry": "Retry", "pick": "Personality…", "up": "👍", "down": "👎"}
+    ids = {title: CustomId(verb, thread, turn_id, part) for verb, title in verbs.items()}
+    return [_row([_button(title, custom_id, _GREY) for title, custom_id in ids.items()])]
 
 
 def picker(thread: str, personalities: Sequence[Personality], page: int = 0) -> list[Json]:
@@ -152,8 +150,18 @@ class Buttons:
         self._growing[message_id] = label
         return while_growing(place.thread, label)
 
-    def for_end(self, place: Place, message_id: str, label: Label, *, is_last: bool) -> list[Json]:
-        """Only the last message of a reply offers Retry and Personality."""
+    def for_end(
+        self,
+        place: Place,
+        message_id: str,
+        label: Label,
+        *,
+        is_last: bool,
+        can_continue: bool = False,
+    ) -> list[Json]:
+        """Only the last message of a reply offers Continue, Retry and Personality."""
         self._growing.pop(message_id, None)
         self._ended[message_id] = label
-        return when_ended(place.thread, label.turn_id, label.part) if is_last else []
+        if not is_last:
+            return []
+        return when_ended(place.thread, label.turn_id, label.part, can_continue=can_continue)

@@ -50,7 +50,7 @@ COMMANDS: Sequence[Json] = (
     {
         "type": _CHAT,
         "name": "parley",
-        "description": "Stop, retry, forget and other things beside asking",
+        "description": "Stop, continue, retry, forget and other things beside asking",
         "options": [
             {
                 **_plain("personality", "Choose who answers here"),
@@ -64,6 +64,7 @@ COMMANDS: Sequence[Json] = (
                 ],
             },
             _plain("stop", "End your reply that is under way"),
+            _plain("continue", "Go on with an answer that was stopped or cut off"),
             _plain("retry", "Answer the last question of this thread again"),
             _plain("forget", "Delete what Parley remembers of this thread"),
             _plain("status", "Model, queue, context and what is left for you"),

@@ -99,8 +99,10 @@ class Invocation:
     def as_command(self) -> Command:
         """``personality`` outside a thread applies to the channel."""
         name, argument = self.name, ""
-        if self.verb in ("retry", "choose"):
-            name = "retry" if self.verb == "retry" else "personality"
+        if self.verb in ("retry", "continue", "choose"):
+            name = "personality" if self.verb == "choose" else self.verb
+        if self.verb == "continue":
+            argument = self.custom_id.turn_id
         if name == "personality":
             outside = not (self.info.is_direct or self.info.is_thread or self.custom_id.verb)
             argument = self.personality + (" channel" if self.for_channel or outside else "")

@@ -21,6 +21,7 @@ _AI_LABEL: Json = {
     "@context": "https://schema.org",
     "additionalType": ["AIGeneratedContent"],
 }
+_CONTINUE = Choice("Continue", "continue")
 _FEEDBACK: Json = {"feedbackLoop": {"type": "default"}}
 
 
@@ -33,16 +34,22 @@ def growing(text: Rendered) -> Json:
     return {**message(text), "attachments": [stop_card()]}
 
 
-def ended(text: Rendered | str, sources: Sequence[Source] = ()) -> Json:
-    """The whole reply, labelled as made by AI, with feedback buttons and its sources."""
+def ended(
+    text: Rendered | str, sources: Sequence[Source] = (), *, can_continue: bool = False
+) -> Json:
+    """The whole reply, labelled as made by AI, with feedback buttons and its sources.
+
+    One that was stopped or cut off has a Continue button.
+    """
     cited = sources[:MAX_CITATIONS]
     claims = [_claim(number, each) for number, each in enumerate(cited, 1)]
     label = {**_AI_LABEL, "citation": claims} if claims else _AI_LABEL
     text = _numbered(text, len(cited))
-    return {**message(text), "entities": [label], "channelData": _FEEDBACK}
+    body = offering(text, [_CONTINUE]) if can_continue else message(text)
+    return {**body, "entities": [label], "channelData": _FEEDBACK}
 
 
-def offering(text: Rendered, choices: Sequence[Choice]) -> Json:
+def offering(text: Rendered | str, choices: Sequence[Choice]) -> Json:
     return {**message(text), "attachments": [choices_card(choices)]}
 
 

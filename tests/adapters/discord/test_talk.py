@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import FinishReason
 from tests.adapters.discord.talk import Talk, talking
 from tests.fakes.discord import EDIT_ORIGINAL, SEND, THREAD, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, OTHER_CHANNEL
+
+ENDED = ["Retry", "Personality…", "👍", "👎"]
 
 
 @pytest.fixture
@@ -322,6 +325,26 @@ async def test_retry_writes_the_last_reply_again_into_the_same_message(
     await discord.press(reply, "Retry")
     assert await discord.says("Three.", thread) == reply
     assert discord.texts(thread) == ["Three."]
+
+
+async def test_only_a_reply_that_was_stopped_or_cut_off_has_a_button_to_go_on(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    thread, generation = await talk.asked("One?")
+    generation.say("Two, ")
+    generation.finish(FinishReason.LENGTH)
+    await discord.until(lambda: any("cut off" in text for text in discord.texts(thread)))
+    (reply,) = [each for each in discord.messages if discord.text(each) in discord.texts(thread)]
+    await discord.until(lambda: "Continue" in discord.buttons(reply))
+    assert list(discord.buttons(reply)) == ["Continue", *ENDED]
+    await discord.press(reply, "Continue")
+    generation = await talk.generation()
+    assert generation.request.begun == "Two, "
+    generation.say("three.")
+    await discord.until(lambda: list(discord.buttons(reply)) == ["Stop"])
+    generation.finish()
+    assert await discord.says("Two, three.", thread) == reply
+    await discord.until(lambda: list(discord.buttons(reply)) == ENDED)
 
 
 async def test_what_was_said_before_in_a_chain_is_known(talk: Talk, discord: FakeDiscord) -> None:
