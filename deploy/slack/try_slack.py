@@ -30,7 +30,8 @@ READY_POLL_SECONDS = 0.5
 WELCOME = """
   Open {url} and write: @parley What is a parley?
   The answer grows in the thread ("1 reply"); Stop, or a stop sign as a reaction, ends it.
-  Under "Direct messages" you need no mention; a file may come along (text, code, CSV, PDF).
+  Under "Direct messages", "ada" is yours with Parley: no mention is needed there. Files may come
+  along (text, code, CSV, PDF).
   🏠 under "Apps" says who answers and what is kept. Ctrl-C ends everything.
 """
 
