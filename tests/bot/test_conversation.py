@@ -170,7 +170,7 @@ async def test_a_question_that_stays_too_long_for_the_engine_gets_a_clear_answer
     [
         (FinishReason.LENGTH, "cut off at the length limit", TurnState.DONE),
         (FinishReason.LOOPED, "only repeated itself", TurnState.DONE),
-        (FinishReason.ERROR, "Say `retry`", TurnState.FAILED),
+        (FinishReason.ERROR, "Say `continue`", TurnState.FAILED),
     ],
 )
 async def test_a_reply_that_did_not_end_by_itself_says_so(

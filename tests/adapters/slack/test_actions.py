@@ -46,11 +46,15 @@ def test_stop_is_about_the_message_that_carries_it() -> None:
     assert found.person == ADA_THERE
 
 
-@pytest.mark.parametrize(("title", "name"), [("Retry", "retry"), ("Continue", "continue")])
-def test_what_follows_a_reply_is_a_command_of_its_thread(title: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("title", "name", "argument"), [("Retry", "retry", ""), ("Continue", "continue", "t1")]
+)
+def test_what_follows_a_reply_is_a_command_of_its_thread(
+    title: str, name: str, argument: str
+) -> None:
     found = read(payload(CONCLUDED, title))
     assert isinstance(found, Command)
-    assert (found.name, found.argument, found.place) == (name, "", PLACE)
+    assert (found.name, found.argument, found.place) == (name, argument, PLACE)
 
 
 @pytest.mark.parametrize(("title", "rating"), [("👍", 1), ("👎", -1)])

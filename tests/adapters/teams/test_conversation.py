@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.teams.adapter import UNSEEN
+from bot.generation import FinishReason
 from bot.stores import TurnState
 from tests.adapters.teams.talk import PATIENCE, POLL_SECONDS, Talk, talking, until
 from tests.fakes import teams as wire
@@ -83,6 +84,26 @@ async def test_every_way_to_stop_ends_the_reply(talk: Talk, way: str) -> None:
     )
     assert await talk.state(asked) is TurnState.STOPPED
     assert talk.teams.text(reply) == "It began\n\n_(stopped)_"
+
+
+async def test_a_reply_that_was_cut_off_has_a_button_to_go_on_until_it_has_ended(
+    talk: Talk,
+) -> None:
+    asked = message("Count.", "channel")
+    generation = await talk.asked(asked)
+    generation.say("One, ")
+    generation.finish(FinishReason.LENGTH)
+    await until(lambda: "cut off" in "".join(talk.teams.texts(CHANNEL)))
+    reply = talk.reply_to(CHANNEL)
+    (card,) = talk.teams.messages[reply].body["attachments"]
+    (button,) = card["content"]["actions"]
+    assert button["title"] == "Continue"
+    talk.generator.replies.append("two.")
+    await talk.state(asked)
+    await talk.say(press(reply, button["data"], "channel"))
+    await talk.sees(CHANNEL, "One, two.")
+    assert "attachments" not in talk.teams.messages[reply].body
+    assert talk.generator.generations[-1].request.begun == "One, "
 
 
 TONES = [f"270b_raisedhand-tone{number}" for number in range(1, 6)]
