@@ -217,6 +217,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         return self._replies.growth_method(message_id)
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
+        await self._panel.settle(place)
         return await self._replies.begin(place, text, label, is_text=is_text)
 
     async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:

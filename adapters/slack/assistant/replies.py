@@ -36,15 +36,15 @@ class SlackReplies:
         self._plain = plain
         self._sessions = AgentSessions(call, clock)
         self._streams = Streams(call, clock)
+        self._ending: dict[str, Label] = {}
 
     def growth_method(self, ts: str) -> str:
         stream = self._streams.of(ts)
         return "edit" if stream is None or stream.is_over else APPEND
 
     def label_of(self, ts: str) -> Label | None:
-        """Of a reply that has streamed and not ended: Slack takes no label with a stream."""
-        stream = self._streams.of(ts)
-        return stream.label if stream is not None else None
+        """Of a reply that is given its last text: a stream has had no label yet."""
+        return self._ending.get(ts)
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
         self._sessions.begin(place)
@@ -64,17 +64,20 @@ class SlackReplies:
         A stream whose end may be tried again is kept.
         """
         stream = self._streams.of(ts or "")
+        self._ending[ts or ""] = label
         try:
             if stream is not None:
                 await stream.stop()
-            ts = await self._edited(
+            shown = await self._edited(
                 place, ts or "", lambda: self._plain.finish(place, ts, text, label)
             )
         except (MessageGone, NotPermitted):
             self._end(place, ts or "", label)
             raise
-        self._end(place, ts, label)
-        return ts
+        finally:
+            self._ending.pop(ts or "", None)
+        self._end(place, shown, label)
+        return shown
 
     async def adopt(self, place: Place, ts: str, label: Label) -> bool:
         """End a stream of an earlier process and label it; False if the message is none."""
