@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
-from adapters.slack.assistant.streams import MAX_AGE
 from bot.errors import MessageGone, RateLimited, ReplyStopped, Unavailable
 from bot.markdown.layout import Layout
 from bot.types import Label, Person, Place, Rendered
@@ -221,9 +220,10 @@ async def test_before_slack_closes_a_stream_edits_go_on(
     reply: Reply, slack: FakeSlack, clock: FakeClock
 ) -> None:
     await reply.begin(FIRST)
-    await clock.advance(MAX_AGE + 1)
+    await clock.advance(270)
     await reply.grow(MORE)
     assert slack.num_calls("chat.stopStream") == 1
+    assert slack.num_calls("chat.appendStream") == 0
     assert replies(slack, reply.place) == ["Once upon a time there *was a*"]
     await ends_once(reply, slack)
 
