@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any
+
+from aiohttp import web
 
 from adapters.slack import markup
 from adapters.slack.api.client import SlackClient
@@ -26,9 +29,9 @@ from adapters.slack.reading import earlier
 from adapters.slack.reading.content import people_in
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.deliveries import Delivery
-from adapters.slack.receivers.webhook import SlackWebhook
+from adapters.slack.receivers.receiving import Receiving
 from adapters.slack.settings import SlackSettings
-from bot.adapter_support.connection import Observe, WebhookAdapter
+from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json, Payload, table_of, tables_of, text_of
 from bot.errors import (
     NotPermitted,
@@ -84,8 +87,8 @@ _SILENT = {
 }
 
 
-class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
-    """Calls Slack's Web API, and receives deliveries of its Events API."""
+class SlackAdapter(ConnectedAdapter["SlackClient"]):
+    """Calls Slack's Web API, and receives what Slack delivers."""
 
     name = "slack"
     drawing = markup.drawing
@@ -104,7 +107,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
         self.limits = limits
         self._settings = settings
         self._observe = observe
-        self._webhook = SlackWebhook(settings.signing_secret, clock)
+        self._receiving = Receiving(settings, clock, observe, limits.call_timeout)
         self._people = People(self._look_up, clock)
         self._files = SlackFiles(settings, observe, limits.call_timeout)
         self._panel = AssistantPanel(self._call, find_standing, self.render)
@@ -125,6 +128,7 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
             ) from None
         team, user = _required(answer, "team_id"), _required(answer, "user_id")
         self._me = SlackIdentity(team, user, text_of(answer, "user") or user)
+        await self._receiving.open(opened)
         return client
 
     async def __aexit__(
@@ -139,6 +143,12 @@ class SlackAdapter(WebhookAdapter["SlackClient", Delivery]):
 
     async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         return await self._connected.call(method, **arguments)
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        return self._receiving.routes()
+
+    async def listen(self, handler: Handler) -> None:
+        await self._receiving.listen(partial(self._deliver, handler))
 
     async def _deliver(self, handler: Handler, delivery: Delivery) -> None:
         payload = delivery.payload

@@ -13,32 +13,33 @@ _SLACK = "https://slack.com/api/"
 
 @dataclass(frozen=True, slots=True)
 class SlackSettings:
-    """``is_loopback``: the API is a test server on this machine."""
+    """Slack delivers over HTTP where there is a signing secret, over Socket Mode where there is
+    an app token, and may do both. ``is_loopback``: the API is a test server on this machine."""
 
     bot_token: str = field(repr=False)
     signing_secret: str = field(repr=False)
     api_url: str = _SLACK
+    app_token: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, table: Mapping[str, str]) -> SlackSettings:
         """Raises ``SettingsError`` with every problem of the table."""
         given = SettingsReader("SLACK", table)
         token, secret = given.text("bot_token"), given.text("signing_secret")
+        app_token = given.text("app_token")
         api_url = given.text("api_url", _SLACK)
         if not token:
             given.refuse("bot_token", " is not set: give the bot token (xoxb-…) of your app.")
-        if not secret and given.text("app_token"):
+        if not (secret or app_token):
             given.refuse(
                 "app_token",
-                " asks for Socket Mode, which is not in this version: "
-                "set SLACK_SIGNING_SECRET and let Slack send events to /slack/events.",
+                " is not set: give the app token (xapp-…) for Socket Mode, or set "
+                "SLACK_SIGNING_SECRET and let Slack deliver to /slack/events.",
             )
-        elif not secret:
-            given.refuse("signing_secret", " is not set: without it no event can be verified.")
         if web_address(api_url) is None:
             given.refuse("api_url", " is no address: give one like https://slack.com/api/.")
         given.check()
-        return cls(token, secret, api_url.rstrip("/") + "/")
+        return cls(token, secret, api_url.rstrip("/") + "/", app_token)
 
     @property
     def is_loopback(self) -> bool:

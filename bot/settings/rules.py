@@ -34,14 +34,14 @@ class Rule:
     check: Callable[[Settings], list[str]]
 
 
-def _slack_can_verify(settings: Settings) -> list[str]:
-    """Silent where Socket Mode is asked for, which ``not_in_this_version`` reports."""
+def _slack_can_deliver(settings: Settings) -> list[str]:
     slack = settings.slack
     if not slack.bot_token or slack.signing_secret or slack.app_token:
         return []
     return [
-        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
-        "that Slack delivers can be verified."
+        "SLACK_BOT_TOKEN is set, but neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is; set the "
+        "app token for Socket Mode, which needs no public address, or the signing secret for "
+        "deliveries to /slack/events."
     ]
 
 
@@ -93,7 +93,7 @@ def _access_rules_can_match(settings: Settings) -> list[str]:
 
 
 RULES = (
-    Rule(("slack",), _slack_can_verify),
+    Rule(("slack",), _slack_can_deliver),
     Rule(
         ("adapters", "slack", "discord", "teams", "host", "public_url", "trusted_proxies"),
         _named_platforms_have_tokens,
@@ -113,7 +113,7 @@ def broken_rules(settings: Settings, wrong: frozenset[str]) -> list[str]:
 def how_to_switch_on(settings: Settings, platform: str) -> str:
     if settings.adapters:
         return f"Add {platform} to PARLEY_ADAPTERS."
-    needed = {"slack": " and SLACK_SIGNING_SECRET", "teams": " and TEAMS_APP_PASSWORD"}
+    needed = {"slack": " and SLACK_APP_TOKEN", "teams": " and TEAMS_APP_PASSWORD"}
     return f"Set {TOKENS[platform]}{needed.get(platform, '')}."
 
 
@@ -124,26 +124,12 @@ def not_in_this_version(settings: Settings) -> list[str]:
         problems.append(
             "PARLEY_DATABASE_URL must begin with sqlite:///; no other database is in this version."
         )
-    if _needs_socket_mode(settings) and not settings.slack.signing_secret:
-        problems.append(
-            "SLACK_APP_TOKEN asks for Socket Mode, which is not in this version of Parley; unset "
-            "it, set SLACK_SIGNING_SECRET and let Slack deliver to /slack/events."
-        )
     return problems
-
-
-def _needs_socket_mode(settings: Settings) -> bool:
-    return "slack" in settings.platforms and settings.slack.app_token is not None
 
 
 def without_effect(settings: Settings) -> list[str]:
     """One sentence for each setting that somebody gave and that has no effect."""
     notes = [*settings.notes]
-    if _needs_socket_mode(settings) and settings.slack.signing_secret:
-        notes.append(
-            "SLACK_APP_TOKEN has no effect: Socket Mode is not in this version of Parley, Slack "
-            "must deliver to /slack/events."
-        )
     notes += _without_effect_on_the_engine(settings)
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")

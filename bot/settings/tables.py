@@ -71,7 +71,7 @@ class SlackTable(Table):
     )
     app_token: AppToken | None = Field(
         default=None,
-        description="Not in this version: app token (`xapp-…`) for Socket Mode.",
+        description="App token (`xapp-…`) for Socket Mode, which needs no public address.",
     )
     api_url: Endpoint | None = Field(
         default=None, description="Address of a test server's Web API."
@@ -363,7 +363,10 @@ class Settings(Table):
     @property
     def is_public(self) -> bool:
         """Whether something forwards requests from outside to this port."""
-        has_webhook = any(name in WEBHOOKS for name in self.platforms)
+        has_webhook = any(
+            name in WEBHOOKS and (name != "slack" or self.slack.signing_secret is not None)
+            for name in self.platforms
+        )
         return has_webhook or self.public_url is not None or bool(self.trusted_proxies)
 
     def platform(self, name: str) -> dict[str, str]:

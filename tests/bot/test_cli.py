@@ -122,8 +122,9 @@ async def test_wrong_settings_are_sentences_and_exit_code_2(tmp_path: Path) -> N
     assert (result.code, result.out) == (2, "Parley 0.1.0 starts ...\n")
     assert result.err.splitlines() == [
         "PARLEY_PORT in the environment is 'x'; it must be a whole number.",
-        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
-        "that Slack delivers can be verified.",
+        "SLACK_BOT_TOKEN is set, but neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is; set the "
+        "app token for Socket Mode, which needs no public address, or the signing secret for "
+        "deliveries to /slack/events.",
     ]
 
 

@@ -193,11 +193,13 @@ def test_parley_is_public_with_an_address_a_proxy_or_a_webhook(
 ) -> None:
     assert load_settings(environ, tmp_path).is_public
     assert not load_settings({"DISCORD_TOKEN": "t"}, tmp_path).is_public
+    socket_mode = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+    assert not load_settings(socket_mode, tmp_path).is_public
 
 
 def test_every_platform_with_a_webhook_is_known_for_it() -> None:
     adapters = Path(__file__).parents[2] / "adapters"
-    assert [p for p in PLATFORMS if (adapters / p / "webhook.py").exists()] == [*WEBHOOKS]
+    assert [p for p in PLATFORMS if [*(adapters / p).rglob("webhook.py")]] == [*WEBHOOKS]
 
 
 @pytest.mark.parametrize(
@@ -289,8 +291,9 @@ def test_secrets_do_not_show_in_the_repr_of_settings(tmp_path: Path) -> None:
 
 def test_a_bot_token_alone_cannot_run_slack(tmp_path: Path) -> None:
     assert problems({"SLACK_BOT_TOKEN": "xoxb-1"}, tmp_path) == [
-        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
-        "that Slack delivers can be verified."
+        "SLACK_BOT_TOKEN is set, but neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is; set the "
+        "app token for Socket Mode, which needs no public address, or the signing secret for "
+        "deliveries to /slack/events."
     ]
 
 
@@ -440,7 +443,6 @@ def test_the_table_names_every_model_that_has_a_short_name() -> None:
     ("environ", "beginning"),
     [
         ({"PARLEY_DATABASE_URL": "postgresql://db/p"}, "PARLEY_DATABASE_URL must begin with"),
-        ({"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}, "SLACK_APP_TOKEN asks for"),
     ],
 )
 def test_what_this_version_cannot_do_is_said(
@@ -450,7 +452,7 @@ def test_what_this_version_cannot_do_is_said(
     assert problem.startswith(beginning)
 
 
-@pytest.mark.parametrize("name", ["SLACK_APP_TOKEN", "PARLEY_FETCH_ALLOW"])
+@pytest.mark.parametrize("name", ["PARLEY_FETCH_ALLOW"])
 def test_the_table_recommends_nothing_that_is_not_in_this_version(name: str) -> None:
     (row,) = [line for line in settings_table().splitlines() if name in line]
     assert row.startswith(f"| `{name}` |  | Not in this version: ")
@@ -467,13 +469,11 @@ def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path:
 def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     environ = {
         **SLACK,
-        "SLACK_APP_TOKEN": "xapp-1",
         "PARLEY_FETCH_ALLOW": "wiki:80",
     }
     settings = load_settings(environ, tmp_path)
     assert not_in_this_version(settings) == []
     assert [note.split(" has")[0].split(" have")[0] for note in without_effect(settings)] == [
-        "SLACK_APP_TOKEN",
         "PARLEY_FETCH_ALLOW",
     ]
     assert without_effect(load_settings({"PARLEY_OPTIMIZE": "auto"}, tmp_path)) == []

@@ -56,7 +56,7 @@ def test_on_a_fresh_machine_everything_is_ok_or_off(tmp_path: Path) -> None:
     assert "Q4_1" in found["model"].detail
     assert "llama.cpp" in found["engine"].detail
     assert found["database"].detail.endswith("will be made at the first start")
-    assert found["slack"].advice == "Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET."
+    assert found["slack"].advice == "Set SLACK_BOT_TOKEN and SLACK_APP_TOKEN."
     assert list(tmp_path.iterdir()) == [], "looking changes nothing"
 
 

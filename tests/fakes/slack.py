@@ -23,6 +23,7 @@ from tests.fakes import slack_files
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM, FakeWorkspace, Json
 from tests.fakes.slack_blocks import pressed
 from tests.fakes.slack_panel import Refused
+from tests.fakes.slack_socket import APP_TOKEN, FakeSocketMode
 
 TOKEN, SECRET = "xoxb-fake", "signing-secret"
 
@@ -75,6 +76,8 @@ class FakeSlack(FakeWorkspace):
     def __init__(self, clock: Clock | None = None, *, update_limit: int = 50) -> None:
         super().__init__(clock or SystemClock(), update_limit)
         self.events_url = ""
+        self.socket = FakeSocketMode(self.violations)
+        self.uses_socket_mode = False
         self.calls: list[Call] = []
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._event_numbers = itertools.count(1)
@@ -83,6 +86,7 @@ class FakeSlack(FakeWorkspace):
         application = web.Application(client_max_size=4 * 1024 * 1024)
         application.router.add_route("*", "/api/{method}", self._serve)
         application.router.add_get(slack_files.PATH, self.shelf.serve)
+        application.router.add_routes(self.socket.routes())
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -190,7 +194,11 @@ class FakeSlack(FakeWorkspace):
 
     async def deliver(self, event: Json, *, event_id: str | None = None, retries: int = 0) -> int:
         """Send an event, again while it is not answered 200; the last status."""
-        body = json.dumps(envelope(event, event_id or f"Ev{next(self._event_numbers):08}"))
+        payload = envelope(event, event_id or f"Ev{next(self._event_numbers):08}")
+        if self.uses_socket_mode:
+            is_taken = await self.socket.deliver("events_api", payload, retries=retries)
+            return 200 if is_taken else 500
+        body = json.dumps(payload)
         for attempt in range(retries + 1):
             retry = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": "http_error"}
             status = await self.send(body, headers=retry if attempt else None)
@@ -261,8 +269,11 @@ class FakeSlack(FakeWorkspace):
 
     def _answer(self, request: web.Request, method: str, arguments: Json) -> web.Response:
         try:
-            if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            is_app = method == "apps.connections.open"
+            if request.headers.get("Authorization") != f"Bearer {APP_TOKEN if is_app else TOKEN}":
                 raise Refused("invalid_auth")
+            if is_app:
+                return web.json_response({"ok": True, "url": self.socket.address(self.api_url)})
             answer = {"ok": True, **self.call(method, arguments)}
             # docs, "Authentication, OAuth scopes": the scopes of the token, with each answer
             return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self.scopes)})

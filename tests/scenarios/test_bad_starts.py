@@ -179,10 +179,11 @@ async def test_a_default_personality_that_is_not_there(tmp_path: Path) -> None:
     assert "there is no personality 'pirate'; known: assistant, " in sentence
 
 
-async def test_a_slack_token_without_a_secret(tmp_path: Path) -> None:
+async def test_a_slack_token_without_a_way_to_deliver(tmp_path: Path) -> None:
     assert await refusal(tmp_path, SLACK_BOT_TOKEN="xoxb-1") == (
-        "SLACK_BOT_TOKEN is set, but SLACK_SIGNING_SECRET is not; set it: without it nothing "
-        "that Slack delivers can be verified."
+        "SLACK_BOT_TOKEN is set, but neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is; set the "
+        "app token for Socket Mode, which needs no public address, or the signing secret for "
+        "deliveries to /slack/events."
     )
 
 

@@ -45,6 +45,8 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
 _READING = frozenset({"conversations.history", "conversations.replies", "files.info", "users.info"})
 """These methods take no JSON."""
 
+_HEARTBEAT_SECONDS, _CLOSE_SECONDS = 10.0, 1.0
+
 
 class SlackClient:
     """Slack's own client without its retries. Raises ``PlatformError`` only.
@@ -79,6 +81,16 @@ class SlackClient:
             response = await self._web.api_call("auth.test", http_verb="POST")
         named = response.headers.get("x-oauth-scopes")
         return None if named is None else frozenset(filter(None, re.split(r"[,\s]+", named)))
+
+    async def open_websocket(self, url: str) -> aiohttp.ClientWebSocketResponse:
+        """It ends by itself when Slack stops answering pings."""
+        with translated("websocket", self._observe):
+            return await self._session.ws_connect(
+                url,
+                heartbeat=_HEARTBEAT_SECONDS,
+                proxy=self._web.proxy,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
 
     async def close(self) -> None:
         await self._session.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
@@ -43,6 +43,17 @@ class Receiver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SocketMessage:
+    """A message of Socket Mode. ``id`` names what is to be acknowledged, and is else empty;
+    ``reason``: why Slack is about to close the connection."""
+
+    type: str
+    id: str = ""
+    delivery: Delivery | None = None
+    reason: str = ""
+
+
 async def hand_on(delivery: Delivery, deliver: Deliver) -> bool:
     """False where Slack must deliver it again; the reason is in the log, without the message."""
     try:
@@ -69,6 +80,20 @@ def read_challenge(body: str) -> str:
     return text_of(payload, "challenge") if payload.get("type") == "url_verification" else ""
 
 
+def read_envelope(text: str) -> SocketMessage:
+    message = _json(text)
+    kind = text_of(message, "type")
+    read = _ENVELOPES.get(kind, _nothing)
+    delivery = read(table_of(message, "payload"))
+    return SocketMessage(
+        kind, text_of(message, "envelope_id"), delivery, text_of(message, "reason")
+    )
+
+
+def _nothing(_: Payload) -> None:
+    """Slack may send more in envelopes than Parley knows."""
+
+
 def _event(payload: Payload) -> Delivery | None:
     is_event = payload.get("type") == "event_callback"
     is_typed = bool(text_of(table_of(payload, "event"), "type"))
@@ -81,6 +106,13 @@ def _interaction(payload: Payload) -> Delivery | None:
 
 def _command(payload: Payload) -> Delivery | None:
     return Delivery("command", payload) if text_of(payload, "command") else None
+
+
+_ENVELOPES: Mapping[str, Callable[[Payload], Delivery | None]] = {
+    "events_api": _event,
+    "interactive": _interaction,
+    "slash_commands": _command,
+}
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -46,10 +46,11 @@ def make_adapter(
     *,
     token: str = TOKEN,
     secret: str = SECRET,
+    app_token: str = "",
     clock: Clock | None = None,
     observed: Observed | None = None,
 ) -> SlackAdapter:
-    settings = SlackSettings(token, secret, api_url)
+    settings = SlackSettings(token, secret, api_url, app_token)
     observe = observed if observed is not None else Observed()
     return SlackAdapter(settings, clock or SystemClock(), observe, SHORT)
 

@@ -29,14 +29,15 @@ def test_no_secret_is_shown() -> None:
 def test_all_problems_are_told_at_once() -> None:
     told = problems(api_url="slack")
     assert len(told) == 3
-    for name, problem in zip(("BOT_TOKEN", "SIGNING_SECRET", "API_URL"), told, strict=True):
+    for name, problem in zip(("BOT_TOKEN", "APP_TOKEN", "API_URL"), told, strict=True):
         assert f"SLACK_{name}" in problem
 
 
-def test_socket_mode_alone_is_said_not_to_be_there() -> None:
-    (problem,) = problems(bot_token="xoxb-token", app_token="xapp-token")
-    assert "Socket Mode" in problem
-    assert "xapp-token" not in problem
+def test_an_app_token_alone_is_enough_and_is_not_shown() -> None:
+    settings = SlackSettings.read({"bot_token": "xoxb-token", "app_token": "xapp-token"})
+    assert settings.app_token == "xapp-token"
+    assert settings.signing_secret == ""
+    assert "xapp-token" not in repr(settings)
 
 
 @pytest.mark.parametrize(
