@@ -19,6 +19,7 @@ _HELP_CHOICES = (
 
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
 NOTHING_TO_CONTINUE = "There is nothing to continue here: no answer was stopped or cut off."
+NOT_NEWEST = "Only the newest answer of a thread can be given again."
 UNDER_WAY = "The last question is still being answered."
 
 
@@ -67,13 +68,16 @@ class Commands:
             self._notices.tell(command, what)
 
     async def _retry(self, command: Command) -> None:
+        """The argument of a button is the turn that it stands under."""
         turns = [turn for turn in await self._services.progress.turns(command.place) if asks(turn)]
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
         elif not self._turns.may_decide(turns[-1], command.person):
             self._notices.tell(command, NOT_YOURS)
+        elif command.argument not in ("", turns[-1].id):
+            self._notices.tell(command, NOT_NEWEST)
         elif not turns[-1].state.is_finished:
-            self._notices.say(command, UNDER_WAY)
+            self._tell(command, UNDER_WAY)
         else:
             await self._answer(command, self._turns.retry(turns[-1]), "I am answering again.")
 
@@ -83,13 +87,17 @@ class Commands:
         meant = [turn for turn in turns if command.argument in ("", turn.id)]
         cut_off = [turn for turn in meant if turn.can_continue]
         if turns and not turns[-1].state.is_finished:
-            self._notices.say(command, UNDER_WAY)
+            self._tell(command, UNDER_WAY)
         elif not cut_off:
-            self._notices.say(command, NOTHING_TO_CONTINUE)
+            self._tell(command, NOTHING_TO_CONTINUE)
         elif not self._turns.may_decide(cut_off[-1], command.person):
             self._notices.tell(command, NOT_YOURS)
         else:
             await self._answer(command, self._turns.go_on(cut_off[-1]), "I am going on.")
+
+    def _tell(self, command: Command, what: str) -> None:
+        """A press concerns nobody else, and what is written everybody has read."""
+        (self._notices.tell if command.argument else self._notices.say)(command, what)
 
     async def _answer(self, command: Command, answering: Awaitable[None], what: str) -> None:
         try:

@@ -137,7 +137,7 @@ async def test_a_button_means_the_answer_that_it_stands_under(talk: Talk) -> Non
     first = await stopped(talk, "One")
     await talk.answered("Two?", "Second.")
     await talk.command("continue", "another turn")
-    await talk.until(lambda: talk.visible()[-1] == NOTHING_TO_CONTINUE)
+    await talk.until(lambda: talk.whispers()[-1:] == [NOTHING_TO_CONTINUE])
     talk.generator.replies.append(", two.")
     await talk.command("continue", (await talk.turn(first)).id)
     await talk.until(lambda: talk.visible()[:2] == ["One, two.", "Second."])

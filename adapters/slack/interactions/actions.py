@@ -36,10 +36,8 @@ def read_action(
     match verb_of(text_of(action, "action_id")):
         case "stop":
             return StopRequest(**reader.event(), message_id=reader.message_id)
-        case "retry":
-            return Command(**reader.event(), name="retry")
-        case "continue":
-            return Command(**reader.event(), name="continue", argument=reader.value)
+        case "retry" | "continue" as name:
+            return Command(**reader.event(), name=name, argument=reader.value)
         case "personality":
             return MenuPress(reader.place, reader.person)
         case "page":

@@ -47,7 +47,7 @@ def test_stop_is_about_the_message_that_carries_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "name", "argument"), [("Retry", "retry", ""), ("Continue", "continue", "t1")]
+    ("title", "name", "argument"), [("Retry", "retry", "t1"), ("Continue", "continue", "t1")]
 )
 def test_what_follows_a_reply_is_a_command_of_its_thread(
     title: str, name: str, argument: str

@@ -86,6 +86,60 @@ async def test_a_strangers_retry_is_refused_to_them_alone(
     assert slack.text(reply) == "Because."
 
 
+async def test_retry_pressed_twice_answers_once_and_says_so_to_who_pressed(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, reply = await talk.answered("Why?", "Because.")
+    ended = slack.messages["C01", reply]["blocks"]
+    await slack.press(reply, "Retry")
+    generation = await talk.generator.started()
+    growing = slack.messages["C01", reply]
+    slack.messages["C01", reply] = {**growing, "blocks": ended}
+    assert await slack.press(reply, "Retry") == 200
+    slack.messages["C01", reply] = growing
+    await talk.until(lambda: talk.whispers(ADA))
+    assert talk.whispers(ADA) == ["The last question is still being answered."]
+    generation.say("For a reason.")
+    generation.finish()
+    assert await talk.says("For a reason.", question) == reply
+    await talk.ended(reply)
+    assert len(slack.thread(question)) == 2
+
+
+async def test_an_older_answer_is_not_given_again_in_place_of_the_newest(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, older = await talk.answered("Why?", "Because.")
+    talk.generator.replies.append("For a reason.")
+    await slack.say(f"<@{BOT}> And why that?", thread_ts=question)
+    newest = await talk.says("For a reason.", question)
+    await talk.ended(newest)
+    await slack.press(older, "Retry")
+    await talk.until(lambda: talk.whispers(ADA))
+    assert talk.whispers(ADA) == ["Only the newest answer of a thread can be given again."]
+    assert (slack.text(older), slack.text(newest)) == ("Because.", "For a reason.")
+
+
+async def test_continue_goes_on_where_the_answer_was_stopped(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, generation = await talk.asked("Why?")
+    generation.say("Because")
+    reply = await talk.says("Because", question)
+    await slack.press(reply, "Stop")
+    await talk.until(lambda: "Continue" in slack.buttons(reply))
+    await slack.press(reply, "Continue", user=BOB)
+    await talk.until(lambda: talk.whispers(BOB))
+    assert talk.whispers(BOB) == [NOT_YOURS]
+    await slack.press(reply, "Continue")
+    going_on = await talk.generator.started()
+    going_on.say(" it is so.")
+    going_on.finish()
+    assert await talk.says("Because it is so.", question) == reply
+    await talk.ended(reply)
+    assert "Continue" not in slack.buttons(reply)
+
+
 async def test_retry_works_after_a_restart(tmp_path: Path, slack: FakeSlack) -> None:
     async with talking(tmp_path, slack) as talk:
         question, reply = await talk.answered("Why?", "Because.")
