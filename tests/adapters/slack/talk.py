@@ -16,22 +16,26 @@ from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
-from bot.history import open_store
+from bot.history import SqlThreadStore, open_store
 from bot.history import usage as stored
 from bot.metrics import Metrics
+from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
 from tests.bot.talk import book
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
-from tests.fakes.slack_api import BOT
+from tests.fakes.slack_api import BOT, CHANNEL, TEAM
 
 QUICK = replace(LIMITS, edit_interval=0.02, call_timeout=1.0)
 
 
 class SlackTalk:
-    def __init__(self, slack: FakeSlack, generator: ScriptedGenerator, folder: Path) -> None:
+    def __init__(
+        self, slack: FakeSlack, generator: ScriptedGenerator, store: SqlThreadStore, folder: Path
+    ) -> None:
         self.slack = slack
         self.generator = generator
+        self._store = store
         self._folder = folder
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -64,6 +68,13 @@ class SlackTalk:
 
     async def ended(self, ts: str) -> None:
         await self.until(lambda: "Retry" in self.slack.buttons(ts))
+
+    async def noted(self, ts: str) -> None:
+        """Until the message is on disk as one of the reply; people are slower than that."""
+        place = Place("slack", TEAM, CHANNEL, "")
+        async with asyncio.timeout(10):
+            while await self._store.turn_of_message(place, ts) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     def whispers(self, user: str) -> list[str]:
         return [each["text"] for each in self.slack.whispers if each["user"] == user]
@@ -109,7 +120,7 @@ async def talking(folder: Path, slack: FakeSlack, **access: Any) -> AsyncIterato
         listening = asyncio.create_task(adapter.listen(service.handle))
         await asyncio.sleep(0)
         try:
-            yield SlackTalk(slack, generator, folder)
+            yield SlackTalk(slack, generator, store, folder)
         finally:
             listening.cancel()
             with suppress(asyncio.CancelledError, PlatformError):

@@ -27,6 +27,7 @@ async def test_stop_ends_the_reply_and_leaves_what_was_said(
     generation.say("Because")
     reply = await talk.says("Because", question)
     assert slack.buttons(reply) == ["Stop"]
+    await talk.noted(reply)
     assert await slack.press(reply, "Stop") == 200
     await talk.until(lambda: "(stopped)" in str(slack.text(reply)))
     assert generation.is_cancelled
@@ -37,7 +38,8 @@ async def test_stop_ends_the_reply_and_leaves_what_was_said(
 async def test_a_reply_that_waits_can_be_stopped(talk: SlackTalk, slack: FakeSlack) -> None:
     question, _ = await talk.asked("Why?")
     reply = await talk.says("Thinking…", question)
-    await talk.until(lambda: slack.buttons(reply) == ["Stop"])
+    assert slack.buttons(reply) == ["Stop"]
+    await talk.noted(reply)
     await slack.press(reply, "Stop")
     assert await talk.says("Stopped.", question) == reply
 
@@ -46,6 +48,7 @@ async def test_a_strangers_stop_is_refused_to_them_alone(talk: SlackTalk, slack:
     question, generation = await talk.asked("Why?")
     generation.say("Because")
     reply = await talk.says("Because", question)
+    await talk.noted(reply)
     await slack.press(reply, "Stop", user=BOB)
     await talk.until(lambda: talk.whispers(BOB))
     assert talk.whispers(BOB) == [NOT_YOURS]
@@ -126,6 +129,7 @@ async def test_continue_goes_on_where_the_answer_was_stopped(
     question, generation = await talk.asked("Why?")
     generation.say("Because")
     reply = await talk.says("Because", question)
+    await talk.noted(reply)
     await slack.press(reply, "Stop")
     await talk.until(lambda: "Continue" in slack.buttons(reply))
     await slack.press(reply, "Continue", user=BOB)
