@@ -30,6 +30,7 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache" / "local-slack"
 TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
 CHANNEL, DIRECT = "C01", "D01"
 BOT_TOKEN, SIGNING_SECRET = "xoxb-local-slack", "local-slack-signing-secret"
+APP_TOKEN = "xapp-local-slack"
 READY_SECONDS = 20.0
 
 Json = dict[str, Any]
@@ -59,15 +60,18 @@ def binary_or_skip() -> Path:
 
 
 def config(events_url: str) -> Json:
-    """The workspace: two people, one channel, and one direct message with the bot."""
+    """The workspace: two people, one channel, and one direct message with the bot.
+
+    It delivers over Socket Mode where there is no ``events_url``.
+    """
     app = {
         "appId": "A01",
         "botUserId": BOT,
         "botName": "parley",
         "botToken": BOT_TOKEN,
-        "appToken": "xapp-local-slack",
+        "appToken": APP_TOKEN,
         "signingSecret": SIGNING_SECRET,
-        "mode": "events",
+        "mode": "events" if events_url else "socket",
         "requestUrl": events_url,
     }
     people = [(ADA, "ada"), (BOB, "bob")]

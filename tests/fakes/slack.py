@@ -99,6 +99,13 @@ class FakeSlack(FakeWorkspace):
         await self._session.close()
         await self._runner.cleanup()
 
+    @property
+    def way_of_delivering(self) -> dict[str, str]:
+        """What makes Parley receive what this Slack delivers."""
+        if self.uses_socket_mode:
+            return {"SLACK_APP_TOKEN": APP_TOKEN}
+        return {"SLACK_SIGNING_SECRET": SECRET}
+
     # What a test arranges and sees
 
     def fail(self, method: str, *faults: Fault) -> None:
@@ -195,16 +202,21 @@ class FakeSlack(FakeWorkspace):
     async def deliver(self, event: Json, *, event_id: str | None = None, retries: int = 0) -> int:
         """Send an event, again while it is not answered 200; the last status."""
         payload = envelope(event, event_id or f"Ev{next(self._event_numbers):08}")
-        if self.uses_socket_mode:
-            is_taken = await self.socket.deliver("events_api", payload, retries=retries)
-            return 200 if is_taken else 500
         body = json.dumps(payload)
         for attempt in range(retries + 1):
             retry = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": "http_error"}
-            status = await self.send(body, headers=retry if attempt else None)
+            status = await self.hand_over(body, headers=retry if attempt else None)
             if status == 200:
                 break
         return status
+
+    async def hand_over(self, event: str, *, headers: Mapping[str, str] | None = None) -> int:
+        """Send an event by the way that is in use; 500 if it is not acknowledged."""
+        if not self.uses_socket_mode:
+            return await self.send(event, headers=headers)
+        attempt = int((headers or {}).get("X-Slack-Retry-Num", "0"))
+        is_taken = await self.socket.deliver("events_api", json.loads(event), attempt=attempt)
+        return 200 if is_taken else 500
 
     async def send(
         self,

@@ -93,23 +93,19 @@ class FakeSocketMode:
             await self._changed.wait()
 
     async def deliver(
-        self, kind: str, payload: Json, *, retries: int = 0, seconds: float = ACK_SECONDS
+        self, kind: str, payload: Json, *, attempt: int = 0, seconds: float = ACK_SECONDS
     ) -> bool:
-        """Over the newest connection, and again while nobody acknowledges; whether one did."""
-        for attempt in range(retries + 1):
-            envelope: dict[str, Any] = {
-                "type": kind,
-                "envelope_id": f"envelope-{next(self._numbers)}",
-                "payload": payload,
-                "accepts_response_payload": kind != "events_api",
-            }
-            if kind == "events_api":
-                reason = "timeout" if attempt else ""
-                envelope |= {"retry_attempt": attempt, "retry_reason": reason}
-            line = await self.connected()
-            if await line.hand_over(envelope, seconds):
-                return True
-        return False
+        """Over the newest connection; whether it was acknowledged."""
+        envelope: dict[str, Any] = {
+            "type": kind,
+            "envelope_id": f"envelope-{next(self._numbers)}",
+            "payload": payload,
+            "accepts_response_payload": kind != "events_api",
+        }
+        if kind == "events_api":
+            envelope |= {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
+        line = await self.connected()
+        return await line.hand_over(envelope, seconds)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["ticket"] not in self._issued:

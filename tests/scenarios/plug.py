@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.fakes.slack import SECRET, TOKEN, FakeSlack
+from tests.fakes.slack import TOKEN, FakeSlack
 from tests.fakes.slack_api import BOT, Json
 from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
@@ -91,14 +91,17 @@ def _turn_of(message: Json) -> str | None:
 
 
 @asynccontextmanager
-async def scene(folder: Path, **settings: str) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, *, uses_socket_mode: bool = False, **settings: str
+) -> AsyncIterator[Scene]:
     """Every reply is as long as ``PARLEY_MAX_TOKENS`` allows."""
     port = free_port()
     async with FakeSlack() as slack:
         slack.events_url = f"http://127.0.0.1:{port}/slack/events"
+        slack.uses_socket_mode = uses_socket_mode
         own = {
             "SLACK_BOT_TOKEN": TOKEN,
-            "SLACK_SIGNING_SECRET": SECRET,
+            **slack.way_of_delivering,
             "SLACK_API_URL": slack.api_url,
             "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
             "PARLEY_PERSONALITY": "rambler",
