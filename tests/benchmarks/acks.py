@@ -12,6 +12,7 @@ from tests.benchmarks.figures import Table, at_most, milliseconds, percentile
 from tests.benchmarks.slack_traffic import RATE, Ack, Disk, Traffic
 
 SECONDS = 10.0
+SOCKET_RATE = 100.0
 MAX_P99_MS = 100.0
 _COLUMNS = ("event", "number", "p50 ms", "p99 ms", "max ms", "expected")
 
@@ -19,18 +20,30 @@ _COLUMNS = ("event", "number", "p50 ms", "p99 ms", "max ms", "expected")
 async def measure(quick: bool) -> list[Table]:
     seconds = 2.0 if quick else SECONDS
     with tempfile.TemporaryDirectory() as folder:
-        acks = await _acks(Path(folder), seconds)
-    title = f"Slack acks at {RATE:.0f} events/s for {seconds:g} s, 16 replies streaming"
-    return [Table(title, _COLUMNS, _rows(acks), notes(acks))]
+        http = await _acks(Path(folder), seconds, RATE)
+    with tempfile.TemporaryDirectory() as folder:
+        socket = await _acks(Path(folder), seconds, SOCKET_RATE, uses_socket_mode=True)
+    return [
+        _table(f"Slack acks at {RATE:.0f} events/s", seconds, http),
+        _table(f"Slack acks over Socket Mode at {SOCKET_RATE:.0f} events/s", seconds, socket),
+    ]
 
 
-async def _acks(folder: Path, seconds: float) -> list[Ack]:
+def _table(what: str, seconds: float, acks: Sequence[Ack]) -> Table:
+    title = f"{what} for {seconds:g} s, 16 replies streaming"
+    return Table(title, _COLUMNS, _rows(acks), notes(acks))
+
+
+async def _acks(
+    folder: Path, seconds: float, rate: float, *, uses_socket_mode: bool = False
+) -> list[Ack]:
     async with slack_traffic.workspace() as slack:
+        slack.uses_socket_mode = uses_socket_mode
         parley = servers.parley(folder, slack_traffic.settings(slack))
         with Disk(folder / "data" / "parley.db") as disk:
             async with parley.running() as url, busy_model(url):
                 slack.events_url = f"{url}/slack/events"
-                return await Traffic(slack, disk).run(seconds)
+                return await Traffic(slack, disk).run(seconds, rate)
 
 
 def _rows(acks: Sequence[Ack]) -> list[tuple[str, ...]]:

@@ -19,7 +19,7 @@ from typing import Self
 from bot.clock import SystemClock
 from tests.benchmarks.busy import KEY
 from tests.benchmarks.chat_load import filler
-from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
+from tests.fakes.slack import TOKEN, FakeSlack, envelope
 from tests.fakes.slack_api import BOT, Json
 
 RATE = 200.0
@@ -72,7 +72,7 @@ def settings(slack: FakeSlack) -> dict[str, str]:
         "PARLEY_MAX_IN_FLIGHT": "100",
         "PARLEY_PER_MINUTE": "1000",
         "SLACK_BOT_TOKEN": TOKEN,
-        "SLACK_SIGNING_SECRET": SECRET,
+        **slack.way_of_delivering,
         "SLACK_API_URL": slack.api_url,
     }
 
@@ -151,7 +151,7 @@ class Traffic:
     async def _send(self, delivery: Delivery, planned_at: float) -> Ack:
         headers = _RETRY if delivery.kind == "retry" else None
         sent_at = time.perf_counter()
-        status = await self._slack.send(delivery.body, headers=headers)
+        status = await self._slack.hand_over(delivery.body, headers=headers)
         seconds = time.perf_counter() - sent_at
         is_stored = await self._disk.has(delivery.message_id) if delivery.message_id else None
         return Ack(delivery.kind, status, seconds, sent_at - planned_at, is_stored)
