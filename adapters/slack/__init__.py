@@ -1,8 +1,8 @@
 """Slack. Settings: ``bot_token``, ``signing_secret``, ``app_token``, ``api_url``."""
 
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.diagnosis import examine
-from adapters.slack.settings import SlackSettings
 from bot.ports import AdapterContext
 
 __all__ = ["create", "examine"]

@@ -12,25 +12,25 @@ from typing import Any
 
 from aiohttp import web
 
-from adapters.slack import markup
 from adapters.slack.api.client import SlackClient
+from adapters.slack.api.errors import UNTHREADABLE
+from adapters.slack.api.labels import label_of, metadata_of
 from adapters.slack.api.people import People
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.assistant.panel import AssistantPanel
 from adapters.slack.assistant.replies import APPEND, SlackReplies
 from adapters.slack.assistant.streams import user_of
-from adapters.slack.errors import UNTHREADABLE
 from adapters.slack.events import read_event
 from adapters.slack.files import SlackFiles, with_files
 from adapters.slack.interactions.buttons import MAX_SECTION
 from adapters.slack.interactions.handler import Presses
 from adapters.slack.interactions.replies import ButtonedReplies
-from adapters.slack.labels import label_of, metadata_of
+from adapters.slack.mrkdwn import markup
 from adapters.slack.reading import earlier
 from adapters.slack.reading.content import people_in
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.deliveries import Delivery
 from adapters.slack.receivers.receiving import Receiving
-from adapters.slack.settings import SlackSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json, Payload, table_of, tables_of, text_of
 from bot.errors import (

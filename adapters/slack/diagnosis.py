@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from adapters.slack.api.client import SlackClient
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.events import EVENTS
 from adapters.slack.manifest import needed_scopes, purpose_of
-from adapters.slack.settings import SlackSettings
 from bot.errors import NotPermitted, PlatformError, SettingsError
 
 Finding = tuple[str, str, str]

@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from adapters.slack.errors import translated
+from adapters.slack.api.errors import translated
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.reading.content import is_only_an_id
-from adapters.slack.settings import SlackSettings
 from bot.adapter_support.addresses import web_address
 from bot.adapter_support.connection import Observe, retry_after
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.slack.adapter import SlackAdapter
-from adapters.slack.settings import SlackSettings
+from adapters.slack.api.settings import SlackSettings
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock

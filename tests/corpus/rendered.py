@@ -12,7 +12,7 @@ from pathlib import Path
 from adapters.discord import adapter as discord
 from adapters.discord import markup as discord_markup
 from adapters.slack import adapter as slack
-from adapters.slack import markup as slack_markup
+from adapters.slack.mrkdwn import markup as slack_markup
 from adapters.teams import adapter as teams
 from adapters.teams import markup as teams_markup
 from adapters.web.markup.growing import html_of

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from adapters.discord import markup as discord
-from adapters.slack import markup as slack
+from adapters.slack.mrkdwn import markup as slack
 from adapters.teams import markup as teams
 from bot.markdown.drawing import Drawing
 from bot.markdown.links import LinkPolicy

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
-from adapters.slack.settings import SlackSettings
+from adapters.slack.api.settings import SlackSettings
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.errors import translated
-from adapters.slack.settings import SlackSettings
+from adapters.slack.api.errors import translated
+from adapters.slack.api.settings import SlackSettings
 from bot.adapter_support.connection import Observe
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(

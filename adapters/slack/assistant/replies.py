@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from adapters.slack.api.labels import metadata_of
 from adapters.slack.assistant.sessions import AgentSessions
 from adapters.slack.assistant.streams import Call, Streams, stop_stream
-from adapters.slack.labels import metadata_of
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.ports import Clock
 from bot.types import Label, Place, Rendered

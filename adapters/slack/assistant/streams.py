@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from adapters.slack.assistant.markdown import settled, words
 from adapters.slack.assistant.slots import Slots
-from adapters.slack.markup import SlackText
+from adapters.slack.mrkdwn.markup import SlackText
 from bot.adapter_support.payloads import text_of
 from bot.errors import (
     MessageGone,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.slack.line import escape
+from adapters.slack.mrkdwn.line import escape
 from bot.adapter_support.payloads import Payload, items_of, table_of, tables_of, text_of
 
 _INDENT = "    "

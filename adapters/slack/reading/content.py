@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from adapters.slack.line import escape
+from adapters.slack.mrkdwn.line import escape
 from adapters.slack.reading.blocks import text_of_blocks
 from adapters.slack.reading.text import SlackIdentity, mentioned, plain_text, read_text
 from bot.adapter_support.payloads import Payload, PlainText, size_of, table_of, tables_of, text_of

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.receivers.deliveries import Deliver, Receiver
 from adapters.slack.receivers.socket_mode import SocketMode
 from adapters.slack.receivers.webhook import SlackWebhook
-from adapters.slack.settings import SlackSettings
 from bot.adapter_support.connection import Observe
 from bot.ports import Clock
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 import aiohttp
 
 from adapters.slack.api.client import SlackClient
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.receivers.deliveries import (
     Deliver,
     Delivery,
@@ -22,7 +23,6 @@ from adapters.slack.receivers.deliveries import (
     hand_on,
     read_envelope,
 )
-from adapters.slack.settings import SlackSettings
 from bot.adapter_support.addresses import web_address
 from bot.adapter_support.connection import Observe
 from bot.adapter_support.payloads import text_of

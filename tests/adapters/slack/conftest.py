@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
+from adapters.slack.api.settings import SlackSettings
 from adapters.slack.receivers.webhook import PATH
-from adapters.slack.settings import SlackSettings
 from bot.adapter_support.connection import MAX_BODY
 from bot.clock import SystemClock
 from bot.ports import Clock

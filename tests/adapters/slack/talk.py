@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
-from adapters.slack.settings import SlackSettings
+from adapters.slack.api.settings import SlackSettings
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock

@@ -11,7 +11,7 @@ import pytest
 import slack_sdk.errors
 from slack_sdk.errors import SlackApiError
 
-from adapters.slack.errors import translated
+from adapters.slack.api.errors import translated
 from bot.errors import (
     MessageGone,
     MessageTooLong,

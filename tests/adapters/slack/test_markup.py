@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.slack.markup import render
+from adapters.slack.mrkdwn.markup import render
 from tests.contracts.adapter import MARKDOWN
 
 ZWSP = "\u200b"

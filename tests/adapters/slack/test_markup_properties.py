@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters.slack.markup import SlackDrawing
+from adapters.slack.mrkdwn.markup import SlackDrawing
 from bot.markdown.growing import GrowingTree
 from bot.markdown.layout import Layout
 from bot.markdown.tree import (

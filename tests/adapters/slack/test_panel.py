@@ -10,7 +10,7 @@ import pytest
 
 from adapters.slack.assistant.home import home_view
 from adapters.slack.assistant.panel import STATUS
-from adapters.slack.markup import render
+from adapters.slack.mrkdwn.markup import render
 from bot.types import Personality, Place, Standing
 from tests.bot.talk import PERSONALITIES
 from tests.fakes.slack import rate_limited

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.slack.settings import SlackSettings
+from adapters.slack.api.settings import SlackSettings
 from bot.errors import SettingsError
 
 GOOD = {"bot_token": "xoxb-token", "signing_secret": "sesame"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack.assistant.markdown import settled, whole
-from adapters.slack.markup import SlackText, drawing
+from adapters.slack.mrkdwn.markup import SlackText, drawing
 from bot.markdown.layout import Layout
 from bot.markdown.tree import Block
 from tests.adapters.slack.conftest import pings

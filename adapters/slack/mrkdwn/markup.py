@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from adapters.slack.line import (
+from adapters.slack.mrkdwn.line import (
     Code,
     Mark,
     Solid,

@@ -1,0 +1,1 @@
+"""Markdown in Slack's own markup."""
