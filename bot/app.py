@@ -220,6 +220,7 @@ class App:
             self._settings.data_dir / name,
             self._conversations.personalities,
             self._conversations.standing,
+            self._conversations.listens,
         )
         adapter: Adapter = module.create(context)
         return adapter

@@ -25,6 +25,7 @@ from bot.turns.commands import Commands
 from bot.turns.completion import Completions
 from bot.turns.handling import Handling
 from bot.turns.inputs import InputLoader
+from bot.turns.listening import Listening
 from bot.turns.live import LiveTurn
 from bot.turns.notices import Notices
 from bot.turns.questions import QuestionHandler
@@ -96,6 +97,7 @@ class ConversationService:
             usage=UsageLog(store, clock, metrics),
             tasks=TaskSet(clock),
             uploads=uploads,
+            listening=Listening(store),
         )
         self._notices = Notices(self._services)
         self._admissions = AdmissionQueue(clock)
@@ -132,6 +134,7 @@ class ConversationService:
     async def start(self) -> None:
         """Take up unfinished turns; returns once new questions queue behind them."""
         await self.sweep_uploads(is_first=True)
+        await self._services.listening.load()
         await self._recovery.start()
 
     async def drain(self, seconds: float, hurrying: asyncio.Event) -> None:
@@ -255,6 +258,9 @@ class ConversationService:
 
     async def standing(self, place: Place, person: Person) -> Standing:
         return await self._commands.standing(place, person)
+
+    def listens(self, place: Place) -> bool:
+        return self._services.listening.hears(place)
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._services.directory.threads(person.id)

@@ -115,6 +115,11 @@ class Adapter(Protocol):
     ) -> None: ...
 
 
+def nowhere(_: Place) -> bool:
+    """Parley listens in no channel."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
     """For building an adapter. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
@@ -122,7 +127,8 @@ class AdapterContext:
     ``observe(method, status)`` counts one call to the platform. ``folder`` is where an
     adapter may keep what it must know after a restart; it need not exist yet.
     ``personalities`` are those that can be chosen now. ``standing``: None where nobody knows.
-    Each adapter package has ``create(context: AdapterContext) -> Adapter``.
+    ``listens``: whether messages of the channel need no mention now; others that have none stay
+    with the adapter. Each adapter package has ``create(context: AdapterContext) -> Adapter``.
     """
 
     settings: Mapping[str, str]
@@ -131,6 +137,7 @@ class AdapterContext:
     folder: Path | None = None
     personalities: Callable[[], tuple[Personality, ...]] = tuple
     standing: FindStanding | None = None
+    listens: Callable[[Place], bool] = nowhere
 
 
 class Generation(Protocol):
@@ -295,6 +302,10 @@ class Conversations(Protocol):
 
     async def standing(self, place: Place, person: Person) -> Standing:
         """Raises ``AccessDenied``, and ``EngineFailed`` while the model loads."""
+        ...
+
+    def listens(self, place: Place) -> bool:
+        """Whether messages of this channel need no mention. Cheap: every one of them asks."""
         ...
 
     async def threads(self, person: Person) -> list[ThreadSummary]: ...

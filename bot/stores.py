@@ -274,7 +274,7 @@ class TurnProgress(Protocol):
 
 
 class ThreadSettings(Protocol):
-    """The personality that people chose for a thread or a channel."""
+    """What people chose for a thread or a channel: its personality, and whether it is heard."""
 
     async def personality(self, place: Place) -> str | None:
         """The thread's personality, else its channel's, else None."""
@@ -282,6 +282,12 @@ class ThreadSettings(Protocol):
 
     async def set_personality(self, place: Place, name: str | None) -> None: ...
     async def set_channel_personality(self, place: Place, name: str | None) -> None: ...
+
+    async def listened(self) -> list[Place]:
+        """The channels in which nobody needs to mention Parley, without a thread."""
+        ...
+
+    async def set_listened(self, place: Place, *, is_on: bool) -> None: ...
 
 
 class ThreadDirectory(Protocol):

@@ -126,7 +126,9 @@ class Question(Incoming):
     """A message for Parley, own mention removed.
 
     A message that neither mentions Parley nor is direct belongs to Parley only if its
-    thread does already; if it mentions somebody else it is context, not a question.
+    thread does already; if it mentions somebody else it is context, not a question. One that
+    ``begins_thread`` belongs to Parley, too, where an admin had it listen, unless it mentions
+    somebody else.
     ``personality`` answers in this thread from now on. ``wants_earlier``: the messages of the
     thread from before Parley took part in it are to be fetched. ``barred``: why Parley does not
     answer in a place like this, in one sentence.
@@ -138,6 +140,7 @@ class Question(Incoming):
     is_direct: bool = False
     is_mention: bool = False
     mentions_others: bool = False
+    begins_thread: bool = False
     attachments: tuple[Attachment, ...] = ()
     personality: str | None = None
     wants_earlier: bool = False

@@ -13,4 +13,10 @@ __all__ = ["create", "examine"]
 def create(context: AdapterContext) -> DiscordAdapter:
     """Raises ``SettingsError`` for a missing or wrong setting."""
     settings = DiscordSettings.read(context.settings)
-    return DiscordAdapter(settings, context.clock, context.observe, context.personalities)
+    return DiscordAdapter(
+        settings,
+        context.clock,
+        context.observe,
+        context.personalities,
+        listens=context.listens,
+    )

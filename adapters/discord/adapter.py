@@ -40,7 +40,7 @@ from adapters.discord.interactions.handler import InteractionHandler
 from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError
-from bot.ports import Clock, Handler
+from bot.ports import Clock, Handler, nowhere
 from bot.types import (
     NOTICE,
     Attachment,
@@ -95,10 +95,11 @@ class ConnectedBot:
         personalities: Callable[[], tuple[Personality, ...]],
         apologise: Apologise,
         token_seconds: float,
+        listens: Callable[[Place], bool],
     ) -> None:
         """Returns once Discord sends READY. Raises ``SettingsError`` or ``PlatformError``."""
         await self._log_in()
-        self.set_up(personalities, apologise, token_seconds)
+        self.set_up(personalities, apologise, token_seconds, listens)
         if not await self.gateway.open():
             raise gateway_error(await self.gateway.lost())
         self._deliveries.start(Registration(self.rest, self._settings.guild_ids).renew())
@@ -108,6 +109,7 @@ class ConnectedBot:
         personalities: Callable[[], tuple[Personality, ...]],
         apologise: Apologise,
         token_seconds: float,
+        listens: Callable[[Place], bool] = nowhere,
     ) -> None:
         """Make the parts that need the bot's user, which is known after login."""
         self.answers = Answers(self.rest, self._clock, token_seconds)
@@ -119,6 +121,7 @@ class ConnectedBot:
             self.user,
             age_restricted=self._settings.age_restricted,
             apologise=apologise,
+            listens=listens,
         )
 
     @property
@@ -157,12 +160,14 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         personalities: Callable[[], tuple[Personality, ...]],
         limits: Limits = LIMITS,
         token_seconds: float = TOKEN_SECONDS,
+        listens: Callable[[Place], bool] = nowhere,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._clock = clock
         self._observe = observe
         self._personalities = personalities
+        self._listens = listens
         self._limits = limits if settings.threads else replace(limits, rules=(ONE_AT_A_TIME,))
         self._token_seconds = token_seconds
         self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_EARLY)
@@ -182,7 +187,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         client = ParleyClient(settings.gateway_url, self._on_payload, timeout)
         bot = ConnectedBot(client, settings, self._clock, self._observe, timeout)
         opened.push_async_callback(bot.close)
-        await bot.open(self._personalities, self._apologise, self._token_seconds)
+        await bot.open(self._personalities, self._apologise, self._token_seconds, self._listens)
         return bot
 
     async def listen(self, handler: Handler) -> None:

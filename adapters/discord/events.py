@@ -51,6 +51,10 @@ def is_from_a_person(message: Payload) -> bool:
     return is_somebody and is_written and not message.get("webhook_id")
 
 
+def _is_reply(message: Payload) -> bool:
+    return bool(message.get("type") == _REPLY)
+
+
 def is_addressed(message: Payload, me: BotUser) -> bool:
     """Mentioned, or replied to."""
     answered = table_of(table_of(message, "referenced_message"), "author")
@@ -167,6 +171,7 @@ class Inbox:
         *,
         age_restricted: bool,
         apologise: Apologise,
+        listens: Callable[[Place], bool],
     ) -> None:
         self._channels = channels
         self._chains = chains
@@ -175,6 +180,7 @@ class Inbox:
         self._me = me
         self._age_restricted = age_restricted
         self._apologise = apologise
+        self._listens = listens
         self._by_event: Mapping[str, Callable[[Payload, Handler], Coroutine[Any, Any, None]]] = {
             "MESSAGE_CREATE": self._message,
             "MESSAGE_UPDATE": self._edit,
@@ -204,7 +210,12 @@ class Inbox:
         info = self._channels.known(text_of(message, "channel_id"))
         if info is None or not info.guild or info.is_thread or message.get("edited_timestamp"):
             return True
-        return concerns_bot(message, self._identity(message), info)
+        return concerns_bot(message, self._identity(message), info) or self._hears(message, info)
+
+    def _hears(self, message: Payload, info: ChannelInfo) -> bool:
+        """Whether the message needs no mention; one that answers another one is for its author."""
+        begins_thread = bool(info.guild) and not info.is_thread and not _is_reply(message)
+        return begins_thread and self._listens(info.place())
 
     async def _info(self, payload: Payload) -> ChannelInfo:
         return await self._channels.find(
@@ -222,7 +233,8 @@ class Inbox:
 
     async def _question(self, message: Payload, info: ChannelInfo) -> Question | None:
         me = self._identity(message)
-        if not concerns_bot(message, me, info):
+        begins_thread = self._hears(message, info)
+        if not (concerns_bot(message, me, info) or begins_thread):
             return None
         root = "" if info.is_direct or info.is_thread else await self._chains.root_of(message)
         question = read_question(message, me, info.place(root))
@@ -230,7 +242,12 @@ class Inbox:
             return None
         self._posting.name_thread(question.event_id, read_text(message, me).text or question.text)
         person = self._with_permissions(question.person, info, message)
-        return replace(question, person=person, barred=self._why_barred(info))
+        return replace(
+            question,
+            person=person,
+            begins_thread=begins_thread,
+            barred=self._why_barred(info),
+        )
 
     def _is_for_bot(self, info: ChannelInfo) -> bool:
         """Whether messages there are meant for the bot, as far as Discord knows."""

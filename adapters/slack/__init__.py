@@ -17,4 +17,5 @@ def create(context: AdapterContext) -> SlackAdapter:
         context.observe,
         personalities=context.personalities,
         find_standing=context.standing,
+        listens=context.listens,
     )

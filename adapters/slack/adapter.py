@@ -39,7 +39,7 @@ from bot.errors import (
     SettingsError,
     Unavailable,
 )
-from bot.ports import Clock, FindStanding, Handler
+from bot.ports import Clock, FindStanding, Handler, nowhere
 from bot.types import (
     Attachment,
     Choice,
@@ -102,11 +102,13 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         limits: Limits = LIMITS,
         personalities: Callable[[], tuple[Personality, ...]] = tuple,
         find_standing: FindStanding | None = None,
+        listens: Callable[[Place], bool] = nowhere,
     ) -> None:
         super().__init__()
         self.limits = limits
         self._settings = settings
         self._observe = observe
+        self._listens = listens
         self._receiving = Receiving(settings, clock, observe, limits.call_timeout)
         self._people = People(self._look_up, clock)
         self._files = SlackFiles(settings, observe, limits.call_timeout)
@@ -159,11 +161,11 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def _take_event(self, handler: Handler, payload: Payload) -> None:
         await self._panel.take(payload, self._me.team_id, handler)
-        incoming = read_event(payload, self._me, self._people.names)
+        incoming = self._read_event(payload)
         if incoming is not None and _is_asking(incoming):
             payload = await with_files(payload, self._file_info)
             await self._meet((user_of(incoming.person), *people_in(_message_of(payload))))
-            incoming = read_event(payload, self._me, self._people.names)
+            incoming = self._read_event(payload)
         if incoming is not None:
             await handler(incoming)
         if isinstance(incoming, Question):
@@ -174,6 +176,9 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
         return await self._files.fetch(attachment, max_size)
+
+    def _read_event(self, delivery: Payload) -> Incoming | None:
+        return read_event(delivery, self._me, self._people.names, self._listens)
 
     async def _meet(self, users: Iterable[str]) -> None:
         await self._people.meet(user for user in users if user != self._me.user_id)

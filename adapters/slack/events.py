@@ -6,7 +6,7 @@ the same ``message_id`` (the ``ts``) and their own ``event_id``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from adapters.slack.reading.content import files_of, own_words, read_message
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from bot.adapter_support.payloads import Payload, table_of, text_of
+from bot.ports import nowhere
 from bot.types import (
     Command,
     Feedback,
@@ -44,10 +45,18 @@ _PANEL_ROOT = "assistant_app_thread"
 """The message that stands for a thread of the assistant panel: its words are the title."""
 
 
-def read_event(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> Incoming | None:
-    """``names``: user id -> name, as far as they are known."""
+def read_event(
+    payload: Payload,
+    me: SlackIdentity,
+    names: Mapping[str, str],
+    listens: Callable[[Place], bool] = nowhere,
+) -> Incoming | None:
+    """``names``: user id -> name, as far as they are known.
+
+    ``listens``: whether what begins a thread in this channel needs no mention.
+    """
     event = table_of(payload, "event")
-    reader = _Reader(text_of(payload, "event_id"), me, names)
+    reader = _Reader(text_of(payload, "event_id"), me, names, listens)
     if not reader.event_id:
         return None
     match text_of(event, "type"), text_of(event, "subtype"):
@@ -73,6 +82,7 @@ class _Reader:
     event_id: str
     me: SlackIdentity
     names: Mapping[str, str]
+    listens: Callable[[Place], bool]
 
     def question(self, event: Payload) -> Question | None:
         channel, ts = text_of(event, "channel"), text_of(event, "ts")
@@ -81,9 +91,10 @@ class _Reader:
         said = read_message(event, self.me, self.names)
         is_mention = said.mentions_bot or self._is_mention_unseen(event)
         is_direct = text_of(event, "channel_type") == "im" or channel.startswith("D")
-        if not (is_mention or is_direct or _is_in_thread(event)):
-            return None
         place = self._place(channel, event)
+        begins_thread = not (is_direct or _is_in_thread(event))
+        if begins_thread and not (is_mention or self.listens(place)):
+            return None
         return Question(
             event_id=self.event_id,
             place=place,
@@ -94,6 +105,7 @@ class _Reader:
             is_direct=is_direct,
             is_mention=is_mention,
             mentions_others=said.mentions_others,
+            begins_thread=begins_thread,
             attachments=files_of(event),
         )
 

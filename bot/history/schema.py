@@ -79,6 +79,15 @@ channels = Table(
     Column("personality", CleanText, nullable=False),
 )
 
+# Those in which nobody needs to mention Parley.
+listened_channels = Table(
+    "listened_channels",
+    metadata,
+    Column("adapter", CleanText, primary_key=True),
+    Column("workspace", CleanText, primary_key=True),
+    Column("channel", CleanText, primary_key=True),
+)
+
 # ``last_number`` only grows, so that a pruned turn's number is not given again. ``title`` is null
 # unless somebody gave the thread one.
 threads = Table(

@@ -206,6 +206,12 @@ class SqlThreadStore:
     async def set_channel_personality(self, place: Place, name: str | None) -> None:
         await self.database.write(threads.set_channel_personality, place, name)
 
+    async def listened(self) -> list[Place]:
+        return await self.database.read(threads.listened)
+
+    async def set_listened(self, place: Place, *, is_on: bool) -> None:
+        await self.database.write(threads.set_listened, place, is_on=is_on)
+
     async def listed(self, place: Place, search: str = "") -> list[ThreadSummary]:
         return await self.database.read(threads.listed, place, search)
 

@@ -24,6 +24,7 @@ from bot.history.schema import (
     channel_columns,
     channel_is,
     channels,
+    listened_channels,
     place_of,
     remarks,
     thread_is,
@@ -100,6 +101,19 @@ def set_channel_personality(connection: Connection, place: Place, name: str | No
     connection.execute(
         made.on_conflict_do_update(index_elements=list(columns), set_={"personality": name})
     )
+
+
+def listened(connection: Connection) -> list[Place]:
+    rows = connection.execute(select(listened_channels))
+    return [Place(row.adapter, row.workspace, row.channel, "") for row in rows]
+
+
+def set_listened(connection: Connection, place: Place, *, is_on: bool) -> None:
+    if not is_on:
+        connection.execute(delete(listened_channels).where(channel_is(listened_channels, place)))
+        return
+    made = sqlite.insert(listened_channels).values(**channel_columns(place))
+    connection.execute(made.on_conflict_do_nothing())
 
 
 def summaries(connection: Connection, person_id: str) -> list[ThreadSummary]:

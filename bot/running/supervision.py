@@ -133,5 +133,8 @@ class LateConversations:
     async def standing(self, place: Place, person: Person) -> Standing:
         return await self._there.standing(place, person)
 
+    def listens(self, place: Place) -> bool:
+        return self._real is not None and self._real.listens(place)
+
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._there.threads(person)

@@ -17,6 +17,11 @@ _HELP_CHOICES = (
     Choice("Help", "help"),
 )
 
+HEARD = (
+    "I answer everybody who writes into this channel; nobody needs to mention me. "
+    "`listen off` ends that."
+)
+NOT_HEARD = "In this channel I answer who mentions me. `listen on` makes me answer everybody."
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
 NOTHING_TO_CONTINUE = "There is nothing to continue here: no answer was stopped or cut off."
 NOT_NEWEST = "Only the newest answer of a thread can be given again."
@@ -38,6 +43,7 @@ class Commands:
             "status": self._status,
             "help": self._help,
             "personality": self._personality,
+            "listen": self._listen,
             "greet": self._greet,
         }
 
@@ -159,6 +165,8 @@ class Commands:
             "`personality NAME` sets who answers in this thread "
             f"(now `{personality.name}`; there are {names})",
             "`personality NAME channel` does so for the channel (admins)",
+            "`listen on` lets people ask in this channel without naming me, until "
+            "`listen off` (admins)",
             "`forget` deletes what I remember of this thread",
             "`status` shows model, queue, context and what is left for you",
         )
@@ -216,6 +224,15 @@ class Commands:
                 f"{title} answers in this channel from now on, "
                 "except in threads that have a personality of their own.",
             )
+
+    async def _listen(self, command: Command) -> None:
+        place, listening = command.place, self._services.listening
+        if command.argument and not self._is_admin(command.person):
+            self._notices.tell(command, "Only an admin can decide that.")
+            return
+        if command.argument:
+            await listening.turn(place, is_on=command.argument == "on")
+        self._notices.say(command, HEARD if listening.hears(place) else NOT_HEARD)
 
     def _title(self, command: Command, name: str) -> str | None:
         """None if there is no such personality; the person is told then."""

@@ -89,11 +89,18 @@ class QuestionHandler:
             return False
         if change is not None:
             question = _as_edited(question, change)
-        is_ours = _is_addressed(question) or await self._services.deliveries.knows(question.place)
-        if not (is_ours and self._is_allowed(question)):
+        if not (await self._is_ours(question) and self._is_allowed(question)):
             return False
         await self._take_once(replace(question, text=clean(question.text).strip()))
         return True
+
+    async def _is_ours(self, question: Question) -> bool:
+        if _is_addressed(question):
+            return True
+        if question.begins_thread:
+            is_heard = self._services.listening.hears(question.place)
+            return is_heard and not question.mentions_others
+        return await self._services.deliveries.knows(question.place)
 
     def _is_allowed(self, question: Question) -> bool:
         """Only a person who addressed Parley is told of the refusal."""

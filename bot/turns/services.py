@@ -27,6 +27,7 @@ from bot.stores import (
     TurnProgress,
 )
 from bot.tasks import TaskSet
+from bot.turns.listening import Listening
 from bot.types import Personality, Place
 from bot.usage import UsageLog
 
@@ -70,6 +71,7 @@ class Services:
     usage: UsageLog
     tasks: TaskSet
     uploads: Uploads
+    listening: Listening
 
     async def generator_for(self, model: str | None) -> TextGenerator:
         """The engine's model of that name, or its default one. Raises ``EngineFailed``."""

@@ -14,6 +14,7 @@ _QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)
 """What a message carries beside its own words (``quoted``): that commands nothing."""
 
 _PERSONALITY = re.compile(r"personality(?: \S+(?: channel)?)?")
+_LISTEN = re.compile(r"listen(?: o(?:n|ff))?")
 
 
 def parse(text: str) -> tuple[str, str] | None:
@@ -21,8 +22,9 @@ def parse(text: str) -> tuple[str, str] | None:
     words = " ".join(_QUOTES.sub("", text).split()).rstrip(".!").lower().removeprefix("/")
     if words in _PLAIN_COMMANDS:
         return words, ""
-    if _PERSONALITY.fullmatch(words):
-        return "personality", words.removeprefix("personality").strip()
+    if _PERSONALITY.fullmatch(words) or _LISTEN.fullmatch(words):
+        name, _, argument = words.partition(" ")
+        return name, argument
     return None
 
 

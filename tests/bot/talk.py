@@ -152,6 +152,7 @@ class Talk:
             is_mention=flags.get("is_mention", True),
             is_direct=flags.get("is_direct", False),
             mentions_others=flags.get("mentions_others", False),
+            begins_thread=flags.get("begins_thread", False),
         )
         await self.service.handle(question)
         return question

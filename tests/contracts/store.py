@@ -476,6 +476,17 @@ class _Personalities(_Fixtures):
             await store.set_personality(HERE, name)
             assert await store.personality(HERE) == name
 
+    async def test_a_channel_is_listened_to_until_it_is_no_more(self, store: ThreadStore) -> None:
+        for place in (HERE, HERE, ELSEWHERE):
+            await store.set_listened(place, is_on=True)
+        assert {each.channel_form for each in await store.listened()} == {
+            HERE.channel_form,
+            ELSEWHERE.channel_form,
+        }
+        for _ in range(2):
+            await store.set_listened(HERE, is_on=False)
+        assert [each.channel_form for each in await store.listened()] == [ELSEWHERE.channel_form]
+
     async def test_choosing_a_personality_is_not_yet_taking_part(self, store: ThreadStore) -> None:
         await store.set_personality(HERE, "coder")
 

@@ -159,6 +159,9 @@ class FakeConversations:
     def personalities(self) -> tuple[Personality, ...]:
         return PERSONALITIES
 
+    def listens(self, place: Place) -> bool:
+        return False
+
     async def handle(self, incoming: Incoming) -> None:
         raise NotImplementedError
 

@@ -16,7 +16,7 @@ from tests.fakes.slack_files import FileShelf
 from tests.fakes.slack_panel import PanelOfWorkspace, Refused
 from tests.fakes.slack_streams import FakeStreams
 
-TEAM, BOT, ADA, BOB = "T01", "UBOT", "U01", "U02"
+TEAM, BOT, ADA, BOB, BOSS = "T01", "UBOT", "U01", "U02", "U03"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
 MAX_TEXT = 4000
 
@@ -40,7 +40,7 @@ class FakeWorkspace(PanelOfWorkspace):
         self.reactions: set[tuple[str, str, str]] = set()
         self.whispers: list[Json] = []
         self.shown: list[tuple[float, str, str]] = []
-        self.names = {ADA: "Ada Lovelace", BOB: "Bob"}
+        self.names = {ADA: "Ada Lovelace", BOB: "Bob", BOSS: "Grace"}
         self.filter: dict[str, str] = {}
         self.unthreadable: set[str] = set()
         self.shelf = FileShelf()

@@ -28,7 +28,7 @@ from tests.bot.talk import StageClock, book, open_test_store
 from tests.contracts.adapter import listening
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack, envelope
-from tests.fakes.slack_api import ADA, BOT, CHANNEL, TEAM, Json
+from tests.fakes.slack_api import ADA, BOSS, BOT, CHANNEL, TEAM, Json
 
 STEP_SECONDS = 0.1
 CALL_TIMEOUT = 1.0
@@ -143,8 +143,14 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
 def _adapter(api_url: str, clock: StageClock, conversations: LateConversations) -> SlackAdapter:
     limits = replace(LIMITS, call_timeout=CALL_TIMEOUT)
     settings = SlackSettings(TOKEN, SECRET, api_url)
-    observe = Metrics().platform_observer("slack")
-    return SlackAdapter(settings, clock, observe, limits, find_standing=conversations.standing)
+    return SlackAdapter(
+        settings,
+        clock,
+        Metrics().platform_observer("slack"),
+        limits,
+        find_standing=conversations.standing,
+        listens=conversations.listens,
+    )
 
 
 async def _service(
@@ -158,7 +164,7 @@ async def _service(
         store=store,
         generator=generator,
         personalities=await asyncio.to_thread(book, folder / "personalities"),
-        access=Access(clock=clock),
+        access=Access(admins=[f"slack:{TEAM}/{BOSS}"], clock=clock),
         adapters={adapter.name: adapter},
         clock=clock,
         metrics=Metrics(),

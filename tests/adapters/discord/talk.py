@@ -21,6 +21,7 @@ from bot.errors import PlatformError
 from bot.history import SqlThreadStore, open_store
 from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
+from bot.running.supervision import LateConversations
 from bot.stores import Turn, TurnState
 from tests.bot.talk import book
 from tests.fakes.discord import TOKEN, FakeDiscord
@@ -122,8 +123,15 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
     busy_timeout = options.pop("busy_timeout", BUSY_TIMEOUT)
     personalities = await asyncio.to_thread(book, folder / "personalities")
     settings = DiscordSettings(TOKEN, discord.api_url, discord.gateway_url, **options)
+    conversations = LateConversations()
     adapter = DiscordAdapter(
-        settings, clock, lambda *_: None, lambda: tuple(personalities.all()), limits, token_seconds
+        settings,
+        clock,
+        lambda *_: None,
+        lambda: tuple(personalities.all()),
+        limits,
+        token_seconds,
+        listens=conversations.listens,
     )
     url = f"sqlite:///{folder / 'parley.db'}"
     store = await open_store(url, clock, busy_timeout=busy_timeout)
@@ -140,6 +148,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         rules=ConversationRules(max_tokens=100, stop_reactions={"discord": STOP}),
         uploads=Uploads(folder / "uploads"),
     )
+    conversations.arrive(service)
     async with adapter:
         await service.start()
         listening = asyncio.create_task(adapter.listen(service.handle))

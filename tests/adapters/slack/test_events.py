@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack.events import read_event
-from bot.types import Attachment, Incoming, Question, QuestionDeleted, QuestionEdited, StopRequest
+from bot.types import (
+    Attachment,
+    Incoming,
+    Place,
+    Question,
+    QuestionDeleted,
+    QuestionEdited,
+    StopRequest,
+)
 from tests.adapters.slack.payloads import (
     ME,
     ROOT,
@@ -93,6 +101,24 @@ def test_a_follow_up_for_somebody_else_says_so() -> None:
 def test_chatter_outside_of_threads_is_nothing() -> None:
     assert read(message("lunch?")) is None
     assert read(message("<@U02> lunch?")) is None
+
+
+def test_where_parley_listens_a_message_of_the_channel_needs_no_mention() -> None:
+    def listens(place: Place) -> bool:
+        return place.channel_form == "slack:T01/C01"
+
+    def heard(event: Json) -> Incoming | None:
+        return read_event(delivery(event), ME, {}, listens)
+
+    asked = heard(message("lunch?"))
+    assert isinstance(asked, Question)
+    assert (asked.begins_thread, asked.is_mention, asked.place.thread) == (True, False, TS)
+    follow_up = heard(message("and why?", thread_ts=ROOT))
+    assert isinstance(follow_up, Question)
+    assert not follow_up.begins_thread
+    assert heard(message("lunch?", channel="C02")) is None
+    assert heard(message("lunch?", bot_id="B02")) is None
+    assert heard(message("joined", subtype="channel_join")) is None
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ async def test_turns_from_before_there_was_a_log_are_in_it_with_their_votes(path
     await accepted(store, ask("2"))
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        for table in ("usage", "chat_turns", "answers"):
+        for table in ("usage", "chat_turns", "answers", "listened_channels"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE threads DROP COLUMN title")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
