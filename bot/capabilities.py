@@ -141,6 +141,28 @@ class HasEarlierMessages(Protocol):
 
 
 @runtime_checkable
+class PostsQuestions(Protocol):
+    """A platform on which people can ask without writing a message."""
+
+    async def post_question(self, place: Place, person: Person, text: str) -> tuple[Place, str]:
+        """A ``post`` of what the person asks: the place of its thread, and the message id."""
+        ...
+
+
+@runtime_checkable
+class CatchesUp(Protocol):
+    """A platform on which a person can be told in private what was said in a channel."""
+
+    async def lately(self, place: Place) -> Sequence[tuple[str, str]]:
+        """``(name, text)`` of the channel's newest messages, oldest first; bounded."""
+        ...
+
+    async def open_private(self, place: Place, person: Person) -> tuple[Place, str]:
+        """A ``post`` to this person alone, which says that the channel of ``place`` follows."""
+        ...
+
+
+@runtime_checkable
 class FetchesFiles(Protocol):
     """A platform whose attachments can be read."""
 
@@ -172,6 +194,8 @@ class Capabilities:
     controls: OffersControls | None
     ends_as_file: EndsAsFile | None
     earlier_messages: HasEarlierMessages | None
+    posts_questions: PostsQuestions | None
+    catches_up: CatchesUp | None
     files: FetchesFiles | None
     web: HasRoutes | None
 
@@ -189,6 +213,8 @@ class Capabilities:
             controls=adapter if isinstance(adapter, OffersControls) else None,
             ends_as_file=adapter if isinstance(adapter, EndsAsFile) else None,
             earlier_messages=adapter if isinstance(adapter, HasEarlierMessages) else None,
+            posts_questions=adapter if isinstance(adapter, PostsQuestions) else None,
+            catches_up=adapter if isinstance(adapter, CatchesUp) else None,
             files=adapter if isinstance(adapter, FetchesFiles) else None,
             web=adapter if isinstance(adapter, HasRoutes) else None,
         )

@@ -48,6 +48,7 @@ from bot.types import (
     SessionQuestion,
     Standing,
     StopRequest,
+    UnpostedQuestion,
 )
 from bot.usage import UsageLog
 
@@ -182,6 +183,8 @@ class ConversationService:
         match incoming:
             case Question():
                 await self._questions.take(incoming)
+            case UnpostedQuestion():
+                await self._questions.take_unposted(incoming)
             case Command():
                 await self._commands.take(incoming)
             case StopRequest():

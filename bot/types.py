@@ -149,10 +149,29 @@ class Question(Incoming):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Incoming):
-    """Something a person says besides asking: ``name`` as in ``bot.turns.commands``."""
+    """Something a person says besides asking: ``name`` as in ``bot.turns.commands``.
+
+    ``is_private``: nobody else has read it, so nobody else reads the answer; and it can be said
+    outside of threads only. ``about``: the thread that it was taken to mean, by its beginning.
+    """
 
     name: str
     argument: str = ""
+    is_private: bool = False
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpostedQuestion(Incoming):
+    """A question that is no message: it is posted in the person's name, and answered below.
+
+    ``quoted``: what goes with it without being posted. Without a thread it begins one.
+    """
+
+    text: str
+    quoted: str = ""
+    is_direct: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,10 @@ class LocalSlack:
     ) -> None:
         await self._act("reaction", channel=channel, ts=ts, user=user, name=name, present=present)
 
+    async def command(self, text: str, *, channel: str = CHANNEL, user: str = ADA) -> None:
+        """Type ``/parley`` and the text."""
+        await self._act("command", channel=channel, user=user, command="/parley", text=text)
+
     async def press(self, ts: str, title: str, *, channel: str = CHANNEL, user: str = ADA) -> None:
         """Press a button under a message; returns once that was answered."""
         (message,) = [each for each in await self.messages(channel) if each["ts"] == ts]

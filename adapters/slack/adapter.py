@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.errors import UNTHREADABLE
+from adapters.slack.api.history import ChannelHistory
 from adapters.slack.api.labels import label_of, metadata_of
 from adapters.slack.api.people import People
 from adapters.slack.api.settings import SlackSettings
@@ -22,6 +23,12 @@ from adapters.slack.assistant.replies import APPEND, SlackReplies
 from adapters.slack.assistant.streams import user_of
 from adapters.slack.events import read_event
 from adapters.slack.files import SlackFiles, with_files
+from adapters.slack.interactions.asking import (
+    CommandInbox,
+    ResponseUrls,
+    askers_of,
+    posted_question,
+)
 from adapters.slack.interactions.buttons import MAX_SECTION
 from adapters.slack.interactions.handler import Presses
 from adapters.slack.interactions.replies import ButtonedReplies
@@ -32,8 +39,9 @@ from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.deliveries import Delivery
 from adapters.slack.receivers.receiving import Receiving
 from bot.adapter_support.connection import ConnectedAdapter, Observe
-from bot.adapter_support.payloads import Json, Payload, table_of, tables_of, text_of
+from bot.adapter_support.payloads import Json, Payload, table_of, text_of
 from bot.errors import (
+    MessageGone,
     NotPermitted,
     PlatformRefused,
     SettingsError,
@@ -41,6 +49,7 @@ from bot.errors import (
 )
 from bot.ports import Clock, FindStanding, Handler, nowhere
 from bot.types import (
+    NOTICE,
     Attachment,
     Choice,
     Incoming,
@@ -72,9 +81,7 @@ LIMITS = Limits(
 """Slack's tiers, which count per method and workspace; posts: about one a second per channel."""
 
 _EYES = "eyes"
-_PAGE_SIZE = 200
-_MAX_PAGES = 10
-_EARLIER_SECONDS = 5.0
+_EARLIER_SECONDS, _WEEK = 5.0, 7 * 86_400.0
 _MAX_ADOPTED = 3
 
 # What the model wrote never unfurls and never pings; chat.update would parse by default.
@@ -108,15 +115,19 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self.limits = limits
         self._settings = settings
         self._observe = observe
+        self._clock = clock
         self._listens = listens
         self._receiving = Receiving(settings, clock, observe, limits.call_timeout)
         self._people = People(self._look_up, clock)
+        self._history = ChannelHistory(self._call)
         self._files = SlackFiles(settings, observe, limits.call_timeout)
         self._panel = AssistantPanel(self._call, find_standing, self.render)
         self._me = SlackIdentity("", "")
         self._buttons = ButtonedReplies(self._post, self._update)
         self._replies = SlackReplies(self._call, clock, self._buttons)
         self._presses = Presses(self._show, personalities)
+        self._urls = ResponseUrls(self._respond, clock)
+        self._asking = CommandInbox(self._call, self.whisper, self._urls, clock)
 
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
@@ -156,7 +167,10 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         payload = delivery.payload
         if delivery.kind == "event":
             await self._take_event(handler, payload)
-        elif delivery.kind == "interaction":
+            return
+        await self._meet(askers_of(delivery))
+        await self._asking.take(delivery, self._me, self._people.names, handler)
+        if delivery.kind == "interaction":
             await self._presses.take(payload, self._me, self._people.names, handler)
 
     async def _take_event(self, handler: Handler, payload: Payload) -> None:
@@ -271,15 +285,23 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         await self._show(place, person, text, [])
 
     async def _show(self, place: Place, person: Person, text: Rendered, blocks: list[Json]) -> None:
-        await self._connected.call(
-            "chat.postEphemeral",
-            **_where(place),
-            user=user_of(person),
-            text=text,
-            blocks=blocks,
-            parse="none",
-            link_names=False,
-        )
+        """In a channel that Parley is no member of as the answer to what the person did there."""
+        silent = {"parse": "none", "link_names": False}
+        shown = {"user": user_of(person), "text": text, "blocks": blocks, **silent}
+        try:
+            await self._connected.call("chat.postEphemeral", **_where(place), **shown)
+        except (NotPermitted, MessageGone):
+            if not await self._urls.tell(user_of(person), place.channel, text, blocks):
+                raise
+
+    async def _respond(self, url: str, body: Json) -> None:
+        await self._connected.respond(url, body)
+
+    async def post_question(self, place: Place, person: Person, text: str) -> tuple[Place, str]:
+        label = Label(f"{NOTICE}asked", 0)
+        ts = await self._post(place, posted_question(person, text), label, [])
+        root = "" if place.channel.startswith("D") else ts
+        return replace(place, thread=place.thread or root), ts
 
     async def react(self, place: Place, message_id: str) -> None:
         await self._set_reaction("reactions.add", place, message_id, already="already_reacted")
@@ -305,7 +327,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         """Of two posts of one part the older; of a long direct message only its latest pages."""
         found: dict[int, str] = {}
         unlabelled: list[str] = []
-        async for message in self._messages(place):
+        async for message in self._history.messages(place):
             label, ts = label_of(message), text_of(message, "ts")
             if not ts or message.get("user") != self._me.user_id:
                 continue
@@ -331,25 +353,25 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         """Nothing where reading takes too long."""
         try:
             async with asyncio.timeout(_EARLIER_SECONDS):
-                found = await earlier.messages_before(self._messages(place), message_id)
+                found = await earlier.messages_before(self._history.messages(place), message_id)
         except TimeoutError:
             return ()
         await self._meet(earlier.people_of(found))
         return earlier.lines(found, self._me, self._people.names)
 
-    async def _messages(self, place: Place) -> AsyncIterator[Payload]:
-        method = "conversations.replies" if place.thread else "conversations.history"
-        query: dict[str, Any] = {"channel": place.channel, "limit": _PAGE_SIZE}
-        query["include_all_metadata"] = True
-        if place.thread:
-            query["ts"] = place.thread
-        for _ in range(_MAX_PAGES):
-            page = await self._connected.call(method, **query)
-            for message in tables_of(page, "messages"):
-                yield message
-            query["cursor"] = table_of(page, "response_metadata").get("next_cursor")
-            if not query["cursor"]:
-                return
+    async def lately(self, place: Place) -> Sequence[tuple[str, str]]:
+        """What began threads within a week."""
+        since = self._clock.now().timestamp() - _WEEK
+        found = earlier.newest_of(await self._history.newest(place.channel, since))
+        await self._meet(earlier.people_of(found))
+        return earlier.newest_lines(found, self._me, self._people.names)
+
+    async def open_private(self, place: Place, person: Person) -> tuple[Place, str]:
+        answer = await self._call("conversations.open", users=user_of(person))
+        channel = _required(table_of(answer, "channel"), "id")
+        private = replace(place, channel=channel, thread="")
+        text = Rendered(f"What was said in <#{place.channel}>:")
+        return private, await self._post(private, text, Label(f"{NOTICE}catch up", 0), [])
 
 
 def _is_asking(incoming: Incoming) -> bool:

@@ -19,7 +19,6 @@ from yarl import URL
 from adapters.slack.api.errors import translated
 from adapters.slack.api.settings import SlackSettings
 from adapters.slack.reading.content import is_only_an_id
-from bot.adapter_support.addresses import web_address
 from bot.adapter_support.connection import Observe, retry_after
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
 from bot.errors import (
@@ -35,7 +34,6 @@ from bot.types import Attachment
 logger = logging.getLogger(__name__)
 
 _METHOD = "fetch"
-_DOMAIN = ".slack.com"
 _CHUNK = 64 * 1024
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -49,7 +47,7 @@ LookUp = Callable[[str], Awaitable[Payload]]
 class SlackFiles:
     def __init__(self, settings: SlackSettings, observe: Observe, timeout: float) -> None:
         self._headers = {"Authorization": f"Bearer {settings.bot_token}"}
-        self._own = URL(settings.api_url).origin()
+        self._own_address = settings.own_address
         self._observe = observe
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._uses_proxy = not settings.is_loopback
@@ -76,14 +74,10 @@ class SlackFiles:
         raise PlatformRefused(_METHOD, "too_many_redirects")
 
     def _checked(self, address: str) -> URL:
-        url = web_address(address)
-        if url is None or not (self._is_slacks(url) or url.origin() == self._own):
+        url = self._own_address(address)
+        if url is None:
             raise PlatformRefused(_METHOD, "foreign_host")
         return url
-
-    def _is_slacks(self, url: URL) -> bool:
-        is_plain = url.scheme == "https" and url.port == 443 and not (url.user or url.password)
-        return is_plain and f".{url.host}".endswith(_DOMAIN)
 
     async def _read(self, response: aiohttp.ClientResponse, max_size: int) -> bytes:
         if response.status != 200:

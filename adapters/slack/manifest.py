@@ -30,7 +30,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Slash command -> its description and its usage hint."""
 
 SHORTCUTS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"parley.ask_about": ("Ask Parley about this", "Has Parley answer about a message, privately")}
+    {
+        "parley.ask_about": (
+            "Ask Parley about this",
+            "Has Parley answer about a message, in its thread",
+        )
+    }
 )
 """``callback_id`` of a shortcut in a message's menu -> its name and its description."""
 
@@ -46,6 +51,7 @@ _PURPOSES = {
     "files:read": "files attached to a question",
     "groups:history": "the same in private channels",
     "im:history": "direct messages",
+    "im:write": "what was said in a channel, told in private where somebody asks to catch up",
     "mpim:history": "the same in group messages",
     "reactions:read": "the stop sign, and thumbs",
     "reactions:write": "eyes under a question that has to wait",

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
-from bot.errors import AccessDenied, OverLimit, UnknownPersonality
+from bot.capabilities import Capabilities, CatchesUp
+from bot.errors import (
+    AccessDenied,
+    OverLimit,
+    PlatformError,
+    StorageError,
+    UnknownPersonality,
+)
+from bot.stores import Turn
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.turns.spoken import asks
-from bot.types import Choice, Command, Person, Place, Standing
+from bot.types import Choice, Command, Person, Place, Question, Standing
+
+logger = logging.getLogger(__name__)
 
 _HELP_CHOICES = (
     Choice("Personalities", "personality"),
@@ -17,11 +30,23 @@ _HELP_CHOICES = (
     Choice("Help", "help"),
 )
 
+_OF_A_THREAD = frozenset({"stop", "retry", "continue", "forget", "status"})
+
 HEARD = (
     "I answer everybody who writes into this channel; nobody needs to mention me. "
     "`listen off` ends that."
 )
 NOT_HEARD = "In this channel I answer who mentions me. `listen on` makes me answer everybody."
+_ADMINS_CHANNEL = "Only an admin can set a channel's personality."
+_IN_A_THREAD = " For a thread of yours, mention me there with the same words."
+CATCH_UP = (
+    "Sum up what was said in this channel: the topics, what was decided, and what is still open, "
+    "with the names of who said it."
+)
+CATCHING_UP = "I am telling you in a private message what was said here."
+NOTHING_SAID = "Nothing was said here in the last week."
+NO_READING = "I cannot read here what was said before."
+NOT_READ = "I could not read what was said here; if I am not in this channel, please invite me."
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
 NOTHING_TO_CONTINUE = "There is nothing to continue here: no answer was stopped or cut off."
 NOT_NEWEST = "Only the newest answer of a thread can be given again."
@@ -44,6 +69,7 @@ class Commands:
             "help": self._help,
             "personality": self._personality,
             "listen": self._listen,
+            "catch up": self._catch_up,
             "greet": self._greet,
         }
 
@@ -55,7 +81,22 @@ class Commands:
             self._notices.refuse(command, str(error))
             return
         if await self._services.deliveries.accept_event(command):
-            await self.run(command)
+            await self.run(await self._meant(command))
+
+    async def _meant(self, command: Command) -> Command:
+        """What can be said outside of threads only means the person's newest thread there."""
+        if not command.is_private or command.name not in _OF_A_THREAD:
+            return command
+        here, person = command.place.channel_form, command.person
+        found = await self._services.directory.threads(person.id)
+        newest = next((each for each in found if each.place.channel_form == here), None)
+        if command.name == "stop" and (live := self._turns.newest_of(command.place, person)):
+            newest = await self._services.directory.summary(live.place)
+        if newest is None:
+            return command
+        return replace(
+            command, place=newest.place, about=newest.title if newest.place.thread else ""
+        )
 
     async def run(self, command: Command) -> None:
         await self._by_name.get(command.name, self._help)(command)
@@ -158,6 +199,7 @@ class Commands:
     async def _help(self, command: Command) -> None:
         personality = await self._services.personality_of(command.place)
         names = ", ".join(f"`{name}`" for name in self._services.personalities.names)
+        can_read = Capabilities.of(self._services.adapters[command.place.adapter]).catches_up
         lines = (
             "`stop` ends the reply under way; so does a stop sign as a reaction",
             "`continue` goes on with an answer that was stopped or cut off",
@@ -167,6 +209,11 @@ class Commands:
             "`personality NAME channel` does so for the channel (admins)",
             "`listen on` lets people ask in this channel without naming me, until "
             "`listen off` (admins)",
+            *(
+                ["`catch up` tells you in private what was said in this channel"]
+                if can_read
+                else []
+            ),
             "`forget` deletes what I remember of this thread",
             "`status` shows model, queue, context and what is left for you",
         )
@@ -215,8 +262,9 @@ class Commands:
             self._notices.say(command, f"{title} answers in this thread from now on.")
 
     async def _set_for_channel(self, command: Command, name: str) -> None:
+        outside = command.is_private and not command.place.thread
         if not self._is_admin(command.person):
-            self._notices.tell(command, "Only an admin can set a channel's personality.")
+            self._notices.tell(command, _ADMINS_CHANNEL + (_IN_A_THREAD if outside else ""))
         elif title := self._title(command, name):
             await self._services.thread_settings.set_channel_personality(command.place, name)
             self._notices.say(
@@ -233,6 +281,52 @@ class Commands:
         if command.argument:
             await listening.turn(place, is_on=command.argument == "on")
         self._notices.say(command, HEARD if listening.hears(place) else NOT_HEARD)
+
+    async def _catch_up(self, command: Command) -> None:
+        """Reading takes its time, and nobody waits for it."""
+        catches = Capabilities.of(self._services.adapters[command.place.adapter]).catches_up
+        if catches is None:
+            self._notices.tell(command, NO_READING)
+        else:
+            self._notices.tasks.spawn(self._catch_up_on(catches, command))
+
+    async def _catch_up_on(self, catches: CatchesUp, command: Command) -> None:
+        place, budget = command.place, self._services.budgets[command.place.adapter]
+        try:
+            async with budget.call("earlier", place):
+                said = await catches.lately(place)
+            if not said:
+                self._notices.tell(command, NOTHING_SAID)
+                return
+            told = partial(self._tell_privately, catches, command, said)
+            await self._turns.begin(place, command.person, told)
+            self._notices.tell(command, CATCHING_UP)
+        except (AccessDenied, OverLimit, StorageError) as error:
+            self._notices.tell(command, str(error))
+        except PlatformError as error:
+            logger.warning("nobody could be told what was said in a channel: %s", error)
+            self._notices.tell(command, NOT_READ)
+
+    async def _tell_privately(
+        self, catches: CatchesUp, command: Command, said: Sequence[tuple[str, str]]
+    ) -> Turn | None:
+        """A question of the person's conversation with Parley, to which this was said before."""
+        self._services.access.check(command.place, command.person, is_direct=True)
+        async with self._services.budgets[command.place.adapter].call("post", command.place):
+            place, message_id = await catches.open_private(command.place, command.person)
+        question = Question(
+            event_id=command.event_id,
+            place=place,
+            person=command.person,
+            text=CATCH_UP,
+            message_id=message_id,
+            sent_at=self._services.clock.now(),
+            is_direct=True,
+        )
+        turn = await self._services.deliveries.accept(question)
+        if turn is None:
+            return None
+        return await self._services.progress.note_read(turn.id, files=(), earlier=said)
 
     def _title(self, command: Command, name: str) -> str | None:
         """None if there is no such personality; the person is told then."""

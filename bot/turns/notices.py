@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.capabilities import Capabilities, OffersChoices, Whispers
 from bot.errors import MessageTooLong, PlatformError, PlatformRefused, RateLimited
 from bot.reply import ReplyEditor
 from bot.tasks import TaskSet
 from bot.turns.services import Services
-from bot.types import NOTICE, Choice, Incoming, Label, Question
+from bot.types import NOTICE, Choice, Command, Incoming, Label, Place, Question
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,16 @@ class Notices:
         self.tasks = TaskSet(services.clock)
 
     def say(self, incoming: Incoming, markdown: str, choices: Sequence[Choice] = ()) -> None:
-        """Post into the thread, with buttons where the platform has them."""
+        """Post into the thread, with buttons where the platform has them.
+
+        What nobody has read but Parley is answered to that person alone, where that can be.
+        """
+        if isinstance(incoming, Command) and incoming.is_private:
+            if incoming.about:
+                markdown = f"In the thread “{incoming.about}”: {markdown}"
+            outside = replace(incoming, is_private=False, about="", place=_outside(incoming.place))
+            if self.whisper(outside, markdown):
+                return
         offers = Capabilities.of(self._services.adapters[incoming.place.adapter]).offers
         if choices and offers is not None:
             self.tasks.spawn(self._offer(offers, incoming, markdown, choices))
@@ -34,6 +44,9 @@ class Notices:
 
     def tell(self, incoming: Incoming, markdown: str) -> None:
         """To the person alone where the platform can do so and others may read along."""
+        if isinstance(incoming, Command) and incoming.is_private:
+            self.say(incoming, markdown)
+            return
         is_alone = isinstance(incoming, Question) and incoming.is_direct
         if is_alone or not self.whisper(incoming, markdown):
             self.say(incoming, markdown)
@@ -95,6 +108,10 @@ class Notices:
                 await whispers.whisper(place, incoming.person, text)
         except PlatformError as error:
             logger.warning("a notice could not be whispered: %s", error)
+
+
+def _outside(place: Place) -> Place:
+    return replace(place, thread="")
 
 
 def _label(incoming: Incoming) -> Label:

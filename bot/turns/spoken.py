@@ -9,7 +9,7 @@ from bot.stores import Turn
 from bot.turns.queues import key_of
 from bot.types import Command, Incoming, Place
 
-_PLAIN_COMMANDS = ("stop", "retry", "continue", "forget", "status", "help")
+_PLAIN_COMMANDS = ("stop", "retry", "continue", "forget", "status", "help", "catch up")
 _QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)
 """What a message carries beside its own words (``quoted``): that commands nothing."""
 

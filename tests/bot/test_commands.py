@@ -36,6 +36,8 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
         ("listen on.", ("listen", "on")),
         ("listen off", ("listen", "off")),
         ("listen to me", None),
+        ("Catch up", ("catch up", "")),
+        ("catch up on that", None),
         ("help me with x", None),
         ("stop it", None),
         ("personality of a good teacher", None),

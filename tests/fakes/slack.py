@@ -87,11 +87,12 @@ class FakeSlack(FakeWorkspace):
         application.router.add_route("*", "/api/{method}", self._serve)
         application.router.add_get(slack_files.PATH, self.shelf.serve)
         application.router.add_routes(self.socket.routes())
+        application.router.add_routes(self.commands.routes())
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.api_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
-        self.shelf.url = self.api_url.removesuffix("/api/")
+        self.shelf.url = self.commands.url = self.api_url.removesuffix("/api/")
         self._session = aiohttp.ClientSession()
         return self
 
@@ -165,6 +166,25 @@ class FakeSlack(FakeWorkspace):
         return await self.interact(
             interaction(message, pressed(message["blocks"], title, at), ts, user, channel)
         )
+
+    async def command(self, text: str, *, user: str = ADA, channel: str = CHANNEL) -> int:
+        """Type ``/parley`` and the text."""
+        fields = self.commands.command(text, user, channel)
+        if self.uses_socket_mode:
+            return 200 if await self.socket.deliver("slash_commands", fields) else 500
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await self.send(urlencode(fields), headers=kind)
+
+    async def choose_shortcut(
+        self, ts: str, callback_id: str, *, user: str = ADA, channel: str = CHANNEL
+    ) -> int:
+        """From the menu of a message."""
+        message = self.messages[channel, ts]
+        return await self.interact(self.commands.shortcut(message, user, callback_id))
+
+    async def submit(self, typed: str | None = None, *, user: str = ADA) -> int:
+        """Send the form that was opened last."""
+        return await self.interact(self.commands.submission(self.commands.views[-1], typed, user))
 
     async def interact(self, payload: Json) -> int:
         """Send the payload of an interaction, which Slack sends as a form."""

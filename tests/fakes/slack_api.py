@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.ports import Clock
 from tests.fakes.slack_blocks import controls, problem_with
+from tests.fakes.slack_commands import FakeCommands
 from tests.fakes.slack_files import FileShelf
 from tests.fakes.slack_panel import PanelOfWorkspace, Refused
 from tests.fakes.slack_streams import FakeStreams
@@ -33,6 +34,7 @@ class FakeWorkspace(PanelOfWorkspace):
         super().__init__()
         self.clock = clock
         self.streams = FakeStreams(clock)
+        self.commands = FakeCommands(clock)
         self.update_limit = update_limit
         self.violations: list[str] = []
         self.num_rate_limited = 0
@@ -139,6 +141,15 @@ class FakeWorkspace(PanelOfWorkspace):
             self.messages[channel, ts]["metadata"] = arguments["metadata"]
         return {"channel": channel, "ts": ts}
 
+    def _do_views_open(self, arguments: Json) -> Json:
+        return self.commands.open(arguments)
+
+    def _do_conversations_open(self, arguments: Json) -> Json:
+        channel = "D01" if arguments["users"] == ADA else f"D{arguments['users']}"
+        self.channels.add(channel)
+        self.members.add(channel)
+        return {"channel": {"id": channel}}
+
     def _do_agents_sessions_setStatus(self, arguments: Json) -> Json:  # noqa: N802
         return self.streams.set_status(arguments)
 
@@ -185,8 +196,10 @@ class FakeWorkspace(PanelOfWorkspace):
         return self._page(found, arguments)
 
     def _do_conversations_history(self, arguments: Json) -> Json:
+        self._check_channel(arguments["channel"])
+        oldest = arguments.get("oldest", "0")
         here = [m for m in self.messages.values() if m["channel"] == arguments["channel"]]
-        roots = [m for m in here if "thread_ts" not in m]
+        roots = [m for m in here if m.get("thread_ts", m["ts"]) == m["ts"] > oldest]
         return self._page(sorted(roots, key=lambda m: str(m["ts"]), reverse=True), arguments)
 
     def _page(self, found: list[Json], arguments: Json) -> Json:

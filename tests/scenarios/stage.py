@@ -48,6 +48,9 @@ _CALLS = (
     "begin",
     "grow",
     "finish",
+    "post_question",
+    "lately",
+    "open_private",
 )
 
 

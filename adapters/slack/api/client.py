@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.api.errors import translated
 from adapters.slack.api.settings import SlackSettings
 from bot.adapter_support.connection import Observe
+from bot.errors import PlatformRefused
 
 SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -29,7 +30,10 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "chat.startStream": frozenset({"chat:write"}),
         "chat.stopStream": frozenset({"chat:write"}),
         "chat.update": frozenset({"chat:write"}),
-        "conversations.history": frozenset({"im:history"}),
+        "conversations.history": frozenset(
+            {"channels:history", "groups:history", "im:history", "mpim:history"}
+        ),
+        "conversations.open": frozenset({"im:write"}),
         "conversations.replies": frozenset(
             {"channels:history", "groups:history", "im:history", "mpim:history"}
         ),
@@ -37,6 +41,7 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "reactions.add": frozenset({"reactions:write"}),
         "reactions.remove": frozenset({"reactions:write"}),
         "users.info": frozenset({"users:read"}),
+        "views.open": frozenset(),
         "views.publish": frozenset(),
     }
 )
@@ -45,6 +50,7 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
 _READING = frozenset({"conversations.history", "conversations.replies", "files.info", "users.info"})
 """These methods take no JSON."""
 
+_RESPOND = "response_url"
 _HEARTBEAT_SECONDS, _CLOSE_SECONDS = 10.0, 1.0
 
 
@@ -66,6 +72,7 @@ class SlackClient:
         if settings.is_loopback:
             self._web.proxy = None
         self._observe = observe
+        self._own_address = settings.own_address
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         assert method in SCOPES, method  # noqa: S101 - the manifest is made from SCOPES
@@ -74,6 +81,19 @@ class SlackClient:
             response = await self._web.api_call(method, http_verb=verb, **{form: arguments})
         data: dict[str, Any] = response.data  # type: ignore[assignment]
         return data
+
+    async def respond(self, url: str, body: Mapping[str, Any]) -> None:
+        """Answer at a ``response_url``, which needs no token; Slack's own hosts only."""
+        address = self._own_address(url)
+        if address is None:
+            raise PlatformRefused(_RESPOND, "foreign_host")
+        with translated(_RESPOND, self._observe):
+            async with self._session.post(
+                address, json=body, allow_redirects=False, proxy=self._web.proxy
+            ) as answer:
+                if answer.status == 200:
+                    return
+        raise PlatformRefused(_RESPOND, f"http_{answer.status}")
 
     async def granted_scopes(self) -> frozenset[str] | None:
         """Those of the token, which Slack names beside each answer; None where it does not."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from yarl import URL
+
 from bot.adapter_support.addresses import is_loopback_url, web_address
 from bot.adapter_support.settings import SettingsReader
 
+_DOMAIN = ".slack.com"
 _SLACK = "https://slack.com/api/"
 
 
@@ -41,6 +44,17 @@ class SlackSettings:
         given.check()
         return cls(token, secret, api_url.rstrip("/") + "/", app_token)
 
+    def own_address(self, text: str) -> URL | None:
+        """The address, if it leads to one of Slack's own hosts, or to the test server."""
+        url = web_address(text)
+        is_own = url is not None and (_is_slacks(url) or url.origin() == URL(self.api_url).origin())
+        return url if is_own else None
+
     @property
     def is_loopback(self) -> bool:
         return is_loopback_url(self.api_url)
+
+
+def _is_slacks(url: URL) -> bool:
+    is_plain = url.scheme == "https" and url.port == 443 and not (url.user or url.password)
+    return is_plain and f".{url.host}".endswith(_DOMAIN)

@@ -49,14 +49,34 @@ def lines(
     if not said:
         return []
     first, *others = said
+    return [first, *_fitting(others, _MAX_CHARACTERS - len(first[1]))]
+
+
+def newest_of(messages: Sequence[Payload]) -> Sequence[Payload]:
+    """Of a channel: the newest that somebody said."""
+    return [each for each in messages if text_of(each, "subtype") in SAID][-_MAX_NEWEST:]
+
+
+def newest_lines(
+    messages: Sequence[Payload], me: SlackIdentity, names: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """As many of the newest as fit, without those that only ask to catch up."""
+    said = [_line(message, me, names) for message in messages]
+    return _fitting([(name, text) for name, text in said if not _is_wish(text)], _MAX_CHARACTERS)
+
+
+def _is_wish(text: str) -> bool:
+    return text.lower().strip(" .!") in ("", "catch up")
+
+
+def _fitting(said: Sequence[tuple[str, str]], room: int) -> list[tuple[str, str]]:
     kept: list[tuple[str, str]] = []
-    room = _MAX_CHARACTERS - len(first[1])
-    for name, text in reversed(others):
+    for name, text in reversed(said):
         room -= len(text)
         if room < 0:
             break
         kept.append((name, text))
-    return [first, *reversed(kept)]
+    return kept[::-1]
 
 
 def _line(message: Payload, me: SlackIdentity, names: Mapping[str, str]) -> tuple[str, str]:

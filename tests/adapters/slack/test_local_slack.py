@@ -17,6 +17,7 @@ from bot.types import (
     QuestionDeleted,
     QuestionEdited,
     StopRequest,
+    UnpostedQuestion,
 )
 from tests.adapters.slack.conftest import adapter_on_local_slack
 from tests.contracts.adapter import listening
@@ -174,6 +175,23 @@ def test_without_npm_it_is_said_what_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalSlackMissing, match="npm is not installed"):
         ensure_binary(tmp_path)
+
+
+async def test_a_slash_command_arrives_and_its_question_is_posted(
+    adapter: SlackAdapter, local: LocalSlack, taken: list[Incoming]
+) -> None:
+    await local.command("status")
+    await local.command("ask What is a turn?")
+    status, asked = taken
+    assert isinstance(status, Command)
+    assert (status.name, status.is_private) == ("status", True)
+    assert isinstance(asked, UnpostedQuestion)
+    place, ts = await adapter.post_question(asked.place, asked.person, asked.text)
+    assert await local.text(ts) == "*ada asks:*\n> What is a turn?"
+    assert place.thread == ts
+    await adapter.whisper(status.place, status.person, adapter.render("psst"))
+    assert (await local.messages())[-1]["text"] == "psst"
+    assert taken == [status, asked]
 
 
 async def test_buttons_are_pressed_under_a_reply_and_gone_when_it_ends(

@@ -1,0 +1,39 @@
+"""The messages of a thread, and those that a channel has had lately, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from bot.adapter_support.payloads import Payload, table_of, tables_of
+from bot.types import Place
+
+_PAGE_SIZE = 200
+_MAX_PAGES = 10
+
+
+class ChannelHistory:
+    def __init__(self, call: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+        self._call = call
+
+    async def messages(self, place: Place) -> AsyncIterator[Payload]:
+        """Of a thread oldest first; of a direct message without one its latest, newest first."""
+        method = "conversations.replies" if place.thread else "conversations.history"
+        query: dict[str, Any] = {"channel": place.channel, "limit": _PAGE_SIZE}
+        query["include_all_metadata"] = True
+        if place.thread:
+            query["ts"] = place.thread
+        for _ in range(_MAX_PAGES):
+            page = await self._call(method, **query)
+            for message in tables_of(page, "messages"):
+                yield message
+            query["cursor"] = table_of(page, "response_metadata").get("next_cursor")
+            if not query["cursor"]:
+                return
+
+    async def newest(self, channel: str, since: float) -> list[Payload]:
+        """At most a page of what stands in the channel itself, oldest first."""
+        page = await self._call(
+            "conversations.history", channel=channel, limit=_PAGE_SIZE, oldest=f"{since:.6f}"
+        )
+        return tables_of(page, "messages")[::-1]

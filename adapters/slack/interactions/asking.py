@@ -1,0 +1,153 @@
+"""Slash commands and the shortcut: taken in time, and answered where Parley is no member, too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from adapters.slack.interactions.commands import read_command
+from adapters.slack.interactions.shortcuts import Shortcut, read_form, read_shortcut
+from adapters.slack.mrkdwn.line import escape
+from adapters.slack.reading.text import SlackIdentity
+from adapters.slack.receivers.deliveries import Delivery
+from bot.adapter_support.payloads import Json, Payload, table_of, text_of
+from bot.errors import ParleyError, PlatformError, sentence_for_people
+from bot.ports import Clock, Handler
+from bot.types import Incoming, Person, Place, Rendered
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[..., Awaitable[dict[str, Any]]]
+Respond = Callable[[str, Json], Awaitable[None]]
+Show = Callable[[Place, Person, Rendered], Awaitable[None]]
+
+ACK_SECONDS = 2.0
+"""Slack tells the person after three that the command has failed, though it has not."""
+
+_USES, _VALID_SECONDS = 5, 1_800.0
+_MAX_URLS = 2_000
+_MAX_SHOWN, _MAX_ESCAPED = 3_500, 5
+
+
+class ResponseUrls:
+    """Where people can be told something in channels that Parley is no member of.
+
+    Each of Slack's addresses takes five answers within half an hour; the newest counts.
+    """
+
+    def __init__(self, respond: Respond, clock: Clock) -> None:
+        self._respond = respond
+        self._clock = clock
+        self._urls: OrderedDict[tuple[str, str], tuple[str, int, float]] = OrderedDict()
+
+    def note(self, user: str, channel: str, url: str) -> None:
+        if url:
+            self._urls.pop((user, channel), None)
+            until = self._clock.monotonic() + _VALID_SECONDS
+            self._urls[user, channel] = (url, _USES, until)
+        if len(self._urls) > _MAX_URLS:
+            self._urls.popitem(last=False)
+
+    async def tell(self, user: str, channel: str, text: Rendered, blocks: list[Json]) -> bool:
+        """False if there is no address for this person and channel (any more)."""
+        url, uses, until = self._urls.get((user, channel), ("", 0, 0.0))
+        if not uses or self._clock.monotonic() >= until:
+            return False
+        self._urls[user, channel] = (url, uses - 1, until)
+        body: Json = {"response_type": "ephemeral", "replace_original": False, "text": text}
+        await self._respond(url, {**body, "blocks": blocks} if blocks else body)
+        return True
+
+
+class CommandInbox:
+    """``show``: a message to one person."""
+
+    def __init__(self, call: Call, show: Show, urls: ResponseUrls, clock: Clock) -> None:
+        self._call = call
+        self._show = show
+        self._urls = urls
+        self._clock = clock
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def take(
+        self, delivery: Delivery, me: SlackIdentity, names: Mapping[str, str], handler: Handler
+    ) -> None:
+        """What is neither a command nor of the shortcut is ignored."""
+        payload = delivery.payload
+        if delivery.kind == "command":
+            await self._take_command(payload, me, names, handler)
+        elif shortcut := read_shortcut(payload, me, names):
+            await self._open(shortcut, me)
+        elif form := read_form(payload, me, names):
+            question = form.question
+            user = text_of(table_of(payload, "user"), "id")
+            self._urls.note(user, question.place.channel, form.response_url)
+            await self._within_time(question, handler)
+
+    async def _take_command(
+        self, payload: Payload, me: SlackIdentity, names: Mapping[str, str], handler: Handler
+    ) -> None:
+        incoming = read_command(payload, me, names)
+        if incoming is not None:
+            user, url = text_of(payload, "user_id"), text_of(payload, "response_url")
+            self._urls.note(user, incoming.place.channel, url)
+            await self._within_time(incoming, handler)
+
+    async def _open(self, shortcut: Shortcut, me: SlackIdentity) -> None:
+        """At once, and never again: what opens the form lives for three seconds."""
+        try:
+            await self._call("views.open", trigger_id=shortcut.trigger_id, view=shortcut.form)
+        except PlatformError as error:
+            logger.warning("the form of the shortcut could not be opened: %s", error)
+            place = Place("slack", me.team_id, shortcut.channel, "")
+            self._urls.note(shortcut.user, shortcut.channel, shortcut.response_url)
+            sentence = "The window for your question could not be opened; please try again."
+            await self._tell(place, Person.at(place, shortcut.user), sentence)
+
+    async def _within_time(self, incoming: Incoming, handler: Handler) -> None:
+        """Slack delivers none of this again: whoever is not answered is told why."""
+        taking = asyncio.create_task(self._hand_over(incoming, handler))
+        self._under_way.add(taking)
+        taking.add_done_callback(self._under_way.discard)
+        limit = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        await asyncio.wait((taking, limit), return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+
+    async def _hand_over(self, incoming: Incoming, handler: Handler) -> None:
+        try:
+            await handler(incoming)
+        except ParleyError as error:
+            logger.warning("a command could not be taken: %s", error)
+            await self._tell(incoming.place, incoming.person, sentence_for_people(error))
+
+    async def _tell(self, place: Place, person: Person, sentence: str) -> None:
+        try:
+            await self._show(replace(place, thread=""), person, Rendered(sentence))
+        except PlatformError as error:
+            logger.warning("nobody could be told: %s", error)
+
+
+def askers_of(delivery: Delivery) -> list[str]:
+    """The ids of those whose name the question will bear; no form waits for a name."""
+    payload = delivery.payload
+    if delivery.kind == "command":
+        return [text_of(payload, "user_id")]
+    is_form = text_of(payload, "type") == "view_submission"
+    return [text_of(table_of(payload, "user"), "id")] if is_form else []
+
+
+def posted_question(person: Person, text: str) -> Rendered:
+    """In the person's words, in which nothing pings; of very many as much as fits."""
+    shown, room = [f"*{escape(person.name)} asks:*"], _MAX_SHOWN
+    for line in text.splitlines():
+        quote = f"> {escape(line)}".rstrip()
+        room -= len(quote) + 1
+        if room < 0:
+            shown.append(f"> {escape(line[: (room + len(quote)) // _MAX_ESCAPED])}…")
+            break
+        shown.append(quote)
+    return Rendered("\n".join(shown))
