@@ -243,13 +243,15 @@ class Commands:
 
     async def _list_personalities(self, command: Command) -> None:
         current = await self._services.personality_of(command.place)
+        where = "channel" if command.is_private and not command.place.thread else "thread"
         lines = [
             f"`{each.name}`: {each.description or each.title}"
             for each in self._services.personalities.all()
         ]
         self._notices.say(
             command,
-            f"`{current.name}` answers in this thread. There are:\n{_bullets(lines)}",
+            f"`{current.name}` answers in this {where}. There are:\n{_bullets(lines)}\n\n"
+            "`personality NAME` chooses for a thread, `personality NAME channel` for the channel.",
             [
                 Choice(each.title, f"personality {each.name}")
                 for each in self._services.personalities.all()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.slack.interactions.shortcuts import ASK_ABOUT
+from bot.errors import StorageError
 from bot.stores import TurnState
 from bot.turns.commands import HEARD, NOTHING_TO_STOP
 from bot.turns.questions import NOT_INVITED, NOTHING_ASKED
@@ -119,7 +120,9 @@ async def test_only_the_person_sees_what_a_command_answers(stage: Stage) -> None
     await stage.slack.command("personality", user=BOB)
     await stage.until(lambda: bool(whispers(stage) and whispers(stage, BOB)))
     assert "Model: scripted" in whispers(stage)[0]
+    assert "`assistant` answers in this channel." in whispers(stage, BOB)[0]
     assert "`pirate`: Arr." in whispers(stage, BOB)[0]
+    assert "`personality NAME`" in whispers(stage, BOB)[0]
     assert roots(stage) == []
 
 
@@ -192,6 +195,18 @@ async def test_a_question_that_could_not_be_posted_is_told(stage: Stage) -> None
     assert await stage.slack.command("ask anything") == 200
     await stage.until(lambda: len(whispers(stage)) == 1)
     assert not stage.generator.generations
+
+
+async def test_a_question_that_cannot_be_stored_does_not_stand_there_unanswered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(_: object) -> None:
+        raise StorageError("data/parley.db is locked")
+
+    monkeypatch.setattr(stage.store, "accept", accept, raising=False)
+    assert await stage.slack.command("ask anything") == 200
+    await stage.until(lambda: whispers(stage) == [StorageError.sentence])
+    assert roots(stage) == []
 
 
 # The shortcut in a message's menu
