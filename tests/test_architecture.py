@@ -171,6 +171,7 @@ OWNERS = {
     "huggingface_hub": f"{ENGINE}.hub",
     "httpx2": f"{ENGINE}.hub",
     "discord": "adapters.discord",
+    "slack_bolt": "adapters.slack.receivers",
     "slack_sdk": "adapters.slack",
     "nh3": "adapters.web.markup",
     "pygments": "adapters.web.markup",

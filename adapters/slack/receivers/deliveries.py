@@ -1,18 +1,14 @@
-"""What Slack delivers, read from what carried it. Total: what is none of the kinds is None."""
+"""What Slack delivers, read from what carried it. Total."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from bot.adapter_support.payloads import Payload, table_of, text_of
-from bot.errors import ParleyError
-
-logger = logging.getLogger(__name__)
 
 Kind = Literal["event", "interaction", "command"]
 
@@ -32,87 +28,36 @@ Deliver = Callable[[Delivery], Awaitable[None]]
 """Returns once the delivery may be acknowledged; raises where Slack must deliver it again."""
 
 
-class Receiver(Protocol):
-    """A way by which Slack delivers."""
-
-    async def listen(self, deliver: Deliver) -> None:
-        """Receive until cancelled; raises ``PlatformError`` if the line is lost.
-
-        A delivery is acknowledged only after ``deliver`` returned.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class SocketMessage:
     """A message of Socket Mode. ``id`` names what is to be acknowledged, and is else empty;
-    ``reason``: why Slack is about to close the connection."""
+    ``payload``: what Slack would have sent over HTTP; ``reason``: why it is about to close."""
 
     type: str
     id: str = ""
-    delivery: Delivery | None = None
+    payload: Payload = field(default_factory=dict, repr=False)
     reason: str = ""
 
 
-async def hand_on(delivery: Delivery, deliver: Deliver) -> bool:
-    """False where Slack must deliver it again; the reason is in the log, without the message."""
-    try:
-        await deliver(delivery)
-    except ParleyError as error:
-        logger.warning("a delivery could not be taken and is asked for again: %s", error)
-        return False
-    return True
+def json_of(body: str) -> str:
+    """Of an HTTP body: an event is JSON, an interaction is a form around it, a command is a form.
 
-
-def read_body(body: str) -> Delivery | None:
-    """Of a verified HTTP body: JSON is an event, a form an interaction or a command."""
+    Bolt gets JSON always: it takes any form that holds the word for the former form.
+    """
     if body.lstrip().startswith("{"):
-        return _event(_json(body))
+        return body
     form = _form(body)
-    if "payload" in form:
-        return _interaction(_json(form["payload"]))
-    return _command(form)
-
-
-def read_challenge(body: str) -> str:
-    """What Slack wants to read back when somebody gives it the address; else empty."""
-    payload = _json(body)
-    return text_of(payload, "challenge") if payload.get("type") == "url_verification" else ""
+    return form.get("payload") or json.dumps(form)
 
 
 def read_envelope(text: str) -> SocketMessage:
     message = _json(text)
-    kind = text_of(message, "type")
-    read = _ENVELOPES.get(kind, _nothing)
-    delivery = read(table_of(message, "payload"))
     return SocketMessage(
-        kind, text_of(message, "envelope_id"), delivery, text_of(message, "reason")
+        text_of(message, "type"),
+        text_of(message, "envelope_id"),
+        table_of(message, "payload"),
+        text_of(message, "reason"),
     )
-
-
-def _nothing(_: Payload) -> None:
-    """Slack may send more in envelopes than Parley knows."""
-
-
-def _event(payload: Payload) -> Delivery | None:
-    is_event = payload.get("type") == "event_callback"
-    is_typed = bool(text_of(table_of(payload, "event"), "type"))
-    return Delivery("event", payload) if is_event and is_typed else None
-
-
-def _interaction(payload: Payload) -> Delivery | None:
-    return Delivery("interaction", payload) if text_of(payload, "type") else None
-
-
-def _command(payload: Payload) -> Delivery | None:
-    return Delivery("command", payload) if text_of(payload, "command") else None
-
-
-_ENVELOPES: Mapping[str, Callable[[Payload], Delivery | None]] = {
-    "events_api": _event,
-    "interactive": _interaction,
-    "slash_commands": _command,
-}
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from adapters.slack.api.settings import SlackSettings
-from adapters.slack.receivers.deliveries import Deliver, Receiver
+from adapters.slack.receivers.deliveries import Deliver
+from adapters.slack.receivers.dispatcher import Dispatcher
 from adapters.slack.receivers.socket_mode import SocketMode
-from adapters.slack.receivers.webhook import SlackWebhook
+from adapters.slack.receivers.webhook import PATH, SlackWebhook
 from bot.adapter_support.connection import Observe
 from bot.ports import Clock
 
@@ -28,7 +29,7 @@ class Receiving:
 
     def routes(self) -> Sequence[web.RouteDef]:
         webhook = self._webhook
-        return [web.post(webhook.path, webhook.handle)] if webhook else []
+        return [web.post(PATH, webhook.handle)] if webhook else []
 
     async def open(self, opened: AsyncExitStack) -> None:
         """Raises ``SettingsError`` for a refused app token."""
@@ -36,14 +37,18 @@ class Receiving:
             await self._socket.open(opened)
 
     async def listen(self, deliver: Deliver) -> None:
-        """See ``Receiver``: all ways end with the first whose line is lost."""
-        receivers: list[Receiver] = [way for way in (self._webhook, self._socket) if way]
-        tasks = [asyncio.create_task(each.listen(deliver)) for each in receivers]
+        """Receive until cancelled; raises ``PlatformError`` if the line of Socket Mode is lost.
+
+        Until somebody listens again, what comes by HTTP is taken all the same.
+        """
+        dispatcher = Dispatcher(deliver)
+        self._set_dispatcher(dispatcher)
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await (self._socket.listen(dispatcher) if self._socket else asyncio.Event().wait())
+        except asyncio.CancelledError:
+            self._set_dispatcher(None)
+            raise
+
+    def _set_dispatcher(self, dispatcher: Dispatcher | None) -> None:
+        if self._webhook:
+            self._webhook.dispatcher = dispatcher

@@ -16,13 +16,8 @@ import aiohttp
 
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.settings import SlackSettings
-from adapters.slack.receivers.deliveries import (
-    Deliver,
-    Delivery,
-    SocketMessage,
-    hand_on,
-    read_envelope,
-)
+from adapters.slack.receivers.deliveries import SocketMessage, read_envelope
+from adapters.slack.receivers.dispatcher import Dispatcher
 from bot.adapter_support.addresses import web_address
 from bot.adapter_support.connection import Observe
 from bot.adapter_support.payloads import text_of
@@ -64,12 +59,12 @@ class SocketMode:
         except NotPermitted as error:
             raise SettingsError([str(error)]) from None
 
-    async def listen(self, deliver: Deliver) -> None:
+    async def listen(self, dispatcher: Dispatcher) -> None:
         lines: list[_Line] = []
         num_short = 0
         try:
             while num_short <= _MAX_SHORT:
-                lines.append(await self._connect(deliver))
+                lines.append(await self._connect(dispatcher))
                 began_at = self._clock.monotonic()
                 if len(lines) > 2:
                     await lines.pop(0).close()
@@ -80,11 +75,11 @@ class SocketMode:
         finally:
             await asyncio.gather(*(line.close() for line in lines))
 
-    async def _connect(self, deliver: Deliver) -> _Line:
+    async def _connect(self, dispatcher: Dispatcher) -> _Line:
         if self._clock.monotonic() >= self._address_until:
             self._address = await self._new_address()
         self._address_until = 0.0
-        line = _Line(await self._client.open_websocket(self._address), deliver)
+        line = _Line(await self._client.open_websocket(self._address), dispatcher)
         try:
             async with asyncio.timeout(self._call_timeout):
                 await line.is_greeted.wait()
@@ -119,10 +114,10 @@ class SocketMode:
 class _Line:
     """One connection. What was not acknowledged when it ends, Slack delivers again."""
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, deliver: Deliver) -> None:
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, dispatcher: Dispatcher) -> None:
         self.is_greeted = asyncio.Event()
         self._websocket = websocket
-        self._deliver = deliver
+        self._dispatcher = dispatcher
         self._is_waning = asyncio.Event()
         self._is_switched_off = False
         self._handling: set[asyncio.Task[None]] = set()
@@ -166,22 +161,21 @@ class _Line:
             self._end()
         elif envelope.type == "hello":
             self.is_greeted.set()
-        elif envelope.delivery is None:
-            await self._acknowledge(envelope.id)
-        else:
-            await self._start(envelope.id, envelope.delivery)
+        elif envelope.id:
+            await self._start(envelope)
 
-    async def _start(self, envelope_id: str, delivery: Delivery) -> None:
+    async def _start(self, envelope: SocketMessage) -> None:
         """Where too many are being handled, nothing more is read."""
         if len(self._handling) >= _MAX_IN_FLIGHT:
             await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._handle(envelope_id, delivery))
+        task = asyncio.create_task(self._handle(envelope))
         self._handling.add(task)
         task.add_done_callback(self._handled)
 
-    async def _handle(self, envelope_id: str, delivery: Delivery) -> None:
-        if await hand_on(delivery, self._deliver):
-            await self._acknowledge(envelope_id)
+    async def _handle(self, envelope: SocketMessage) -> None:
+        answer = await self._dispatcher.dispatch(envelope.payload)
+        if answer.status == 200:
+            await self._acknowledge(envelope.id)
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         self._handling.discard(task)
@@ -191,6 +185,5 @@ class _Line:
 
     async def _acknowledge(self, envelope_id: str) -> None:
         """A line that is lost takes none: Slack delivers again, and is then told."""
-        if envelope_id:
-            with suppress(aiohttp.ClientError, ConnectionError):
-                await self._websocket.send_str(json.dumps({"envelope_id": envelope_id}))
+        with suppress(aiohttp.ClientError, ConnectionError):
+            await self._websocket.send_str(json.dumps({"envelope_id": envelope_id}))

@@ -1,25 +1,20 @@
-"""``POST /slack/events``: verified, read, answered once the delivery is handled.
+"""``POST /slack/events``: verified, dispatched, answered once the delivery is handled.
 
-200: Slack need not deliver this again. 500: it must. Nothing is parsed before it is verified.
+Nothing is parsed before it is verified.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from adapters.slack.receivers.deliveries import (
-    Deliver,
-    Delivery,
-    hand_on,
-    read_body,
-    read_challenge,
-)
-from bot.adapter_support.connection import Webhook, delivery_of
+from adapters.slack.receivers.deliveries import json_of
+from adapters.slack.receivers.dispatcher import Dispatcher
+from bot.adapter_support.connection import delivery_of
 from bot.ports import Clock
 
 PATH = "/slack/events"
@@ -27,22 +22,12 @@ PATH = "/slack/events"
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
-class SlackWebhook(Webhook[Delivery]):
-    """The answer is 503 while nobody listens."""
-
-    path = PATH
+class SlackWebhook:
+    """``dispatcher``: None while nobody listens; the answer is 503 then."""
 
     def __init__(self, signing_secret: str, clock: Clock) -> None:
-        super().__init__()
+        self.dispatcher: Dispatcher | None = None
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))
-
-    async def listen(self, deliver: Deliver) -> None:
-        self.deliver = deliver
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self.deliver is deliver:
-                self.deliver = None
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await delivery_of(request)
@@ -50,12 +35,9 @@ class SlackWebhook(Webhook[Delivery]):
             return web.Response(status=413, text="The body is too large.")
         if not self._is_signed(request, body):
             return web.Response(status=401, text="The signature is wrong or too old.")
-        if self.deliver is None:
+        if self.dispatcher is None:
             return web.Response(status=503, text="Not listening yet.")
-        delivery = read_body(body.decode())
-        if delivery is None:
-            return web.Response(text=read_challenge(body.decode()))
-        return web.Response(status=200 if await hand_on(delivery, self.deliver) else 500)
+        return await to_aiohttp_response(await self.dispatcher.dispatch(json_of(body.decode())))
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:
         """False also for headers and bodies on which the verifier would raise."""

@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.types import Incoming, Question
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
 from tests.adapters.slack.payloads import delivery, mention
-from tests.adapters.slack.test_deliveries import COMMAND, PRESSED
+from tests.adapters.slack.test_dispatcher import COMMAND, PRESSED
 from tests.contracts.adapter import listening
 from tests.fakes.slack import DROPS, FAILS, FakeSlack, Fault, rate_limited
 from tests.fakes.slack_socket import APP_TOKEN
@@ -324,6 +324,21 @@ async def test_both_ways_are_served_at_once(slack: FakeSlack, taken: Taken) -> N
         assert await slack.socket.deliver("events_api", EVENT)
         assert await slack.send(json.dumps(EVENT)) == 200
     assert [incoming.event_id for incoming in taken] == ["Ev1", "Ev1"]
+
+
+async def test_while_socket_mode_is_lost_what_comes_by_http_is_taken(
+    slack: FakeSlack, taken: Taken
+) -> None:
+    listener, slack.events_url = bound_socket()
+    adapter = make_adapter(slack.api_url, app_token=APP_TOKEN)
+    async with serving(adapter, listener), adapter:
+        ending = asyncio.create_task(end_of(adapter, taken))
+        line = await slack.socket.connected()
+        slack.fail("apps.connections.open", FAILS)
+        line.drop()
+        assert isinstance(await ending, Unavailable)
+        assert await slack.send(json.dumps(EVENT)) == 200
+    assert [incoming.event_id for incoming in taken] == ["Ev1"]
 
 
 async def test_no_token_and_no_text_is_logged(
