@@ -68,6 +68,14 @@ class Post:
     message_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """``rating``: +1 or -1. ``is_pressed``: it was a button, not a reaction."""
+
+    rating: int
+    is_pressed: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """A question and its reply, as stored. ``number`` counts within the thread from 1.
@@ -207,7 +215,16 @@ class DeliveryLog(Protocol):
         """The turn whose question or reply is this message (``place.thread`` is ignored)."""
         ...
 
-    async def rate(self, turn_id: str, rating: int) -> None: ...
+    async def vote_of(self, turn_id: str, person_id: str) -> Vote | None:
+        """What the person thinks of the turn's newest answer."""
+        ...
+
+    async def rate(self, turn_id: str, incoming: Incoming, vote: Vote | None) -> bool:
+        """The person's vote from now on; False if the event was stored before.
+
+        The turn is rated as the newest of all votes is; one that is ``requeue``d has none.
+        """
+        ...
 
 
 class TurnProgress(Protocol):

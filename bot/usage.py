@@ -121,14 +121,14 @@ class UsageLog:
 
     async def vote(self, account: str, answer_id: str, rating: int) -> None:
         """``account``: as ``http:KEY``. Raises ``UnknownAnswer`` and ``StorageError``."""
-        await self._write()
+        await self.write()
         if not await self._store.vote(answer_id, account, rating):
             raise UnknownAnswer(answer_id)
 
     async def close(self) -> None:
         await self._tasks.cancel()
         try:
-            await self._write()
+            await self.write()
         except StorageError:
             logger.error("%s answers are missing in the usage log", len(self._waiting))
 
@@ -137,13 +137,13 @@ class UsageLog:
         while self._waiting:
             await self._clock.sleep(pause)
             try:
-                await self._write()
+                await self.write()
                 pause = _WRITE_SECONDS
             except StorageError:
                 pause = _DISK_POLL_SECONDS
 
-    async def _write(self) -> None:
-        """Shielded: rows that are on their way to the disk are written once."""
+    async def write(self) -> None:
+        """Now. Shielded: rows that are on their way to the disk are written once."""
         while self._waiting:
             rows = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             await asyncio.shield(self._add(rows))

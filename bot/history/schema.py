@@ -152,6 +152,18 @@ posts = Table(
     Index("posts_by_message", "message_id"),
 )
 
+# What people think of the turn's newest answer, ``seq`` in the order in which they said so.
+votes = Table(
+    "votes",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("turn_seq", ForeignKey("turns.seq", ondelete="CASCADE"), nullable=False),
+    Column("person_id", CleanText, nullable=False),
+    Column("rating", Integer, nullable=False),
+    Column("is_pressed", Boolean, nullable=False),
+    UniqueConstraint("turn_seq", "person_id", name="votes_by_person"),
+)
+
 # ``turn_seq`` is null until the thread's next question comes; ``key`` is null for what was said
 # before Parley took part.
 remarks = Table(

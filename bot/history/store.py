@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError, StorageError
 from bot.generation import FinishReason, Usage
-from bot.history import answers, imports, maintenance, schema, threads, turns, usage
+from bot.history import answers, imports, maintenance, schema, threads, turns, usage, votes
 from bot.history.backups import Backups
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
@@ -26,6 +26,7 @@ from bot.stores import (
     ThreadSummary,
     Turn,
     TurnState,
+    Vote,
 )
 from bot.types import Incoming, Place, Question, Source
 
@@ -151,8 +152,12 @@ class SqlThreadStore:
     async def keep_from(self, place: Place, number: int) -> None:
         await self.database.write(threads.keep_from, place, number)
 
-    async def rate(self, turn_id: str, rating: int) -> None:
-        await self.database.write(turns.rate, turn_id, rating)
+    async def vote_of(self, turn_id: str, person_id: str) -> Vote | None:
+        return await self.database.read(votes.of_person, turn_id, person_id)
+
+    async def rate(self, turn_id: str, incoming: Incoming, vote: Vote | None) -> bool:
+        goes_at = self._clock.now() + turns.GRACE
+        return await self.database.write(votes.note, turn_id, incoming, vote, goes_at)
 
     async def ask(
         self, question: Question, personality: str, *, is_known: bool = False

@@ -1,4 +1,4 @@
-"""Turns with their posts and remarks, from accepted to finished and rated; deduplication.
+"""Turns with their posts and remarks, from accepted to finished; deduplication.
 
 Each function is the work of one transaction. A turn may have been forgotten meanwhile: then
 there is nothing to change; ``get``, ``begin``, ``note_read`` and ``requeue`` raise LookupError.
@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     and_,
     delete,
     insert,
@@ -39,9 +40,9 @@ from bot.history.schema import (
     seen,
     thread_is,
     turns,
+    votes,
 )
 from bot.history.schema import threads as thread_table
-from bot.history.usage import rate as rate_answer
 from bot.stores import Post, Turn, TurnState
 from bot.types import Attachment, Incoming, Person, Place, Question, Source, Unread
 
@@ -296,6 +297,7 @@ def requeue(
     else:
         finish(connection, turn_id, queued, reply="", reason=None, usage=Usage(), now=None)
         _change(connection, turn_id, rating=0)
+        connection.execute(delete(votes).where(votes.c.turn_seq == _seq_of(turn_id)))
     if attempts is not None:
         _change(connection, turn_id, attempts=attempts)
     return get(connection, turn_id)
@@ -328,11 +330,6 @@ def edit_question(connection: Connection, turn_id: str, text: str) -> None:
     _change(connection, turn_id, text=text)
 
 
-def rate(connection: Connection, turn_id: str, rating: int) -> None:
-    _change(connection, turn_id, rating=rating)
-    rate_answer(connection, turn_id, rating)
-
-
 def _change(connection: Connection, turn_id: str, **values: Any) -> None:
     connection.execute(update(turns).where(turns.c.id == turn_id).values(**values))
 
@@ -348,5 +345,9 @@ def add_post(connection: Connection, turn_id: str, part: int, message_id: str) -
 
 
 def remove_post(connection: Connection, turn_id: str, part: int) -> None:
-    seq = select(turns.c.seq).where(turns.c.id == turn_id).scalar_subquery()
-    connection.execute(delete(posts).where(posts.c.turn_seq == seq, posts.c.part == part))
+    is_it = (posts.c.turn_seq == _seq_of(turn_id), posts.c.part == part)
+    connection.execute(delete(posts).where(*is_it))
+
+
+def _seq_of(turn_id: str) -> ScalarSelect[int]:
+    return select(turns.c.seq).where(turns.c.id == turn_id).scalar_subquery()

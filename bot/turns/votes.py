@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from datetime import datetime
-
 from bot.errors import AccessDenied
-from bot.stores import Turn
+from bot.stores import Vote
 from bot.turns.notices import Notices
 from bot.turns.queues import MessageLocks
 from bot.turns.reactions import rating_of
@@ -16,19 +13,15 @@ from bot.types import Feedback, StopRequest
 GONE = "I do not remember this answer any more."
 TAKEN_BACK = "Your vote is taken back."
 _NOTED = {1: "Noted: 👍", -1: "Noted: 👎"}
-_MAX_ANSWERS = 5_000
 
 
 class Votes:
-    """Who voted how is remembered for the newest answers and not stored: a vote that somebody
-    takes back after a restart leaves none.
-    """
+    """Each person has one, whether they press a button or react."""
 
     def __init__(self, services: Services, notices: Notices, locks: MessageLocks) -> None:
         self._services = services
         self._notices = notices
         self._locks = locks
-        self._cast: OrderedDict[tuple[str, datetime | None], dict[str, int]] = OrderedDict()
 
     async def react(self, request: StopRequest) -> None:
         """A reaction that was added; most judge nothing."""
@@ -45,7 +38,7 @@ class Votes:
             )
 
     async def rate(self, feedback: Feedback) -> None:
-        """Who presses a button is told what became of it, alone."""
+        """Who presses a button for the first time, or takes that back, is told so alone."""
         if feedback.reaction is not None and not rating_of(feedback.reaction):
             return
         async with self._locks.hold(feedback.place, feedback.message_id):
@@ -64,28 +57,21 @@ class Votes:
             self._services.access.check(feedback.place, feedback.person, is_direct=False)
         except AccessDenied as error:
             return str(error)
-        if not await deliveries.accept_event(feedback):
+        before = await deliveries.vote_of(turn.id, feedback.person.id)
+        if (vote := _vote(feedback, before)) == before:
             return ""
-        own = self._vote(turn, feedback)
-        await deliveries.rate(turn.id, self._counting(turn))
-        return _NOTED[own] if own else TAKEN_BACK
+        await self._services.usage.write()  # the row of this answer may still be on its way
+        if not await deliveries.rate(turn.id, feedback, vote):
+            return ""
+        if vote is None:
+            return TAKEN_BACK
+        return "" if before else _NOTED[vote.rating]
 
-    def _vote(self, turn: Turn, feedback: Feedback) -> int:
-        """The person's own vote from now on."""
-        votes = self._cast.setdefault((turn.id, turn.finished_at), {})
-        self._cast.move_to_end((turn.id, turn.finished_at))
-        if len(self._cast) > _MAX_ANSWERS:
-            self._cast.popitem(last=False)
-        before = votes.pop(feedback.person.id, 0)
-        own = feedback.rating
-        if feedback.is_pressed and own == before:
-            own = 0
-        elif not own and before and before != rating_of(feedback.reaction or ""):
-            own = before if feedback.reaction is not None else 0
-        if own:
-            votes[feedback.person.id] = own
-        return own
 
-    def _counting(self, turn: Turn) -> int:
-        votes = self._cast[turn.id, turn.finished_at]
-        return next(reversed(votes.values()), 0)
+def _vote(feedback: Feedback, before: Vote | None) -> Vote | None:
+    """The person's own vote from now on."""
+    if feedback.rating:
+        vote = Vote(feedback.rating, is_pressed=feedback.is_pressed)
+        return None if feedback.is_pressed and vote == before else vote
+    gone = rating_of(feedback.reaction or "")
+    return before if before and gone not in (0, before.rating) else None

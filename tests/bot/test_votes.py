@@ -114,14 +114,72 @@ async def test_a_pressed_thumb_is_acknowledged_alone_and_pressed_again_taken_bac
 ) -> None:
     reply = await answer(talk)
     seen = talk.visible()
-    await press(talk, reply, 1)
-    assert await votes(talk, tmp_path) == [1]
     await press(talk, reply, -1)
     assert await votes(talk, tmp_path) == [-1]
     await press(talk, reply, -1)
     assert await votes(talk, tmp_path) == [0]
-    assert talk.whispers() == ["Noted: 👍", "Noted: 👎", "Your vote is taken back."]
+    assert talk.whispers() == ["Noted: 👎", "Your vote is taken back."]
     assert talk.visible() == seen
+
+
+async def test_only_the_first_vote_of_a_person_is_acknowledged(talk: Talk, tmp_path: Path) -> None:
+    reply = await answer(talk)
+    await press(talk, reply, 1)
+    await press(talk, reply, -1)
+    await press(talk, reply, 1)
+    await press(talk, reply, -1, BOB)
+    assert await votes(talk, tmp_path) == [-1]
+    assert talk.whispers() == ["Noted: 👍"]
+    assert talk.whispers(BOB) == ["Noted: 👎"]
+
+
+async def test_a_reaction_and_a_pressed_thumb_of_one_person_are_one_vote(
+    talk: Talk, tmp_path: Path
+) -> None:
+    reply = await answer(talk)
+    await talk.react(reply, "-1", BOB)
+    await talk.react(reply, "+1")
+    await press(talk, reply, 1)
+    assert await votes(talk, tmp_path) == [1]
+    assert talk.whispers() == []
+    await unreact(talk, reply, "+1")
+    assert await votes(talk, tmp_path) == [-1]
+
+
+async def test_a_thumb_pressed_after_another_reaction_replaces_it(
+    talk: Talk, tmp_path: Path
+) -> None:
+    reply = await answer(talk)
+    await talk.react(reply, "+1")
+    await press(talk, reply, -1)
+    await unreact(talk, reply, "+1")
+    assert await votes(talk, tmp_path) == [-1]
+
+
+async def test_votes_outlive_a_restart(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        reply = await answer(talk)
+        await press(talk, reply, 1)
+        await talk.react(reply, "-1", BOB)
+        await talk.clock.advance(1)
+    async with talking(tmp_path) as talk:
+        assert await votes(talk, tmp_path) == [-1]
+        await unreact(talk, reply, "-1", BOB)
+        assert await votes(talk, tmp_path) == [1]
+        await press(talk, reply, 1)
+        assert await votes(talk, tmp_path) == [0]
+        assert talk.whispers() == ["Your vote is taken back."]
+
+
+async def test_a_vote_that_is_delivered_again_after_a_restart_counts_once(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        reply = await answer(talk)
+        pressed = await press(talk, reply, 1)
+        await talk.clock.advance(1)
+    async with talking(tmp_path) as talk:
+        await talk.service.handle(replace(pressed))
+        assert await votes(talk, tmp_path) == [1]
+        assert talk.whispers() == []
 
 
 async def test_the_newest_vote_that_is_left_counts(talk: Talk, tmp_path: Path) -> None:
@@ -151,6 +209,52 @@ async def test_an_answer_given_again_is_judged_anew(talk: Talk, tmp_path: Path) 
     await press(talk, reply, 1)
     assert await votes(talk, tmp_path) == [1, 1]
     assert talk.whispers() == ["Noted: 👍", "Noted: 👍"]
+
+
+async def test_a_thumb_under_an_answer_that_grows_anew_leaves_the_old_ones_vote(
+    talk: Talk, tmp_path: Path
+) -> None:
+    reply = await answer(talk)
+    await press(talk, reply, 1)
+    await talk.clock.advance(1)
+    await talk.command("retry")
+    generation = await talk.generation()
+    await press(talk, reply, -1)
+    assert await votes(talk, tmp_path) == [1]
+    generation.say("Another exchange.")
+    generation.finish()
+    await talk.sees("Another exchange.")
+    assert await votes(talk, tmp_path) == [1, -1]
+
+
+async def test_a_thumb_under_an_answer_that_has_just_been_given_anew_is_for_that(
+    talk: Talk, tmp_path: Path
+) -> None:
+    question = await talk.answered("What is a turn?", "One exchange.")
+    await talk.clock.advance(1)
+    talk.generator.replies.append("Another exchange.")
+    await talk.command("retry")
+    await talk.ended(question)
+    await press(talk, next(iter(talk.platform.messages)), -1)
+    assert await votes(talk, tmp_path) == [0, -1]
+
+
+async def test_an_answer_that_becomes_longer_keeps_its_vote(talk: Talk, tmp_path: Path) -> None:
+    await talk.ask("Count.")
+    generation = await talk.generation()
+    generation.say("One, two,")
+    await talk.sees("One, two,")
+    await talk.command("stop")
+    await talk.quiet()
+    reply = next(iter(talk.platform.messages))
+    await press(talk, reply, 1)
+    talk.generator.replies.append(" three.")
+    await talk.command("continue")
+    await talk.until(lambda: "three" in talk.visible()[0])
+    await talk.quiet()
+    await press(talk, reply, 1)
+    assert (await votes(talk, tmp_path))[-1] == 0
+    assert talk.whispers() == ["Noted: 👍", "Your vote is taken back."]
 
 
 async def test_a_thumb_under_what_was_forgotten_says_so(talk: Talk) -> None:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 
 from bot.generation import FinishReason, Usage
-from bot.stores import Post, ThreadStore, Turn, TurnState
-from bot.types import Attachment, Person, Place, Question, Source, Unread
+from bot.stores import Post, ThreadStore, Turn, TurnState, Vote
+from bot.types import Attachment, Feedback, Person, Place, Question, Source, Unread
 from tests.fakes.clock import START, FakeClock
 
 Reopen = Callable[[], Awaitable[ThreadStore]]
@@ -22,6 +23,7 @@ ANN = Person("slack:T1/U1", "Ann")
 BOB = Person("slack:T1/U2", "Bob")
 FILE = Source("a.csv", "pear,4", is_cut=True)
 DAY = timedelta(days=1)
+_numbers = count(1)
 
 
 def ask(
@@ -48,6 +50,22 @@ async def answered(store: ThreadStore, question: Question, reply: str = "Because
     turn = await store.begin((await accepted(store, question)).id)
     await store.finish(turn.id, TurnState.DONE, reply=reply, reason=FinishReason.STOP)
     return turn
+
+
+def judgement(rating: int, person: Person = ANN) -> Feedback:
+    return Feedback(
+        event_id=f"Ev-vote-{next(_numbers)}",
+        place=HERE,
+        person=person,
+        message_id="reply",
+        rating=rating,
+    )
+
+
+async def rate(store: ThreadStore, turn: Turn, rating: int, person: Person = ANN) -> None:
+    """0 takes the person's vote back."""
+    vote = Vote(rating) if rating else None
+    assert await store.rate(turn.id, judgement(rating, person), vote)
 
 
 async def texts(store: ThreadStore, place: Place = HERE) -> list[str]:
@@ -445,13 +463,67 @@ class _Answering(_Fixtures):
 
         assert await texts(store) == ["Why is the sky blue?"]
 
-    async def test_a_rating_leaves_the_reply_as_it_is(self, store: ThreadStore) -> None:
+
+class _Voting(_Fixtures):
+    async def test_a_vote_leaves_the_reply_as_it_is(self, store: ThreadStore) -> None:
         turn = await answered(store, ask("1"))
         before = await store.turn(turn.id)
         for rating in (1, -1, 0):
-            await store.rate(turn.id, rating)
+            await rate(store, turn, rating)
 
         assert await store.turn(turn.id) == before
+
+    async def test_each_person_has_one_vote_on_each_turn_until_it_is_taken_back(
+        self, store: ThreadStore, reopen: Reopen
+    ) -> None:
+        first, second = [await answered(store, ask(number)) for number in ("1", "2")]
+        pressed = Vote(-1, is_pressed=True)
+        await rate(store, first, 1)
+        assert await store.rate(first.id, judgement(-1), pressed)
+        await rate(store, first, 1, BOB)
+        await rate(store, second, -1)
+        store = await reopen()
+
+        assert await store.vote_of(first.id, ANN.id) == pressed
+        assert await store.vote_of(first.id, BOB.id) == Vote(1)
+        assert await store.vote_of(second.id, ANN.id) == Vote(-1)
+        await rate(store, first, 0)
+        await rate(store, first, 0)
+        assert await store.vote_of(first.id, ANN.id) is None
+        assert await store.vote_of(first.id, BOB.id) == Vote(1)
+        assert await store.vote_of(second.id, ANN.id) == Vote(-1)
+
+    async def test_a_vote_that_is_delivered_again_changes_nothing(self, store: ThreadStore) -> None:
+        turn = await answered(store, ask("1"))
+        up = judgement(1)
+        assert await store.rate(turn.id, up, Vote(1))
+        await rate(store, turn, -1)
+
+        assert not await store.rate(turn.id, up, Vote(1))
+        assert not await store.accept_event(up)
+        assert await store.vote_of(turn.id, ANN.id) == Vote(-1)
+
+    async def test_votes_are_on_the_answer_that_was_given(self, store: ThreadStore) -> None:
+        turn = await answered(store, ask("1"))
+        await rate(store, turn, 1)
+        await store.requeue(turn.id, goes_on=True)
+        assert await store.vote_of(turn.id, ANN.id) == Vote(1)
+
+        await store.requeue(turn.id)
+        assert await store.vote_of(turn.id, ANN.id) is None
+
+    async def test_votes_go_with_their_turns(self, store: ThreadStore, clock: FakeClock) -> None:
+        turn = await answered(store, ask("1"))
+        old = await answered(store, ask("2", place=ELSEWHERE))
+        for each in (turn, old):
+            await rate(store, each, 1)
+
+        await store.forget(HERE)
+        assert await store.vote_of(turn.id, ANN.id) is None
+        assert await store.vote_of(old.id, ANN.id) == Vote(1)
+        await clock.advance(1)
+        await store.prune(clock.now())
+        assert await store.vote_of(old.id, ANN.id) is None
 
 
 class _Personalities(_Fixtures):
@@ -552,13 +624,14 @@ class _Forgetting(_Fixtures):
         await store.remove_post(turn.id, 0)
         await store.edit_question(turn.id, "Why?")
         await store.put_back(turn.id)
-        await store.rate(turn.id, 1)
+        await rate(store, turn, 1)
         await store.keep_from(HERE, 2)
         await store.finish(turn.id, TurnState.DONE, reply="Because.")
         for change in (store.begin, store.requeue):
             with pytest.raises(LookupError):
                 await change(turn.id)
         assert await store.turn(turn.id) is None
+        assert await store.vote_of(turn.id, ANN.id) is None
         assert not await store.knows(HERE)
 
 
@@ -696,6 +769,7 @@ class ThreadStoreContract(
     _Remarks,
     _Finding,
     _Answering,
+    _Voting,
     _Personalities,
     _Forgetting,
     _Pruning,

@@ -65,3 +65,26 @@ async def test_a_thumb_still_counts_after_a_restart(discord: FakeDiscord, tmp_pa
         await discord.press(reply, "👎")
         await discord.until(lambda: discord.whispers(ADA))
     await voted(tmp_path, -1)
+    async with talking(tmp_path, discord):
+        await discord.press(reply, "👎")
+        await voted(tmp_path, 0)
+        await discord.react(reply, "👍", user=BOB)
+        await voted(tmp_path, 1)
+    async with talking(tmp_path, discord):
+        await discord.unreact(reply, "👍", user=BOB)
+        await voted(tmp_path, 0)
+    assert discord.whispers(ADA) == ["Noted: 👎", "Your vote is taken back."]
+
+
+async def test_whoever_changes_their_mind_hears_no_more_of_it(
+    talk: Talk, discord: FakeDiscord, tmp_path: Path
+) -> None:
+    question, reply = await talk.answered("Why?", "Because.")
+    await discord.press(reply, "👍", user=BOB)
+    await voted(tmp_path, 1)
+    await discord.press(reply, "👎", user=BOB)
+    await voted(tmp_path, -1)
+    await discord.press(reply, "👎", user=BOB)
+    await discord.until(lambda: len(discord.whispers(BOB)) == 2)
+    assert discord.whispers(BOB) == ["Noted: 👍", "Your vote is taken back."]
+    assert discord.texts(question) == ["Because."]

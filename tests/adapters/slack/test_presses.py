@@ -200,6 +200,33 @@ async def test_a_thumb_is_a_vote_that_only_its_presser_hears_of(
     assert talk.whispers(ADA) == []
 
 
+async def test_whoever_changes_their_mind_hears_no_more_of_it(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, reply = await talk.answered("Why?", "Because.")
+    await slack.press(reply, "👍", user=BOB)
+    await talk.voted(1)
+    await slack.press(reply, "👎", user=BOB)
+    await talk.voted(-1)
+    await slack.press(reply, "👎", user=BOB)
+    await talk.until(lambda: len(talk.whispers(BOB)) == 2)
+    assert talk.whispers(BOB) == ["Noted: 👍", "Your vote is taken back."]
+    assert len(slack.thread(question)) == 2
+
+
+async def test_a_vote_is_one_persons_also_after_a_restart(slack: FakeSlack, tmp_path: Path) -> None:
+    async with talking(tmp_path, slack) as talk:
+        _, reply = await talk.answered("Why?", "Because.")
+        await slack.press(reply, "👎", user=BOB)
+        await slack.react(reply, "+1")
+        await talk.voted(1)
+    async with talking(tmp_path, slack) as talk:
+        await slack.unreact(reply, "+1")
+        await talk.voted(-1)
+        await slack.press(reply, "👎", user=BOB)
+        await talk.voted(0)
+
+
 @pytest.mark.parametrize(("name", "rating"), [("+1", 1), ("-1::skin-tone-4", -1)])
 async def test_a_reaction_is_a_vote_until_it_is_taken_away(
     talk: SlackTalk, slack: FakeSlack, name: str, rating: int

@@ -18,6 +18,7 @@ from tests.adapters.teams.talk import Talk, talking, until
 from tests.fakes.clock import settle
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import (
+    BOB,
     CHANNEL,
     PERSONAL,
     Json,
@@ -25,6 +26,7 @@ from tests.fakes.teams_activities import (
     feedback,
     installation,
     message,
+    sender,
 )
 
 Delivery = asyncio.Task[int]
@@ -141,6 +143,30 @@ async def test_an_install_and_a_judgement_that_come_again_count_once(
     await until(lambda: bool(teams.texts("19:group@")))
     assert len(teams.texts("19:group@")) == 1
     await until(lambda: _ratings(tmp_path) == [-1])
+
+
+async def test_each_person_has_one_judgement_also_after_a_restart(
+    teams: FakeTeams, tmp_path: Path
+) -> None:
+    async with talking(teams, tmp_path) as talk:
+        talk.generator.replies.append("Yes.")
+        asked = message("Is it?", "channel")
+        await talk.say(asked)
+        await talk.sees(CHANNEL, "Yes.")
+        assert await talk.state(asked) is TurnState.DONE
+        reply = talk.reply_to(CHANNEL)
+        await teams.deliver(here(teams, feedback(reply, "like", "channel")))
+        by_bob = {**feedback(reply, "dislike", "channel"), "from": sender(BOB)}
+        await teams.deliver(here(teams, by_bob))
+    async with talking(teams, tmp_path):
+        await teams.deliver(here(teams, feedback(reply, "dislike", "channel")))
+    assert _votes(tmp_path) == [-1, -1]
+    assert _ratings(tmp_path) == [-1]
+
+
+def _votes(folder: Path) -> list[int]:
+    with closing(sqlite3.connect(folder / "parley.db")) as database:
+        return [row[0] for row in database.execute("select rating from votes")]
 
 
 def _ratings(folder: Path) -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 from bot.history import SqlThreadStore, open_store
 from bot.history.remains import PageGaps, truncate_log
 from bot.types import Place
-from tests.contracts.store import HERE, accepted, answered, ask, texts
+from tests.contracts.store import HERE, accepted, answered, ask, rate, texts
 from tests.fakes.clock import FakeClock
 from tests.scenarios.polling import eventually
 
@@ -54,7 +54,7 @@ async def test_forgotten_words_are_in_no_byte_of_the_folder(
     assert left(path) == {}
     for place in PLACES:
         for turn in await sql_store.turns(place):
-            await sql_store.rate(turn.id, 1)  # every page is written again
+            await rate(sql_store, turn, 1)  # every page is written again
     await asyncio.to_thread(truncate_log, path)
     assert left(path) == {}
     assert await _faults(path) == ["ok"]

@@ -13,7 +13,16 @@ from sqlalchemy import select
 from bot.errors import StorageError
 from bot.history import SqlThreadStore, open_store
 from bot.history.schema import turns
-from tests.contracts.store import HERE, Reopen, ThreadStoreContract, accepted, ask, texts
+from tests.contracts.store import (
+    BOB,
+    HERE,
+    Reopen,
+    ThreadStoreContract,
+    accepted,
+    ask,
+    rate,
+    texts,
+)
 from tests.fakes.clock import FakeClock
 
 
@@ -33,16 +42,24 @@ class TestSqlThreadStore(ThreadStoreContract):
             await store.close()
 
 
-async def test_a_rating_is_stored_until_it_is_taken_back_or_the_reply_is_made_anew(
+async def test_a_turn_is_rated_as_the_newest_vote_is_until_the_reply_is_made_anew(
     sql_store: SqlThreadStore,
 ) -> None:
     async def rating() -> int | None:
         return await sql_store.database.read(lambda c: c.scalar(select(turns.c.rating)))
 
     turn = await accepted(sql_store, ask("1"))
-    await sql_store.rate(turn.id, -1)
+    await rate(sql_store, turn, -1)
     assert await rating() == -1
+    await rate(sql_store, turn, 1, BOB)
+    assert await rating() == 1
+    await rate(sql_store, turn, -1)
+    assert await rating() == -1
+    await rate(sql_store, turn, 0)
+    assert await rating() == 1
     await sql_store.requeue(turn.id)
+    assert await rating() == 0
+    await rate(sql_store, turn, 0, BOB)
     assert await rating() == 0
 
 

@@ -15,7 +15,7 @@ from bot.errors import DataError
 from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store, usage
 from bot.stores import AnswerUsage, TurnState
-from tests.contracts.store import ANN, HERE, accepted, answered, ask
+from tests.contracts.store import ANN, HERE, accepted, answered, ask, rate
 from tests.fakes.clock import START, FakeClock
 
 ROW = AnswerUsage(
@@ -93,9 +93,9 @@ async def test_a_vote_on_a_turn_stands_in_the_log_whichever_comes_first(
 ) -> None:
     early = await answered(sql_store, ask("1"))
     late = await answered(sql_store, ask("2"))
-    await sql_store.rate(early.id, 1)
+    await rate(sql_store, early, 1)
     await sql_store.add_usage([turn_row(early.id), turn_row(late.id)])
-    await sql_store.rate(late.id, -1)
+    await rate(sql_store, late, -1)
     assert await ratings(path) == [1, -1]
 
 
@@ -104,11 +104,15 @@ async def test_an_answer_that_was_made_anew_has_its_own_vote(
 ) -> None:
     turn = await answered(sql_store, ask("1"))
     await sql_store.add_usage([turn_row(turn.id)])
-    await sql_store.rate(turn.id, -1)
+    await rate(sql_store, turn, -1)
     await sql_store.requeue(turn.id)
+    await rate(sql_store, turn, 1)
+    assert await ratings(path) == [-1]
+    await sql_store.finish(turn.id, TurnState.DONE, reply="Because of that.")
     await sql_store.add_usage([turn_row(turn.id)])
-    await sql_store.rate(turn.id, 1)
     assert await ratings(path) == [-1, 1]
+    await rate(sql_store, turn, 0)
+    assert await ratings(path) == [-1, 0]
 
 
 async def test_what_is_forgotten_leaves_its_row_with_the_vote(
@@ -116,7 +120,7 @@ async def test_what_is_forgotten_leaves_its_row_with_the_vote(
 ) -> None:
     turn = await answered(sql_store, ask("1"))
     await sql_store.add_usage([turn_row(turn.id)])
-    await sql_store.rate(turn.id, 1)
+    await rate(sql_store, turn, 1)
     await sql_store.forget(HERE)
     assert await logged(path) == [replace(turn_row(turn.id), rating=1)]
 
@@ -133,11 +137,11 @@ async def test_old_rows_are_pruned_with_old_turns(sql_store: SqlThreadStore, pat
 async def test_turns_from_before_there_was_a_log_are_in_it_with_their_votes(path: Path) -> None:
     store = await open_store(f"sqlite:///{path}", FakeClock())
     turn = await answered(store, ask("1"))
-    await store.rate(turn.id, -1)
+    await rate(store, turn, -1)
     await accepted(store, ask("2"))
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        for table in ("usage", "chat_turns", "answers", "listened_channels"):
+        for table in ("usage", "chat_turns", "answers", "listened_channels", "votes"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE threads DROP COLUMN title")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
