@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from bot.attachments.child import WhyUnread
+from bot.attachments.unread import WhyUnread
 from bot.capabilities import FetchesFiles
 from bot.errors import FileRefused, PlatformError
 from bot.types import Attachment, Source

@@ -8,20 +8,12 @@ time: a malicious file harms only this process.
 
 from __future__ import annotations
 
-import io
 import resource
 import sys
-from collections.abc import Iterator
-from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pypdf import PdfReader
 
 _MEMORY = 1024 * 1024 * 1024
 _CPU_SECONDS = 10
-_MAX_PAGES = 200
 
 
 def _bound() -> None:
@@ -31,64 +23,24 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-class WhyUnread(IntEnum):
-    """Why there is no text to show, as an exit code."""
+def _text(kind: str, data: bytes, max_characters: int) -> str:
+    """Loads only what reads this kind."""
+    if kind == "pdf":
+        from bot.attachments.pdf import text_of_pdf
 
-    EMPTY = 10
-    LOCKED = 11
-    ONLY_PICTURES = 12
-    NO_TEXT = 13
+        return text_of_pdf(data, max_characters)
+    from bot.attachments.decoding import text_of_file
 
-
-class NothingRead(Exception):
-    def __init__(self, why: WhyUnread) -> None:
-        super().__init__(why.name)
-        self.why = why
-
-
-def _text(data: bytes) -> str:
-    from bot.attachments.decoding import decoded
-
-    text = decoded(data)
-    if not text.strip():
-        raise NothingRead(WhyUnread.EMPTY)
-    return text
-
-
-def _pages(reader: PdfReader) -> Iterator[str]:
-    for page in reader.pages[:_MAX_PAGES]:
-        yield page.extract_text().strip()
-
-
-def _pdf(data: bytes, max_characters: int) -> str:
-    from pypdf import PdfReader
-
-    from bot.attachments.decoding import is_readable
-
-    if not data.strip():
-        raise NothingRead(WhyUnread.EMPTY)
-    reader = PdfReader(io.BytesIO(data))
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise NothingRead(WhyUnread.LOCKED)
-    text = ""
-    for page in _pages(reader):
-        text += f"{page}\n\n"
-        if len(text) > max_characters:
-            break
-    if not text.strip():
-        has_pictures = any(page.images.keys() for page in reader.pages[:_MAX_PAGES])
-        raise NothingRead(WhyUnread.ONLY_PICTURES if has_pictures else WhyUnread.NO_TEXT)
-    if not is_readable(text):
-        raise NothingRead(WhyUnread.NO_TEXT)
-    is_long = len(reader.pages) > _MAX_PAGES
-    return text.strip() + (f"\n\n[Only the first {_MAX_PAGES} pages are here.]" if is_long else "")
+    return text_of_file(data)
 
 
 def main(kind: str, max_characters: int) -> int:
     _bound()
+    from bot.attachments.unread import NothingRead
+
     data = sys.stdin.buffer.read()
     try:
-        text = _pdf(data, max_characters) if kind == "pdf" else _text(data)
+        text = _text(kind, data, max_characters)
     except NothingRead as error:
         return error.why
     except Exception:

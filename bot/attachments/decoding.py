@@ -15,6 +15,8 @@ from typing import NamedTuple
 from charset_normalizer import from_bytes
 from charset_normalizer.constant import FREQUENCIES
 
+from bot.attachments.unread import NothingRead, WhyUnread
+
 _MIN_READABLE = 0.9
 """The share of characters that must be readable; less of them is no text."""
 
@@ -45,6 +47,14 @@ _SYMBOLS = frozenset("±÷¢¥‹›™“”‘’„‚–—…€£§°«»�
 
 class NotText(Exception):
     """The bytes are no text in any encoding that is known here."""
+
+
+def text_of_file(data: bytes) -> str:
+    """Raises ``NotText`` and ``NothingRead``."""
+    text = decoded(data)
+    if not text.strip():
+        raise NothingRead(WhyUnread.EMPTY)
+    return text
 
 
 def decoded(data: bytes) -> str:
