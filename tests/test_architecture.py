@@ -168,6 +168,7 @@ OWNERS = {
     "jwt": "adapters.teams",
     "charset_normalizer": "bot.attachments",
     "pypdf": "bot.attachments",
+    "mammoth": "bot.attachments",
     "huggingface_hub": f"{ENGINE}.hub",
     "httpx2": f"{ENGINE}.hub",
     "discord": "adapters.discord",

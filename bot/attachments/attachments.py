@@ -22,51 +22,78 @@ MAX_FILES = 4
 MAX_CHARACTERS = 24_000
 """Of all files of one question together; the rest is cut off, with a note."""
 
-_TEXT_MEDIA = ("application/json", "application/xml", "application/yaml", "application/toml")
-_TEXT_NAMES = """
-    .adoc .bat .c .cc .cfg .conf .cpp .cs .css .csv .diff .env .ex .go .gradle .h .hpp .html .ini
-    .java .js .json .jsonl .jsx .kt .kts .less .log .lua .make .md .mjs .patch .php .pl .properties
-    .ps1 .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .svelte .swift .tex .tf .toml .ts
-    .tsv .tsx .txt .vue .xml .yaml .yml .zig
-"""
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 _BRACKETS = str.maketrans("[]`", "()'")
 _UNMARKED = re.compile(r"[^\W_](?:[ .\-()]{0,2}[^\W_])*")
 
 
 class FileKind(StrEnum):
+    """``DOCUMENT``: what a word processor can save in a format that is read."""
+
     TEXT = "text"
     PDF = "pdf"
+    DOCX = "docx"
+    DOCUMENT = "document"
     IMAGE = "image"
     AUDIO = "audio"
     VIDEO = "video"
     OTHER = "other"
 
 
+_NAMES = {
+    FileKind.PDF: ".pdf",
+    FileKind.DOCX: ".docx .docm .dotx .dotm",
+    FileKind.DOCUMENT: ".doc .dot .rtf .odt .ott .pages .wps .wpd",
+    FileKind.TEXT: """
+        .adoc .bat .c .cc .cfg .conf .cpp .cs .css .csv .diff .env .ex .go .gradle .h .hpp .html
+        .ini .java .js .json .jsonl .jsx .kt .kts .less .log .lua .make .md .mjs .patch .php .pl
+        .properties .ps1 .py .r .rb .rs .rst .sass .scala .scss .sh .sql .srt .svelte .swift .tex
+        .tf .toml .ts .tsv .tsx .txt .vue .xml .yaml .yml .zig
+    """,
+}
+_MEDIA: dict[FileKind, tuple[str, ...]] = {
+    FileKind.PDF: ("application/pdf",),
+    FileKind.DOCX: (
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.",
+        "application/vnd.ms-word.document.macroenabled.",
+    ),
+    FileKind.DOCUMENT: (
+        *("application/msword", "application/rtf", "text/rtf"),
+        "application/vnd.oasis.opendocument.text",
+    ),
+    FileKind.TEXT: (
+        *("text/", "application/json", "application/xml", "application/yaml"),
+        "application/toml",
+    ),
+    FileKind.IMAGE: ("image/",),
+    FileKind.AUDIO: ("audio/",),
+    FileKind.VIDEO: ("video/",),
+}
+
+_OTHER_FORMAT = "I cannot read the format of {names}; please save it as .docx or PDF."
 _DECLINED = {
+    FileKind.DOCUMENT: _OTHER_FORMAT,
     FileKind.IMAGE: "I cannot see images ({names}); please describe in words what matters.",
     FileKind.AUDIO: "I cannot listen to recordings ({names}); please write what is said.",
     FileKind.VIDEO: "I cannot watch videos ({names}); please describe in words what matters.",
 }
 
-MAX_SIZES = {FileKind.TEXT: 1024 * 1024, FileKind.PDF: 8 * 1024 * 1024}
+_MEGABYTE = 1024 * 1024
+MAX_SIZES = {
+    FileKind.TEXT: _MEGABYTE,
+    FileKind.PDF: 8 * _MEGABYTE,
+    FileKind.DOCX: 8 * _MEGABYTE,
+}
 """Bytes; files of other kinds are not read."""
 
 
 def kind_of(attachment: Attachment) -> FileKind:
     """By the name first, then by the media type, which platforms guess."""
-    media = attachment.media_type.partition(";")[0].strip().lower()
     suffix = PurePosixPath(attachment.name.lower()).suffix
-    if suffix == ".pdf" or media == "application/pdf":
-        return FileKind.PDF
-    if (
-        (suffix and suffix in _TEXT_NAMES.split())
-        or media.startswith("text/")
-        or media in _TEXT_MEDIA
-    ):
-        return FileKind.TEXT
-    named = media.partition("/")[0]
-    return FileKind(named) if named in _DECLINED else FileKind.OTHER
+    media = attachment.media_type.strip().lower()
+    by_name = (kind for kind, names in _NAMES.items() if suffix and suffix in names.split())
+    by_media = (kind for kind, types in _MEDIA.items() if media.startswith(types))
+    return next(by_name, None) or next(by_media, FileKind.OTHER)
 
 
 def plain(name: str) -> str:
@@ -85,7 +112,7 @@ def in_words(name: str) -> str:
 def refusal(attachment: Attachment, beside: Sequence[Attachment] = ()) -> str | None:
     """Why this file is not read, in one sentence; None if it is.
 
-    Of what Parley has no eyes or ears for, the sentence names all files ``beside`` it as well.
+    Of what Parley declines by its kind, the sentence names all files ``beside`` it as well.
     """
     kind, name = kind_of(attachment), in_words(attachment.name)
     if kind in _DECLINED:
@@ -93,9 +120,9 @@ def refusal(attachment: Attachment, beside: Sequence[Attachment] = ()) -> str | 
         names = ", ".join(dict.fromkeys(in_words(file.name) for file in alike))
         return _DECLINED[kind].format(names=names)
     if kind not in MAX_SIZES:
-        return f"I cannot read {name}: I read text, code, CSV and PDF files."
+        return f"I cannot read {name}: I read text, code, CSV, PDF and DOCX files."
     if attachment.size > MAX_SIZES[kind]:
-        return f"{name} is too large for me: at most {MAX_SIZES[kind] // 1024**2} MB, please."
+        return f"{name} is too large for me: at most {MAX_SIZES[kind] // _MEGABYTE} MB, please."
     return None
 
 
@@ -103,26 +130,29 @@ _CHILD = Path(__file__).with_name("child.py")
 _SECONDS = 15.0
 _AT_ONCE = 2
 
-
 _WHY = {
     WhyUnread.EMPTY: "{name} is empty.",
     WhyUnread.LOCKED: "{name} is locked with a password; please attach a copy without one.",
     WhyUnread.ONLY_PICTURES: "{name} holds only pictures, which I cannot see, and no text.",
     WhyUnread.NO_TEXT: "{name} holds no text that I can read.",
+    WhyUnread.OTHER_FORMAT: _OTHER_FORMAT.replace("{names}", "{name}"),
+    WhyUnread.TOO_MUCH: "{name} takes too much to read; please attach the part that matters.",
 }
 
 
 class Unreadable(Exception):
-    """``why`` None: the file is not what its name says, or took too much to read."""
+    """``why`` None: the file is not what its name says."""
 
     def __init__(self, why: WhyUnread | None = None) -> None:
         super().__init__(why)
         self.why = why
 
     def sentence(self, name: str, kind: FileKind) -> str:
-        if self.why is None:
-            return f"I cannot read {name}: it holds no {kind.value} that I understand."
-        return _WHY[self.why].format(name=name)
+        if self.why is not None:
+            return _WHY[self.why].format(name=name)
+        if kind is FileKind.DOCX:
+            return f"{name} is damaged or no Word document; please save it anew as .docx or PDF."
+        return f"I cannot read {name}: it holds no {kind.value} that I understand."
 
 
 class FileReader:
@@ -131,7 +161,7 @@ class FileReader:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def read(self, data: bytes, kind: FileKind, max_characters: int) -> str:
-        """Raises ``Unreadable``."""
+        """Raises ``Unreadable``. A process that is killed had too much to read."""
         async with self._room:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", str(_CHILD), kind.value, str(max_characters)),
@@ -147,14 +177,17 @@ class FileReader:
             async with asyncio.timeout(self._seconds):
                 text, _ = await process.communicate(data)
         except TimeoutError:
-            raise Unreadable from None
+            raise Unreadable(WhyUnread.TOO_MUCH) from None
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        if process.returncode != 0:
-            raise Unreadable(next((e for e in WhyUnread if e == process.returncode), None))
+        code = process.returncode or 0
+        if code < 0:
+            raise Unreadable(WhyUnread.TOO_MUCH)
+        if code:
+            raise Unreadable(next((e for e in WhyUnread if e == code), None))
         return text.decode("utf-8", "replace")
 
 

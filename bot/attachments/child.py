@@ -25,10 +25,15 @@ def _bound() -> None:
 
 def _text(kind: str, data: bytes, max_characters: int) -> str:
     """Loads only what reads this kind."""
-    if kind == "pdf":
-        from bot.attachments.pdf import text_of_pdf
+    match kind:
+        case "pdf":
+            from bot.attachments.pdf import text_of_pdf
 
-        return text_of_pdf(data, max_characters)
+            return text_of_pdf(data, max_characters)
+        case "docx":
+            from bot.attachments.word import text_of_document
+
+            return text_of_document(data, max_characters)
     from bot.attachments.decoding import text_of_file
 
     return text_of_file(data)
@@ -36,13 +41,15 @@ def _text(kind: str, data: bytes, max_characters: int) -> str:
 
 def main(kind: str, max_characters: int) -> int:
     _bound()
-    from bot.attachments.unread import NothingRead
+    from bot.attachments.unread import NothingRead, WhyUnread
 
     data = sys.stdin.buffer.read()
     try:
         text = _text(kind, data, max_characters)
     except NothingRead as error:
         return error.why
+    except MemoryError:
+        return WhyUnread.TOO_MUCH
     except Exception:
         return 1
     sys.stdout.buffer.write(text[:max_characters].encode("utf-8", "replace"))

@@ -12,6 +12,8 @@ class WhyUnread(IntEnum):
     LOCKED = 11
     ONLY_PICTURES = 12
     NO_TEXT = 13
+    OTHER_FORMAT = 14
+    TOO_MUCH = 15
 
 
 class NothingRead(Exception):

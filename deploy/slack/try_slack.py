@@ -31,7 +31,7 @@ WELCOME = """
   Open {url} and write: @parley What is a parley?
   The answer grows in the thread ("1 reply"); Stop, or a stop sign as a reaction, ends it.
   Under "Direct messages", "ada" is yours with Parley: no mention is needed there. Files may come
-  along (text, code, CSV, PDF).
+  along (text, code, CSV, PDF, DOCX).
   🏠 under "Apps" says who answers and what is kept. Ctrl-C ends everything.
 """
 

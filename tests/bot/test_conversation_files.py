@@ -16,6 +16,7 @@ from tests.bot.talk import ADA, StageClock, Talk, place, talking
 from tests.fakes.platform import RichFakePlatform
 
 PAYROLL = "\n\n[Attached file: payroll.pdf]\nEverybody earns 1,000,000 pounds."
+BROKEN = "is damaged or no Word document; please save it anew as .docx or PDF."
 
 
 class FilesOnPlatform(RichFakePlatform):
@@ -116,6 +117,8 @@ async def test_the_model_reads_a_file_in_the_encoding_that_it_has(
         ),
         ("blank.pdf", pdf(b""), "blank.pdf holds no text that I can read."),
         ("odd.pdf", pdf(shown("\\001\\002\\003\\004")), "odd.pdf holds no text that I can read."),
+        ("plan.docx", b"PK", f"plan.docx {BROKEN}"),
+        ("plan.doc", b"x", "I cannot read the format of plan.doc; please save it as .docx or PDF."),
         (
             "photo.txt",
             b"\x89PNG\r\n\x1a\n\xb5\xd0\x01\xc9" * 9,

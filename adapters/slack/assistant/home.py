@@ -9,7 +9,7 @@ from bot.types import Rendered, Standing
 
 _HOW = """\
 - **In a channel** mention me with a question. Follow-ups in the thread need no mention.
-- **Privately** write to me under *Messages*. Files may come along (text, code, CSV, PDF).
+- **Privately** write to me under *Messages*. Files may come along (text, code, CSV, PDF, DOCX).
 - **Stop** an answer with its button, a stop sign as a reaction, or the word `stop`. \
 A question that you edit is answered again.
 - `/parley help`, or `help` after a mention, lists the rest."""

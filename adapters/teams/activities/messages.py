@@ -13,7 +13,12 @@ from bot.types import Choice, Rendered, Source
 MAX_CITATIONS = 20
 _MAX_NAME = 80
 _MAX_ABSTRACT = 160
-_ICONS = {".pdf": "PDF", ".txt": "Text", ".md": "Text", ".csv": "Text", ".log": "Text"}
+_ICONS = {
+    ".pdf": "PDF",
+    ".docx": "Microsoft Word",
+    ".docm": "Microsoft Word",
+    **dict.fromkeys((".txt", ".md", ".csv", ".log"), "Text"),
+}
 
 _AI_LABEL: Json = {
     "type": "https://schema.org/Message",

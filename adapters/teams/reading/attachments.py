@@ -14,7 +14,12 @@ from bot.adapter_support.quoting import quoted
 from bot.types import Attachment
 
 _DOWNLOAD = "application/vnd.microsoft.teams.file.download.info"
-_MEDIA_TYPES = {"pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown"}
+_MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "txt": "text/plain",
+    "md": "text/markdown",
+}
 _REFERENCES = ("messageReference", "forwardedMessageReference")
 
 _CARD = re.compile(r"application/vnd\.microsoft\.(?:teams\.)?card\.")

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bot.stores import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
+from tests.bot.attachments.documents import document, paragraph
 from tests.bot.attachments.test_reader import pdf, shown
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import (
@@ -61,7 +62,12 @@ async def replied(talk: Talk, asked: Json, reply: str = "42 pounds.") -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("budget.txt", BUDGET), ("budget.pdf", pdf(shown(BUDGET.decode())))]
+    ("name", "content"),
+    [
+        ("budget.txt", BUDGET),
+        ("budget.pdf", pdf(shown(BUDGET.decode()))),
+        ("budget.docx", document(paragraph(BUDGET.decode()))),
+    ],
 )
 async def test_a_file_is_read_by_the_model_and_cited_under_the_reply(
     talk: Talk, teams: FakeTeams, name: str, content: bytes

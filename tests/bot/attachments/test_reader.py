@@ -85,9 +85,11 @@ async def test_a_file_made_to_fill_the_memory_ends_its_own_process_only() -> Non
         await FileReader().read(pdf(bomb, b"/Filter /FlateDecode "), FileKind.PDF, 100)
 
 
-async def test_a_file_that_takes_too_long_is_given_up() -> None:
-    with pytest.raises(Unreadable):
+async def test_a_file_that_takes_too_long_is_given_up_and_that_is_said() -> None:
+    with pytest.raises(Unreadable) as refusal:
         await FileReader(seconds=0.0).read(b"x", FileKind.TEXT, 10)
+    told = refusal.value.sentence("a.log", FileKind.TEXT)
+    assert told == "a.log takes too much to read; please attach the part that matters."
 
 
 async def test_many_files_at_once_are_all_read() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.attachments.attachments import in_words, plain
+from bot.attachments.attachments import FileKind, in_words, kind_of, plain, refusal
+from bot.types import Attachment
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,51 @@ def test_a_usual_name_stands_in_a_sentence_as_it_is(name: str) -> None:
 )
 def test_a_name_that_is_markdown_is_shown_as_code(name: str, shown: str) -> None:
     assert in_words(name) == shown
+
+
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "kind"),
+    [
+        ("plan.docx", "", FileKind.DOCX),
+        ("Plan.DOCX", "application/zip", FileKind.DOCX),
+        ("plan.docm", "application/octet-stream", FileKind.DOCX),
+        ("plan", WORD, FileKind.DOCX),
+        ("plan", "application/vnd.ms-word.document.macroEnabled.12", FileKind.DOCX),
+        ("plan.doc", WORD, FileKind.DOCUMENT),
+        ("plan.rtf", "text/rtf", FileKind.DOCUMENT),
+        ("plan", "text/rtf; charset=us-ascii", FileKind.DOCUMENT),
+        ("plan", "application/msword", FileKind.DOCUMENT),
+        ("plan.odt", "", FileKind.DOCUMENT),
+        ("plan.md", WORD, FileKind.TEXT),
+        ("plan.pdf", WORD, FileKind.PDF),
+        ("plan", "text/x-anything", FileKind.TEXT),
+        ("plan.xlsx", "application/vnd.ms-excel", FileKind.OTHER),
+        ("plan.docx.png", "image/png", FileKind.IMAGE),
+        (".docx", "", FileKind.OTHER),
+    ],
+)
+def test_a_file_is_what_its_name_says_or_else_its_type(
+    name: str, media_type: str, kind: FileKind
+) -> None:
+    assert kind_of(Attachment(name, media_type, 1, "")) is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "told"),
+    [
+        ("plan.doc", 1, "I cannot read the format of plan.doc; please save it as .docx or PDF."),
+        ("plan.xlsx", 1, "I cannot read plan.xlsx: I read text, code, CSV, PDF and DOCX files."),
+        ("plan.docx", 8 * 1024**2 + 1, "plan.docx is too large for me: at most 8 MB, please."),
+    ],
+)
+def test_what_is_not_read_is_said_with_what_is(name: str, size: int, told: str) -> None:
+    assert refusal(Attachment(name, "", size, "")) == told
+
+
+def test_documents_in_other_formats_are_named_in_one_sentence() -> None:
+    files = [Attachment(name, "", 1, "") for name in ("a.doc", "b.txt", "c.odt")]
+    told = "I cannot read the format of a.doc, c.odt; please save it as .docx or PDF."
+    assert refusal(files[0], files) == refusal(files[2], files) == told

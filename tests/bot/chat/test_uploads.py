@@ -9,6 +9,7 @@ import pytest
 from bot.chats import Upload
 from bot.errors import AccessDenied, EmptyQuestion
 from bot.stores import TurnState
+from tests.bot.attachments.documents import document, paragraph
 from tests.bot.attachments.test_reader import pdf, shown
 from tests.bot.chat.page import ADA, Page, watch_files
 from tests.bot.talk import StageClock, Talk, talking
@@ -30,6 +31,7 @@ def uploads(tmp_path: Path) -> list[bytes]:
         (NOTES, SHOWN_NOTES),
         (Upload("a.py", "", "print('ä')".encode("cp1252")), "print('ä')"),
         (Upload("a.pdf", "", pdf(shown("The budget is 42."))), "The budget is 42."),
+        (Upload("a.docx", "", document(paragraph("It is 42.", "berschrift1"))), "# It is 42."),
     ],
 )
 async def test_the_model_reads_what_comes_with_a_question(
