@@ -26,6 +26,7 @@ class People:
         self.names: dict[str, str] = {}
         self._look_up = look_up
         self._clock = clock
+        self._locks: dict[str, asyncio.Lock] = {}
         self._quiet_until = 0.0
 
     async def meet(self, users: Iterable[str]) -> None:
@@ -40,6 +41,15 @@ class People:
             self._pause()
 
     async def _learn(self, user: str) -> None:
+        """Once, though both events of a mention come at the same moment."""
+        try:
+            async with self._locks.setdefault(user, asyncio.Lock()):
+                if user not in self.names:
+                    await self._ask(user)
+        finally:
+            self._locks.pop(user, None)
+
+    async def _ask(self, user: str) -> None:
         try:
             name = await self._look_up(user)
         except (PlatformRefused, MessageGone):

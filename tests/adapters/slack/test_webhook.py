@@ -207,6 +207,14 @@ async def test_a_name_is_looked_up_once(slack: FakeSlack, taken: list[Incoming])
     assert {incoming.person.name for incoming in taken} == {"Ada Lovelace"}
 
 
+async def test_both_events_of_one_mention_cost_one_look_at_the_name(
+    slack: FakeSlack, taken: list[Incoming]
+) -> None:
+    await slack.say(f"<@{BOT}> hello")
+    assert slack.num_calls("users.info") == 1
+    assert {incoming.person.name for incoming in taken} == {"Ada Lovelace"}
+
+
 async def test_a_person_met_before_is_called_by_name_in_the_question(
     slack: FakeSlack, taken: list[Incoming]
 ) -> None:
