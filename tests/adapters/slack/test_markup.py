@@ -189,7 +189,7 @@ def test_the_model_can_neither_ping_nor_command(forged: str) -> None:
 
 
 LINK = re.compile(r"<(?:https?://|mailto:)[^<>|\s]+(?:\|[^<>\n]*)?>", re.IGNORECASE)
-LINE_START = re.compile(r"(?m)^(?:[•◦▪] |[0-9]+\. | {4}|> )+")  # a quote is a real ">"
+LINE_START = re.compile(r"(?m)^(?:[•◦▪] |[0-9]+\. | {4}|>(?: |$))+")  # a quote is a real ">"
 
 
 @settings(deadline=None)
