@@ -10,6 +10,7 @@ import itertools
 import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode
@@ -71,6 +72,7 @@ class FakeSlack(FakeWorkspace):
     """Faults are put before calls with ``fail``; people act through ``say`` and its like.
 
     ``shown``: (monotonic time, ts, text) of every text a person ever saw, in order.
+    ``echoes``: Parley is sent its own posts and edits.
     """
 
     def __init__(self, clock: Clock | None = None, *, update_limit: int = 50) -> None:
@@ -81,6 +83,8 @@ class FakeSlack(FakeWorkspace):
         self.calls: list[Call] = []
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._event_numbers = itertools.count(1)
+        self.echoes = False
+        self._own_doings: asyncio.Queue[Json] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         application = web.Application(client_max_size=4 * 1024 * 1024)
@@ -94,9 +98,11 @@ class FakeSlack(FakeWorkspace):
         self.api_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
         self.shelf.url = self.commands.url = self.api_url.removesuffix("/api/")
         self._session = aiohttp.ClientSession()
+        self._echoing = asyncio.create_task(self._send_echoes())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._echoing.cancel()
         await self._session.close()
         await self._runner.cleanup()
 
@@ -120,6 +126,22 @@ class FakeSlack(FakeWorkspace):
     def num_calls(self, method: str) -> int:
         return sum(call.method == method for call in self.calls)
 
+    def be_strict(self) -> None:
+        """As Slack is with an app that runs: echoes, and a limit for every call."""
+        self.echoes = self.rates.counts_all = True
+
+    def echo(self, event: Json) -> None:
+        """What local-slack lacks: "echo of the bot's own posts and edits"."""
+        if self.echoes:
+            self._own_doings.put_nowait(event)
+
+    async def _send_echoes(self) -> None:
+        """In order; what Parley is not there to take is lost."""
+        while True:
+            event = await self._own_doings.get()
+            with suppress(aiohttp.ClientError):
+                await self.deliver(event)
+
     # People, whose doings become events
 
     async def say(
@@ -132,7 +154,11 @@ class FakeSlack(FakeWorkspace):
         retries: int = 0,
         files: Sequence[Json] = (),
     ) -> str:
-        """Post as a person; a mention in a channel is delivered twice, as Slack does."""
+        """Post as a person.
+
+        "One mention in a channel arrives as both `app_mention` and `message` with different
+        `event_id` and the same `ts`".
+        """
         thread = {"thread_ts": thread_ts} if thread_ts else {}
         shared: Json = {"subtype": "file_share", "files": list(files)} if files else {}
         message = {"type": "message", "user": user, "text": text, "channel": channel}
@@ -207,12 +233,19 @@ class FakeSlack(FakeWorkspace):
         await self.deliver({"type": "assistant_thread_started", "assistant_thread": thread})
         return ts
 
-    async def change(self, ts: str, text: str, *, channel: str = CHANNEL) -> int:
+    async def change(self, ts: str, text: str, *, channel: str = CHANNEL, **more: object) -> int:
+        """ "An edit of a message fires again with the same `ts`"."""
         before = dict(self.messages[channel, ts])
-        self.messages[channel, ts]["text"] = text
+        self.messages[channel, ts] |= {"text": text, **more}
         now = dict(self.messages[channel, ts])
         event = {"type": "message", "subtype": "message_changed", "channel": channel}
         return await self.deliver({**event, "message": now, "previous_message": before})
+
+    async def unfurl(self, ts: str, link: str, *, channel: str = CHANNEL) -> int:
+        """ "Unfurling a link in a question fires `message_changed` with unchanged text"."""
+        preview = {"id": 1, "from_url": link, "title": "A page", "text": "What the page says."}
+        text = self.messages[channel, ts]["text"]
+        return await self.change(ts, text, channel=channel, attachments=[preview])
 
     async def erase(self, ts: str, *, channel: str = CHANNEL) -> int:
         before = self.messages.pop((channel, ts))
@@ -220,7 +253,10 @@ class FakeSlack(FakeWorkspace):
         return await self.deliver({**event, "deleted_ts": ts, "previous_message": before})
 
     async def deliver(self, event: Json, *, event_id: str | None = None, retries: int = 0) -> int:
-        """Send an event, again while it is not answered 200; the last status."""
+        """Send an event, again while it is not answered 200; the last status.
+
+        "Retries carry the same `event_id`", and "headers `X-Slack-Retry-Num`, `-Reason`".
+        """
         payload = envelope(event, event_id or f"Ev{next(self._event_numbers):08}")
         body = json.dumps(payload)
         for attempt in range(retries + 1):
@@ -256,7 +292,7 @@ class FakeSlack(FakeWorkspace):
             return answer.status
 
     def signed(self, body: bytes, *, secret: str = SECRET, age: float = 0) -> dict[str, str]:
-        """Slack's headers, computed from its documentation and not with the SDK."""
+        """Slack's headers: "HMAC-SHA256 over `v0:timestamp:body`"; not with the SDK."""
         timestamp = str(int(self.clock.now().timestamp() - age))
         base = b"v0:" + timestamp.encode() + b":" + body
         digest = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
@@ -273,11 +309,14 @@ class FakeSlack(FakeWorkspace):
         body = await request.json() if request.can_read_body else {}
         arguments = {**request.query, **body}
         self.calls.append(Call(method, arguments, self.clock.monotonic()))
+        self.rates.look_at(method, arguments)
         fault = self._next_fault(method, arguments)
         if fault is None:
             return self._answer(request, method, arguments)
         if fault.happens:
             self._answer(request, method, arguments)
+        if "Retry-After" in fault.headers:
+            self.rates.pause(method, arguments, float(fault.headers["Retry-After"]))
         return await self._break(request, fault)
 
     def _next_fault(self, method: str, arguments: Json) -> Fault | None:
@@ -313,7 +352,7 @@ class FakeSlack(FakeWorkspace):
             answer = {"ok": False, "error": str(refusal)}
             if answer["error"] != "ratelimited":
                 return web.json_response(answer)
-            retry_after = {"Retry-After": str(self.seconds_until_update())}
+            retry_after = {"Retry-After": str(refusal.retry_after)}
             return web.json_response(answer, status=429, headers=retry_after)
 
 

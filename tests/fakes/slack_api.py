@@ -1,13 +1,15 @@
 """A workspace as Slack's Web API keeps it: state and rules, no wire (see ``tests.fakes.slack``).
 
 It refuses what Slack refuses (foreign messages, sizes, empty text, strangers to a channel) and
-notes in ``violations`` what Slack would let pass but Parley must never do.
+notes in ``violations`` what Slack would let pass but Parley must never do. Each rule stands beside
+what forces it: a quotation is from the project's page of facts about Slack, else it is said whose.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import deque
+import json
+import re
 from typing import Any
 
 from bot.ports import Clock
@@ -15,11 +17,18 @@ from tests.fakes.slack_blocks import controls, problem_with
 from tests.fakes.slack_commands import FakeCommands
 from tests.fakes.slack_files import FileShelf
 from tests.fakes.slack_panel import PanelOfWorkspace, Refused
+from tests.fakes.slack_rates import FakeRates
 from tests.fakes.slack_streams import FakeStreams
 
 TEAM, BOT, ADA, BOB, BOSS = "T01", "UBOT", "U01", "U02", "U03"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
-MAX_TEXT = 4000
+MAX_TEXT = 4000  # "Text: keep a message under 4,000 characters (40,000 is cut)"
+
+# "never let model text form `<!channel>`, `<!here>`, `<!everyone>` or user pings"
+_PING = re.compile(r"<(?:!(?!date)|@)")
+# "`markdown_text` (post, stream) [...] take real Markdown": no parse=none holds such names back.
+_NAME = re.compile(r"@(?:here|channel|everyone)\b", re.IGNORECASE)
+_SAY = ("text", "blocks", "markdown_text", "chunks")
 
 Json = dict[str, Any]
 
@@ -27,7 +36,8 @@ Json = dict[str, Any]
 class FakeWorkspace(PanelOfWorkspace):
     """``update_limit``: edits a minute; further ones are refused and counted.
 
-    ``filter``: words that are refused, and with which error; ``unthreadable``: channels.
+    ``filter``: words that are refused, and with which error; ``unthreadable`` and ``archived``:
+    channels. ``members``: the channels that Parley is in.
     """
 
     def __init__(self, clock: Clock, update_limit: int) -> None:
@@ -35,9 +45,8 @@ class FakeWorkspace(PanelOfWorkspace):
         self.clock = clock
         self.streams = FakeStreams(clock)
         self.commands = FakeCommands(clock)
-        self.update_limit = update_limit
         self.violations: list[str] = []
-        self.num_rate_limited = 0
+        self.rates = FakeRates(clock, update_limit, self.violations)
         self.messages: dict[tuple[str, str], Json] = {}
         self.reactions: set[tuple[str, str, str]] = set()
         self.whispers: list[Json] = []
@@ -45,12 +54,16 @@ class FakeWorkspace(PanelOfWorkspace):
         self.names = {ADA: "Ada Lovelace", BOB: "Bob", BOSS: "Grace"}
         self.filter: dict[str, str] = {}
         self.unthreadable: set[str] = set()
+        self.archived: set[str] = set()
         self.shelf = FileShelf()
         self.scopes: set[str] = set()
         self.members = {CHANNEL, DIRECT}
         self.channels = {CHANNEL, DIRECT, NOT_A_MEMBER}
-        self._updates: deque[float] = deque()
         self._serial = itertools.count(1)
+
+    @property
+    def num_rate_limited(self) -> int:
+        return len(self.rates.refused)
 
     def text(self, ts: str, channel: str = CHANNEL) -> str | None:
         """What people see of a message; None once it is gone."""
@@ -73,11 +86,26 @@ class FakeWorkspace(PanelOfWorkspace):
             raise Refused("unknown_method")
         if method in self.forbidden:
             raise Refused("missing_scope")
+        self._note_pings(method, arguments)
+        if method not in ("chat.postMessage", "chat.update"):  # counted once they would happen
+            self.rates.charge(method, arguments)
         answer: Json = action(arguments)
         return answer
 
-    def seconds_until_update(self) -> int:
-        return max(1, int(self._updates[0] + 61 - self.clock.monotonic()))
+    def echo(self, event: Json) -> None:
+        """Something that Parley did is an event, too, which Slack sends it."""
+
+    def _echo_change(self, message: Json, before: Json) -> None:
+        event = {"type": "message", "subtype": "message_changed", "hidden": True}
+        event["channel"] = message["channel"]
+        self.echo({**event, "message": message, "previous_message": before})
+
+    def _note_pings(self, method: str, arguments: Json) -> None:
+        if not method.startswith("chat."):
+            return
+        said = json.dumps([arguments.get(key) for key in _SAY], ensure_ascii=False)
+        if _PING.search(said) or (method.endswith("Stream") and _NAME.search(said)):
+            self.violations.append(f"a ping by {method}: {said}")
 
     def _do_auth_test(self, _: Json) -> Json:
         return {"team_id": TEAM, "user_id": BOT, "user": "parley", "team": "Ours", "bot_id": "BBOT"}
@@ -94,8 +122,9 @@ class FakeWorkspace(PanelOfWorkspace):
         return {"file": self.shelf.abroad[arguments["file"]]}
 
     def _do_chat_postMessage(self, arguments: Json) -> Json:  # noqa: N802
-        self._check_channel(arguments["channel"])
+        self._check_open(arguments["channel"])
         self._check_text("chat.postMessage", arguments)
+        self.rates.charge("chat.postMessage", arguments)
         kept: Json = {key: arguments[key] for key in ("thread_ts", "metadata") if key in arguments}
         message = {"type": "message", "user": BOT, "bot_id": "BBOT", **kept}
         message |= {"text": arguments["text"], "blocks": self._blocks(arguments)}
@@ -104,22 +133,26 @@ class FakeWorkspace(PanelOfWorkspace):
 
     def _do_chat_update(self, arguments: Json) -> Json:
         message = self._own(arguments, "cant_update_message")
-        # An app that edits what still streams is refused; it has to end the stream first.
+        before = dict(message)
+        if arguments["channel"] in self.archived:
+            raise Refused("is_inactive")
+        # Slack's page of chat.update: what still streams is not edited; the stream ends first.
         if self.streams.is_streaming((arguments["channel"], arguments["ts"])):
             raise Refused("streaming_state_conflict")
         self._check_text("chat.update", arguments)
         if "blocks" not in arguments:
             self.violations.append("chat.update that leaves it to Slack what becomes of the blocks")
         blocks = self._blocks(arguments)
-        self._charge_update()
+        self.rates.charge("chat.update", arguments)
         message["text"], message["blocks"] = arguments["text"], blocks
         if "metadata" in arguments:
             message["metadata"] = arguments["metadata"]
         self.shown.append((self.clock.monotonic(), message["ts"], message["text"]))
+        self._echo_change(dict(message), before)
         return {"channel": arguments["channel"], "ts": arguments["ts"]}
 
     def _do_chat_startStream(self, arguments: Json) -> Json:  # noqa: N802
-        self._check_channel(arguments["channel"])
+        self._check_open(arguments["channel"])
         self.streams.check_start(arguments)
         if arguments["channel"] in self.unthreadable:
             raise Refused("channel_type_not_supported")
@@ -157,6 +190,8 @@ class FakeWorkspace(PanelOfWorkspace):
         if not self.streams.has_streams:
             raise Refused("unknown_method")
         message = self._own(arguments, "message_not_owned_by_app")
+        if arguments["channel"] in self.archived:  # as for an edit: the pages of streams are silent
+            raise Refused("is_archived")
         return message["channel"], message["ts"]
 
     def _show(self, channel: str, ts: str, text: str) -> None:
@@ -169,13 +204,14 @@ class FakeWorkspace(PanelOfWorkspace):
         return {}
 
     def _do_chat_postEphemeral(self, arguments: Json) -> Json:  # noqa: N802
-        self._check_channel(arguments["channel"])
+        self._check_open(arguments["channel"])
         self._blocks(arguments)
         ts = self._now()
         self.whispers.append({**arguments, "ts": ts})
         return {"message_ts": ts}
 
     def _do_reactions_add(self, arguments: Json) -> Json:
+        """Slack's pages of both methods: each reaction stands once, and only what stands goes."""
         key = self._reaction(arguments)
         if key in self.reactions:
             raise Refused("already_reacted")
@@ -213,6 +249,7 @@ class FakeWorkspace(PanelOfWorkspace):
         }
 
     def _own(self, arguments: Json, otherwise: str) -> Json:
+        """What local-slack lacks, and "a small fake of our own must add": "ownership checks"."""
         message = self._message(arguments["channel"], arguments["ts"])
         if message["user"] != BOT:
             raise Refused(otherwise)
@@ -229,7 +266,7 @@ class FakeWorkspace(PanelOfWorkspace):
         return arguments["channel"], arguments["timestamp"], arguments["name"]
 
     def _blocks(self, arguments: Json) -> list[Json]:
-        """Slack shows these and not the text, which must therefore say the same."""
+        """Slack's page on blocks: it shows these and not the text, which notifications show."""
         blocks: list[Json] = arguments.get("blocks", [])
         if error := problem_with(blocks):
             raise Refused(error)
@@ -239,13 +276,20 @@ class FakeWorkspace(PanelOfWorkspace):
         return blocks
 
     def _check_channel(self, channel: str) -> None:
+        """ "`chat.postMessage` fails where the bot is no member"; Slack's page of each method."""
         if channel not in self.channels:
             raise Refused("channel_not_found")
         if channel not in self.members:
             raise Refused("not_in_channel")
 
+    def _check_open(self, channel: str) -> None:
+        """Slack's page of each method: an archived channel takes nothing any more."""
+        self._check_channel(channel)
+        if channel in self.archived:
+            raise Refused("is_archived")
+
     def _check_text(self, method: str, arguments: Json) -> None:
-        if not arguments["text"].strip():
+        if not arguments["text"].strip():  # "`chat.update` with [markdown_text] alone erases it"
             raise Refused("no_text")
         if len(arguments["text"]) > MAX_TEXT:
             raise Refused("msg_too_long")
@@ -254,20 +298,12 @@ class FakeWorkspace(PanelOfWorkspace):
                 raise Refused(error)
         if "thread_ts" in arguments and arguments["channel"] in self.unthreadable:
             raise Refused("restricted_action_non_threadable_channel")
+        # Never: "a post or edit that unfurls", "a ping that the model wrote".
         for key in ("unfurl_links", "unfurl_media", "link_names"):
             if arguments.get(key) is not False:
                 self.violations.append(f"{method} without {key}=false")
         if arguments.get("parse") != "none":
             self.violations.append(f"{method} without parse=none")
-
-    def _charge_update(self) -> None:
-        now = self.clock.monotonic()
-        while self._updates and self._updates[0] <= now - 60:
-            self._updates.popleft()
-        if len(self._updates) >= self.update_limit:
-            self.num_rate_limited += 1
-            raise Refused("ratelimited")
-        self._updates.append(now)
 
     def keep(self, message: Json) -> str:
         ts = self._now()
@@ -275,6 +311,9 @@ class FakeWorkspace(PanelOfWorkspace):
             self.statuses.pop((message["channel"], message.get("thread_ts", "")), None)
         self.messages[message["channel"], ts] = {**message, "ts": ts}
         self.shown.append((self.clock.monotonic(), ts, message["text"]))
+        if message["user"] == BOT:
+            kind = "im" if message["channel"].startswith("D") else "channel"
+            self.echo({**message, "ts": ts, "event_ts": ts, "channel_type": kind})
         return ts
 
     def _now(self) -> str:

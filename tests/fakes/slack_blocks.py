@@ -7,15 +7,16 @@ from typing import Any
 
 Json = dict[str, Any]
 
-MAX_IN_ALL = 13_000
-"""Characters; from about here Slack says ``msg_blocks_too_long``."""
+MAX_IN_ALL = 13_000  # "about 13,000 characters of blocks give `msg_blocks_too_long`"
+MAX_BLOCKS = 50  # "50 blocks"
 
+# "section block 3,000"; the others by the pages of Block Kit's elements.
 _TEXTS = {"section": 3000, "button": 75, "option": 75, "placeholder": 150, "description": 75}
 
 
 def problem_with(blocks: list[Json]) -> str:
     """Slack's error for these blocks, or empty."""
-    if len(blocks) > 50 or any(_problems(blocks)):
+    if len(blocks) > MAX_BLOCKS or any(_problems(blocks)):
         return "invalid_blocks"
     return "msg_blocks_too_long" if _length(blocks) > MAX_IN_ALL else ""
 
@@ -41,6 +42,7 @@ def _problems(blocks: list[Json]) -> Iterator[bool]:
 
 
 def _bad_elements(elements: list[Json]) -> Iterator[bool]:
+    """By the pages of Block Kit: up to 25 elements, 100 options, ids that differ, and so on."""
     ids = [element["action_id"] for element in elements]
     yield not 0 < len(elements) <= 25
     yield len(ids) != len(set(ids))

@@ -14,7 +14,7 @@ from tests.fakes.slack_panel import Refused
 Json = dict[str, Any]
 
 TRIGGER_SECONDS = 3.0  # docs, "Handling user interaction": trigger_id expires in three seconds
-RESPONSE_SECONDS, RESPONSE_USES = 1800.0, 5  # docs: five times within thirty minutes
+RESPONSE_SECONDS, RESPONSE_USES = 1800.0, 5  # "its `response_url` allows five uses"
 MAX_METADATA = 3000  # docs, "views": private_metadata
 
 
@@ -42,7 +42,7 @@ class FakeCommands:
         return [web.post("/respond/{name}", self._respond)]
 
     def command(self, text: str, user: str, channel: str) -> Json:
-        """The fields of a slash command; no thread, no ts."""
+        """ "a slash command has no `ts`", and is "refused by Slack inside threads"."""
         return {
             "command": "/parley",
             "text": text,

@@ -8,7 +8,11 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """Slack's word for why not."""
+    """Slack's word for why not; ``retry_after``: where that is a 429."""
+
+    def __init__(self, error: str, retry_after: int = 30) -> None:
+        super().__init__(error)
+        self.retry_after = retry_after
 
 
 class PanelOfWorkspace:

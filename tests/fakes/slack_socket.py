@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.fakes.slack_api import Json
 
 APP_TOKEN = "xapp-fake"
-ACK_SECONDS = 3.0
+ACK_SECONDS = 3.0  # "Ack within 3 s, or Slack delivers again"
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +74,7 @@ class FakeSocketMode:
         return [web.get("/link/{ticket}", self._serve)]
 
     def address(self, api_url: str) -> str:
-        """For one connection."""
+        """For one connection, as the page of `apps.connections.open` says."""
         ticket = next(self._tickets)
         self._issued.add(ticket)
         return f"{api_url.replace('http', 'ws', 1).removesuffix('api/')}link/{ticket}"

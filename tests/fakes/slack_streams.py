@@ -10,8 +10,9 @@ from tests.fakes.slack_panel import Refused
 
 Json = dict[str, Any]
 
-LIFETIME = 300.0
-MAX_CHUNK = 12_000
+LIFETIME = 300.0  # "Closes after about 5 minutes even if active"
+MAX_CHUNK = 12_000  # "`markdown_text` 12,000"
+# "`chat.appendStream` Tier 4 (100 and more)"; the others by the pages of their methods: Tiers 2, 3.
 _PER_MINUTE = {"start": 20, "append": 100, "stop": 20, "session": 50}
 
 
@@ -38,14 +39,15 @@ class FakeStreams:
         """Raises what Slack refuses; whether the channel and the thread exist, others know."""
         if not self.has_streams:
             raise Refused("unknown_method")
-        # "Required when streaming to channels", and bots find that it is in direct messages, too.
+        # "in channels also `recipient_user_id` and `recipient_team_id`"; bots find that they are
+        # required in direct messages, too.
         for name in ("recipient_team_id", "recipient_user_id"):
             if not arguments.get(name):
                 raise Refused(f"missing_{name}")
-        # "Streamed messages should always be replies to a user request."
+        # "Needs `thread_ts`"
         if not arguments.get("thread_ts"):
             raise Refused("missing_thread_ts")
-        # No block and no metadata: the method knows no such arguments.
+        # Its page: no block and no metadata; the method knows no such arguments.
         if "blocks" in arguments or "metadata" in arguments:
             raise Refused("invalid_arguments")
         self._charge("start")  # Tier 2
@@ -71,36 +73,38 @@ class FakeStreams:
         return shown
 
     def is_streaming(self, key: tuple[str, str]) -> bool:
-        """Slack closes a stream about five minutes after its start, however busy it is."""
+        """ "(`message_not_in_streaming_state`): roll over or go on [...] before 4.5 minutes"."""
         opened_at = self.streaming.get(key)
         if opened_at is not None and self._clock.monotonic() - opened_at > LIFETIME:
             del self.streaming[key]
         return key in self.streaming
 
     def press_stop(self, key: tuple[str, str]) -> None:
-        """Slack itself ends the stream; the app is told of it by the next append, too."""
+        """Slack itself ends the stream; "`stopped_by_user` on append means stop"."""
         self.streaming.pop(key, None)
         self.stopped_by_user.add(key)
 
     def set_status(self, arguments: Json) -> Json:
+        """ "apps declared as agents set `agents.sessions.setStatus` to `processing` [...], and must
+        themselves move the session on"."""
         if not self.has_sessions:
             raise Refused("unknown_method")
         if arguments.get("status") not in ("active", "processing", "suspended", "closed"):
             raise Refused("invalid_status")
-        # "Required for thread-based sessions in regular channels and DMs."
+        # Its page: "Required for thread-based sessions in regular channels and DMs."
         if not (arguments.get("channel_id") and arguments.get("thread_ts")):
             raise Refused("missing_thread_ts")
         self._charge("session")  # Tier 3
         thread = arguments["channel_id"], arguments["thread_ts"]
         self.sessions.setdefault(thread, []).append(arguments["status"])
         answer: Json = {"status": arguments["status"]}
-        # "While your app is not subscribed" there is a warning, and people see a plain loader.
+        # "Without the subscription the method answers with a warning and people see a plain loader"
         if not self.is_subscribed:
             answer["warning"] = "missing_agent_session_stopped_event_subscription"
         return answer
 
     def _check_streaming(self, key: tuple[str, str]) -> None:
-        if not self.has_streams:
+        if not self.has_streams:  # "Latch off on `feature_not_enabled`, `unknown_method`, ..."
             raise Refused("unknown_method")
         if key in self.stopped_by_user:
             raise Refused("stopped_by_user")
@@ -108,8 +112,8 @@ class FakeStreams:
             raise Refused("message_not_in_streaming_state")
 
     def _add(self, key: tuple[str, str], arguments: Json) -> str:
-        """Cards stand above the text; white space where two pieces meet is lost."""
-        # "Cannot be used together": text comes as chunks, or alone.
+        """Cards stand above the text; people report that white space between pieces is lost."""
+        # The method's page: both "cannot be used together".
         if arguments.get("chunks") and arguments.get("markdown_text"):
             raise Refused("invalid_arguments")
         text = arguments.get("markdown_text") or ""
@@ -132,5 +136,5 @@ class FakeStreams:
             charged.popleft()
         if len(charged) >= _PER_MINUTE[name]:
             self.num_streams_limited += 1
-            raise Refused("ratelimited")
+            raise Refused("ratelimited", int(charged[0] + 61 - now))
         charged.append(now)

@@ -99,6 +99,7 @@ async def scene(
     async with FakeSlack() as slack:
         slack.events_url = f"http://127.0.0.1:{port}/slack/events"
         slack.uses_socket_mode = uses_socket_mode
+        slack.be_strict()
         own = {
             "SLACK_BOT_TOKEN": TOKEN,
             **slack.way_of_delivering,

@@ -125,6 +125,7 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
     clock, generator = StageClock(), ScriptedGenerator()
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(FakeSlack(clock, update_limit=update_limit))
+        slack.be_strict()
         listener, slack.events_url = bound_socket()
         conversations = LateConversations()
         adapter = _adapter(slack.api_url, clock, conversations)
@@ -140,7 +141,7 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
         await stack.enter_async_context(listening(adapter, service.handle))
         await service.start()
         yield stage
-    assert slack.violations == []
+    assert slack.violations == [], slack.violations
 
 
 def _adapter(api_url: str, clock: StageClock, conversations: LateConversations) -> SlackAdapter:

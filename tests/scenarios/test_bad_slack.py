@@ -33,6 +33,7 @@ TOO_LONG = "This is too long for the model: "
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack() -> AsyncIterator[FakeSlack]:
     async with FakeSlack() as slack:
+        slack.be_strict()
         yield slack
     assert slack.violations == []
     assert slack.num_rate_limited == 0

@@ -132,7 +132,7 @@ async def test_twenty_people_at_once_see_their_reply_move_and_get_it_in_time(
 ) -> None:
     await assemble(crowd, 20, channel, ends_at)
     await crowd.write_all()
-    assert crowd.stage.slack.num_rate_limited == 0
+    assert crowd.stage.slack.rates.refused == []
     for writer in crowd.writers:
         *before, (_, whole) = crowd.sights(writer)
         assert whole == writer.generation.text
@@ -145,7 +145,7 @@ async def test_more_people_than_can_all_see_growth_still_get_their_replies_in_ti
 ) -> None:
     await assemble(crowd, 40, a_channel_each, all_at_once)
     await crowd.write_all()
-    assert crowd.stage.slack.num_rate_limited == 0
+    assert crowd.stage.slack.rates.refused == []
     assert max(map(crowd.seconds_late, crowd.writers)) <= MAX_LATE
 
 
@@ -153,5 +153,5 @@ async def test_crowd_after_crowd_within_a_minute_gets_its_replies_in_time(crowd:
     for end in (15.0, 30.0, 45.0, 60.0):
         await assemble(crowd, 20, a_channel_each, at(end))
         await crowd.write_all()
-    assert crowd.stage.slack.num_rate_limited == 0
+    assert crowd.stage.slack.rates.refused == []
     assert max(map(crowd.seconds_late, crowd.writers)) <= MAX_LATE

@@ -30,6 +30,7 @@ async def slack(clock: FakeClock) -> AsyncIterator[FakeSlack]:
     async with FakeSlack(clock) as fake:
         fake.streams.has_sessions = True
         yield fake
+    assert fake.violations == []
     assert fake.streams.num_streams_limited == 0
 
 
