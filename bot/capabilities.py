@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 from bot.ports import Adapter
-from bot.types import Attachment, Choice, Label, Person, Place, Rendered, Source
+from bot.types import Attachment, Choice, Label, Person, Place, Rendered, ReplyEnd
 
 
 @runtime_checkable
@@ -31,9 +31,9 @@ class GrowsReplies(Protocol):
 
     ``begin`` is a ``post`` and ``grow`` an ``edit`` of text that is not the last;
     ``is_text`` is False while that is a placeholder. ``finish`` gives a message its last
-    text, in a new message if ``message_id`` is None, and answers with its id; ``sources`` come
-    with a reply's last message, and are shown where the platform can; so does ``can_continue``:
-    the model can go on where the reply was stopped or cut off. Rate rules count them
+    text, in a new message if ``message_id`` is None, and answers with its id; ``end`` is what
+    comes with a reply's last message, None where others follow. So buttons (Stop while it
+    grows, others once it has ended) cost no calls of their own. Rate rules count all of them
     as the posts and edits that they are. ``begin`` and ``grow`` may also raise
     ``ReplyStopped``.
     """
@@ -52,9 +52,7 @@ class GrowsReplies(Protocol):
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd | None = None,
     ) -> str: ...
 
 
@@ -100,20 +98,6 @@ class HasEditDeadlines(Protocol):
 
 
 @runtime_checkable
-class OffersControls(Protocol):
-    """A platform with buttons under a reply: Stop while it grows, others once it has ended."""
-
-    async def conclude(
-        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
-    ) -> None:
-        """The reply in these messages has ended: no more Stop.
-
-        ``can_continue``: the model can go on where the reply was stopped or cut off.
-        """
-        ...
-
-
-@runtime_checkable
 class EndsAsFile(Protocol):
     """A platform on which a very long answer may end as an attached file."""
 
@@ -122,8 +106,10 @@ class EndsAsFile(Protocol):
         """Messages of an answer above which it does; 0: never."""
         ...
 
-    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
-        """Post into the thread; the message id."""
+    async def post_file(
+        self, place: Place, name: str, data: bytes, label: Label, end: ReplyEnd
+    ) -> str:
+        """Post into the thread, as the end of the reply; the message id."""
         ...
 
 
@@ -191,7 +177,6 @@ class Capabilities:
     offers: OffersChoices | None
     finds_posts: FindsPosts | None
     edit_deadlines: HasEditDeadlines | None
-    controls: OffersControls | None
     ends_as_file: EndsAsFile | None
     earlier_messages: HasEarlierMessages | None
     posts_questions: PostsQuestions | None
@@ -210,7 +195,6 @@ class Capabilities:
             offers=adapter if isinstance(adapter, OffersChoices) else None,
             finds_posts=adapter if isinstance(adapter, FindsPosts) else None,
             edit_deadlines=adapter if isinstance(adapter, HasEditDeadlines) else None,
-            controls=adapter if isinstance(adapter, OffersControls) else None,
             ends_as_file=adapter if isinstance(adapter, EndsAsFile) else None,
             earlier_messages=adapter if isinstance(adapter, HasEarlierMessages) else None,
             posts_questions=adapter if isinstance(adapter, PostsQuestions) else None,

@@ -49,7 +49,7 @@ from bot.markdown.tree import Block
 from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Clock
 from bot.stores import Post
-from bot.types import Person, Place, Source
+from bot.types import PLAIN_END, Person, Place, ReplyEnd
 
 logger = logging.getLogger(__name__)
 
@@ -162,12 +162,12 @@ class ReplyEditor:
         if self._is_idle or is_first:
             self._wake.set()
 
-    async def finish(
-        self, markdown: str, sources: Sequence[Source] = (), *, can_continue: bool = False
-    ) -> None:
-        """The final text; returns when it is delivered, raises ``PlatformError`` if never."""
-        self._messages.sources = tuple(sources)
-        self._messages.can_continue = can_continue
+    async def finish(self, markdown: str, end: ReplyEnd | None = PLAIN_END) -> None:
+        """The final text; returns when it is delivered, raises ``PlatformError`` if never.
+
+        ``end`` is None where the reply ends with something else.
+        """
+        self._messages.end = end
         if not self._adapter.render(markdown).strip():
             raise ValueError("A reply must end with a visible text.")
         self._markdown = markdown
@@ -294,8 +294,7 @@ class ReplyEditor:
             self._may_grow = False
         elif self._is_reply and self._refused is None:
             self._refused = call.part, error
-            self._messages.sources = ()
-            self._messages.can_continue = False
+            self._messages.end = PLAIN_END
         else:
             raise error
 

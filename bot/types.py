@@ -260,6 +260,21 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyEnd:
+    """What comes with the last message of a reply that has ended, beside its text.
+
+    ``sources``: what the model used. ``can_continue``: it can go on where the reply was stopped
+    or cut off.
+    """
+
+    sources: tuple[Source, ...] = ()
+    can_continue: bool = False
+
+
+PLAIN_END = ReplyEnd()
+
+
+@dataclass(frozen=True, slots=True)
 class RateRule:
     """At most ``max_calls`` of ``methods`` (names of Adapter methods) in ``seconds``, per scope."""
 

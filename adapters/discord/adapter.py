@@ -17,7 +17,7 @@ from adapters.discord import markup
 from adapters.discord.api.chains import ReplyChains
 from adapters.discord.api.channels import Channels
 from adapters.discord.api.client import ParleyClient, point_at
-from adapters.discord.api.components import Buttons
+from adapters.discord.api.components import Buttons, when_ended, while_growing
 from adapters.discord.api.ids import (
     NAME,
     InteractionRef,
@@ -28,7 +28,7 @@ from adapters.discord.api.ids import (
     private_reader,
 )
 from adapters.discord.api.messages import BotUser
-from adapters.discord.api.posting import MESSAGES, Posting, body_of, controls_of
+from adapters.discord.api.posting import MESSAGES, Posting, body_of
 from adapters.discord.api.rest import ARCHIVED, Rest
 from adapters.discord.errors import gateway_error, translated
 from adapters.discord.events import Apologise, Inbox
@@ -39,6 +39,7 @@ from adapters.discord.interactions.commands import Registration
 from adapters.discord.interactions.handler import InteractionHandler
 from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
+from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError
 from bot.ports import Clock, Handler, nowhere
 from bot.types import (
@@ -51,6 +52,7 @@ from bot.types import (
     Place,
     RateRule,
     Rendered,
+    ReplyEnd,
 )
 
 logger = logging.getLogger(__name__)
@@ -208,19 +210,15 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             self._connection.take(event, payload, self._handler)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
-        message_id = str(await self._post(place, text, label))
-        self._buttons.posted(message_id, label)
-        return message_id
+        return str(await self._post(place, body_of(text), label))
 
-    async def _post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
+    async def _post(self, place: Place, body: Json, label: Label) -> MessageRef:
         bot = self._connected
         answer = self._answer_for(place, label)
-        if answer is not None:
-            body = body_of(text, controls_of(place, label))
-            if message := await bot.answers.post(answer, body):
-                bot.chains.remember(message, place.thread)
-                return MessageRef(_channel_of(place, bot.channels.is_thread), message)
-        posted = await bot.posting.post(place, text, label)
+        if answer is not None and (message := await bot.answers.post(answer, body)):
+            bot.chains.remember(message, place.thread)
+            return MessageRef(_channel_of(place, bot.channels.is_thread), message)
+        posted = await bot.posting.post(place, body, label)
         if posted.channel == place.channel:
             bot.chains.remember(posted.message, place.thread)
         return posted
@@ -239,14 +237,48 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
     def file_above(self) -> int:
         return self._settings.file_above
 
-    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
-        return str(await self._connected.posting.post_file(place, name, data, label))
+    async def post_file(
+        self, place: Place, name: str, data: bytes, label: Label, end: ReplyEnd
+    ) -> str:
+        body = body_of(None, when_ended(place.thread, label, end))
+        message_id = str(await self._connected.posting.post_file(place, name, data, body, label))
+        self._buttons.ended(message_id, label)
+        return message_id
+
+    def growth_interval(self, place: Place) -> float:
+        return self._limits.edit_interval
+
+    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
+        body = body_of(text, while_growing(place.thread, label))
+        message_id = str(await self._post(place, body, label))
+        self._buttons.begun(message_id, label)
+        return message_id
+
+    async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:
+        buttons = self._buttons.for_growth(place, message_id)
+        await self._edit(place, _ref(message_id), body_of(text, buttons))
+        self._buttons.grown(message_id)
+
+    async def finish(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        end: ReplyEnd | None = None,
+    ) -> str:
+        body = body_of(text, when_ended(place.thread, label, end))
+        if message_id is None:
+            message_id = str(await self._post(place, body, label))
+        else:
+            await self._edit(place, _ref(message_id), body)
+        self._buttons.ended(message_id, label)
+        return message_id
 
     async def edit(self, place: Place, message_id: str, text: Rendered) -> None:
-        buttons = self._buttons.for_edit(place, message_id)
-        await self._edit(place, _ref(message_id), body_of(text, buttons))
+        await self._edit(place, _ref(message_id), body_of(text))
 
-    async def _edit(self, place: Place, message: MessageRef, body: dict[str, Any]) -> None:
+    async def _edit(self, place: Place, message: MessageRef, body: Json) -> None:
         if await self._connected.answers.edit(message, body):
             return
         if private_reader(place) and message.channel == place.channel:
@@ -259,7 +291,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             await self._unarchive(message.channel)
             await self._patch(message, body)
 
-    async def _patch(self, message: MessageRef, body: dict[str, Any]) -> None:
+    async def _patch(self, message: MessageRef, body: Json) -> None:
         await self._connected.rest.call(
             "PATCH", _MESSAGE, channel_id=message.channel, message_id=message.message, body=body
         )
@@ -283,18 +315,6 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             channel = await bot.posting.channel_of(place)
             await bot.rest.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
 
-    async def conclude(
-        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
-    ) -> None:
-        """The newest message gets the buttons; the others lose theirs."""
-        for part, message_id in enumerate(message_ids):
-            label, is_last = Label(turn_id, part), part == len(message_ids) - 1
-            buttons = self._buttons.for_end(
-                place, message_id, label, is_last=is_last, can_continue=can_continue
-            )
-            with suppress(MessageGone):
-                await self._edit(place, _ref(message_id), body_of(None, buttons))
-
     def edit_deadline(self, message_id: str) -> float | None:
         message = parse_ref(message_id)
         if self._connection is None or not isinstance(message, MessageRef):
@@ -310,7 +330,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         answer = bot.answers.of_person(person.id, place.channel_form)
         if answer and await bot.answers.post(answer, body_of(text), ephemeral=True):
             return
-        await bot.posting.post(place, text, Label(NOTICE, 0))
+        await bot.posting.post(place, body_of(text), Label(NOTICE, 0))
 
     async def react(self, place: Place, message_id: str) -> None:
         await self._react("PUT", message_id)
@@ -353,7 +373,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         """Best effort: nothing of the question was stored."""
         label = Label(NOTICE, 0)
         try:
-            await self._connected.posting.post(place, self.render(why), label)
+            await self._connected.posting.post(place, body_of(self.render(why)), label)
         except PlatformError as error:
             logger.info("an apology could not be posted: %s", error)
 

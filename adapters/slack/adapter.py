@@ -62,7 +62,7 @@ from bot.types import (
     QuestionEdited,
     RateRule,
     Rendered,
-    Source,
+    ReplyEnd,
 )
 
 LIMITS = Limits(
@@ -258,16 +258,9 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd | None = None,
     ) -> str:
-        return await self._replies.finish(place, message_id, text, label)
-
-    async def conclude(
-        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
-    ) -> None:
-        await self._buttons.conclude(place, turn_id, message_ids[-1], can_continue=can_continue)
+        return await self._replies.finish(place, message_id, text, label, end)
 
     async def offer(
         self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label

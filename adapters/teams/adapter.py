@@ -34,7 +34,17 @@ from bot.errors import (
     Unavailable,
 )
 from bot.ports import Clock, Handler
-from bot.types import Attachment, Choice, Label, Limits, Place, RateRule, Rendered, Source
+from bot.types import (
+    PLAIN_END,
+    Attachment,
+    Choice,
+    Label,
+    Limits,
+    Place,
+    RateRule,
+    Rendered,
+    ReplyEnd,
+)
 
 T = TypeVar("T")
 
@@ -197,11 +207,9 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd | None = None,
     ) -> str:
-        body = messages.ended(text, sources, can_continue=can_continue)
+        body = messages.ended(text, end or PLAIN_END)
         if message_id is None:
             return await self._post_once(place, body)
         try:

@@ -12,7 +12,7 @@ from bot.capabilities import Capabilities, GrowsReplies
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
 from bot.ports import Adapter, Clock
 from bot.stores import Post
-from bot.types import Label, Person, Place, Rendered, Source
+from bot.types import PLAIN_END, Label, Person, Place, Rendered, ReplyEnd
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,13 @@ _NO_TEXT = Rendered("")
 class SentMessage:
     """``shown`` is None for a message of an earlier run; times are monotonic.
 
-    ``is_finished``: the platform knows that this text is the last.
+    ``is_finished``: the platform knows that this text is the last; ``end`` came with it.
     """
 
     id: str
     shown: Rendered | None = None
     is_finished: bool = False
+    end: ReplyEnd | None = None
     posted_at: float = inf
     called_at: float = -inf
 
@@ -46,8 +47,7 @@ class PlatformCall:
     """``message_id`` is None for a post and a search.
 
     ``is_last``: no other text follows in this message. ``is_text`` is False for a placeholder.
-    ``sources``: what the model used for the reply that ends with this text. ``can_continue``:
-    it can go on with that.
+    ``end``: what comes with this text, for the reply ends with it.
     """
 
     method: Literal["find_posts", "post", "edit", "delete"]
@@ -56,8 +56,7 @@ class PlatformCall:
     text: Rendered = _NO_TEXT
     is_last: bool = False
     is_text: bool = True
-    sources: tuple[Source, ...] = ()
-    can_continue: bool = False
+    end: ReplyEnd | None = None
 
     @property
     def target(self) -> tuple[str, int, str | None]:
@@ -68,8 +67,8 @@ class ReplyMessages:
     """``search`` asks the platform, if it can be asked, before the first post.
 
     ``grows`` is False for a notice, which is posted whole and not streamed.
-    ``by_part``: the messages that exist. ``sources``: what the model used for the reply, for a
-    platform that shows it. ``can_continue``: it can go on with the reply once that has ended.
+    ``by_part``: the messages that exist. ``end``: what comes with the last of them once the reply
+    has ended, for a platform that shows it; None: something else follows.
     """
 
     def __init__(
@@ -98,8 +97,7 @@ class ReplyMessages:
         self._record = record
         self.by_part = {post.part: SentMessage(post.message_id) for post in posts}
         self._outdated: list[str] = []
-        self.sources: tuple[Source, ...] = ()
-        self.can_continue = False
+        self.end: ReplyEnd | None = PLAIN_END
         self._is_searching = False
         if search:
             self.search()
@@ -121,17 +119,15 @@ class ReplyMessages:
             message = self.by_part.get(part)
             is_end = part == len(texts) - 1
             is_last = is_final or not is_end
-            sources = self.sources if is_final and is_end else ()
-            goes_on = self.can_continue and is_final and is_end
+            end = self.end if is_final and is_end else None
             if message is None and self._is_searching:
                 return PlatformCall("find_posts", part, is_text=is_text)
             if message is None or (message.shown != text and self._is_too_old(message)):
-                return PlatformCall("post", part, None, text, is_last, is_text, sources, goes_on)
-            must_finish = is_last and self._growing is not None and not message.is_finished
+                return PlatformCall("post", part, None, text, is_last, is_text, end)
+            is_as_finished = message.is_finished and message.end == end
+            must_finish = is_last and self._growing is not None and not is_as_finished
             if message.shown != text or must_finish:
-                return PlatformCall(
-                    "edit", part, message.id, text, is_last, is_text, sources, goes_on
-                )
+                return PlatformCall("edit", part, message.id, text, is_last, is_text, end)
         return None
 
     def call_to_tidy(self, num_parts: int) -> PlatformCall | None:
@@ -177,7 +173,7 @@ class ReplyMessages:
             )
         if call.part in self.by_part:
             self.abandon(call.part)
-        message = SentMessage(message_id, call.text, call.is_last, called_at, called_at)
+        message = SentMessage(message_id, call.text, call.is_last, call.end, called_at, called_at)
         await self._keep(call.part, message)
 
     async def _edit(self, call: PlatformCall) -> None:
@@ -190,7 +186,7 @@ class ReplyMessages:
             message_id = await self._finish(self._growing, call, message_id)
         else:
             await self._growing.grow(self._place, message_id, call.text, is_text=call.is_text)
-        message.shown, message.is_finished = call.text, call.is_last
+        message.shown, message.is_finished, message.end = call.text, call.is_last, call.end
         if message_id != message.id:
             message.id = message_id
             await self._keep(call.part, message)
@@ -199,15 +195,7 @@ class ReplyMessages:
         self, growing: GrowsReplies, call: PlatformCall, message_id: str | None
     ) -> str:
         """The message's id, which is another one where it had to be posted again."""
-        label = self._label(call)
-        return await growing.finish(
-            self._place,
-            message_id,
-            call.text,
-            label,
-            call.sources,
-            can_continue=call.can_continue,
-        )
+        return await growing.finish(self._place, message_id, call.text, self._label(call), call.end)
 
     def _label(self, call: PlatformCall) -> Label:
         return Label(self._turn_id, call.part, self._question_id, self._asker)

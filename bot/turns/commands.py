@@ -116,7 +116,7 @@ class Commands:
 
     async def _retry(self, command: Command) -> None:
         """The argument of a button is the turn that it stands under."""
-        turns = [turn for turn in await self._services.progress.turns(command.place) if asks(turn)]
+        turns = await self._questions(command.place)
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
         elif not self._turns.may_decide(turns[-1], command.person):
@@ -130,7 +130,7 @@ class Commands:
 
     async def _continue(self, command: Command) -> None:
         """The argument of a button is the turn that it stands under."""
-        turns = [turn for turn in await self._services.progress.turns(command.place) if asks(turn)]
+        turns = await self._questions(command.place)
         meant = [turn for turn in turns if command.argument in ("", turn.id)]
         cut_off = [turn for turn in meant if turn.can_continue]
         if turns and not turns[-1].state.is_finished:
@@ -141,6 +141,10 @@ class Commands:
             self._notices.tell(command, NOT_YOURS)
         else:
             await self._answer(command, self._turns.go_on(cut_off[-1]), "I am going on.")
+
+    async def _questions(self, place: Place) -> list[Turn]:
+        turns = await self._services.progress.turns(place)
+        return [self._turns.as_seen(turn) for turn in turns if asks(turn)]
 
     def _tell(self, command: Command, what: str) -> None:
         """A press concerns nobody else, and what is written everybody has read."""

@@ -14,11 +14,10 @@ from bot.errors import PlatformError, refusal_for_people
 from bot.generation import Finished, FinishReason, Usage
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
-from bot.pacing import Urgency
 from bot.ports import Adapter
 from bot.stores import Turn, TurnState, can_continue
 from bot.turns.services import Services
-from bot.types import Label, Place
+from bot.types import Label, Place, ReplyEnd
 
 logger = logging.getLogger(__name__)
 
@@ -323,31 +322,15 @@ def beginning(adapter: Adapter, markdown: str) -> str | None:
     return None
 
 
-async def post_file(adapter: Adapter, place: Place, markdown: str, label: Label) -> str | None:
+async def post_file(
+    adapter: Adapter, place: Place, markdown: str, label: Label, end: ReplyEnd
+) -> str | None:
     """The id of its message; None where it cannot be posted."""
     ends_as_file = Capabilities.of(adapter).ends_as_file
     if ends_as_file is None:
         return None
     try:
-        return await ends_as_file.post_file(place, FILE_NAME, markdown.encode(), label)
+        return await ends_as_file.post_file(place, FILE_NAME, markdown.encode(), label, end)
     except PlatformError as error:
         logger.warning("a long answer could not be attached: %s", error)
         return None
-
-
-async def conclude_controls(services: Services, turn: Turn) -> None:
-    """Where the platform has buttons: take Stop away, and offer what comes after."""
-    place = turn.place
-    adapter = services.adapters.get(place.adapter)
-    controls = Capabilities.of(adapter).controls if adapter else None
-    if controls is None:
-        return
-    stored = await services.progress.turn(turn.id)
-    if stored is None or not stored.posts or not stored.state.is_finished:
-        return
-    ids = [post.message_id for post in stored.posts]
-    try:
-        async with services.budgets[place.adapter].call("edit", place, ids[-1], Urgency.SPARE):
-            await controls.conclude(place, turn.id, ids, can_continue=stored.can_continue)
-    except PlatformError as error:
-        logger.info("the buttons of a reply stay as they were: %s", error)

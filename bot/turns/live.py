@@ -21,7 +21,7 @@ from bot.generation import (
 )
 from bot.ports import Generation
 from bot.stores import Turn
-from bot.turns.display import STOPPED, Draft, Ending, conclude_controls, failed, longer
+from bot.turns.display import STOPPED, Draft, Ending, failed, longer
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
 from bot.types import Personality
@@ -49,7 +49,7 @@ class LiveTurn:
 
     Every step is on disk before anybody could see it. ``admitted``: it counts for its person.
     ``may_go_on`` is set when nothing of its thread is ahead any more, or when nobody wants an
-    answer. ``is_concluded``: its end is on disk.
+    answer. ``ending``: people see its end, or are about to. ``is_concluded``: that is on disk.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class LiveTurn:
         self.place = turn.place
         self.admitted = admitted
         self.wish: Wish | None = None
+        self.ending: Ending | None = None
         self.is_concluded = False
         self.may_go_on = asyncio.Event()
         self.ended = asyncio.Event()
@@ -156,7 +157,6 @@ class LiveTurn:
         self.is_concluded = True
         self._note_usage(ending)
         self._services.metrics.turns.labels(self.place.adapter, ending.state.value).inc()
-        self._services.tasks.spawn(conclude_controls(self._services, self.turn))
         if ending.reply and not self.is_forgotten:
             self._trimmer.trim_soon(self.turn)
 

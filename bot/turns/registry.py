@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
@@ -230,6 +231,14 @@ class Turns:
         meant = going_on or own
         return meant[-1] if meant else None
 
+    def as_seen(self, turn: Turn) -> Turn:
+        """With its end as soon as people see that: it has buttons, and the disk comes after."""
+        live = self.queues.find(turn.id)
+        if turn.state.is_finished or live is None or live.ending is None:
+            return turn
+        end = live.ending
+        return replace(turn, state=end.state, reply=end.reply, finish_reason=end.reason)
+
     async def retry(self, turn: Turn) -> None:
         """Answer a finished turn anew, into the same messages.
 
@@ -246,7 +255,7 @@ class Turns:
 
     async def _answer_more(self, turn: Turn, wish: Wish) -> None:
         if live := self.queues.find(turn.id):
-            if live.is_concluded and self.queues.has_begun(live):
+            if (live.ending or live.is_concluded) and self.queues.has_begun(live):
                 live.halt(wish)
         elif turn.id not in self._reviving:
             self._reviving.add(turn.id)

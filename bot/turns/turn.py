@@ -40,7 +40,7 @@ from bot.turns.display import (
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
-from bot.types import Label, Personality
+from bot.types import Label, Personality, ReplyEnd
 from bot.usage import AnswerTimes
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class PostedTurn(LiveTurn):
         if self.wish not in (Wish.RESTART, Wish.GO_ON):
             return False
         self._anew = self.wish
-        self.wish = self._told = None
+        self.wish = self.ending = self._told = None
         self._halted.clear()
         self._times = AnswerTimes(self._services.clock)
         self._search_first = True
@@ -176,15 +176,15 @@ class PostedTurn(LiveTurn):
 
     async def _deliver(self, ending: Ending) -> None:
         adapter = self._services.adapters[self.place.adapter]
-        sources = self.turn.files if ending.reply else ()
+        sources = tuple(self.turn.files) if ending.reply else ()
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
-        whole = longer(self.turn, ending)
-        first, can_continue = beginning(adapter, whole.shown), whole.can_continue
+        whole = self.ending = longer(self.turn, ending)
+        first, end = beginning(adapter, whole.shown), ReplyEnd(sources, whole.can_continue)
         try:
-            await self._editor.finish(first or whole.shown, sources, can_continue=can_continue)
-            if first is not None and not await self._attach(whole.shown):
+            await self._editor.finish(first or whole.shown, None if first else end)
+            if first is not None and not await self._attach(whole.shown, end):
                 async with self._new_editor() as editor:
-                    await editor.finish(whole.shown, sources, can_continue=can_continue)
+                    await editor.finish(whole.shown, end)
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
             is_deleted = isinstance(error, MessageGone) and self.turn.posts
@@ -192,11 +192,11 @@ class PostedTurn(LiveTurn):
                 ending = undelivered(error, ending.usage)
         await self.finish(ending)
 
-    async def _attach(self, answer: str) -> bool:
+    async def _attach(self, answer: str, end: ReplyEnd) -> bool:
         """Post the whole answer as a file; False where that is refused."""
         adapter = self._services.adapters[self.place.adapter]
         label = Label(self.id, 1, self.turn.message_id)
-        message = await post_file(adapter, self.place, answer, label)
+        message = await post_file(adapter, self.place, answer, label, end)
         if message is not None:
             await self._record(label.part, message)
         return message is not None

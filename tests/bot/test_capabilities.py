@@ -20,7 +20,6 @@ PROTOCOLS = {
     "OffersChoices",
     "FindsPosts",
     "HasEditDeadlines",
-    "OffersControls",
     "EndsAsFile",
     "HasEarlierMessages",
     "PostsQuestions",

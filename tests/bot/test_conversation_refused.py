@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from bot.errors import (
     refusal_for_people,
 )
 from bot.stores import TurnState
-from bot.types import Label, Limits, Place, Rendered
+from bot.types import Label, Limits, Place, Rendered, ReplyEnd
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.fakes.platform import Call, RichFakePlatform
 
@@ -34,12 +34,34 @@ class ButtonsFakePlatform(RichFakePlatform):
         super().__init__(clock, limits)
         self.ended: list[str] = []
 
-    async def conclude(
-        self, place: Place, turn_id: str, message_ids: Sequence[str], *, can_continue: bool = False
-    ) -> None:
-        self.ended += message_ids
+    def growth_interval(self, place: Place) -> float:
+        return self.limits.edit_interval
 
-    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> str:
+    async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
+        return await self.post(place, text, label)
+
+    async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:
+        await self.edit(place, message_id, text)
+
+    async def finish(
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        end: ReplyEnd | None,
+    ) -> str:
+        if message_id is None:
+            message_id = await self.post(place, text, label)
+        else:
+            await self.edit(place, message_id, text)
+        if end is not None:
+            self.ended.append(message_id)
+        return message_id
+
+    async def post_file(
+        self, place: Place, name: str, data: bytes, label: Label, end: ReplyEnd
+    ) -> str:
         text = self.render(f"[{name}: {len(data)} bytes]")
         return await self._arrive(Call(0.0, "post_file", place, None, text, label), self._post)
 

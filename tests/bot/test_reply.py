@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.stores import Post
-from bot.types import Limits, Place, RateRule, Source
+from bot.types import PLAIN_END, Limits, Place, RateRule, ReplyEnd
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.platform import FakePlatform, FindingFakePlatform, RichFakePlatform
 
@@ -74,11 +74,9 @@ class Scene:
         editor: ReplyEditor,
         markdown: str,
         within: float = 5.0,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd = PLAIN_END,
     ) -> None:
-        finishing = asyncio.create_task(editor.finish(markdown, sources, can_continue=can_continue))
+        finishing = asyncio.create_task(editor.finish(markdown, end))
         await self.clock.advance(within)
         assert finishing.done(), "the final text was not delivered in time"
         await finishing

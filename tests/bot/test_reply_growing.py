@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from bot.errors import NotPermitted, ReplyStopped, Unavailable
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.stores import Post
-from bot.types import Label, Limits, Place, Rendered, Source
+from bot.types import Label, Limits, Place, Rendered, ReplyEnd, Source
 from tests.bot.test_reply import PLACE, Scene
 from tests.fakes.platform import Call, FakePlatform
 
@@ -42,9 +41,7 @@ class GrowingFakePlatform(FakePlatform):
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd | None,
     ) -> str:
         call = Call(0.0, "finish", place, message_id, text, label)
         if message_id is None or self.renames:
@@ -177,14 +174,12 @@ class CitingFakePlatform(GrowingFakePlatform):
         message_id: str | None,
         text: Rendered,
         label: Label,
-        sources: Sequence[Source] = (),
-        *,
-        can_continue: bool = False,
+        end: ReplyEnd | None,
     ) -> str:
-        message_id = await super().finish(place, message_id, text, label)
-        if sources:
-            self.cited[message_id] = tuple(each.name for each in sources)
-        if can_continue:
+        message_id = await super().finish(place, message_id, text, label, end)
+        if end and end.sources:
+            self.cited[message_id] = tuple(each.name for each in end.sources)
+        if end and end.can_continue:
             self.offering.append(message_id)
         return message_id
 
@@ -195,7 +190,9 @@ SOURCES = (Source("a.txt", "one"), Source("b.pdf", "two"))
 async def test_only_the_last_message_of_a_reply_says_what_it_was_made_from() -> None:
     shown = Scene(CitingFakePlatform, Limits(max_size=30))
     async with shown.reply("A first sentence is here.") as editor:
-        await shown.finish(editor, "A first sentence is here. And another one.", sources=SOURCES)
+        await shown.finish(
+            editor, "A first sentence is here. And another one.", end=ReplyEnd(SOURCES)
+        )
     assert isinstance(shown.platform, CitingFakePlatform)
     assert shown.platform.cited == {"m2": ("a.txt", "b.pdf")}
     assert len(shown.platform.made("finish")) == 2
@@ -204,7 +201,8 @@ async def test_only_the_last_message_of_a_reply_says_what_it_was_made_from() -> 
 async def test_only_the_last_message_of_a_reply_offers_to_go_on() -> None:
     shown = Scene(CitingFakePlatform, Limits(max_size=30))
     async with shown.reply("A first sentence is here.") as editor:
-        await shown.finish(editor, "A first sentence is here. And another", can_continue=True)
+        end = ReplyEnd(can_continue=True)
+        await shown.finish(editor, "A first sentence is here. And another", end=end)
     assert isinstance(shown.platform, CitingFakePlatform)
     assert shown.platform.offering == ["m2"]
 
@@ -212,5 +210,5 @@ async def test_only_the_last_message_of_a_reply_offers_to_go_on() -> None:
 async def test_where_the_platform_cannot_show_it_the_reply_is_finished_as_ever() -> None:
     shown = scene()
     async with shown.editor() as editor:
-        await shown.finish(editor, "Yes.", sources=SOURCES)
+        await shown.finish(editor, "Yes.", end=ReplyEnd(SOURCES))
     assert shown.methods == ["finish"]

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import PlatformError, PlatformRefused, TextRefused, refusal_for_people
 from bot.reply import ReplyEditor
-from bot.types import Limits, Source
+from bot.types import Limits, ReplyEnd, Source
 from tests.bot.test_reply import PLACE, Scene
 from tests.bot.test_reply_growing import CitingFakePlatform
 
@@ -114,7 +114,9 @@ async def test_a_refused_reply_cites_nothing() -> None:
     platform.filter["evil"] = FILTERED
     async with scene.editor() as editor:
         with pytest.raises(TextRefused):
-            await scene.finish(editor, "See evil.example.", sources=[Source("a.txt", "evil")])
+            await scene.finish(
+                editor, "See evil.example.", end=ReplyEnd((Source("a.txt", "evil"),))
+            )
     assert scene.visible == [FILTER_SENTENCE]
     assert platform.cited == {}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.discord.api.recent import Recent
 from bot.adapter_support.payloads import Json
-from bot.types import Label, Personality, Place
+from bot.types import Label, Personality, Place, ReplyEnd
 
 _ROW, _BUTTON, _SELECT, _INPUT = 1, 2, 3, 4
 _GREY, _RED = 2, 4
@@ -55,10 +55,15 @@ def while_growing(thread: str, label: Label) -> list[Json]:
     return [_row([_button("Stop", stop, _RED)])]
 
 
-def when_ended(thread: str, turn_id: str, part: int, *, can_continue: bool = False) -> list[Json]:
-    verbs = {"continue": "Continue"} if can_continue else {}
+def when_ended(thread: str, label: Label, end: ReplyEnd | None) -> list[Json]:
+    """``end``: of the last message of a reply; None for one that others follow."""
+    if end is None:
+        return []
+    verbs = {"continue": "Continue"} if end.can_continue else {}
     verbs |= {"retry": "Retry", "pick": "Personality…", "up": "👍", "down": "👎"}
-    ids = {title: CustomId(verb, thread, turn_id, part) for verb, title in verbs.items()}
+    ids = {
+        title: CustomId(verb, thread, label.turn_id, label.part) for verb, title in verbs.items()
+    }
     return [_row([_button(title, custom_id, _GREY) for title, custom_id in ids.items()])]
 
 
@@ -129,39 +134,28 @@ def _button(label: str, custom_id: CustomId, style: int) -> Json:
 
 
 class Buttons:
-    """The buttons of each message, so that an edit brings Stop back on a retry.
+    """The buttons of each message of a reply, so that Stop comes back when it is answered again.
 
-    An unknown message was posted by an earlier process; it is edited as if its reply had ended.
+    An unknown message was posted by an earlier process; it grows as if its reply had ended.
     """
 
     def __init__(self) -> None:
         self._growing: Recent[str, Label] = Recent(_MAX_MESSAGES)
         self._ended: Recent[str, Label] = Recent(_MAX_MESSAGES)
 
-    def posted(self, message_id: str, label: Label) -> None:
-        if not label.is_notice:
-            self._growing[message_id] = label
+    def begun(self, message_id: str, label: Label) -> None:
+        self._growing[message_id] = label
 
-    def for_edit(self, place: Place, message_id: str) -> list[Json] | None:
+    def for_growth(self, place: Place, message_id: str) -> list[Json] | None:
         """None: the buttons stay as they are."""
         if message_id in self._growing:
             return None
-        label = self._ended.pop(message_id, Label("", 0))
-        self._growing[message_id] = label
+        label = self._ended.get(message_id, Label("", 0))
         return while_growing(place.thread, label)
 
-    def for_end(
-        self,
-        place: Place,
-        message_id: str,
-        label: Label,
-        *,
-        is_last: bool,
-        can_continue: bool = False,
-    ) -> list[Json]:
-        """Only the last message of a reply offers Continue, Retry and Personality."""
+    def grown(self, message_id: str) -> None:
+        self._growing[message_id] = self._ended.pop(message_id, Label("", 0))
+
+    def ended(self, message_id: str, label: Label) -> None:
         self._growing.pop(message_id, None)
         self._ended[message_id] = label
-        if not is_last:
-            return []
-        return when_ended(place.thread, label.turn_id, label.part, can_continue=can_continue)

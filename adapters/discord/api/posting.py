@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from adapters.discord.api.channels import Channels
-from adapters.discord.api.components import label_in, while_growing
+from adapters.discord.api.components import label_in
 from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import NO_HISTORY, THREAD_EXISTS, Rest, id_of
@@ -34,11 +34,6 @@ def body_of(text: Rendered | None, components: list[Json] | None = None) -> Json
     return body if components is None else {**body, "components": components}
 
 
-def controls_of(place: Place, label: Label) -> list[Json] | None:
-    """A reply has a stop button while it grows; a notice has none."""
-    return None if label.is_notice else while_growing(place.thread, label)
-
-
 class Posting:
     """``opens_threads``: a question in a channel gets a thread, where that is permitted."""
 
@@ -54,10 +49,10 @@ class Posting:
         """Name the thread of this message, should one be opened."""
         self._names[message] = " ".join(question.split())
 
-    async def post(self, place: Place, text: Rendered, label: Label) -> MessageRef:
+    async def post(self, place: Place, body: Json, label: Label) -> MessageRef:
         """Post an ordinary message. Raises ``PlatformError``."""
         channel, answered = await self._target(place, label)
-        body = body_of(text, controls_of(place, label)) | self._nonce(label)
+        body = body | self._nonce(label)
         try:
             found = await self._reply(channel, body, answered)
         except NotPermitted:
@@ -82,9 +77,11 @@ class Posting:
                     raise
         return await self._rest.call("POST", MESSAGES, channel_id=channel, body=body)
 
-    async def post_file(self, place: Place, name: str, data: bytes, label: Label) -> MessageRef:
+    async def post_file(
+        self, place: Place, name: str, data: bytes, body: Json, label: Label
+    ) -> MessageRef:
         channel, _ = await self._target(place, label)
-        payload = json.dumps({**body_of(None), "attachments": [{"id": "0", "filename": name}]})
+        payload = json.dumps({**body, "attachments": [{"id": "0", "filename": name}]})
         file = {
             "name": "files[0]",
             "value": data,

@@ -10,7 +10,7 @@ from adapters.slack.assistant.sessions import AgentSessions
 from adapters.slack.assistant.streams import Call, Streams, stop_stream
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.ports import Clock
-from bot.types import Label, Place, Rendered
+from bot.types import Label, Place, Rendered, ReplyEnd
 
 T = TypeVar("T")
 
@@ -26,7 +26,12 @@ class PlainReplies(Protocol):
     async def begin(self, place: Place, text: Rendered, label: Label) -> str: ...
     async def grow(self, place: Place, message_id: str, text: Rendered) -> None: ...
     async def finish(
-        self, place: Place, message_id: str | None, text: Rendered, label: Label
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        end: ReplyEnd | None,
     ) -> str: ...
 
 
@@ -58,7 +63,9 @@ class SlackReplies:
         else:
             await self._edited(place, ts, lambda: self._plain.grow(place, ts, text))
 
-    async def finish(self, place: Place, ts: str | None, text: Rendered, label: Label) -> str:
+    async def finish(
+        self, place: Place, ts: str | None, text: Rendered, label: Label, end: ReplyEnd | None
+    ) -> str:
         """The whole text, whatever a stream shows: Slack may have closed it since.
 
         A stream whose end may be tried again is kept.
@@ -69,7 +76,7 @@ class SlackReplies:
             if stream is not None:
                 await stream.stop()
             shown = await self._edited(
-                place, ts or "", lambda: self._plain.finish(place, ts, text, label)
+                place, ts or "", lambda: self._plain.finish(place, ts, text, label, end)
             )
         except (MessageGone, NotPermitted):
             self._end(place, ts or "", label)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from bot.adapter_support.payloads import Json
-from bot.types import Choice, Personality
+from bot.types import Choice, Personality, ReplyEnd
 
 MAX_SECTION = 3000
 """Characters of a text that has a block of its own."""
@@ -41,21 +41,26 @@ def while_growing(text: str, thread: str) -> list[Json]:
     return _under(text, _row(thread, [stop]))
 
 
-def when_ended(text: str) -> list[Json]:
-    """Also a text without buttons has a block: an edit of plain text would be marked as edited."""
-    return _under(text)
+def when_ended(text: str, thread: str, turn_id: str, end: ReplyEnd | None) -> list[Json]:
+    """``end``: of the last message of a reply; None for one that others follow.
+
+    Also a text without buttons has a block: an edit of plain text would be marked as edited.
+    """
+    return _under(text, *after_reply(thread, turn_id, end))
 
 
-def when_concluded(text: str, thread: str, turn_id: str, *, can_continue: bool) -> list[Json]:
-    """Under the last message of a reply."""
+def after_reply(thread: str, turn_id: str, end: ReplyEnd | None) -> list[Json]:
+    """What can be done with a reply that has ended."""
+    if end is None:
+        return []
     buttons = [
         _button("Retry", "retry", turn_id),
         _button("Personality…", "personality", turn_id),
         _button("👍", "up", turn_id),
         _button("👎", "down", turn_id),
     ]
-    more = [_button("Continue", "continue", turn_id)] if can_continue else []
-    return _under(text, _row(thread, [*more, *buttons]))
+    more = [_button("Continue", "continue", turn_id)] if end.can_continue else []
+    return [_row(thread, [*more, *buttons])]
 
 
 def when_offering(text: str, thread: str, choices: Sequence[Choice]) -> list[Json]:

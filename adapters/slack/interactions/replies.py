@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.slack.interactions.buttons import (
     MAX_BLOCKS,
     size_of_blocks,
-    when_concluded,
     when_ended,
     when_offering,
     while_growing,
 )
 from bot.adapter_support.payloads import Json
 from bot.errors import MessageTooLong, PlatformRefused
-from bot.types import Choice, Label, Place, Rendered
+from bot.types import Choice, Label, Place, Rendered, ReplyEnd
 
 Post = Callable[[Place, Rendered, Label, list[Json]], Awaitable[str]]
 Update = Callable[[Place, str, Rendered, list[Json]], Awaitable[None]]
 
 _REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format"})
-_MAX_ENDED = 2_000
 
 
 class ButtonedReplies:
@@ -33,35 +30,26 @@ class ButtonedReplies:
     def __init__(self, post: Post, update: Update) -> None:
         self._post = post
         self._update = update
-        self._ended: OrderedDict[str, Rendered] = OrderedDict()  # the text of each message
 
     async def begin(self, place: Place, text: Rendered, label: Label) -> str:
         return await self._post_with(place, text, label, while_growing(text, place.thread))
 
     async def grow(self, place: Place, message_id: str, text: Rendered) -> None:
-        self._ended.pop(message_id, None)
         await self._edit_with(place, message_id, text, while_growing(text, place.thread))
 
     async def finish(
-        self, place: Place, message_id: str | None, text: Rendered, label: Label
+        self,
+        place: Place,
+        message_id: str | None,
+        text: Rendered,
+        label: Label,
+        end: ReplyEnd | None,
     ) -> str:
+        blocks = when_ended(text, place.thread, label.turn_id, end)
         if message_id is None:
-            message_id = await self._post_with(place, text, label, when_ended(text))
-        else:
-            await self._edit_with(place, message_id, text, when_ended(text))
-        self._ended[message_id] = text
-        if len(self._ended) > _MAX_ENDED:
-            self._ended.popitem(last=False)
+            return await self._post_with(place, text, label, blocks)
+        await self._edit_with(place, message_id, text, blocks)
         return message_id
-
-    async def conclude(
-        self, place: Place, turn_id: str, message_id: str, *, can_continue: bool
-    ) -> None:
-        """Nothing is done to a message that grows again by now."""
-        text = self._ended.get(message_id)
-        if text is not None:
-            blocks = when_concluded(text, place.thread, turn_id, can_continue=can_continue)
-            await self._edit_with(place, message_id, text, blocks)
 
     async def offer(
         self, place: Place, text: Rendered, choices: Sequence[Choice], label: Label

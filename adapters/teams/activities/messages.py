@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from adapters.teams.activities.cards import choices_card, stop_card
 from bot.adapter_support.payloads import Json
 from bot.markdown.drawing import FENCE
-from bot.types import Choice, Rendered, Source
+from bot.types import PLAIN_END, Choice, Rendered, ReplyEnd, Source
 
 MAX_CITATIONS = 20
 _MAX_NAME = 80
@@ -39,18 +39,16 @@ def growing(text: Rendered) -> Json:
     return {**message(text), "attachments": [stop_card()]}
 
 
-def ended(
-    text: Rendered | str, sources: Sequence[Source] = (), *, can_continue: bool = False
-) -> Json:
+def ended(text: Rendered | str, end: ReplyEnd = PLAIN_END) -> Json:
     """The whole reply, labelled as made by AI, with feedback buttons and its sources.
 
     One that was stopped or cut off has a Continue button.
     """
-    cited = sources[:MAX_CITATIONS]
+    cited = end.sources[:MAX_CITATIONS]
     claims = [_claim(number, each) for number, each in enumerate(cited, 1)]
     label = {**_AI_LABEL, "citation": claims} if claims else _AI_LABEL
     text = _numbered(text, len(cited))
-    body = offering(text, [_CONTINUE]) if can_continue else message(text)
+    body = offering(text, [_CONTINUE]) if end.can_continue else message(text)
     return {**body, "entities": [label], "channelData": _FEEDBACK}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import Counter
 
 from adapters.discord.adapter import LIMITS, DiscordAdapter
+from adapters.discord.api.components import label_in
 from adapters.discord.settings import DiscordSettings
 from bot.access import Access
 from bot.attachments.uploads import Uploads
@@ -67,8 +68,12 @@ class Talk:
         return question, message
 
     async def ended(self, message: str) -> None:
-        """Until the buttons of a finished reply are under it."""
+        """Until the buttons of a finished reply are under it, and its end is on disk."""
         await self.discord.until(lambda: "Retry" in self.discord.buttons(message))
+        label = label_in(self.discord.messages[message])
+        async with asyncio.timeout(10):
+            while label and label.turn_id in [turn.id for turn in await self.turns()]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def noted(self, message: str, thread: str) -> None:
         """Until the message is on disk as one of the reply; people are slower than that."""

@@ -9,7 +9,7 @@ import pytest
 
 from bot.generation import FinishReason
 from tests.adapters.discord.talk import Talk, talking
-from tests.fakes.discord import EDIT_ORIGINAL, SEND, THREAD, FakeDiscord
+from tests.fakes.discord import EDIT, EDIT_ORIGINAL, SEND, THREAD, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, OTHER_CHANNEL
 
 ENDED = ["Retry", "Personality…", "👍", "👎"]
@@ -35,6 +35,7 @@ async def test_a_question_opens_a_thread_named_after_it_in_which_the_reply_grows
     assert await discord.says("Because of Rayleigh.", question) == reply
     await talk.ended(reply)
     assert list(discord.buttons(reply)) == ["Retry", "Personality…", "👍", "👎"]
+    assert discord.num_calls(EDIT) == 2  # the buttons came with the last text
 
 
 async def test_a_follow_up_in_the_thread_needs_no_mention_and_knows_what_was_said(

@@ -67,7 +67,12 @@ class SlackTalk:
         return question, ts
 
     async def ended(self, ts: str) -> None:
+        """Until the buttons of a finished reply are under it, and its end is on disk."""
         await self.until(lambda: "Retry" in self.slack.buttons(ts))
+        found = [str(message) for (_, each), message in self.slack.messages.items() if each == ts]
+        async with asyncio.timeout(10):
+            while any(turn.id in str(found) for turn in await self._store.unfinished()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def noted(self, ts: str) -> None:
         """Until the message is on disk as one of the reply; people are slower than that."""

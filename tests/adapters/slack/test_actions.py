@@ -11,11 +11,21 @@ from hypothesis import strategies as st
 from adapters.slack.interactions.actions import MenuPress, read_action
 from adapters.slack.interactions.buttons import (
     personality_menu,
-    when_concluded,
+    when_ended,
     when_offering,
     while_growing,
 )
-from bot.types import Choice, Command, Feedback, Incoming, Person, Personality, Place, Question
+from bot.types import (
+    Choice,
+    Command,
+    Feedback,
+    Incoming,
+    Person,
+    Personality,
+    Place,
+    Question,
+    ReplyEnd,
+)
 from bot.types import StopRequest as Stop
 from tests.adapters.slack.payloads import ME, ROOT, TS
 from tests.fakes.slack import interaction
@@ -25,7 +35,7 @@ from tests.fakes.slack_blocks import pressed
 AT = "1795154999.000100"
 PLACE = Place("slack", TEAM, CHANNEL, ROOT)
 ADA_THERE = Person.at(PLACE, ADA, "Ada")
-CONCLUDED = when_concluded("So.", ROOT, "t1", can_continue=True)
+CONCLUDED = when_ended("So.", ROOT, "t1", ReplyEnd(can_continue=True))
 
 
 def payload(

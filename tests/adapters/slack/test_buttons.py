@@ -11,12 +11,11 @@ from adapters.slack.interactions.buttons import (
     personality_menu,
     thread_of,
     verb_of,
-    when_concluded,
     when_ended,
     when_offering,
     while_growing,
 )
-from bot.types import Choice, Personality
+from bot.types import Choice, Personality, ReplyEnd
 from tests.fakes.slack_blocks import controls, problem_with
 
 THREAD = "1700000000.000001"
@@ -35,8 +34,8 @@ def test_a_growing_reply_can_be_stopped_and_nothing_else() -> None:
     assert controls(while_growing("Because", THREAD)) == ["Stop"]
 
 
-def test_a_text_that_ended_has_no_button() -> None:
-    assert controls(when_ended("Because.")) == []
+def test_a_text_that_others_follow_has_no_button() -> None:
+    assert controls(when_ended("Because.", THREAD, "t1", None)) == []
 
 
 @pytest.mark.parametrize(
@@ -47,15 +46,16 @@ def test_a_text_that_ended_has_no_button() -> None:
     ],
 )
 def test_the_end_of_a_reply_offers_what_can_be_done(can_continue: bool, shown: list[str]) -> None:
-    assert controls(when_concluded("So.", THREAD, "t1", can_continue=can_continue)) == shown
+    end = ReplyEnd(can_continue=can_continue)
+    assert controls(when_ended("So.", THREAD, "t1", end)) == shown
 
 
 @given(TEXT)
 def test_slack_takes_the_blocks_of_every_reply_and_they_say_all_of_it(text: str) -> None:
     for blocks in (
         while_growing(text, THREAD),
-        when_ended(text),
-        when_concluded(text, THREAD, "t" * 40, can_continue=True),
+        when_ended(text, THREAD, "t1", None),
+        when_ended(text, THREAD, "t" * 40, ReplyEnd(can_continue=True)),
     ):
         assert problem_with(blocks) == ""
         assert [block["text"]["text"] for block in blocks[:1]] == [text][: len(blocks)]

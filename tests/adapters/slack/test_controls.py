@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adapters.slack.adapter import SlackAdapter
-from bot.capabilities import GrowsReplies, OffersChoices, OffersControls
+from bot.capabilities import GrowsReplies, OffersChoices
 from bot.errors import MessageTooLong
-from bot.types import NOTICE, Choice, Label, Place
+from bot.types import NOTICE, Choice, Label, Place, ReplyEnd
 from tests.fakes.slack import FakeSlack, Fault
 from tests.fakes.slack_api import ADA, CHANNEL, TEAM
 
@@ -22,7 +22,7 @@ def thread(slack: FakeSlack) -> Place:
 
 
 def test_slack_has_buttons(adapter: SlackAdapter) -> None:
-    for ability in (GrowsReplies, OffersControls, OffersChoices):
+    for ability in (GrowsReplies, OffersChoices):
         assert isinstance(adapter, ability)
 
 
@@ -33,9 +33,7 @@ async def test_stop_stands_under_a_reply_from_its_first_post_and_goes_at_its_end
     assert slack.buttons(ts) == ["Stop"]
     await adapter.grow(thread, ts, adapter.render("**Be**"), is_text=True)
     assert (slack.text(ts), slack.buttons(ts)) == ("*Be*", ["Stop"])
-    assert await adapter.finish(thread, ts, adapter.render("Because."), LABEL) == ts
-    assert slack.buttons(ts) == []
-    await adapter.conclude(thread, "turn-1", [ts])
+    assert await adapter.finish(thread, ts, adapter.render("Because."), LABEL, ReplyEnd()) == ts
     assert (slack.text(ts), slack.buttons(ts)) == ("Because.", ENDED)
 
 
@@ -46,18 +44,17 @@ async def test_a_long_reply_has_buttons_under_its_last_message_only(
     await adapter.finish(thread, first, adapter.render("One."), LABEL)
     second = await adapter.begin(thread, adapter.render("Two"), Label("turn-1", 1), is_text=True)
     assert (slack.buttons(first), slack.buttons(second)) == ([], ["Stop"])
-    await adapter.finish(thread, second, adapter.render("Two."), Label("turn-1", 1))
-    await adapter.conclude(thread, "turn-1", [first, second], can_continue=True)
+    end = ReplyEnd(can_continue=True)
+    await adapter.finish(thread, second, adapter.render("Two."), Label("turn-1", 1), end)
     assert (slack.buttons(first), slack.buttons(second)) == ([], ["Continue", *ENDED])
 
 
-async def test_a_reply_that_grows_again_keeps_its_stop(
+async def test_a_reply_that_is_posted_whole_has_its_buttons_and_one_that_grows_again_its_stop(
     adapter: SlackAdapter, slack: FakeSlack, thread: Place
 ) -> None:
-    """The buttons of its end wait for the allowance, and it may be answered again by then."""
-    ts = await adapter.finish(thread, None, adapter.render("Because."), LABEL)
+    ts = await adapter.finish(thread, None, adapter.render("Because."), LABEL, ReplyEnd())
+    assert slack.buttons(ts) == ENDED
     await adapter.grow(thread, ts, adapter.render("Thinking…"), is_text=False)
-    await adapter.conclude(thread, "turn-1", [ts])
     assert (slack.text(ts), slack.buttons(ts)) == ("Thinking…", ["Stop"])
 
 
@@ -70,8 +67,7 @@ async def test_a_reply_of_an_earlier_process_grows_and_ends_like_any_other(
     async with adapter:
         await adapter.grow(thread, ts, adapter.render("Again"), is_text=True)
         assert slack.buttons(ts) == ["Stop"]
-        await adapter.finish(thread, ts, adapter.render("Again."), LABEL)
-        await adapter.conclude(thread, "turn-1", [ts])
+        await adapter.finish(thread, ts, adapter.render("Again."), LABEL, ReplyEnd())
     assert slack.buttons(ts) == ENDED
 
 
@@ -79,8 +75,7 @@ async def test_posts_with_buttons_are_found_by_their_turn(
     adapter: SlackAdapter, slack: FakeSlack, thread: Place
 ) -> None:
     ts = await adapter.begin(thread, adapter.render("Be"), LABEL, is_text=True)
-    await adapter.finish(thread, ts, adapter.render("Because."), LABEL)
-    await adapter.conclude(thread, "turn-1", [ts])
+    await adapter.finish(thread, ts, adapter.render("Because."), LABEL, ReplyEnd())
     assert await adapter.find_posts(thread, "turn-1") == {0: ts}
 
 

@@ -16,6 +16,7 @@ from bot.types import (
     Question,
     QuestionDeleted,
     QuestionEdited,
+    ReplyEnd,
     StopRequest,
     UnpostedQuestion,
 )
@@ -208,8 +209,7 @@ async def test_buttons_are_pressed_under_a_reply_and_gone_when_it_ends(
     assert (stop.message_id, stop.reaction, stop.place) == (ts, None, place)
     assert stop.person.id.endswith(BOB)
 
-    await adapter.finish(place, ts, adapter.render("Because."), label)
-    await adapter.conclude(place, "t1", [ts])
+    await adapter.finish(place, ts, adapter.render("Because."), label, ReplyEnd())
     for title in ("Retry", "👎"):
         await local.press(ts, title)
     _, retry, down = taken
