@@ -15,7 +15,7 @@ import yaml
 from adapters.slack.api.client import SCOPES
 from adapters.slack.events import EVENTS
 from adapters.slack.receivers.webhook import PATH
-from bot.adapter_support.addresses import web_address
+from bot.adapter_support.addresses import is_loopback, web_address
 from bot.adapter_support.payloads import Json
 from bot.errors import SettingsError
 
@@ -23,7 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "/parley": (
             "Ask Parley, or tell it what to do",
-            "ask … | personality | stop | retry | continue | forget | status | listen | help",
+            "ask … | personality | stop | retry | continue | forget | status | listen | "
+            "catch up | help",
         ),
     }
 )
@@ -76,9 +77,13 @@ def purpose_of(scope: str) -> str:
 def webhook_address(url: str) -> str:
     """Where Slack delivers, of Parley's public address. Raises ``SettingsError``."""
     address = web_address(url, ("https",))
-    if address is None:
+    if address is None or address.user or address.query_string or address.fragment:
         raise SettingsError(
             ["--http must be the address at which Slack reaches Parley, https://parley.example.com"]
+        )
+    if is_loopback(address.host or ""):
+        raise SettingsError(
+            [f"Slack cannot reach {address.host}; give --http a public address, or use --socket."]
         )
     return f"{url.rstrip('/').removesuffix(PATH)}{PATH}"
 

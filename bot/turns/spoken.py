@@ -9,7 +9,7 @@ from bot.stores import Turn
 from bot.turns.queues import key_of
 from bot.types import Command, Incoming, Place
 
-_PLAIN_COMMANDS = ("stop", "retry", "continue", "forget", "status", "help", "catch up")
+PLAIN_COMMANDS = ("stop", "retry", "continue", "forget", "status", "help", "catch up")
 _QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)
 """What a message carries beside its own words (``quoted``): that commands nothing."""
 
@@ -20,7 +20,7 @@ _LISTEN = re.compile(r"listen(?: o(?:n|ff))?")
 def parse(text: str) -> tuple[str, str] | None:
     """Name and argument if the whole of ``text`` is a command; "help me with x" is a question."""
     words = " ".join(_QUOTES.sub("", text).split()).rstrip(".!").lower().removeprefix("/")
-    if words in _PLAIN_COMMANDS:
+    if words in PLAIN_COMMANDS:
         return words, ""
     if _PERSONALITY.fullmatch(words) or _LISTEN.fullmatch(words):
         name, _, argument = words.partition(" ")

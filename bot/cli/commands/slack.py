@@ -18,28 +18,33 @@ _HEAD = "# The Slack app of Parley: https://api.slack.com/apps, Create New App, 
 @app.command()
 def manifest(
     http: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="URL", help="Slack delivers to Parley at this public address, by HTTPS."
+            metavar="URL",
+            help="Slack delivers to Parley at this public address, https://parley.example.com.",
         ),
-    ] = "",
+    ] = None,
     socket: Annotated[
         bool,
         typer.Option(
-            "--socket", help="Parley fetches what Slack delivers (Socket Mode); the default."
+            "--socket", help="Parley fetches it (Socket Mode), with no public address; the default."
         ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print it as JSON, which Slack takes as well.")
     ] = False,
 ) -> None:
-    """Print the app manifest to paste at api.slack.com/apps."""
+    """Print the app manifest, of which Slack makes the app with all it needs.
+
+    For a new app paste it at api.slack.com/apps, Create New App, From a manifest.
+    For one that is there: App Manifest; then install the app again.
+    """
     from bot.errors import SettingsError
 
-    if http and socket:
+    if http is not None and socket:
         raise SettingsError(["Give --http or --socket, not both."])
     adapter = importlib.import_module("adapters.slack.manifest")
-    found = adapter.manifest(adapter.webhook_address(http) if http else None)
+    found = adapter.manifest(None if http is None else adapter.webhook_address(http))
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:

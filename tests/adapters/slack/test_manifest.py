@@ -17,6 +17,7 @@ from adapters.slack.events import EVENTS
 from adapters.slack.receivers.webhook import PATH
 from bot.cli.commands.slack import app
 from bot.errors import SettingsError
+from bot.turns.spoken import PLAIN_COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "deploy/slack/manifest.yaml"
@@ -86,10 +87,22 @@ def test_over_http_everything_goes_to_the_path_that_is_served(given: str) -> Non
     assert [each["url"] for each in found["features"]["slash_commands"]] == [f"{ADDRESS}{PATH}"]
 
 
-@pytest.mark.parametrize("given", ["parley.example.com", "http://parley.example.com", "https://"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "parley.example.com", "http://parley.example.com", "https://", f"{ADDRESS}/?a=1"),
+        *(f"{ADDRESS}#a", "https://ada:secret@parley.example.com"),
+    ],
+)
 def test_an_address_that_slack_could_not_use_is_said_to_be_none(given: str) -> None:
     with pytest.raises(SettingsError, match="--http must be the address"):
         printed("--http", given)
+
+
+@pytest.mark.parametrize("host", ["localhost:3978", "127.0.0.1", "[::1]"])
+def test_slack_cannot_reach_this_machine_by_its_own_name_for_itself(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"Slack cannot reach .* or use --socket"):
+        printed("--http", f"https://{host}")
 
 
 def test_both_ways_at_once_are_a_mistake() -> None:
@@ -102,12 +115,27 @@ def test_json_says_the_same_as_yaml() -> None:
 
 
 def test_what_stands_in_menus_is_not_longer_than_slack_takes() -> None:
-    """24 characters of a shortcut's name, 150 of its description, 300 of an agent's."""
-    features = MANIFEST["features"]
+    """24 characters of a shortcut's name, 150 of its description, 300 of an agent's; and so on."""
+    features, shown = MANIFEST["features"], MANIFEST["display_information"]
+    assert len(shown["name"]) <= 35
+    assert len(shown["description"]) <= 140
+    assert re.fullmatch(r"#[0-9a-f]{6}", shown["background_color"])
+    assert re.fullmatch(r"[a-z0-9_.-]{1,80}", features["bot_user"]["display_name"])
     assert len(features["agent_view"]["agent_description"]) <= 300
     for shortcut in features["shortcuts"]:
         assert len(shortcut["name"]) <= 24
         assert len(shortcut["description"]) <= 150
+        assert len(shortcut["callback_id"]) <= 255
+    for command in features["slash_commands"]:
+        assert re.fullmatch(r"/[a-z]{1,31}", command["command"])
+        assert len(command["description"]) <= 2000
+        assert len(command["usage_hint"]) <= 1000
+
+
+def test_the_hint_of_the_command_names_every_word_that_it_takes() -> None:
+    (command,) = MANIFEST["features"]["slash_commands"]
+    words = command["usage_hint"].split(" | ")
+    assert {*words} == {"ask …", "personality", "listen", *PLAIN_COMMANDS}
 
 
 def test_the_guide_names_the_secrets_and_the_path() -> None:
