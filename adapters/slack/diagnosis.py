@@ -15,17 +15,20 @@ from adapters.slack.api.client import SlackClient
 from adapters.slack.api.settings import SlackSettings
 from adapters.slack.events import EVENTS
 from adapters.slack.manifest import needed_scopes, purpose_of
-from bot.errors import NotPermitted, PlatformError, SettingsError
+from bot.errors import NotPermitted, PlatformError, SettingsError, Unavailable
 
 Finding = tuple[str, str, str]
 """Status, finding, and what to do about it."""
 
 _SECONDS = 10.0
 _SECRET = re.compile(r"[0-9a-f]{32}")
+_UNREACHED = "Parley needs a way to slack.com by HTTPS; run doctor again once there is one."
 _INSTALL = (
-    "Paste what `python -m bot slack manifest` prints under App Manifest at api.slack.com/apps, "
-    "and install the app to the workspace again."
+    "Paste what `python -m bot slack manifest{}` prints under App Manifest at "
+    "api.slack.com/apps, and install the app to the workspace again."
 )
+_BOT_TOKEN = "Copy it again: OAuth & Permissions, Bot User OAuth Token, at api.slack.com/apps."  # noqa: S105
+_COMPARE = "Compare OAuth & Permissions, Bot Token Scopes, with deploy/slack/manifest.yaml."
 _APP_TOKEN = "Make one with connections:write: Basic Information, App-Level Tokens."  # noqa: S105
 
 
@@ -58,9 +61,9 @@ async def _token(settings: SlackSettings) -> Finding:
     try:
         answer = await client.call("auth.test")
     except NotPermitted as error:
-        return "fail", f"SLACK_BOT_TOKEN is refused: {error}", "Copy it again from your app."
+        return "fail", f"SLACK_BOT_TOKEN is refused: {error}", _BOT_TOKEN
     except PlatformError as error:
-        return "warn", str(error), ""
+        return "warn", f"the bot token cannot be tried: {error}", _way_to(error)
     finally:
         await client.close()
     return "ok", f"the bot token is that of {answer.get('user')} in {answer.get('team')}", ""
@@ -71,16 +74,17 @@ async def _scopes(settings: SlackSettings) -> list[Finding]:
     try:
         granted = await client.granted_scopes()
     except PlatformError as error:
-        return [("warn", str(error), "")]
+        return [("warn", f"the scopes cannot be asked for: {error}", _way_to(error))]
     finally:
         await client.close()
     if granted is None:
-        return [("warn", "Slack does not say which scopes the bot token has", "")]
+        return [("warn", "Slack does not say which scopes the bot token has", _COMPARE)]
+    mode = "" if settings.app_token else " --http URL"  # else the app would change to Socket Mode
     missing = [scope for scope in needed_scopes() if scope not in granted]
     if not missing:
         return [("ok", f"all {len(needed_scopes())} scopes are granted", "")]
     return [
-        ("fail", f"the scope {scope} is missing ({purpose_of(scope)})", _INSTALL)
+        ("fail", f"the scope {scope} is missing ({purpose_of(scope)})", _INSTALL.format(mode))
         for scope in missing
     ]
 
@@ -98,10 +102,14 @@ async def _socket(settings: SlackSettings) -> Finding:
     except NotPermitted as error:
         return "fail", f"SLACK_APP_TOKEN is refused: {error}", _APP_TOKEN
     except PlatformError as error:
-        return "warn", f"Socket Mode cannot be tried: {error}", ""
+        return "warn", f"Socket Mode cannot be tried: {error}", _way_to(error)
     finally:
         await client.close()
     return "ok", "the app token opens Socket Mode", ""
+
+
+def _way_to(error: PlatformError) -> str:
+    return _UNREACHED if isinstance(error, Unavailable) else ""
 
 
 def _client(settings: SlackSettings) -> SlackClient:

@@ -130,7 +130,7 @@ def not_in_this_version(settings: Settings) -> list[str]:
 def without_effect(settings: Settings) -> list[str]:
     """One sentence for each setting that somebody gave and that has no effect."""
     notes = [*settings.notes]
-    notes += _without_effect_on_the_engine(settings)
+    notes += [*_without_effect_on_the_engine(settings), *_of_platforms_without_token(settings)]
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes
@@ -145,3 +145,14 @@ def _without_effect_on_the_engine(settings: Settings) -> list[str]:
     why = "servers run the model" if settings.is_remote else "PARLEY_ENGINE_URL is not set"
     shown = ", ".join(settings.old_names.get(n, f"PARLEY_{n.upper()}") for n in sorted(names))
     return [f"{shown} {'has' if len(names) == 1 else 'have'} no effect: {why}."]
+
+
+def _of_platforms_without_token(settings: Settings) -> list[str]:
+    """Half of what a platform needs: it stays off, and whoever gave it expects it on."""
+    notes = []
+    for name, token in TOKENS.items():
+        given = [f"{name}_{key}".upper() for key in settings.given_of(name)]
+        if given and not settings.has_token(name) and name not in settings.adapters:
+            has = "has" if len(given) == 1 else "have"
+            notes.append(f"{', '.join(given)} {has} no effect: {token} is not set.")
+    return notes

@@ -371,12 +371,20 @@ class Settings(Table):
 
     def platform(self, name: str) -> dict[str, str]:
         """The table ``[name]`` for ``AdapterContext.settings``."""
+        return self._table(name).given()
+
+    def given_of(self, name: str) -> list[str]:
+        """The settings of the table ``[name]`` that a person gave, in the order of the table."""
+        table = self._table(name)
+        return [key for key in table.given() if key in table.model_fields_set]
+
+    def _table(self, name: str) -> Table:
         tables: dict[str, Table] = {
             "slack": self.slack,
             "discord": self.discord,
             "teams": self.teams,
         }
-        return tables[name].given()
+        return tables[name]
 
     def has_token(self, platform: str) -> bool:
         token = {

@@ -479,6 +479,24 @@ def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     assert without_effect(load_settings({"PARLEY_OPTIMIZE": "auto"}, tmp_path)) == []
 
 
+@pytest.mark.parametrize(
+    ("environ", "note"),
+    [
+        ({"SLACK_APP_TOKEN": "xapp-1"}, "SLACK_APP_TOKEN has no effect: SLACK_BOT_TOKEN"),
+        (
+            {"SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "s"},
+            "SLACK_SIGNING_SECRET, SLACK_APP_TOKEN have no effect: SLACK_BOT_TOKEN",
+        ),
+        ({"TEAMS_APP_PASSWORD": "p"}, "TEAMS_APP_PASSWORD has no effect: TEAMS_APP_ID"),
+        ({"DISCORD_THREADS": "false"}, "DISCORD_THREADS has no effect: DISCORD_TOKEN"),
+    ],
+)
+def test_half_of_what_a_platform_needs_is_said_to_be_half(
+    tmp_path: Path, environ: dict[str, str], note: str
+) -> None:
+    assert without_effect(load_settings(environ, tmp_path)) == [f"{note} is not set."]
+
+
 def test_the_model_gets_no_more_threads_than_asked_for(tmp_path: Path) -> None:
     assert load_settings({"PARLEY_CPU_THREADS": "3"}, tmp_path).num_threads == 3
     assert load_settings({}, tmp_path).num_threads >= 1

@@ -13,6 +13,7 @@ from adapters.slack.manifest import needed_scopes
 from bot.config import load_settings
 from bot.errors import SettingsError
 from tests.fakes.slack import TOKEN, FakeSlack, Fault
+from tests.fakes.slack_socket import APP_TOKEN
 from tests.ports import free_port
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -51,6 +52,14 @@ async def test_a_missing_scope_is_named_with_what_it_is_for(
     assert "install the app to the workspace again" in str(findings)
 
 
+async def test_an_app_that_slack_delivers_to_is_not_turned_to_socket_mode_by_the_advice(
+    slack: FakeSlack, granted: set[str]
+) -> None:
+    granted.remove("commands")
+    assert "`python -m bot slack manifest --http URL`" in str(await found(slack))
+    assert "`python -m bot slack manifest`" in str(await found(slack, app_token=APP_TOKEN))
+
+
 async def test_the_events_to_look_at_are_named(slack: FakeSlack, granted: set[str]) -> None:
     text = str(await found(slack))
     assert all(event in text for event in EVENTS)
@@ -75,7 +84,10 @@ async def test_a_signing_secret_of_the_wrong_form_is_pointed_out(
 
 async def test_slack_out_of_reach_is_a_warning(slack: FakeSlack) -> None:
     findings = await found(slack, api_url=f"http://127.0.0.1:{free_port()}/api/")
-    assert findings == [("warn", "auth.test: Slack cannot be reached.", "")]
+    ((status, detail, advice),) = findings
+    assert status == "warn"
+    assert detail == "the bot token cannot be tried: auth.test: Slack cannot be reached."
+    assert "slack.com by HTTPS" in advice
 
 
 @pytest.mark.parametrize(
