@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.slack.reading.content import files_of, own_words, read_message
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
+from adapters.slack.receivers.deliveries import event_id_of
 from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.ports import nowhere
 from bot.types import (
@@ -56,7 +57,7 @@ def read_event(
     ``listens``: whether what begins a thread in this channel needs no mention.
     """
     event = table_of(payload, "event")
-    reader = _Reader(text_of(payload, "event_id"), me, names, listens)
+    reader = _Reader(event_id_of(payload), me, names, listens)
     if not reader.event_id:
         return None
     match text_of(event, "type"), text_of(event, "subtype"):

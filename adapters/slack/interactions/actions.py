@@ -20,6 +20,7 @@ _RATINGS = {"up": 1, "down": -1}
 class MenuPress:
     """The menu of personalities is to be shown to one person."""
 
+    event_id: str
     place: Place
     person: Person
     page: int = 0
@@ -39,9 +40,9 @@ def read_action(
         case "retry" | "continue" as name:
             return Command(**reader.event(), name=name, argument=reader.value)
         case "personality":
-            return MenuPress(reader.place, reader.person)
+            return MenuPress(**reader.event())
         case "page":
-            return MenuPress(reader.place, reader.person, reader.page)
+            return MenuPress(**reader.event(), page=reader.page)
         case "up" | "down" as verb:
             return Feedback(
                 **reader.event(),
@@ -49,7 +50,7 @@ def read_action(
                 rating=_RATINGS[verb],
                 is_pressed=True,
             )
-        case "say" if reader.value.strip():
+        case "say" if reader.value.strip() and reader.at:
             return reader.said()
     return None
 
@@ -63,7 +64,7 @@ class _Press:
 
     @property
     def is_whole(self) -> bool:
-        return bool(self.user and self.channel and self.message_id and self.at)
+        return bool(self.user and self.channel and self.message_id and self.press)
 
     @property
     def user(self) -> str:
@@ -83,9 +84,13 @@ class _Press:
 
     @property
     def at(self) -> str:
-        """When it was pressed, which also tells the presses of one button apart."""
         at = text_of(self.action, "action_ts")
         return at if is_timestamp(at) else ""
+
+    @property
+    def press(self) -> str:
+        """Tells the presses of one button apart."""
+        return self.at or text_of(self.payload, "trigger_id")
 
     @property
     def value(self) -> str:
@@ -115,7 +120,7 @@ class _Press:
         return Person.at(self.place, self.user, name)
 
     def event(self) -> dict[str, Any]:
-        event_id = f"action {self.channel} {self.message_id} {self.at} {self.user}"
+        event_id = f"action {self.channel} {self.message_id} {self.press} {self.user}"
         return {"event_id": event_id, "place": self.place, "person": self.person}
 
     def said(self) -> Question:

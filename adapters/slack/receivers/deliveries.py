@@ -39,6 +39,16 @@ class SocketMessage:
     reason: str = ""
 
 
+def event_id_of(payload: Payload) -> str:
+    """The same for each delivery of one event; empty where nothing tells it from others."""
+    event = table_of(payload, "event")
+    item = table_of(event, "item")
+    at = text_of(event, "event_ts") or text_of(event, "ts")
+    where = text_of(event, "channel") or text_of(item, "channel") or text_of(event, "user")
+    named = f"{text_of(event, 'type')} {where} {at}" if at and where else ""
+    return text_of(payload, "event_id") or text_of(payload, "trigger_id") or named
+
+
 def json_of(body: str) -> str:
     """Of an HTTP body: an event is JSON, an interaction is a form around it, a command is a form.
 

@@ -75,7 +75,9 @@ def test_a_thumb_judges_the_reply(title: str, rating: int) -> None:
 
 
 def test_personality_asks_for_the_menu() -> None:
-    assert read(payload(CONCLUDED, "Personality…")) == MenuPress(PLACE, ADA_THERE)
+    found = read(payload(CONCLUDED, "Personality…"))
+    assert isinstance(found, MenuPress)
+    assert (found.place, found.person, found.page) == (PLACE, ADA_THERE, 0)
 
 
 def test_who_is_chosen_from_the_menu_that_one_person_sees_answers_in_its_thread() -> None:
@@ -89,7 +91,8 @@ def test_who_is_chosen_from_the_menu_that_one_person_sees_answers_in_its_thread(
 def test_a_page_of_the_menu_leads_to_the_next() -> None:
     many = [Personality(f"helper-{n}", f"Helper {n}", "p") for n in range(150)]
     found = read(payload(personality_menu("Who?", ROOT, many, 0), "Page 2 ▶"))
-    assert found == MenuPress(PLACE, ADA_THERE, 1)
+    assert isinstance(found, MenuPress)
+    assert (found.place, found.person, found.page) == (PLACE, ADA_THERE, 1)
 
 
 def test_a_choice_is_said_as_if_it_had_been_written() -> None:
@@ -99,6 +102,17 @@ def test_a_choice_is_said_as_if_it_had_been_written() -> None:
     assert found.text == "Tell me a joke, please"
     assert found.is_direct
     assert found.place == Place("slack", TEAM, DIRECT, "")
+
+
+@pytest.mark.parametrize("title", ["Retry", "👍", "Personality…"])
+def test_a_press_without_its_time_is_known_by_its_trigger(title: str) -> None:
+    first, other = payload(CONCLUDED, title), payload(CONCLUDED, title)
+    for each in (first, other):
+        del each["actions"][0]["action_ts"]
+    other["trigger_id"] = "4.5.6"
+    found = [each.event_id for each in map(read, (first, first, other)) if each]
+    assert len(found) == 3
+    assert found[0] == found[1] != found[2]
 
 
 def test_two_presses_of_one_button_are_two_events_and_one_press_is_one() -> None:
@@ -129,8 +143,9 @@ def test_a_button_that_names_no_thread_is_in_that_of_its_message() -> None:
         {"actions": [{"action_id": "approve", "action_ts": AT}]},
         {"actions": [{"action_id": "parley.sing", "action_ts": AT}]},
         {"actions": [{"action_id": "parley.say.0", "action_ts": AT, "value": " "}]},
-        {"actions": [{"action_id": "parley.stop"}]},
-        {"actions": [{"action_id": "parley.stop", "action_ts": "yesterday"}]},
+        {"actions": [{"action_id": "parley.say.0", "value": "hi"}]},
+        {"actions": [{"action_id": "parley.stop"}], "trigger_id": ""},
+        {"actions": [{"action_id": "parley.stop", "action_ts": "yesterday"}], "trigger_id": None},
     ],
 )
 def test_what_parley_did_not_offer_means_nothing(changed: dict[str, Any]) -> None:

@@ -50,6 +50,26 @@ def question(event: Json, **names: str) -> Question:
     return incoming
 
 
+@pytest.mark.parametrize(
+    "event", [mention("hi"), direct("hi"), changed("a", "b"), deleted(), reaction("+1")]
+)
+def test_an_event_without_an_id_is_one_however_often_it_is_delivered(event: Json) -> None:
+    event = {**event, "event_ts": "1795154999.000100"}
+    bare = {key: value for key, value in delivery(event).items() if key != "event_id"}
+    later = {**bare, "event": {**event, "event_ts": "1795154999.000200"}}
+    found = [read_event(each, ME, {}) for each in (bare, dict(bare), later)]
+    ids = [each.event_id for each in found if each is not None]
+    assert len(ids) == 3
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_an_event_without_an_id_of_its_own_has_that_of_its_trigger() -> None:
+    bare = {**delivery(mention("hi")), "event_id": None, "trigger_id": "1.2.3"}
+    found = read_event(bare, ME, {})
+    assert found is not None
+    assert found.event_id == "1.2.3"
+
+
 def test_a_mention_is_a_question_without_the_mention() -> None:
     asked = question(mention(f"<@{BOT}> what is a turn?"), U01="Ada")
     assert asked.text == "what is a turn?"
