@@ -130,8 +130,13 @@ class HasEarlierMessages(Protocol):
 class PostsQuestions(Protocol):
     """A platform on which people can ask without writing a message."""
 
-    async def post_question(self, place: Place, person: Person, text: str) -> tuple[Place, str]:
-        """A ``post`` of what the person asks: the place of its thread, and the message id."""
+    async def post_question(
+        self, place: Place, person: Person, text: str, label: Label, *, search_first: bool = False
+    ) -> tuple[Place, Person, str]:
+        """A ``post`` of what the person asks: its thread, the person by name, the message id.
+
+        ``search_first``: it may stand there already, with this label.
+        """
         ...
 
 

@@ -34,6 +34,7 @@ from bot.turns.recovery import Recovery
 from bot.turns.registry import Turns
 from bot.turns.services import ContextTrimmer, ConversationRules, Services
 from bot.turns.turn import PostedTurn
+from bot.turns.unposted import UnpostedQuestions
 from bot.types import (
     Command,
     Feedback,
@@ -111,6 +112,9 @@ class ConversationService:
         self._questions = QuestionHandler(
             self._services, self._turns, self._commands, self._notices, loader, locks
         )
+        self._unposted = UnpostedQuestions(
+            self._services, self._turns, self._notices, self._questions.store
+        )
         self._changes = Changes(
             self._services, self._turns, self._commands, self._questions, self._notices, locks
         )
@@ -126,6 +130,8 @@ class ConversationService:
             | {ADAPTER: self._chats.revive},
             partial(LiveTurn, self._services, self._admissions, self._trimmer),
             self._turns.queues,
+            self._answer,
+            self._notices,
         )
 
     @property
@@ -163,6 +169,7 @@ class ConversationService:
         self._turns.queues.pause()
         await self._handling.wait()
         for tasks in (
+            self._unposted.tasks,
             self._recovery.tasks,
             self._turns.queues.tasks,
             self._notices.tasks,
@@ -184,7 +191,7 @@ class ConversationService:
             case Question():
                 await self._questions.take(incoming)
             case UnpostedQuestion():
-                await self._questions.take_unposted(incoming)
+                await self._unposted.take(incoming)
             case Command():
                 await self._commands.take(incoming)
             case StopRequest():
@@ -196,11 +203,20 @@ class ConversationService:
             case Feedback():
                 await self._changes.votes.rate(incoming)
 
+    def _answer(self, asked: Command | UnpostedQuestion) -> None:
+        """An earlier process has taken it."""
+        if isinstance(asked, UnpostedQuestion):
+            answering = self._unposted.answer(asked, search_first=True)
+        else:
+            answering = self._commands.run(asked)
+        self._unposted.tasks.spawn(answering)
+
     def _is_busy(self) -> bool:
         return bool(
             self._handling
             or self._turns.queues.is_moving
             or self._completions.in_flight
+            or self._unposted.tasks
             or self._notices.tasks
             or self._services.tasks
         )

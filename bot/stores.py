@@ -9,7 +9,16 @@ from enum import StrEnum
 from typing import Protocol
 
 from bot.generation import FinishReason, Usage
-from bot.types import Incoming, Person, Place, Question, Source, Unread
+from bot.types import (
+    Command,
+    Incoming,
+    Person,
+    Place,
+    Question,
+    Source,
+    UnpostedQuestion,
+    Unread,
+)
 
 
 class TurnState(StrEnum):
@@ -112,6 +121,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What somebody asked that is no turn yet."""
+
+    asked: Command | UnpostedQuestion
+    noted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadSummary:
     """One thread in a list. ``title``: its own, or how it begins; ``is_busy``: a turn goes on.
 
@@ -191,6 +208,19 @@ class DeliveryLog(Protocol):
 
     async def accept_event(self, incoming: Incoming) -> bool:
         """Store an event that is not a question; False if it was stored before."""
+        ...
+
+    async def owe(self, asked: Command | UnpostedQuestion) -> bool:
+        """``accept_event`` of what is answered later, and kept until then.
+
+        It is owed no more once a question with its event id is accepted, or after ``settle``.
+        """
+        ...
+
+    async def settle(self, incoming: Incoming) -> None: ...
+
+    async def owed(self) -> list[Owed]:
+        """Oldest first."""
         ...
 
     async def add_remark(self, question: Question) -> None:

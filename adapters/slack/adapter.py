@@ -26,7 +26,6 @@ from adapters.slack.files import SlackFiles, with_files
 from adapters.slack.interactions.asking import (
     CommandInbox,
     ResponseUrls,
-    askers_of,
     posted_question,
 )
 from adapters.slack.interactions.buttons import MAX_SECTION
@@ -39,6 +38,7 @@ from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.deliveries import Delivery
 from adapters.slack.receivers.receiving import Receiving
 from bot.adapter_support.connection import ConnectedAdapter, Observe
+from bot.adapter_support.errands import Errands
 from bot.adapter_support.payloads import Json, Payload, table_of, text_of
 from bot.errors import (
     MessageGone,
@@ -118,21 +118,22 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._clock = clock
         self._listens = listens
         self._receiving = Receiving(settings, clock, observe, limits.call_timeout)
-        self._people = People(self._look_up, clock)
+        self._errands = Errands()
+        self._people = People(self._call, clock)
         self._history = ChannelHistory(self._call)
         self._files = SlackFiles(settings, observe, limits.call_timeout)
-        self._panel = AssistantPanel(self._call, find_standing, self.render)
+        self._panel = AssistantPanel(self._call, find_standing, self.render, self._errands)
         self._me = SlackIdentity("", "")
         self._buttons = ButtonedReplies(self._post, self._update)
         self._replies = SlackReplies(self._call, clock, self._buttons)
-        self._presses = Presses(self._show, personalities)
+        self._presses = Presses(self._show, personalities, self._errands)
         self._urls = ResponseUrls(self._respond, clock)
-        self._asking = CommandInbox(self._call, self.whisper, self._urls, clock)
+        self._asking = CommandInbox(self._call, self.whisper, self._urls, self._errands)
 
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
         opened.push_async_callback(client.close)
-        opened.push_async_callback(self._panel.close)
+        opened.push_async_callback(self._errands.close)
         try:
             answer = await client.call("auth.test")
         except NotPermitted as error:
@@ -168,7 +169,6 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         if delivery.kind == "event":
             await self._take_event(handler, payload)
             return
-        await self._meet(askers_of(delivery))
         await self._asking.take(delivery, self._me, self._people.names, handler)
         if delivery.kind == "interaction":
             await self._presses.take(payload, self._me, self._people.names, handler)
@@ -177,8 +177,10 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         await self._panel.take(payload, self._me.team_id, handler)
         incoming = self._read_event(payload)
         if incoming is not None and _is_asking(incoming):
-            payload = await with_files(payload, self._file_info)
-            await self._meet((user_of(incoming.person), *people_in(_message_of(payload))))
+            people = (user_of(incoming.person), *people_in(_message_of(payload)))
+            payload, _ = await asyncio.gather(
+                with_files(payload, self._file_info), self._meet(people)
+            )
             incoming = self._read_event(payload)
         if incoming is not None:
             await handler(incoming)
@@ -196,12 +198,6 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def _meet(self, users: Iterable[str]) -> None:
         await self._people.meet(user for user in users if user != self._me.user_id)
-
-    async def _look_up(self, user: str) -> str:
-        found = table_of(await self._connected.call("users.info", user=user), "user")
-        profile = table_of(found, "profile")
-        names = (profile.get("display_name"), found.get("real_name"), found.get("name"))
-        return next((name for name in names if isinstance(name, str) and name.strip()), user)
 
     async def post(self, place: Place, text: Rendered, label: Label) -> str:
         return await self._post(place, text, label, [])
@@ -290,11 +286,17 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
     async def _respond(self, url: str, body: Json) -> None:
         await self._connected.respond(url, body)
 
-    async def post_question(self, place: Place, person: Person, text: str) -> tuple[Place, str]:
-        label = Label(f"{NOTICE}asked", 0)
-        ts = await self._post(place, posted_question(person, text), label, [])
+    async def post_question(
+        self, place: Place, person: Person, text: str, label: Label, *, search_first: bool = False
+    ) -> tuple[Place, Person, str]:
+        user, ts = user_of(person), ""
+        if search_first:
+            ts = await self._history.labelled(place, label, self._me.user_id)
+        await self._meet([user])
+        person = replace(person, name=self._people.names.get(user, person.name))
+        ts = ts or await self._post(place, posted_question(person, text), label, [])
         root = "" if place.channel.startswith("D") else ts
-        return replace(place, thread=place.thread or root), ts
+        return replace(place, thread=place.thread or root), person, ts
 
     async def react(self, place: Place, message_id: str) -> None:
         await self._set_reaction("reactions.add", place, message_id, already="already_reacted")

@@ -70,6 +70,15 @@ seen = Table(
     sqlite_with_rowid=False,
 )
 
+# What a person has asked that is no turn yet, as JSON; ``key`` is that of its event.
+owed = Table(
+    "owed",
+    metadata,
+    Column("key", CleanText, primary_key=True),
+    Column("asked", CleanText, nullable=False),
+    Column("noted_at", UtcTime, nullable=False),
+)
+
 channels = Table(
     "channels",
     metadata,

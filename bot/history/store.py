@@ -14,7 +14,17 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.errors import DataError, StorageError
 from bot.generation import FinishReason, Usage
-from bot.history import answers, imports, maintenance, schema, threads, turns, usage, votes
+from bot.history import (
+    answers,
+    imports,
+    maintenance,
+    owed,
+    schema,
+    threads,
+    turns,
+    usage,
+    votes,
+)
 from bot.history.backups import Backups
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
@@ -22,13 +32,14 @@ from bot.ports import Clock
 from bot.stores import (
     AnsweredTurn,
     AnswerUsage,
+    Owed,
     StoredAnswer,
     ThreadSummary,
     Turn,
     TurnState,
     Vote,
 )
-from bot.types import Incoming, Place, Question, Source
+from bot.types import Command, Incoming, Place, Question, Source, UnpostedQuestion
 
 P = ParamSpec("P")
 _MAX_DROPPED = 200
@@ -74,11 +85,20 @@ class SqlThreadStore:
         self._leaving: asyncio.Task[None] | None = None
 
     async def accept(self, question: Question) -> Turn | None:
-        return await self.database.write(turns.accept, question, self._clock.now())
+        return await self.database.write(owed.accept, question, self._clock.now())
 
     async def accept_event(self, incoming: Incoming) -> bool:
         goes_at = self._clock.now() + turns.GRACE
         return await self.database.write(turns.note_key, turns.event_key(incoming), goes_at)
+
+    async def owe(self, asked: Command | UnpostedQuestion) -> bool:
+        return await self.database.write(owed.note, asked, self._clock.now())
+
+    async def settle(self, incoming: Incoming) -> None:
+        await self.database.write(owed.settle, incoming)
+
+    async def owed(self) -> list[Owed]:
+        return await self.database.read(owed.every)
 
     async def add_remark(self, question: Question) -> None:
         await self.database.write(turns.add_remark, question, self._clock.now())

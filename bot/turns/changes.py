@@ -121,7 +121,7 @@ class Changes:
             await self._ask_anew(turn, edited, text)
             return
         await self._turns.withdraw(turn, text)
-        if await self._services.deliveries.accept_event(command):
+        if await self._commands.note(command):
             await self._commands.run(command)
 
     async def _ask_anew(self, turn: Turn, edited: QuestionEdited, text: str) -> None:

@@ -80,8 +80,14 @@ class Commands:
         except AccessDenied as error:
             self._notices.refuse(command, str(error))
             return
-        if await self._services.deliveries.accept_event(command):
+        if await self.note(command):
             await self.run(await self._meant(command))
+
+    async def note(self, command: Command) -> bool:
+        """Store it; False if it was stored before. What takes its time is kept until it is done."""
+        deliveries = self._services.deliveries
+        is_quick = self._by_name.get(command.name) != self._catch_up
+        return await (deliveries.accept_event if is_quick else deliveries.owe)(command)
 
     async def _meant(self, command: Command) -> Command:
         """What can be said outside of threads only means the person's newest thread there."""
@@ -290,11 +296,15 @@ class Commands:
 
     async def _catch_up(self, command: Command) -> None:
         """Reading takes its time, and nobody waits for it."""
+        self._notices.tasks.spawn(self._catch_up_in_time(command))
+
+    async def _catch_up_in_time(self, command: Command) -> None:
         catches = Capabilities.of(self._services.adapters[command.place.adapter]).catches_up
         if catches is None:
             self._notices.tell(command, NO_READING)
         else:
-            self._notices.tasks.spawn(self._catch_up_on(catches, command))
+            await self._catch_up_on(catches, command)
+        await self._services.settle(command)
 
     async def _catch_up_on(self, catches: CatchesUp, command: Command) -> None:
         place, budget = command.place, self._services.budgets[command.place.adapter]

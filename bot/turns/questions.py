@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from bot.capabilities import Capabilities
 from bot.errors import (
     AccessDenied,
-    MessageGone,
-    NotPermitted,
     OverLimit,
-    PlatformError,
-    PlatformRefused,
-    StorageError,
     UnknownPersonality,
 )
 from bot.ports import Clock
@@ -35,15 +28,9 @@ from bot.types import (
     Question,
     QuestionDeleted,
     QuestionEdited,
-    UnpostedQuestion,
 )
 
-NOTHING_ASKED = "I see no question in this; please write one after `ask`."
-NOT_INVITED = "I cannot write here: please invite me to this channel, then ask again."
-NOT_POSTED = "I could not post your question here; please ask again."
 EMPTY = "I see no question in this; please write one after my name."
-
-logger = logging.getLogger(__name__)
 
 _REMEMBERED_SECONDS = 600.0
 """Slack delivers a question for the last time some six minutes after it was sent."""
@@ -125,55 +112,6 @@ class QuestionHandler:
             return is_heard and not question.mentions_others
         return await self._services.deliveries.knows(question.place)
 
-    async def take_unposted(self, asked: UnpostedQuestion) -> None:
-        """Returns once the question is posted and on disk."""
-        try:
-            self._services.access.check(asked.place, asked.person, is_direct=asked.is_direct)
-        except AccessDenied as error:
-            self._notices.refuse(asked, str(error))
-            return
-        if not await self._services.deliveries.accept_event(asked):
-            return
-        if not clean(asked.text).strip():
-            self._notices.tell(asked, NOTHING_ASKED)
-            return
-        try:
-            await self._turns.begin(asked.place, asked.person, partial(self._post, asked))
-        except OverLimit as error:
-            self._notices.tell(asked, str(error))
-        except (NotPermitted, MessageGone):
-            self._notices.tell(asked, NOT_INVITED)
-        except PlatformError as error:
-            logger.warning("a question could not be posted: %s", error)
-            self._notices.tell(asked, NOT_POSTED)
-
-    async def _post(self, asked: UnpostedQuestion) -> Turn | None:
-        """Post the question and store it; what cannot be stored does not stay unanswered."""
-        adapter = self._services.adapters[asked.place.adapter]
-        posts = Capabilities.of(adapter).posts_questions
-        if posts is None:
-            raise PlatformRefused("post_question", "not_offered")
-        text = clean(asked.text).strip()
-        async with self._services.budgets[adapter.name].call("post", asked.place):
-            place, message_id = await posts.post_question(asked.place, asked.person, text)
-        question = Question(
-            event_id=asked.event_id,
-            place=place,
-            person=asked.person,
-            text="\n\n".join(filter(None, (text, clean(asked.quoted)))),
-            message_id=message_id,
-            sent_at=self._services.clock.now(),
-            is_direct=asked.is_direct,
-            is_mention=True,
-            attachments=asked.attachments,
-        )
-        try:
-            return await self._store(question)
-        except StorageError:
-            with suppress(PlatformError):
-                await adapter.delete(place, message_id)
-            raise
-
     def _is_allowed(self, question: Question) -> bool:
         """Only a person who addressed Parley is told of the refusal."""
         try:
@@ -195,21 +133,21 @@ class QuestionHandler:
         if question.mentions_others and not _is_addressed(question):
             await self._services.deliveries.add_remark(question)
         elif command := command_in(question.text, question, message_id):
-            if await self._services.deliveries.accept_event(command):
+            if await self._commands.note(command):
                 await self._commands.run(command)
         elif not question.text and (why := self._why_empty(question)):
             if _is_addressed(question):
                 await self._say_once(question, why)
         else:
             try:
-                await self._turns.begin(place, question.person, partial(self._store, question))
+                await self._turns.begin(place, question.person, partial(self.store, question))
             except (OverLimit, UnknownPersonality) as error:
                 await self._say_once(question, str(error))
 
     def _why_empty(self, question: Question) -> str:
         return " ".join(self._loader.why_empty(question)) if question.attachments else EMPTY
 
-    async def _store(self, question: Question) -> Turn | None:
+    async def store(self, question: Question) -> Turn | None:
         """None if it was stored before. Raises ``UnknownPersonality``."""
         if question.personality is not None:
             await self._choose_personality(question.place, question.personality)

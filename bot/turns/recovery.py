@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from bot.errors import DataError, StorageError
-from bot.stores import Turn
+from bot.stores import Owed, Turn
 from bot.tasks import TaskSet
 from bot.turns.display import INTERRUPTED, STOPPED, TRIED_TWICE, Ending
+from bot.turns.notices import Notices
 from bot.turns.registry import NewTurn, ThreadQueues
 from bot.turns.services import Services
 from bot.turns.spoken import asks
+from bot.types import Command, UnpostedQuestion
 
 MAX_ATTEMPTS = 2
+TOO_LATE = "I was restarted before I could answer this; please ask again."
+
+Answer = Callable[[Command | UnpostedQuestion], None]
 
 
 class Recovery:
@@ -21,6 +26,7 @@ class Recovery:
 
     ``new_turns``: what those of each adapter become. All others become ``lost``, and are
     interrupted: nobody can be reached there, or whoever waited has gone with the connection.
+    ``answer``: begins to answer what was asked and is no turn yet.
     """
 
     def __init__(
@@ -29,11 +35,15 @@ class Recovery:
         new_turns: Mapping[str, NewTurn],
         lost: NewTurn,
         queues: ThreadQueues,
+        answer: Answer,
+        notices: Notices,
     ) -> None:
         self._services = services
         self._new_turns = new_turns
         self._lost = lost
         self._queues = queues
+        self._answer = answer
+        self._notices = notices
         self.tasks = TaskSet(services.clock)
 
     async def start(self) -> None:
@@ -41,15 +51,25 @@ class Recovery:
 
         Raises ``DataError``.
         """
-        for turn in await self._unfinished():
-            await self._sort(turn)
-        self.tasks.spawn(self._release_all())
-
-    async def _unfinished(self) -> list[Turn]:
         try:
-            return await self._services.progress.unfinished()
+            unfinished = await self._services.progress.unfinished()
+            owed = await self._services.deliveries.owed()
         except StorageError as error:
             raise DataError(error.detail) from error
+        for turn in unfinished:
+            await self._sort(turn)
+        for each in owed:
+            await self._take_up(each)
+        self.tasks.spawn(self._release_all())
+
+    async def _take_up(self, owed: Owed) -> None:
+        if owed.asked.place.adapter not in self._services.adapters:
+            await self._services.settle(owed.asked)
+        elif self._is_old(owed.noted_at):
+            self._notices.tell(owed.asked, TOO_LATE)
+            await self._services.settle(owed.asked)
+        else:
+            self._answer(owed.asked)
 
     async def _sort(self, turn: Turn) -> None:
         if (new_turn := self._new_turns.get(turn.place.adapter)) is None:
@@ -67,9 +87,11 @@ class Recovery:
             return STOPPED  # its message was edited into a command
         if turn.attempts >= MAX_ATTEMPTS:
             return TRIED_TWICE
-        age = self._services.clock.now() - turn.accepted_at
-        is_old = age > timedelta(seconds=self._services.rules.recover_seconds)
-        return INTERRUPTED if is_old else None
+        return INTERRUPTED if self._is_old(turn.accepted_at) else None
+
+    def _is_old(self, at: datetime) -> bool:
+        age = self._services.clock.now() - at
+        return age > timedelta(seconds=self._services.rules.recover_seconds)
 
     async def _release_all(self) -> None:
         while live := self._queues.release_next():

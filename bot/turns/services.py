@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bot import prompt
 from bot.access import Access
 from bot.attachments.uploads import Uploads
-from bot.errors import ParleyError, UnknownPersonality
+from bot.errors import ParleyError, StorageError, UnknownPersonality
 from bot.generation import GenerationRequest
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
@@ -28,7 +28,7 @@ from bot.stores import (
 )
 from bot.tasks import TaskSet
 from bot.turns.listening import Listening
-from bot.types import Personality, Place
+from bot.types import Incoming, Personality, Place
 from bot.usage import UsageLog
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,13 @@ class Services:
     tasks: TaskSet
     uploads: Uploads
     listening: Listening
+
+    async def settle(self, incoming: Incoming) -> None:
+        """It is owed no more. What the disk does not take is taken up by the next process."""
+        try:
+            await self.deliveries.settle(incoming)
+        except StorageError as error:
+            logger.error("it could not be stored that a question is settled: %s", error.detail)
 
     async def generator_for(self, model: str | None) -> TextGenerator:
         """The engine's model of that name, or its default one. Raises ``EngineFailed``."""

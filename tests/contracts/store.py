@@ -11,8 +11,18 @@ from itertools import count
 import pytest
 
 from bot.generation import FinishReason, Usage
-from bot.stores import Post, ThreadStore, Turn, TurnState, Vote
-from bot.types import Attachment, Feedback, Person, Place, Question, Source, Unread
+from bot.stores import Owed, Post, ThreadStore, Turn, TurnState, Vote
+from bot.types import (
+    Attachment,
+    Command,
+    Feedback,
+    Person,
+    Place,
+    Question,
+    Source,
+    UnpostedQuestion,
+    Unread,
+)
 from tests.fakes.clock import START, FakeClock
 
 Reopen = Callable[[], Awaitable[ThreadStore]]
@@ -24,6 +34,19 @@ BOB = Person("slack:T1/U2", "Bob")
 FILE = Source("a.csv", "pear,4", is_cut=True)
 DAY = timedelta(days=1)
 _numbers = count(1)
+PDF = Attachment("a.pdf", "application/pdf", 12, "https://files/a.pdf")
+OWED = (
+    UnpostedQuestion(
+        event_id="form V1",
+        place=HERE,
+        person=Person("slack:T1/U1", "Ann", ("admins",)),
+        awaits_answer=True,
+        text="Why? \ud83d",
+        quoted="> 🛑 said Bob",
+        attachments=(PDF,),
+    ),
+    Command(event_id="command 1.2", place=ELSEWHERE, person=BOB, name="catch up", is_private=True),
+)
 
 
 def ask(
@@ -186,6 +209,32 @@ class _Accepting(_Fixtures):
         await store.accept_event(ask("1"))
 
         assert await store.accept_event(ask("1", place=Place("discord", "T1", "C1", "x")))
+
+    @pytest.mark.parametrize("asked", OWED, ids=["a question", "a command"])
+    async def test_what_is_owed_is_kept_as_it_was_asked_until_it_is_settled(
+        self, reopen: Reopen, store: ThreadStore, asked: Command | UnpostedQuestion
+    ) -> None:
+        assert await store.owe(asked)
+        assert not await store.owe(asked)
+        store = await reopen()
+        assert await store.owed() == [Owed(asked, START)]
+
+        await store.settle(asked)
+
+        assert await store.owed() == []
+        assert not await store.owe(asked)
+
+    @pytest.mark.parametrize("asked", OWED, ids=["a question", "a command"])
+    async def test_what_has_become_a_turn_is_owed_no_more(
+        self, store: ThreadStore, asked: Command | UnpostedQuestion
+    ) -> None:
+        await store.owe(asked)
+        await accepted(store, ask("1"))
+        assert len(await store.owed()) == 1
+
+        await accepted(store, replace(ask("2"), event_id=asked.event_id))
+
+        assert await store.owed() == []
 
     @pytest.mark.parametrize(
         ("said", "stored"),

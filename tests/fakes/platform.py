@@ -297,7 +297,23 @@ class FindingFakePlatform(FakePlatform):
         }
 
 
-class RichFakePlatform(WhisperingFakePlatform, ReactingFakePlatform, FindingFakePlatform):
+class AskableFakePlatform(FakePlatform):
+    async def post_question(
+        self, place: Place, person: Person, text: str, label: Label, *, search_first: bool = False
+    ) -> tuple[Place, Person, str]:
+        here = [m.id for m in self.messages.values() if search_first and m.label == label]
+        asked = self.render(f"{person.name} asks: {text}")
+        message_id = here[0] if here else await self.post(place, asked, label)
+        thread = place.thread or message_id
+        self.messages[message_id] = replace(
+            self.messages[message_id], place=replace(place, thread=thread)
+        )
+        return replace(place, thread=thread), person, message_id
+
+
+class RichFakePlatform(
+    WhisperingFakePlatform, ReactingFakePlatform, FindingFakePlatform, AskableFakePlatform
+):
     """A platform that can do everything."""
 
 

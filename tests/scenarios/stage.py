@@ -120,7 +120,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path, *, update_limit: int = 50, call_timeout: float = CALL_TIMEOUT
+) -> AsyncIterator[Stage]:
     """A Parley that runs from start to close."""
     clock, generator = StageClock(), ScriptedGenerator()
     async with AsyncExitStack() as stack:
@@ -128,7 +130,7 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
         slack.be_strict()
         listener, slack.events_url = bound_socket()
         conversations = LateConversations()
-        adapter = _adapter(slack.api_url, clock, conversations)
+        adapter = _adapter(slack.api_url, clock, conversations, call_timeout)
         await stack.enter_async_context(serving(adapter, listener))
         await stack.enter_async_context(adapter)
         clock.watch(adapter, *_CALLS)
@@ -144,8 +146,10 @@ async def staged(folder: Path, *, update_limit: int = 50) -> AsyncIterator[Stage
     assert slack.violations == [], slack.violations
 
 
-def _adapter(api_url: str, clock: StageClock, conversations: LateConversations) -> SlackAdapter:
-    limits = replace(LIMITS, call_timeout=CALL_TIMEOUT)
+def _adapter(
+    api_url: str, clock: StageClock, conversations: LateConversations, call_timeout: float
+) -> SlackAdapter:
+    limits = replace(LIMITS, call_timeout=call_timeout)
     settings = SlackSettings(TOKEN, SECRET, api_url)
     return SlackAdapter(
         settings,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from bot.adapter_support.payloads import Payload, table_of, tables_of
-from bot.types import Place
+from adapters.slack.api.labels import label_of
+from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.types import Label, Place
 
 _PAGE_SIZE = 200
 _MAX_PAGES = 10
@@ -30,6 +31,15 @@ class ChannelHistory:
             query["cursor"] = table_of(page, "response_metadata").get("next_cursor")
             if not query["cursor"]:
                 return
+
+    async def labelled(self, place: Place, label: Label, user: str) -> str:
+        """The oldest message of ``user`` with this label, as far as is looked; else empty."""
+        found = [
+            text_of(message, "ts")
+            async for message in self.messages(place)
+            if message.get("user") == user and label_of(message) == label
+        ]
+        return min(filter(None, found), default="")
 
     async def newest(self, channel: str, since: float) -> list[Payload]:
         """At most a page of what stands in the channel itself, oldest first."""

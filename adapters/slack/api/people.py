@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
+from bot.adapter_support.payloads import table_of
 from bot.errors import MessageGone, PlatformError, PlatformRefused
 from bot.ports import Clock
 
@@ -22,9 +24,9 @@ class People:
     is tried for a minute: a delivery must be answered in time.
     """
 
-    def __init__(self, look_up: Callable[[str], Awaitable[str]], clock: Clock) -> None:
+    def __init__(self, call: Callable[..., Awaitable[dict[str, Any]]], clock: Clock) -> None:
         self.names: dict[str, str] = {}
-        self._look_up = look_up
+        self._call = call
         self._clock = clock
         self._locks: dict[str, asyncio.Lock] = {}
         self._quiet_until = 0.0
@@ -60,6 +62,12 @@ class People:
         if len(self.names) >= _MAX_NAMES:
             del self.names[next(iter(self.names))]
         self.names[user] = " ".join(name.split())[:_MAX_NAME] or user
+
+    async def _look_up(self, user: str) -> str:
+        found = table_of(await self._call("users.info", user=user), "user")
+        profile = table_of(found, "profile")
+        names = (profile.get("display_name"), found.get("real_name"), found.get("name"))
+        return next((name for name in names if isinstance(name, str) and name.strip()), user)
 
     def _pause(self) -> None:
         self._quiet_until = self._clock.monotonic() + _QUIET_SECONDS

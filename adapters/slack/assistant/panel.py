@@ -6,12 +6,14 @@ is said once in the log and costs nobody an answer.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from adapters.slack.assistant.home import home_view
+from adapters.slack.receivers.deliveries import event_id_of
+from bot.adapter_support.errands import Errands
 from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.errors import NotPermitted, ParleyError, PlatformError, PlatformRefused
 from bot.ports import FindStanding, Handler
@@ -39,7 +41,11 @@ class AssistantPanel:
     """
 
     def __init__(
-        self, call: Call, find_standing: FindStanding | None, render: Callable[[str], Rendered]
+        self,
+        call: Call,
+        find_standing: FindStanding | None,
+        render: Callable[[str], Rendered],
+        errands: Errands,
     ) -> None:
         self._call = call
         self._find_standing = find_standing
@@ -47,23 +53,23 @@ class AssistantPanel:
         self._untitled: dict[tuple[str, str], None] = {}
         self._shown: set[Place] = set()
         self._refused: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = errands
 
     async def take(self, delivery: Payload, team: str, handler: Handler) -> None:
         """Nothing where the event is none of the panel's."""
-        event = table_of(delivery, "event")
+        event, event_id = table_of(delivery, "event"), event_id_of(delivery)
         kind, thread = text_of(event, "type"), table_of(event, "assistant_thread")
         if kind == _OPENED and text_of(event, "user"):
             place = Place("slack", team, text_of(event, "channel"), "")
-            self._spawn(self._open(place, text_of(event, "user"), text_of(event, "tab")))
+            opened = partial(self._open, place, text_of(event, "user"), text_of(event, "tab"))
+            self._errands.spawn_once(event_id, opened)
         elif kind == _STARTED and text_of(thread, "thread_ts"):
             channel, ts = text_of(thread, "channel_id"), text_of(thread, "thread_ts")
             place = Place("slack", team, channel, ts)
             self._await_title(place)
             person = Person.at(place, text_of(thread, "user_id"))
-            event_id = text_of(delivery, "event_id")
             await handler(Command(event_id=event_id, place=place, person=person, name="greet"))
-            self._spawn(self._suggest(place, person))
+            self._errands.spawn_once(event_id, partial(self._suggest, place, person))
 
     def entitle(self, question: Question) -> None:
         """The question's beginning, if it is the first in a thread of the panel."""
@@ -72,7 +78,9 @@ class AssistantPanel:
         key = (place.channel, place.thread)
         if title and key in self._untitled:
             del self._untitled[key]
-            self._spawn(self._adorn("assistant.threads.setTitle", **_thread(place), title=title))
+            self._errands.spawn(
+                self._adorn("assistant.threads.setTitle", **_thread(place), title=title)
+            )
 
     async def think(self, place: Place) -> None:
         """Show that an answer is on its way, in a thread of direct messages."""
@@ -85,11 +93,6 @@ class AssistantPanel:
         if place in self._shown:
             self._shown.discard(place)
             await self._adorn("assistant.threads.setStatus", **_thread(place), status="")
-
-    async def close(self) -> None:
-        for task in (tasks := tuple(self._tasks)):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self, place: Place, user: str, tab: str) -> None:
         person = Person.at(place, user)
@@ -130,16 +133,6 @@ class AssistantPanel:
         if len(self._untitled) >= _MAX_THREADS:
             del self._untitled[next(iter(self._untitled))]
         self._untitled[place.channel, place.thread] = None
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.error("the assistant panel failed", exc_info=error)
 
 
 def _thread(place: Place) -> dict[str, str]:

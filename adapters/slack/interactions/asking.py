@@ -1,12 +1,15 @@
-"""Slash commands and the shortcut: taken in time, and answered where Parley is no member, too."""
+"""Slash commands and the shortcut: on disk, then acknowledged, and answered in any channel.
+
+Slack tells the person after three seconds that a command has failed, and delivers none again.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from adapters.slack.interactions.commands import read_command
@@ -14,7 +17,8 @@ from adapters.slack.interactions.shortcuts import Shortcut, read_form, read_shor
 from adapters.slack.mrkdwn.line import escape
 from adapters.slack.reading.text import SlackIdentity
 from adapters.slack.receivers.deliveries import Delivery
-from bot.adapter_support.payloads import Json, Payload, table_of, text_of
+from bot.adapter_support.errands import Errands
+from bot.adapter_support.payloads import Json, table_of, text_of
 from bot.errors import ParleyError, PlatformError, sentence_for_people
 from bot.ports import Clock, Handler
 from bot.types import Incoming, Person, Place, Rendered
@@ -24,9 +28,6 @@ logger = logging.getLogger(__name__)
 Call = Callable[..., Awaitable[dict[str, Any]]]
 Respond = Callable[[str, Json], Awaitable[None]]
 Show = Callable[[Place, Person, Rendered], Awaitable[None]]
-
-ACK_SECONDS = 2.0
-"""Slack tells the person after three that the command has failed, though it has not."""
 
 _USES, _VALID_SECONDS = 5, 1_800.0
 _MAX_URLS = 2_000
@@ -66,36 +67,27 @@ class ResponseUrls:
 class CommandInbox:
     """``show``: a message to one person."""
 
-    def __init__(self, call: Call, show: Show, urls: ResponseUrls, clock: Clock) -> None:
+    def __init__(self, call: Call, show: Show, urls: ResponseUrls, errands: Errands) -> None:
         self._call = call
         self._show = show
         self._urls = urls
-        self._clock = clock
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._errands = errands
 
     async def take(
         self, delivery: Delivery, me: SlackIdentity, names: Mapping[str, str], handler: Handler
     ) -> None:
-        """What is neither a command nor of the shortcut is ignored."""
+        """Returns once it is on disk. What is neither a command nor of the shortcut is ignored."""
         payload = delivery.payload
         if delivery.kind == "command":
-            await self._take_command(payload, me, names, handler)
+            incoming = read_command(payload, me, names)
+            if incoming is not None:
+                user, url = text_of(payload, "user_id"), text_of(payload, "response_url")
+                await self._hand_over(incoming, user, url, handler)
         elif shortcut := read_shortcut(payload, me, names):
-            await self._open(shortcut, me)
+            self._errands.spawn_once(shortcut.trigger_id, partial(self._open, shortcut, me))
         elif form := read_form(payload, me, names):
-            question = form.question
             user = text_of(table_of(payload, "user"), "id")
-            self._urls.note(user, question.place.channel, form.response_url)
-            await self._within_time(question, handler)
-
-    async def _take_command(
-        self, payload: Payload, me: SlackIdentity, names: Mapping[str, str], handler: Handler
-    ) -> None:
-        incoming = read_command(payload, me, names)
-        if incoming is not None:
-            user, url = text_of(payload, "user_id"), text_of(payload, "response_url")
-            self._urls.note(user, incoming.place.channel, url)
-            await self._within_time(incoming, handler)
+            await self._hand_over(form.question, user, form.response_url, handler)
 
     async def _open(self, shortcut: Shortcut, me: SlackIdentity) -> None:
         """At once, and never again: what opens the form lives for three seconds."""
@@ -106,38 +98,26 @@ class CommandInbox:
             place = Place("slack", me.team_id, shortcut.channel, "")
             self._urls.note(shortcut.user, shortcut.channel, shortcut.response_url)
             sentence = "The window for your question could not be opened; please try again."
-            await self._tell(place, Person.at(place, shortcut.user), sentence)
+            await self._tell(place, Person.at(place, shortcut.user), shortcut.user, sentence)
 
-    async def _within_time(self, incoming: Incoming, handler: Handler) -> None:
-        """Slack delivers none of this again: whoever is not answered is told why."""
-        taking = asyncio.create_task(self._hand_over(incoming, handler))
-        self._under_way.add(taking)
-        taking.add_done_callback(self._under_way.discard)
-        limit = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
-        await asyncio.wait((taking, limit), return_when=asyncio.FIRST_COMPLETED)
-        limit.cancel()
-
-    async def _hand_over(self, incoming: Incoming, handler: Handler) -> None:
+    async def _hand_over(self, incoming: Incoming, user: str, url: str, handler: Handler) -> None:
+        """Whoever could not be heard is told why, after the acknowledgement."""
+        self._urls.note(user, incoming.place.channel, url)
         try:
             await handler(incoming)
         except ParleyError as error:
             logger.warning("a command could not be taken: %s", error)
-            await self._tell(incoming.place, incoming.person, sentence_for_people(error))
+            sentence = sentence_for_people(error)
+            self._errands.spawn(self._tell(incoming.place, incoming.person, user, sentence))
 
-    async def _tell(self, place: Place, person: Person, sentence: str) -> None:
+    async def _tell(self, place: Place, person: Person, user: str, sentence: str) -> None:
+        """At the address that came with the command, where there is one."""
+        text = Rendered(sentence)
         try:
-            await self._show(replace(place, thread=""), person, Rendered(sentence))
+            if not await self._urls.tell(user, place.channel, text, []):
+                await self._show(replace(place, thread=""), person, text)
         except PlatformError as error:
             logger.warning("nobody could be told: %s", error)
-
-
-def askers_of(delivery: Delivery) -> list[str]:
-    """The ids of those whose name the question will bear; no form waits for a name."""
-    payload = delivery.payload
-    if delivery.kind == "command":
-        return [text_of(payload, "user_id")]
-    is_form = text_of(payload, "type") == "view_submission"
-    return [text_of(table_of(payload, "user"), "id")] if is_form else []
 
 
 def posted_question(person: Person, text: str) -> Rendered:

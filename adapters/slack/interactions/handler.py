@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from adapters.slack.interactions.actions import MenuPress, read_action
 from adapters.slack.interactions.buttons import personality_menu
 from adapters.slack.reading.text import SlackIdentity
+from bot.adapter_support.errands import Errands
 from bot.adapter_support.payloads import Json, Payload
 from bot.errors import PlatformError
 from bot.ports import Handler
@@ -20,14 +21,15 @@ Show = Callable[[Place, Person, Rendered, list[Json]], Awaitable[None]]
 """Shows a message with blocks to one person."""
 
 _WHO = Rendered("Who is to answer in this thread?")
-_SHOW_SECONDS = 2.0
-"""Slack wants to hear within three that the press has arrived."""
 
 
 class Presses:
-    def __init__(self, show: Show, personalities: Callable[[], tuple[Personality, ...]]) -> None:
+    def __init__(
+        self, show: Show, personalities: Callable[[], tuple[Personality, ...]], errands: Errands
+    ) -> None:
         self._show = show
         self._personalities = personalities
+        self._errands = errands
 
     async def take(
         self, payload: Payload, me: SlackIdentity, names: Mapping[str, str], handler: Handler
@@ -35,15 +37,14 @@ class Presses:
         """``payload``: of ``block_actions``; what Parley did not offer is ignored."""
         pressed = read_action(payload, me, names)
         if isinstance(pressed, MenuPress):
-            await self._show_menu(pressed)
+            self._errands.spawn_once(pressed.event_id, partial(self._show_menu, pressed))
         elif pressed is not None:
             await handler(pressed)
 
     async def _show_menu(self, pressed: MenuPress) -> None:
-        """Nobody is helped by a second delivery: a menu that cannot be shown is pressed again."""
+        """A menu that cannot be shown is pressed again."""
         menu = personality_menu(_WHO, pressed.place.thread, self._personalities(), pressed.page)
         try:
-            async with asyncio.timeout(_SHOW_SECONDS):
-                await self._show(pressed.place, pressed.person, _WHO, menu)
-        except (PlatformError, TimeoutError) as error:
+            await self._show(pressed.place, pressed.person, _WHO, menu)
+        except PlatformError as error:
             logger.warning("the menu of personalities could not be shown: %s", error)

@@ -12,9 +12,9 @@ from adapters.slack.interactions.shortcuts import ASK_ABOUT
 from bot.errors import StorageError
 from bot.stores import TurnState
 from bot.turns.commands import HEARD, NOTHING_TO_STOP
-from bot.turns.questions import NOT_INVITED, NOTHING_ASKED
+from bot.turns.unposted import NOT_INVITED, NOT_POSTED, NOTHING_ASKED
 from bot.types import Place
-from tests.fakes.slack import FAILS
+from tests.fakes.slack import DROPS, DROPS_AFTER, FAILS, FAILS_AFTER, Fault, rate_limited
 from tests.fakes.slack_api import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, NOT_A_MEMBER, TEAM
 from tests.scenarios.stage import Stage, staged
 
@@ -47,6 +47,7 @@ async def test_a_question_is_posted_in_the_persons_name_and_answered_in_its_thre
 ) -> None:
     stage.generator.replies.append("It is *blue*.")
     assert await stage.slack.command("ask What colour\nis the sky?") == 200
+    await stage.until(lambda: bool(roots(stage)))
     (root,) = roots(stage)
     turn = await stage.ended(root)
     question, reply = stage.slack.thread(root)
@@ -61,6 +62,7 @@ async def test_a_question_is_posted_in_the_persons_name_and_answered_in_its_thre
 @pytest.mark.parametrize("text", ["<!channel> <@U02> a", "@here a", "<!subteam^S1|@all> a"])
 async def test_nothing_that_is_asked_pings(stage: Stage, text: str) -> None:
     await stage.slack.command(text)
+    await stage.until(lambda: bool(roots(stage)))
     (root,) = roots(stage)
     assert "<" not in (stage.slack.text(root) or "<")
 
@@ -70,7 +72,7 @@ async def test_a_question_of_any_length_is_posted_as_far_as_it_fits(
     stage: Stage, text: str
 ) -> None:
     assert await stage.slack.command(text) == 200
-    assert len(roots(stage)) == 1
+    await stage.until(lambda: len(roots(stage)) == 1)
 
 
 async def test_a_command_is_acknowledged_in_time_though_the_channel_is_busy(stage: Stage) -> None:
@@ -187,14 +189,29 @@ async def test_one_command_delivered_twice_asks_once(stage: Stage) -> None:
     stage.slack.commands.command = lambda *_: again  # type: ignore[method-assign]
     await stage.slack.command("")
     await stage.slack.command("")
+    await stage.clock.advance(5)
     assert len(roots(stage)) == 1
 
 
 async def test_a_question_that_could_not_be_posted_is_told(stage: Stage) -> None:
-    stage.slack.fail("chat.postMessage", FAILS)
+    stage.slack.fail("chat.postMessage", *[FAILS] * 20)
     assert await stage.slack.command("ask anything") == 200
-    await stage.until(lambda: len(whispers(stage)) == 1)
+    await stage.until(lambda: whispers(stage) == [NOT_POSTED])
+    stage.slack.heal("chat.postMessage")
     assert not stage.generator.generations
+    assert not await stage.store.owed()
+
+
+@pytest.mark.parametrize("fault", [FAILS, FAILS_AFTER, DROPS, DROPS_AFTER, rate_limited(5)])
+async def test_a_question_is_posted_once_though_slack_fails_for_a_moment(
+    stage: Stage, fault: Fault
+) -> None:
+    stage.slack.fail("chat.postMessage", fault)
+    stage.generator.replies.append("Blue.")
+    assert await stage.slack.command("ask what colour is the sky?") == 200
+    await stage.until(lambda: "Blue." in [m["text"] for m in stage.slack.messages.values()])
+    assert len(roots(stage)) == 1
+    assert whispers(stage) == []
 
 
 async def test_a_question_that_cannot_be_stored_does_not_stand_there_unanswered(
@@ -219,9 +236,15 @@ async def message(
     return await stage.slack.say(text, user=BOB, channel=channel, thread_ts=thread_ts)
 
 
+async def choose(stage: Stage, ts: str, channel: str = CHANNEL) -> None:
+    """Until the form is there."""
+    assert await stage.slack.choose_shortcut(ts, ASK_ABOUT, channel=channel) == 200
+    await stage.until(lambda: len(stage.slack.commands.views) == 1)
+
+
 async def test_the_shortcut_asks_about_a_message_in_its_thread(stage: Stage) -> None:
     ts = await message(stage, "the lift is broken")
-    assert await stage.slack.choose_shortcut(ts, ASK_ABOUT) == 200
+    await choose(stage, ts)
     stage.generator.replies.append("Take the stairs.")
     assert await stage.slack.submit("What now?") == 200
     await stage.until(lambda: "Take the stairs." in stage.replies(ts))
@@ -234,7 +257,7 @@ async def test_the_shortcut_asks_about_a_message_in_its_thread(stage: Stage) -> 
 async def test_an_empty_form_asks_for_an_explanation(stage: Stage) -> None:
     root = await message(stage, "lunch?")
     ts = await message(stage, "E_PIPE", thread_ts=root)
-    await stage.slack.choose_shortcut(ts, ASK_ABOUT)
+    await choose(stage, ts)
     assert await stage.slack.submit() == 200
     await stage.generation()
     assert stage.replies(root)[0] == "*Ada Lovelace asks:*\n> Explain this."
@@ -243,8 +266,7 @@ async def test_an_empty_form_asks_for_an_explanation(stage: Stage) -> None:
 @pytest.mark.parametrize("letter", ["a", '"', "\n.", "🦙"])
 async def test_of_a_long_message_the_form_carries_what_fits(stage: Stage, letter: str) -> None:
     ts = await message(stage, letter * 3_900)
-    assert await stage.slack.choose_shortcut(ts, ASK_ABOUT) == 200
-    assert len(stage.slack.commands.views) == 1
+    await choose(stage, ts)
     assert await stage.slack.submit() == 200
     await stage.generation()
 
@@ -253,7 +275,7 @@ async def test_the_form_of_a_message_in_a_channel_without_parley_says_to_invite_
     stage: Stage,
 ) -> None:
     ts = await message(stage, "hello", channel=NOT_A_MEMBER)
-    await stage.slack.choose_shortcut(ts, ASK_ABOUT, channel=NOT_A_MEMBER)
+    await choose(stage, ts, NOT_A_MEMBER)
     await stage.slack.submit()
     await stage.until(lambda: stage.slack.commands.told == [(ADA, NOT_A_MEMBER, NOT_INVITED)])
 
@@ -262,9 +284,19 @@ async def test_a_form_that_could_not_be_opened_is_told(stage: Stage) -> None:
     ts = await message(stage, "hello")
     stage.slack.fail("views.open", FAILS)
     await stage.slack.choose_shortcut(ts, ASK_ABOUT)
-    assert whispers(stage) == [
-        "The window for your question could not be opened; please try again."
-    ]
+    await stage.until(lambda: bool(stage.slack.commands.told))
+    sentence = "The window for your question could not be opened; please try again."
+    assert stage.slack.commands.told == [(ADA, CHANNEL, sentence)]
+
+
+async def test_a_choice_that_is_delivered_twice_opens_one_form(stage: Stage) -> None:
+    ts = await message(stage, "hello")
+    chosen = stage.slack.commands.shortcut(stage.slack.messages[CHANNEL, ts], ADA, ASK_ABOUT)
+    assert await stage.slack.interact(chosen) == 200
+    assert await stage.slack.interact(chosen) == 200
+    await stage.until(lambda: len(stage.slack.commands.views) == 1)
+    await stage.clock.advance(5)
+    assert (stage.slack.commands.told, stage.slack.whispers) == ([], [])
 
 
 async def test_shortcuts_and_forms_of_other_kinds_are_ignored(stage: Stage) -> None:

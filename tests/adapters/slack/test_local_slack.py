@@ -187,7 +187,8 @@ async def test_a_slash_command_arrives_and_its_question_is_posted(
     assert isinstance(status, Command)
     assert (status.name, status.is_private) == ("status", True)
     assert isinstance(asked, UnpostedQuestion)
-    place, ts = await adapter.post_question(asked.place, asked.person, asked.text)
+    label = Label("command-asked", 0)
+    place, _, ts = await adapter.post_question(asked.place, asked.person, asked.text, label)
     assert await local.text(ts) == "*ada asks:*\n> What is a turn?"
     assert place.thread == ts
     await adapter.whisper(status.place, status.person, adapter.render("psst"))

@@ -159,6 +159,7 @@ async def test_the_menu_is_shown_to_who_presses_and_anybody_there_may_choose(
 ) -> None:
     question, reply = await talk.answered("Why?", "Because.")
     await slack.press(reply, "Personality…", user=BOB)
+    await talk.until(lambda: slack.whispers)
     (menu,) = slack.whispers
     assert (menu["user"], menu["thread_ts"]) == (BOB, question)
     await slack.press(menu["ts"], "Pirate", user=BOB)

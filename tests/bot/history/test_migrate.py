@@ -59,7 +59,7 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
     migrate(path, START)
 
     with migrating_engine(path, 1.0).connect() as connection:
-        assert current(connection) == head() == "0009"
+        assert current(connection) == head() == "0010"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
 
@@ -168,7 +168,7 @@ async def test_files_of_a_database_of_before_they_were_listed_are_one_file_each(
     await accepted(store, ask("2", "And you?"))
     await store.close()
     text = "\n\n[Attached file: a.txt]\none\n\n[Attached file: b.txt]\ntwo"
-    for table in ("usage", "chat_turns", "answers", "listened_channels", "votes"):
+    for table in ("usage", "chat_turns", "answers", "listened_channels", "votes", "owed"):
         _execute(path, f"DROP TABLE {table}")
     _execute(path, "ALTER TABLE threads DROP COLUMN title")
     _execute(path, "DROP INDEX remarks_by_key")

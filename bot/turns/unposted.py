@@ -1,0 +1,128 @@
+"""Questions that are no messages: on disk at once, then posted in their persons' names."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from bot.capabilities import Capabilities, PostsQuestions
+from bot.delivery.reply_pace import Backoff
+from bot.errors import (
+    AccessDenied,
+    MessageGone,
+    NotPermitted,
+    OverLimit,
+    PlatformError,
+    PlatformRefused,
+    RateLimited,
+    StorageError,
+    Unavailable,
+)
+from bot.prompt import clean
+from bot.stores import Turn
+from bot.tasks import TaskSet
+from bot.turns.notices import Notices
+from bot.turns.registry import Turns
+from bot.turns.services import Services
+from bot.types import NOTICE, Label, Person, Place, Question, UnpostedQuestion
+
+NOTHING_ASKED = "I see no question in this; please write one after `ask`."
+NOT_INVITED = "I cannot write here: please invite me to this channel, then ask again."
+NOT_POSTED = "I could not post your question here; please ask again."
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 60.0
+"""Seconds for which a platform that is out of reach is tried again."""
+
+Store = Callable[[Question], Awaitable[Turn | None]]
+
+
+class UnpostedQuestions:
+    """``store`` makes a question a turn. What a process leaves behind, the next one posts."""
+
+    def __init__(self, services: Services, turns: Turns, notices: Notices, store: Store) -> None:
+        self._services = services
+        self._turns = turns
+        self._notices = notices
+        self._store = store
+        self.tasks = TaskSet(services.clock)
+
+    async def take(self, asked: UnpostedQuestion) -> None:
+        """Returns once the question is on disk, before it is posted."""
+        deliveries = self._services.deliveries
+        try:
+            self._services.access.check(asked.place, asked.person, is_direct=asked.is_direct)
+        except AccessDenied as error:
+            self._notices.refuse(asked, str(error))
+            return
+        if not clean(asked.text).strip():
+            if await deliveries.accept_event(asked):
+                self._notices.tell(asked, NOTHING_ASKED)
+        elif await deliveries.owe(asked):
+            self.tasks.spawn(self.answer(asked))
+
+    async def answer(self, asked: UnpostedQuestion, *, search_first: bool = False) -> None:
+        """Post it and begin its turn, or tell the person why not.
+
+        ``search_first``: an earlier process may have posted it.
+        """
+        post = partial(self._post, asked, search_first=search_first)
+        try:
+            await self._turns.begin(asked.place, asked.person, post)
+        except (OverLimit, StorageError) as error:
+            self._notices.tell(asked, str(error))
+        except (NotPermitted, MessageGone):
+            self._notices.tell(asked, NOT_INVITED)
+        except PlatformError as error:
+            logger.warning("a question could not be posted: %s", error)
+            self._notices.tell(asked, NOT_POSTED)
+        await self._services.settle(asked)
+
+    async def _post(self, asked: UnpostedQuestion, *, search_first: bool) -> Turn | None:
+        """Post the question and store it; what cannot be stored does not stay unanswered."""
+        adapter = self._services.adapters[asked.place.adapter]
+        posts = Capabilities.of(adapter).posts_questions
+        if posts is None:
+            raise PlatformRefused("post_question", "not_offered")
+        place, person, message_id = await self._posted(posts, asked, search_first=search_first)
+        question = Question(
+            event_id=asked.event_id,
+            place=place,
+            person=person,
+            text="\n\n".join(filter(None, (clean(asked.text).strip(), clean(asked.quoted)))),
+            message_id=message_id,
+            sent_at=self._services.clock.now(),
+            is_direct=asked.is_direct,
+            is_mention=True,
+            attachments=asked.attachments,
+        )
+        try:
+            return await self._store(question)
+        except StorageError:
+            with suppress(PlatformError):
+                await adapter.delete(place, message_id)
+            raise
+
+    async def _posted(
+        self, posts: PostsQuestions, asked: UnpostedQuestion, *, search_first: bool
+    ) -> tuple[Place, Person, str]:
+        """Tried again while the platform is out of reach; posted once all the same."""
+        clock, budget = self._services.clock, self._services.budgets[asked.place.adapter]
+        label = Label(f"{NOTICE}asked {asked.event_id}", 0)
+        text, backoff = clean(asked.text).strip(), Backoff(_PATIENCE, random.Random())  # noqa: S311
+        while True:
+            await clock.sleep(max(0.0, backoff.retry_at - clock.monotonic()))
+            try:
+                async with budget.call("post", asked.place):
+                    return await posts.post_question(
+                        asked.place, asked.person, text, label, search_first=search_first
+                    )
+            except (RateLimited, Unavailable) as error:
+                backoff.fail(clock.monotonic())
+                if backoff.is_exhausted(clock.monotonic()):
+                    raise
+                search_first |= isinstance(error, Unavailable) and error.ambiguous
