@@ -114,10 +114,12 @@ class _Reader:
         """None if the words are the same: an unfurled link causes such an event."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
-        if not (channel and is_timestamp(ts) and self._is_from_a_person(now, before)):
+        if not (channel and is_timestamp(ts)) or self._is_from_a_bot(before):
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
-            return self._gone(channel, ts, before)
+            return self._gone(channel, ts, before)  # and is Slack's own bot's by now
+        if not self._is_from_a_person(now, before):
+            return None
         if own_words(now) == own_words(before) or text_of(now, "subtype") == _PANEL_ROOT:
             return None
         place = self._place(channel, now)

@@ -248,9 +248,15 @@ class FakeSlack(FakeWorkspace):
         return await self.change(ts, text, channel=channel, attachments=[preview])
 
     async def erase(self, ts: str, *, channel: str = CHANNEL) -> int:
+        """Recorded: a root that has replies is changed into a tombstone, of Slack's own bot."""
         before = self.messages.pop((channel, ts))
-        event = {"type": "message", "subtype": "message_deleted", "channel": channel}
-        return await self.deliver({**event, "deleted_ts": ts, "previous_message": before})
+        event = {"type": "message", "hidden": True, "channel": channel, "previous_message": before}
+        if not self.thread(ts, channel):
+            return await self.deliver({**event, "subtype": "message_deleted", "deleted_ts": ts})
+        tomb = {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "hidden": True}
+        tomb |= {"text": "This message was deleted.", "ts": ts, "thread_ts": ts}
+        self.messages[channel, ts] = {**tomb, "channel": channel}
+        return await self.deliver({**event, "subtype": "message_changed", "message": tomb})
 
     async def deliver(self, event: Json, *, event_id: str | None = None, retries: int = 0) -> int:
         """Send an event, again while it is not answered 200; the last status.

@@ -261,12 +261,18 @@ def test_a_deleted_question_is_told() -> None:
 
 def test_a_deleted_root_that_leaves_a_tombstone_is_told() -> None:
     event = changed("hello", "This message was deleted.")
-    event["message"] |= {"subtype": "tombstone", "user": "USLACKBOT"}
-    assert read(event) is None
-    event["message"]["user"] = "U01"
+    event["message"] |= {"subtype": "tombstone", "user": "USLACKBOT", "hidden": True}
     gone = read(event)
     assert isinstance(gone, QuestionDeleted)
-    assert gone.message_id == TS
+    assert (gone.message_id, str(gone.person)) == (TS, "slack:T01/U01")
+
+
+@pytest.mark.parametrize("before", [{"user": BOT}, {"bot_id": "B07"}])
+def test_the_tombstone_of_a_bots_message_is_nothing(before: Json) -> None:
+    event = changed("hello", "This message was deleted.")
+    event["message"] |= {"subtype": "tombstone", "user": "USLACKBOT"}
+    event["previous_message"] |= before
+    assert read(event) is None
 
 
 def test_a_deletion_without_the_old_message_has_no_person() -> None:
