@@ -12,7 +12,12 @@ from bot.types import Attachment, Choice, Label, Person, Place, Rendered, ReplyE
 
 @runtime_checkable
 class Whispers(Protocol):
-    """A platform that can show a message to one person only."""
+    """A platform that can show a message to one person only.
+
+    ``can_whisper_unasked``: to who awaits no answer, too; elsewhere everybody would read that.
+    """
+
+    can_whisper_unasked: bool
 
     async def whisper(self, place: Place, person: Person, text: Rendered) -> None: ...
 

@@ -153,6 +153,7 @@ class ConnectedBot:
 
 class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
     name = NAME
+    can_whisper_unasked = False
 
     def __init__(
         self,

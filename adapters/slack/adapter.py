@@ -63,6 +63,7 @@ from bot.types import (
     RateRule,
     Rendered,
     ReplyEnd,
+    StopRequest,
 )
 
 LIMITS = Limits(
@@ -98,6 +99,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
     """Calls Slack's Web API, and receives what Slack delivers."""
 
     name = "slack"
+    can_whisper_unasked = True
     drawing = markup.drawing
     render = staticmethod(markup.render)
 
@@ -182,6 +184,8 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
                 with_files(payload, self._file_info), self._meet(people)
             )
             incoming = self._read_event(payload)
+        if isinstance(incoming, StopRequest) and incoming.reaction is None:
+            self._replies.leave_stream(incoming.message_id)
         if incoming is not None:
             await handler(incoming)
         if isinstance(incoming, Question):

@@ -131,11 +131,12 @@ class Changes:
             self._notices.tell(edited, str(error))
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
-        """A person who presses a button is told if it is refused; a reaction may mean anything."""
+        """Who may not is told so; who only reacted, where nobody else reads it."""
         if self._turns.may_decide(live.turn, request.person):
             return True
-        if request.reaction is None:
-            self._notices.whisper(request, NOT_YOURS)
+        if request.reaction is None or self._notices.can_whisper_unasked(request):
+            place = request.place if request.place.thread else live.place
+            self._notices.whisper(replace(request, place=place), NOT_YOURS)
         return False
 
     def _means_stop(self, request: StopRequest) -> bool:

@@ -67,6 +67,10 @@ class Notices:
         self.tasks.spawn(self._whisper(whispers, incoming, markdown))
         return True
 
+    def can_whisper_unasked(self, incoming: Incoming) -> bool:
+        whispers = Capabilities.of(self._services.adapters[incoming.place.adapter]).whispers
+        return whispers is not None and whispers.can_whisper_unasked
+
     async def _post(self, incoming: Incoming, markdown: str) -> None:
         place = incoming.place
         editor = ReplyEditor(

@@ -11,9 +11,11 @@ import pytest
 from bot.errors import QueueFull
 from bot.generation import FinishReason, GenerationRequest
 from bot.stores import TurnState
+from bot.turns.notices import NOT_YOURS
 from bot.types import Question
 from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+from tests.fakes.platform import RichFakePlatform
 
 Trigger = Callable[[Talk, Question], Awaitable[object]]
 
@@ -142,6 +144,18 @@ async def test_who_presses_somebody_elses_stop_button_is_told_why_nothing_happen
     await talk.press_stop(question.message_id, BOB)
     await talk.until(lambda: bool(talk.whispers(BOB)))
     assert "Only the person who asked" in talk.whispers(BOB)[0]
+
+
+@pytest.mark.parametrize("is_read_by_them_alone", [True, False])
+async def test_who_reacts_with_a_stop_sign_is_told_so_where_nobody_else_reads_it(
+    talk: Talk, is_read_by_them_alone: bool
+) -> None:
+    assert isinstance(talk.platform, RichFakePlatform)
+    talk.platform.can_whisper_unasked = is_read_by_them_alone
+    question = await talk.ask("How are you?")
+    await talk.react(question.message_id, "octagonal_sign", BOB)
+    await talk.quiet()
+    assert talk.whispers(BOB) == ([NOT_YOURS] if is_read_by_them_alone else [])
 
 
 async def test_the_word_stop_ends_the_speakers_newest_question_only(talk: Talk) -> None:

@@ -248,6 +248,8 @@ class FakePlatform:
 
 
 class WhisperingFakePlatform(FakePlatform):
+    can_whisper_unasked = True
+
     def whispers(self, person: Person) -> list[str]:
         """What only this person saw."""
         calls = self.made("whisper")

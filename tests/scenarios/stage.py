@@ -21,6 +21,7 @@ from bot.conversation import ConversationRules, ConversationService
 from bot.metrics import Metrics
 from bot.ports import Adapter
 from bot.running.supervision import LateConversations
+from bot.settings.kinds import DEFAULT_STOP_REACTIONS
 from bot.stores import ThreadStore, Turn
 from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
@@ -176,7 +177,7 @@ async def _service(
         adapters={adapter.name: adapter},
         clock=clock,
         metrics=Metrics(),
-        rules=ConversationRules(max_tokens=100),
+        rules=ConversationRules(max_tokens=100, stop_reactions=DEFAULT_STOP_REACTIONS),
         uploads=Uploads(folder / "uploads"),
     )
 

@@ -86,6 +86,14 @@ class SlackReplies:
         self._end(place, shown, label)
         return shown
 
+    def leave_stream(self, ts: str) -> None:
+        """Slack has ended it, since somebody pressed Slack's own Stop.
+
+        Whose reply it is, others know: where the person may not stop it, edits go on.
+        """
+        if stream := self._streams.of(ts):
+            stream.is_over = True
+
     async def adopt(self, place: Place, ts: str, label: Label) -> bool:
         """End a stream of an earlier process and label it; False if the message is none."""
         if not self._streams.is_on or self._streams.of(ts) is not None:
