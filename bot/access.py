@@ -6,6 +6,8 @@ Rules are text forms, with ``*`` for any run of characters:
     slack:T01/C01     a channel           slack:*        everything of a platform
     discord:G1/@R1    a role              *              everything
 
+A bot that posts is a person, as ``slack:T01/B01``, and let in by a rule without ``*`` only.
+
 A quota is a rule and a number, as in ``discord:G1/@R1=60``: questions a minute.
 
 A rule with ``/@`` matches roles and nothing else, so that nobody can be named like one.
@@ -85,6 +87,8 @@ class Access:
         forms = (person.id, place.channel_form, place.workspace_form)
         if self._deny.match(forms, roles):
             raise AccessDenied("Sorry, I have been asked not to answer here.")
+        if person.is_bot and not self._allow.name(person.id):
+            raise AccessDenied(f"I answer a bot only where PARLEY_ALLOW names it ({person.id}).")
         if is_direct and not self._direct_messages:
             raise AccessDenied(
                 "Sorry, I do not answer direct messages; please mention me in a channel."
@@ -164,6 +168,10 @@ class _Rules:
 
     def names_some_of(self, platform: str) -> bool:
         return any(text.startswith(platform) for text in self.texts)
+
+    def name(self, form: str) -> bool:
+        """Whether a rule is for this one alone."""
+        return any("*" not in text and _pattern(text).fullmatch(form) for text in self.texts)
 
     def match(self, forms: Iterable[str], roles: Iterable[str]) -> bool:
         pairs = chain(product(self._others, forms), product(self._roles, roles))

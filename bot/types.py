@@ -69,6 +69,9 @@ class Person:
     is_moderator: bool = field(default=False, compare=False)
     """The platform lets them delete other people's messages here."""
 
+    is_bot: bool = field(default=False, compare=False)
+    """A program that posts; nobody reads what it is told alone."""
+
     def __str__(self) -> str:
         return self.id
 
@@ -79,9 +82,12 @@ class Person:
         user: str,
         name: str = "",
         role_ids: tuple[str, ...] = (),
+        *,
+        is_bot: bool = False,
     ) -> Person:
         """The person with the platform's id ``user`` in the workspace of ``place``."""
-        return cls(f"{place.workspace_form}/{_escape(user)}", name or user, role_ids)
+        user_form = f"{place.workspace_form}/{_escape(user)}"
+        return cls(user_form, name or user, role_ids, is_bot=is_bot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
                 [f"SLACK_BOT_TOKEN is refused by Slack; copy it again from your app. {error}"]
             ) from None
         team, user = _required(answer, "team_id"), _required(answer, "user_id")
-        self._me = SlackIdentity(team, user, text_of(answer, "user") or user)
+        name, bot = text_of(answer, "user") or user, text_of(answer, "bot_id")
+        self._me = SlackIdentity(team, user, name, bot)
         await self._receiving.open(opened)
         return client
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.slack.reading.content import files_of, own_words, read_message
+from adapters.slack.reading.content import called, files_of, own_words, read_message
+from adapters.slack.reading.earlier import SAID
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
 from adapters.slack.receivers.deliveries import event_id_of
 from bot.adapter_support.payloads import Payload, table_of, text_of
@@ -41,7 +42,6 @@ EVENTS: Mapping[str, frozenset[str]] = {
 }
 """Every event that the app subscribes to, and the scopes that it needs for it."""
 
-_QUESTION_SUBTYPES = frozenset({"", "file_share", "me_message", "thread_broadcast"})
 _PANEL_ROOT = "assistant_app_thread"
 """The message that stands for a thread of the assistant panel: its words are the title."""
 
@@ -67,7 +67,7 @@ def read_event(
             return reader.edited(event)
         case "message", "message_deleted":
             return reader.deleted(event)
-        case "message", subtype if subtype in _QUESTION_SUBTYPES:
+        case "message", subtype if subtype in SAID:
             return reader.question(event)
         case "reaction_added", _:
             return reader.reaction(event)
@@ -86,20 +86,24 @@ class _Reader:
     listens: Callable[[Place], bool]
 
     def question(self, event: Payload) -> Question | None:
+        """What a bot says (a workflow's step, too) is one where it mentions Parley."""
         channel, ts = text_of(event, "channel"), text_of(event, "ts")
-        if not (channel and is_timestamp(ts) and self._is_from_a_person(event)):
+        if not (channel and is_timestamp(ts)) or self._is_own(event):
             return None
         said = read_message(event, self.me, self.names)
         is_mention = said.mentions_bot or self._is_mention_unseen(event)
         is_direct = text_of(event, "channel_type") == "im" or channel.startswith("D")
         place = self._place(channel, event)
         begins_thread = not (is_direct or _is_in_thread(event))
+        person = self._sender(place, event)
         if begins_thread and not (is_mention or self.listens(place)):
+            return None
+        if person is None or (person.is_bot and not is_mention):
             return None
         return Question(
             event_id=self.event_id,
             place=place,
-            person=self._person(place, text_of(event, "user")),
+            person=person,
             text=said.text,
             message_id=ts,
             sent_at=datetime.fromtimestamp(float(ts), UTC),
@@ -133,7 +137,7 @@ class _Reader:
         )
 
     def _becomes(self, event: Payload, now: Payload) -> Question | None:
-        if text_of(now, "subtype") not in _QUESTION_SUBTYPES:
+        if text_of(now, "subtype") not in SAID:
             return None
         where = {key: event.get(key) for key in ("channel", "channel_type")}
         return self.question({**now, **where, "type": "message"})
@@ -141,7 +145,9 @@ class _Reader:
     def deleted(self, event: Payload) -> QuestionDeleted | None:
         channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
         before = table_of(event, "previous_message")
-        if not (channel and is_timestamp(ts)) or self._is_from_a_bot(before):
+        if not (channel and is_timestamp(ts)) or self._is_own(before):
+            return None
+        if before.get("bot_id") and not read_message(before, self.me, self.names).mentions_bot:
             return None
         return self._gone(channel, ts, before)
 
@@ -198,14 +204,24 @@ class _Reader:
     def _person(self, place: Place, user: str) -> Person:
         return Person.at(place, user, self.names.get(user, ""))
 
+    def _sender(self, place: Place, message: Payload) -> Person | None:
+        if bot := text_of(message, "bot_id"):
+            return Person.at(place, bot, called(message), is_bot=True)
+        user = text_of(message, "user")
+        return self._person(place, user) if user else None
+
     def _is_mention_unseen(self, event: Payload) -> bool:
         """Slack says that Parley is mentioned, and it is not in what can be read, code or not."""
         is_named = f"<@{self.me.user_id}" in own_words(event)
         return text_of(event, "type") == "app_mention" and not is_named
 
+    def _is_own(self, message: Payload) -> bool:
+        """Parley's, or Slack's."""
+        is_own_bot = bool(self.me.bot_id) and text_of(message, "bot_id") == self.me.bot_id
+        return is_own_bot or text_of(message, "user") in (self.me.user_id, "USLACKBOT")
+
     def _is_from_a_bot(self, message: Payload) -> bool:
-        own = (self.me.user_id, "USLACKBOT")
-        return bool(message.get("bot_id")) or text_of(message, "user") in own
+        return bool(message.get("bot_id")) or self._is_own(message)
 
     def _is_from_a_person(self, *versions: Payload) -> bool:
         has_user = any(text_of(message, "user") for message in versions)

@@ -60,7 +60,13 @@ class Notices:
             self.tell(incoming, why)
 
     def whisper(self, incoming: Incoming, markdown: str) -> bool:
-        """To the person alone, or not at all; False if the platform cannot."""
+        """To the person alone, or not at all; False if the platform cannot.
+
+        What a bot would be told stands in the log: it does not read, and others need not.
+        """
+        if incoming.person.is_bot:
+            logger.info("%s is not told: %s", incoming.person, markdown)
+            return True
         whispers = Capabilities.of(self._services.adapters[incoming.place.adapter]).whispers
         if whispers is None:
             return False

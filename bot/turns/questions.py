@@ -105,12 +105,19 @@ class QuestionHandler:
         return True
 
     async def _is_ours(self, question: Question) -> bool:
+        if question.person.is_bot:
+            return question.is_mention and not await self._has_spoken(question)
         if _is_addressed(question):
             return True
         if question.begins_thread:
             is_heard = self._services.listening.hears(question.place)
             return is_heard and not question.mentions_others
         return await self._services.deliveries.knows(question.place)
+
+    async def _has_spoken(self, question: Question) -> bool:
+        """Each bot asks once in a thread: no two of them answer each other for ever."""
+        speakers = await self._services.directory.speakers(question.place)
+        return question.person.id in speakers
 
     def _is_allowed(self, question: Question) -> bool:
         """Only a person who addressed Parley is told of the refusal."""
@@ -133,7 +140,7 @@ class QuestionHandler:
         if question.mentions_others and not _is_addressed(question):
             await self._services.deliveries.add_remark(question)
         elif command := command_in(question.text, question, message_id):
-            if await self._commands.note(command):
+            if not question.person.is_bot and await self._commands.note(command):
                 await self._commands.run(command)
         elif not question.text and (why := self._why_empty(question)):
             if _is_addressed(question):

@@ -65,6 +65,35 @@ def test_a_rule_for_something_else_does_not_match(rule: str) -> None:
     assert lets_in(policy(deny=[rule]), SLACK, ADA)
 
 
+@pytest.mark.parametrize(
+    ("rules", "is_let_in"),
+    [
+        (["slack:T01/B01"], True),
+        (["slack:*", "slack:T01/B01"], True),
+        ([], False),
+        (["*"], False),
+        (["slack:*"], False),
+        (["slack:T01"], False),
+        (["slack:T01/C01"], False),
+        (["slack:T01/B*"], False),
+        (["slack:*/B01"], False),
+        (["slack:T01/B02", "slack:T02/B01"], False),
+    ],
+)
+def test_a_bot_is_let_in_only_where_a_rule_is_for_it_alone(
+    rules: list[str], *, is_let_in: bool
+) -> None:
+    bot = Person.at(SLACK, "B01", "Stand-up", is_bot=True)
+    assert lets_in(policy(allow=rules), SLACK, bot) == is_let_in
+    for denied in ("slack:T01/B01", "slack:T01/C01", "slack:*"):
+        assert not lets_in(policy(allow=rules, deny=[denied]), SLACK, bot)
+
+
+def test_a_bot_that_is_named_as_an_admin_is_not_let_in_by_that() -> None:
+    bot = Person.at(SLACK, "B01", is_bot=True)
+    assert not lets_in(policy(admins=["slack:T01/B01"]), SLACK, bot)
+
+
 @pytest.mark.parametrize("rule", ["discord:G1/@R2", "discord:G1/@*", "discord:*/@R1"])
 def test_a_role_opens_to_those_who_have_it(rule: str) -> None:
     assert lets_in(policy(allow=[rule]), DISCORD, MODERATOR)

@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import StorageFull
 from bot.stores import Turn
-from bot.types import Question
+from bot.types import Person, Question
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import FakePlatform
 
@@ -185,3 +185,35 @@ async def test_a_question_that_could_not_be_stored_is_taken_when_it_is_delivered
         await talk.ask("How are you?", message_id="q")
         await talk.sees("Fine.")
         assert talk.whispers(ADA) == []
+
+
+BOT = Person("fake:W/flow", "Flow", is_bot=True)
+
+
+async def test_a_bot_that_is_refused_is_not_told_and_nothing_is_stored(tmp_path: Path) -> None:
+    async with talking(tmp_path, allow=["fake:*"]) as talk:
+        await talk.ask("How are you?", person=BOT)
+        await talk.quiet()
+        assert talk.visible() == talk.whispers(BOT) == []
+        assert await talk.store.unfinished() == []
+
+
+async def test_a_bot_that_is_named_asks_once_in_a_thread_with_a_mention(tmp_path: Path) -> None:
+    async with talking(tmp_path, allow=["fake:*", BOT.id]) as talk:
+        await talk.answered("One?", "First.")
+        await talk.ask("By the way", person=BOT, is_mention=False)
+        await talk.ask("help", person=BOT)
+        await talk.answered("Two?", "Second.", person=BOT)
+        await talk.ask("Three?", person=BOT)
+        await talk.quiet()
+        assert talk.visible() == ["First.", "Second."]
+        assert len(talk.generator.generations) == 2
+        await talk.answered("Four?", "Fourth.", thread="t2", person=BOT)
+
+
+async def test_what_a_bot_would_be_told_nobody_is_told(tmp_path: Path) -> None:
+    async with talking(tmp_path, allow=["fake:*", BOT.id], max_in_flight=1) as talk:
+        await talk.ask("One?", person=BOT)
+        await talk.ask("Two?", person=BOT, thread="t2")
+        await talk.quiet()
+        assert talk.visible(thread="t2") == talk.whispers(BOT) == []

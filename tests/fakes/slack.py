@@ -21,9 +21,19 @@ from aiohttp import web
 from bot.clock import SystemClock
 from bot.ports import Clock
 from tests.fakes import slack_files
-from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM, FakeWorkspace, Json
+from tests.fakes.slack_api import (
+    ADA,
+    BOT,
+    CHANNEL,
+    DIRECT,
+    TEAM,
+    WORKFLOW,
+    FakeWorkspace,
+    Json,
+)
 from tests.fakes.slack_blocks import pressed
 from tests.fakes.slack_panel import Refused
+from tests.fakes.slack_presses import interaction
 from tests.fakes.slack_socket import APP_TOKEN, FakeSocketMode
 
 TOKEN, SECRET = "xoxb-fake", "signing-secret"
@@ -162,12 +172,29 @@ class FakeSlack(FakeWorkspace):
         thread = {"thread_ts": thread_ts} if thread_ts else {}
         shared: Json = {"subtype": "file_share", "files": list(files)} if files else {}
         message = {"type": "message", "user": user, "text": text, "channel": channel}
-        message |= {**thread, **shared}
+        return await self._post({**message, **thread, **shared}, retries)
+
+    async def run_workflow(
+        self,
+        text: str,
+        *,
+        bot_id: str = WORKFLOW,
+        channel: str = CHANNEL,
+        thread_ts: str | None = None,
+    ) -> str:
+        """As a workflow's step *Send a message* does: its message has no user."""
+        message: Json = {"type": "message", "subtype": "bot_message", "bot_id": bot_id}
+        message |= {"username": "Stand-up", "workflow_id": "Wf01", "app_id": "A02"}
+        message |= {"thread_ts": thread_ts} if thread_ts else {}
+        return await self._post({**message, "text": text, "channel": channel})
+
+    async def _post(self, message: Json, retries: int = 0) -> str:
+        channel = message["channel"]
         ts = self.keep(message)
         message = self.messages[channel, ts]
         kind = "im" if channel.startswith("D") else "channel"
         events = [{**message, "channel_type": kind, "event_ts": ts}]
-        if f"<@{BOT}>" in text and kind == "channel":
+        if f"<@{BOT}>" in message["text"] and kind == "channel":
             events.append({**message, "type": "app_mention", "event_ts": ts})
         await asyncio.gather(*(self.deliver(event, retries=retries) for event in events))
         return ts
@@ -360,28 +387,6 @@ class FakeSlack(FakeWorkspace):
                 return web.json_response(answer)
             retry_after = {"Retry-After": str(refusal.retry_after)}
             return web.json_response(answer, status=429, headers=retry_after)
-
-
-def interaction(message: Json, action: Json, ts: str, user: str, channel: str) -> Json:
-    """What Slack sends of a press; of a message that only one person sees without that message."""
-    is_ephemeral = "user" in message and message["user"] != BOT
-    container = {"type": "message", "message_ts": ts, "channel_id": channel}
-    thread = {"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}
-    whole = {} if is_ephemeral else {"message": {**message, "ts": ts}}
-    return {
-        "type": "block_actions",
-        "user": {"id": user, "username": user.lower(), "name": user.lower(), "team_id": TEAM},
-        "api_app_id": "A01",
-        "token": "verification",
-        "container": {**container, "is_ephemeral": is_ephemeral, **thread},
-        "trigger_id": f"{ts}.trigger",
-        "team": {"id": TEAM, "domain": "parley"},
-        "channel": {"id": channel, "name": "general"},
-        **whole,
-        "state": {"values": {}},
-        "response_url": "https://hooks.slack.com/actions/T01/1/none",
-        "actions": [action],
-    }
 
 
 def envelope(event: Json, event_id: str) -> Json:

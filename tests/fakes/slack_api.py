@@ -22,6 +22,7 @@ from tests.fakes.slack_streams import FakeStreams
 
 TEAM, BOT, ADA, BOB, BOSS = "T01", "UBOT", "U01", "U02", "U03"
 CHANNEL, DIRECT, NOT_A_MEMBER = "C01", "D01", "C02"
+WORKFLOW = "BFLOW"
 MAX_TEXT = 4000  # "Text: keep a message under 4,000 characters (40,000 is cut)"
 
 # "never let model text form `<!channel>`, `<!here>`, `<!everyone>` or user pings"
@@ -154,6 +155,9 @@ class FakeWorkspace(PanelOfWorkspace):
     def _do_chat_startStream(self, arguments: Json) -> Json:  # noqa: N802
         self._check_open(arguments["channel"])
         self.streams.check_start(arguments)
+        # "user_not_found: The provided recipient user was not found": no bot is one.
+        if arguments["recipient_user_id"] not in self.names:
+            raise Refused("user_not_found")
         if arguments["channel"] in self.unthreadable:
             raise Refused("channel_type_not_supported")
         message = {"type": "message", "user": BOT, "bot_id": "BBOT", "text": "", "blocks": []}
@@ -205,6 +209,9 @@ class FakeWorkspace(PanelOfWorkspace):
 
     def _do_chat_postEphemeral(self, arguments: Json) -> Json:  # noqa: N802
         self._check_open(arguments["channel"])
+        # "user_not_in_channel: Intended recipient is not in the specified channel": no bot is one.
+        if arguments["user"] not in self.names:
+            raise Refused("user_not_in_channel")
         self._blocks(arguments)
         ts = self._now()
         self.whispers.append({**arguments, "ts": ts})
@@ -307,11 +314,11 @@ class FakeWorkspace(PanelOfWorkspace):
 
     def keep(self, message: Json) -> str:
         ts = self._now()
-        if message["user"] == BOT:
+        if message.get("user") == BOT:
             self.statuses.pop((message["channel"], message.get("thread_ts", "")), None)
         self.messages[message["channel"], ts] = {**message, "ts": ts}
         self.shown.append((self.clock.monotonic(), ts, message["text"]))
-        if message["user"] == BOT:
+        if message.get("user") == BOT:
             kind = "im" if message["channel"].startswith("D") else "channel"
             self.echo({**message, "ts": ts, "event_ts": ts, "channel_type": kind})
         return ts

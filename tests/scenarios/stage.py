@@ -87,7 +87,7 @@ class Stage:
 
     def replies(self, ts: str, channel: str = CHANNEL) -> list[str]:
         """What stands of Parley's in the question's thread."""
-        return [m["text"] for m in self.slack.thread(ts, channel) if m["user"] == BOT]
+        return [m["text"] for m in self.slack.thread(ts, channel) if m.get("user") == BOT]
 
     async def turn(self, ts: str, channel: str = CHANNEL) -> Turn:
         turn = await self.store.turn_of_message(Place("slack", TEAM, channel, ts), ts)

@@ -17,6 +17,11 @@ _NAME_SECONDS = 1.0
 _QUIET_SECONDS = 60.0
 
 
+def is_bot(user: str) -> bool:
+    """By its id: people's begin with U or W."""
+    return user.startswith("B")
+
+
 class People:
     """The names of people, each looked up once. ``names``: user id -> name, bounded.
 
@@ -33,7 +38,8 @@ class People:
 
     async def meet(self, users: Iterable[str]) -> None:
         """Learn the names of the first ``users`` if that takes no longer than a moment."""
-        unknown = [user for user in dict.fromkeys(users) if user and user not in self.names]
+        strangers = (user for user in dict.fromkeys(users) if user not in self.names)
+        unknown = [user for user in strangers if user and not is_bot(user)]
         if not unknown or self._clock.monotonic() < self._quiet_until:
             return
         try:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
+from adapters.slack.api.people import is_bot
 from adapters.slack.assistant.markdown import settled, words
 from adapters.slack.assistant.slots import Slots
 from adapters.slack.mrkdwn.markup import SlackText
@@ -201,11 +202,12 @@ class Streams:
                 logger.info("a stream could not be ended: %s", error)
 
     def _may_open(self, place: Place, label: Label) -> bool:
-        """Slack streams into threads only, and names whom it streams to."""
+        """Slack streams into threads only, and to people, whom it names."""
         return (
             self.is_on
             and bool(place.thread)
             and label.asker is not None
+            and not is_bot(user_of(label.asker))
             and place.channel not in self._refusing
             and (label.turn_id, label.part) not in self._failed
         )

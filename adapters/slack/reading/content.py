@@ -39,6 +39,11 @@ def people_in(message: Payload) -> list[str]:
     return [*named, *(text_of(each, "author_id") for each in quotes if not _author(each))]
 
 
+def called(message: Payload) -> str:
+    """The name that an app gave itself."""
+    return text_of(message, "username") or text_of(table_of(message, "bot_profile"), "name")
+
+
 def files_of(message: Payload) -> tuple[Attachment, ...]:
     """Its own and those of what it forwards.
 

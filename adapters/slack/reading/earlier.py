@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 
-from adapters.slack.reading.content import files_of, people_in, read_message
+from adapters.slack.reading.content import called, files_of, people_in, read_message
 from adapters.slack.reading.text import SlackIdentity
-from bot.adapter_support.payloads import Payload, table_of, text_of
+from bot.adapter_support.payloads import Payload, text_of
 
 SAID = frozenset({"", "file_share", "me_message", "thread_broadcast", "bot_message"})
 """The subtypes of messages that somebody said; of others Slack speaks itself."""
@@ -35,7 +35,7 @@ async def messages_before(messages: AsyncIterable[Payload], ts: str) -> list[Pay
 def people_of(messages: Sequence[Payload]) -> Iterator[str]:
     """The ids of those who wrote or are mentioned."""
     for message in messages:
-        if not _called(message):
+        if not called(message):
             yield text_of(message, "user")
     for message in messages:
         yield from people_in(message)
@@ -81,13 +81,8 @@ def _fitting(said: Sequence[tuple[str, str]], room: int) -> list[tuple[str, str]
 
 def _line(message: Payload, me: SlackIdentity, names: Mapping[str, str]) -> tuple[str, str]:
     user = text_of(message, "user")
-    name = me.name if user == me.user_id else _called(message) or names.get(user) or user
+    name = me.name if user == me.user_id else called(message) or names.get(user) or user
     files = " ".join(f"[{file.name}]" for file in files_of(message))
     text = f"{read_message(message, me, names).text} {files}".strip()
     cut = text if len(text) <= _MAX_ONE else f"{text[: _MAX_ONE - 1]}…"
     return name or "Somebody", cut
-
-
-def _called(message: Payload) -> str:
-    """The name that an app gave itself."""
-    return text_of(message, "username") or text_of(table_of(message, "bot_profile"), "name")

@@ -24,6 +24,7 @@ class SlackIdentity:
     team_id: str
     user_id: str
     name: str = "Parley"
+    bot_id: str = ""
 
 
 def is_timestamp(text: str) -> bool:

@@ -10,7 +10,7 @@ from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM
 
 Json = dict[str, Any]
 
-ME = SlackIdentity(TEAM, BOT, "parley")
+ME = SlackIdentity(TEAM, BOT, "parley", "BBOT")
 TS, ROOT = "1795154942.000008", "1795154942.000003"
 
 

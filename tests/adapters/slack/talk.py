@@ -55,7 +55,7 @@ class SlackTalk:
         return self._texts(thread)[text]
 
     def _texts(self, thread: str) -> dict[str, str]:
-        said = (each for each in self.slack.thread(thread) if each["user"] == BOT)
+        said = (each for each in self.slack.thread(thread) if each.get("user") == BOT)
         return {each["text"]: each["ts"] for each in said}
 
     async def answered(self, text: str, reply: str, **where: str) -> tuple[str, str]:

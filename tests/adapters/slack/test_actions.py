@@ -28,9 +28,9 @@ from bot.types import (
 )
 from bot.types import StopRequest as Stop
 from tests.adapters.slack.payloads import ME, ROOT, TS
-from tests.fakes.slack import interaction
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM
 from tests.fakes.slack_blocks import pressed
+from tests.fakes.slack_presses import interaction
 
 AT = "1795154999.000100"
 PLACE = Place("slack", TEAM, CHANNEL, ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -145,11 +146,15 @@ def test_where_parley_listens_a_message_of_the_channel_needs_no_mention() -> Non
     "event",
     [
         mention(user=BOT),
-        mention(bot_id="B02"),
+        mention(bot_id="BBOT"),
         direct(user=BOT),
         direct(user="USLACKBOT"),
-        message(f"<@{BOT}> hi", subtype="bot_message", bot_id="B02"),
-        changed("a", "b", bot_id="B02"),
+        direct(bot_id="B02"),
+        message("hi", subtype="bot_message", bot_id="B02"),
+        message("hi", subtype="bot_message", bot_id="B02", thread_ts=ROOT),
+        message(f"<@{BOT}> hi", subtype="bot_message", bot_id="BBOT"),
+        changed("a", f"<@{BOT}> b", bot_id="B02"),
+        deleted(bot_id="B02"),
         changed("a", "b", user=BOT),
         deleted(user=BOT, bot_id="BBOT"),
         reaction(user=BOT),
@@ -157,6 +162,24 @@ def test_where_parley_listens_a_message_of_the_channel_needs_no_mention() -> Non
 )
 def test_bots_and_parley_itself_are_not_heard(event: Json) -> None:
     assert read(event) is None
+
+
+@pytest.mark.parametrize("as_", [mention, message])
+def test_a_workflow_that_mentions_parley_asks_as_a_bot(as_: Callable[..., Json]) -> None:
+    profile = {"bot_profile": {"id": "B02", "name": "Stand-up"}}
+    event = as_(f"<@{BOT}> hi", subtype="bot_message", bot_id="B02", thread_ts=ROOT, **profile)
+    del event["user"]
+    asked = question(event)
+    assert (str(asked.person), asked.person.name) == ("slack:T01/B02", "Stand-up")
+    assert asked.person.is_bot
+    assert asked.text == "hi"
+    assert not question(mention()).person.is_bot
+
+
+def test_a_deleted_message_of_a_bot_counts_where_it_mentioned_parley() -> None:
+    gone = read(deleted(bot_id="B02", text=f"<@{BOT}> hi"))
+    assert isinstance(gone, QuestionDeleted)
+    assert gone.message_id == TS
 
 
 @pytest.mark.parametrize("subtype", ["channel_join", "channel_topic", "message_replied", "new"])
