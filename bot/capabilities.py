@@ -159,6 +159,15 @@ class CatchesUp(Protocol):
 
 
 @runtime_checkable
+class MayBeDeaf(Protocol):
+    """A platform that may keep from Parley what does not mention it."""
+
+    def why_deaf(self) -> str:
+        """Why it does, and what helps, in one sentence; empty if it does not."""
+        ...
+
+
+@runtime_checkable
 class FetchesFiles(Protocol):
     """A platform whose attachments can be read."""
 
@@ -191,6 +200,7 @@ class Capabilities:
     earlier_messages: HasEarlierMessages | None
     posts_questions: PostsQuestions | None
     catches_up: CatchesUp | None
+    may_be_deaf: MayBeDeaf | None
     files: FetchesFiles | None
     web: HasRoutes | None
 
@@ -209,6 +219,7 @@ class Capabilities:
             earlier_messages=adapter if isinstance(adapter, HasEarlierMessages) else None,
             posts_questions=adapter if isinstance(adapter, PostsQuestions) else None,
             catches_up=adapter if isinstance(adapter, CatchesUp) else None,
+            may_be_deaf=adapter if isinstance(adapter, MayBeDeaf) else None,
             files=adapter if isinstance(adapter, FetchesFiles) else None,
             web=adapter if isinstance(adapter, HasRoutes) else None,
         )

@@ -63,6 +63,10 @@ LIMITS = Limits(max_size=2000, edit_interval=1.0, edit_deadline=3600.0, call_tim
 ONE_AT_A_TIME = RateRule(frozenset({"post", "edit", "delete"}), "channel", 1, 0.0)
 """Without threads replies share a channel: final edits go before those of growing replies."""
 
+DEAF = (
+    "Discord keeps from me what does not mention me; whoever runs me can switch on "
+    "Message Content Intent."
+)
 _EYES = "👀"
 _MESSAGE = MESSAGES + "/{message_id}"
 _REACTION = _MESSAGE + "/reactions/{emoji}/@me"
@@ -125,6 +129,11 @@ class ConnectedBot:
             apologise=apologise,
             listens=listens,
         )
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether Discord hands over messages that do not mention the bot."""
+        return self._client.may_read_content
 
     @property
     def user(self) -> BotUser:
@@ -366,6 +375,9 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         return await bot.chains.earlier(
             place, ref, bot.channels.seen_from(place.workspace, bot.user)
         )
+
+    def why_deaf(self) -> str:
+        return "" if self._connected.hears_all else DEAF
 
     async def fetch(self, attachment: Attachment, max_size: int) -> bytes:
         return await self._connected.rest.fetch(attachment.url, max_size)

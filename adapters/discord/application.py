@@ -65,7 +65,7 @@ _SECONDS = 10.0
 
 CONTENT = (
     "Message Content Intent is not granted: follow-ups in threads and replies need a mention, "
-    "and what others said before is not seen"
+    "what others said before is not seen, and it cannot listen in a channel"
 )
 SWITCH_ON = "Switch it on under Bot at discord.com/developers/applications, or leave it so."
 

@@ -290,6 +290,10 @@ class Commands:
         if command.argument and not self._is_admin(command.person):
             self._notices.tell(command, "Only an admin can decide that.")
             return
+        deaf = Capabilities.of(self._services.adapters[place.adapter]).may_be_deaf
+        if command.argument == "on" and deaf and (why := deaf.why_deaf()):
+            self._notices.tell(command, why)
+            return
         if command.argument:
             await listening.turn(place, is_on=command.argument == "on")
         self._notices.say(command, HEARD if listening.hears(place) else NOT_HEARD)

@@ -24,6 +24,7 @@ PROTOCOLS = {
     "HasEarlierMessages",
     "PostsQuestions",
     "CatchesUp",
+    "MayBeDeaf",
     "FetchesFiles",
     "HasRoutes",
 }

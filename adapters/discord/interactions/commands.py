@@ -63,6 +63,16 @@ COMMANDS: Sequence[Json] = (
                     },
                 ],
             },
+            {
+                **_plain("listen", "Whether people here have to mention me"),
+                "options": [
+                    {
+                        "type": _BOOLEAN,
+                        "name": "on",
+                        "description": "Answer everybody in this channel (admins)",
+                    }
+                ],
+            },
             _plain("stop", "End your reply that is under way"),
             _plain("continue", "Go on with an answer that was stopped or cut off"),
             _plain("retry", "Answer the last question of this thread again"),

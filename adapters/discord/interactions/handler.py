@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 ACK_SECONDS = 1.5
 """After this time the interaction is acknowledged even if the question is not stored yet."""
 
-_SHOWN_TO_ALL = ("personality", "forget")
+_SHOWN_TO_ALL = ("personality", "listen", "forget")
 
 
 class InteractionHandler:

@@ -45,6 +45,7 @@ class Invocation:
     personality: str = ""
     is_private: bool = False
     for_channel: bool = False
+    is_on: bool | None = None
     custom_id: CustomId = NO_CUSTOM_ID
     attachments: tuple[Attachment, ...] = ()
 
@@ -106,6 +107,8 @@ class Invocation:
         if name == "personality":
             outside = not (self.info.is_direct or self.info.is_thread or self.custom_id.verb)
             argument = self.personality + (" channel" if self.for_channel or outside else "")
+        if name == "listen" and self.is_on is not None:
+            argument = "on" if self.is_on else "off"
         return Command(
             event_id=self.id,
             place=self.place,
@@ -159,13 +162,14 @@ def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation |
             return _asked(invocation, _options(data), me)
         case "parley":
             sub = next(iter(tables_of(data, "options")), {})
-            given = _options(sub)
+            given, on = _options(sub), _options(sub).get("on")
             return replace(
                 invocation,
                 verb="command",
                 name=text_of(sub, "name"),
                 personality=text_of(given, "name"),
                 for_channel=given.get("channel") is True,
+                is_on=on if isinstance(on, bool) else None,
             )
         case name if name == MENU:
             return _about(invocation, data, me)
