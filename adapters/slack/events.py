@@ -118,7 +118,7 @@ class _Reader:
         """None if the words are the same: an unfurled link causes such an event."""
         now, before = table_of(event, "message"), table_of(event, "previous_message")
         channel, ts = text_of(event, "channel"), text_of(now, "ts")
-        if not (channel and is_timestamp(ts)) or self._is_from_a_bot(before):
+        if not (channel and is_timestamp(ts)):
             return None
         if text_of(now, "subtype") == "tombstone":  # a deleted root that has replies
             return self._gone(channel, ts, before)  # and is Slack's own bot's by now
@@ -144,12 +144,9 @@ class _Reader:
 
     def deleted(self, event: Payload) -> QuestionDeleted | None:
         channel, ts = text_of(event, "channel"), text_of(event, "deleted_ts")
-        before = table_of(event, "previous_message")
-        if not (channel and is_timestamp(ts)) or self._is_own(before):
+        if not (channel and is_timestamp(ts)):
             return None
-        if before.get("bot_id") and not read_message(before, self.me, self.names).mentions_bot:
-            return None
-        return self._gone(channel, ts, before)
+        return self._gone(channel, ts, table_of(event, "previous_message"))
 
     def reaction(self, event: Payload) -> StopRequest | None:
         found = self._reacted(event)
@@ -191,7 +188,12 @@ class _Reader:
             event_id=self.event_id, place=place, person=person, message_id=max(stopped)
         )
 
-    def _gone(self, channel: str, ts: str, before: Payload) -> QuestionDeleted:
+    def _gone(self, channel: str, ts: str, before: Payload) -> QuestionDeleted | None:
+        """None for what was no question, as far as one can tell."""
+        if self._is_own(before):
+            return None
+        if before.get("bot_id") and not read_message(before, self.me, self.names).mentions_bot:
+            return None
         place = self._place(channel, {"ts": ts, **before})
         person = self._person(place, text_of(before, "user"))
         return QuestionDeleted(event_id=self.event_id, place=place, person=person, message_id=ts)

@@ -21,16 +21,7 @@ from aiohttp import web
 from bot.clock import SystemClock
 from bot.ports import Clock
 from tests.fakes import slack_files
-from tests.fakes.slack_api import (
-    ADA,
-    BOT,
-    CHANNEL,
-    DIRECT,
-    TEAM,
-    WORKFLOW,
-    FakeWorkspace,
-    Json,
-)
+from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, TEAM, WORKFLOW, FakeWorkspace, Json
 from tests.fakes.slack_blocks import pressed
 from tests.fakes.slack_panel import Refused
 from tests.fakes.slack_presses import interaction
