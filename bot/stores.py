@@ -91,7 +91,8 @@ class Turn:
 
     ``text`` is the question, ``files`` what was read of the files that came with it, ``reply``
     the Markdown shown so far; while the turn is unfinished, what its reply continues, if
-    anything, and ``finish_reason`` why that ended. ``remarks`` are messages posted in the thread
+    anything, and ``finish_reason`` why that ended. ``asked_again_at``: when it last was, by
+    retry, continue or an edit. ``remarks`` are messages posted in the thread
     before this question and not addressed to Parley, as ``(name, text)``. ``unread`` is still to
     be fetched.
     """
@@ -114,6 +115,7 @@ class Turn:
     unread: Unread = Unread()
     files: tuple[Source, ...] = ()
     finished_at: datetime | None = None
+    asked_again_at: datetime | None = None
 
     @property
     def can_continue(self) -> bool:
@@ -284,10 +286,8 @@ class TurnProgress(Protocol):
         """Store what was read for the question; ``earlier`` become its remarks."""
         ...
 
-    async def requeue(
-        self, turn_id: str, *, attempts: int | None = None, goes_on: bool = False
-    ) -> Turn:
-        """State queued, posts kept; ``attempts`` set if given.
+    async def requeue(self, turn_id: str, *, goes_on: bool = False) -> Turn:
+        """It is asked again: state queued, no attempts, posts kept.
 
         The reply is empty, unless it ``goes_on``: then it stays, with all that is known of it.
         """

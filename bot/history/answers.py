@@ -50,8 +50,9 @@ def ask_again(
     personality: str,
     text: str | None,
     continued: int | None,
+    now: datetime,
 ) -> Turn:
-    turns.requeue(connection, turn_id, 0, goes_on=continued is not None)
+    turns.requeue(connection, turn_id, now, goes_on=continued is not None)
     if text is not None:
         turns.edit_question(connection, turn_id, text)
     chosen = _drop_empty(connection, turn_id)

@@ -133,10 +133,9 @@ class SqlThreadStore:
         now = self._clock.now()
         return await self.database.write(turns.note_read, turn_id, files, earlier, now)
 
-    async def requeue(
-        self, turn_id: str, *, attempts: int | None = None, goes_on: bool = False
-    ) -> Turn:
-        return await self.database.write(turns.requeue, turn_id, attempts, goes_on=goes_on)
+    async def requeue(self, turn_id: str, *, goes_on: bool = False) -> Turn:
+        now = self._clock.now()
+        return await self.database.write(turns.requeue, turn_id, now, goes_on=goes_on)
 
     async def put_back(self, turn_id: str) -> None:
         await self.database.write(turns.put_back, turn_id)
@@ -194,7 +193,12 @@ class SqlThreadStore:
         continued: int | None = None,
     ) -> Turn:
         return await self.database.write(
-            answers.ask_again, turn_id, personality=personality, text=text, continued=continued
+            answers.ask_again,
+            turn_id,
+            personality=personality,
+            text=text,
+            continued=continued,
+            now=self._clock.now(),
         )
 
     async def branch(self, turn_id: str, question: Question, personality: str) -> Turn | None:

@@ -174,6 +174,7 @@ def _turn(
         unread=_unread(row.unread),
         files=_files(row.files),
         finished_at=row.finished_at,
+        asked_again_at=row.asked_again_at,
     )
 
 
@@ -288,9 +289,7 @@ def put_back(connection: Connection, turn_id: str) -> None:
     connection.execute(update(turns).where(is_running).values(**values))
 
 
-def requeue(
-    connection: Connection, turn_id: str, attempts: int | None, *, goes_on: bool = False
-) -> Turn:
+def requeue(connection: Connection, turn_id: str, now: datetime, *, goes_on: bool) -> Turn:
     queued = TurnState.QUEUED
     if goes_on:
         _change(connection, turn_id, state=queued, finished_at=None)
@@ -298,8 +297,7 @@ def requeue(
         finish(connection, turn_id, queued, reply="", reason=None, usage=Usage(), now=None)
         _change(connection, turn_id, rating=0)
         connection.execute(delete(votes).where(votes.c.turn_seq == _seq_of(turn_id)))
-    if attempts is not None:
-        _change(connection, turn_id, attempts=attempts)
+    _change(connection, turn_id, attempts=0, asked_again_at=now)
     return get(connection, turn_id)
 
 

@@ -273,10 +273,7 @@ class LiveTurn:
             try:
                 generation = await self._services.generator.generate(request)
             except QueueFull as full:
-                attempts = self.turn.attempts - 1
-                requeue = self._services.progress.requeue
-                goes_on = bool(self._begun)
-                self._refresh(await requeue(self.id, attempts=attempts, goes_on=goes_on))
+                await self._services.progress.put_back(self.id)
                 self._admissions.refuse(self._admission, full.retry_after)
                 await self._begin()
             else:

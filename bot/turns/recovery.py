@@ -87,7 +87,8 @@ class Recovery:
             return STOPPED  # its message was edited into a command
         if turn.attempts >= MAX_ATTEMPTS:
             return TRIED_TWICE
-        return INTERRUPTED if self._is_old(turn.accepted_at) else None
+        asked_at = turn.asked_again_at or turn.accepted_at
+        return INTERRUPTED if self._is_old(asked_at) else None
 
     def _is_old(self, at: datetime) -> bool:
         age = self._services.clock.now() - at

@@ -268,7 +268,7 @@ class Turns:
     async def _revive(self, turn: Turn, *, goes_on: bool) -> Turn | None:
         """None if it was forgotten meanwhile."""
         try:
-            return await self._services.progress.requeue(turn.id, attempts=0, goes_on=goes_on)
+            return await self._services.progress.requeue(turn.id, goes_on=goes_on)
         except LookupError:
             logger.info("turn %s was forgotten before it could be answered again", turn.id)
             return None
@@ -287,7 +287,7 @@ class Turns:
         elif live and self.queues.has_begun(live):
             live.halt(Wish.RESTART)
         elif live and live.turn.reply:  # it waits to continue the answer to another question
-            await self._services.progress.requeue(turn.id, attempts=0)
+            await self._services.progress.requeue(turn.id)
 
     async def withdraw(self, turn: Turn, text: str) -> None:
         """The question's message reads ``text`` now, which asks nothing: it is not answered."""

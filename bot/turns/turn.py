@@ -142,7 +142,7 @@ class PostedTurn(LiveTurn):
             return STOPPED
         if self._anew is not None:
             requeue, goes_on = self._services.progress.requeue, self._anew is Wish.GO_ON
-            self._refresh(await requeue(self.id, attempts=0, goes_on=goes_on))
+            self._refresh(await requeue(self.id, goes_on=goes_on))
             self._anew, self.is_concluded = None, False
         self._admissions.join(self._admission)
         if not await self._begin():

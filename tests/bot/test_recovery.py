@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Unavailable
+from bot.generation import FinishReason
 from bot.stores import TurnState
 from bot.types import Place, Question
 from tests.bot.machine import Machine, answering, running_machine
@@ -144,6 +145,40 @@ async def test_who_waited_too_long_for_a_restart_is_told_so_in_the_same_message(
     await ended_as(machine, second, waiting, TurnState.INTERRUPTED)
     assert all("I was interrupted" in text for text in second.visible())
     assert len(second.visible()) == 2
+
+
+@pytest.mark.parametrize("again", ["retry", "continue"])
+async def test_an_old_answer_that_was_asked_for_again_just_now_is_given(
+    machine: Machine, again: str
+) -> None:
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    generation = await first.generation()
+    generation.say("I am")
+    generation.finish(FinishReason.LENGTH)
+    await first.ended(question)
+    await machine.clock.advance(1000)
+    await first.ask(again)
+    await first.generation()
+    await machine.pull_the_plug()
+    second = await machine.boot(answering(" fine."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible()[0].endswith("fine.")
+
+
+async def test_who_waited_too_long_for_it_is_told_so_whenever_it_was_asked_for(
+    machine: Machine,
+) -> None:
+    first = await machine.boot(answering("Fine."))
+    question = await first.ask("How are you?")
+    await first.ended(question)
+    await machine.clock.advance(1000)
+    await first.ask("retry")
+    await first.generation()
+    await machine.pull_the_plug()
+    await machine.clock.advance(1000)
+    second = await machine.boot()
+    await ended_as(machine, second, question, TurnState.INTERRUPTED)
 
 
 async def test_a_kill_between_the_final_edit_and_the_end_on_disk_doubles_nothing(

@@ -460,16 +460,16 @@ class _Answering(_Fixtures):
 
         again = await store.requeue(turn.id)
         assert (again.state, again.reply, again.finish_reason) == (TurnState.QUEUED, "", None)
-        assert (again.posts, again.attempts) == ((Post(0, "reply-1"),), 1)
+        assert (again.posts, again.attempts) == ((Post(0, "reply-1"),), 0)
         assert (again.finished_at, again.usage) == (None, Usage())
-        assert (await store.requeue(turn.id, attempts=0)).attempts == 0
+        assert (turn.asked_again_at, again.asked_again_at) == (None, START)
 
     async def test_a_reply_that_goes_on_stays_while_its_turn_is_queued(
         self, store: ThreadStore
     ) -> None:
         await answered(store, ask("1"))
         [turn] = await store.turns(HERE)
-        again = await store.requeue(turn.id, attempts=0, goes_on=True)
+        again = await store.requeue(turn.id, goes_on=True)
         assert (again.state, again.attempts) == (TurnState.QUEUED, 0)
         assert (again.reply, again.finish_reason) == (turn.reply, turn.finish_reason)
         assert (again.usage, again.finished_at) == (turn.usage, None)

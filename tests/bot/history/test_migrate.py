@@ -59,7 +59,7 @@ def test_a_migrated_database_says_whose_it_is_and_how_new(path: Path) -> None:
     migrate(path, START)
 
     with migrating_engine(path, 1.0).connect() as connection:
-        assert current(connection) == head() == "0010"
+        assert current(connection) == head() == "0011"
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         assert owner == APPLICATION_ID
 
@@ -171,6 +171,7 @@ async def test_files_of_a_database_of_before_they_were_listed_are_one_file_each(
     for table in ("usage", "chat_turns", "answers", "listened_channels", "votes", "owed"):
         _execute(path, f"DROP TABLE {table}")
     _execute(path, "ALTER TABLE threads DROP COLUMN title")
+    _execute(path, "ALTER TABLE turns DROP COLUMN asked_again_at")
     _execute(path, "DROP INDEX remarks_by_key")
     _execute(path, "ALTER TABLE remarks DROP COLUMN key")
     _execute(path, "UPDATE alembic_version SET version_num = '0002'")

@@ -141,9 +141,10 @@ async def test_turns_from_before_there_was_a_log_are_in_it_with_their_votes(path
     await accepted(store, ask("2"))
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        for table in ("usage", "chat_turns", "answers", "listened_channels", "votes"):
+        for table in ("usage", "chat_turns", "answers", "listened_channels", "votes", "owed"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE threads DROP COLUMN title")
+        connection.execute("ALTER TABLE turns DROP COLUMN asked_again_at")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
     store = await open_store(f"sqlite:///{path}", FakeClock())
     await store.close()
@@ -170,6 +171,7 @@ async def test_the_log_of_another_version_is_not_guessed_at(
 ) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("ALTER TABLE threads DROP COLUMN title")
+        connection.execute("ALTER TABLE turns DROP COLUMN asked_again_at")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
     with pytest.raises(DataError, match="start this one once"):
         await logged(path)
