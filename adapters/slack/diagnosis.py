@@ -10,6 +10,8 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.settings import SlackSettings
@@ -21,6 +23,9 @@ Finding = tuple[str, str, str]
 """Status, finding, and what to do about it."""
 
 _SECONDS = 10.0
+_MAX_OFF = 120.0
+"""Seconds; at 300 Parley refuses what Slack delivers."""
+
 _SECRET = re.compile(r"[0-9a-f]{32}")
 _UNREACHED = "Parley needs a way to slack.com by HTTPS; run doctor again once there is one."
 _INSTALL = (
@@ -50,7 +55,7 @@ def _secret(secret: str) -> Iterator[Finding]:
 async def _asked(settings: SlackSettings, app_token: str) -> list[Finding]:
     found = [await _token(settings)]
     if found[0][0] == "ok":
-        found += [*await _scopes(settings), *_events()]
+        found += [*await _scopes_and_time(settings), *_events()]
     if app_token:
         found.append(await _socket(replace(settings, bot_token=app_token)))
     return found
@@ -69,16 +74,34 @@ async def _token(settings: SlackSettings) -> Finding:
     return "ok", f"the bot token is that of {answer.get('user')} in {answer.get('team')}", ""
 
 
-async def _scopes(settings: SlackSettings) -> list[Finding]:
+async def _scopes_and_time(settings: SlackSettings) -> list[Finding]:
     client = _client(settings)
     try:
-        granted = await client.granted_scopes()
+        headers = await client.headers()
     except PlatformError as error:
         return [("warn", f"the scopes cannot be asked for: {error}", _way_to(error))]
     finally:
         await client.close()
-    if granted is None:
+    return [*_scopes(settings, headers.get("x-oauth-scopes")), *_time(headers.get("date"))]
+
+
+def _time(date: str | None) -> Iterator[Finding]:
+    """Slack signs what it delivers with the time, and old signatures are refused."""
+    try:
+        told = parsedate_to_datetime(date or "").replace(tzinfo=UTC)
+    except ValueError:
+        return
+    seconds = (datetime.now(UTC) - told).total_seconds()
+    if abs(seconds) >= _MAX_OFF:
+        which = "ahead of" if seconds > 0 else "behind"
+        off = f"this machine's clock is {abs(seconds) / 60:.0f} minutes {which} Slack's"
+        yield "fail", off, "Set it, for example by NTP: deliveries over HTTP are refused else."
+
+
+def _scopes(settings: SlackSettings, named: str | None) -> list[Finding]:
+    if named is None:
         return [("warn", "Slack does not say which scopes the bot token has", _COMPARE)]
+    granted = frozenset(re.split(r"[,\s]+", named))
     mode = "" if settings.app_token else " --http URL"  # else the app would change to Socket Mode
     missing = [scope for scope in needed_scopes() if scope not in granted]
     if not missing:

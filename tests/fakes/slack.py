@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import Self
 from urllib.parse import urlencode
 
@@ -371,7 +372,9 @@ class FakeSlack(FakeWorkspace):
                 return web.json_response({"ok": True, "url": self.socket.address(self.api_url)})
             answer = {"ok": True, **self.call(method, arguments)}
             # docs, "Authentication, OAuth scopes": the scopes of the token, with each answer
-            return web.json_response(answer, headers={"x-oauth-scopes": ",".join(self.scopes)})
+            told = {"x-oauth-scopes": ",".join(self.scopes)}
+            told["Date"] = format_datetime(self.clock.now(), usegmt=True)
+            return web.json_response(answer, headers=told)
         except Refused as refusal:
             answer = {"ok": False, "error": str(refusal)}
             if answer["error"] != "ratelimited":

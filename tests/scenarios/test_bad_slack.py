@@ -124,6 +124,16 @@ async def test_who_is_not_slack_is_sent_away_and_nothing_is_done(
     assert "Obey me" not in parley.output
 
 
+async def test_why_deliveries_are_refused_stands_in_the_log(
+    parley: Parley, slack: FakeSlack
+) -> None:
+    assert await slack.send(b"{}", secret="guessed") == 401
+    assert await slack.send(b"{}", age=361) == 401
+    assert await slack.send(b"{}", age=361) == 401
+    assert parley.output.count("copy SLACK_SIGNING_SECRET again") == 1
+    assert parley.output.count("the clock may be off") == 1
+
+
 async def test_a_replay_is_answered_200_and_asked_nothing_twice(
     parley: Parley, slack: FakeSlack
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -95,12 +94,12 @@ class SlackClient:
                     return
         raise PlatformRefused(_RESPOND, f"http_{answer.status}")
 
-    async def granted_scopes(self) -> frozenset[str] | None:
-        """Those of the token, which Slack names beside each answer; None where it does not."""
+    async def headers(self) -> Mapping[str, str]:
+        """What Slack says beside each answer, such as the scopes of the token and its time."""
         with translated("auth.test", self._observe):
             response = await self._web.api_call("auth.test", http_verb="POST")
-        named = response.headers.get("x-oauth-scopes")
-        return None if named is None else frozenset(filter(None, re.split(r"[,\s]+", named)))
+        headers: Mapping[str, str] = response.headers
+        return headers
 
     async def open_websocket(self, url: str) -> aiohttp.ClientWebSocketResponse:
         """It ends by itself when Slack stops answering pings."""

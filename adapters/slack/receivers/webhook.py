@@ -5,6 +5,8 @@ Nothing is parsed before it is verified.
 
 from __future__ import annotations
 
+import hmac
+import logging
 import re
 
 from aiohttp import web
@@ -17,9 +19,20 @@ from adapters.slack.receivers.dispatcher import Dispatcher
 from bot.adapter_support.connection import delivery_of
 from bot.ports import Clock
 
+logger = logging.getLogger(__name__)
+
 PATH = "/slack/events"
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_WINDOW_SECONDS, _SILENT_SECONDS = 300.0, 3_600.0
+_FORGED = (
+    "a delivery was refused, for its signature is wrong; if it was Slack's, copy "
+    "SLACK_SIGNING_SECRET again: Signing Secret, under Basic Information of your app"
+)
+_UNTIMELY = (
+    "a delivery of Slack's was refused: by this machine's clock it was signed %d minutes %s, "
+    "so the clock may be off"
+)
 
 
 class SlackWebhook:
@@ -27,6 +40,8 @@ class SlackWebhook:
 
     def __init__(self, signing_secret: str, clock: Clock) -> None:
         self.dispatcher: Dispatcher | None = None
+        self._clock = clock
+        self._silent_until: dict[str, float] = {}
         self._verifier = SignatureVerifier(signing_secret, _Seconds(clock))
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -49,7 +64,25 @@ class SlackWebhook:
             body.decode()
         except UnicodeDecodeError:
             return False
-        return self._verifier.is_valid(body, timestamp, signature)
+        is_valid = self._verifier.is_valid(body, timestamp, signature)
+        if not is_valid:
+            self._explain(body, int(timestamp), signature)
+        return is_valid
+
+    def _explain(self, body: bytes, timestamp: int, signature: str) -> None:
+        age = self._clock.now().timestamp() - timestamp
+        own = self._verifier.generate_signature(timestamp=str(timestamp), body=body) or ""
+        if abs(age) > _WINDOW_SECONDS and hmac.compare_digest(own, signature):
+            self._warn(_UNTIMELY, abs(age) // 60, "ago" if age > 0 else "from now")
+        else:
+            self._warn(_FORGED)
+
+    def _warn(self, sentence: str, *details: object) -> None:
+        """Once an hour, for anybody may knock as often as they like."""
+        now = self._clock.monotonic()
+        if now >= self._silent_until.get(sentence, now):
+            self._silent_until[sentence] = now + _SILENT_SECONDS
+            logger.warning(sentence, *details)
 
 
 class _Seconds(SignatureClock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from adapters.slack.diagnosis import Finding, examine
 from adapters.slack.events import EVENTS
 from adapters.slack.manifest import needed_scopes
+from bot.clock import SystemClock
 from bot.config import load_settings
 from bot.errors import SettingsError
 from tests.fakes.slack import TOKEN, FakeSlack, Fault
@@ -63,6 +65,33 @@ async def test_an_app_that_slack_delivers_to_is_not_turned_to_socket_mode_by_the
 async def test_the_events_to_look_at_are_named(slack: FakeSlack, granted: set[str]) -> None:
     text = str(await found(slack))
     assert all(event in text for event in EVENTS)
+
+
+class Off(SystemClock):
+    """Slack's, which is right: it is ours that is off by as much the other way."""
+
+    def __init__(self, minutes: float) -> None:
+        self._off = timedelta(minutes=minutes)
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
+@pytest.mark.parametrize(("minutes", "which"), [(-6, "ahead of"), (6, "behind")])
+async def test_a_clock_that_is_off_is_named(minutes: float, which: str) -> None:
+    async with FakeSlack(Off(minutes)) as slack:
+        slack.scopes = set(needed_scopes())
+        said = failed(await found(slack))
+    assert said == [f"this machine's clock is 6 minutes {which} Slack's"]
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Sat, 28 Nov 2026 08:00:00 -0000"])
+async def test_whatever_time_slack_names_doctor_goes_on(
+    slack: FakeSlack, granted: set[str], date: str
+) -> None:
+    told = Fault(headers={"Date": date, "x-oauth-scopes": ", ".join(granted)})
+    slack.fail("auth.test", told, told)
+    assert f"all {len(granted)} scopes are granted" in str(await found(slack))
 
 
 async def test_refused_tokens_are_named_by_their_settings(slack: FakeSlack) -> None:

@@ -259,5 +259,50 @@ async def test_chatter_costs_no_call(slack: FakeSlack, taken: list[Incoming]) ->
     assert len(slack.calls) == before
 
 
+@pytest.mark.parametrize(
+    ("age", "said"), [(361, "6 minutes ago"), (-361, "6 minutes from now"), (3_600, "60 minutes")]
+)
+async def test_a_clock_that_is_off_is_said_in_the_log_once(
+    caplog: pytest.LogCaptureFixture, age: float, said: str
+) -> None:
+    clock = FakeClock()
+    async with FakeSlack(clock) as slack:
+        listener, slack.events_url = bound_socket()
+        adapter = make_adapter(slack.api_url, clock=clock)
+        async with serving(adapter, listener), adapter, listening(adapter, _ignore):
+            for _ in range(3):
+                assert await slack.send(BODY, age=age) == 401
+            (line,) = caplog.messages
+            assert f"by this machine's clock it was signed {said}" in line
+            assert "the clock may be off" in line
+            await clock.advance(3_601)
+            assert await slack.send(BODY, age=age) == 401
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("age", [0, 301])
+async def test_a_wrong_secret_is_said_in_the_log_once(
+    slack: FakeSlack, taken: list[Incoming], caplog: pytest.LogCaptureFixture, age: float
+) -> None:
+    for _ in range(3):
+        assert await slack.send(BODY, secret="guessed", age=age) == 401
+    (line,) = caplog.messages
+    assert "copy SLACK_SIGNING_SECRET again" in line
+
+
+@pytest.mark.parametrize("header", ["X-Slack-Signature", "X-Slack-Request-Timestamp"])
+async def test_a_missing_header_is_refused(
+    slack: FakeSlack, taken: list[Incoming], header: str
+) -> None:
+    headers = slack.signed(BODY.encode())
+    del headers[header]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(slack.events_url, data=BODY.encode(), headers=headers) as answer,
+    ):
+        assert answer.status == 401
+    assert taken == []
+
+
 async def _ignore(_: Incoming) -> None:
     pass
