@@ -50,6 +50,7 @@ EXPECTED: dict[str, object] = {
     "message.channels.tombstone": (QuestionDeleted, TS),
     "message.channels.chatter": None,
     "message.channels.bot_message": None,
+    "message.channels.workflow": (Question, "build 42 failed"),  # if PARLEY_ALLOW names it
     "message.channels.own": None,
     "message.channels.channel_join": None,
     "message.channels.unfurled": None,
@@ -163,7 +164,8 @@ def incomings() -> Iterator[tuple[str, Any]]:
 def test_every_event_has_an_id_a_person_and_a_place() -> None:
     for name, incoming in incomings():
         assert incoming.event_id == recorded(name)["event_id"], name
-        assert incoming.person.id == "slack:T0ACME0001/U0ADA00001", name
+        user = "B0FLOW0001" if name.endswith("workflow") else "U0ADA00001"
+        assert incoming.person.id == f"slack:T0ACME0001/{user}", name
         channel = recorded(name)["event"].get("channel") or "C0GENERAL1"
         assert (incoming.place.workspace, incoming.place.channel) == (ME.team_id, channel), name
 
