@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from adapters.slack.api.labels import metadata_of
 from adapters.slack.assistant.sessions import AgentSessions
 from adapters.slack.assistant.streams import Call, Streams, stop_stream
-from bot.errors import MessageGone, NotPermitted, PlatformRefused
+from bot.errors import MessageGone, NotPermitted, PlatformRefused, Unavailable
 from bot.ports import Clock
 from bot.types import Label, Place, Rendered, ReplyEnd
 
@@ -58,10 +58,16 @@ class SlackReplies:
 
     async def grow(self, place: Place, ts: str, text: Rendered, *, is_text: bool) -> None:
         stream = self._streams.of(ts)
-        if stream is not None and not stream.is_over:
-            await stream.grow(text, is_text=is_text)
-        else:
+        if stream is None or stream.is_over:
+            self._sessions.go_on(place)
             await self._edited(place, ts, lambda: self._plain.grow(place, ts, text))
+            return
+        try:
+            await stream.grow(text, is_text=is_text)
+        except Unavailable:
+            if self.growth_method(ts) != APPEND:  # with it Slack's own Stop goes, and edits go on
+                self._sessions.begin(place)
+            raise
 
     async def finish(
         self, place: Place, ts: str | None, text: Rendered, label: Label, end: ReplyEnd | None

@@ -27,16 +27,24 @@ class AgentSessions:
         self._call = call
         self._slots = Slots(_NUM_SLOTS, clock, max_age=_MAX_AGE)
         self._last: dict[Place, asyncio.Task[None]] = {}
+        self._under_way: set[Place] = set()
         self._is_on = True
         self._has_warned = False
 
     def begin(self, place: Place) -> None:
-        """A reply begins, or goes on in another message."""
+        """A reply begins, or goes on in another message or in another way."""
         if place.thread and self._is_on and self._slots.take(place):
+            self._under_way.add(place)
             self._enqueue(place, "processing")
+
+    def go_on(self, place: Place) -> None:
+        """A reply grows, which an earlier process may have begun, or which had ended before."""
+        if place not in self._under_way:
+            self.begin(place)
 
     def end(self, place: Place) -> None:
         """Of an earlier process's reply, too, which begins nothing here."""
+        self._under_way.discard(place)
         if place.thread and self._is_on and self._slots.take(place):
             self._slots.end(place)
             self._enqueue(place, "active")

@@ -9,6 +9,7 @@ import pytest
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.events import read_event
 from adapters.slack.reading.text import SlackIdentity
+from bot.errors import Unavailable
 from bot.types import Command, Label, Person, Place, Rendered, StopRequest
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
 from tests.fakes.clock import FakeClock
@@ -74,6 +75,40 @@ async def test_a_reply_of_an_earlier_process_is_ended_too(
     await adapter.finish(place, ts, TEXT, label())
     await adapter._replies._sessions.close()
     assert slack.streams.sessions == {(CHANNEL, place.thread): ["active"]}
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["asked again", "after a restart"])
+async def test_a_reply_that_grows_again_is_under_way_again(
+    adapter: SlackAdapter, slack: FakeSlack, is_known: bool
+) -> None:
+    place = thread_in(slack)
+    if is_known:
+        ts = await adapter.finish(place, None, TEXT, label())
+    else:
+        ts = await adapter.post(place, TEXT, label())
+    for text in ("hello there", "hello there again"):
+        await adapter.grow(place, ts, Rendered(text), is_text=True)
+    await adapter.finish(place, ts, TEXT, label())
+    await adapter._replies._sessions.close()
+    statuses = slack.streams.sessions[CHANNEL, place.thread]
+    assert statuses == [*["active"] * is_known, "processing", "active"]
+
+
+async def test_slacks_own_stop_stays_where_edits_go_on_after_a_stream(
+    adapter: SlackAdapter, slack: FakeSlack
+) -> None:
+    slack.streams.has_streams = True
+    place = thread_in(slack)
+    ts = await adapter.begin(place, adapter.render("One two"), label(), is_text=True)
+    slack.fail("chat.appendStream", DROPS)
+    with pytest.raises(Unavailable):
+        await adapter.grow(place, ts, adapter.render("One two three four"), is_text=True)
+    await adapter.grow(place, ts, adapter.render("One two three four"), is_text=True)
+    await adapter._replies._sessions.close()
+    assert slack.streams.sessions[CHANNEL, place.thread] == ["processing", "processing"]
+    await adapter.finish(place, ts, TEXT, label())
+    await adapter._replies._sessions.close()
+    assert slack.streams.sessions[CHANNEL, place.thread][-1] == "active"
 
 
 async def test_outside_of_threads_there_are_no_sessions(
