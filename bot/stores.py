@@ -91,10 +91,10 @@ class Turn:
 
     ``text`` is the question, ``files`` what was read of the files that came with it, ``reply``
     the Markdown shown so far; while the turn is unfinished, what its reply continues, if
-    anything, and ``finish_reason`` why that ended. ``asked_again_at``: when it last was, by
-    retry, continue or an edit. ``remarks`` are messages posted in the thread
-    before this question and not addressed to Parley, as ``(name, text)``. ``unread`` is still to
-    be fetched.
+    anything, and ``finish_reason`` why that ended. ``above`` is what stands above the reply and
+    is no part of it. ``remarks`` are messages posted in the thread before this question and not
+    addressed to Parley, as ``(name, text)``. ``unread`` is still to be fetched.
+    ``asked_again_at``: when it last was, by retry, continue or an edit.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Turn:
     files: tuple[Source, ...] = ()
     finished_at: datetime | None = None
     asked_again_at: datetime | None = None
+    above: str = ""
 
     @property
     def can_continue(self) -> bool:
@@ -311,6 +312,7 @@ class TurnProgress(Protocol):
         reply: str,
         reason: FinishReason | None = None,
         usage: Usage = Usage(),
+        above: str = "",
     ) -> None: ...
 
     async def edit_question(self, turn_id: str, text: str) -> None: ...

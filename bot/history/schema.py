@@ -142,6 +142,7 @@ turns = Table(
     Column("unread", CleanText),
     Column("files", CleanText, nullable=False, server_default=""),
     Column("asked_again_at", UtcTime),
+    Column("above", CleanText, nullable=False, server_default=""),
     UniqueConstraint("thread_id", "number", name="turns_by_number"),
     Index("turns_by_message", "message_id"),
     Index("turns_by_person", "person_id", "thread_id"),

@@ -154,6 +154,7 @@ class SqlThreadStore:
         reply: str,
         reason: FinishReason | None = None,
         usage: Usage = Usage(),
+        above: str = "",
     ) -> None:
         await self.database.write(
             turns.finish,
@@ -162,6 +163,7 @@ class SqlThreadStore:
             reply=reply,
             reason=reason,
             usage=usage,
+            above=above,
             now=self._clock.now(),
         )
 

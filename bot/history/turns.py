@@ -175,6 +175,7 @@ def _turn(
         files=_files(row.files),
         finished_at=row.finished_at,
         asked_again_at=row.asked_again_at,
+        above=row.above,
     )
 
 
@@ -310,6 +311,7 @@ def finish(
     reason: FinishReason | None,
     usage: Usage,
     now: datetime | None,
+    above: str = "",
 ) -> None:
     _change(
         connection,
@@ -318,6 +320,7 @@ def finish(
         reply=reply,
         finished_at=now,
         finish_reason=reason,
+        above=above,
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,

@@ -42,6 +42,7 @@ class Ending:
     """``reply`` is what later prompts see; ``shown`` is that with a note for the person.
 
     ``note``: that note for those who see it beside the reply, with buttons for what to do.
+    ``above``: what is shown above the reply and is no part of it.
     """
 
     state: TurnState
@@ -50,6 +51,7 @@ class Ending:
     reason: FinishReason | None = None
     usage: Usage = Usage()
     note: str = ""
+    above: str = ""
 
     @property
     def can_continue(self) -> bool:
@@ -118,8 +120,8 @@ def longer(turn: Turn, ending: Ending) -> Ending:
     ending = replace(ending, usage=replace(turn.usage, completion_tokens=said))
     if not ending.reply.startswith(turn.reply):
         why = ending.reason and _NOTES.get(ending.reason)
-        shown = noted(turn.reply, why or ending.shown.replace(RETRY, GO_ON))
-        ending = replace(ending, reply=turn.reply, shown=shown)
+        shown = under(turn.above, noted(turn.reply, why or ending.shown.replace(RETRY, GO_ON)))
+        ending = replace(ending, reply=turn.reply, shown=shown, above=turn.above)
     if ending.state in (TurnState.FAILED, TurnState.INTERRUPTED):
         before = turn.finish_reason or FinishReason.CANCELLED
         ending = replace(ending, state=_ENDED_AS.get(before, TurnState.STOPPED), reason=before)
@@ -188,11 +190,13 @@ class Draft:
     """A reply that grows: the answer, and above it what the model thought aloud.
 
     ``shows``: how much of the reasoning the personality shows. None of it enters a later prompt.
+    ``before``: what stands above an answer that goes on.
     """
 
     shows: Literal["hidden", "shown", "folded"]
     thoughts: list[str] = field(default_factory=list)
     answer: str = ""
+    before: str = ""
 
     def think(self, text: str) -> None:
         self.thoughts.append(text)
@@ -202,27 +206,35 @@ class Draft:
 
     @property
     def shown(self) -> str:
-        return self._under_thoughts(self.answer)
+        return under(self._above(bool(self.answer)), self.answer)
 
     def end(self, finished: Finished, *, stopped: bool) -> Ending:
         has_thought = bool(self.thoughts)
         ending = ending_of(self.answer, finished, stopped=stopped, has_thought=has_thought)
-        return replace(ending, shown=self._under_thoughts(ending.shown, is_over=True))
+        return self._under_thoughts(ending)
 
     def fail(self, sentence: str) -> Ending:
-        ending = failed(sentence, self.answer)
-        return replace(ending, shown=self._under_thoughts(ending.shown, is_over=True))
+        return self._under_thoughts(failed(sentence, self.answer))
 
-    def _under_thoughts(self, markdown: str, *, is_over: bool = False) -> str:
+    def _under_thoughts(self, ending: Ending) -> Ending:
+        above = self._above(is_over=True)
+        return replace(ending, shown=under(above, ending.shown), above=above)
+
+    def _above(self, is_over: bool) -> str:
+        """``is_over``: it thinks no more, so the thoughts can be folded."""
         thoughts = "".join(self.thoughts).strip() if self.shows != "hidden" else ""
         if not thoughts:
-            return markdown
+            return self.before
         is_folded = self.shows == "folded"
-        if is_folded and (markdown or is_over):
+        if is_folded and is_over:
             above = f"> _Thought about it in {_num_words(thoughts)}._"
         else:
             above = _quote(_last_words(thoughts) if is_folded else thoughts)
-        return f"{above}\n\n{markdown}" if markdown else above
+        return under(self.before, above)
+
+
+def under(above: str, markdown: str) -> str:
+    return "\n\n".join(each for each in (above, markdown) if each)
 
 
 def _num_words(text: str) -> str:

@@ -192,6 +192,7 @@ class LiveTurn:
             reply=ending.reply,
             reason=ending.reason,
             usage=ending.usage,
+            above=ending.above,
         )
 
     def _refused(self, error: EmptyQuestion | PromptTooLong) -> Ending:
@@ -226,7 +227,7 @@ class LiveTurn:
             generation = await self._submit(await self._request(personality))
             if generation is None:
                 break
-            draft = Draft(personality.reasoning, answer=self._begun)
+            draft = Draft(personality.reasoning, answer=self._begun, before=self.turn.above)
             try:
                 last = await self._stream(generation, draft)
             except PromptTooLong:

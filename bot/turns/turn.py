@@ -36,6 +36,7 @@ from bot.turns.display import (
     noted,
     post_file,
     undelivered,
+    under,
 )
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.queues import AdmissionQueue
@@ -274,10 +275,10 @@ class PostedTurn(LiveTurn):
         """What the reply continues stays where it is, without the words that it had ended with."""
         self._editor.show_placeholder(THINKING)
         if self._begun:
-            self._editor.show(self._begun)
+            self._editor.show(under(self.turn.above, self._begun))
 
     def _show_wait(self, text: str) -> None:
         self._editor.show_placeholder(text)
         if self._begun:
-            self._editor.show(noted(self._begun, f"_({text})_"))
+            self._editor.show(under(self.turn.above, noted(self._begun, f"_({text})_")))
         self._typing.start()

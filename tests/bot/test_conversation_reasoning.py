@@ -10,6 +10,7 @@ import pytest
 from bot.generation import Finished, FinishReason
 from bot.stores import TurnState
 from bot.turns.display import Draft
+from bot.types import Question
 from tests.bot.talk import Talk, talking
 
 
@@ -64,6 +65,62 @@ async def test_folded_reasoning_shows_its_last_words_and_then_one_line(talk: Tal
     generation.finish()
     await talk.ended(question)
     assert talk.visible()[-1] == "> _Thought about it in 8 words._\n\nFine."
+
+
+ABOVE = {
+    "shown": "> They ask.\n>\n> I am fine.\n\n",
+    "folded": "> _Thought about it in 5 words._\n\n",
+    "assistant": "",
+}
+
+
+async def cut_off(talk: Talk, personality: str) -> Question:
+    await talk.command("personality", personality)
+    question = await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.think("They ask.\n\nI am fine.")
+    generation.say("I am")
+    generation.finish(FinishReason.LENGTH)
+    await talk.ended(question)
+    return question
+
+
+@pytest.mark.parametrize("personality", ABOVE)
+async def test_the_reasoning_stays_above_an_answer_that_goes_on(
+    talk: Talk, personality: str
+) -> None:
+    question = await cut_off(talk, personality)
+    before = len(talk.platform.calls)
+    await talk.ask("continue")
+    generation = await talk.generation()
+    await talk.until(lambda: talk.visible()[-1] == f"{ABOVE[personality]}I am")
+    generation.say(" fine.")
+    generation.finish()
+    turn = await talk.ended(question)
+    assert turn.reply == "I am fine."
+    assert talk.visible()[-1] == f"{ABOVE[personality]}I am fine."
+    since = [call.text for call in talk.platform.calls[before:] if call.method == "edit"]
+    assert all(text and text.startswith(f"{ABOVE[personality]}I am") for text in since)
+
+
+@pytest.mark.parametrize("personality", ABOVE)
+async def test_the_reasoning_stays_above_an_answer_that_was_to_go_on_and_could_not(
+    talk: Talk, personality: str
+) -> None:
+    question = await cut_off(talk, personality)
+    await talk.ask("continue")
+    (await talk.generation()).finish(FinishReason.ERROR, "The model failed.")
+    turn = await talk.ended(question)
+    assert (turn.reply, turn.can_continue) == ("I am", True)
+    assert talk.visible()[-1].startswith(f"{ABOVE[personality]}I am\n\n")
+
+
+async def test_after_a_retry_nothing_is_above_but_what_was_thought_then(talk: Talk) -> None:
+    question = await cut_off(talk, "shown")
+    talk.generator.replies.append("Fine.")
+    await talk.ask("retry")
+    await talk.ended(question)
+    assert talk.visible()[-1] == "Fine."
 
 
 @pytest.mark.parametrize("personality", ["assistant", "shown", "folded"])

@@ -172,6 +172,7 @@ async def test_files_of_a_database_of_before_they_were_listed_are_one_file_each(
         _execute(path, f"DROP TABLE {table}")
     _execute(path, "ALTER TABLE threads DROP COLUMN title")
     _execute(path, "ALTER TABLE turns DROP COLUMN asked_again_at")
+    _execute(path, "ALTER TABLE turns DROP COLUMN above")
     _execute(path, "DROP INDEX remarks_by_key")
     _execute(path, "ALTER TABLE remarks DROP COLUMN key")
     _execute(path, "UPDATE alembic_version SET version_num = '0002'")

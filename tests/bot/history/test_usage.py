@@ -145,6 +145,7 @@ async def test_turns_from_before_there_was_a_log_are_in_it_with_their_votes(path
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE threads DROP COLUMN title")
         connection.execute("ALTER TABLE turns DROP COLUMN asked_again_at")
+        connection.execute("ALTER TABLE turns DROP COLUMN above")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
     store = await open_store(f"sqlite:///{path}", FakeClock())
     await store.close()
@@ -172,6 +173,7 @@ async def test_the_log_of_another_version_is_not_guessed_at(
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("ALTER TABLE threads DROP COLUMN title")
         connection.execute("ALTER TABLE turns DROP COLUMN asked_again_at")
+        connection.execute("ALTER TABLE turns DROP COLUMN above")
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
     with pytest.raises(DataError, match="start this one once"):
         await logged(path)
