@@ -221,6 +221,7 @@ class App:
             self._conversations.personalities,
             self._conversations.standing,
             self._conversations.listens,
+            self._conversations.refusal_of,
         )
         adapter: Adapter = module.create(context)
         return adapter

@@ -11,7 +11,7 @@ from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.chat.service import ChatService
 from bot.chats import ADAPTER, Owner
-from bot.errors import UnknownThread
+from bot.errors import AccessDenied, UnknownThread
 from bot.generation import CompletionRequest
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
@@ -280,6 +280,13 @@ class ConversationService:
 
     def listens(self, place: Place) -> bool:
         return self._services.listening.hears(place)
+
+    def refusal_of(self, place: Place, person: Person) -> str:
+        try:
+            self._services.access.check(place, person, is_direct=False)
+        except AccessDenied as error:
+            return str(error)
+        return ""
 
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._services.directory.threads(person.id)

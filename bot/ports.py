@@ -120,6 +120,11 @@ def nowhere(_: Place) -> bool:
     return False
 
 
+def never(_: Place, __: Person) -> str:
+    """Parley refuses nobody."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterContext:
     """For building an adapter. ``settings``: its table, keys as in ``[slack]`` (``bot_token``).
@@ -128,7 +133,9 @@ class AdapterContext:
     adapter may keep what it must know after a restart; it need not exist yet.
     ``personalities`` are those that can be chosen now. ``standing``: None where nobody knows.
     ``listens``: whether messages of the channel need no mention now; others that have none stay
-    with the adapter. Each adapter package has ``create(context: AdapterContext) -> Adapter``.
+    with the adapter. ``refusal``: why the person may not use Parley in this place, or empty; for
+    what an adapter opens before the core hears of it.
+    Each adapter package has ``create(context: AdapterContext) -> Adapter``.
     """
 
     settings: Mapping[str, str]
@@ -138,6 +145,7 @@ class AdapterContext:
     personalities: Callable[[], tuple[Personality, ...]] = tuple
     standing: FindStanding | None = None
     listens: Callable[[Place], bool] = nowhere
+    refusal: Callable[[Place, Person], str] = never
 
 
 class Generation(Protocol):
@@ -306,6 +314,10 @@ class Conversations(Protocol):
 
     def listens(self, place: Place) -> bool:
         """Whether messages of this channel need no mention. Cheap: every one of them asks."""
+        ...
+
+    def refusal_of(self, place: Place, person: Person) -> str:
+        """Why the person may not use Parley in this place, in one sentence; empty if they may."""
         ...
 
     async def threads(self, person: Person) -> list[ThreadSummary]: ...

@@ -18,4 +18,5 @@ def create(context: AdapterContext) -> SlackAdapter:
         personalities=context.personalities,
         find_standing=context.standing,
         listens=context.listens,
+        refusal=context.refusal,
     )

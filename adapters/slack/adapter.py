@@ -47,7 +47,7 @@ from bot.errors import (
     SettingsError,
     Unavailable,
 )
-from bot.ports import Clock, FindStanding, Handler, nowhere
+from bot.ports import Clock, FindStanding, Handler, never, nowhere
 from bot.types import (
     NOTICE,
     Attachment,
@@ -112,6 +112,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         personalities: Callable[[], tuple[Personality, ...]] = tuple,
         find_standing: FindStanding | None = None,
         listens: Callable[[Place], bool] = nowhere,
+        refusal: Callable[[Place, Person], str] = never,
     ) -> None:
         super().__init__()
         self.limits = limits
@@ -119,6 +120,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._observe = observe
         self._clock = clock
         self._listens = listens
+        self._refusal = refusal
         self._receiving = Receiving(settings, clock, observe, limits.call_timeout)
         self._errands = Errands()
         self._people = People(self._call, clock)
@@ -128,9 +130,9 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._me = SlackIdentity("", "")
         self._buttons = ButtonedReplies(self._post, self._update)
         self._replies = SlackReplies(self._call, clock, self._buttons)
-        self._presses = Presses(self._show, personalities, self._errands)
+        self._presses = Presses(self._show, personalities, self._errands, refusal)
         self._urls = ResponseUrls(self._respond, clock)
-        self._asking = CommandInbox(self._call, self.whisper, self._urls, self._errands)
+        self._asking = CommandInbox(self._call, self.whisper, self._urls, self._errands, refusal)
 
     async def _connect(self, opened: AsyncExitStack) -> SlackClient:
         client = SlackClient(self._settings, self._observe, self.limits.call_timeout)
@@ -189,7 +191,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
             self._replies.leave_stream(incoming.message_id)
         if incoming is not None:
             await handler(incoming)
-        if isinstance(incoming, Question):
+        if isinstance(incoming, Question) and not self._refusal(incoming.place, incoming.person):
             self._panel.entitle(incoming)
 
     async def _file_info(self, file_id: str) -> Payload:

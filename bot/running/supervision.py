@@ -136,5 +136,8 @@ class LateConversations:
     def listens(self, place: Place) -> bool:
         return self._real is not None and self._real.listens(place)
 
+    def refusal_of(self, place: Place, person: Person) -> str:
+        return self._real.refusal_of(place, person) if self._real else ""
+
     async def threads(self, person: Person) -> list[ThreadSummary]:
         return await self._there.threads(person)

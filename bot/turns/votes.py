@@ -47,16 +47,18 @@ class Votes:
             self._notices.whisper(feedback, said)
 
     async def _rate(self, feedback: Feedback) -> str:
+        try:
+            self._services.access.check(feedback.place, feedback.person, is_direct=False)
+        except AccessDenied as error:
+            if feedback.is_pressed:
+                self._notices.refuse(feedback, str(error))
+            return ""
         deliveries = self._services.deliveries
         turn = await deliveries.turn_of_message(feedback.place, feedback.message_id)
         if turn is None:
             return GONE
         if feedback.reaction is not None and turn.message_id == feedback.message_id:
             return ""  # of the question, not of its answer
-        try:
-            self._services.access.check(feedback.place, feedback.person, is_direct=False)
-        except AccessDenied as error:
-            return str(error)
         before = await deliveries.vote_of(turn.id, feedback.person.id)
         if (vote := _vote(feedback, before)) == before:
             return ""

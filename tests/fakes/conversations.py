@@ -159,6 +159,9 @@ class FakeConversations:
     def personalities(self) -> tuple[Personality, ...]:
         return PERSONALITIES
 
+    def refusal_of(self, place: Place, person: Person) -> str:
+        return ""
+
     def listens(self, place: Place) -> bool:
         return False
 

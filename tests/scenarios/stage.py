@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from adapters.slack.adapter import LIMITS, SlackAdapter
 from adapters.slack.api.settings import SlackSettings
@@ -122,9 +123,9 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, *, update_limit: int = 50, call_timeout: float = CALL_TIMEOUT
+    folder: Path, *, update_limit: int = 50, call_timeout: float = CALL_TIMEOUT, **access: Any
 ) -> AsyncIterator[Stage]:
-    """A Parley that runs from start to close."""
+    """A Parley that runs from start to close. ``access``: rules, as ``deny=["slack:T01/U02"]``."""
     clock, generator = StageClock(), ScriptedGenerator()
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(FakeSlack(clock, update_limit=update_limit))
@@ -137,7 +138,8 @@ async def staged(
         clock.watch(adapter, *_CALLS)
         store = await open_test_store(folder, clock)
         stack.push_async_callback(store.close)
-        service = await _service(folder, store, generator, adapter, clock)
+        rules = Access(admins=[f"slack:{TEAM}/{BOSS}"], clock=clock, **access)
+        service = await _service(folder, store, generator, adapter, clock, rules)
         conversations.arrive(service)
         stage = Stage(slack, generator, store, clock, adapter)
         stack.push_async_callback(_close, stage, service)
@@ -159,6 +161,7 @@ def _adapter(
         limits,
         find_standing=conversations.standing,
         listens=conversations.listens,
+        refusal=conversations.refusal_of,
     )
 
 
@@ -168,12 +171,13 @@ async def _service(
     generator: ScriptedGenerator,
     adapter: Adapter,
     clock: StageClock,
+    access: Access,
 ) -> ConversationService:
     return ConversationService(
         store=store,
         generator=generator,
         personalities=await asyncio.to_thread(book, folder / "personalities"),
-        access=Access(admins=[f"slack:{TEAM}/{BOSS}"], clock=clock),
+        access=access,
         adapters={adapter.name: adapter},
         clock=clock,
         metrics=Metrics(),

@@ -65,13 +65,21 @@ class ResponseUrls:
 
 
 class CommandInbox:
-    """``show``: a message to one person."""
+    """``show``: a message to one person. ``refusal``: why they may not ask in a place, or empty."""
 
-    def __init__(self, call: Call, show: Show, urls: ResponseUrls, errands: Errands) -> None:
+    def __init__(
+        self,
+        call: Call,
+        show: Show,
+        urls: ResponseUrls,
+        errands: Errands,
+        refusal: Callable[[Place, Person], str],
+    ) -> None:
         self._call = call
         self._show = show
         self._urls = urls
         self._errands = errands
+        self._refusal = refusal
 
     async def take(
         self, delivery: Delivery, me: SlackIdentity, names: Mapping[str, str], handler: Handler
@@ -91,14 +99,17 @@ class CommandInbox:
 
     async def _open(self, shortcut: Shortcut, me: SlackIdentity) -> None:
         """At once, and never again: what opens the form lives for three seconds."""
-        try:
-            await self._call("views.open", trigger_id=shortcut.trigger_id, view=shortcut.form)
-        except PlatformError as error:
-            logger.warning("the form of the shortcut could not be opened: %s", error)
-            place = Place("slack", me.team_id, shortcut.channel, "")
+        place = Place("slack", me.team_id, shortcut.channel, "")
+        person = Person.at(place, shortcut.user)
+        if not (sentence := self._refusal(place, person)):
+            try:
+                await self._call("views.open", trigger_id=shortcut.trigger_id, view=shortcut.form)
+            except PlatformError as error:
+                logger.warning("the form of the shortcut could not be opened: %s", error)
+                sentence = "The window for your question could not be opened; please try again."
+        if sentence:
             self._urls.note(shortcut.user, shortcut.channel, shortcut.response_url)
-            sentence = "The window for your question could not be opened; please try again."
-            await self._tell(place, Person.at(place, shortcut.user), shortcut.user, sentence)
+            await self._tell(place, person, shortcut.user, sentence)
 
     async def _hand_over(self, incoming: Incoming, user: str, url: str, handler: Handler) -> None:
         """Whoever could not be heard is told why, after the acknowledgement."""

@@ -24,12 +24,19 @@ _WHO = Rendered("Who is to answer in this thread?")
 
 
 class Presses:
+    """``refusal``: why a person may not use Parley in a place, or empty."""
+
     def __init__(
-        self, show: Show, personalities: Callable[[], tuple[Personality, ...]], errands: Errands
+        self,
+        show: Show,
+        personalities: Callable[[], tuple[Personality, ...]],
+        errands: Errands,
+        refusal: Callable[[Place, Person], str],
     ) -> None:
         self._show = show
         self._personalities = personalities
         self._errands = errands
+        self._refusal = refusal
 
     async def take(
         self, payload: Payload, me: SlackIdentity, names: Mapping[str, str], handler: Handler
@@ -43,8 +50,10 @@ class Presses:
 
     async def _show_menu(self, pressed: MenuPress) -> None:
         """A menu that cannot be shown is pressed again."""
-        menu = personality_menu(_WHO, pressed.place.thread, self._personalities(), pressed.page)
+        place, person, personalities = pressed.place, pressed.person, self._personalities()
+        refusal = Rendered(self._refusal(place, person))
+        shown = personality_menu(_WHO, place.thread, personalities, pressed.page)
         try:
-            await self._show(pressed.place, pressed.person, _WHO, menu)
+            await self._show(place, person, refusal or _WHO, [] if refusal else shown)
         except PlatformError as error:
             logger.warning("the menu of personalities could not be shown: %s", error)
