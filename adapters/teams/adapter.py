@@ -209,7 +209,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         label: Label,
         end: ReplyEnd | None = None,
     ) -> str:
-        body = messages.ended(text, end or PLAIN_END)
+        body = messages.ended(text, end or PLAIN_END, label.turn_id)
         if message_id is None:
             return await self._post_once(place, body)
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.teams.activities.cards import pressed
+from adapters.teams.activities.cards import Press, pressed
 from adapters.teams.conversations import Conversation, read_conversation
 from adapters.teams.reading.attachments import read_files
 from adapters.teams.reading.text import read_text
@@ -89,7 +89,7 @@ class _Reader:
     def message(self) -> tuple[Incoming, ...]:
         """A press of one of our buttons comes as a message without text."""
         if press := pressed(self.activity.get("value")):
-            return self._pressed(press.says, is_stop=press.is_stop)
+            return self._pressed(press)
         return (self._written(),)
 
     def _written(self) -> Question:
@@ -101,11 +101,13 @@ class _Reader:
             attachments=read_files(self.activity),
         )
 
-    def _pressed(self, says: str, *, is_stop: bool) -> tuple[Incoming, ...]:
-        if is_stop:
+    def _pressed(self, press: Press) -> tuple[Incoming, ...]:
+        if press.is_stop:
             message_id = text_of(self.activity, "replyToId")
             return (StopRequest(**self._event(), message_id=message_id),) if message_id else ()
-        return (self._question(says, is_mention=True),)
+        if press.continues:
+            return (Command(**self._event(), name="continue", argument=press.continues),)
+        return (self._question(press.says, is_mention=True),)
 
     def _question(
         self,
@@ -154,7 +156,7 @@ class _Reader:
                 return self._feedback(value)
             case "adaptiveCard/action":
                 press = pressed(table_of(value, "action").get("data"))
-                return self._pressed(press.says, is_stop=press.is_stop) if press else ()
+                return self._pressed(press) if press else ()
         return ()
 
     def _feedback(self, value: Payload) -> tuple[Incoming, ...]:

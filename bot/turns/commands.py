@@ -125,10 +125,10 @@ class Commands:
         turns = await self._questions(command.place)
         if not turns:
             self._notices.say(command, "There is nothing here to answer again.")
-        elif not self._turns.may_decide(turns[-1], command.person):
-            self._notices.tell(command, NOT_YOURS)
         elif command.argument not in ("", turns[-1].id):
             self._notices.tell(command, NOT_NEWEST)
+        elif not self._turns.may_decide(turns[-1], command.person):
+            self._notices.tell(command, NOT_YOURS)
         elif not turns[-1].state.is_finished:
             self._tell(command, UNDER_WAY)
         else:

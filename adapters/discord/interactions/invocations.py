@@ -102,7 +102,7 @@ class Invocation:
         name, argument = self.name, ""
         if self.verb in ("retry", "continue", "choose"):
             name = "personality" if self.verb == "choose" else self.verb
-        if self.verb == "continue":
+        if self.verb in ("retry", "continue"):
             argument = self.custom_id.turn_id
         if name == "personality":
             outside = not (self.info.is_direct or self.info.is_thread or self.custom_id.verb)

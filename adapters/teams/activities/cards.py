@@ -16,10 +16,13 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """``is_stop``: the reply above the button is to be stopped; else ``says`` is a question."""
+    """``is_stop``: the reply above the button is to be stopped. ``continues``: the turn whose reply
+    is to go on. Else ``says`` is a question.
+    """
 
     says: str = ""
     is_stop: bool = False
+    continues: str = ""
 
 
 def pressed(value: object) -> Press | None:
@@ -28,12 +31,18 @@ def pressed(value: object) -> Press | None:
         return None
     if data.get("stop") is True:
         return Press(is_stop=True)
+    if isinstance(turn := data.get("continue"), str) and turn:
+        return Press(continues=turn)
     says = value.get(_PICKED) if data.get("picks") is True else data.get("says")
     return Press(says) if isinstance(says, str) and says.strip() else None
 
 
 def stop_card() -> Json:
     return _card([], [_button("Stop", {"stop": True})])
+
+
+def continue_card(turn_id: str) -> Json:
+    return _card([], [_button("Continue", {"continue": turn_id})])
 
 
 def choices_card(choices: Sequence[Choice]) -> Json:

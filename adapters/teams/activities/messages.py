@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.teams.activities.cards import choices_card, stop_card
+from adapters.teams.activities.cards import choices_card, continue_card, stop_card
 from bot.adapter_support.payloads import Json
 from bot.markdown.drawing import FENCE
 from bot.types import PLAIN_END, Choice, Rendered, ReplyEnd, Source
@@ -26,7 +26,6 @@ _AI_LABEL: Json = {
     "@context": "https://schema.org",
     "additionalType": ["AIGeneratedContent"],
 }
-_CONTINUE = Choice("Continue", "continue")
 _FEEDBACK: Json = {"feedbackLoop": {"type": "default"}}
 
 
@@ -39,7 +38,7 @@ def growing(text: Rendered) -> Json:
     return {**message(text), "attachments": [stop_card()]}
 
 
-def ended(text: Rendered | str, end: ReplyEnd = PLAIN_END) -> Json:
+def ended(text: Rendered | str, end: ReplyEnd = PLAIN_END, turn_id: str = "") -> Json:
     """The whole reply, labelled as made by AI, with feedback buttons and its sources.
 
     One that was stopped or cut off has a Continue button.
@@ -48,7 +47,9 @@ def ended(text: Rendered | str, end: ReplyEnd = PLAIN_END) -> Json:
     claims = [_claim(number, each) for number, each in enumerate(cited, 1)]
     label = {**_AI_LABEL, "citation": claims} if claims else _AI_LABEL
     text = _numbered(text, len(cited))
-    body = offering(text, [_CONTINUE]) if end.can_continue else message(text)
+    body = message(text)
+    if end.can_continue:
+        body["attachments"] = [continue_card(turn_id)]
     return {**body, "entities": [label], "channelData": _FEEDBACK}
 
 

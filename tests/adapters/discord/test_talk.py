@@ -328,6 +328,20 @@ async def test_retry_writes_the_last_reply_again_into_the_same_message(
     assert discord.texts(thread) == ["Three."]
 
 
+@pytest.mark.parametrize("presser", [ADA, BOB])
+async def test_an_older_answer_is_not_given_again_in_place_of_the_newest(
+    talk: Talk, discord: FakeDiscord, presser: str
+) -> None:
+    thread, older = await talk.answered("One?", "Two.")
+    talk.generator.replies.append("Four.")
+    await discord.say("Three?", channel=thread, user=presser)
+    await talk.ended(await discord.says("Four.", thread))
+    await discord.press(older, "Retry")
+    await discord.until(lambda: discord.whispers(ADA))
+    assert discord.whispers(ADA) == ["Only the newest answer of a thread can be given again."]
+    assert discord.texts(thread) == ["Two.", "Four."]
+
+
 async def test_only_a_reply_that_was_stopped_or_cut_off_has_a_button_to_go_on(
     talk: Talk, discord: FakeDiscord
 ) -> None:

@@ -106,6 +106,23 @@ async def test_a_reply_that_was_cut_off_has_a_button_to_go_on_until_it_has_ended
     assert talk.generator.generations[-1].request.begun == "One, "
 
 
+async def test_the_button_of_an_older_answer_makes_that_one_go_on(talk: Talk) -> None:
+    presses = []
+    for text in ("One, ", "Alpha, "):
+        asked = message(f"Count: {text}", "channel")
+        generation = await talk.asked(asked)
+        generation.say(text)
+        generation.finish(FinishReason.LENGTH)
+        await talk.state(asked)
+        reply = list(talk.teams.messages)[-1]
+        (card,) = talk.teams.messages[reply].body["attachments"]
+        presses.append(press(reply, card["content"]["actions"][0]["data"], "channel"))
+    talk.generator.replies.append("two.")
+    await talk.say(presses[0])
+    await until(lambda: "One, two." in talk.teams.texts(CHANNEL))
+    assert talk.teams.texts(CHANNEL)[-1].startswith("Alpha")
+
+
 TONES = [f"270b_raisedhand-tone{number}" for number in range(1, 6)]
 NOT_STOP = (
     "23f1_stopwatch",
