@@ -14,10 +14,12 @@ from bot.turns.commands import NOTHING_TO_CONTINUE, UNDER_WAY
 from bot.types import Limits, Question
 from tests.bot.machine import answering, running_machine
 from tests.bot.talk import ADA, BOB, BOSS, Talk, TalkClock, talking
+from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform
 
 CUT_OFF = "_(cut off at the length limit; say “continue” for more)_"
 STOPPED = "_(stopped)_"
+FULL = "This answer fills all that the model can see at once, so it cannot become longer."
 
 
 @pytest.fixture
@@ -118,6 +120,20 @@ async def test_it_goes_on_in_the_last_message_and_then_in_further_ones(tmp_path:
         assert [post.message_id for post in turn.posts][:1] == first[:1]
         assert " ".join(talk.visible()) == turn.reply
         assert len(talk.visible()) == 2
+
+
+async def test_an_answer_that_fills_the_context_stays_and_a_sentence_says_so(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path, generator=ScriptedGenerator(window=60)) as talk:
+        answer = " ".join(["word"] * 40)
+        question = await cut_off(talk, answer)
+        await talk.ask("continue")
+        await talk.until(lambda: FULL in talk.visible()[0])
+        turn = await talk.ended(question)
+        assert talk.visible() == [f"{answer}\n\n{FULL}"]
+        assert (turn.reply, turn.state) == (answer, TurnState.DONE)
+        assert len(talk.generator.generations) == 1
 
 
 async def test_where_nothing_was_cut_off_a_sentence_says_so(talk: Talk) -> None:

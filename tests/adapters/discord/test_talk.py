@@ -362,6 +362,26 @@ async def test_only_a_reply_that_was_stopped_or_cut_off_has_a_button_to_go_on(
     await discord.until(lambda: list(discord.buttons(reply)) == ENDED)
 
 
+async def test_continue_goes_on_in_a_further_message_which_has_the_buttons_then(
+    talk: Talk, discord: FakeDiscord
+) -> None:
+    words = [f"word{number}" for number in range(350)]
+    thread, generation = await talk.asked("One?")
+    generation.say(" ".join(words[:200]))
+    generation.finish(FinishReason.LENGTH)
+    await discord.until(lambda: any("cut off" in text for text in discord.texts(thread)))
+    (first,) = [each for each in discord.messages if discord.text(each) in discord.texts(thread)]
+    await discord.until(lambda: "Continue" in discord.buttons(first))
+    talk.generator.replies.append(" " + " ".join(words[200:]))
+    await discord.press(first, "Continue")
+    await discord.until(lambda: any("word349" in text for text in discord.texts(thread)))
+    assert " ".join(discord.texts(thread)).split() == words
+    kept, further = (e for e in discord.messages if discord.text(e) in discord.texts(thread))
+    assert kept == first
+    await discord.until(lambda: list(discord.buttons(further)) == ENDED)
+    assert list(discord.buttons(first)) == []
+
+
 async def test_what_was_said_before_in_a_chain_is_known(talk: Talk, discord: FakeDiscord) -> None:
     first = await discord.say("The meeting is on Monday.", user=BOB)
     second = await discord.say("No, on Tuesday.", user=BOSS, reply_to=first)

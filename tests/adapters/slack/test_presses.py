@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.generation import FinishReason
 from tests.adapters.slack.talk import SlackTalk, talking
 from tests.fakes.slack import FakeSlack, Fault
-from tests.fakes.slack_api import ADA, BOB, BOT
+from tests.fakes.slack_api import ADA, BOB, BOT, CHANNEL
+from tests.fakes.slack_blocks import pressed
+from tests.fakes.slack_presses import interaction
 
+ENDED = ["Retry", "Personality…", "👍", "👎"]
 NOT_YOURS = "Only the person who asked, or an admin, can do that."
 
 
@@ -142,6 +146,74 @@ async def test_continue_goes_on_where_the_answer_was_stopped(
     assert await talk.says("Because it is so.", question) == reply
     await talk.ended(reply)
     assert "Continue" not in slack.buttons(reply)
+
+
+async def cut_off(
+    talk: SlackTalk, slack: FakeSlack, said: str, thread: str = ""
+) -> tuple[str, str]:
+    """A question whose answer ended at the length limit, and the message that offers more."""
+    question, generation = await talk.asked("Why?", **({"thread_ts": thread} if thread else {}))
+    root = thread or question
+    generation.say(said)
+    generation.finish(FinishReason.LENGTH)
+    await talk.until(lambda: f"{said}\n\n_(cut off" in str(slack.thread(root)[-1]["text"]))
+    reply = str(slack.thread(root)[-1]["ts"])
+    await talk.until(lambda: slack.buttons(reply) == ["Continue", *ENDED])
+    return question, reply
+
+
+async def test_continue_pressed_twice_goes_on_once_and_says_so_to_who_pressed(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, reply = await cut_off(talk, slack, "Because")
+    offered = dict(slack.messages[CHANNEL, reply])
+    await slack.press(reply, "Continue")
+    going_on = await talk.generator.started()
+    again = pressed(offered["blocks"], "Continue", "1700000000.000099")
+    assert await slack.interact(interaction(offered, again, reply, ADA, CHANNEL)) == 200
+    await talk.until(lambda: talk.whispers(ADA))
+    assert talk.whispers(ADA) == ["The last question is still being answered."]
+    going_on.say(" it is so.")
+    going_on.finish()
+    assert await talk.says("Because it is so.", question) == reply
+    assert len(talk.generator.generations) == 2
+
+
+async def test_continue_means_the_answer_that_it_stands_under(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    question, older = await cut_off(talk, slack, "Because")
+    _, newest = await cut_off(talk, slack, "For a", thread=question)
+    talk.generator.replies.append(" it is so.")
+    await slack.press(older, "Continue")
+    assert await talk.says("Because it is so.", question) == older
+    assert str(slack.text(newest)).startswith("For a\n\n_(cut off")
+
+
+async def test_continue_goes_on_in_a_further_message_which_has_the_buttons_then(
+    talk: SlackTalk, slack: FakeSlack
+) -> None:
+    words = [f"word{number}" for number in range(500)]
+    question, first = await cut_off(talk, slack, " ".join(words[:300]))
+    assert len(slack.thread(question)) == 2
+    talk.generator.replies.append(" " + " ".join(words[300:]))
+    await slack.press(first, "Continue")
+    await talk.until(lambda: "word499" in str(slack.thread(question)[-1]["text"]))
+    kept, further = (str(each["ts"]) for each in slack.thread(question)[1:])
+    await talk.ended(further)
+    assert kept == first
+    assert (slack.buttons(first), slack.buttons(further)) == ([], ENDED)
+    assert f"{slack.text(first)} {slack.text(further)}".split() == words
+
+
+async def test_continue_works_after_a_restart(tmp_path: Path, slack: FakeSlack) -> None:
+    async with talking(tmp_path, slack) as talk:
+        question, reply = await cut_off(talk, slack, "Because")
+    async with talking(tmp_path, slack) as talk:
+        talk.generator.replies.append(" it is so.")
+        await slack.press(reply, "Continue")
+        assert await talk.says("Because it is so.", question) == reply
+        assert talk.generator.generations[-1].request.begun == "Because"
 
 
 async def test_retry_works_after_a_restart(tmp_path: Path, slack: FakeSlack) -> None:

@@ -123,6 +123,24 @@ async def test_the_button_of_an_older_answer_makes_that_one_go_on(talk: Talk) ->
     assert talk.teams.texts(CHANNEL)[-1].startswith("Alpha")
 
 
+async def test_continue_goes_on_in_a_further_message_where_the_first_is_full(talk: Talk) -> None:
+    words = [f"word{number}" for number in range(3_000)]
+    asked = message("Count.", "channel")
+    generation = await talk.asked(asked)
+    generation.say(" ".join(words[:2_000]))
+    generation.finish(FinishReason.LENGTH)
+    await until(lambda: "cut off" in "".join(talk.teams.texts(CHANNEL)))
+    first = talk.reply_to(CHANNEL)
+    button = talk.teams.messages[first].body["attachments"][0]["content"]["actions"][0]
+    talk.generator.replies.append(" " + " ".join(words[2_000:]))
+    await talk.state(asked)
+    await talk.say(press(first, button["data"], "channel"))
+    await until(lambda: "word2999" in "".join(talk.teams.texts(CHANNEL)))
+    assert " ".join(talk.teams.texts(CHANNEL)).split() == words
+    assert len(talk.teams.texts(CHANNEL)) == 2
+    assert "attachments" not in talk.teams.messages[first].body
+
+
 TONES = [f"270b_raisedhand-tone{number}" for number in range(1, 6)]
 NOT_STOP = (
     "23f1_stopwatch",
