@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenarios.plug import LONG, SHORT, scene
+import pytest
+
+from tests.fakes.slack import envelope
+from tests.fakes.slack_api import ADA, BOT, CHANNEL, Json
+from tests.fakes.slack_socket import Line
+from tests.scenarios.plug import LONG, SHORT, Scene, scene
+
+pytestmark = pytest.mark.model
 
 
 async def test_a_line_that_drops_and_a_kill_in_the_middle_of_a_reply_lose_nothing(
@@ -25,3 +32,43 @@ async def test_a_line_that_drops_and_a_kill_in_the_middle_of_a_reply_lose_nothin
         third = await it.ask("and a third", thread_ts=first)
         await it.ends_well(third)
         assert len(it.replies(first)) == 3
+
+
+def question_in(it: Scene, number: int) -> tuple[str, Json]:
+    """A mention as an envelope of Socket Mode holds it, delivered for the first time."""
+    text = f"<@{BOT}> tell me a story"
+    message = {"type": "app_mention", "user": ADA, "text": text, "channel": CHANNEL}
+    ts = it.slack.keep(message)
+    return ts, envelope({**message, "ts": ts, "event_ts": ts}, f"EvLost{number}")
+
+
+async def is_sent_as_the_line_drops(line: Line, payload: Json) -> None:
+    """Nobody can know whether it was read; it was not acknowledged."""
+    await line.say({"type": "events_api", "envelope_id": "lost", "payload": payload})
+    line.drop()
+
+
+async def test_while_slack_refreshes_the_line_a_reply_grows_and_no_question_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, uses_socket_mode=True, PARLEY_MAX_TOKENS="60") as it:
+        socket = it.slack.socket
+        growing = await it.ask("tell me a story")
+        await it.grows(growing)
+        for number, reason in enumerate(("warning", "refresh_requested"), start=2):
+            old = await socket.connected()
+            await old.announce(reason)
+            new = await socket.connected(number)
+            assert new is not old
+            await old.websocket.close()
+        await it.grows(growing, after=len(it.slack.shown))
+        meanwhile = await it.ask("and a second")
+        lost, payload = question_in(it, 1)
+        await is_sent_as_the_line_drops(await socket.connected(), payload)
+        await socket.connected(4)
+        assert await socket.deliver("events_api", payload, attempt=1)
+        assert await socket.deliver("events_api", payload, attempt=2)
+        for ts in (growing, meanwhile, lost):
+            await it.ends_well(ts)
+            assert len(it.replies(ts)) == 1
+        assert socket.num_lines == 4
