@@ -33,6 +33,8 @@ _EPSILON = 1e-6
 """Seconds that do not count: rounding errors of sums of floats."""
 
 _OPEN_SECONDS = 30.0
+_RESERVABLE = 0.8
+"""Of a window as long as that: whoever waits for its next calls waits too long."""
 
 
 class Urgency(IntEnum):
@@ -45,7 +47,8 @@ class Urgency(IntEnum):
     FIRST = 2
     """The first text in place of a placeholder, or a further message of a long reply."""
     GROWTH = 3
-    """More text: leaves the reserved last edits free, and is spread over the window."""
+    """More text: leaves the last edits free, also of replies that are about to open, and is
+    spread over the window."""
     SPARE = 4
     """Places in the queue: only while most of the allowance is unused."""
 
@@ -125,6 +128,7 @@ class EditBudget:
         """
         permit = Permit(self, method, place, message_id, urgency, since)
         self._waiting.append(permit)
+        self._note_opening(permit, 1)
         self._grant()
         return permit
 
@@ -149,7 +153,7 @@ class EditBudget:
             for window in self._windows_of(permit):
                 window.end(self._clock.monotonic())
         else:
-            self._waiting.remove(permit)
+            self._waits_no_more(permit)
         self._grant()
 
     def refund(self, permit: Permit) -> None:
@@ -191,12 +195,21 @@ class EditBudget:
         return max(delays, default=0.0)
 
     def _start(self, permit: Permit, now: float) -> None:
-        self._waiting.remove(permit)
+        self._waits_no_more(permit)
         for window in self._windows_of(permit):
             window.start(permit.urgency, now)
         if permit.urgency is Urgency.OPEN:
             self.reserve(permit.place)
         permit.granted.set()
+
+    def _waits_no_more(self, permit: Permit) -> None:
+        self._waiting.remove(permit)
+        self._note_opening(permit, -1)
+
+    def _note_opening(self, permit: Permit, number: int) -> None:
+        if permit.urgency is Urgency.OPEN:
+            for window in self._windows_for("edit", permit.place):
+                window.num_opening += number
 
     async def _look_again(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
@@ -236,6 +249,7 @@ class RateWindow:
     the network does, no window of the platform's ever holds more than ``rule.max_calls``.
 
     ``num_reserved``: last edits of replies in flight. A message has one of its own.
+    ``num_opening``: replies that wait for their first message, and will reserve one.
     """
 
     def __init__(self, rule: RateRule) -> None:
@@ -245,6 +259,7 @@ class RateWindow:
         self._grown_at = -inf
         self._blocked_until = -inf
         self.num_reserved = self._num_own = 1 if rule.scope == "message" else 0
+        self.num_opening = 0
 
     def start(self, urgency: Urgency, now: float) -> None:
         self._num_open += 1
@@ -265,7 +280,8 @@ class RateWindow:
     def is_idle(self, now: float) -> bool:
         """Whether a new window would behave the same."""
         unused = self._num_free(now) == self.rule.max_calls
-        return unused and self.num_reserved == self._num_own and now >= self._blocked_until
+        is_promised = self.num_opening or self.num_reserved != self._num_own
+        return unused and not is_promised and now >= self._blocked_until
 
     def delay(self, urgency: Urgency, now: float) -> float:
         """Seconds until such a call may start; inf while that depends on other calls.
@@ -274,7 +290,8 @@ class RateWindow:
         """
         if now < self._blocked_until:
             return self._blocked_until - now
-        reserve = min(self.num_reserved, self.rule.max_calls // 2)
+        num_opening = self.num_opening if urgency > Urgency.OPEN else 0
+        reserve = min(self.num_reserved + num_opening, self._max_reserve)
         spread = (self.rule.max_calls - reserve) * 2 // 3
         kept = {Urgency.FINAL: 0, Urgency.SPARE: reserve + spread}.get(urgency, reserve)
         missing = 1 + kept - self._num_free(now)
@@ -288,14 +305,19 @@ class RateWindow:
     def opening_delay(self, now: float) -> float:
         """Seconds until the last edit of one more reply can be reserved.
 
-        Half of what the rule allows in half a minute may be reserved: the rest is growth,
-        and with a short window every reply's last edit is soon possible anyway.
+        With a short window, more than it holds: every reply's last edit is soon possible.
         """
         rule = self.rule
-        windows = max(1.0, _OPEN_SECONDS / rule.seconds) if rule.seconds else inf
-        if self.num_reserved >= max(1.0, rule.max_calls * windows / 2):
+        windows = _OPEN_SECONDS / rule.seconds if rule.seconds else inf
+        if self.num_reserved >= max(1.0, self._max_reserve, rule.max_calls * windows / 2):
             return inf
         return self.delay(Urgency.OPEN, now)
+
+    @property
+    def _max_reserve(self) -> int:
+        """Calls that growth leaves free, at most: what is left shows that a reply goes on."""
+        is_long = self.rule.seconds >= _OPEN_SECONDS
+        return int(self.rule.max_calls * (_RESERVABLE if is_long else 0.5))
 
     def _num_free(self, now: float) -> int:
         while self._leaves_at and self._leaves_at[0] <= now + _EPSILON:

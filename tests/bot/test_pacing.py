@@ -102,10 +102,21 @@ async def test_growth_leaves_the_promised_last_edits_untouched() -> None:
 
 async def test_a_reply_opens_only_if_its_last_edit_can_be_promised() -> None:
     line = Line(rule(10, 60))
-    opened = [line.ask(Urgency.OPEN, "post") for _ in range(7)]
-    assert sum(permit.granted.is_set() for permit in opened) == 5
+    opened = [line.ask(Urgency.OPEN, "post") for _ in range(10)]
+    assert sum(permit.granted.is_set() for permit in opened) == 8
     line.budget.release(PLACE)
-    assert sum(permit.granted.is_set() for permit in opened) == 6
+    assert sum(permit.granted.is_set() for permit in opened) == 9
+
+
+async def test_growth_leaves_the_last_edits_of_replies_that_are_about_to_open() -> None:
+    line = Line(rule(10, 60), RateRule(frozenset({"post"}), "channel", 1, 1.0))
+    opening = [line.ask(Urgency.OPEN, "post") for _ in range(8)]
+    growth = [line.ask(Urgency.GROWTH) for _ in range(3)]
+    assert sum(permit.granted.is_set() for permit in growth) == 1
+    for permit in opening:
+        if not permit.granted.is_set():
+            permit.end()
+    assert sum(permit.granted.is_set() for permit in growth) == 3
 
 
 async def test_a_reply_does_not_open_while_the_edits_are_used_up() -> None:

@@ -1,4 +1,4 @@
-"""Twenty people at once in a workspace that allows fifty edits a minute."""
+"""Twenty people at once, and forty, in a workspace that allows fifty edits a minute."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from tests.scenarios.stage import Stage, staged
 
 MAX_UPDATES = 50
 MAX_LATE = 3.0
+MAX_WAIT = 23.0
+"""For the twentieth first post of a channel, one a second."""
+
 TICK_SECONDS = 0.25
 PLACEHOLDERS = ("Thinking…", "You are ")
 
@@ -92,6 +95,10 @@ def a_channel_each(number: int) -> str:
     return f"C{number + 1:02}"
 
 
+def two_channels(number: int) -> str:
+    return ("C01", "C03")[number % 2]
+
+
 def all_at_once(_: int) -> float:
     return 60.0
 
@@ -137,6 +144,24 @@ async def test_twenty_people_at_once_see_their_reply_move_and_get_it_in_time(
         *before, (_, whole) = crowd.sights(writer)
         assert whole == writer.generation.text
         assert before, "the reply never moved"
+        assert crowd.seconds_late(writer) <= MAX_LATE
+
+
+@pytest.mark.parametrize(("has_streams", "ends_at"), [(False, all_at_once), (True, soon)])
+async def test_forty_people_in_two_channels_all_see_their_reply_move(
+    crowd: Crowd, has_streams: bool, ends_at: Callable[[int], float]
+) -> None:
+    """A channel takes a post a second; whoever waits for the first is not forgotten."""
+    streams = crowd.stage.slack.streams
+    streams.has_streams = streams.has_sessions = has_streams
+    await assemble(crowd, 40, two_channels, ends_at)
+    await crowd.write_all()
+    assert (crowd.stage.slack.rates.refused, streams.num_streams_limited) == ([], 0)
+    assert bool(crowd.stage.slack.num_calls("chat.appendStream")) == has_streams
+    for writer in crowd.writers:
+        (first_at, _), *_, (_, whole) = crowd.sights(writer)
+        assert first_at <= MAX_WAIT < writer.ended_at
+        assert whole == writer.generation.text
         assert crowd.seconds_late(writer) <= MAX_LATE
 
 
