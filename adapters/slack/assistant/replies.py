@@ -115,11 +115,16 @@ class SlackReplies:
         self._sessions.end(place)
 
     async def _edited(self, place: Place, ts: str, edit: Callable[[], Awaitable[T]]) -> T:
-        """What an earlier process left streaming takes no edit: it is ended first."""
-        try:
-            return await edit()
-        except PlatformRefused as error:
-            if error.code != _CONFLICT:
-                raise
-        await stop_stream(self._call, place.channel, ts)
-        return await edit()
+        """What an earlier process left streaming takes no edit: it is ended first.
+
+        So is what could not be ended when it was tried; Slack's end of it comes at the latest.
+        """
+        for _ in range(2):
+            try:
+                return await edit()
+            except PlatformRefused as error:
+                if error.code != _CONFLICT:
+                    raise
+            if not await stop_stream(self._call, place.channel, ts):
+                break
+        raise Unavailable("A stream of Slack's could not be ended.", ambiguous=False)
