@@ -15,7 +15,7 @@ Calls that fail:
   in place of a final text that is refused. Where that sentence is refused, too, or the message is
   of an earlier run, it is the edit that is refused: another message replaces this one.
 - ``MessageGone`` on an edit: somebody deleted the reply; nothing more is posted.
-- ``NotPermitted``: nothing more is tried.
+- ``NotPermitted``: nothing more is tried. Either in the middle of a reply calls ``on_stop``.
 - ``ReplyStopped``: the reply grows no more; ``on_stop`` is called, and the final text is sent.
 
 ``finish`` raises the refusals that the final text meets, also where the sentence stands in its
@@ -35,7 +35,9 @@ from bot.capabilities import Capabilities
 from bot.delivery.reply_messages import PlatformCall, Record, ReplyMessages
 from bot.delivery.reply_pace import Backoff, PendingIndicator, ReplyPace
 from bot.errors import (
+    MessageGone,
     MessageTooLong,
+    NotPermitted,
     PlatformError,
     PlatformRefused,
     RateLimited,
@@ -64,7 +66,7 @@ class ReplyEditor:
     ``asker`` is who asked. ``question_id`` is the message that carries the 👀 while a post has
     to wait; ``later`` has it removed where there is no room for that yet.
     ``patience``: seconds for which ``finish`` retries while the platform is out of reach.
-    ``on_stop``: called when a person uses the platform's own stop.
+    ``on_stop``: called when a person uses the platform's own stop, or can see no more.
     ``grows`` is False for a notice, which is posted whole and not streamed. ``change`` is
     applied to each block of the reply.
     """
@@ -192,6 +194,10 @@ class ReplyEditor:
                     await self._wake.wait()
                     self._is_idle = False
                     self._wake.clear()
+        except (MessageGone, NotPermitted):
+            if not self._is_final:  # nobody would see the rest
+                self._on_stop()
+            raise
         finally:
             self._pace.release()
 

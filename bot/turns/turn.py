@@ -189,7 +189,7 @@ class PostedTurn(LiveTurn):
         except PlatformError as error:
             logger.warning("the reply of turn %s could not be delivered: %s", self.id, error)
             is_deleted = isinstance(error, MessageGone) and self.turn.posts
-            if ending.reply and not is_deleted:
+            if not is_deleted and (ending.reply or not self.turn.posts):
                 ending = undelivered(error, ending.usage)
         await self.finish(ending)
 
