@@ -205,6 +205,7 @@ class FakeWorkspace(PanelOfWorkspace):
     def _do_chat_delete(self, arguments: Json) -> Json:
         self._own(arguments, "cant_delete_message")
         del self.messages[arguments["channel"], arguments["ts"]]
+        self.streams.streaming.pop((arguments["channel"], arguments["ts"]), None)
         return {}
 
     def _do_chat_postEphemeral(self, arguments: Json) -> Json:  # noqa: N802
