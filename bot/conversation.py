@@ -11,6 +11,7 @@ from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.chat.service import ChatService
 from bot.chats import ADAPTER, Owner
+from bot.delivery.reply_messages import ShownMessages
 from bot.errors import AccessDenied, UnknownThread
 from bot.generation import CompletionRequest
 from bot.metrics import Metrics
@@ -100,6 +101,7 @@ class ConversationService:
             tasks=TaskSet(clock),
             uploads=uploads,
             listening=Listening(store),
+            shown=ShownMessages(),
         )
         self._notices = Notices(self._services)
         self._admissions = AdmissionQueue(clock)

@@ -32,7 +32,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bot.capabilities import Capabilities
-from bot.delivery.reply_messages import PlatformCall, Record, ReplyMessages
+from bot.delivery.reply_messages import PlatformCall, Record, ReplyMessages, ShownMessages
 from bot.delivery.reply_pace import Backoff, PendingIndicator, ReplyPace
 from bot.errors import (
     MessageGone,
@@ -68,7 +68,7 @@ class ReplyEditor:
     ``patience``: seconds for which ``finish`` retries while the platform is out of reach.
     ``on_stop``: called when a person uses the platform's own stop, or can see no more.
     ``grows`` is False for a notice, which is posted whole and not streamed. ``change`` is
-    applied to each block of the reply.
+    applied to each block of the reply. ``shown``: what is known of messages of an earlier run.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class ReplyEditor:
         on_stop: Callable[[], None] = lambda: None,
         grows: bool = True,
         change: Callable[[Block], Block] = lambda block: block,
+        shown: ShownMessages | None = None,
     ) -> None:
         can = Capabilities.of(adapter)
         self._adapter = adapter
@@ -113,6 +114,7 @@ class ReplyEditor:
             grows=grows,
             question_id=question_id,
             asker=asker,
+            shown=shown,
         )
         self._layout = Layout(adapter.drawing, adapter.limits.max_size, change)
         self._is_reply = grows

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -21,12 +22,14 @@ Record = Callable[[int, str | None], Awaitable[None]]
 
 
 _NO_TEXT = Rendered("")
+_MAX_SHOWN = 500
 
 
 @dataclass(slots=True)
 class SentMessage:
-    """``shown`` is None for a message of an earlier run; times are monotonic.
+    """``shown`` is None where that is not known; times are monotonic.
 
+    ``is_inherited``: it is of an earlier run, and was not edited since.
     ``is_finished``: the platform knows that this text is the last; ``end`` came with it.
     """
 
@@ -36,10 +39,33 @@ class SentMessage:
     end: ReplyEnd | None = None
     posted_at: float = inf
     called_at: float = -inf
+    is_inherited: bool = False
 
-    @property
-    def is_inherited(self) -> bool:
-        return self.shown is None
+
+class ShownMessages:
+    """What the messages of the newest replies show, as far as this process knows.
+
+    So a reply that goes on has only those of its messages edited whose text changes.
+    """
+
+    def __init__(self) -> None:
+        self._finished: OrderedDict[tuple[str, str], SentMessage] = OrderedDict()
+
+    def of(self, place: Place, message_id: str) -> SentMessage:
+        known = self._finished.get((place.channel_form, message_id), SentMessage(message_id))
+        return replace(known, is_inherited=True, posted_at=inf, called_at=-inf)
+
+    def forget(self, place: Place, message_id: str) -> None:
+        """It is about to change, and may have changed though the call fails."""
+        self._finished.pop((place.channel_form, message_id), None)
+
+    def note(self, place: Place, message: SentMessage) -> None:
+        """Nothing is kept of the text but its characters."""
+        if message.shown is not None and message.is_finished:
+            kept = replace(message, shown=Rendered(str(message.shown)))
+            self._finished[place.channel_form, message.id] = kept
+            if len(self._finished) > _MAX_SHOWN:
+                self._finished.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +111,7 @@ class ReplyMessages:
         grows: bool = True,
         question_id: str | None = None,
         asker: Person | None = None,
+        shown: ShownMessages | None = None,
     ) -> None:
         self._adapter = adapter
         self._can = can
@@ -95,7 +122,8 @@ class ReplyMessages:
         self._question_id = question_id
         self._asker = asker
         self._record = record
-        self.by_part = {post.part: SentMessage(post.message_id) for post in posts}
+        self._shown = shown or ShownMessages()
+        self.by_part = {post.part: self._shown.of(place, post.message_id) for post in posts}
         self._outdated: list[str] = []
         self.end: ReplyEnd | None = PLAIN_END
         self._is_searching = False
@@ -158,7 +186,7 @@ class ReplyMessages:
             logger.warning("posts cannot be looked for: %s", error)
         self._is_searching = False
         for part in sorted(set(found) - set(self.by_part)):
-            await self._keep(part, SentMessage(found[part]))
+            await self._keep(part, SentMessage(found[part], is_inherited=True))
 
     async def _post(self, call: PlatformCall) -> None:
         called_at = self._clock.monotonic()
@@ -174,12 +202,14 @@ class ReplyMessages:
         if call.part in self.by_part:
             self.abandon(call.part)
         message = SentMessage(message_id, call.text, call.is_last, call.end, called_at, called_at)
+        self._shown.note(self._place, message)
         await self._keep(call.part, message)
 
     async def _edit(self, call: PlatformCall) -> None:
         message = self.by_part[call.part]
         message.called_at = self._clock.monotonic()
         message_id = message.id
+        self._shown.forget(self._place, message_id)
         if self._growing is None:
             await self._adapter.edit(self._place, message_id, call.text)
         elif call.is_last:
@@ -187,9 +217,11 @@ class ReplyMessages:
         else:
             await self._growing.grow(self._place, message_id, call.text, is_text=call.is_text)
         message.shown, message.is_finished, message.end = call.text, call.is_last, call.end
+        message.is_inherited = False
         if message_id != message.id:
             message.id = message_id
             await self._keep(call.part, message)
+        self._shown.note(self._place, message)
 
     async def _finish(
         self, growing: GrowsReplies, call: PlatformCall, message_id: str | None

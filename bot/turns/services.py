@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot import prompt
 from bot.access import Access
 from bot.attachments.uploads import Uploads
+from bot.delivery.reply_messages import ShownMessages
 from bot.errors import ParleyError, StorageError, UnknownPersonality
 from bot.generation import GenerationRequest
 from bot.markdown.links import LinkSetting
@@ -72,6 +73,7 @@ class Services:
     tasks: TaskSet
     uploads: Uploads
     listening: Listening
+    shown: ShownMessages
 
     async def settle(self, incoming: Incoming) -> None:
         """It is owed no more. What the disk does not take is taken up by the next process."""

@@ -236,6 +236,7 @@ class PostedTurn(LiveTurn):
             on_stop=lambda: self.halt(Wish.STOP),
             later=self._services.tasks.spawn,
             change=lambda block: self._links.shown(block),
+            shown=self._services.shown,
         )
 
     async def _record(self, part: int, message_id: str | None) -> None:

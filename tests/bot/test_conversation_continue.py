@@ -14,6 +14,7 @@ from bot.turns.commands import NOTHING_TO_CONTINUE, UNDER_WAY
 from bot.types import Limits, Question
 from tests.bot.machine import answering, running_machine
 from tests.bot.talk import ADA, BOB, BOSS, Talk, TalkClock, talking
+from tests.bot.test_conversation_refused import ButtonsFakePlatform
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform
 
@@ -250,3 +251,49 @@ async def test_one_that_is_killed_goes_on_after_the_restart(tmp_path: Path) -> N
         assert (turn.reply, turn.state) == ("Once upon a time.", TurnState.DONE)
         assert second.visible() == ["Once upon a time."]
         assert generator.generations[-1].request.begun == "Once upon"
+
+
+class UnfiledFakePlatform(ButtonsFakePlatform):
+    file_above = 0
+
+
+SENTENCES = "".join(f"The sentence with the number {number} is here. " for number in range(10))
+
+
+@pytest.mark.parametrize("kind", [RichFakePlatform, UnfiledFakePlatform])
+@pytest.mark.parametrize("fails", [False, True], ids=["goes on", "cannot go on"])
+async def test_messages_that_stay_as_they_are_are_not_edited(
+    tmp_path: Path, kind: type[RichFakePlatform], fails: bool
+) -> None:
+    clock = TalkClock()
+    platform = kind(clock, Limits(max_size=200))
+    async with talking(tmp_path, clock=clock, platform=platform) as talk:
+        question = await cut_off(talk, SENTENCES)
+        *same, last = [post.message_id for post in (await talk.turn(question)).posts]
+        assert len(same) > 1
+        since = len(platform.calls)
+        await talk.ask("continue")
+        generation = await talk.generation()
+        if fails:
+            generation.finish(FinishReason.ERROR, "The model failed.")
+        else:
+            generation.say("And the last one is here, with a good many words for one message.")
+            generation.finish()
+        turn = await talk.ended(question)
+        edited = {call.message_id for call in platform.calls[since:] if call.method == "edit"}
+        assert edited & {*same, last} == {last}
+        assert "".join(talk.visible()).replace(" ", "").startswith(turn.reply.replace(" ", ""))
+
+
+async def test_a_message_whose_buttons_go_elsewhere_is_edited_for_that(tmp_path: Path) -> None:
+    clock = TalkClock()
+    platform = UnfiledFakePlatform(clock, Limits(max_size=200))
+    async with talking(tmp_path, clock=clock, platform=platform) as talk:
+        begun = "word " * 25 + "end."
+        question = await cut_off(talk, begun)
+        talk.generator.replies.append("\n\n" + "more " * 30)
+        await talk.ask("continue")
+        turn = await talk.ended(question)
+        assert len(turn.posts) == 2
+        assert platform.ended[-1] == turn.posts[-1].message_id
+        assert platform.plain == [turn.posts[0].message_id]

@@ -26,13 +26,17 @@ SENTENCE = refusal_for_people(FILTERED)
 
 
 class ButtonsFakePlatform(RichFakePlatform):
-    """``ended``: the messages that have a Stop button no more. A file shows its size."""
+    """``ended``: the messages that got the buttons of a reply's end; ``plain``: those with none.
+
+    A file shows its size.
+    """
 
     file_above = 2
 
     def __init__(self, clock: TalkClock, limits: Limits | None = None) -> None:
         super().__init__(clock, limits)
         self.ended: list[str] = []
+        self.plain: list[str] = []
 
     def growth_interval(self, place: Place) -> float:
         return self.limits.edit_interval
@@ -55,8 +59,7 @@ class ButtonsFakePlatform(RichFakePlatform):
             message_id = await self.post(place, text, label)
         else:
             await self.edit(place, message_id, text)
-        if end is not None:
-            self.ended.append(message_id)
+        (self.plain if end is None else self.ended).append(message_id)
         return message_id
 
     async def post_file(
