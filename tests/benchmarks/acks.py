@@ -7,43 +7,45 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks import command, servers, slack_traffic
-from tests.benchmarks.busy import busy_model
+from tests.benchmarks.busy import NUM_REPLIES, busy_model
 from tests.benchmarks.figures import Table, at_most, milliseconds, percentile
 from tests.benchmarks.slack_traffic import RATE, Ack, Disk, Traffic
 
 SECONDS = 10.0
-SOCKET_RATE = 100.0
+BOTH_RATE = 100.0
 MAX_P99_MS = 100.0
 _COLUMNS = ("event", "number", "p50 ms", "p99 ms", "max ms", "expected")
 
 
 async def measure(quick: bool) -> list[Table]:
     seconds = 2.0 if quick else SECONDS
-    with tempfile.TemporaryDirectory() as folder:
-        http = await _acks(Path(folder), seconds, RATE)
-    with tempfile.TemporaryDirectory() as folder:
-        socket = await _acks(Path(folder), seconds, SOCKET_RATE, uses_socket_mode=True)
     return [
-        _table(f"Slack acks at {RATE:.0f} events/s", seconds, http),
-        _table(f"Slack acks over Socket Mode at {SOCKET_RATE:.0f} events/s", seconds, socket),
+        await table(seconds, RATE),
+        await table(seconds, BOTH_RATE),
+        await table(seconds, BOTH_RATE, uses_socket_mode=True),
     ]
 
 
-def _table(what: str, seconds: float, acks: Sequence[Ack]) -> Table:
-    title = f"{what} for {seconds:g} s, 16 replies streaming"
-    return Table(title, _COLUMNS, _rows(acks), notes(acks))
-
-
-async def _acks(
-    folder: Path, seconds: float, rate: float, *, uses_socket_mode: bool = False
-) -> list[Ack]:
+async def table(
+    seconds: float,
+    rate: float,
+    *,
+    uses_socket_mode: bool = False,
+    num_replies: int = NUM_REPLIES,
+    **settings: str,
+) -> Table:
+    """``settings``: of Parley, beside those of the workspace."""
     async with slack_traffic.workspace() as slack:
         slack.uses_socket_mode = uses_socket_mode
-        parley = servers.parley(folder, slack_traffic.settings(slack))
-        with Disk(folder / "data" / "parley.db") as disk:
-            async with parley.running() as url, busy_model(url):
-                slack.events_url = f"{url}/slack/events"
-                return await Traffic(slack, disk).run(seconds, rate)
+        with tempfile.TemporaryDirectory() as folder:
+            parley = servers.parley(Path(folder), {**slack_traffic.settings(slack), **settings})
+            with Disk(Path(folder) / "data" / "parley.db") as disk:
+                async with parley.running() as url, busy_model(url, num_replies):
+                    slack.events_url = f"{url}/slack/events"
+                    acks = await Traffic(slack, disk).run(seconds, rate)
+    how = "over Socket Mode" if uses_socket_mode else "over HTTP"
+    title = f"Slack acks {how} at {rate:.0f} events/s for {seconds:g} s"
+    return Table(f"{title}, {num_replies} replies streaming", _COLUMNS, _rows(acks), notes(acks))
 
 
 def _rows(acks: Sequence[Ack]) -> list[tuple[str, ...]]:

@@ -70,8 +70,8 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
     workloads |= {"prompts", "neighbours", "rendering", "page", "start"}
     others = {"memory", "acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
-    discord = {"discord_defer", "discord_guilds", "discord_visible"}
-    assert benchmarks == workloads | others | discord
+    visible = {"slack_visible", "discord_defer", "discord_guilds", "discord_visible"}
+    assert benchmarks == workloads | others | visible
     assert all(f"{name}.measure" in sources["__main__"] for name in benchmarks)
 
 
