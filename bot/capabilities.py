@@ -19,7 +19,11 @@ class Whispers(Protocol):
 
     can_whisper_unasked: bool
 
-    async def whisper(self, place: Place, person: Person, text: Rendered) -> None: ...
+    async def whisper(
+        self, place: Place, person: Person, text: Rendered, choices: Sequence[Choice] = ()
+    ) -> None:
+        """``choices``: buttons under it, where the platform has them."""
+        ...
 
 
 @runtime_checkable

@@ -159,10 +159,12 @@ class Command(Incoming):
 
     ``is_private``: nobody else has read it, so nobody else reads the answer; and it can be said
     outside of threads only. ``about``: the thread that it was taken to mean, by its beginning.
+    ``is_direct``: between the person and Parley alone.
     """
 
     name: str
     argument: str = ""
+    is_direct: bool = False
     is_private: bool = False
     about: str = ""
 

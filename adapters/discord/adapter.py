@@ -45,6 +45,7 @@ from bot.ports import Clock, Handler, nowhere
 from bot.types import (
     NOTICE,
     Attachment,
+    Choice,
     Label,
     Limits,
     Person,
@@ -334,7 +335,9 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             return 0.0
         return self._connected.answers.edit_deadline(message)
 
-    async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
+    async def whisper(
+        self, place: Place, person: Person, text: Rendered, choices: Sequence[Choice] = ()
+    ) -> None:
         """Shown to one person if they await an interaction; Discord offers no other way."""
         bot = self._connected
         answer = bot.answers.of_person(person.id, place.channel_form)

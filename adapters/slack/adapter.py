@@ -28,7 +28,12 @@ from adapters.slack.interactions.asking import (
     ResponseUrls,
     posted_question,
 )
-from adapters.slack.interactions.buttons import MAX_SECTION
+from adapters.slack.interactions.buttons import (
+    MAX_BLOCKS,
+    MAX_SECTION,
+    size_of_blocks,
+    when_offering,
+)
 from adapters.slack.interactions.handler import Presses
 from adapters.slack.interactions.replies import ButtonedReplies
 from adapters.slack.mrkdwn import markup
@@ -277,8 +282,12 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         """The status line of a thread in direct messages; elsewhere Slack has none."""
         await self._panel.think(place)
 
-    async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
-        await self._show(place, person, text, [])
+    async def whisper(
+        self, place: Place, person: Person, text: Rendered, choices: Sequence[Choice] = ()
+    ) -> None:
+        offered = when_offering(text, place.thread, choices) if choices else []
+        fits = size_of_blocks(offered) <= MAX_BLOCKS
+        await self._show(place, person, text, offered if fits else [])
 
     async def _show(self, place: Place, person: Person, text: Rendered, blocks: list[Json]) -> None:
         """In a channel that Parley is no member of as the answer to what the person did there."""

@@ -16,6 +16,7 @@ from bot.errors import (
     UnknownPersonality,
 )
 from bot.stores import Turn
+from bot.turns.help import HOW_TO_CHOOSE, bullets, help_text, scope_of
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
@@ -37,6 +38,7 @@ HEARD = (
     "`listen off` ends that."
 )
 NOT_HEARD = "In this channel I answer who mentions me. `listen on` makes me answer everybody."
+NO_MENTION = "Here the two of us are alone, and you need not mention me."
 _ADMINS_CHANNEL = "Only an admin can set a channel's personality."
 _IN_A_THREAD = " For a thread of yours, mention me there with the same words."
 CATCH_UP = (
@@ -44,6 +46,7 @@ CATCH_UP = (
     "with the names of who said it."
 )
 CATCHING_UP = "I am telling you in a private message what was said here."
+NOBODY_ELSE = "Here the two of us are alone; say that in a channel."
 NOTHING_SAID = "Nothing was said here in the last week."
 NO_READING = "I cannot read here what was said before."
 NOT_READ = "I could not read what was said here; if I am not in this channel, please invite me."
@@ -186,7 +189,7 @@ class Commands:
             f"Context: {_count(len(turns), 'turn')} of this thread",
             f"Left for you: {self._allowance(command.person)}",
         )
-        self._notices.say(command, _bullets(lines))
+        self._notices.say(command, bullets(lines))
 
     async def standing(self, place: Place, person: Person) -> Standing:
         """For the person alone, as in a direct message. Raises ``AccessDenied``."""
@@ -207,29 +210,13 @@ class Commands:
         return f"{at_once} at once, {_count(left.per_minute)} this minute"
 
     async def _help(self, command: Command) -> None:
-        personality = await self._services.personality_of(command.place)
-        names = ", ".join(f"`{name}`" for name in self._services.personalities.names)
-        can_read = Capabilities.of(self._services.adapters[command.place.adapter]).catches_up
-        lines = (
-            "`stop` ends the reply under way; so does a stop sign as a reaction",
-            "`continue` goes on with an answer that was stopped or cut off",
-            "`retry` answers your last question again; editing the question does, too",
-            "`personality NAME` sets who answers in this thread "
-            f"(now `{personality.name}`; there are {names})",
-            "`personality NAME channel` does so for the channel (admins)",
-            "`listen on` lets people ask in this channel without naming me, until "
-            "`listen off` (admins)",
-            *(
-                ["`catch up` tells you in private what was said in this channel"]
-                if can_read
-                else []
-            ),
-            "`forget` deletes what I remember of this thread",
-            "`status` shows model, queue, context and what is left for you",
+        text = help_text(
+            command,
+            await self._services.personality_of(command.place),
+            self._services.personalities.names,
+            Capabilities.of(self._services.adapters[command.place.adapter]),
         )
-        self._notices.say(
-            command, f"Ask me anything, or say one of:\n{_bullets(lines)}", _HELP_CHOICES
-        )
+        self._notices.say(command, text, _HELP_CHOICES)
 
     async def _greet(self, command: Command) -> None:
         """The platform reports that somebody has just added Parley to a place."""
@@ -252,20 +239,15 @@ class Commands:
             await self._set_for_thread(command, name)
 
     async def _list_personalities(self, command: Command) -> None:
-        current = await self._services.personality_of(command.place)
-        where = "channel" if command.is_private and not command.place.thread else "thread"
-        lines = [
-            f"`{each.name}`: {each.description or each.title}"
-            for each in self._services.personalities.all()
-        ]
+        current, scope = await self._services.personality_of(command.place), scope_of(command)
+        there_are = self._services.personalities.all()
+        lines = [f"`{each.name}`: {each.description or each.title}" for each in there_are]
+        what = "personality {}" + " channel" * (scope == "channel")
         self._notices.say(
             command,
-            f"`{current.name}` answers in this {where}. There are:\n{_bullets(lines)}\n\n"
-            "`personality NAME` chooses for a thread, `personality NAME channel` for the channel.",
-            [
-                Choice(each.title, f"personality {each.name}")
-                for each in self._services.personalities.all()
-            ],
+            f"`{current.name}` answers in this {scope}. There are:\n{bullets(lines)}\n\n"
+            f"{HOW_TO_CHOOSE[scope]}",
+            [Choice(each.title, what.format(each.name)) for each in there_are],
         )
 
     async def _set_for_thread(self, command: Command, name: str) -> None:
@@ -287,6 +269,9 @@ class Commands:
 
     async def _listen(self, command: Command) -> None:
         place, listening = command.place, self._services.listening
+        if command.is_direct:
+            self._notices.tell(command, NO_MENTION)
+            return
         if command.argument and not self._is_admin(command.person):
             self._notices.tell(command, "Only an admin can decide that.")
             return
@@ -304,7 +289,9 @@ class Commands:
 
     async def _catch_up_in_time(self, command: Command) -> None:
         catches = Capabilities.of(self._services.adapters[command.place.adapter]).catches_up
-        if catches is None:
+        if command.is_direct:
+            self._notices.tell(command, NOBODY_ELSE)
+        elif catches is None:
             self._notices.tell(command, NO_READING)
         else:
             await self._catch_up_on(catches, command)
@@ -368,7 +355,3 @@ def _forgotten(num_turns: int) -> str:
 
 def _count(number: int, noun: str = "question") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _bullets(lines: tuple[str, ...] | list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -32,9 +32,10 @@ class Notices:
         """
         if isinstance(incoming, Command) and incoming.is_private:
             if incoming.about:
-                markdown = f"In the thread “{incoming.about}”: {markdown}"
+                gap = "\n" if "\n" in markdown else " "
+                markdown = f"In the thread “{incoming.about}”:{gap}{markdown}"
             outside = replace(incoming, is_private=False, about="", place=_outside(incoming.place))
-            if self.whisper(outside, markdown):
+            if self.whisper(outside, markdown, choices):
                 return
         offers = Capabilities.of(self._services.adapters[incoming.place.adapter]).offers
         if choices and offers is not None:
@@ -47,7 +48,7 @@ class Notices:
         if isinstance(incoming, Command) and incoming.is_private:
             self.say(incoming, markdown)
             return
-        is_alone = isinstance(incoming, Question) and incoming.is_direct
+        is_alone = isinstance(incoming, (Question, Command)) and incoming.is_direct
         if is_alone or not self.whisper(incoming, markdown):
             self.say(incoming, markdown)
 
@@ -59,7 +60,7 @@ class Notices:
         if is_said:
             self.tell(incoming, why)
 
-    def whisper(self, incoming: Incoming, markdown: str) -> bool:
+    def whisper(self, incoming: Incoming, markdown: str, choices: Sequence[Choice] = ()) -> bool:
         """To the person alone, or not at all; False if the platform cannot.
 
         What a bot would be told stands in the log: it does not read, and others need not.
@@ -70,7 +71,7 @@ class Notices:
         whispers = Capabilities.of(self._services.adapters[incoming.place.adapter]).whispers
         if whispers is None:
             return False
-        self.tasks.spawn(self._whisper(whispers, incoming, markdown))
+        self.tasks.spawn(self._whisper(whispers, incoming, markdown, choices))
         return True
 
     def can_whisper_unasked(self, incoming: Incoming) -> bool:
@@ -110,12 +111,14 @@ class Notices:
         except PlatformError as error:
             logger.warning("a notice could not be posted: %s", error)
 
-    async def _whisper(self, whispers: Whispers, incoming: Incoming, markdown: str) -> None:
+    async def _whisper(
+        self, whispers: Whispers, incoming: Incoming, markdown: str, choices: Sequence[Choice]
+    ) -> None:
         place = incoming.place
         text = self._services.adapters[place.adapter].render(markdown)
         try:
             async with self._services.budgets[place.adapter].call("whisper", place):
-                await whispers.whisper(place, incoming.person, text)
+                await whispers.whisper(place, incoming.person, text, choices)
         except PlatformError as error:
             logger.warning("a notice could not be whispered: %s", error)
 

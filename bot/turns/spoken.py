@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from bot.stores import Turn
 from bot.turns.queues import key_of
-from bot.types import Command, Incoming, Place
+from bot.types import Command, Incoming, Place, Question
 
 PLAIN_COMMANDS = ("stop", "retry", "continue", "forget", "status", "help", "catch up")
 _QUOTES = re.compile(r"\n\n\[[^\n]+\]\n> .*", re.DOTALL)
@@ -49,6 +49,7 @@ def command_in(text: str, message: Incoming, message_id: str) -> Command | None:
         person=message.person,
         name=name,
         argument=argument,
+        is_direct=isinstance(message, Question) and message.is_direct,
     )
 
 

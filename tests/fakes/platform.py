@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import html
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
@@ -23,7 +23,7 @@ from bot.errors import (
     RateLimited,
 )
 from bot.ports import Clock, Handler
-from bot.types import Incoming, Label, Limits, Person, Place, RateRule, Rendered
+from bot.types import Choice, Incoming, Label, Limits, Person, Place, RateRule, Rendered
 from tests.fakes.drawing import FakeDrawing
 
 T = TypeVar("T")
@@ -255,7 +255,9 @@ class WhisperingFakePlatform(FakePlatform):
         calls = self.made("whisper")
         return [html.unescape(call.text) for call in calls if call.person == person]
 
-    async def whisper(self, place: Place, person: Person, text: Rendered) -> None:
+    async def whisper(
+        self, place: Place, person: Person, text: Rendered, choices: Sequence[Choice] = ()
+    ) -> None:
         call = Call(0.0, "whisper", place, None, text, person=person)
         await self._arrive(call, self._check_text)
 

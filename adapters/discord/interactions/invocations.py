@@ -116,6 +116,7 @@ class Invocation:
             awaits_answer=self.verb == "command",
             name=name,
             argument=argument,
+            is_direct=self.info.is_direct,
         )
 
     def as_stop(self) -> StopRequest:

@@ -42,6 +42,7 @@ def read_command(
             awaits_answer=True,
             name=name,
             argument=argument,
+            is_direct=is_direct,
             is_private=True,
         )
     return UnpostedQuestion(

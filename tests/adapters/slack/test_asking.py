@@ -16,6 +16,7 @@ from bot.turns.unposted import NOT_INVITED, NOT_POSTED, NOTHING_ASKED
 from bot.types import Place
 from tests.fakes.slack import DROPS, DROPS_AFTER, FAILS, FAILS_AFTER, Fault, rate_limited
 from tests.fakes.slack_api import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, NOT_A_MEMBER, TEAM
+from tests.fakes.slack_blocks import controls
 from tests.scenarios.stage import Stage, staged
 
 
@@ -124,8 +125,41 @@ async def test_only_the_person_sees_what_a_command_answers(stage: Stage) -> None
     assert "Model: scripted" in whispers(stage)[0]
     assert "`assistant` answers in this channel." in whispers(stage, BOB)[0]
     assert "`pirate`: Arr." in whispers(stage, BOB)[0]
-    assert "`personality NAME`" in whispers(stage, BOB)[0]
+    assert "Admins choose for the channel here." in whispers(stage, BOB)[0]
     assert roots(stage) == []
+
+
+async def test_who_answers_in_the_channel_is_picked_from_the_list(stage: Stage) -> None:
+    await stage.slack.command("personality", user=BOSS)
+    await stage.until(lambda: bool(whispers(stage, BOSS)))
+    (shown,) = stage.slack.whispers
+    assert controls(shown["blocks"]) == ["Assistant", "Pirate"]
+    await stage.slack.press(shown["ts"], "Pirate", user=BOSS)
+    await stage.until(lambda: bool(roots(stage)))
+    await answered(stage, "Who are you?", "Arr!")
+    assert stage.generator.generations[-1].request.messages[0].content == "You are a pirate."
+
+
+async def test_help_says_where_the_words_can_be_said(stage: Stage) -> None:
+    await stage.slack.command("help")
+    await stage.until(lambda: bool(whispers(stage)))
+    assert "After `/parley` they mean your newest thread" in whispers(stage)[0]
+    asked = await stage.ask("help")
+    await stage.until(lambda: bool(stage.replies(asked)))
+    assert "they come after a mention of me, or after `/parley`" in stage.replies(asked)[0]
+    assert "`personality NAME channel`" in stage.replies(asked)[0]
+    await stage.slack.command("help", channel=DIRECT)
+    await stage.until(lambda: len(whispers(stage)) == 2)
+    assert "channel" not in whispers(stage)[1]
+
+
+async def test_what_is_said_of_a_thread_in_several_lines_begins_below_its_name(
+    stage: Stage,
+) -> None:
+    await answered(stage, "One?", "First.")
+    await stage.slack.command("status")
+    await stage.until(lambda: bool(whispers(stage)))
+    assert whispers(stage)[0].startswith("In the thread “One?”:\n• Model: scripted")
 
 
 async def test_stop_means_the_persons_newest_reply_in_the_channel_and_says_which(
