@@ -53,7 +53,7 @@ class Changes:
             turn = await self._services.deliveries.turn_of_message(
                 request.place, request.message_id
             )
-            live = self._turns.queues.find(turn.id) if turn else None
+            live = self._turns.queues.find(turn.id) if turn else self._unrecorded(request)
             if live is None or not self._may_stop(live, request):
                 return
             if await self._services.deliveries.accept_event(request):
@@ -129,6 +129,16 @@ class Changes:
             await self._turns.edit(turn, text)
         except OverLimit as error:
             self._notices.tell(edited, str(error))
+
+    def _unrecorded(self, request: StopRequest) -> LiveTurn | None:
+        """What is pressed under a message that is not on disk yet means its thread's newest turn.
+
+        A process that is killed may leave such a message behind.
+        """
+        if request.reaction is not None or not request.place.thread:
+            return None
+        own = self._turns.newest_of(request.place, request.person)
+        return own or next(iter(self._turns.queues.of_thread(request.place)[::-1]), None)
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
         """Who may not is told so; who only reacted, where nobody else reads it."""

@@ -259,3 +259,17 @@ async def test_a_reply_that_has_ended_stays_as_it_is(stage: Stage, trigger: Trig
     assert all(each.endswith(NOTHING_TO_STOP) for each in told)
     silent = {reacts_to_the_question, reacts_to_the_reply, deletes_the_question}
     assert len(told) == (trigger not in silent)
+
+
+@pytest.mark.parametrize(("user", "stops"), [(ADA, True), (BOSS, True), (BOB, False)])
+async def test_slacks_own_stop_of_a_stream_that_is_not_on_disk_means_the_threads_reply(
+    stage: Stage, user: str, stops: bool
+) -> None:
+    asked = await streams(stage)
+    event = {"type": "agent_session_stopped", "channel": CHANNEL, "thread_ts": asked.root}
+    unknown = ["1700000000.000999"]
+    await stage.slack.deliver({**event, "user": user, "streaming_message_ts": unknown})
+    assert asked.generation is not None
+    assert asked.generation.is_cancelled is stops
+    told = [] if stops else [NOT_YOURS]
+    await stage.until(lambda: [each["text"] for each in stage.slack.whispers] == told)

@@ -10,7 +10,8 @@ import pytest
 from bot.stores import TurnState
 from tests.fakes.slack import DROPS, DROPS_AFTER, FAILS, FAILS_AFTER, Fault, rate_limited
 from tests.fakes.slack_api import ADA, CHANNEL
-from tests.scenarios.plug import LONG, SHORT, scene
+from tests.scenarios.plug import LONG, SHORT, Scene, scene
+from tests.scenarios.polling import eventually
 from tests.scenarios.stage import Stage, staged
 
 BEGINNING, REPLY = "Once upon a time", "Once upon a time there was a parley."
@@ -128,3 +129,50 @@ async def test_a_stream_killed_in_the_middle_is_finished_once(tmp_path: Path) ->
         assert (await it.ends_well(ts)).posts == (growing["ts"],)
         assert not it.slack.streams.streaming
         assert it.slack.num_calls("chat.postMessage") == 0
+
+
+async def streaming(it: Scene) -> tuple[str, str]:
+    """A question, and the message in which its reply streams."""
+    question = await it.ask("tell me a story")
+    await it.grows(question)
+    (reply,) = await eventually(lambda: it.turn(question).posts, what=it)
+    return question, reply
+
+
+async def presses_slacks_stop(it: Scene, question: str, reply: str) -> None:
+    """Slack ends the stream by itself, if it still is one, and names it."""
+    is_stream = it.slack.streams.is_streaming((CHANNEL, reply))
+    if is_stream:
+        it.slack.streams.press_stop((CHANNEL, reply))
+    event = {"type": "agent_session_stopped", "channel": CHANNEL, "thread_ts": question}
+    streams = [reply] if is_stream else []
+    await it.slack.deliver({**event, "user": ADA, "streaming_message_ts": streams})
+
+
+async def has_stopped(it: Scene, question: str, reply: str) -> None:
+    """Nothing streams, and Slack shows no Stop and no loader any more."""
+    assert (await it.ends(question)).state == "stopped"
+    await eventually(lambda: it.slack.streams.sessions[CHANNEL, question][-1] == "active", what=it)
+    await eventually(lambda: "Retry" in it.slack.buttons(reply), what=it)
+    assert [each["ts"] for each in it.replies(question)] == [reply]
+    assert "topped" in str(it.slack.text(reply))
+
+
+@pytest.mark.model
+async def test_slacks_own_stop_after_a_restart_stops_what_was_streaming_and_what_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, PARLEY_MAX_TOKENS=LONG) as it:
+        it.slack.streams.has_streams = it.slack.streams.has_sessions = True
+        first, one = await streaming(it)
+        second, other = await streaming(it)
+        await it.parley.kill()
+        num_shown = len(it.slack.shown)
+        await it.parley.start()
+        await it.grows(first, after=num_shown)
+        assert it.slack.streams.is_streaming((CHANNEL, other))
+        await presses_slacks_stop(it, second, other)
+        await has_stopped(it, second, other)
+        await presses_slacks_stop(it, first, one)
+        await has_stopped(it, first, one)
+        assert not it.slack.streams.streaming
