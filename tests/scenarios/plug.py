@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.fakes.slack import TOKEN, FakeSlack
-from tests.fakes.slack_api import BOT, Json
+from tests.fakes.slack_api import BOT, CHANNEL, Json
 from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
@@ -72,13 +72,15 @@ class Scene:
         return await eventually(finished, what=self)
 
     async def ends_well(self, ts: str) -> TurnRow:
-        """With one reply, whole, in the message that the disk knows."""
+        """With one reply, in the message that the disk knows: of its words none lost or twice."""
         turn = await self.ends(ts)
         assert turn.state == "done", str(self)
         labelled = [m for m in self.slack.messages.values() if _turn_of(m) == turn.id]
         assert tuple(message["ts"] for message in labelled) == turn.posts
         assert len(turn.posts) == 1
-        assert not labelled[0]["text"].startswith(PLACEHOLDERS)
+        said = labelled[0]["text"].partition("\n\n_(cut off")[0]
+        assert said == turn.reply.strip(), str(self)
+        assert not self.slack.streams.is_streaming((CHANNEL, turn.posts[0]))
         return turn
 
 
