@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 import pytest
 import pytest_asyncio
 
-from tests.fakes.slack import SECRET, Fault, envelope, interaction
+from tests.fakes.slack import SECRET, Fault, envelope
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, Json
 from tests.fakes.slack_blocks import pressed
+from tests.fakes.slack_presses import interaction
 from tests.fakes.slack_socket import APP_TOKEN
 from tests.scenarios.disk import turn_rows
 from tests.scenarios.plug import Scene, scene
