@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from aiohttp import web
+
 from adapters.teams import markup
 from adapters.teams.activities import messages
 from adapters.teams.activities.streams import INTERVAL, ReplyStream, StreamRefused
@@ -21,8 +23,8 @@ from adapters.teams.errors import Refusal, translated
 from adapters.teams.events import read_activity
 from adapters.teams.files import Files
 from adapters.teams.settings import TeamsSettings
-from adapters.teams.webhook import TeamsWebhook
-from bot.adapter_support.connection import Observe, WebhookAdapter
+from adapters.teams.webhook import PATH, TeamsWebhook
+from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json
 from bot.errors import (
     MessageGone,
@@ -72,7 +74,7 @@ UNSEEN = (
 _MAX_REFUSING = 1000
 
 
-class TeamsAdapter(WebhookAdapter[Connector, Json]):
+class TeamsAdapter(ConnectedAdapter[Connector]):
     """Calls the connector of Teams, and receives activities."""
 
     name = "teams"
@@ -97,7 +99,7 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
         self._conversations = ConversationReferences(folder)
         keys = SigningKeys(settings.openid_metadata_url, clock)
         verifier = TokenVerifier(settings.app_id, keys, clock)
-        self._webhook: TeamsWebhook = TeamsWebhook(settings, verifier, observe)
+        self._webhook = TeamsWebhook(settings, verifier, observe)
         self._streams: dict[str, ReplyStream] = {}
         self._newest: dict[str, ReplyStream] = {}  # of each chat in which one runs
         self._refusing: set[str] = set()
@@ -141,6 +143,18 @@ class TeamsAdapter(WebhookAdapter[Connector, Json]):
                     f"or the secret has expired; copy them again from the app's page. {error}"
                 ]
             ) from None
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [web.post(PATH, self._webhook.handle)]
+
+    async def listen(self, handler: Handler) -> None:
+        deliver = partial(self._deliver, handler)
+        self._webhook.deliver = deliver
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._webhook.deliver is deliver:
+                self._webhook.deliver = None
 
     async def _deliver(self, handler: Handler, delivery: Json) -> None:
         incoming = read_activity(delivery)

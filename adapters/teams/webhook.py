@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -17,7 +17,7 @@ from adapters.teams.connector import Connector, Malformed
 from adapters.teams.conversations import read_conversation
 from adapters.teams.settings import TeamsSettings
 from bot.adapter_support.addresses import is_from_this_machine
-from bot.adapter_support.connection import Observe, Webhook, delivery_of
+from bot.adapter_support.connection import Observe, delivery_of
 from bot.adapter_support.payloads import Json, Payload, text_of
 from bot.errors import ParleyError, Unavailable
 
@@ -36,16 +36,14 @@ _INVOKE_ANSWERS: Mapping[str, Json] = {
 }
 
 
-class TeamsWebhook(Webhook[Json]):
-    """The answer is 503 while nobody listens.
+class TeamsWebhook:
+    """``deliver`` gets verified activities; None while nobody listens: the answer is 503 then.
 
     ``observe`` counts each delivery by the status of its answer.
     """
 
-    path = PATH
-
     def __init__(self, settings: TeamsSettings, verifier: TokenVerifier, observe: Observe) -> None:
-        super().__init__()
+        self.deliver: Callable[[Json], Awaitable[None]] | None = None
         self.connector: Connector | None = None
         self._settings = settings
         self._verifier = verifier

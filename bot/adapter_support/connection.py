@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -14,10 +12,8 @@ import aiohttp
 from aiohttp import web
 
 from bot.errors import Unavailable
-from bot.ports import Handler
 
 C = TypeVar("C")
-D = TypeVar("D")
 
 Observe = Callable[[str, str], None]
 """Counts one call: its method, and how it ended."""
@@ -64,39 +60,6 @@ class ConnectedAdapter(ABC, Generic[C]):
         if self._connection is None:
             raise Unavailable(f"{self.name.title()} is not connected.", ambiguous=False)
         return self._connection
-
-
-class Webhook(ABC, Generic[D]):
-    """Receives deliveries over HTTP. ``deliver`` gets verified ones; None while nobody listens."""
-
-    path: str
-
-    def __init__(self) -> None:
-        self.deliver: Callable[[D], Awaitable[None]] | None = None
-
-    @abstractmethod
-    async def handle(self, request: web.Request) -> web.Response: ...
-
-
-class WebhookAdapter(ConnectedAdapter[C], Generic[C, D]):
-    """An adapter whose platform delivers to a webhook."""
-
-    _webhook: Webhook[D]
-
-    @abstractmethod
-    async def _deliver(self, handler: Handler, delivery: D) -> None: ...
-
-    def routes(self) -> Sequence[web.RouteDef]:
-        return [web.post(self._webhook.path, self._webhook.handle)]
-
-    async def listen(self, handler: Handler) -> None:
-        deliver = partial(self._deliver, handler)
-        self._webhook.deliver = deliver
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self._webhook.deliver is deliver:
-                self._webhook.deliver = None
 
 
 async def delivery_of(request: web.Request) -> bytes | None:
