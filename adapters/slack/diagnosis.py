@@ -34,6 +34,11 @@ _INSTALL = (
 )
 _BOT_TOKEN = "Copy it again: OAuth & Permissions, Bot User OAuth Token, at api.slack.com/apps."  # noqa: S105
 _COMPARE = "Compare OAuth & Permissions, Bot Token Scopes, with deploy/slack/manifest.yaml."
+_BOTH = (
+    "ok",
+    "HTTP and Socket Mode are both on; Slack uses the one that the app's settings name",
+    "It is Socket Mode where that is enabled under Settings, Socket Mode, at api.slack.com/apps.",
+)
 _APP_TOKEN = "Make one with connections:write: Basic Information, App-Level Tokens."  # noqa: S105
 
 
@@ -58,6 +63,8 @@ async def _asked(settings: SlackSettings, app_token: str) -> list[Finding]:
         found += [*await _scopes_and_time(settings), *_events()]
     if app_token:
         found.append(await _socket(replace(settings, bot_token=app_token)))
+    if app_token and settings.signing_secret:
+        found.append(_BOTH)
     return found
 
 
@@ -128,7 +135,7 @@ async def _socket(settings: SlackSettings) -> Finding:
         return "warn", f"Socket Mode cannot be tried: {error}", _way_to(error)
     finally:
         await client.close()
-    return "ok", "the app token opens Socket Mode", ""
+    return "ok", "the app token works: it has connections:write, and opens Socket Mode", ""
 
 
 def _way_to(error: PlatformError) -> str:

@@ -94,6 +94,24 @@ async def test_whatever_time_slack_names_doctor_goes_on(
     assert f"all {len(granted)} scopes are granted" in str(await found(slack))
 
 
+async def test_an_app_token_that_works_is_said_to(slack: FakeSlack, granted: set[str]) -> None:
+    assert "connections:write" not in str(await found(slack))
+    findings = await found(slack, app_token=APP_TOKEN, signing_secret="")
+    assert {status for status, *_ in findings} == {"ok"}
+    assert "the app token works: it has connections:write, and opens" in str(findings)
+    assert "both on" not in str(findings)
+
+
+async def test_with_both_ways_on_it_says_which_slack_uses(
+    slack: FakeSlack, granted: set[str]
+) -> None:
+    *_, (status, detail, advice) = await found(slack, app_token=APP_TOKEN)
+    assert status == "ok"
+    assert detail.startswith("HTTP and Socket Mode are both on; Slack uses the one")
+    assert "Socket Mode" in advice
+    assert "both on" not in str(await found(slack))
+
+
 async def test_refused_tokens_are_named_by_their_settings(slack: FakeSlack) -> None:
     slack.fail("apps.connections.open", Fault(error="not_allowed_token_type"))
     findings = await found(slack, bot_token="xoxb-old", app_token="xapp-1")
