@@ -181,6 +181,16 @@ class FetchesFiles(Protocol):
 
 
 @runtime_checkable
+class TellsTrouble(Protocol):
+    """An adapter that can work in part."""
+
+    @property
+    def trouble(self) -> str:
+        """What does not work at the moment, though the adapter is up; else empty."""
+        ...
+
+
+@runtime_checkable
 class HasRoutes(Protocol):
     """An adapter that takes deliveries over HTTP and verifies them by itself."""
 
@@ -206,6 +216,7 @@ class Capabilities:
     catches_up: CatchesUp | None
     may_be_deaf: MayBeDeaf | None
     files: FetchesFiles | None
+    troubled: TellsTrouble | None
     web: HasRoutes | None
 
     @classmethod
@@ -225,5 +236,6 @@ class Capabilities:
             catches_up=adapter if isinstance(adapter, CatchesUp) else None,
             may_be_deaf=adapter if isinstance(adapter, MayBeDeaf) else None,
             files=adapter if isinstance(adapter, FetchesFiles) else None,
+            troubled=adapter if isinstance(adapter, TellsTrouble) else None,
             web=adapter if isinstance(adapter, HasRoutes) else None,
         )

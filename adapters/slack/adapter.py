@@ -168,6 +168,10 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
     async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         return await self._connected.call(method, **arguments)
 
+    @property
+    def trouble(self) -> str:
+        return self._receiving.trouble
+
     def routes(self) -> Sequence[web.RouteDef]:
         return self._receiving.routes()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bot.capabilities import Capabilities
 from bot.errors import EngineFailed, ParleyError
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
@@ -41,10 +43,17 @@ class Supervisor:
         self.adapter = adapter
         self.settled = asyncio.Event()
         self.go = asyncio.Event()
-        self.state = AdapterState(adapter.name, "starting")
+        self._state = AdapterState(adapter.name, "starting")
         self._handler = handler
         self._clock = clock
         self._delay = _FIRST_DELAY
+
+    @property
+    def state(self) -> AdapterState:
+        troubled = Capabilities.of(self.adapter).troubled
+        if self._state.status != "up" or troubled is None:
+            return self._state
+        return replace(self._state, detail=troubled.trouble)
 
     async def run(self) -> None:
         while True:
@@ -62,9 +71,9 @@ class Supervisor:
 
     async def _serve(self) -> None:
         async with self.adapter:
-            if self.state.status == "down":  # the first time the banner says so
+            if self._state.status == "down":  # the first time the banner says so
                 logger.info("%s is connected again", self.adapter.name)
-            self.state = AdapterState(self.adapter.name, "up")
+            self._state = AdapterState(self.adapter.name, "up")
             self.settled.set()
             await self.go.wait()
             began_at = self._clock.monotonic()
@@ -75,7 +84,7 @@ class Supervisor:
                     self._delay = _FIRST_DELAY
 
     def _report_down(self, why: str) -> None:
-        self.state = AdapterState(self.adapter.name, "down", why)
+        self._state = AdapterState(self.adapter.name, "down", why)
         logger.warning("%s is down and is tried again: %s", self.adapter.name, why)
 
 

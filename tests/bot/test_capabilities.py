@@ -26,6 +26,7 @@ PROTOCOLS = {
     "CatchesUp",
     "MayBeDeaf",
     "FetchesFiles",
+    "TellsTrouble",
     "HasRoutes",
 }
 

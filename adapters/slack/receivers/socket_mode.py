@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
@@ -59,12 +60,16 @@ class SocketMode:
         except NotPermitted as error:
             raise SettingsError([str(error)]) from None
 
-    async def listen(self, dispatcher: Dispatcher) -> None:
+    async def listen(
+        self, dispatcher: Dispatcher, connected: Callable[[], None] = lambda: None
+    ) -> None:
+        """``connected`` is called for each connection that stands."""
         lines: list[_Line] = []
         num_short = 0
         try:
             while num_short <= _MAX_SHORT:
                 lines.append(await self._connect(dispatcher))
+                connected()
                 began_at = self._clock.monotonic()
                 if len(lines) > 2:
                     await lines.pop(0).close()

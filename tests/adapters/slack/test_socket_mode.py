@@ -15,12 +15,14 @@ from bot.clock import SystemClock
 from bot.errors import (
     NotPermitted,
     ParleyError,
+    PlatformError,
     RateLimited,
     SettingsError,
     StorageFull,
     Unavailable,
 )
-from bot.types import Incoming, Question
+from bot.running.supervision import Supervisor
+from bot.types import Incoming, Label, Place, Question
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
 from tests.adapters.slack.payloads import delivery, mention
 from tests.adapters.slack.test_dispatcher import COMMAND, PRESSED
@@ -326,19 +328,58 @@ async def test_both_ways_are_served_at_once(slack: FakeSlack, taken: Taken) -> N
     assert [incoming.event_id for incoming in taken] == ["Ev1", "Ev1"]
 
 
-async def test_while_socket_mode_is_lost_what_comes_by_http_is_taken(
-    slack: FakeSlack, taken: Taken
+class Paused(SystemClock):
+    """Sleeps until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.sleeps, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.sleeps.set()
+            await self.goes_on.wait()
+
+
+async def test_while_socket_mode_is_lost_what_comes_by_http_is_taken_and_answered(
+    slack: FakeSlack, taken: Taken, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     listener, slack.events_url = bound_socket()
-    adapter = make_adapter(slack.api_url, app_token=APP_TOKEN)
-    async with serving(adapter, listener), adapter:
-        ending = asyncio.create_task(end_of(adapter, taken))
+    clock = Paused()
+    adapter = make_adapter(slack.api_url, app_token=APP_TOKEN, clock=clock)
+    supervisor = Supervisor(adapter, taken.handle, clock)
+    supervisor.go.set()
+    async with serving(adapter, listener), asyncio.timeout(PATIENCE):
+        running = asyncio.create_task(supervisor.run())
         line = await slack.socket.connected()
         slack.fail("apps.connections.open", FAILS)
         line.drop()
-        assert isinstance(await ending, Unavailable)
+        await clock.sleeps.wait()
+        assert supervisor.state.status == "up"
+        assert supervisor.state.detail.startswith("only HTTP; Socket Mode is tried again: apps.")
+        assert "Socket Mode is lost and is tried again; what comes by HTTP is taken" in caplog.text
         assert await slack.send(json.dumps(EVENT)) == 200
+        assert await adapter.post(place, adapter.render("Here."), Label("t1", 0))
+        clock.goes_on.set()
+        await slack.socket.connected(2)
+        while supervisor.state.detail:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert "Slack's Socket Mode is connected again" in caplog.text
+        running.cancel()
+        await asyncio.wait({running})
     assert [incoming.event_id for incoming in taken] == ["Ev1"]
+
+
+@pytest.mark.parametrize("fault", [rate_limited(30), FAILS, DROPS])
+async def test_parley_starts_by_http_though_socket_mode_cannot_be_opened(
+    slack: FakeSlack, fault: Fault
+) -> None:
+    slack.fail("apps.connections.open", fault)
+    async with make_adapter(slack.api_url, app_token=APP_TOKEN) as adapter:
+        assert adapter.trouble.startswith("only HTTP; Socket Mode is tried again: ")
+    slack.fail("apps.connections.open", fault)
+    with pytest.raises(PlatformError):
+        await make_adapter(slack.api_url, secret="", app_token=APP_TOKEN).__aenter__()
 
 
 async def test_no_token_and_no_text_is_logged(
