@@ -71,6 +71,20 @@ async def test_a_call_that_fails_leaves_one_whole_reply(
     await has_one_whole_reply(stage, ts)
 
 
+@pytest.mark.parametrize("fault", [FAILS, FAILS_AFTER, DROPS, DROPS_AFTER])
+async def test_a_stream_that_nobody_heard_of_is_found_though_its_end_fails_at_first(
+    stage: Stage, fault: Fault
+) -> None:
+    stage.slack.fail("chat.startStream", DROPS_AFTER)
+    stage.slack.fail("chat.stopStream", fault)
+    ts = await stage.ask("tell me a story")
+    generation = await stage.generation()
+    generation.say(REPLY)
+    await stage.clock.advance(20)
+    generation.finish()
+    await has_one_whole_reply(stage, ts)
+
+
 async def test_a_stream_that_grows_for_six_minutes_goes_on_by_edits(stage: Stage) -> None:
     ts = await stage.ask("tell me a long story")
     generation = await stage.generation()

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from adapters.slack.api.labels import metadata_of
 from adapters.slack.assistant.sessions import AgentSessions
-from adapters.slack.assistant.streams import Call, Streams, stop_stream
+from adapters.slack.assistant.streams import Call, Streams, end_stream, stop_stream
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, Unavailable
 from bot.ports import Clock
 from bot.types import Label, Place, Rendered, ReplyEnd
@@ -104,7 +104,7 @@ class SlackReplies:
         """End a stream of an earlier process and label it; False if the message is none."""
         if not self._streams.is_on or self._streams.of(ts) is not None:
             return False
-        return await stop_stream(self._call, place.channel, ts, metadata=metadata_of(label))
+        return await end_stream(self._call, place.channel, ts, metadata=metadata_of(label))
 
     async def close(self) -> None:
         await self._streams.close()

@@ -225,14 +225,23 @@ class Streams:
         known.add(key)
 
 
-async def stop_stream(call: Call, channel: str, ts: str, **more: Any) -> bool:
+async def stop_stream(call: Call, channel: str, ts: str) -> bool:
     """False where the message does not stream (any more), or it is not known whether it did.
 
     Raises ``RateLimited`` and ``MessageGone``.
     """
     try:
+        return await end_stream(call, channel, ts)
+    except Unavailable as error:
+        logger.debug("a stream was not ended: %s", error)
+        return False
+
+
+async def end_stream(call: Call, channel: str, ts: str, **more: Any) -> bool:
+    """False where the message does not stream; raises where that is not known, too."""
+    try:
         await call("chat.stopStream", channel=channel, ts=ts, **more)
-    except (PlatformRefused, NotPermitted, MessageTooLong, Unavailable) as error:
+    except (PlatformRefused, NotPermitted, MessageTooLong) as error:
         logger.debug("a stream was not ended: %s", error)
         return False
     return True
