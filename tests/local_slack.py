@@ -129,6 +129,12 @@ class LocalSlack:
             "SLACK_API_URL": self.api_url,
         }
 
+    @property
+    def socket_environment(self) -> dict[str, str]:
+        """The same, where it was started without an ``events_url``."""
+        own = {name: value for name, value in self.environment.items() if "SIGNING" not in name}
+        return {**own, "SLACK_APP_TOKEN": APP_TOKEN}
+
     async def message(
         self,
         text: str,

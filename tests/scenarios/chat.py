@@ -118,14 +118,15 @@ class Chat:
 
 
 @asynccontextmanager
-async def chatting(folder: Path) -> AsyncIterator[Chat]:
+async def chatting(folder: Path, *, uses_socket_mode: bool = False) -> AsyncIterator[Chat]:
     """``assistant`` answers, and in threads that want it ``rambler``."""
     port = free_port()
     personalities = make_personalities(folder / "personalities")
     settings = {"PARLEY_PERSONALITIES": str(personalities), "PARLEY_MAX_TOKENS": "250"}
-    events_url = f"http://127.0.0.1:{port}/slack/events"
+    events_url = "" if uses_socket_mode else f"http://127.0.0.1:{port}/slack/events"
     async with running_local_slack(binary_or_skip(), folder, events_url) as local:
-        environment = {**local.environment, **settings}
+        own = local.socket_environment if uses_socket_mode else local.environment
+        environment = {**own, **settings}
         async with (
             running_parley(folder, port, environment, RAMBLING) as parley,
             local.page() as page,
