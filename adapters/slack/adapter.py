@@ -21,7 +21,7 @@ from adapters.slack.api.settings import SlackSettings
 from adapters.slack.assistant.panel import AssistantPanel
 from adapters.slack.assistant.replies import APPEND, SlackReplies
 from adapters.slack.assistant.streams import user_of
-from adapters.slack.events import read_event
+from adapters.slack.events import is_asking, message_of, read_event
 from adapters.slack.files import SlackFiles, with_files
 from adapters.slack.interactions.asking import (
     CommandInbox,
@@ -64,7 +64,6 @@ from bot.types import (
     Personality,
     Place,
     Question,
-    QuestionEdited,
     RateRule,
     Rendered,
     ReplyEnd,
@@ -190,8 +189,8 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
     async def _take_event(self, handler: Handler, payload: Payload) -> None:
         await self._panel.take(payload, self._me.team_id, handler)
         incoming = self._read_event(payload)
-        if incoming is not None and _is_asking(incoming):
-            people = (user_of(incoming.person), *people_in(_message_of(payload)))
+        if incoming is not None and is_asking(incoming):
+            people = (user_of(incoming.person), *people_in(message_of(payload)))
             payload, _ = await asyncio.gather(
                 with_files(payload, self._file_info), self._meet(people)
             )
@@ -387,16 +386,6 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         private = replace(place, channel=channel, thread="")
         text = Rendered(f"What was said in <#{place.channel}>:")
         return private, await self._post(private, text, Label(f"{NOTICE}catch up", 0), [])
-
-
-def _is_asking(incoming: Incoming) -> bool:
-    edited = incoming.becomes if isinstance(incoming, QuestionEdited) else incoming
-    return isinstance(edited, Question)
-
-
-def _message_of(delivery: Payload) -> Payload:
-    event = table_of(delivery, "event")
-    return table_of(event, "message") or event
 
 
 def _where(place: Place) -> dict[str, str]:

@@ -78,6 +78,16 @@ def read_event(
     return None
 
 
+def is_asking(incoming: Incoming) -> bool:
+    edited = incoming.becomes if isinstance(incoming, QuestionEdited) else incoming
+    return isinstance(edited, Question)
+
+
+def message_of(delivery: Payload) -> Payload:
+    event = table_of(delivery, "event")
+    return table_of(event, "message") or event
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     event_id: str
