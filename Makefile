@@ -2,7 +2,8 @@
 # make bench    measure                 make try-slack  Parley in a Slack-like page, no account
 # make shape    the house in figures    make format     mend what can be mended
 #
-# PYTHON=python3.12  another Python; BACKEND=cpu|cuda|metal  what llama.cpp is built for.
+# PYTHON=python3.12  another Python; BACKEND=cpu|cuda|metal  what llama.cpp is built for;
+# HTTP=1  try-slack with deliveries over HTTP instead of Socket Mode.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,7 +42,7 @@ shape: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.shape
 
 try-slack: $(READY_TO_RUN)
-	@$(BIN)/python -m deploy.slack.try_slack
+	@$(BIN)/python -m deploy.slack.try_slack $(if $(HTTP),--http)
 
 local-slack: $(READY_TO_TEST)
 	@$(BIN)/python -m tests.local_slack

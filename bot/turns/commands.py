@@ -216,7 +216,8 @@ class Commands:
             self._services.personalities.names,
             Capabilities.of(self._services.adapters[command.place.adapter]),
         )
-        self._notices.say(command, text, _HELP_CHOICES)
+        choices = () if command.is_private else _HELP_CHOICES  # presses are answered to everybody
+        self._notices.say(command, text, choices)
 
     async def _greet(self, command: Command) -> None:
         """The platform reports that somebody has just added Parley to a place."""

@@ -1,6 +1,7 @@
 """A Slack for one machine, and Parley in it: ``python -m deploy.slack.try_slack``.
 
-Ctrl-C ends both, Parley first, so that it can finish its last edits.
+Over Socket Mode, or with ``--http`` over HTTP. Ctrl-C ends both, Parley first,
+so that it can finish its last edits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import typer
 
 from tests.local_slack import (
     ADA,
+    APP_TOKEN,
     CACHE,
     TEAM,
     LocalSlack,
@@ -29,38 +31,44 @@ FOLDER = Path(".cache") / "try-slack"
 READY_POLL_SECONDS = 0.5
 WELCOME = """
   Open {url} and write: @parley What is a parley?
-  The answer grows in the thread ("1 reply"); Stop, or a stop sign as a reaction, ends it.
-  Under "Direct messages", "ada" is yours with Parley: no mention is needed there. Files may come
-  along (text, code, CSV, PDF, DOCX).
-  🏠 under "Apps" says who answers and what is kept. Ctrl-C ends everything.
+  The answer grows in the thread ("1 reply"); Stop, or a stop sign as a reaction, ends it, and
+  Continue goes on. Under "Direct messages", "ada" is yours with Parley: no mention is needed
+  there. Files may come along (text, code, CSV, PDF, DOCX). /parley help says what else can be
+  said; you are an admin, and "Act as" makes you bob, who is none.
+  🏠 under "Apps" says who answers and what is kept. Slack alone has suggested prompts, the menu
+  of a message, and streams of its own: here replies grow by edits. Ctrl-C ends everything.
 """
 
 
-async def run(binary: Path) -> int:
+async def run(binary: Path, *, http: bool = False) -> int:
     """Parley's exit code, or 0 when asked to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     port = free_port()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    events_url = f"http://127.0.0.1:{port}/slack/events"
+    events_url = f"http://127.0.0.1:{port}/slack/events" if http else ""
     async with running_local_slack(binary, FOLDER, events_url) as slack:
         bot = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "run"),
-            env={**os.environ, **environment(slack, port)},
+            env={**os.environ, **environment(slack, port, http=http)},
             start_new_session=True,  # Ctrl-C is for us; the bot is told below
         )
         return await _watch(bot, stop, slack, port)
 
 
-def environment(slack: LocalSlack, port: int) -> dict[str, str]:
+def environment(slack: LocalSlack, port: int, *, http: bool) -> dict[str, str]:
     """What Parley is told; its threads are kept apart from those of ``make run``."""
     own = {
         "PARLEY_PORT": str(port),
         "PARLEY_DATA_DIR": str(FOLDER / "data"),
         "PARLEY_ADMINS": f"slack:{TEAM}/{ADA}",
     }
-    return {**slack.environment, **own}
+    given = slack.environment
+    if not http:
+        del given["SLACK_SIGNING_SECRET"]
+        given["SLACK_APP_TOKEN"] = APP_TOKEN
+    return {**given, **own}
 
 
 async def _watch(
@@ -101,7 +109,7 @@ def main() -> None:
     except LocalSlackMissing as reason:
         typer.echo(f"make try-slack needs the local Slack server: {reason}", err=True)
         raise SystemExit(2) from None
-    raise SystemExit(asyncio.run(run(binary)))
+    raise SystemExit(asyncio.run(run(binary, http="--http" in sys.argv[1:])))
 
 
 if __name__ == "__main__":

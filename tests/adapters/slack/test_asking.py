@@ -144,6 +144,7 @@ async def test_help_says_where_the_words_can_be_said(stage: Stage) -> None:
     await stage.slack.command("help")
     await stage.until(lambda: bool(whispers(stage)))
     assert "After `/parley` they mean your newest thread" in whispers(stage)[0]
+    assert not controls(stage.slack.whispers[0]["blocks"])
     asked = await stage.ask("help")
     await stage.until(lambda: bool(stage.replies(asked)))
     assert "they come after a mention of me, or after `/parley`" in stage.replies(asked)[0]
