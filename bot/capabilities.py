@@ -153,12 +153,18 @@ class PostsQuestions(Protocol):
 class CatchesUp(Protocol):
     """A platform on which a person can be told in private what was said in a channel."""
 
-    async def lately(self, place: Place) -> Sequence[tuple[str, str]]:
-        """``(name, text)`` of the channel's newest messages, oldest first; bounded."""
+    async def lately(self, place: Place, person: Person) -> Sequence[tuple[str, str]]:
+        """``(name, text)`` of the channel's newest messages, oldest first; bounded.
+
+        ``AccessDenied`` if the platform keeps them from Parley, or from the person.
+        """
         ...
 
     async def open_private(self, place: Place, person: Person) -> tuple[Place, str]:
-        """A ``post`` to this person alone, which says that the channel of ``place`` follows."""
+        """Where this person alone reads what follows: where they asked, without a ``post``, or in
+        a direct message, after one that names the channel of ``place``. ``NotPermitted`` if they
+        take none.
+        """
         ...
 
 

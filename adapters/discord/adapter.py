@@ -35,12 +35,13 @@ from adapters.discord.events import Apologise, Inbox
 from adapters.discord.gateway.connection import Connection
 from adapters.discord.gateway.deliveries import Deliveries
 from adapters.discord.interactions.answers import TOKEN_SECONDS, Answer, Answers
+from adapters.discord.interactions.catching_up import DEAF, CatchingUp
 from adapters.discord.interactions.commands import Registration
 from adapters.discord.interactions.handler import InteractionHandler
 from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json
-from bot.errors import MessageGone, PlatformError, PlatformRefused, SettingsError
+from bot.errors import AccessDenied, MessageGone, PlatformError, PlatformRefused, SettingsError
 from bot.ports import Clock, Handler, nowhere
 from bot.types import (
     NOTICE,
@@ -64,10 +65,6 @@ LIMITS = Limits(max_size=2000, edit_interval=1.0, edit_deadline=3600.0, call_tim
 ONE_AT_A_TIME = RateRule(frozenset({"post", "edit", "delete"}), "channel", 1, 0.0)
 """Without threads replies share a channel: final edits go before those of growing replies."""
 
-DEAF = (
-    "Discord keeps from me what does not mention me; whoever runs me can switch on "
-    "Message Content Intent."
-)
 _EYES = "👀"
 _MESSAGE = MESSAGES + "/{message_id}"
 _REACTION = _MESSAGE + "/reactions/{emoji}/@me"
@@ -120,6 +117,7 @@ class ConnectedBot:
     ) -> None:
         """Make the parts that need the bot's user, which is known after login."""
         self.answers = Answers(self.rest, self._clock, token_seconds)
+        self.catching_up = CatchingUp(self.channels, self.chains, self.posting, self.answers)
         self._inbox = Inbox(
             self.channels,
             self.chains,
@@ -378,6 +376,17 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         return await bot.chains.earlier(
             place, ref, bot.channels.seen_from(place.workspace, bot.user)
         )
+
+    async def lately(self, place: Place, person: Person) -> Sequence[tuple[str, str]]:
+        bot, restricted = self._connected, self._settings.age_restricted
+        if (why := self.why_deaf()) and not is_direct(place):
+            raise AccessDenied(why)
+        return await bot.catching_up.lately(
+            place, person, bot.user, self._clock, age_restricted=restricted
+        )
+
+    async def open_private(self, place: Place, person: Person) -> tuple[Place, str]:
+        return await self._connected.catching_up.open_private(place, person)
 
     def why_deaf(self) -> str:
         return "" if self._connected.hears_all else DEAF

@@ -19,6 +19,7 @@ from adapters.discord.api.messages import BotUser, person, person_of, read_text
 from adapters.discord.api.posting import Posting
 from adapters.discord.api.quotes import read_files, read_quotes
 from adapters.discord.gateway.deliveries import Deliveries
+from adapters.discord.interactions.catching_up import NOT_HERE
 from adapters.discord.interactions.handler import InteractionHandler
 from bot.adapter_support.payloads import Payload, items_of, table_of, text_of
 from bot.adapter_support.quoting import with_quotes
@@ -34,8 +35,6 @@ from bot.types import (
     QuestionEdited,
     StopRequest,
 )
-
-NOT_HERE = "I do not answer in age-restricted channels."
 
 Apologise = Callable[[Place, str], Awaitable[None]]
 

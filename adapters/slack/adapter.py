@@ -373,7 +373,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         await self._meet(earlier.people_of(found))
         return earlier.lines(found, self._me, self._people.names)
 
-    async def lately(self, place: Place) -> Sequence[tuple[str, str]]:
+    async def lately(self, place: Place, person: Person) -> Sequence[tuple[str, str]]:
         """What began threads within a week."""
         since = self._clock.now().timestamp() - _WEEK
         found = earlier.newest_of(await self._history.newest(place.channel, since))

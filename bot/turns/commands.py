@@ -10,6 +10,7 @@ from functools import partial
 from bot.capabilities import Capabilities, CatchesUp
 from bot.errors import (
     AccessDenied,
+    NotPermitted,
     OverLimit,
     PlatformError,
     StorageError,
@@ -49,6 +50,7 @@ CATCHING_UP = "I am telling you in a private message what was said here."
 NOBODY_ELSE = "Here the two of us are alone; say that in a channel."
 NOTHING_SAID = "Nothing was said here in the last week."
 NO_READING = "I cannot read here what was said before."
+NOT_TOLD = "I may not write to you in private; please allow direct messages, then ask again."
 NOT_READ = "I could not read what was said here; if I am not in this channel, please invite me."
 NOTHING_TO_STOP = "There is nothing of yours to stop here."
 NOTHING_TO_CONTINUE = "There is nothing to continue here: no answer was stopped or cut off."
@@ -302,13 +304,12 @@ class Commands:
         place, budget = command.place, self._services.budgets[command.place.adapter]
         try:
             async with budget.call("earlier", place):
-                said = await catches.lately(place)
+                said = await catches.lately(place, command.person)
             if not said:
                 self._notices.tell(command, NOTHING_SAID)
                 return
             told = partial(self._tell_privately, catches, command, said)
             await self._turns.begin(place, command.person, told)
-            self._notices.tell(command, CATCHING_UP)
         except (AccessDenied, OverLimit, StorageError) as error:
             self._notices.tell(command, str(error))
         except PlatformError as error:
@@ -320,8 +321,11 @@ class Commands:
     ) -> Turn | None:
         """A question of the person's conversation with Parley, to which this was said before."""
         self._services.access.check(command.place, command.person, is_direct=True)
-        async with self._services.budgets[command.place.adapter].call("post", command.place):
-            place, message_id = await catches.open_private(command.place, command.person)
+        try:
+            async with self._services.budgets[command.place.adapter].call("post", command.place):
+                place, message_id = await catches.open_private(command.place, command.person)
+        except NotPermitted as error:
+            raise AccessDenied(NOT_TOLD) from error
         question = Question(
             event_id=command.event_id,
             place=place,
@@ -334,6 +338,8 @@ class Commands:
         turn = await self._services.deliveries.accept(question)
         if turn is None:
             return None
+        if place.channel_form != command.place.channel_form:
+            self._notices.tell(command, CATCHING_UP)
         return await self._services.progress.note_read(turn.id, files=(), earlier=said)
 
     def _title(self, command: Command, name: str) -> str | None:

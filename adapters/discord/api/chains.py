@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
+from typing import Any
 
-from adapters.discord.api.ids import MessageRef
-from adapters.discord.api.messages import BotUser, name_of
+from adapters.discord.api.ids import MessageRef, created_at
+from adapters.discord.api.messages import BotUser, name_of, read_text
 from adapters.discord.api.quotes import quoted_reply, text_of_message
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
-from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.adapter_support.payloads import Json, Payload, table_of, tables_of, text_of
 from bot.errors import PlatformError
 from bot.types import Place
 
@@ -20,7 +22,10 @@ _MAX_STEPS = 20
 _NUM_EARLIER = 50
 _MAX_EARLIER = 8_000
 _EARLIER_SECONDS = 5.0
+_MAX_PAGE = 100
 _STARTER = 21
+_SAID = frozenset({0, 19, 20, _STARTER, 23})
+"""Messages, replies, answers to commands: of other types Discord speaks itself."""
 
 
 class ReplyChains:
@@ -61,6 +66,14 @@ class ReplyChains:
                 return _newest(lines)
         return []
 
+    async def lately(self, channel: str, since: datetime, me: BotUser) -> list[tuple[str, str]]:
+        """What people and bots said there since then, but for the wish to be told."""
+        found = await self._messages(channel)
+        said = [each for each in found if each.get("type", 0) in _SAID and not _is_wish(each, me)]
+        newest = [each for each in said if created_at(text_of(each, "id")) >= since]
+        lines = (_line(_origin(each), me) for each in reversed(newest[:_NUM_EARLIER]))
+        return _newest([line for line in lines if line[1]])
+
     async def _up_the_chain(self, ref: MessageRef, me: BotUser) -> list[tuple[str, str]]:
         """The messages up the chain, oldest first, without the one that the question quotes."""
         said: list[tuple[str, str]] = []
@@ -76,15 +89,19 @@ class ReplyChains:
 
     async def _in_thread(self, thread: str, before: str, me: BotUser) -> list[tuple[str, str]]:
         """The latest messages of a thread, and the message that it was opened from."""
+        messages = await self._messages(thread, before=before, limit=_NUM_EARLIER)
+        lines = (_line(_origin(each), me) for each in reversed(messages))
+        return [line for line in lines if line[1]]
+
+    async def _messages(self, channel: str, **query: Any) -> list[Json]:
+        """Newest first."""
         found = await self._rest.call(
             "GET",
             "/channels/{channel_id}/messages",
-            channel_id=thread,
-            query={"before": before, "limit": _NUM_EARLIER},
+            channel_id=channel,
+            query={"limit": _MAX_PAGE, **query},
         )
-        messages = [m for m in found if isinstance(m, dict)] if isinstance(found, list) else []
-        lines = (_line(_origin(each), me) for each in reversed(messages))
-        return [line for line in lines if line[1]]
+        return [each for each in found if isinstance(each, dict)] if found else []
 
     async def _get(self, channel: str, message: str) -> Payload:
         """Empty if the message is gone or not readable."""
@@ -126,6 +143,10 @@ def _interaction_id(message: Payload) -> str:
 def _origin(message: Payload) -> Payload:
     is_starter = message.get("type") == _STARTER
     return table_of(message, "referenced_message") if is_starter else message
+
+
+def _is_wish(message: Payload, me: BotUser) -> bool:
+    return read_text(message, me).text.lower().strip(" .!") == "catch up"
 
 
 def _line(message: Payload, me: BotUser) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from adapters.discord.api.ids import DIRECT, NAME
 from adapters.discord.api.messages import BotUser
 from adapters.discord.api.recent import Recent
 from adapters.discord.api.rest import Rest
-from bot.adapter_support.payloads import Payload, text_of
+from bot.adapter_support.payloads import Payload, items_of, text_of
 from bot.errors import PlatformError
 from bot.types import Place
 
@@ -119,19 +120,28 @@ class Channels:
         return replace(me, roles=roles, names=partial(_name_in, guild))
 
     def may_manage_messages(self, info: ChannelInfo, member: Payload, user_id: str) -> bool:
+        roles = [str(role) for role in items_of(member, "roles")]
+        return self._permissions(info, roles, user_id).manage_messages
+
+    def may_read_history(self, info: ChannelInfo, roles: Sequence[str], user_id: str) -> bool:
+        """Without it a member sees only what comes while they look."""
+        return info.is_direct or self._permissions(info, roles, user_id).read_message_history
+
+    def _permissions(
+        self, info: ChannelInfo, roles: Sequence[str], user_id: str
+    ) -> discord.Permissions:
         """By Discord's own rules: the member's roles and the channel's permission overwrites."""
         guild = self._client.get_guild(int(info.guild)) if info.guild.isdigit() else None
         channel = guild.get_channel(int(info.parent or info.channel)) if guild else None
         if guild is None or channel is None or not user_id.isdigit():
-            return False
-        roles = [int(role) for role in member.get("roles") or () if str(role).isdigit()]
+            return discord.Permissions.none()
         payload = {
-            "roles": roles,
+            "roles": [int(role) for role in roles if role.isdigit()],
             "user": {"id": user_id, "username": "", "discriminator": "0", "avatar": None},
             "flags": 0,
         }
         someone = discord.Member(data=payload, guild=guild, state=self._client._connection)  # type: ignore[arg-type]
-        return bool(channel.permissions_for(someone).manage_messages)
+        return channel.permissions_for(someone)
 
     async def _ask(self, channel: str, guild: str) -> ChannelInfo:
         try:

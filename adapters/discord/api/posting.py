@@ -106,7 +106,7 @@ class Posting:
     async def channel_of(self, place: Place) -> str:
         """The channel that shows this thread; a private thread's is the reader's direct channel."""
         if reader := private_reader(place):
-            return await self._direct_channel(reader)
+            return await self.direct_channel(reader)
         opened = self._opened.get(place.thread)
         return opened or (place.thread if self._channels.is_thread(place.thread) else place.channel)
 
@@ -154,7 +154,7 @@ class Posting:
         self._channels.add_thread(question.message, question.channel, place.workspace)
         return question.message
 
-    async def _direct_channel(self, user: str) -> str:
+    async def direct_channel(self, user: str) -> str:
         found = await self._rest.call("POST", "/users/@me/channels", body={"recipient_id": user})
         return id_of(found)
 

@@ -76,6 +76,7 @@ COMMANDS: Sequence[Json] = (
             _plain("stop", "End your reply that is under way"),
             _plain("continue", "Go on with an answer that was stopped or cut off"),
             _plain("retry", "Answer the last question of this thread again"),
+            _plain("catch-up", "Only you are told what was said here lately"),
             _plain("forget", "Delete what Parley remembers of this thread"),
             _plain("status", "Model, queue, context and what is left for you"),
             _plain("help", "What Parley can do"),

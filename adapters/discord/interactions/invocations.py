@@ -167,7 +167,7 @@ def _command(invocation: Invocation, data: Payload, me: BotUser) -> Invocation |
             return replace(
                 invocation,
                 verb="command",
-                name=text_of(sub, "name"),
+                name=text_of(sub, "name").replace("-", " "),
                 personality=text_of(given, "name"),
                 for_channel=given.get("channel") is True,
                 is_on=on if isinstance(on, bool) else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discord.adapter import DEAF
+from adapters.discord.interactions.catching_up import DEAF
 from bot.turns.commands import HEARD, NOT_HEARD
 from bot.types import Place
 from tests.adapters.discord.talk import Talk, talking
