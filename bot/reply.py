@@ -122,7 +122,8 @@ class ReplyEditor:
         self._markdown = ""
         self._wake = asyncio.Event()
         self._is_idle = False
-        self._may_grow = True
+        self._may_grow = self._may_post = True
+        self.is_cut = False  # more was to be posted
         self._is_final = False
         self._is_leaving = False
         self._refused: tuple[int, PlatformRefused] | None = None  # the part, and why
@@ -183,6 +184,12 @@ class ReplyEditor:
         if self._refused is not None:
             raise self._refused[1]
 
+    def post_no_more(self) -> None:
+        """``finish`` delivers as much as the messages hold that there are."""
+        self._may_post = False
+        self._messages.end = None
+        self._wake.set()
+
     async def _deliver(self) -> None:
         try:
             while self._is_final or not self._is_leaving:
@@ -211,6 +218,10 @@ class ReplyEditor:
         if not (is_text or self._is_final):
             placeholder = self._adapter.render(self._placeholder)
             texts = [placeholder] if placeholder.strip() else []
+        if not self._may_post:
+            most = max(1, len(self._messages.by_part))
+            self.is_cut = len(texts) > most
+            texts = texts[:most]
         if self._refused is not None:
             part, error = self._refused
             texts = [*texts[:part], self._adapter.render(refusal_for_people(error))]

@@ -166,6 +166,22 @@ def _stopped(text: str, usage: Usage) -> Ending:
     return replace(STOPPED, reply=text, shown=shown, usage=usage)
 
 
+def cut_short(adapter: Adapter, whole: Ending, num_messages: int) -> Ending:
+    """Of an answer that was stopped while its last messages were still to come: what is shown.
+
+    It takes as long as laying out the answer some times.
+    """
+    ends = [word.end() for word in re.finditer(r"\S+", whole.reply)]
+    layout = Layout(adapter.drawing, adapter.limits.max_size)
+
+    def fits(end: int) -> bool:
+        text = noted(whole.reply[:end], _NOTES[FinishReason.CANCELLED])
+        return len(layout.parts(text)) <= num_messages
+
+    num_fitting = bisect_left(ends, True, key=lambda end: not fits(end))
+    return _stopped(whole.reply[: ends[num_fitting - 1]] if num_fitting else "", whole.usage)
+
+
 def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:
     why = _ONLY_THOUGHT.get(reason) if has_thought else None
     return why or "The model had nothing to say."

@@ -29,6 +29,7 @@ from bot.turns.display import (
     Ending,
     TypingIndicator,
     beginning,
+    cut_short,
     failed,
     in_line,
     in_thread,
@@ -81,6 +82,7 @@ class PostedTurn(LiveTurn):
         self._num_ahead = 0
         self._behind: PostedTurn | None = None
         self._is_shown = False  # how many are ahead
+        self._is_delivering = False
 
     def wait_behind(self, ahead: LiveTurn, num_ahead: int) -> None:
         self._ahead, self._num_ahead = ahead, num_ahead
@@ -181,8 +183,11 @@ class PostedTurn(LiveTurn):
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
         whole = self.ending = longer(self.turn, ending)
         first, end = beginning(adapter, whole.shown), ReplyEnd(sources, whole.can_continue)
+        self._is_delivering = first is None
         try:
             await self._editor.finish(first or whole.shown, None if first else end)
+            if self._editor.is_cut:
+                ending = await self._cut_short(whole)
             if first is not None and not await self._attach(whole.shown, end):
                 async with self._new_editor() as editor:
                     await editor.finish(whole.shown, end)
@@ -191,7 +196,23 @@ class PostedTurn(LiveTurn):
             is_deleted = isinstance(error, MessageGone) and self.turn.posts
             if not is_deleted and (ending.reply or not self.turn.posts):
                 ending = undelivered(error, ending.usage)
+        finally:
+            self._is_delivering = False
         await self.finish(ending)
+
+    async def _cut_short(self, whole: Ending) -> Ending:
+        """What its messages hold of an answer that was stopped while others were to come."""
+        adapter, num_messages = self._services.adapters[self.place.adapter], len(self.turn.posts)
+        cut = await asyncio.to_thread(cut_short, adapter, whole, num_messages)
+        self.ending = cut
+        async with self._new_editor() as editor:
+            await editor.finish(cut.shown, ReplyEnd((), cut.can_continue))
+        return cut
+
+    def halt(self, wish: Wish) -> None:
+        super().halt(wish)
+        if wish is Wish.STOP and self._is_delivering:
+            self._editor.post_no_more()
 
     async def _attach(self, answer: str, end: ReplyEnd) -> bool:
         """Post the whole answer as a file; False where that is refused."""

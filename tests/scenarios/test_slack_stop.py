@@ -261,6 +261,24 @@ async def test_a_reply_that_has_ended_stays_as_it_is(stage: Stage, trigger: Trig
     assert len(told) == (trigger not in silent)
 
 
+@pytest.mark.parametrize("trigger", LATE)
+async def test_of_a_whole_answer_no_further_message_comes(stage: Stage, trigger: Trigger) -> None:
+    asked = await grows(stage)
+    assert asked.generation is not None
+    asked.generation.say(" word" * 2000)
+    asked.generation.finish()
+    await stage.until(lambda: len(stage.replies(asked.root)) == 2)
+    first, second = stage.replies(asked.root)
+    await trigger(asked, ADA)
+    turn = await stage.ended(asked.ts)
+    assert turn.state is TurnState.STOPPED
+    assert stage.replies(asked.root)[0] == first
+    (stopped,) = stage.replies(asked.root)[1:]
+    assert second.startswith(stopped.removesuffix("\n\n_(stopped)_"))
+    assert turn.reply.split() == f"{first} {stopped}".removesuffix("_(stopped)_").split()
+    await is_left_as_stopped(asked, turn.posts[-1].message_id)
+
+
 @pytest.mark.parametrize(("user", "stops"), [(ADA, True), (BOSS, True), (BOB, False)])
 async def test_slacks_own_stop_of_a_stream_that_is_not_on_disk_means_the_threads_reply(
     stage: Stage, user: str, stops: bool
