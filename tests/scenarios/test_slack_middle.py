@@ -17,7 +17,6 @@ from tests.scenarios.stage import Stage, staged
 ELSEWHERE = "C03"
 BEGINNING, REPLY = "Once upon a time ", "Once upon a time there was a parley."
 FAULTS = {"500": FAILS, "500 after": FAILS_AFTER, "dropped": DROPS, "dropped after": DROPS_AFTER}
-CALLS = ("chat.appendStream", "chat.stopStream", "chat.update")
 
 
 @pytest.fixture(params=["edits", "streams"])
@@ -92,7 +91,8 @@ async def test_calls_that_fail_in_the_middle_lose_and_double_no_word(
     stage: Stage, fault: Fault
 ) -> None:
     ts, generation = await growing(stage)
-    for call in CALLS:
+    stage.slack.fail("chat.appendStream", fault)
+    for call in ("chat.stopStream", "chat.update"):
         stage.slack.fail(call, *[fault] * 3)
     generation.say("there was ")
     await stage.clock.advance(5)
