@@ -28,8 +28,8 @@ from adapters.discord.api.ids import (
     private_reader,
 )
 from adapters.discord.api.messages import BotUser
-from adapters.discord.api.posting import MESSAGES, Posting, body_of
-from adapters.discord.api.rest import ARCHIVED, Rest
+from adapters.discord.api.posting import Posting, body_of
+from adapters.discord.api.rest import Rest
 from adapters.discord.errors import gateway_error, translated
 from adapters.discord.events import Apologise, Inbox
 from adapters.discord.gateway.connection import Connection
@@ -65,9 +65,6 @@ LIMITS = Limits(max_size=2000, edit_interval=1.0, edit_deadline=3600.0, call_tim
 ONE_AT_A_TIME = RateRule(frozenset({"post", "edit", "delete"}), "channel", 1, 0.0)
 """Without threads replies share a channel: final edits go before those of growing replies."""
 
-_EYES = "👀"
-_MESSAGE = MESSAGES + "/{message_id}"
-_REACTION = _MESSAGE + "/reactions/{emoji}/@me"
 _MAX_EARLY = 1_000
 
 
@@ -292,31 +289,12 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             return
         if private_reader(place) and message.channel == place.channel:
             raise PlatformRefused("edit", "only its reader's token could edit it")
-        try:
-            await self._patch(message, body)
-        except PlatformRefused as error:
-            if error.code != str(ARCHIVED):
-                raise
-            await self._unarchive(message.channel)
-            await self._patch(message, body)
-
-    async def _patch(self, message: MessageRef, body: Json) -> None:
-        await self._connected.rest.call(
-            "PATCH", _MESSAGE, channel_id=message.channel, message_id=message.message, body=body
-        )
-
-    async def _unarchive(self, thread: str) -> None:
-        """An archived thread takes no edits."""
-        await self._connected.rest.call(
-            "PATCH", "/channels/{channel_id}", channel_id=thread, body={"archived": False}
-        )
+        await self._connected.posting.edit(message, body)
 
     async def delete(self, place: Place, message_id: str) -> None:
         message = _ref(message_id)
         if not await self._connected.answers.delete(message):
-            await self._connected.rest.call(
-                "DELETE", _MESSAGE, channel_id=message.channel, message_id=message.message
-            )
+            await self._connected.posting.delete(message)
 
     async def typing(self, place: Place) -> None:
         bot = self._connected
@@ -351,15 +329,8 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
             await self._react("DELETE", message_id)
 
     async def _react(self, verb: str, message_id: str) -> None:
-        message = parse_ref(message_id)
-        if isinstance(message, MessageRef):
-            await self._connected.rest.call(
-                verb,
-                _REACTION,
-                channel_id=message.channel,
-                message_id=message.message,
-                emoji=_EYES,
-            )
+        if isinstance(message := parse_ref(message_id), MessageRef):
+            await self._connected.posting.react(verb, message)
 
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
         return await self._connected.posting.find(place, turn_id)

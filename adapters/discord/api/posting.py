@@ -1,4 +1,7 @@
-"""Posts: into a thread (opened if need be), as a reply to a question, or to one person."""
+"""Posts: into a thread (opened if need be), as a reply to a question, or to one person.
+
+And what is done to messages: edits, deletions, 👀.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from adapters.discord.api.channels import Channels
 from adapters.discord.api.components import label_in
 from adapters.discord.api.ids import DIRECT, MessageRef, parse_ref, private_reader
 from adapters.discord.api.recent import Recent
-from adapters.discord.api.rest import NO_HISTORY, THREAD_EXISTS, Rest, id_of
+from adapters.discord.api.rest import ARCHIVED, NO_HISTORY, THREAD_EXISTS, Rest, id_of
 from bot.adapter_support.payloads import Json
 from bot.errors import MessageGone, NotPermitted, PlatformRefused
 from bot.markdown.graphemes import is_between_graphemes
@@ -20,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 SUPPRESS_EMBEDS = 4
 MESSAGES = "/channels/{channel_id}/messages"
+_MESSAGE = MESSAGES + "/{message_id}"
+_REACTION = _MESSAGE + "/reactions/{emoji}/@me"
+_EYES = "👀"
 _DAY_MINUTES = 1440
 _MAX_NAME = 90
 _MAX_NAMES = 2_000
@@ -91,6 +97,35 @@ class Posting:
         form: list[Json] = [{"name": "payload_json", "value": payload}, file]
         found = await self._rest.call("POST", MESSAGES, channel_id=channel, form=form)
         return MessageRef(channel, id_of(found))
+
+    async def edit(self, message: MessageRef, body: Json) -> None:
+        """An archived thread takes no edits, so it is opened again."""
+        try:
+            await self._patch(message, body)
+        except PlatformRefused as error:
+            if error.code != str(ARCHIVED):
+                raise
+            opened = {"archived": False}
+            path = "/channels/{channel_id}"
+            await self._rest.call("PATCH", path, channel_id=message.channel, body=opened)
+            await self._patch(message, body)
+
+    async def _patch(self, message: MessageRef, body: Json) -> None:
+        channel, message_id = message.channel, message.message
+        await self._rest.call(
+            "PATCH", _MESSAGE, channel_id=channel, message_id=message_id, body=body
+        )
+
+    async def delete(self, message: MessageRef) -> None:
+        channel, message_id = message.channel, message.message
+        await self._rest.call("DELETE", _MESSAGE, channel_id=channel, message_id=message_id)
+
+    async def react(self, verb: str, message: MessageRef) -> None:
+        """``verb``: ``PUT`` or ``DELETE``."""
+        channel, message_id = message.channel, message.message
+        await self._rest.call(
+            verb, _REACTION, channel_id=channel, message_id=message_id, emoji=_EYES
+        )
 
     async def find(self, place: Place, turn_id: str) -> dict[int, str]:
         """Part -> message id, from the newest messages of the thread and of its channel."""
