@@ -19,4 +19,5 @@ def create(context: AdapterContext) -> DiscordAdapter:
         context.observe,
         context.personalities,
         listens=context.listens,
+        refusal=context.refusal,
     )

@@ -42,7 +42,7 @@ from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json
 from bot.errors import AccessDenied, MessageGone, PlatformError, PlatformRefused, SettingsError
-from bot.ports import Clock, Handler, nowhere
+from bot.ports import Clock, Handler, never, nowhere
 from bot.types import (
     NOTICE,
     Attachment,
@@ -97,10 +97,11 @@ class ConnectedBot:
         apologise: Apologise,
         token_seconds: float,
         listens: Callable[[Place], bool],
+        refusal: Callable[[Place, Person], str],
     ) -> None:
         """Returns once Discord sends READY. Raises ``SettingsError`` or ``PlatformError``."""
         await self._log_in()
-        self.set_up(personalities, apologise, token_seconds, listens)
+        self.set_up(personalities, apologise, token_seconds, listens, refusal)
         if not await self.gateway.open():
             raise gateway_error(await self.gateway.lost())
         self._deliveries.start(Registration(self.rest, self._settings.guild_ids).renew())
@@ -111,6 +112,7 @@ class ConnectedBot:
         apologise: Apologise,
         token_seconds: float,
         listens: Callable[[Place], bool] = nowhere,
+        refusal: Callable[[Place, Person], str] = never,
     ) -> None:
         """Make the parts that need the bot's user, which is known after login."""
         self.answers = Answers(self.rest, self._clock, token_seconds)
@@ -119,7 +121,7 @@ class ConnectedBot:
             self.channels,
             self.chains,
             self.posting,
-            InteractionHandler(self.answers, personalities, self._clock),
+            InteractionHandler(self.answers, personalities, self._clock, refusal),
             self.user,
             age_restricted=self._settings.age_restricted,
             apologise=apologise,
@@ -169,6 +171,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         limits: Limits = LIMITS,
         token_seconds: float = TOKEN_SECONDS,
         listens: Callable[[Place], bool] = nowhere,
+        refusal: Callable[[Place, Person], str] = never,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -176,6 +179,7 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         self._observe = observe
         self._personalities = personalities
         self._listens = listens
+        self._refusal = refusal
         self._limits = limits if settings.threads else replace(limits, rules=(ONE_AT_A_TIME,))
         self._token_seconds = token_seconds
         self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MAX_EARLY)
@@ -195,7 +199,13 @@ class DiscordAdapter(ConnectedAdapter[ConnectedBot]):
         client = ParleyClient(settings.gateway_url, self._on_payload, timeout)
         bot = ConnectedBot(client, settings, self._clock, self._observe, timeout)
         opened.push_async_callback(bot.close)
-        await bot.open(self._personalities, self._apologise, self._token_seconds, self._listens)
+        await bot.open(
+            self._personalities,
+            self._apologise,
+            self._token_seconds,
+            self._listens,
+            self._refusal,
+        )
         return bot
 
     async def listen(self, handler: Handler) -> None:

@@ -24,7 +24,7 @@ from adapters.discord.interactions.invocations import Invocation, read_interacti
 from bot.adapter_support.payloads import Json, Payload
 from bot.errors import PlatformError, sentence_for_people
 from bot.ports import Clock, Handler
-from bot.types import Incoming, Personality, Rendered
+from bot.types import Incoming, Person, Personality, Place, Rendered
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +35,22 @@ _SHOWN_TO_ALL = ("personality", "listen", "forget")
 
 
 class InteractionHandler:
-    """Answers menus, forms and choices by itself; hands questions, commands and stops over."""
+    """Answers menus, forms and choices by itself; hands questions, commands and stops over.
+
+    ``refusal``: why a person may not use Parley in a place, or empty.
+    """
 
     def __init__(
         self,
         answers: Answers,
         personalities: Callable[[], tuple[Personality, ...]],
         clock: Clock,
+        refusal: Callable[[Place, Person], str],
     ) -> None:
         self._answers = answers
         self._personalities = personalities
         self._clock = clock
+        self._refusal = refusal
 
     async def take(self, payload: Payload, me: BotUser, handler: Handler, barred: str = "") -> None:
         """``barred``: why questions are not answered in this channel, or empty."""
@@ -56,9 +61,16 @@ class InteractionHandler:
         answer = self._answers.begin(
             invocation.ref, invocation.person.id, invocation.place.channel_form
         )
+        refused = self._refusal(invocation.place, invocation.person)
         match invocation.verb:
             case "complete":
-                await self._answers.acknowledge(answer, CHOICES, self._choices(invocation.name))
+                choices = {"choices": []} if refused else self._choices(invocation.name)
+                await self._answers.acknowledge(answer, CHOICES, choices)
+            case "form" | "pick" if refused:
+                await self._answers.acknowledge(answer, MESSAGE, _whispered(refused))
+            case "page" if refused:
+                closed = {**_whispered(refused), "components": []}
+                await self._answers.acknowledge(answer, UPDATE, closed)
             case "ask" | "form" if barred:
                 await self._answers.acknowledge(answer, MESSAGE, _whispered(barred))
             case "form":

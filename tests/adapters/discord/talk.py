@@ -137,6 +137,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         limits,
         token_seconds,
         listens=conversations.listens,
+        refusal=conversations.refusal_of,
     )
     url = f"sqlite:///{folder / 'parley.db'}"
     store = await open_store(url, clock, busy_timeout=busy_timeout)
