@@ -15,7 +15,7 @@ from aiohttp import web
 from adapters.slack.api.client import SlackClient
 from adapters.slack.api.errors import UNTHREADABLE
 from adapters.slack.api.history import ChannelHistory
-from adapters.slack.api.labels import label_of, metadata_of
+from adapters.slack.api.labels import metadata_of
 from adapters.slack.api.people import People
 from adapters.slack.api.settings import SlackSettings
 from adapters.slack.assistant.panel import AssistantPanel
@@ -77,8 +77,7 @@ LIMITS = Limits(
         RateRule(frozenset({"edit"}), "workspace", 50, 60.0),
         RateRule(frozenset({APPEND}), "workspace", 100, 60.0),
         RateRule(frozenset({"delete"}), "workspace", 50, 60.0),
-        RateRule(frozenset({"find_posts", "earlier"}), "workspace", 50, 60.0),
-        RateRule(frozenset({"whisper"}), "workspace", 100, 60.0),
+        RateRule(frozenset({"find_posts", "earlier", "whisper"}), "workspace", 50, 60.0),
         RateRule(frozenset({"react"}), "workspace", 50, 60.0),
         RateRule(frozenset({"unreact"}), "workspace", 20, 60.0),
     ),
@@ -293,7 +292,12 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         await self._show(place, person, text, offered if fits else [])
 
     async def _show(self, place: Place, person: Person, text: Rendered, blocks: list[Json]) -> None:
-        """In a channel that Parley is no member of as the answer to what the person did there."""
+        """In a channel that Parley is no member of as the answer to what the person did there.
+
+        Slack shows it in a thread only if that has a reply.
+        """
+        if not await self._history.has_replies(place):
+            place = replace(place, thread="")
         silent = {"parse": "none", "link_names": False}
         shown = {"user": user_of(person), "text": text, "blocks": blocks, **silent}
         try:
@@ -339,16 +343,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def find_posts(self, place: Place, turn_id: str) -> Mapping[int, str]:
         """Of two posts of one part the older; of a long direct message only its latest pages."""
-        found: dict[int, str] = {}
-        unlabelled: list[str] = []
-        async for message in self._history.messages(place):
-            label, ts = label_of(message), text_of(message, "ts")
-            if not ts or message.get("user") != self._me.user_id:
-                continue
-            if label is None:
-                unlabelled.append(ts)
-            elif label.turn_id == turn_id:
-                found[label.part] = min(ts, found.get(label.part, ts))
+        found, unlabelled = await self._history.posts(place, turn_id, self._me.user_id)
         return found | await self._streaming(place, Label(turn_id, len(found)), unlabelled)
 
     async def _streaming(

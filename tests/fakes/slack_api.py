@@ -214,8 +214,10 @@ class FakeWorkspace(PanelOfWorkspace):
         if arguments["user"] not in self.names:
             raise Refused("user_not_in_channel")
         self._blocks(arguments)
-        ts = self._now()
-        self.whispers.append({**arguments, "ts": ts})
+        ts, root = self._now(), arguments.get("thread_ts")
+        # Its page: in threads "only shown if there is already an active thread".
+        if root is None or len(self.thread(root, arguments["channel"])) > 1:
+            self.whispers.append({**arguments, "ts": ts})
         return {"message_ts": ts}
 
     def _do_reactions_add(self, arguments: Json) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.slack.api.labels import label_of
 from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.errors import PlatformError
 from bot.types import Label, Place
 
 _PAGE_SIZE = 200
@@ -31,6 +32,31 @@ class ChannelHistory:
             query["cursor"] = table_of(page, "response_metadata").get("next_cursor")
             if not query["cursor"]:
                 return
+
+    async def has_replies(self, place: Place) -> bool:
+        """False also where Slack does not say so."""
+        query = {"channel": place.channel, "ts": place.thread, "limit": 2}
+        try:
+            page = await self._call("conversations.replies", **query) if place.thread else {}
+        except PlatformError:
+            return False
+        return len(tables_of(page, "messages")) > 1
+
+    async def posts(
+        self, place: Place, turn_id: str, user: str
+    ) -> tuple[dict[int, str], list[str]]:
+        """The parts of a turn that ``user`` posted, and what they posted without a label."""
+        found: dict[int, str] = {}
+        unlabelled: list[str] = []
+        async for message in self.messages(place):
+            label, ts = label_of(message), text_of(message, "ts")
+            if not ts or message.get("user") != user:
+                continue
+            if label is None:
+                unlabelled.append(ts)
+            elif label.turn_id == turn_id:
+                found[label.part] = min(ts, found.get(label.part, ts))
+        return found, unlabelled
 
     async def labelled(self, place: Place, label: Label, user: str) -> str:
         """The oldest message of ``user`` with this label, as far as is looked; else empty."""

@@ -84,13 +84,17 @@ async def test_a_label_forged_by_another_app_is_not_believed(
     assert {part: slack.text(ts) for part, ts in found.items()} == {0: "real"}
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
 async def test_a_whisper_is_seen_by_one_person(
-    adapter: SlackAdapter, slack: FakeSlack, thread: Place, person: Person
+    adapter: SlackAdapter, slack: FakeSlack, thread: Place, person: Person, is_answered: bool
 ) -> None:
+    """Slack shows none in a thread that has no reply yet."""
+    if is_answered:
+        await adapter.post(thread, adapter.render("an answer"), LABEL)
     await adapter.whisper(thread, person, adapter.render("psst"))
     (whisper,) = slack.whispers
     assert (whisper["user"], whisper["text"]) == (ADA, "psst")
-    assert whisper["thread_ts"] == thread.thread
+    assert whisper.get("thread_ts") == (thread.thread if is_answered else None)
 
 
 async def test_eyes_are_put_under_a_question_and_taken_away(
