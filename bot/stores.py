@@ -205,8 +205,13 @@ class DeliveryLog(Protocol):
     (adapter, event id); both keys outlive ``forget`` and pruning by a day.
     """
 
-    async def accept(self, question: Question) -> Turn | None:
-        """Store a question as a queued turn; None if its message was accepted before."""
+    async def accept(
+        self, question: Question, earlier: Sequence[tuple[str, str]] = ()
+    ) -> Turn | None:
+        """Store a question as a queued turn; None if its message was accepted before.
+
+        ``earlier`` become its remarks.
+        """
         ...
 
     async def accept_event(self, incoming: Incoming) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -30,10 +31,15 @@ def settle(connection: Connection, incoming: Incoming) -> None:
     connection.execute(delete(schema.owed).where(schema.owed.c.key == key))
 
 
-def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
+def accept(
+    connection: Connection,
+    question: Question,
+    earlier: Sequence[tuple[str, str]],
+    now: datetime,
+) -> Turn | None:
     """A turn is owed no more."""
     settle(connection, question)
-    return turns.accept(connection, question, now)
+    return turns.accept(connection, question, now, earlier)
 
 
 def every(connection: Connection) -> list[Owed]:

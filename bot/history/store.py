@@ -84,8 +84,10 @@ class SqlThreadStore:
         self._resting = asyncio.Lock()
         self._leaving: asyncio.Task[None] | None = None
 
-    async def accept(self, question: Question) -> Turn | None:
-        return await self.database.write(owed.accept, question, self._clock.now())
+    async def accept(
+        self, question: Question, earlier: Sequence[tuple[str, str]] = ()
+    ) -> Turn | None:
+        return await self.database.write(owed.accept, question, earlier, self._clock.now())
 
     async def accept_event(self, incoming: Incoming) -> bool:
         goes_at = self._clock.now() + turns.GRACE

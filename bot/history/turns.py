@@ -190,7 +190,12 @@ def _files(text: str) -> tuple[Source, ...]:
     return tuple(Source(**each) for each in json.loads(text)) if text else ()
 
 
-def accept(connection: Connection, question: Question, now: datetime) -> Turn | None:
+def accept(
+    connection: Connection,
+    question: Question,
+    now: datetime,
+    earlier: Sequence[tuple[str, str]] = (),
+) -> Turn | None:
     key = message_key(question.place, question.message_id)
     if not note_key(connection, key, None):
         return None
@@ -204,6 +209,7 @@ def accept(connection: Connection, question: Question, now: datetime) -> Turn | 
         .where(remarks.c.thread_id == thread_id, remarks.c.turn_seq.is_(None))
         .values(turn_seq=row.seq)
     )
+    _add_earlier(connection, row.id, earlier, now)
     return get(connection, row.id)
 
 

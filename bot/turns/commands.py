@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -301,46 +301,42 @@ class Commands:
         await self._services.settle(command)
 
     async def _catch_up_on(self, catches: CatchesUp, command: Command) -> None:
-        place, budget = command.place, self._services.budgets[command.place.adapter]
+        told = partial(self._tell_privately, catches, command)
         try:
-            async with budget.call("earlier", place):
-                said = await catches.lately(place, command.person)
-            if not said:
-                self._notices.tell(command, NOTHING_SAID)
-                return
-            told = partial(self._tell_privately, catches, command, said)
-            await self._turns.begin(place, command.person, told)
+            await self._turns.begin(command.place, command.person, told)
         except (AccessDenied, OverLimit, StorageError) as error:
             self._notices.tell(command, str(error))
         except PlatformError as error:
             logger.warning("nobody could be told what was said in a channel: %s", error)
             self._notices.tell(command, NOT_READ)
 
-    async def _tell_privately(
-        self, catches: CatchesUp, command: Command, said: Sequence[tuple[str, str]]
-    ) -> Turn | None:
+    async def _tell_privately(self, catches: CatchesUp, command: Command) -> Turn | None:
         """A question of the person's conversation with Parley, to which this was said before."""
-        self._services.access.check(command.place, command.person, is_direct=True)
+        here, person, patiently = command.place, command.person, self._services.patiently
+        self._services.access.check(here, person, is_direct=True)
+        said = await patiently("earlier", here, lambda _: catches.lately(here, person))
+        if not said:
+            self._notices.tell(command, NOTHING_SAID)
+            return None
         try:
-            async with self._services.budgets[command.place.adapter].call("post", command.place):
-                place, message_id = await catches.open_private(command.place, command.person)
+            place, message_id = await patiently(
+                "post", here, lambda _: catches.open_private(here, person)
+            )
         except NotPermitted as error:
             raise AccessDenied(NOT_TOLD) from error
         question = Question(
             event_id=command.event_id,
             place=place,
-            person=command.person,
+            person=person,
             text=CATCH_UP,
             message_id=message_id,
             sent_at=self._services.clock.now(),
             is_direct=True,
         )
-        turn = await self._services.deliveries.accept(question)
-        if turn is None:
-            return None
-        if place.channel_form != command.place.channel_form:
+        turn = await self._services.deliveries.accept(question, said)
+        if turn and place.channel_form != here.channel_form:
             self._notices.tell(command, CATCHING_UP)
-        return await self._services.progress.note_read(turn.id, files=(), earlier=said)
+        return turn
 
     def _title(self, command: Command, name: str) -> str | None:
         """None if there is no such personality; the person is told then."""

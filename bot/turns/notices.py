@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from bot.capabilities import Capabilities, OffersChoices, Whispers
@@ -116,9 +116,12 @@ class Notices:
     ) -> None:
         place = incoming.place
         text = self._services.adapters[place.adapter].render(markdown)
+
+        def call(_: bool) -> Awaitable[None]:
+            return whispers.whisper(place, incoming.person, text, choices)
+
         try:
-            async with self._services.budgets[place.adapter].call("whisper", place):
-                await whispers.whisper(place, incoming.person, text, choices)
+            await self._services.patiently("whisper", place, call)
         except PlatformError as error:
             logger.warning("a notice could not be whispered: %s", error)
 

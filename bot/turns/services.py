@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import random
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bot import prompt
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.delivery.reply_messages import ShownMessages
-from bot.errors import ParleyError, StorageError, UnknownPersonality
+from bot.delivery.reply_pace import Backoff
+from bot.errors import ParleyError, RateLimited, StorageError, Unavailable, UnknownPersonality
 from bot.generation import GenerationRequest
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
@@ -33,6 +36,11 @@ from bot.types import Incoming, Personality, Place
 from bot.usage import UsageLog
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_PATIENCE = 60.0
+"""Seconds for which a platform that is out of reach is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,30 @@ class Services:
             await self.deliveries.settle(incoming)
         except StorageError as error:
             logger.error("it could not be stored that a question is settled: %s", error.detail)
+
+    async def patiently(
+        self,
+        method: str,
+        place: Place,
+        call: Callable[[bool], Awaitable[T]],
+        *,
+        is_repeated: bool = False,
+    ) -> T:
+        """The call beside a reply, made again while the platform is out of reach.
+
+        ``call`` hears whether an earlier one may have had its effect. Raises ``PlatformError``.
+        """
+        clock, backoff = self.clock, Backoff(_PATIENCE, random.Random())  # noqa: S311
+        while True:
+            await clock.sleep(max(0.0, backoff.retry_at - clock.monotonic()))
+            try:
+                async with self.budgets[place.adapter].call(method, place):
+                    return await call(is_repeated)
+            except (RateLimited, Unavailable) as error:
+                backoff.fail(clock.monotonic())
+                if backoff.is_exhausted(clock.monotonic()):
+                    raise
+                is_repeated |= isinstance(error, Unavailable) and error.ambiguous
 
     async def generator_for(self, model: str | None) -> TextGenerator:
         """The engine's model of that name, or its default one. Raises ``EngineFailed``."""

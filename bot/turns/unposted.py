@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from bot.capabilities import Capabilities, PostsQuestions
-from bot.delivery.reply_pace import Backoff
+from bot.capabilities import Capabilities
 from bot.errors import (
     AccessDenied,
     MessageGone,
@@ -17,9 +15,7 @@ from bot.errors import (
     OverLimit,
     PlatformError,
     PlatformRefused,
-    RateLimited,
     StorageError,
-    Unavailable,
 )
 from bot.prompt import clean
 from bot.stores import Turn
@@ -34,9 +30,6 @@ NOT_INVITED = "I cannot write here: please invite me to this channel, then ask a
 NOT_POSTED = "I could not post your question here; please ask again."
 
 logger = logging.getLogger(__name__)
-
-_PATIENCE = 60.0
-"""Seconds for which a platform that is out of reach is tried again."""
 
 Store = Callable[[Question], Awaitable[Turn | None]]
 
@@ -88,12 +81,22 @@ class UnpostedQuestions:
         posts = Capabilities.of(adapter).posts_questions
         if posts is None:
             raise PlatformRefused("post_question", "not_offered")
-        place, person, message_id = await self._posted(posts, asked, search_first=search_first)
+        label = Label(f"{NOTICE}asked {asked.event_id}", 0)
+        text = clean(asked.text).strip()
+
+        def post(is_repeated: bool) -> Awaitable[tuple[Place, Person, str]]:
+            return posts.post_question(
+                asked.place, asked.person, text, label, search_first=is_repeated
+            )
+
+        place, person, message_id = await self._services.patiently(
+            "post", asked.place, post, is_repeated=search_first
+        )
         question = Question(
             event_id=asked.event_id,
             place=place,
             person=person,
-            text="\n\n".join(filter(None, (clean(asked.text).strip(), clean(asked.quoted)))),
+            text="\n\n".join(filter(None, (text, clean(asked.quoted)))),
             message_id=message_id,
             sent_at=self._services.clock.now(),
             is_direct=asked.is_direct,
@@ -106,23 +109,3 @@ class UnpostedQuestions:
             with suppress(PlatformError):
                 await adapter.delete(place, message_id)
             raise
-
-    async def _posted(
-        self, posts: PostsQuestions, asked: UnpostedQuestion, *, search_first: bool
-    ) -> tuple[Place, Person, str]:
-        """Tried again while the platform is out of reach; posted once all the same."""
-        clock, budget = self._services.clock, self._services.budgets[asked.place.adapter]
-        label = Label(f"{NOTICE}asked {asked.event_id}", 0)
-        text, backoff = clean(asked.text).strip(), Backoff(_PATIENCE, random.Random())  # noqa: S311
-        while True:
-            await clock.sleep(max(0.0, backoff.retry_at - clock.monotonic()))
-            try:
-                async with budget.call("post", asked.place):
-                    return await posts.post_question(
-                        asked.place, asked.person, text, label, search_first=search_first
-                    )
-            except (RateLimited, Unavailable) as error:
-                backoff.fail(clock.monotonic())
-                if backoff.is_exhausted(clock.monotonic()):
-                    raise
-                search_first |= isinstance(error, Unavailable) and error.ambiguous

@@ -315,8 +315,28 @@ class AskableFakePlatform(FakePlatform):
         return replace(place, thread=thread), person, message_id
 
 
+class CatchingUpFakePlatform(FakePlatform):
+    """``said``: what ``lately`` gives."""
+
+    said: Sequence[tuple[str, str]] = (("Bob", "The lift is broken."),)
+
+    async def lately(self, place: Place, person: Person) -> Sequence[tuple[str, str]]:
+        return await self._arrive(
+            Call(0.0, "lately", place, person=person), lambda _: tuple(self.said)
+        )
+
+    async def open_private(self, place: Place, person: Person) -> tuple[Place, str]:
+        private = replace(place, channel=f"D-{person.name}", thread="")
+        text = self.render("What was said there:")
+        return private, await self.post(private, text, Label("catch up", 0))
+
+
 class RichFakePlatform(
-    WhisperingFakePlatform, ReactingFakePlatform, FindingFakePlatform, AskableFakePlatform
+    WhisperingFakePlatform,
+    ReactingFakePlatform,
+    FindingFakePlatform,
+    AskableFakePlatform,
+    CatchingUpFakePlatform,
 ):
     """A platform that can do everything."""
 
