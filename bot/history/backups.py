@@ -80,9 +80,12 @@ class Backups:
         return made
 
     def forget(self, place: Place) -> None:
-        """Delete the thread in every copy. ``StorageError`` if one cannot be changed."""
+        """Delete the thread in every copy. ``StorageError`` if one cannot be changed.
+
+        What was owed when a copy was made may have become this thread, and was answered since.
+        """
         of_place = (place.adapter, place.workspace, place.channel, place.thread)
-        self._delete([(_THREAD, of_place)])
+        self._delete([(_THREAD, of_place), ("DELETE FROM owed", ())])
 
     def prune(self, before: datetime) -> None:
         """Delete what ``SqlThreadStore.prune`` deletes. ``StorageError``: see ``forget``."""
@@ -93,6 +96,7 @@ class Backups:
                 ("DELETE FROM remarks WHERE turn_seq IS NULL AND said_at < ?", moment),
                 (_EMPTY_THREADS, (CHATS,)),
                 ("DELETE FROM usage WHERE asked_at < ?", moment),
+                ("DELETE FROM owed WHERE noted_at < ?", moment),
             ]
         )
 

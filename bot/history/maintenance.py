@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, or_, select
 
 from bot.chats import ADAPTER as CHATS
-from bot.history.schema import place_of, remarks, thread_is, threads, turns
+from bot.history.schema import owed, place_of, remarks, thread_is, threads, turns
 from bot.history.threads import HAS_TURNS
 from bot.history.turns import every, release_keys
 from bot.stores import Turn
@@ -45,12 +45,14 @@ def drop_turns(connection: Connection, limit: int, before: datetime, now: dateti
     return connection.execute(delete(turns).where(old)).rowcount
 
 
-def drop_empty_threads(connection: Connection, before: datetime) -> None:
-    """Delete old remarks that no question followed, and threads in which nothing is left.
+def drop_leftovers(connection: Connection, before: datetime) -> None:
+    """Delete what is owed for too long, old remarks that no question followed, and threads in which
+    nothing is left.
 
     A thread with a chosen personality is kept, unless it is a chat: nobody sees that any more, and
     its title is text.
     """
+    connection.execute(delete(owed).where(owed.c.noted_at < before))
     connection.execute(
         delete(remarks).where(remarks.c.turn_seq.is_(None), remarks.c.said_at < before)
     )

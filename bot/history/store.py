@@ -281,7 +281,7 @@ class SqlThreadStore:
                 await asyncio.to_thread(self._backups.prune, before)
                 num_dropped = await self._in_batches(maintenance.drop_turns, before, now)
                 await self._in_batches(usage.drop, before)
-                await self.database.erase(maintenance.drop_empty_threads, before)
+                await self.database.erase(maintenance.drop_leftovers, before)
         await self._in_batches(turns.drop_keys, now)
         return num_dropped
 

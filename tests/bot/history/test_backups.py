@@ -7,6 +7,7 @@ import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from bot.errors import DataError, StorageError
 from bot.history import SqlThreadStore, open_store
 from bot.history.backups import FOLDER, Backups
-from bot.types import Place
+from bot.types import Place, UnpostedQuestion
 from tests.bot.history import old_schemas
 from tests.contracts.store import ELSEWHERE, HERE, accepted, answered, ask, texts
 from tests.fakes.clock import START, FakeClock
@@ -74,6 +75,37 @@ async def test_what_is_too_old_is_in_no_backup_either(store: SqlThreadStore, pat
     restored = await open_store(f"sqlite:///{copy}", FakeClock())
     assert await texts(restored, HERE) == await texts(restored, ELSEWHERE) == []
     await restored.close()
+
+
+@pytest.mark.parametrize("drop", ["forget", "prune"])
+async def test_a_question_that_was_owed_when_a_backup_was_made_is_not_kept_there(
+    sql_store: SqlThreadStore, path: Path, drop: str
+) -> None:
+    """It is not known of which thread it became the first question."""
+    question = ask("a", SECRET)
+    asked = UnpostedQuestion(
+        event_id=question.event_id,
+        place=replace(HERE, thread=""),
+        person=question.person,
+        text=SECRET,
+    )
+    await sql_store.owe(asked)
+    await backup(path)
+    await answered(sql_store, question)
+    await (sql_store.forget(HERE) if drop == "forget" else sql_store.prune(LATER))
+    assert SECRET.encode() not in on_disk(path.parent)
+
+
+async def test_what_is_owed_for_too_long_is_not_kept(sql_store: SqlThreadStore) -> None:
+    """As where the disk did not take that it was settled."""
+    person = ask("a").person
+    await sql_store.owe(
+        UnpostedQuestion(event_id="b", place=replace(HERE, thread=""), person=person, text=SECRET)
+    )
+    await sql_store.prune(START)
+    assert len(await sql_store.owed()) == 1
+    await sql_store.prune(LATER)
+    assert await sql_store.owed() == []
 
 
 async def test_the_title_of_a_chat_goes_with_its_last_turn(
