@@ -144,14 +144,15 @@ class Commands:
         turns = await self._questions(command.place)
         meant = [turn for turn in turns if command.argument in ("", turn.id)]
         cut_off = [turn for turn in meant if turn.can_continue]
+        theirs = [turn for turn in cut_off if self._turns.may_decide(turn, command.person)]
         if turns and not turns[-1].state.is_finished:
             self._tell(command, UNDER_WAY)
         elif not cut_off:
             self._tell(command, NOTHING_TO_CONTINUE)
-        elif not self._turns.may_decide(cut_off[-1], command.person):
+        elif not theirs:
             self._notices.tell(command, NOT_YOURS)
         else:
-            await self._answer(command, self._turns.go_on(cut_off[-1]), "I am going on.")
+            await self._answer(command, self._turns.go_on(theirs[-1]), "I am going on.")
 
     async def _questions(self, place: Place) -> list[Turn]:
         turns = await self._services.progress.turns(place)

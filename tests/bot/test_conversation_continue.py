@@ -170,6 +170,20 @@ async def test_only_the_asker_or_an_admin_may_have_it_go_on(talk: Talk) -> None:
     await talk.sees("One, two.")
 
 
+async def test_the_word_means_the_newest_answer_that_the_person_may_have_go_on(talk: Talk) -> None:
+    await stopped(talk, "Once upon")
+    question = await talk.ask("And me?", person=BOB)
+    (await talk.generation()).say("Twice upon")
+    await talk.sees(f"Once upon\n\n{STOPPED}", "Twice upon")
+    await talk.command("stop", person=BOB)
+    await talk.ended(question)
+    talk.generator.replies += [" a time.", " two times."]
+    await talk.ask("continue")
+    await talk.sees("Once upon a time.", f"Twice upon\n\n{STOPPED}")
+    await talk.ask("continue", person=BOSS)
+    await talk.sees("Once upon a time.", "Twice upon two times.")
+
+
 async def test_retry_begins_anew(talk: Talk) -> None:
     question = await stopped(talk, "One")
     talk.generator.replies.append("Fresh.")
