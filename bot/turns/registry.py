@@ -232,11 +232,14 @@ class Turns:
         return meant[-1] if meant else None
 
     def as_seen(self, turn: Turn) -> Turn:
-        """With its end as soon as people see that: it has buttons, and the disk comes after."""
+        """With its end as soon as people see that: it has buttons, and the disk comes after.
+
+        What was given up while it waited cannot be answered again before that is on disk.
+        """
         live = self.queues.find(turn.id)
-        if turn.state.is_finished or live is None or live.ending is None:
+        end = live.ending if live and self.queues.has_begun(live) else None
+        if turn.state.is_finished or end is None:
             return turn
-        end = live.ending
         return replace(turn, state=end.state, reply=end.reply, finish_reason=end.reason)
 
     async def retry(self, turn: Turn) -> None:

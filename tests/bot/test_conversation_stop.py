@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import QueueFull
+from bot.errors import QueueFull, RateLimited
 from bot.generation import FinishReason, GenerationRequest
 from bot.stores import TurnState
+from bot.turns.commands import UNDER_WAY
 from bot.turns.notices import NOT_YOURS
 from bot.types import Question
 from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
@@ -228,3 +229,18 @@ async def test_while_the_request_is_handed_to_the_engine(tmp_path: Path) -> None
         generator.may_go_on.set()
         assert (await talk.ended(question)).state is TurnState.STOPPED
         assert talk.visible() == ["Stopped."]
+
+
+async def test_retry_waits_for_the_end_of_a_question_that_was_stopped_while_it_waited(
+    talk: Talk,
+) -> None:
+    await talk.ask("One?")
+    await talk.generation()
+    waiting = await talk.ask("Two?")
+    await talk.sees("Thinking…", "Next in this thread…")
+    talk.platform.fail("edit", RateLimited("edit", 20.0))
+    await talk.press_stop(waiting.message_id)
+    await talk.clock.settle()
+    await talk.ask("retry")
+    await talk.sees("Thinking…", "Next in this thread…", UNDER_WAY)
+    await talk.sees("Thinking…", "Stopped.", UNDER_WAY)
