@@ -23,6 +23,7 @@ from bot.tasks import TaskSet
 from bot.turns.notices import Notices
 from bot.turns.registry import Turns
 from bot.turns.services import Services
+from bot.turns.spoken import parse
 from bot.types import NOTICE, Label, Person, Place, Question, UnpostedQuestion
 
 NOTHING_ASKED = "I see no question in this; please write one after `ask`."
@@ -96,7 +97,7 @@ class UnpostedQuestions:
             event_id=asked.event_id,
             place=place,
             person=person,
-            text="\n\n".join(filter(None, (text, clean(asked.quoted)))),
+            text="\n\n".join(filter(None, (_as_question(text), clean(asked.quoted)))),
             message_id=message_id,
             sent_at=self._services.clock.now(),
             is_direct=asked.is_direct,
@@ -109,3 +110,8 @@ class UnpostedQuestions:
             with suppress(PlatformError):
                 await adapter.delete(place, message_id)
             raise
+
+
+def _as_question(text: str) -> str:
+    """What is asked as a question is none of the commands that a message can be edited into."""
+    return f"“{text}”" if parse(text) else text

@@ -120,3 +120,15 @@ async def test_a_question_that_waits_for_the_platform_when_parley_stops_is_asked
     await first.close()
     second = await machine.boot(answering("Because."))
     await second.until(lambda: shown(second) == ["Ada asks: Why?", "Because."])
+
+
+@pytest.mark.parametrize("text", ["help", "stop", "Continue."])
+async def test_a_question_that_reads_as_a_command_is_a_question_after_the_restart_too(
+    machine: Machine, text: str
+) -> None:
+    first = await machine.boot()
+    await first.service.handle(replace(IN_A_THREAD, text=text, quoted=""))
+    await first.sees(f"Ada asks: {text}", "Thinking…")
+    await machine.pull_the_plug()
+    second = await machine.boot(answering("Because."))
+    await second.sees(f"Ada asks: {text}", "Because.")
