@@ -35,6 +35,7 @@ def _texts(found: Standing) -> Iterator[str]:
 def _kept(days: float) -> str:
     span = f"for {days:g} {'day' if days == 1 else 'days'}, or " if days else ""
     return (
-        f"questions to me and my answers, on the machine where I run, {span}until `forget` in "
-        "their thread deletes them. What is said elsewhere and not to me is not kept."
+        "questions to me, what I read for them (files, earlier messages), my answers and votes on "
+        f"them, on the machine where I run, {span}until `forget` in their thread deletes them. "
+        "Nothing else that is said is kept."
     )
