@@ -17,25 +17,31 @@ _NUM_SLOTS = 23
 """Replies that begin or end in a minute, with a call for each; Slack grants 50 calls."""
 
 _MAX_AGE = 900.0
+_UNDER_WAY, _ENDED = "processing", "active"
+_TRIES, _RETRY_SECONDS = 3, 1.0
+_MAX_REFUSING = 3
+_LAST_SECONDS = 1.0
 _UNSUBSCRIBED = "missing_agent_session_stopped_event_subscription"
 
 
 class AgentSessions:
-    """Decoration: nothing waits for it. Off for the process's life once Slack refuses it."""
+    """Decoration: nothing waits for it. Off for the process's life where Slack only refuses it."""
 
     def __init__(self, call: Call, clock: Clock) -> None:
         self._call = call
+        self._clock = clock
         self._slots = Slots(_NUM_SLOTS, clock, max_age=_MAX_AGE)
         self._last: dict[Place, asyncio.Task[None]] = {}
         self._under_way: set[Place] = set()
         self._is_on = True
+        self._refusing: set[Place] = set()
         self._has_warned = False
 
     def begin(self, place: Place) -> None:
         """A reply begins, or goes on in another message or in another way."""
         if place.thread and self._is_on and self._slots.take(place):
             self._under_way.add(place)
-            self._enqueue(place, "processing")
+            self._enqueue(place, _UNDER_WAY)
 
     def go_on(self, place: Place) -> None:
         """A reply grows, which an earlier process may have begun, or which had ended before."""
@@ -43,14 +49,23 @@ class AgentSessions:
             self.begin(place)
 
     def end(self, place: Place) -> None:
-        """Of an earlier process's reply, too, which begins nothing here."""
+        """Of an earlier process's reply, too, which begins nothing here.
+
+        Where it was said here that one is under way, it is said in any case that it has ended.
+        """
+        is_under_way = place in self._under_way
         self._under_way.discard(place)
-        if place.thread and self._is_on and self._slots.take(place):
+        if place.thread and self._is_on and (self._slots.take(place) or is_under_way):
             self._slots.end(place)
-            self._enqueue(place, "active")
+            self._enqueue(place, _ENDED)
 
     async def close(self) -> None:
-        await asyncio.gather(*self._last.values())
+        """What Slack does not take soon stays unsaid."""
+        if tasks := set(self._last.values()):
+            await asyncio.wait(tasks, timeout=_LAST_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _enqueue(self, place: Place, status: str) -> None:
         """In order for each thread, so that the last word is the last."""
@@ -66,20 +81,38 @@ class AgentSessions:
     async def _set(self, place: Place, status: str, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        if not self._is_on:
-            return
+        for _ in range(_TRIES if status == _ENDED else 1):
+            await self._clock.sleep(self._slots.pause_left)
+            if not self._is_on or await self._is_set(place, status):
+                return
+
+    async def _is_set(self, place: Place, status: str) -> bool:
+        """False where it may be tried again, after a pause."""
         where = {"channel_id": place.channel, "thread_ts": place.thread}
         try:
             answer = await self._call("agents.sessions.setStatus", **where, status=status)
         except RateLimited as error:
             self._slots.pause(error.retry_after)
+            if status == _UNDER_WAY:
+                self._under_way.discard(place)
+            return False
         except Unavailable as error:
             logger.debug("a session of Slack's was not set: %s", error)
+            self._slots.pause(_RETRY_SECONDS)
+            return False
         except PlatformError as error:
+            self._refuse(place, error)
+        else:
+            self._refusing.clear()
+            self._warn(str(answer.get("warning", "")))
+        return True
+
+    def _refuse(self, place: Place, error: PlatformError) -> None:
+        """One thread that has none, or is gone, takes them from no other."""
+        self._refusing.add(place)
+        if self._is_on and len(self._refusing) >= _MAX_REFUSING:
             self._is_on = False
             logger.info("Slack shows no Stop of its own, for it has no sessions here: %s", error)
-        else:
-            self._warn(str(answer.get("warning", "")))
 
     def _warn(self, warning: str) -> None:
         if _UNSUBSCRIBED in warning and not self._has_warned:

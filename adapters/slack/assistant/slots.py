@@ -28,7 +28,7 @@ class Slots:
         """False where there is none; taken again, it is the same one."""
         now = self._clock.monotonic()
         self._leaves_at = {key: at for key, at in self._leaves_at.items() if at > now}
-        if now < self._paused_until:
+        if self.pause_left:
             return False
         if key not in self._leaves_at and len(self._leaves_at) >= self._num:
             return False
@@ -38,6 +38,10 @@ class Slots:
     def end(self, key: Hashable) -> None:
         if key in self._leaves_at:
             self._leaves_at[key] = self._clock.monotonic() + _WINDOW
+
+    @property
+    def pause_left(self) -> float:
+        return max(0.0, self._paused_until - self._clock.monotonic())
 
     def pause(self, seconds: float) -> None:
         """Slack asked to wait."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -51,6 +52,12 @@ def thread_in(slack: FakeSlack) -> Place:
 def label(number: int = 0) -> Label:
     place = Place("slack", TEAM, CHANNEL, "")
     return Label(f"turn-{number}", 0, asker=Person.at(place, ADA))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - Parley tells Slack, and Slack nobody
+            await asyncio.sleep(0.01)
 
 
 async def answer(adapter: SlackAdapter, place: Place, number: int = 0) -> None:
@@ -121,14 +128,55 @@ async def test_outside_of_threads_there_are_no_sessions(
 @pytest.mark.parametrize(
     "error", ["unknown_method", "not_allowed_token_type", "missing_scope", "not_an_agent"]
 )
-async def test_where_slack_has_no_sessions_it_is_asked_once(
+async def test_where_slack_has_no_sessions_it_is_not_asked_for_ever(
     adapter: SlackAdapter, slack: FakeSlack, error: str
 ) -> None:
     slack.fail(METHOD, *[Fault(error=error)] * 9)
-    for number in range(3):
+    for number in range(5):
         await answer(adapter, thread_in(slack), number)
-    assert slack.num_calls(METHOD) == 1
-    assert slack.num_calls("chat.postMessage") == 3
+    assert slack.num_calls(METHOD) == 5
+    assert slack.num_calls("chat.postMessage") == 5
+
+
+@pytest.mark.parametrize("error", ["not_in_channel", "is_archived", "thread_not_found"])
+async def test_one_place_without_sessions_takes_them_from_no_other(
+    adapter: SlackAdapter, slack: FakeSlack, error: str
+) -> None:
+    slack.fail(METHOD, *[Fault(error=error)] * 2)
+    await answer(adapter, thread_in(slack))
+    place = thread_in(slack)
+    await answer(adapter, place, 1)
+    assert slack.streams.sessions[CHANNEL, place.thread] == ["processing", "active"]
+
+
+@pytest.mark.parametrize("fault", [FAILS, DROPS, rate_limited(5)], ids=["500", "dropped", "429"])
+async def test_no_thread_looks_busy_for_ever_where_slack_fails_at_the_end(
+    adapter: SlackAdapter, slack: FakeSlack, clock: FakeClock, fault: Fault
+) -> None:
+    place = thread_in(slack)
+    ts = await adapter.begin(place, TEXT, label(), is_text=True)
+    await until(lambda: slack.num_calls(METHOD) == 1)
+    slack.fail(METHOD, fault)
+    await adapter.finish(place, ts, TEXT, label())
+    await until(lambda: slack.num_calls(METHOD) == 2)
+    await until(lambda: bool(adapter._replies._sessions._slots.pause_left))
+    await clock.advance(6)
+    said = slack.streams.sessions[CHANNEL, place.thread]
+    await until(lambda: said == ["processing", "active"])
+
+
+async def test_a_reply_that_ends_while_slack_wants_a_pause_is_ended_after_it(
+    adapter: SlackAdapter, slack: FakeSlack, clock: FakeClock
+) -> None:
+    place = thread_in(slack)
+    ts = await adapter.begin(place, TEXT, label(), is_text=True)
+    await until(lambda: slack.num_calls(METHOD) == 1)
+    slack.fail(METHOD, rate_limited(5))
+    await answer(adapter, thread_in(slack), 1)
+    await adapter.finish(place, ts, TEXT, label())
+    await clock.advance(6)
+    said = slack.streams.sessions[CHANNEL, place.thread]
+    await until(lambda: said == ["processing", "active"])
 
 
 @pytest.mark.parametrize("fault", [FAILS, DROPS, rate_limited(1)], ids=["500", "dropped", "429"])
