@@ -97,8 +97,10 @@ def _what_counts(asked: AnsweredTurn, ended: StoredAnswer) -> StoredAnswer:
 
 def _longer(before: StoredAnswer, ended: StoredAnswer) -> StoredAnswer:
     """A failure takes nothing away; the time until the continuation began does not count."""
-    if len(ended.reply) < len(before.reply):  # it did not begin
-        return replace(before, note=ended.note if ended.state is not TurnState.STOPPED else "")
+    if len(ended.reply) < len(before.reply):  # it did not begin, or cannot become longer
+        note = ended.note if ended.state is not TurnState.STOPPED else ""
+        way = ended if ended.state is TurnState.DONE else before
+        return replace(before, note=note, state=way.state, reason=way.reason)
     is_failed = ended.state is TurnState.FAILED
     way = before if is_failed else ended
     seconds = (ended.total_seconds or 0.0) - (ended.first_token_seconds or 0.0)

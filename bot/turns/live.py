@@ -20,7 +20,7 @@ from bot.generation import (
     Reasoning,
 )
 from bot.ports import Generation
-from bot.stores import Turn
+from bot.stores import Turn, TurnState
 from bot.turns.display import STOPPED, Draft, Ending, failed, longer
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
@@ -197,8 +197,10 @@ class LiveTurn:
 
     def _refused(self, error: EmptyQuestion | PromptTooLong) -> Ending:
         """The question, with the answer so far, is none that a model can answer."""
-        is_full = bool(self._begun) and isinstance(error, PromptTooLong)
-        return failed(_FULL if is_full else str(error), may_retry=False)
+        if self._begun and isinstance(error, PromptTooLong):
+            full = failed(_FULL, may_retry=False)
+            return replace(full, state=TurnState.DONE, reason=FinishReason.STOP)
+        return failed(str(error), may_retry=False)
 
     async def _finish_later(self, ending: Ending) -> None:
         """Unless the turn was begun again by then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -123,17 +123,20 @@ async def test_it_goes_on_in_the_last_message_and_then_in_further_ones(tmp_path:
         assert len(talk.visible()) == 2
 
 
+@pytest.mark.parametrize("ends", [cut_off, stopped])
 async def test_an_answer_that_fills_the_context_stays_and_a_sentence_says_so(
-    tmp_path: Path,
+    tmp_path: Path, ends: Callable[[Talk, str], Awaitable[Question]]
 ) -> None:
     async with talking(tmp_path, generator=ScriptedGenerator(window=60)) as talk:
         answer = " ".join(["word"] * 40)
-        question = await cut_off(talk, answer)
+        question = await ends(talk, answer)
         await talk.ask("continue")
         await talk.until(lambda: FULL in talk.visible()[0])
         turn = await talk.ended(question)
         assert talk.visible() == [f"{answer}\n\n{FULL}"]
-        assert (turn.reply, turn.state) == (answer, TurnState.DONE)
+        assert (turn.reply, turn.state, turn.can_continue) == (answer, TurnState.DONE, False)
+        await talk.ask("continue")
+        await talk.sees(f"{answer}\n\n{FULL}", NOTHING_TO_CONTINUE)
         assert len(talk.generator.generations) == 1
 
 

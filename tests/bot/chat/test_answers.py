@@ -191,6 +191,7 @@ async def test_an_answer_that_fills_the_window_stays_and_says_so(tmp_path: Path)
         await page.port.go_on(ADA, turn.id)
         await talk.until(lambda: "cannot become longer" in chosen(page.turns[turn.id]).note)
         assert chosen(page.turns[turn.id]).reply == "one " * 130
+        assert not chosen(page.turns[turn.id]).can_continue
         page.close()
 
 
