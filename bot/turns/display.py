@@ -6,7 +6,9 @@ import asyncio
 import logging
 import re
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from bot.capabilities import Capabilities
@@ -171,15 +173,23 @@ def cut_short(adapter: Adapter, whole: Ending, num_messages: int) -> Ending:
 
     It takes as long as laying out the answer some times.
     """
-    ends = [word.end() for word in re.finditer(r"\S+", whole.reply)]
     layout = Layout(adapter.drawing, adapter.limits.max_size)
 
-    def fits(end: int) -> bool:
-        text = noted(whole.reply[:end], _NOTES[FinishReason.CANCELLED])
-        return len(layout.parts(text)) <= num_messages
+    def stopped(above: str, reply: str) -> Ending:
+        ending = _stopped(reply, whole.usage)
+        return replace(ending, shown=under(above, ending.shown), above=above)
 
-    num_fitting = bisect_left(ends, True, key=lambda end: not fits(end))
-    return _stopped(whole.reply[: ends[num_fitting - 1]] if num_fitting else "", whole.usage)
+    def longest(text: str, ending: Callable[[str], Ending]) -> Ending:
+        ends = [0, *(word.end() for word in re.finditer(r"\S+", text))]
+
+        def is_too_long(end: int) -> bool:
+            return len(layout.parts(ending(text[:end]).shown)) > num_messages
+
+        num_fitting = bisect_left(ends, True, key=is_too_long)
+        return ending(text[: ends[max(num_fitting, 1) - 1]])
+
+    cut = longest(whole.reply, partial(stopped, whole.above))
+    return cut if cut.reply else longest(whole.above, lambda above: stopped(above, ""))
 
 
 def _no_answer(reason: FinishReason, *, has_thought: bool) -> str:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from bot.generation import Finished, FinishReason
-from bot.stores import TurnState
+from bot.stores import Turn, TurnState
 from bot.turns.display import Draft
-from bot.types import Question
-from tests.bot.talk import Talk, talking
+from bot.types import Limits, Question, RateRule
+from tests.bot.talk import Talk, TalkClock, talking
+from tests.fakes.platform import RichFakePlatform
+
+
+ONE_A_SECOND = RateRule(frozenset({"post"}), "channel", 1, 1.0)
 
 
 @pytest.fixture
@@ -21,7 +25,9 @@ async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
     for mode in ("shown", "folded"):
         text = f"---\ntitle: {mode.title()}\nreasoning: {mode}\n---\nYou think.\n"
         (folder / f"{mode}.md").write_text(text)
-    async with talking(tmp_path) as talk:
+    clock = TalkClock()
+    platform = RichFakePlatform(clock, Limits(max_size=400, rules=(ONE_A_SECOND,)))
+    async with talking(tmp_path, clock=clock, platform=platform) as talk:
         yield talk
 
 
@@ -113,6 +119,43 @@ async def test_the_reasoning_stays_above_an_answer_that_was_to_go_on_and_could_n
     turn = await talk.ended(question)
     assert (turn.reply, turn.can_continue) == ("I am", True)
     assert talk.visible()[-1].startswith(f"{ABOVE[personality]}I am\n\n")
+
+
+async def stopped_in_its_delivery(talk: Talk, personality: str, thought: str) -> Turn:
+    """Two of its messages have come by then."""
+    await talk.command("personality", personality)
+    question = await talk.ask("How are you?")
+    generation = await talk.generation()
+    generation.think(thought)
+    generation.say("word " * 400)
+    generation.finish()
+    await talk.until(lambda: len(talk.visible()) == 3)
+    await talk.command("stop")
+    turn = await talk.ended(question)
+    assert len(talk.visible()) == 3
+    return turn
+
+
+@pytest.mark.parametrize("personality", ABOVE)
+async def test_the_reasoning_stays_above_an_answer_that_is_stopped_in_its_delivery(
+    talk: Talk, personality: str
+) -> None:
+    turn = await stopped_in_its_delivery(talk, personality, "They ask.\n\nI am fine.")
+    shown = f"{ABOVE[personality]}{turn.reply}\n\n_(stopped)_"
+    assert " ".join(talk.visible()[1:]).split() == shown.split()
+    assert (turn.state, turn.can_continue) == (TurnState.STOPPED, True)
+    await talk.ask("continue")
+    (await talk.generation()).finish()
+    await talk.until(lambda: "stopped" not in talk.visible()[2])
+    assert " ".join(talk.visible()[1:]).split() == f"{ABOVE[personality]}{turn.reply}".split()
+
+
+async def test_reasoning_that_is_stopped_in_its_delivery_ends_where_it_is(talk: Talk) -> None:
+    turn = await stopped_in_its_delivery(talk, "shown", "thought " * 300)
+    first, last = talk.visible()[1:]
+    assert first.startswith("> thought thought")
+    assert last.endswith("thought\n\nStopped.")
+    assert (turn.reply, turn.state) == ("", TurnState.STOPPED)
 
 
 async def test_after_a_retry_nothing_is_above_but_what_was_thought_then(talk: Talk) -> None:
