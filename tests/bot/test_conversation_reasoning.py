@@ -14,7 +14,6 @@ from bot.types import Limits, Question, RateRule
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.fakes.platform import RichFakePlatform
 
-
 ONE_A_SECOND = RateRule(frozenset({"post"}), "channel", 1, 1.0)
 
 
