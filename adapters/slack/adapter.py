@@ -132,7 +132,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._panel = AssistantPanel(self._call, find_standing, self.render, self._errands)
         self._me = SlackIdentity("", "")
         self._buttons = ButtonedReplies(self._post, self._update)
-        self._replies = SlackReplies(self._call, clock, self._buttons)
+        self._replies = SlackReplies(self._call, clock, self._buttons, self._people.teams)
         self._presses = Presses(self._show, personalities, self._errands, refusal)
         self._urls = ResponseUrls(self._respond, clock)
         self._asking = CommandInbox(self._call, self.whisper, self._urls, self._errands, refusal)
@@ -257,6 +257,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
         await self._panel.settle(place)
+        await self._meet([user_of(label.asker)] if label.asker else [])
         return await self._replies.begin(place, text, label, is_text=is_text)
 
     async def grow(self, place: Place, message_id: str, text: Rendered, *, is_text: bool) -> None:

@@ -38,7 +38,8 @@ class FakeWorkspace(PanelOfWorkspace):
     """``update_limit``: edits a minute; further ones are refused and counted.
 
     ``filter``: words that are refused, and with which error; ``unthreadable`` and ``archived``:
-    channels. ``members``: the channels that Parley is in.
+    channels. ``members``: the channels that Parley is in. ``foreign``: the workspaces of people who
+    are in a channel that is shared with another one.
     """
 
     def __init__(self, clock: Clock, update_limit: int) -> None:
@@ -53,6 +54,7 @@ class FakeWorkspace(PanelOfWorkspace):
         self.whispers: list[Json] = []
         self.shown: list[tuple[float, str, str]] = []
         self.names = {ADA: "Ada Lovelace", BOB: "Bob", BOSS: "Grace"}
+        self.foreign: dict[str, str] = {}
         self.filter: dict[str, str] = {}
         self.unthreadable: set[str] = set()
         self.archived: set[str] = set()
@@ -115,7 +117,9 @@ class FakeWorkspace(PanelOfWorkspace):
         name = self.names.get(arguments["user"])
         if name is None:
             raise Refused("user_not_found")
-        return {"user": {"id": arguments["user"], "profile": {"display_name": name}}}
+        team = self.foreign.get(arguments["user"], TEAM)
+        profile = {"display_name": name}
+        return {"user": {"id": arguments["user"], "team_id": team, "profile": profile}}
 
     def _do_files_info(self, arguments: Json) -> Json:
         if arguments["file"] not in self.shelf.abroad:
@@ -157,6 +161,10 @@ class FakeWorkspace(PanelOfWorkspace):
         self.streams.check_start(arguments)
         # "user_not_found: The provided recipient user was not found": no bot is one.
         if arguments["recipient_user_id"] not in self.names:
+            raise Refused("user_not_found")
+        # Its page: "the team the user receiving the streaming text belongs to"; with another one
+        # people of other workspaces get no stream.
+        if arguments["recipient_team_id"] != self.foreign.get(arguments["recipient_user_id"], TEAM):
             raise Refused("user_not_found")
         if arguments["channel"] in self.unthreadable:
             raise Refused("channel_type_not_supported")

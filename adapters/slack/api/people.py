@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from bot.adapter_support.payloads import table_of
+from bot.adapter_support.payloads import Payload, table_of, text_of
 from bot.errors import MessageGone, PlatformError, PlatformRefused
 from bot.ports import Clock
 
@@ -25,12 +25,15 @@ def is_bot(user: str) -> bool:
 class People:
     """The names of people, each looked up once. ``names``: user id -> name, bounded.
 
+    ``teams``: of each of them the workspace, which is another one in channels that are shared.
+
     A lookup that fails or takes longer than a second leaves the id as the name, and no other
     is tried for a minute: a delivery must be answered in time.
     """
 
     def __init__(self, call: Callable[..., Awaitable[dict[str, Any]]], clock: Clock) -> None:
         self.names: dict[str, str] = {}
+        self.teams: dict[str, str] = {}
         self._call = call
         self._clock = clock
         self._locks: dict[str, asyncio.Lock] = {}
@@ -59,21 +62,24 @@ class People:
 
     async def _ask(self, user: str) -> None:
         try:
-            name = await self._look_up(user)
+            found = table_of(await self._call("users.info", user=user), "user")
         except (PlatformRefused, MessageGone):
-            name = user
+            found = {}
         except PlatformError:
             self._pause()
             return
         if len(self.names) >= _MAX_NAMES:
-            del self.names[next(iter(self.names))]
-        self.names[user] = " ".join(name.split())[:_MAX_NAME] or user
-
-    async def _look_up(self, user: str) -> str:
-        found = table_of(await self._call("users.info", user=user), "user")
-        profile = table_of(found, "profile")
-        names = (profile.get("display_name"), found.get("real_name"), found.get("name"))
-        return next((name for name in names if isinstance(name, str) and name.strip()), user)
+            del self.names[oldest := next(iter(self.names))]
+            self.teams.pop(oldest, None)
+        self.names[user] = " ".join(_name(found).split())[:_MAX_NAME] or user
+        if team := text_of(found, "team_id"):
+            self.teams[user] = team
 
     def _pause(self) -> None:
         self._quiet_until = self._clock.monotonic() + _QUIET_SECONDS
+
+
+def _name(user: Payload) -> str:
+    profile = table_of(user, "profile")
+    names = (profile.get("display_name"), user.get("real_name"), user.get("name"))
+    return next((name for name in names if isinstance(name, str) and name.strip()), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from adapters.slack.api.labels import metadata_of
@@ -36,11 +36,13 @@ class PlainReplies(Protocol):
 
 
 class SlackReplies:
-    def __init__(self, call: Call, clock: Clock, plain: PlainReplies) -> None:
+    def __init__(
+        self, call: Call, clock: Clock, plain: PlainReplies, teams: Mapping[str, str]
+    ) -> None:
         self._call = call
         self._plain = plain
         self._sessions = AgentSessions(call, clock)
-        self._streams = Streams(call, clock)
+        self._streams = Streams(call, clock, teams)
         self._ending: dict[str, Label] = {}
 
     def growth_method(self, ts: str) -> str:

@@ -8,7 +8,7 @@ the text has changed, or where it is not known what arrived, it is ended, and ed
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -69,9 +69,9 @@ class SlackStream:
     def is_old(self) -> bool:
         return self._clock.monotonic() - self._opened_at > MAX_AGE
 
-    async def open(self, place: Place, text: Rendered, *, is_text: bool) -> str:
-        asker = user_of(self.label.asker) if self.label.asker else ""
-        who = {"recipient_user_id": asker, "recipient_team_id": place.workspace}
+    async def open(self, place: Place, text: Rendered, team: str, *, is_text: bool) -> str:
+        """``team``: the asker's workspace."""
+        who = {"recipient_user_id": _asker(self.label), "recipient_team_id": team}
         chunks = self._chunks_of(text) if is_text else self._waiting(text)
         more = {"chunks": chunks} if chunks else {}
         answer = await self._call(
@@ -147,11 +147,13 @@ class SlackStream:
 class Streams:
     """Whether and where replies stream, and those that do.
 
-    Off for the process's life once Slack says that there is no such thing here.
+    Off for the process's life once Slack says that there is no such thing here. ``teams``: the
+    workspaces of people.
     """
 
-    def __init__(self, call: Call, clock: Clock) -> None:
+    def __init__(self, call: Call, clock: Clock, teams: Mapping[str, str]) -> None:
         self._call = call
+        self._teams = teams
         self._clock = clock
         self._slots = Slots(_NUM_SLOTS, clock, max_age=2 * MAX_AGE)
         self._open: dict[str, SlackStream] = {}
@@ -174,14 +176,18 @@ class Streams:
             return None
         stream = SlackStream(self._call, self._clock, place, label)
         try:
-            ts = await stream.open(place, text, is_text=is_text)
+            team = self._teams.get(_asker(label), place.workspace)
+            ts = await stream.open(place, text, team, is_text=is_text)
         except RateLimited as error:
             self._slots.pause(error.retry_after)
         except Unavailable:
             self._remember(self._failed, key)
             raise
         except (PlatformRefused, NotPermitted, MessageGone, MessageTooLong) as error:
-            self._do_without(place, error)
+            if _is_of_this_one(error):
+                self._remember(self._failed, key)
+            else:
+                self._do_without(place, error)
         else:
             self._open[ts] = stream
             return ts
@@ -249,6 +255,16 @@ async def end_stream(call: Call, channel: str, ts: str, **more: Any) -> bool:
 
 def user_of(person: Person) -> str:
     return unquote(person.id.rpartition("/")[2])
+
+
+def _asker(label: Label) -> str:
+    return user_of(label.asker) if label.asker else ""
+
+
+def _is_of_this_one(error: PlatformError) -> bool:
+    """It tells nothing of other replies in the channel."""
+    is_of_person = isinstance(error, PlatformRefused) and error.code == "user_not_found"
+    return is_of_person or isinstance(error, MessageGone)
 
 
 def _blocks(text: Rendered) -> tuple[Block, ...]:

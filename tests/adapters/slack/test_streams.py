@@ -104,6 +104,27 @@ def reply(adapter: SlackAdapter, place: Place, label: Label) -> Reply:
     return Reply(adapter, place, label)
 
 
+async def test_people_of_another_workspace_see_their_answers_stream(
+    slack: FakeSlack, reply: Reply
+) -> None:
+    slack.foreign[ADA] = "T02"
+    await reply.begin(FIRST)
+    await reply.finish(ALL)
+    assert slack.num_calls("chat.stopStream") == 1
+
+
+@pytest.mark.parametrize("error", ["user_not_found", "thread_not_found"])
+async def test_a_reply_that_may_not_stream_takes_streams_from_no_other(
+    adapter: SlackAdapter, slack: FakeSlack, place: Place, error: str
+) -> None:
+    slack.fail("chat.startStream", Fault(error=error))
+    for number in range(2):
+        asked = Label(f"turn-{number}", 0, asker=Person.at(place, ADA))
+        ts = await adapter.begin(place, Rendered(FIRST), asked, is_text=True)
+        await adapter.finish(place, ts, Rendered(FIRST), asked)
+    assert slack.num_calls("chat.stopStream") == 1
+
+
 def replies(slack: FakeSlack, place: Place) -> list[str]:
     return [message["text"] for message in slack.thread(place.thread)[1:]]
 
