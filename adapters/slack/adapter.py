@@ -13,11 +13,11 @@ from typing import Any
 from aiohttp import web
 
 from adapters.slack.api.client import SlackClient
-from adapters.slack.api.errors import UNTHREADABLE
 from adapters.slack.api.history import ChannelHistory
 from adapters.slack.api.labels import metadata_of
 from adapters.slack.api.people import People
 from adapters.slack.api.settings import SlackSettings
+from adapters.slack.api.threads import ThreadlessChannels
 from adapters.slack.assistant.panel import AssistantPanel
 from adapters.slack.assistant.replies import APPEND, SlackReplies
 from adapters.slack.assistant.streams import user_of
@@ -128,6 +128,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         self._errands = Errands()
         self._people = People(self._call, clock)
         self._history = ChannelHistory(self._call)
+        self._threadless = ThreadlessChannels(clock)
         self._files = SlackFiles(settings, observe, limits.call_timeout)
         self._panel = AssistantPanel(self._call, find_standing, self.render, self._errands)
         self._me = SlackIdentity("", "")
@@ -218,12 +219,9 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
 
     async def _post(self, place: Place, text: Rendered, label: Label, blocks: list[Json]) -> str:
         """Beside the thread where nothing can be posted in it."""
-        try:
-            return await self._post_in(place, text, label, blocks)
-        except PlatformRefused as error:
-            if not place.thread or error.code not in UNTHREADABLE:
-                raise
-        return await self._post_in(replace(place, thread=""), text, label, blocks)
+        return await self._threadless.post(
+            place, lambda there: self._post_in(there, text, label, blocks)
+        )
 
     async def _post_in(self, place: Place, text: Rendered, label: Label, blocks: list[Json]) -> str:
         answer = await self._connected.call(

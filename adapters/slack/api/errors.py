@@ -36,7 +36,10 @@ _FAILED = frozenset(
         "team_added_to_org",
     }
 )
-UNTHREADABLE = frozenset({"cannot_reply_to_message", "restricted_action_non_threadable_channel"})
+NO_THREADS = "restricted_action_non_threadable_channel"
+"""Of every thread of the channel."""
+
+UNTHREADABLE = frozenset({"cannot_reply_to_message", NO_THREADS})
 """Refused as a reply in a thread; as a message of the channel it may be posted."""
 
 _NOT_PERMITTED = frozenset(

@@ -78,6 +78,20 @@ async def test_where_threads_are_not_allowed_the_answer_stands_in_the_channel(
     assert [(m["text"], m.get("thread_ts")) for m in here] == [("Here.", None)]
 
 
+async def test_a_channel_that_forbids_threads_is_asked_for_none_for_an_hour(stage: Stage) -> None:
+    stage.slack.unthreadable.add(CHANNEL)
+    for number in range(3):
+        stage.generator.replies.append("Here.")
+        await stage.ended(await stage.ask(f"Where, for the {number}th time?"))
+    assert stage.slack.num_calls("chat.postMessage") == 1 + 3
+    stage.slack.unthreadable.clear()
+    await stage.clock.advance(3_600)
+    stage.generator.replies.append("There.")
+    ts = await stage.ask("And now?")
+    await stage.ended(ts)
+    assert stage.replies(ts) == ["There."]
+
+
 @pytest.mark.parametrize("error", ["restricted_action", "is_archived", "not_in_channel"])
 async def test_where_nothing_can_be_posted_the_turn_is_not_done(stage: Stage, error: str) -> None:
     stage.slack.fail("chat.postMessage", *[Fault(error=error)] * 3)
