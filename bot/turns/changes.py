@@ -135,10 +135,13 @@ class Changes:
 
         A process that is killed may leave such a message behind.
         """
-        if request.reaction is not None or not request.place.thread:
+        if request.reaction is not None:
             return None
-        own = self._turns.newest_of(request.place, request.person)
-        return own or next(iter(self._turns.queues.of_thread(request.place)[::-1]), None)
+        live = [
+            each for each in self._turns.queues.of_thread(request.place) if not each.is_given_up
+        ]
+        own = [each for each in live if each.turn.person.id == request.person.id]
+        return next(iter((own or live)[::-1]), None)
 
     def _may_stop(self, live: LiveTurn, request: StopRequest) -> bool:
         """Who may not is told so; who only reacted, where nobody else reads it."""

@@ -11,9 +11,9 @@ import pytest
 from bot.errors import Unavailable
 from bot.generation import FinishReason
 from bot.stores import TurnState
-from bot.types import Place, Question
+from bot.types import Place, Question, StopRequest
 from tests.bot.machine import Machine, answering, running_machine
-from tests.bot.talk import BOB, Talk, place
+from tests.bot.talk import ADA, BOB, Talk, place
 
 
 @pytest.fixture
@@ -130,6 +130,25 @@ async def test_what_was_posted_but_not_recorded_is_found_when_it_is_stopped_befo
     await second.react(left.message_id, "octagonal_sign")
     await ended_as(machine, second, left, TurnState.STOPPED)
     assert second.visible() == ["Stopped."]
+
+
+async def test_stop_under_a_direct_message_that_was_not_recorded_stops_what_waits_to_go_on(
+    machine: Machine,
+) -> None:
+    first = await machine.boot()
+    await first.ask("Elsewhere?", thread="t0")
+    await first.sees("Thinking…", thread="t0")
+    machine.dies_before("add_post")
+    left = await first.ask("One?", thread="", channel="D", is_direct=True)
+    await machine.dies()
+    second = await machine.boot()
+    await second.generation()
+    (shown,) = (m for m in second.platform.messages.values() if m.place.channel == "D")
+    await second.service.handle(
+        StopRequest(event_id="s", place=shown.place, person=ADA, message_id=shown.id)
+    )
+    await ended_as(machine, second, left, TurnState.STOPPED)
+    assert second.visible("", "D") == ["Stopped."]
 
 
 async def test_who_waited_too_long_for_a_restart_is_told_so_in_the_same_message(
