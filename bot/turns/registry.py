@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -289,8 +290,16 @@ class Turns:
                 await self.retry(turn)
         elif live and self.queues.has_begun(live):
             live.halt(Wish.RESTART)
+        elif live and live.is_given_up:
+            self._services.tasks.spawn(self._retry_once_ended(live))
         elif live and live.turn.reply:  # it waits to continue the answer to another question
             await self._services.progress.requeue(turn.id)
+
+    async def _retry_once_ended(self, live: LiveTurn) -> None:
+        await live.ended.wait()
+        with suppress(OverLimit):
+            if await self._is_newest(live.turn):
+                await self.retry(live.turn)
 
     async def withdraw(self, turn: Turn, text: str) -> None:
         """The question's message reads ``text`` now, which asks nothing: it is not answered."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import RateLimited
 from bot.stores import TurnState
 from bot.types import QuestionEdited
 from tests.bot.talk import BOB, Talk, talking
@@ -95,3 +96,20 @@ async def test_an_edit_delivered_again_after_a_newer_one_changes_nothing(talk: T
     await talk.edit(question, "Newer?")
     await talk.service.handle(edited)
     assert (await talk.turn(question)).text == "Newer?"
+
+
+async def test_a_question_edited_while_its_stop_is_still_to_be_shown_is_answered(
+    talk: Talk,
+) -> None:
+    await talk.ask("One?")
+    first = await talk.generation()
+    waiting = await talk.ask("Two?")
+    await talk.sees("Thinking…", "Next in this thread…")
+    talk.platform.fail("edit", RateLimited("edit", 20.0))
+    await talk.press_stop(waiting.message_id)
+    await talk.clock.settle()
+    await talk.edit(waiting, "Three?")
+    talk.generator.replies.append("Third.")
+    first.say("First.")
+    first.finish()
+    await talk.sees("First.", "Third.")
