@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from bot.adapter_support.payloads import Json
 from bot.types import Rendered, Standing
 
+_MAX_DESCRIPTION = 500
+"""However much is escaped in it, it fits into its block; Slack refuses the whole page else."""
+
 _HOW = """\
 - **In a channel** mention me with a question. Follow-ups in the thread need no mention.
 - **Privately** write to me under *Messages*. Files may come along (text, code, CSV, PDF, DOCX).
@@ -25,7 +28,8 @@ def home_view(found: Standing | str, render: Callable[[str], Rendered]) -> Json:
 
 def _texts(found: Standing) -> Iterator[str]:
     personality = found.personality
-    what = personality.description or personality.title
+    what = (personality.description or personality.title).strip()
+    what = what if len(what) <= _MAX_DESCRIPTION else f"{what[: _MAX_DESCRIPTION - 1]}…"
     yield f"**{personality.title}** answers you here: {what}\n\nModel: `{found.model}`"
     yield f"**How to ask**\n\n{_HOW}"
     yield f"**Left for you:** {found.left}"

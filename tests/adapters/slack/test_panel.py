@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,14 @@ def test_home_says_how_long_turns_are_kept(days: float, shown: str) -> None:
     view = home_view(Standing(PERSONALITY, "smollm2", "4 questions at once", days), render)
     assert shown in str(view)
     assert "Helps &lt;everybody&gt;." in str(view)
+
+
+@pytest.mark.parametrize("description", ["A very helpful one. " * 400, "&" * 4000])
+def test_home_is_shown_however_long_a_description_is(description: str) -> None:
+    talkative = replace(PERSONALITY, description=description)
+    view = home_view(Standing(talkative, "smollm2", "4 questions at once", 1), render)
+    assert all(len(block["text"]["text"]) <= 3000 for block in view["blocks"])
+    assert "…" in str(view)
 
 
 def test_home_tells_somebody_who_may_not_ask_why() -> None:
