@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from adapters.slack.api.labels import metadata_of
@@ -93,6 +94,13 @@ class SlackReplies:
             self._ending.pop(ts or "", None)
         self._end(place, shown, label)
         return shown
+
+    async def abandon(self, ts: str) -> None:
+        """Before its message is deleted."""
+        if stream := self._streams.of(ts):
+            with suppress(MessageGone):
+                await stream.stop()
+            self._streams.forget(ts, stream.label)
 
     def leave_stream(self, ts: str) -> None:
         """Slack has ended it, since somebody pressed Slack's own Stop.

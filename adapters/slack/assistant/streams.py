@@ -87,6 +87,7 @@ class SlackStream:
         """Raises ``Unavailable`` once it is over: nothing more was sent, and edits go on."""
         if self.is_old or (is_text and self._has_changed(text)):
             await self.leave()
+        title = self._title
         chunks = self._chunks_of(text) if is_text else self._waiting(text)
         if not chunks:
             return
@@ -99,8 +100,9 @@ class SlackStream:
             await self.leave()
         except MessageTooLong:
             await self.leave()
-        except Unavailable as error:
-            if not error.ambiguous:
+        except (RateLimited, Unavailable) as error:
+            self._title = title
+            if isinstance(error, RateLimited) or not error.ambiguous:
                 raise
             await self.leave()
         if is_text:

@@ -104,6 +104,27 @@ def reply(adapter: SlackAdapter, place: Place, label: Label) -> Reply:
     return Reply(adapter, place, label)
 
 
+async def test_what_a_card_says_is_said_again_where_slack_was_too_busy_for_it(
+    slack: FakeSlack, reply: Reply, clock: FakeClock
+) -> None:
+    await reply.begin("_Two are before you_", is_text=False)
+    slack.fail("chat.appendStream", rate_limited(1))
+    with pytest.raises(RateLimited):
+        await reply.grow(MORE)
+    await reply.grow(MORE)
+    assert "Two are before you" not in (slack.text(reply.ts) or "")
+
+
+async def test_a_message_that_streams_ends_before_it_is_deleted(
+    adapter: SlackAdapter, slack: FakeSlack, place: Place, reply: Reply
+) -> None:
+    await reply.begin(FIRST)
+    await adapter.delete(place, reply.ts)
+    assert slack.text(reply.ts) is None
+    assert slack.num_calls("chat.stopStream") == 1
+    assert adapter.growth_method(reply.ts) == "edit"
+
+
 async def test_people_of_another_workspace_see_their_answers_stream(
     slack: FakeSlack, reply: Reply
 ) -> None:
