@@ -16,7 +16,7 @@ from adapters.slack.api.client import SlackClient
 from adapters.slack.api.history import ChannelHistory
 from adapters.slack.api.labels import metadata_of
 from adapters.slack.api.people import People
-from adapters.slack.api.settings import SlackSettings
+from adapters.slack.api.settings import NO_BOT, SlackSettings
 from adapters.slack.api.threads import ThreadlessChannels
 from adapters.slack.assistant.panel import AssistantPanel
 from adapters.slack.assistant.replies import APPEND, SlackReplies
@@ -148,6 +148,8 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
             raise SettingsError(
                 [f"SLACK_BOT_TOKEN is refused by Slack; copy it again from your app. {error}"]
             ) from None
+        if not text_of(answer, "bot_id"):
+            raise SettingsError([NO_BOT])
         team, user = _required(answer, "team_id"), _required(answer, "user_id")
         name, bot = text_of(answer, "user") or user, text_of(answer, "bot_id")
         self._me = SlackIdentity(team, user, name, bot)

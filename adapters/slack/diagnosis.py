@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from adapters.slack.api.client import SlackClient
-from adapters.slack.api.settings import SlackSettings
+from adapters.slack.api.settings import NO_BOT, SlackSettings
 from adapters.slack.events import EVENTS
 from adapters.slack.manifest import needed_scopes, purpose_of
 from bot.errors import NotPermitted, PlatformError, SettingsError, Unavailable
@@ -78,6 +78,8 @@ async def _token(settings: SlackSettings) -> Finding:
         return "warn", f"the bot token cannot be tried: {error}", _way_to(error)
     finally:
         await client.close()
+    if not answer.get("bot_id"):
+        return "fail", NO_BOT, _BOT_TOKEN
     return "ok", f"the bot token is that of {answer.get('user')} in {answer.get('team')}", ""
 
 

@@ -358,7 +358,8 @@ class FakeSlack(FakeWorkspace):
             assert request.transport is not None
             request.transport.close()
         text = fault.body or json.dumps({"ok": not fault.error, "error": fault.error})
-        kind = "application/json" if fault.body is None else "text/html"
+        is_json = fault.body is None or fault.body.startswith("{")
+        kind = "application/json" if is_json else "text/html"
         return web.Response(
             status=fault.status, text=text, content_type=kind, headers=fault.headers
         )

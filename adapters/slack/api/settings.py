@@ -10,7 +10,10 @@ from yarl import URL
 from bot.adapter_support.addresses import is_loopback_url, web_address
 from bot.adapter_support.settings import SettingsReader
 
-_DOMAIN = ".slack.com"
+NO_BOT = (
+    "SLACK_BOT_TOKEN is a token, but no bot's; copy the Bot User OAuth Token (xoxb-…) of your app."
+)
+_DOMAINS = (".slack.com", ".slack-gov.com")
 _SLACK = "https://slack.com/api/"
 
 
@@ -57,4 +60,4 @@ class SlackSettings:
 
 def _is_slacks(url: URL) -> bool:
     is_plain = url.scheme == "https" and url.port == 443 and not (url.user or url.password)
-    return is_plain and f".{url.host}".endswith(_DOMAIN)
+    return is_plain and f".{url.host}".endswith(_DOMAINS)

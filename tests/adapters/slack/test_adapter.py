@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 
 import aiohttp
@@ -9,6 +11,7 @@ import pytest
 
 from adapters.slack import create
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.diagnosis import examine
 from bot.capabilities import FindsPosts, HasRoutes, Reacts, Whispers
 from bot.clock import SystemClock
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, SettingsError, Unavailable
@@ -175,6 +178,25 @@ async def test_a_proxy_of_the_environment_never_sees_a_test_servers_token(
         async with make_adapter(slack.api_url):
             assert proxy.calls == []
     assert slack.num_calls("auth.test") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"team_id": TEAM, "user_id": ADA, "user": "ada", "team": "Ours"},
+        {"app_name": "Parley", "app_id": "A01"},
+    ],
+    ids=["a person's", "the app's"],
+)
+async def test_a_token_that_is_no_bots_is_told_from_one(
+    slack: FakeSlack, answer: dict[str, str]
+) -> None:
+    slack.fail("auth.test", *[Fault(body=json.dumps({"ok": True, **answer}))] * 2)
+    with pytest.raises(SettingsError, match="no bot's"):
+        await make_adapter(slack.api_url).__aenter__()
+    own = {"bot_token": "xoxp-1", "signing_secret": "0" * 32, "api_url": slack.api_url}
+    findings = await asyncio.to_thread(examine, own)
+    assert [status for status, *_ in findings] == ["fail"]
 
 
 async def test_a_refused_token_is_a_sentence_about_the_setting(slack: FakeSlack) -> None:

@@ -89,7 +89,8 @@ async def test_a_clock_that_is_off_is_named(minutes: float, which: str) -> None:
 async def test_whatever_time_slack_names_doctor_goes_on(
     slack: FakeSlack, granted: set[str], date: str
 ) -> None:
-    told = Fault(headers={"Date": date, "x-oauth-scopes": ", ".join(granted)})
+    headers = {"Date": date, "x-oauth-scopes": ", ".join(granted)}
+    told = Fault(body='{"ok": true, "bot_id": "BBOT"}', headers=headers)
     slack.fail("auth.test", told, told)
     assert f"all {len(granted)} scopes are granted" in str(await found(slack))
 

@@ -41,6 +41,23 @@ def test_an_app_token_alone_is_enough_and_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "is_own"),
+    [
+        ("https://files.slack.com/files-pri/T1-F1/a.txt", True),
+        ("https://acme.enterprise.slack.com/files/a.txt", True),
+        ("https://hooks.slack-gov.com/commands/1", True),
+        ("https://files.slack-gov.com/files-pri/T1-F1/a.txt", True),
+        ("https://slack.com.example.org/a", False),
+        ("https://notslack-gov.com/a", False),
+        ("https://evil-slack.com/a", False),
+    ],
+)
+def test_slacks_own_hosts_are_known(url: str, is_own: bool) -> None:
+    """GovSlack "runs on the separate domain slack-gov.com"."""
+    assert (SlackSettings.read(GOOD).own_address(url) is not None) is is_own
+
+
+@pytest.mark.parametrize(
     ("url", "is_loopback"),
     [
         ("http://127.0.0.1:4601/api", True),
