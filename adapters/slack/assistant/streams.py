@@ -7,6 +7,7 @@ the text has changed, or where it is not known what arrived, it is ended, and ed
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -203,10 +204,9 @@ class Streams:
     async def close(self) -> None:
         """A later process edits these messages."""
         streams, self._open = self._open, {}
-        for stream in streams.values():
-            try:
-                await stream.stop()
-            except PlatformError as error:
+        ends = (stream.stop() for stream in streams.values())
+        for error in await asyncio.gather(*ends, return_exceptions=True):
+            if error is not None:
                 logger.info("a stream could not be ended: %s", error)
 
     def _may_open(self, place: Place, label: Label) -> bool:

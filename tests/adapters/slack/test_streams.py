@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -123,6 +124,24 @@ async def test_a_message_that_streams_ends_before_it_is_deleted(
     assert slack.text(reply.ts) is None
     assert slack.num_calls("chat.stopStream") == 1
     assert adapter.growth_method(reply.ts) == "edit"
+
+
+async def test_streams_end_together_where_slack_hangs_as_parley_stops(
+    slack: FakeSlack, place: Place
+) -> None:
+    """One after the other they would take as many timeouts as there are streams."""
+    adapter, answered = make_adapter(slack.api_url), asyncio.Event()
+    slack.fail("chat.stopStream", *[Fault(hangs=True, until=answered)] * 5)
+    async with adapter:
+        for number in range(5):
+            asked = Label(f"turn-{number}", 0, asker=Person.at(place, ADA))
+            await adapter.begin(place, Rendered(FIRST), asked, is_text=True)
+        closing = asyncio.create_task(adapter._replies.close())
+        async with asyncio.timeout(1.5):
+            while slack.num_calls("chat.stopStream") < 5:  # noqa: ASYNC110 - only Slack knows
+                await asyncio.sleep(0.01)
+        answered.set()
+        await closing
 
 
 async def test_people_of_another_workspace_see_their_answers_stream(
