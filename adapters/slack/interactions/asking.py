@@ -54,13 +54,17 @@ class ResponseUrls:
             self._urls.popitem(last=False)
 
     async def tell(self, user: str, channel: str, text: Rendered, blocks: list[Json]) -> bool:
-        """False if there is no address for this person and channel (any more)."""
+        """False if no address for this person and channel takes it (any more)."""
         url, uses, until = self._urls.get((user, channel), ("", 0, 0.0))
         if not uses or self._clock.monotonic() >= until:
             return False
         self._urls[user, channel] = (url, uses - 1, until)
         body: Json = {"response_type": "ephemeral", "replace_original": False, "text": text}
-        await self._respond(url, {**body, "blocks": blocks} if blocks else body)
+        try:
+            await self._respond(url, {**body, "blocks": blocks} if blocks else body)
+        except PlatformError as error:
+            logger.warning("an answer to a command or a press was not taken: %s", error)
+            return False
         return True
 
 

@@ -14,6 +14,7 @@ from bot.stores import TurnState
 from bot.turns.commands import HEARD, NOTHING_TO_STOP
 from bot.turns.unposted import NOT_INVITED, NOT_POSTED, NOTHING_ASKED
 from bot.types import Place
+from tests.fakes import slack_commands
 from tests.fakes.slack import DROPS, DROPS_AFTER, FAILS, FAILS_AFTER, Fault, rate_limited
 from tests.fakes.slack_api import ADA, BOB, BOSS, BOT, CHANNEL, DIRECT, NOT_A_MEMBER, TEAM
 from tests.fakes.slack_blocks import controls
@@ -322,6 +323,17 @@ async def test_a_form_that_could_not_be_opened_is_told(stage: Stage) -> None:
     await stage.until(lambda: bool(stage.slack.commands.told))
     sentence = "The window for your question could not be opened; please try again."
     assert stage.slack.commands.told == [(ADA, CHANNEL, sentence)]
+
+
+async def test_who_cannot_be_told_at_slacks_address_is_told_in_the_channel(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_commands, "RESPONSE_SECONDS", -1.0)
+    ts = await message(stage, "hello")
+    stage.slack.fail("views.open", FAILS)
+    await stage.slack.choose_shortcut(ts, ASK_ABOUT)
+    await stage.until(lambda: bool(whispers(stage)))
+    assert "could not be opened" in whispers(stage)[0]
 
 
 async def test_a_choice_that_is_delivered_twice_opens_one_form(stage: Stage) -> None:
