@@ -279,7 +279,7 @@ class SlackAdapter(ConnectedAdapter["SlackClient"]):
         return await self._buttons.offer(place, text, choices, label)
 
     async def delete(self, place: Place, message_id: str) -> None:
-        await self._replies.abandon(message_id)
+        await self._replies.abandon(place, message_id)
         await self._connected.call("chat.delete", channel=place.channel, ts=message_id)
 
     async def typing(self, place: Place) -> None:

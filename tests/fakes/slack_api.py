@@ -182,6 +182,7 @@ class FakeWorkspace(PanelOfWorkspace):
     def _do_chat_stopStream(self, arguments: Json) -> Json:  # noqa: N802
         channel, ts = self._key_of_own(arguments)
         self._show(channel, ts, self.streams.stop((channel, ts), arguments))
+        self.streams.settle((channel, self.messages[channel, ts]["thread_ts"]), arguments)
         if "metadata" in arguments:
             self.messages[channel, ts]["metadata"] = arguments["metadata"]
         return {"channel": channel, "ts": ts}

@@ -15,6 +15,8 @@ MAX_CHUNK = 12_000  # "`markdown_text` 12,000"
 # "`chat.appendStream` Tier 4 (100 and more)"; the others by the pages of their methods: Tiers 2, 3.
 _PER_MINUTE = {"start": 20, "append": 100, "stop": 20, "session": 50}
 
+STATUSES = ("active", "processing", "suspended", "closed")
+
 
 class FakeStreams:
     """``has_streams`` and ``has_sessions``: whether the workspace knows these methods at all.
@@ -72,6 +74,14 @@ class FakeStreams:
         del self.streaming[key]
         return shown
 
+    def settle(self, thread: tuple[str, str], arguments: Json) -> None:
+        """Its page: "The session status to set after stopping the stream. Default: active"."""
+        status = arguments.get("session_status", "active")
+        if status not in STATUSES:
+            raise Refused("invalid_arguments")
+        if self.has_sessions:
+            self.sessions.setdefault(thread, []).append(status)
+
     def is_streaming(self, key: tuple[str, str]) -> bool:
         """ "(`message_not_in_streaming_state`): roll over or go on [...] before 4.5 minutes"."""
         opened_at = self.streaming.get(key)
@@ -89,7 +99,7 @@ class FakeStreams:
         themselves move the session on"."""
         if not self.has_sessions:
             raise Refused("unknown_method")
-        if arguments.get("status") not in ("active", "processing", "suspended", "closed"):
+        if arguments.get("status") not in STATUSES:
             raise Refused("invalid_status")
         # Its page: "Required for thread-based sessions in regular channels and DMs."
         if not (arguments.get("channel_id") and arguments.get("thread_ts")):

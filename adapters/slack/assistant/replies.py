@@ -43,7 +43,7 @@ class SlackReplies:
         self._call = call
         self._plain = plain
         self._sessions = AgentSessions(call, clock)
-        self._streams = Streams(call, clock, teams)
+        self._streams = Streams(call, clock, teams, lambda: self._sessions.going_on)
         self._ending: dict[str, Label] = {}
 
     def growth_method(self, ts: str) -> str:
@@ -55,21 +55,30 @@ class SlackReplies:
         return self._ending.get(ts)
 
     async def begin(self, place: Place, text: Rendered, label: Label, *, is_text: bool) -> str:
-        self._sessions.begin(place)
         ts = await self._streams.open(place, text, label, is_text=is_text)
-        return ts or await self._plain.begin(place, text, label)
+        ts = ts or await self._plain.begin(place, text, label)
+        self._sessions.begin(place, ts)
+        return ts
 
     async def grow(self, place: Place, ts: str, text: Rendered, *, is_text: bool) -> None:
+        try:
+            await self._grow(place, ts, text, is_text=is_text)
+        except (MessageGone, NotPermitted):
+            self._sessions.drop(place, ts)
+            raise
+
+    async def _grow(self, place: Place, ts: str, text: Rendered, *, is_text: bool) -> None:
         stream = self._streams.of(ts)
         if stream is None or stream.is_over:
-            self._sessions.go_on(place)
-            await self._edited(place, ts, lambda: self._plain.grow(place, ts, text))
+            self._sessions.begin(place, ts)
+            session = self._sessions.going_on
+            await self._edited(place, ts, lambda: self._plain.grow(place, ts, text), session)
             return
         try:
             await stream.grow(text, is_text=is_text)
         except Unavailable:
-            if self.growth_method(ts) != APPEND:  # with it Slack's own Stop goes, and edits go on
-                self._sessions.begin(place)
+            if self.growth_method(ts) != APPEND:
+                self._sessions.go_on(place, ts, is_said=stream.is_left)
             raise
 
     async def finish(
@@ -79,28 +88,35 @@ class SlackReplies:
 
         A stream whose end may be tried again is kept.
         """
-        stream = self._streams.of(ts or "")
-        self._ending[ts or ""] = label
+        known, is_said = ts or "", False
+        stream, session = self._streams.of(known), self._session(place, known)
+        self._ending[known] = label
         try:
-            if stream is not None:
-                await stream.stop()
+            if stream is not None and (is_said := await stream.stop(**session)):
+                self._sessions.end(place, known, _said(session))
             shown = await self._edited(
-                place, ts or "", lambda: self._plain.finish(place, ts, text, label, end)
+                place, known, lambda: self._plain.finish(place, ts, text, label, end), session
             )
         except (MessageGone, NotPermitted):
-            self._end(place, ts or "", label)
+            self._end(place, known, label, is_said=is_said)
             raise
         finally:
-            self._ending.pop(ts or "", None)
-        self._end(place, shown, label)
+            self._ending.pop(known, None)
+        self._end(place, known, label, is_said=is_said)
         return shown
 
-    async def abandon(self, ts: str) -> None:
+    async def abandon(self, place: Place, ts: str) -> None:
         """Before its message is deleted."""
+        said, session = "", self._session(place, ts)
         if stream := self._streams.of(ts):
             with suppress(MessageGone):
-                await stream.stop()
+                said = _said(session) if await stream.stop(**session) else ""
             self._streams.forget(ts, stream.label)
+        self._sessions.drop(place, ts, said)
+
+    def _session(self, place: Place, ts: str) -> dict[str, str]:
+        """What the end of this stream says of its thread."""
+        return {} if self._sessions.is_last(place, ts) else self._sessions.going_on
 
     def leave_stream(self, ts: str) -> None:
         """Slack has ended it, since somebody pressed Slack's own Stop.
@@ -114,17 +130,21 @@ class SlackReplies:
         """End a stream of an earlier process and label it; False if the message is none."""
         if not self._streams.is_on or self._streams.of(ts) is not None:
             return False
-        return await end_stream(self._call, place.channel, ts, metadata=metadata_of(label))
+        more = {"metadata": metadata_of(label), **self._session(place, ts)}
+        return await end_stream(self._call, place.channel, ts, **more)
 
     async def close(self) -> None:
         await self._streams.close()
         await self._sessions.close()
 
-    def _end(self, place: Place, ts: str, label: Label) -> None:
+    def _end(self, place: Place, ts: str, label: Label, *, is_said: bool) -> None:
         self._streams.forget(ts, label)
-        self._sessions.end(place)
+        if not is_said:
+            self._sessions.end(place, ts)
 
-    async def _edited(self, place: Place, ts: str, edit: Callable[[], Awaitable[T]]) -> T:
+    async def _edited(
+        self, place: Place, ts: str, edit: Callable[[], Awaitable[T]], session: dict[str, str]
+    ) -> T:
         """What an earlier process left streaming takes no edit: it is ended first.
 
         So is what could not be ended when it was tried; Slack's end of it comes at the latest.
@@ -135,6 +155,11 @@ class SlackReplies:
             except PlatformRefused as error:
                 if error.code != _CONFLICT:
                     raise
-            if not await stop_stream(self._call, place.channel, ts):
+            if not await stop_stream(self._call, place.channel, ts, **session):
                 break
         raise Unavailable("A stream of Slack's could not be ended.", ambiguous=False)
+
+
+def _said(session: dict[str, str]) -> str:
+    """The end of a stream that says nothing says this."""
+    return session.get("session_status", "active")

@@ -32,32 +32,64 @@ class AgentSessions:
         self._clock = clock
         self._slots = Slots(_NUM_SLOTS, clock, max_age=_MAX_AGE)
         self._last: dict[Place, asyncio.Task[None]] = {}
-        self._under_way: set[Place] = set()
+        self._growing: dict[Place, set[str]] = {}
+        self._under_way: set[Place] = set()  # as far as Slack was told
         self._is_on = True
         self._refusing: set[Place] = set()
         self._has_warned = False
 
-    def begin(self, place: Place) -> None:
-        """A reply begins, or goes on in another message or in another way."""
-        if place.thread and self._is_on and self._slots.take(place):
+    @property
+    def going_on(self) -> dict[str, str]:
+        """For the end of a stream in whose thread something goes on: else Slack takes Stop away."""
+        return {"session_status": _UNDER_WAY} if self._is_on else {}
+
+    def begin(self, place: Place, ts: str) -> None:
+        """A message of a reply grows, which an earlier process may have begun."""
+        if not (place.thread and self._is_on):
+            return
+        self._growing.setdefault(place, set()).add(ts)
+        self._tell(place)
+
+    def go_on(self, place: Place, ts: str, *, is_said: bool) -> None:
+        """By edits, after a stream, whose end said so; else it is not known what Slack shows."""
+        (self._under_way.add if is_said else self._under_way.discard)(place)
+        self.begin(place, ts)
+
+    def _tell(self, place: Place) -> None:
+        if place not in self._under_way and self._slots.take(place):
             self._under_way.add(place)
             self._enqueue(place, _UNDER_WAY)
 
-    def go_on(self, place: Place) -> None:
-        """A reply grows, which an earlier process may have begun, or which had ended before."""
-        if place not in self._under_way:
-            self.begin(place)
+    def is_last(self, place: Place, ts: str) -> bool:
+        """Whether nothing else grows in the thread."""
+        return not self._growing.get(place, set()) - {ts}
 
-    def end(self, place: Place) -> None:
-        """Of an earlier process's reply, too, which begins nothing here.
+    def end(self, place: Place, ts: str, said: str = "") -> None:
+        """Of an earlier process's message, too, which begins nothing here.
 
-        Where it was said here that one is under way, it is said in any case that it has ended.
+        Where it was said here that one is under way, it is said in any case that the last has
+        ended. ``said``: the status that came with the end of its stream.
         """
+        if said == _UNDER_WAY:
+            self._under_way.add(place)
+        elif said:
+            self._under_way.discard(place)
+        if not self.is_last(place, ts):
+            self._growing[place].discard(ts)
+            self._tell(place)  # another may have begun meanwhile
+            return
+        self._growing.pop(place, None)
         is_under_way = place in self._under_way
         self._under_way.discard(place)
         if place.thread and self._is_on and (self._slots.take(place) or is_under_way):
             self._slots.end(place)
-            self._enqueue(place, _ENDED)
+            if said != _ENDED or place in self._last:
+                self._enqueue(place, _ENDED)
+
+    def drop(self, place: Place, ts: str, said: str = "") -> None:
+        """It grows no more, if it did."""
+        if ts in self._growing.get(place, ()):
+            self.end(place, ts, said)
 
     async def close(self) -> None:
         """What Slack does not take soon stays unsaid."""

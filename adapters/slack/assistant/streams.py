@@ -51,12 +51,21 @@ _ANSWERING = "Answering…"
 Call = Callable[..., Awaitable[dict[str, Any]]]
 """``SlackClient.call``."""
 
+GoingOn = Callable[[], dict[str, str]]
+"""What the end of a stream is to say of its thread, in which something goes on."""
+
 
 class SlackStream:
-    """One message that streams. ``is_over``: Slack takes no more of it, and it can be edited."""
+    """One message that streams. ``is_over``: Slack takes no more of it, and it can be edited.
 
-    def __init__(self, call: Call, clock: Clock, place: Place, label: Label) -> None:
+    ``going_on``: what its end says where edits go on; ``is_left``: and it was said.
+    """
+
+    def __init__(
+        self, call: Call, clock: Clock, place: Place, label: Label, going_on: GoingOn
+    ) -> None:
         self.label = label
+        self._going_on = going_on
         self._call = call
         self._clock = clock
         self._where = {"channel": place.channel}
@@ -64,7 +73,7 @@ class SlackStream:
         self._title = ""
         self._opened_at = clock.monotonic()
         self.ts = ""
-        self.is_over = False
+        self.is_over = self.is_left = False
 
     @property
     def is_old(self) -> bool:
@@ -116,17 +125,19 @@ class SlackStream:
 
     async def leave(self) -> None:
         """End it with what it shows, and say so: edits go on."""
-        await self.stop()
+        self.is_left = await self.stop(**self._going_on())
         raise Unavailable("A stream of Slack's is over.", ambiguous=False)
 
-    async def stop(self) -> None:
+    async def stop(self, **more: str) -> bool:
         """Whether or not it streamed, the message can be edited after this.
 
-        Raises ``RateLimited`` and ``MessageGone``.
+        True if it was ended just now. Raises ``RateLimited`` and ``MessageGone``.
         """
-        if not self.is_over:
-            await stop_stream(self._call, self._where["channel"], self.ts)
-            self.is_over = True
+        if self.is_over:
+            return False
+        is_ended = await stop_stream(self._call, self._where["channel"], self.ts, **more)
+        self.is_over = True
+        return is_ended
 
     def _waiting(self, text: Rendered) -> list[dict[str, str]]:
         title = words(_blocks(text))[:_MAX_TITLE]
@@ -154,7 +165,10 @@ class Streams:
     workspaces of people.
     """
 
-    def __init__(self, call: Call, clock: Clock, teams: Mapping[str, str]) -> None:
+    def __init__(
+        self, call: Call, clock: Clock, teams: Mapping[str, str], going_on: GoingOn
+    ) -> None:
+        self._going_on = going_on
         self._call = call
         self._teams = teams
         self._clock = clock
@@ -177,7 +191,7 @@ class Streams:
         key = (label.turn_id, label.part)
         if not self._may_open(place, label) or not self._slots.take(key):
             return None
-        stream = SlackStream(self._call, self._clock, place, label)
+        stream = SlackStream(self._call, self._clock, place, label, self._going_on)
         try:
             team = self._teams.get(_asker(label), place.workspace)
             ts = await stream.open(place, text, team, is_text=is_text)
@@ -206,7 +220,7 @@ class Streams:
         streams, self._open = self._open, {}
         ends = (stream.stop() for stream in streams.values())
         for error in await asyncio.gather(*ends, return_exceptions=True):
-            if error is not None:
+            if isinstance(error, BaseException):
                 logger.info("a stream could not be ended: %s", error)
 
     def _may_open(self, place: Place, label: Label) -> bool:
@@ -233,13 +247,13 @@ class Streams:
         known.add(key)
 
 
-async def stop_stream(call: Call, channel: str, ts: str) -> bool:
+async def stop_stream(call: Call, channel: str, ts: str, **more: str) -> bool:
     """False where the message does not stream (any more), or it is not known whether it did.
 
     Raises ``RateLimited`` and ``MessageGone``.
     """
     try:
-        return await end_stream(call, channel, ts)
+        return await end_stream(call, channel, ts, **more)
     except Unavailable as error:
         logger.debug("a stream was not ended: %s", error)
         return False

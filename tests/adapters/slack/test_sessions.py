@@ -10,7 +10,7 @@ import pytest
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.events import read_event
 from adapters.slack.reading.text import SlackIdentity
-from bot.errors import Unavailable
+from bot.errors import MessageGone, Unavailable
 from bot.types import Command, Label, Person, Place, Rendered, StopRequest
 from tests.adapters.slack.conftest import bound_socket, make_adapter, serving
 from tests.fakes.clock import FakeClock
@@ -113,9 +113,55 @@ async def test_slacks_own_stop_stays_where_edits_go_on_after_a_stream(
     await adapter.grow(place, ts, adapter.render("One two three four"), is_text=True)
     await adapter._replies._sessions.close()
     assert slack.streams.sessions[CHANNEL, place.thread] == ["processing", "processing"]
+    assert slack.num_calls(METHOD) == 1, "the end of the stream says the rest"
     await adapter.finish(place, ts, TEXT, label())
     await adapter._replies._sessions.close()
     assert slack.streams.sessions[CHANNEL, place.thread][-1] == "active"
+
+
+async def test_the_end_of_a_stream_ends_the_session_with_it(
+    adapter: SlackAdapter, slack: FakeSlack
+) -> None:
+    slack.streams.has_streams = True
+    place = thread_in(slack)
+    ts = await adapter.begin(place, TEXT, label(), is_text=True)
+    await adapter._replies._sessions.close()
+    await adapter.finish(place, ts, TEXT, label())
+    await adapter._replies._sessions.close()
+    assert slack.streams.sessions == {(CHANNEL, place.thread): ["processing", "active"]}
+    assert slack.num_calls(METHOD) == 1
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "edits"])
+@pytest.mark.parametrize("first", [0, 1], ids=["the first", "one that waits"])
+async def test_slacks_own_stop_stays_while_another_reply_of_the_thread_grows(
+    adapter: SlackAdapter, slack: FakeSlack, first: int, streams: bool
+) -> None:
+    slack.streams.has_streams = streams
+    place = thread_in(slack)
+    replies = [
+        (await adapter.begin(place, TEXT, label(number), is_text=not number), label(number))
+        for number in (0, 1)
+    ]
+    for number, status in ((first, "processing"), (1 - first, "active")):
+        ts, its = replies[number]
+        await adapter.finish(place, ts, TEXT, its)
+        await adapter._replies._sessions.close()
+        assert slack.streams.sessions[CHANNEL, place.thread][-1] == status
+
+
+async def test_a_message_that_somebody_deletes_holds_no_session_open(
+    adapter: SlackAdapter, slack: FakeSlack
+) -> None:
+    place = thread_in(slack)
+    gone = await adapter.begin(place, TEXT, label(), is_text=True)
+    tidied = await adapter.begin(place, TEXT, label(1), is_text=True)
+    del slack.messages[CHANNEL, gone]
+    with pytest.raises(MessageGone):
+        await adapter.grow(place, gone, Rendered("hello there"), is_text=True)
+    await adapter.delete(place, tidied)
+    await adapter._replies._sessions.close()
+    assert slack.streams.sessions[CHANNEL, place.thread] == ["processing", "active"]
 
 
 async def test_outside_of_threads_there_are_no_sessions(
