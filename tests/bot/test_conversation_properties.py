@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,9 +24,10 @@ from bot.errors import (
 )
 from bot.generation import ChatMessage, CompletionRequest, FinishReason
 from bot.ports import Generation
+from bot.stores import Turn
 from bot.turns.spoken import parse
-from bot.types import Person, Question
-from tests.bot.talk import ADA, BOB, BOSS, Talk, talking
+from bot.types import Feedback, Person, Question, UnpostedQuestion
+from tests.bot.talk import ADA, BOB, BOSS, Talk, place, talking
 from tests.fakes.generator import ScriptedGeneration
 
 PEOPLE = (ADA, BOB, BOSS)
@@ -33,6 +35,7 @@ THREADS = ("t1", "t2")
 TEXTS = ("How?", "stop", "Why?", "retry", "", "help", "Who?", "forget")
 MAX_IN_FLIGHT = 3
 PROGRAM = Person("http:local/u")
+_numbers = count(1)
 FAULTS: tuple[ParleyError, ...] = (
     EngineFailed("The model failed."),
     QueueFull(2),
@@ -55,6 +58,11 @@ class Crowd:
             "rewrite": self.rewrite,
             "delete": self.delete,
             "retry": self.retry,
+            "continue": self.go_on,
+            "press": self.press,
+            "vote": self.vote,
+            "ask unposted": self.ask_unposted,
+            "catch up": self.catch_up,
             "forget": self.forget,
             "speak": self.speak,
             "engine fails": self.engine_fails,
@@ -73,6 +81,41 @@ class Crowd:
 
     async def retry(self, n: int) -> None:
         await self.say("retry", n)
+
+    async def go_on(self, n: int) -> None:
+        await self.say("continue", n)
+
+    async def press(self, n: int) -> None:
+        """A button under an answer."""
+        if turns := await self.talk.store.turns(place(THREADS[n % 2])):
+            name = ("retry", "continue")[n // 2 % 2]
+            await self.talk.command(name, turns[n % len(turns)].id, PEOPLE[n % 3])
+
+    async def vote(self, n: int) -> None:
+        for message_id in list(self.talk.platform.messages)[-1 - n % 4 :][:1]:
+            await self.talk.service.handle(
+                Feedback(
+                    event_id=f"vote {next(_numbers)}",
+                    place=place(""),
+                    person=PEOPLE[n % 3],
+                    message_id=message_id,
+                    rating=(1, -1)[n % 2],
+                    is_pressed=True,
+                )
+            )
+
+    async def ask_unposted(self, n: int) -> None:
+        await self.talk.service.handle(
+            UnpostedQuestion(
+                event_id=f"command {next(_numbers)}",
+                place=place(THREADS[n % 2]),
+                person=PEOPLE[n % 3],
+                text=("Unposted?", "continue", "")[n % 3],
+            )
+        )
+
+    async def catch_up(self, n: int) -> None:
+        await self.say("catch up", n)
 
     async def forget(self, n: int) -> None:
         await self.say("forget", n)
@@ -130,7 +173,8 @@ class Crowd:
 
     async def platform_fails(self, n: int) -> None:
         error = Unavailable("The platform is down.", ambiguous=n % 2 == 0)
-        self.talk.platform.fail("post" if n % 3 else "edit", error, has_effect=n % 4 == 0)
+        method = ("edit", "post", "post", "lately", "whisper")[n % 5]
+        self.talk.platform.fail(method, error, has_effect=n % 4 == 0)
 
     async def platform_refuses(self, n: int) -> None:
         error = (TextRefused if n % 2 else PlatformRefused)("edit", "odd")
@@ -175,6 +219,15 @@ def is_a_command(asked: str) -> bool:
     return parse(last) is not None or parse(last.partition(": ")[2]) is not None
 
 
+def is_shown_once(talk: Talk, turn: Turn) -> bool:
+    """Its answer stands in its own messages, and in no other that was posted for it."""
+    messages = talk.platform.messages
+    posts = [post.message_id for post in turn.posts]
+    shown = "".join(messages[each].text for each in posts if each in messages)
+    posted = {each.id for each in messages.values() if each.label.turn_id == turn.id}
+    return posted <= set(posts) and shown.startswith(turn.reply.strip())
+
+
 async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
     async with talking(folder, max_in_flight=MAX_IN_FLIGHT) as talk:
         crowd = Crowd(talk)
@@ -187,6 +240,10 @@ async def _scenario(folder: Path, scenario: list[tuple[str, int]]) -> None:
         seen = [text for thread in THREADS for text in talk.visible(thread)]
         assert not [text for text in seen if is_a_wait(text)]
         assert not [each for each in talk.generator.generations if is_a_command(each.question)]
+        assert not await talk.store.owed()
+        for thread in THREADS:
+            for turn in await talk.store.turns(place(thread)):
+                assert is_shown_once(talk, turn), turn
         assert talk.service._turns.queues.num_waiting == talk.service._turns.queues.num_begun == 0
 
 
@@ -194,6 +251,7 @@ _names = st.sampled_from(
     ["ask"] * 6
     + ["speak", "time"] * 3
     + ["stop", "react", "edit", "rewrite", "rewrite", "murmur", "delete", "retry", "forget"]
+    + ["continue", "press", "press", "vote", "ask unposted", "catch up"]
     + ["engine fails", "platform fails", "platform refuses", "program", "hang up"]
 )
 
