@@ -146,7 +146,7 @@ class ContextTrimmer:
         self._under_way: dict[asyncio.Task[None], Place] = {}
 
     def trim_soon(self, turn: Turn) -> None:
-        """``turn`` is the newest of its thread, and has ended."""
+        """``turn`` has ended."""
         self._note(self._services.tasks.spawn(self._trim(turn)), turn.place)
 
     async def stop(self, place: Place) -> None:

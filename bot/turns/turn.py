@@ -91,7 +91,7 @@ class PostedTurn(LiveTurn):
         self._show_num_ahead()
 
     async def run(self) -> None:
-        """Return once the turn has ended; it runs again if its question is edited meanwhile."""
+        """Return once the turn has ended, and nobody wants it answered anew, or to go on."""
         while True:
             try:
                 async with self._new_editor() as self._editor:
