@@ -53,6 +53,8 @@ def ask_again(
     now: datetime,
 ) -> Turn:
     turns.requeue(connection, turn_id, now, goes_on=continued is not None)
+    if continued is not None:
+        usage.rate(connection, usage.id_of_answer(turn_id, continued), 0)
     if text is not None:
         turns.edit_question(connection, turn_id, text)
     chosen = _drop_empty(connection, turn_id)

@@ -31,6 +31,7 @@ from sqlalchemy.dialects import sqlite
 
 from bot.generation import FinishReason, Usage
 from bot.history import threads
+from bot.history import usage as usage_log
 from bot.history.schema import (
     UtcTime,
     channel_is,
@@ -299,6 +300,7 @@ def put_back(connection: Connection, turn_id: str) -> None:
 def requeue(connection: Connection, turn_id: str, now: datetime, *, goes_on: bool) -> Turn:
     queued = TurnState.QUEUED
     if goes_on:
+        usage_log.rate(connection, turn_id, 0)  # the row of the longer answer gets it
         _change(connection, turn_id, state=queued, finished_at=None)
     else:
         finish(connection, turn_id, queued, reply="", reason=None, usage=Usage(), now=None)

@@ -239,7 +239,7 @@ async def test_a_thumb_under_an_answer_that_has_just_been_given_anew_is_for_that
     assert await votes(talk, tmp_path) == [0, -1]
 
 
-async def test_an_answer_that_becomes_longer_keeps_its_vote(talk: Talk, tmp_path: Path) -> None:
+async def test_an_answer_that_becomes_longer_keeps_its_one_vote(talk: Talk, tmp_path: Path) -> None:
     await talk.ask("Count.")
     generation = await talk.generation()
     generation.say("One, two,")
@@ -252,8 +252,9 @@ async def test_an_answer_that_becomes_longer_keeps_its_vote(talk: Talk, tmp_path
     await talk.command("continue")
     await talk.until(lambda: "three" in talk.visible()[0])
     await talk.quiet()
+    assert await votes(talk, tmp_path) == [0, 1]
     await press(talk, reply, 1)
-    assert (await votes(talk, tmp_path))[-1] == 0
+    assert await votes(talk, tmp_path) == [0, 0]
     assert talk.whispers() == ["Noted: 👍", "Your vote is taken back."]
 
 

@@ -123,6 +123,8 @@ async def test_a_continued_answer_is_one_with_two_rows(tmp_path: Path) -> None:
         generation.say("One ")
         generation.finish(FinishReason.LENGTH)
         await page.shows(turn.id)
+        await talk.quiet()
+        await page.port.rate(ADA, turn.id, 1)
         talk.generator.replies.append("two three")
         await page.port.go_on(ADA, turn.id)
         await talk.until(lambda: page.turns[turn.id].answers[0].reply == "One two three")
@@ -131,6 +133,7 @@ async def test_a_continued_answer_is_one_with_two_rows(tmp_path: Path) -> None:
     rows = await log(tmp_path)
     assert [row.usage.completion_tokens for row in rows] == [1, 2]
     assert len({row.answer_id for row in rows}) == 1
+    assert [row.rating for row in rows] == [0, 1]
 
 
 async def test_a_vote_before_the_row_is_written_is_in_it(tmp_path: Path) -> None:
