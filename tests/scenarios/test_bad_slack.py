@@ -169,7 +169,7 @@ async def test_a_body_too_large_is_refused(parley: Parley, slack: FakeSlack) -> 
         json.dumps(envelope(mention("x", ts=None, blocks="?"), "Ev4")).encode(),
         json.dumps(envelope({"type": "reaction_added", "item": []}, "Ev5")).encode(),
         json.dumps(envelope({"type": "team_merged", "user": ADA}, "Ev6")).encode(),
-        json.dumps({"type": "event_callback", "event": mention("x")}).encode(),
+        json.dumps({"type": "event_callback", "event": mention("x", ts="")}).encode(),
     ],
 )
 async def test_an_event_of_unknown_shape_is_taken_and_ignored(
