@@ -8,7 +8,7 @@ import importlib
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -101,7 +101,7 @@ async def serving_alone(settings: Settings) -> AsyncIterator[None]:
     hurrying = asyncio.Event()
     hurrying.set()
     async with AsyncExitStack() as stack:
-        app = App(alone(settings), stack, is_quiet=True)
+        app = App(alone(settings), stack, elsewhere=settings.platforms, is_quiet=True)
         await app.start()
         try:
             yield
@@ -110,12 +110,21 @@ async def serving_alone(settings: Settings) -> AsyncIterator[None]:
 
 
 class App:
-    """Everything that runs, in the order in which it comes up; ``stack`` closes it again."""
+    """Everything that runs, in the order in which it comes up; ``stack`` closes it again.
+
+    ``elsewhere``: see ``ConversationRules``.
+    """
 
     def __init__(
-        self, settings: Settings, stack: AsyncExitStack, *, is_quiet: bool = False
+        self,
+        settings: Settings,
+        stack: AsyncExitStack,
+        *,
+        elsewhere: Sequence[str] = (),
+        is_quiet: bool = False,
     ) -> None:
         self._settings = settings
+        self._elsewhere = tuple(elsewhere)
         self._stack = stack
         self._clock = SystemClock()
         self._access = _make_access(settings, self._clock)
@@ -282,6 +291,7 @@ class App:
             max_waiting_per_channel=settings.max_waiting_per_channel,
             links=settings.links,
             retention_days=settings.retention_days,
+            elsewhere=self._elsewhere,
         )
         return ConversationService(
             store=store,

@@ -56,10 +56,13 @@ class Recovery:
             owed = await self._services.deliveries.owed()
         except StorageError as error:
             raise DataError(error.detail) from error
+        elsewhere = self._services.rules.elsewhere
         for turn in unfinished:
-            await self._sort(turn)
+            if turn.place.adapter not in elsewhere:
+                await self._sort(turn)
         for each in owed:
-            await self._take_up(each)
+            if each.asked.place.adapter not in elsewhere:
+                await self._take_up(each)
         self.tasks.spawn(self._release_all())
 
     async def _take_up(self, owed: Owed) -> None:

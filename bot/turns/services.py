@@ -47,7 +47,8 @@ _PATIENCE = 60.0
 class ConversationRules:
     """``stop_reactions``: adapter name -> reaction names, ``*`` for any run of characters.
 
-    ``max_waiting_per_channel``: 0 is any number. ``retention_days``: 0 is for ever.
+    ``max_waiting_per_channel``: 0 is any number. ``retention_days``: 0 is for ever. ``elsewhere``:
+    the platforms that the next process has again, which takes up what is unfinished there.
     """
 
     personality: str = "assistant"
@@ -57,6 +58,7 @@ class ConversationRules:
     max_waiting_per_channel: int = 50
     links: LinkSetting = "known"
     retention_days: float = 0
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

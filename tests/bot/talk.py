@@ -333,6 +333,7 @@ async def make(
     per_minute: int = 0,
     max_waiting_per_channel: int = 50,
     links: LinkSetting = "known",
+    elsewhere: tuple[str, ...] = (),
 ) -> Talk:
     """Not started yet."""
     platform = platform or RichFakePlatform(clock)
@@ -352,7 +353,7 @@ async def make(
         generator=generator,
         personalities=await asyncio.to_thread(book, folder / "personalities"),
         access=access,
-        adapters={"fake": platform},
+        adapters={platform.name: platform},
         clock=clock,
         metrics=metrics,
         rules=ConversationRules(
@@ -360,6 +361,7 @@ async def make(
             stop_reactions={"fake": STOP},
             max_waiting_per_channel=max_waiting_per_channel,
             links=links,
+            elsewhere=elsewhere,
         ),
         uploads=Uploads(folder / "uploads"),
     )

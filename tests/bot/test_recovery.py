@@ -11,9 +11,10 @@ import pytest
 from bot.errors import Unavailable
 from bot.generation import FinishReason
 from bot.stores import TurnState
-from bot.types import Place, Question, StopRequest
+from bot.types import Place, Question, StopRequest, UnpostedQuestion
 from tests.bot.machine import Machine, answering, running_machine
-from tests.bot.talk import ADA, BOB, Talk, place
+from tests.bot.talk import ADA, BOB, Talk, make, place
+from tests.fakes.platform import FakePlatform
 
 
 @pytest.fixture
@@ -357,6 +358,35 @@ async def test_a_drain_does_not_wait_for_a_platform_that_is_out_of_reach(
     assert not (await first.turn(question)).state.is_finished
     second = await machine.boot(answering("Fine."))
     await ended_as(machine, second, question, TurnState.DONE)
+
+
+async def test_what_only_the_next_process_can_show_is_left_to_it(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """As where somebody chats in the terminal between a crash and the next start."""
+    first = await machine.boot()
+    question = await first.ask("How are you?")
+    await first.sees("Thinking…")
+    assert machine.platform is not None
+    machine.platform.fail("post", *[Unavailable("No line.", ambiguous=False)] * 3)
+    await first.service.handle(
+        UnpostedQuestion(event_id="u", place=place("t2"), person=BOB, text="Why?")
+    )
+    await machine.pull_the_plug()
+    between = await make(
+        tmp_path,
+        machine.store,
+        clock=machine.clock,
+        platform=FakePlatform(machine.clock, name="other"),
+        elsewhere=("fake",),
+    )
+    await between.service.start()
+    await between.quiet()
+    await between.close()
+    second = await machine.boot(answering("Fine.", "Because."))
+    await ended_as(machine, second, question, TurnState.DONE)
+    assert second.visible() == ["Fine."]
+    await second.sees("Bob asks: Why?", "Because.", thread="t2")
 
 
 async def test_a_turn_of_a_platform_that_is_off_is_interrupted(machine: Machine) -> None:
