@@ -67,7 +67,7 @@ class UnpostedQuestions:
         post = partial(self._post, asked, search_first=search_first)
         try:
             await self._turns.begin(asked.place, asked.person, post)
-        except (OverLimit, StorageError) as error:
+        except (AccessDenied, OverLimit, StorageError) as error:
             self._notices.tell(asked, str(error))
         except (NotPermitted, MessageGone):
             self._notices.tell(asked, NOT_INVITED)
@@ -77,7 +77,11 @@ class UnpostedQuestions:
         await self._services.settle(asked)
 
     async def _post(self, asked: UnpostedQuestion, *, search_first: bool) -> Turn | None:
-        """Post the question and store it; what cannot be stored does not stay unanswered."""
+        """Post the question and store it; what cannot be stored does not stay unanswered.
+
+        Whoever might ask may have been refused since, by a restart.
+        """
+        self._services.access.check(asked.place, asked.person, is_direct=asked.is_direct)
         adapter = self._services.adapters[asked.place.adapter]
         posts = Capabilities.of(adapter).posts_questions
         if posts is None:

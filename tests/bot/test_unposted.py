@@ -12,7 +12,7 @@ from bot.errors import Unavailable
 from bot.turns.recovery import TOO_LATE
 from bot.types import UnpostedQuestion
 from tests.bot.machine import Machine, answering, running_machine
-from tests.bot.talk import ADA, Talk, place
+from tests.bot.talk import ADA, Talk, make, place
 
 ASKED = UnpostedQuestion(
     event_id="command 1.2.3", place=place(""), person=ADA, awaits_answer=True, text="Why?"
@@ -132,3 +132,18 @@ async def test_a_question_that_reads_as_a_command_is_a_question_after_the_restar
     await machine.pull_the_plug()
     second = await machine.boot(answering("Because."))
     await second.sees(f"Ada asks: {text}", "Because.")
+
+
+async def test_of_whoever_may_not_ask_any_more_after_the_restart_nothing_is_posted(
+    machine: Machine, tmp_path: Path
+) -> None:
+    first = await machine.boot()
+    await out_of_reach(first, ASKED)
+    await machine.pull_the_plug()
+    second = await make(tmp_path, machine.store, clock=machine.clock, deny=(ADA.id,))
+    await second.service.start()
+    await second.until(lambda: len(second.whispers()) == 1)
+    assert "asked not to answer" in second.whispers()[0]
+    assert shown(second) == []
+    assert not await machine.store.owed()
+    await second.close()
