@@ -59,7 +59,10 @@ UNDER_WAY = "The last question is still being answered."
 
 
 class Commands:
-    """Each takes effect before it returns; its answer follows at the platform's pace."""
+    """Each takes effect before it returns, but those that take their time: those are on disk then.
+
+    Its answer follows at the platform's pace.
+    """
 
     def __init__(self, services: Services, turns: Turns, notices: Notices) -> None:
         self._services = services
@@ -85,14 +88,15 @@ class Commands:
         except AccessDenied as error:
             self._notices.refuse(command, str(error))
             return
+        command = await self._meant(command)
         if await self.note(command):
-            await self.run(await self._meant(command))
+            await self.run(command)
 
     async def note(self, command: Command) -> bool:
         """Store it; False if it was stored before. What takes its time is kept until it is done."""
-        deliveries = self._services.deliveries
-        is_quick = self._by_name.get(command.name) != self._catch_up
-        return await (deliveries.accept_event if is_quick else deliveries.owe)(command)
+        if command.name == "catch up" or _is_forgotten_in_time(command):
+            return await self._services.deliveries.owe(replace(command, about=""))
+        return await self._services.deliveries.accept_event(command)
 
     async def _meant(self, command: Command) -> Command:
         """What can be said outside of threads only means the person's newest thread there."""
@@ -170,6 +174,21 @@ class Commands:
             self._notices.tell(command, str(error))
 
     async def _forget(self, command: Command) -> None:
+        """All backups are made rid of it, too: a platform that awaits an answer does not wait."""
+        if _is_forgotten_in_time(command):
+            self._notices.tasks.spawn(self._forget_in_time(command))
+        else:
+            await self._forget_now(command)
+
+    async def _forget_in_time(self, command: Command) -> None:
+        try:
+            await self._forget_now(command)
+        except StorageError as error:
+            logger.error("a thread could not be forgotten: %s", error.detail)
+            self._notices.tell(command, str(error))
+        await self._services.settle(command)
+
+    async def _forget_now(self, command: Command) -> None:
         if await self._others_spoke(command) and not self._is_admin(command.person):
             self._notices.tell(
                 command, "Others spoke in this thread, so only an admin can make me forget it."
@@ -349,6 +368,10 @@ class Commands:
 
     def _is_admin(self, person: Person) -> bool:
         return self._services.access.is_admin(person)
+
+
+def _is_forgotten_in_time(command: Command) -> bool:
+    return command.name == "forget" and command.awaits_answer
 
 
 def _forgotten(num_turns: int) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from bot.generation import GenerationRequest
-from bot.types import Place
-from tests.bot.talk import Talk, place, talking
+from bot.types import Command, Place
+from tests.bot.machine import answering, running_machine
+from tests.bot.talk import ADA, Talk, place, talking
 from tests.fakes.generator import ScriptedGenerator
 
 THREAD = str(place())
+FORGET = Command(event_id="command 7", place=place(), person=ADA, name="forget", awaits_answer=True)
 
 
 class SlowReader(ScriptedGenerator):
@@ -108,3 +110,22 @@ async def test_what_the_retention_takes_is_kept_by_the_engine_neither(
     generator.may_read.set()
     await talk.quiet()
     assert generator.deeds[1:] == [f"stops reading {THREAD}", f"forgets {THREAD}"]
+
+
+async def test_forgetting_that_was_promised_is_done_though_the_plug_is_pulled(
+    tmp_path: Path,
+) -> None:
+    """A platform that awaits an answer is told that it is on disk, and not that it is done."""
+    async with running_machine(tmp_path) as machine:
+        first = await machine.boot(answering("Fine."))
+        await first.ask("How are you?")
+        await first.sees("Fine.")
+        await first.quiet()
+        machine.dies_before("forget")
+        await first.service.handle(FORGET)
+        await machine.dies()
+        assert len(await machine.store.turns(place())) == 1
+        second = await machine.boot()
+        await second.until(lambda: any("Forgotten" in said for said in second.visible()))
+        assert not await machine.store.turns(place())
+        assert not await machine.store.owed()

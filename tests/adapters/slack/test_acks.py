@@ -13,6 +13,7 @@ from adapters.slack.api.client import SCOPES
 from adapters.slack.interactions.shortcuts import ASK_ABOUT
 from bot.errors import StorageError, StorageFull
 from bot.stores import ThreadStore
+from bot.types import Command
 from tests.fakes.slack import Fault
 from tests.fakes.slack_api import ADA, BOT, CHANNEL, DIRECT, Json
 from tests.scenarios.stage import Stage, staged
@@ -174,6 +175,31 @@ async def test_a_disk_that_fails_after_the_acknowledgement_is_told_once(
     assert await stage.slack.command("ask why?") == 200
     await stage.until(lambda: [w["text"] for w in stage.slack.whispers] == [StorageError.sentence])
     assert stage.slack.messages == {}
+    assert not await stage.store.owed()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["forgotten", "the disk fails"])
+async def test_forgetting_is_acknowledged_before_all_backups_are_rid_of_it(
+    stage: Stage, thread: str, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is on disk that it is to be, and of which thread; in none of its words."""
+
+    async def fail(*_: object) -> None:
+        raise StorageError("a backup cannot be changed")
+
+    if fails:
+        monkeypatch.setattr(stage.store, "forget", fail, raising=False)
+    freed = hold(stage, monkeypatch, "forget")
+    async with asyncio.timeout(ACK_SECONDS):
+        assert await stage.slack.command("forget") == 200
+    (asked,) = [owed.asked for owed in await stage.store.owed()]
+    assert isinstance(asked, Command)
+    assert (asked.name, asked.place.thread, asked.about) == ("forget", thread, "")
+    assert stage.slack.whispers == []
+    freed.set()
+    said = StorageError.sentence if fails else "Forgotten: 1 turn."
+    await stage.until(lambda: any(said in whisper["text"] for whisper in stage.slack.whispers))
+    await stage.clock.advance(1)
     assert not await stage.store.owed()
 
 
