@@ -26,12 +26,12 @@ from tests.ports import free_port
 from tests.scenarios.parley import Parley, running_parley
 
 PICTURE = Path(__file__).parents[2] / "deploy" / "slack" / "growing-reply.png"
-QUESTION = "Give me three ideas for a team lunch."
+QUESTION = "Give me five tips for a good team meeting."
 NUM_OTHERS = 3  # who ask at the same time; alone, the small model is done before one can look
 PAGE: ViewportSize = {"width": 800, "height": 600}
 SCALE = 1.5
-ENOUGH_TO_LOOK, ENOUGH_TO_STOP = 100, 350  # characters
-REPLY = ".thread-body .msg:nth-of-type(3) .msg-text"
+ENOUGH_TO_LOOK, ENOUGH_TO_STOP = 80, 220  # characters
+REPLY = ".thread-body .msg:nth-of-type(3) .bk-section"
 TEXT = f"(document.querySelector('{REPLY}')?.innerText ?? '')"
 
 FRAME = """<!doctype html><meta charset="utf-8"><style>
