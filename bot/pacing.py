@@ -17,8 +17,9 @@ from math import inf
 from operator import attrgetter
 
 from bot.errors import RateLimited
+from bot.limits import RateRule
 from bot.ports import Clock
-from bot.types import Place, RateRule
+from bot.types import Place
 
 _MIN_SLEEP = 0.001
 _MIN_BLOCK = 0.1

@@ -20,12 +20,12 @@ from bot.generation import (
     GenerationEvent,
     GenerationRequest,
 )
+from bot.limits import Limits
 from bot.markdown.drawing import Drawing
 from bot.stores import ThreadSummary
 from bot.types import (
     Incoming,
     Label,
-    Limits,
     ModelCard,
     Person,
     Personality,

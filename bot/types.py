@@ -16,8 +16,6 @@ from bot.generation import AnswerFormat, Sampling
 Rendered = NewType("Rendered", str)
 """Text in a platform's own markup, made by ``Adapter.render``; the only thing ever posted."""
 
-Scope = Literal["workspace", "channel", "message"]
-
 NOTICE = "command-"
 
 
@@ -280,34 +278,6 @@ class ReplyEnd:
 
 
 PLAIN_END = ReplyEnd()
-
-
-@dataclass(frozen=True, slots=True)
-class RateRule:
-    """At most ``max_calls`` of ``methods`` (names of Adapter methods) in ``seconds``, per scope."""
-
-    methods: frozenset[str]
-    scope: Scope
-    max_calls: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a platform; a test may shorten every number.
-
-    ``max_size``: rendered characters of one message. ``edit_interval``: seconds below which
-    another edit of the same message is not worth a call. ``ack_deadline``: seconds within
-    which a delivery must be answered. ``edit_deadline``: seconds after which an edit of a
-    message is refused, if any. ``call_timeout``: seconds after which a call is given up.
-    """
-
-    max_size: int
-    rules: tuple[RateRule, ...] = ()
-    edit_interval: float = 0.7
-    ack_deadline: float = 3.0
-    edit_deadline: float | None = None
-    call_timeout: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

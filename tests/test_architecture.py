@@ -32,7 +32,7 @@ ENGINE = "bot.inference"
 FLOORS: tuple[dict[str, Room], ...] = (
     {
         "version": room("bot"),
-        "types": room("bot.types", "bot.generation"),
+        "types": room("bot.types", "bot.limits", "bot.generation"),
         "errors": room("bot.errors"),
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),

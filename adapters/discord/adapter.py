@@ -42,17 +42,16 @@ from adapters.discord.settings import DiscordSettings
 from bot.adapter_support.connection import ConnectedAdapter, Observe
 from bot.adapter_support.payloads import Json
 from bot.errors import AccessDenied, MessageGone, PlatformError, PlatformRefused, SettingsError
+from bot.limits import Limits, RateRule
 from bot.ports import Clock, Handler, never, nowhere
 from bot.types import (
     NOTICE,
     Attachment,
     Choice,
     Label,
-    Limits,
     Person,
     Personality,
     Place,
-    RateRule,
     Rendered,
     ReplyEnd,
 )

@@ -52,6 +52,7 @@ from bot.errors import (
     SettingsError,
     Unavailable,
 )
+from bot.limits import Limits, RateRule
 from bot.ports import Clock, FindStanding, Handler, never, nowhere
 from bot.types import (
     NOTICE,
@@ -59,12 +60,10 @@ from bot.types import (
     Choice,
     Incoming,
     Label,
-    Limits,
     Person,
     Personality,
     Place,
     Question,
-    RateRule,
     Rendered,
     ReplyEnd,
     StopRequest,

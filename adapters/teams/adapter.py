@@ -35,15 +35,14 @@ from bot.errors import (
     SettingsError,
     Unavailable,
 )
+from bot.limits import Limits, RateRule
 from bot.ports import Clock, Handler
 from bot.types import (
     PLAIN_END,
     Attachment,
     Choice,
     Label,
-    Limits,
     Place,
-    RateRule,
     Rendered,
     ReplyEnd,
 )

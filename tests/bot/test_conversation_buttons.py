@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from bot.generation import FinishReason
+from bot.limits import Limits
 from bot.stores import TurnState
-from bot.types import Label, Limits, Place, Rendered, ReplyEnd
+from bot.types import (
+    Label,
+    Place,
+    Rendered,
+    ReplyEnd,
+)
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.bot.test_conversation_refused import ButtonsFakePlatform
 

@@ -9,9 +9,10 @@ import pytest
 
 from bot.errors import EngineFailed
 from bot.generation import ChatMessage, FinishReason
+from bot.limits import Limits
 from bot.stores import TurnState
 from bot.turns.commands import NOTHING_TO_CONTINUE, UNDER_WAY
-from bot.types import Limits, Question
+from bot.types import Question
 from tests.bot.machine import answering, running_machine
 from tests.bot.talk import ADA, BOB, BOSS, Talk, TalkClock, talking
 from tests.bot.test_conversation_refused import ButtonsFakePlatform

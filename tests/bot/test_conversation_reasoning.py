@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bot.generation import Finished, FinishReason
+from bot.limits import Limits, RateRule
 from bot.stores import Turn, TurnState
 from bot.turns.display import Draft
-from bot.types import Limits, Question, RateRule
+from bot.types import Question
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.fakes.platform import RichFakePlatform
 

@@ -16,8 +16,14 @@ from bot.errors import (
     Unavailable,
     refusal_for_people,
 )
+from bot.limits import Limits
 from bot.stores import TurnState
-from bot.types import Label, Limits, Place, Rendered, ReplyEnd
+from bot.types import (
+    Label,
+    Place,
+    Rendered,
+    ReplyEnd,
+)
 from tests.bot.talk import Talk, TalkClock, talking
 from tests.fakes.platform import Call, RichFakePlatform
 

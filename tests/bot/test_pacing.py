@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import RateLimited
+from bot.limits import RateRule, Scope
 from bot.pacing import EditBudget, Permit, Urgency
-from bot.types import Place, RateRule, Scope
+from bot.types import Place
 from tests.fakes.clock import FakeClock, settle
 
 PLACE = Place("fake", "W", "C", "t")

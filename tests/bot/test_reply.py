@@ -20,10 +20,11 @@ from bot.errors import (
     StorageFull,
     Unavailable,
 )
+from bot.limits import Limits, RateRule
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.stores import Post
-from bot.types import PLAIN_END, Limits, Place, RateRule, ReplyEnd
+from bot.types import PLAIN_END, Place, ReplyEnd
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.platform import FakePlatform, FindingFakePlatform, RichFakePlatform
 

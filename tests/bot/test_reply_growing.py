@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from bot.errors import NotPermitted, ReplyStopped, Unavailable
+from bot.limits import Limits
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
 from bot.stores import Post
-from bot.types import Label, Limits, Place, Rendered, ReplyEnd, Source
+from bot.types import (
+    Label,
+    Place,
+    Rendered,
+    ReplyEnd,
+    Source,
+)
 from tests.bot.test_reply import PLACE, Scene
 from tests.fakes.platform import Call, FakePlatform
 

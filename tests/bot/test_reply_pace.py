@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from bot.delivery.reply_messages import PlatformCall, SentMessage
 from bot.delivery.reply_pace import Backoff, ReplyPace
+from bot.limits import Limits, RateRule
 from bot.pacing import EditBudget, Urgency
-from bot.types import Limits, Place, RateRule
+from bot.types import Place
 from tests.fakes.clock import FakeClock
 from tests.fakes.platform import FakePlatform
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from bot.errors import PlatformError, PlatformRefused, TextRefused, refusal_for_people
+from bot.limits import Limits
 from bot.reply import ReplyEditor
-from bot.types import Limits, ReplyEnd, Source
+from bot.types import ReplyEnd, Source
 from tests.bot.test_reply import PLACE, Scene
 from tests.bot.test_reply_growing import CitingFakePlatform
 

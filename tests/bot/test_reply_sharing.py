@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from itertools import pairwise
 
+from bot.limits import Limits, RateRule
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.types import Limits, Place, RateRule
+from bot.types import Place
 from tests.fakes.clock import FakeClock
 from tests.fakes.platform import Call, RichFakePlatform
 

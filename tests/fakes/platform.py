@@ -22,8 +22,16 @@ from bot.errors import (
     PlatformRefused,
     RateLimited,
 )
+from bot.limits import Limits, RateRule
 from bot.ports import Clock, Handler
-from bot.types import Choice, Incoming, Label, Limits, Person, Place, RateRule, Rendered
+from bot.types import (
+    Choice,
+    Incoming,
+    Label,
+    Person,
+    Place,
+    Rendered,
+)
 from tests.fakes.drawing import FakeDrawing
 
 T = TypeVar("T")

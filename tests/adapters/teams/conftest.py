@@ -18,8 +18,9 @@ from adapters.teams.settings import TeamsSettings, token_source
 from adapters.teams.webhook import PATH
 from bot.adapter_support.connection import MAX_BODY
 from bot.clock import SystemClock
+from bot.limits import Limits
 from bot.ports import Clock
-from bot.types import Limits, Person, Place
+from bot.types import Person, Place
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import ADA_ENTRA, CHANNEL, PERSONAL, ROOT, TENANT
 

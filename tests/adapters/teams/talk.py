@@ -15,10 +15,11 @@ from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
 from bot.history import SqlThreadStore, open_store
+from bot.limits import Limits
 from bot.metrics import Metrics
 from bot.settings.kinds import DEFAULT_STOP_REACTIONS
 from bot.stores import TurnState
-from bot.types import Incoming, Limits
+from bot.types import Incoming
 from tests.adapters.teams.conftest import SHORT, make_adapter, serving
 from tests.bot.talk import StageClock, WatchedStore, book
 from tests.contracts.adapter import listening
