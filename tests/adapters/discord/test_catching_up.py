@@ -41,8 +41,10 @@ async def test_in_a_thread_it_is_the_thread_that_is_summed_up(
 ) -> None:
     await discord.say("not for the summary", user=BOB)
     thread, _ = await talk.answered("Why is the sky blue?", "Rayleigh.")
+    talk.generator.replies.append("Because.")
     await discord.say("And the sea?", user=BOB, channel=thread)
-    talk.generator.replies += ["Because.", "Sky and sea."]
+    await discord.until(lambda: "Because." in discord.texts(thread))
+    talk.generator.replies.append("Sky and sea.")
     await discord.slash("parley", sub="catch-up", channel=thread)
     await discord.until(lambda: "Sky and sea." in discord.whispers(ADA))
     question = talk.generator.generations[-1].question
