@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal, Protocol, Self
 
 from bot.generation import FinishReason, Usage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Person, Place, Source
 
 ADAPTER = "web"

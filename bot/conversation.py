@@ -19,7 +19,8 @@ from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, Clock, Generation, TextGenerator, Tokenizes
 from bot.sessions import SessionReply, Sessions
-from bot.stores import ThreadStore, ThreadSummary
+from bot.stored import ThreadSummary
+from bot.stores import ThreadStore
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import AdapterState
 
 

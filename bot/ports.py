@@ -22,7 +22,7 @@ from bot.generation import (
 )
 from bot.limits import Limits
 from bot.markdown.drawing import Drawing
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.types import (
     Incoming,
     Label,

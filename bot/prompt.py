@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.generation import ChatMessage
 from bot.ports import HasModels, TextGenerator
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from bot.types import Personality, Source
 
 MIN_REPLY_TOKENS = 64

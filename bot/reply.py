@@ -50,7 +50,7 @@ from bot.markdown.layout import Layout
 from bot.markdown.tree import Block
 from bot.pacing import EditBudget, Permit, Urgency
 from bot.ports import Adapter, Clock
-from bot.stores import Post
+from bot.stored import Post
 from bot.types import PLAIN_END, Person, Place, ReplyEnd
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from bot.errors import EmptyQuestion, EngineFailed, ParleyError, sentence_for_pe
 from bot.generation import Finished, FinishReason, GenerationEvent, GenerationRequest, Reasoning
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Generation
 from bot.prompt import clean
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.completion import STOPPING
 from bot.turns.display import STOPPED, Draft, Ending, failed
 from bot.turns.live import LiveTurn

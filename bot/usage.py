@@ -19,7 +19,8 @@ from bot.generation import (
 )
 from bot.metrics import Metrics
 from bot.ports import Clock
-from bot.stores import AnswerUsage, TurnState, UsageStore
+from bot.stored import AnswerUsage, TurnState
+from bot.stores import UsageStore
 from bot.tasks import TaskSet
 
 logger = logging.getLogger(__name__)

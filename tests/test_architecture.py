@@ -49,7 +49,14 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     {
         "ports": room(
-            *("bot.ports", "bot.stores", "bot.capabilities", "bot.chats", "bot.overview"),
+            *(
+                "bot.ports",
+                "bot.stored",
+                "bot.stores",
+                "bot.capabilities",
+                "bot.chats",
+                "bot.overview",
+            ),
             may="types markdown",
         ),
         "personalities": room(

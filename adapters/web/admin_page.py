@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 
 from bot.overview import FileFault, Overview, PersonUsage, TurnCount, UsageSummary
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import AdapterState
 
 MAX_PEOPLE = 50

@@ -10,7 +10,7 @@ from bot.chat.watches import Watches
 from bot.chats import Chat, ChatSummary, Owner
 from bot.errors import RequestError, UnknownChat
 from bot.prompt import clean
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.turns.registry import Turns
 from bot.turns.services import Services
 from bot.types import Place

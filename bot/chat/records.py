@@ -7,7 +7,13 @@ from dataclasses import fields
 
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
 from bot.prompt import clean
-from bot.stores import AnsweredTurn, StoredAnswer, ThreadSummary, Turn, TurnState
+from bot.stored import (
+    AnsweredTurn,
+    StoredAnswer,
+    ThreadSummary,
+    Turn,
+    TurnState,
+)
 from bot.types import Person, Place, Source
 
 _NOT_ANSWERED = "This was not answered yet when it was exported."

@@ -21,7 +21,7 @@ from bot.errors import (
     UnknownChat,
 )
 from bot.prompt import clean
-from bot.stores import AnsweredTurn, Turn
+from bot.stored import AnsweredTurn, Turn
 from bot.turns.handling import Handling
 from bot.turns.inputs import InputLoader
 from bot.turns.queues import AdmissionQueue

@@ -18,7 +18,7 @@ from bot.errors import (
     sentence_for_people,
 )
 from bot.generation import GenerationEvent, Queued, Reasoning
-from bot.stores import AnsweredTurn, StoredAnswer, Turn
+from bot.stored import AnsweredTurn, StoredAnswer, Turn
 from bot.turns.display import STOPPED, Draft, Ending, failed
 from bot.turns.live import LiveTurn
 from bot.turns.queues import AdmissionQueue

@@ -20,7 +20,7 @@ from bot.chats import (
     TurnChanged,
 )
 from bot.errors import EngineFailed, UnknownChat
-from bot.stores import AnsweredTurn
+from bot.stored import AnsweredTurn
 from bot.turns.services import Services
 from bot.types import Place
 

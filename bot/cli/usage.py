@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from bot.cli.tables import Cells, aligned
 from bot.errors import StartError
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 
 Grouping = Literal["person", "personality", "model", "platform"]
 

@@ -12,7 +12,7 @@ from typing import Literal
 from bot.capabilities import Capabilities, GrowsReplies
 from bot.errors import MessageGone, NotPermitted, PlatformRefused, StorageError
 from bot.ports import Adapter, Clock
-from bot.stores import Post
+from bot.stored import Post
 from bot.types import PLAIN_END, Label, Person, Place, Rendered, ReplyEnd
 
 logger = logging.getLogger(__name__)

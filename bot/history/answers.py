@@ -15,7 +15,12 @@ from bot.generation import FinishReason, Usage
 from bot.history import threads, turns, usage
 from bot.history.schema import answers, chat_turns
 from bot.history.schema import turns as turn_table
-from bot.stores import AnsweredTurn, StoredAnswer, Turn, TurnState
+from bot.stored import (
+    AnsweredTurn,
+    StoredAnswer,
+    Turn,
+    TurnState,
+)
 from bot.types import Place, Question
 
 _SAME = (

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, insert, select
 from bot.history import answers as answers_of
 from bot.history.schema import answers, chat_turns, remarks, seen, thread_is, threads, turns
 from bot.history.turns import message_key, note_read
-from bot.stores import AnsweredTurn, Turn
+from bot.stored import AnsweredTurn, Turn
 from bot.types import Place, Question
 
 

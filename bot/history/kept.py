@@ -15,7 +15,12 @@ from bot.history.beside import beside
 from bot.history.folding import folded
 from bot.history.schema import place_of, turns
 from bot.history.schema import threads as thread_table
-from bot.stores import AnsweredTurn, AnswerUsage, StoredAnswer, ThreadSummary
+from bot.stored import (
+    AnsweredTurn,
+    AnswerUsage,
+    StoredAnswer,
+    ThreadSummary,
+)
 from bot.types import Person, Place
 
 

@@ -10,7 +10,7 @@ from bot.chats import ADAPTER as CHATS
 from bot.history.schema import owed, place_of, remarks, thread_is, threads, turns
 from bot.history.threads import HAS_TURNS
 from bot.history.turns import every, release_keys
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.types import Place
 
 

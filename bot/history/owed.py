@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from bot.history import schema, turns
-from bot.stores import Owed, Turn
+from bot.stored import Owed, Turn
 from bot.types import Attachment, Command, Incoming, Person, Place, Question, UnpostedQuestion
 
 _KINDS = {kind.__name__: kind for kind in (Command, UnpostedQuestion)}

@@ -29,7 +29,7 @@ from bot.history.backups import Backups
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
-from bot.stores import (
+from bot.stored import (
     AnsweredTurn,
     AnswerUsage,
     Owed,

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from bot.history.beside import beside
 from bot.history.schema import usage
 from bot.overview import PersonUsage, TurnCount, UsageSummary
-from bot.stores import TurnState
+from bot.stored import TurnState
 
 
 def summarise(path: Path, since: datetime) -> UsageSummary:

@@ -32,7 +32,7 @@ from bot.history.schema import (
     turns,
 )
 from bot.history.search import matches, names_of
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.types import Place
 
 _MAX_TITLE = 80

@@ -44,7 +44,7 @@ from bot.history.schema import (
     votes,
 )
 from bot.history.schema import threads as thread_table
-from bot.stores import Post, Turn, TurnState
+from bot.stored import Post, Turn, TurnState
 from bot.types import Attachment, Incoming, Person, Place, Question, Source, Unread
 
 GRACE = timedelta(days=1)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 from bot.generation import FinishReason, Usage
 from bot.history.beside import beside
 from bot.history.schema import answers, turns, usage
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 
 _AT_ONCE = 1_000
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, update
 from bot.history import turns, usage
 from bot.history.schema import turns as turn_table
 from bot.history.schema import votes
-from bot.stores import Vote
+from bot.stored import Vote
 from bot.types import Incoming
 
 _COLUMNS = ("turn_seq", "person_id", "rating", "is_pressed")

@@ -12,7 +12,7 @@ from bot.capabilities import Capabilities
 from bot.errors import EngineFailed, ParleyError
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.types import (
     AdapterState,
     Incoming,

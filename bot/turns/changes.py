@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.errors import AccessDenied, OverLimit
 from bot.prompt import clean
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.commands import Commands
 from bot.turns.live import LiveTurn
 from bot.turns.notices import NOT_YOURS, Notices

@@ -16,7 +16,7 @@ from bot.errors import (
     StorageError,
     UnknownPersonality,
 )
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.help import HOW_TO_CHOOSE, bullets, help_text, scope_of
 from bot.turns.notices import NOT_YOURS, Notices
 from bot.turns.registry import Turns

@@ -27,7 +27,7 @@ from bot.generation import (
 )
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Embeds, EngineGeneration, Generation, Tokenizes
 from bot.prompt import clean, leaves_room, opening, shortened
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
 from bot.types import Person, Personality, Place

@@ -17,7 +17,7 @@ from bot.generation import Finished, FinishReason, Usage
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.ports import Adapter
-from bot.stores import Turn, TurnState, can_continue
+from bot.stored import Turn, TurnState, can_continue
 from bot.turns.services import Services
 from bot.types import Label, Place, ReplyEnd
 

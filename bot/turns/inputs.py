@@ -13,7 +13,7 @@ from bot.capabilities import Capabilities, FetchesFiles
 from bot.chats import ADAPTER as CHATS
 from bot.errors import EmptyQuestion, PlatformError
 from bot.prompt import clean
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.notices import Notices
 from bot.turns.services import Services
 from bot.types import Place, Question

@@ -20,7 +20,7 @@ from bot.generation import (
     Reasoning,
 )
 from bot.ports import Generation
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from bot.turns.display import STOPPED, Draft, Ending, failed, longer
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services

@@ -14,7 +14,7 @@ from bot.errors import (
 )
 from bot.ports import Clock
 from bot.prompt import clean
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.commands import Commands
 from bot.turns.inputs import InputLoader
 from bot.turns.notices import Notices

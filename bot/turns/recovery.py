@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from bot.errors import DataError, StorageError
-from bot.stores import Owed, Turn
+from bot.stored import Owed, Turn
 from bot.tasks import TaskSet
 from bot.turns.display import INTERRUPTED, STOPPED, TRIED_TWICE, Ending
 from bot.turns.notices import Notices

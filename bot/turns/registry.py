@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bot.chats import ADAPTER as CHATS
 from bot.errors import OverLimit, StorageError
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.tasks import TaskSet
 from bot.turns.live import LiveTurn, Wish
 from bot.turns.services import ContextTrimmer, Services

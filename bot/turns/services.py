@@ -21,13 +21,13 @@ from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
 from bot.ports import Adapter, Clock, HasModels, TextGenerator, Warming
+from bot.stored import Turn
 from bot.stores import (
     AnswerStore,
     DeliveryLog,
     Retention,
     ThreadDirectory,
     ThreadSettings,
-    Turn,
     TurnProgress,
 )
 from bot.tasks import TaskSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.queues import key_of
 from bot.types import Command, Incoming, Place, Question
 

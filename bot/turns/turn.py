@@ -21,7 +21,7 @@ from bot.errors import (
 from bot.generation import GenerationEvent, Queued, Reasoning
 from bot.markdown.links import LinkPolicy
 from bot.reply import ReplyEditor
-from bot.stores import Post, Turn
+from bot.stored import Post, Turn
 from bot.turns.display import (
     STOPPED,
     THINKING,

@@ -18,7 +18,7 @@ from bot.errors import (
     StorageError,
 )
 from bot.prompt import clean
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.tasks import TaskSet
 from bot.turns.notices import Notices
 from bot.turns.registry import Turns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import AccessDenied
-from bot.stores import Vote
+from bot.stored import Vote
 from bot.turns.notices import Notices
 from bot.turns.queues import MessageLocks
 from bot.turns.reactions import rating_of

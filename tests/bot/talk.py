@@ -21,7 +21,8 @@ from bot.history.database import BUSY_TIMEOUT
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
-from bot.stores import ThreadStore, Turn
+from bot.stored import Turn
+from bot.stores import ThreadStore
 from bot.types import Command, Person, Place, Question, QuestionDeleted, QuestionEdited, StopRequest
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.spoken import parse
 from bot.types import Feedback
 from tests.bot.talk import ADA, BOB, BOSS, Talk, place, talking

@@ -11,7 +11,7 @@ import pytest
 from bot.errors import EngineFailed, NotPermitted, PromptTooLong, QueueFull, StorageFull
 from bot.generation import ChatMessage, FinishReason, GenerationRequest
 from bot.limits import Limits, RateRule
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.platform import RichFakePlatform

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StorageFull
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.types import Person, Question
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, place, talking
 from tests.fakes.platform import FakePlatform

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.questions import EMPTY
 from bot.types import Question
 from tests.bot.talk import ADA, BOB, Talk, TalkClock, make, open_test_store, place, talking

@@ -9,7 +9,7 @@ import pytest
 
 from bot.generation import FinishReason
 from bot.limits import Limits
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import (
     Label,
     Place,

@@ -10,7 +10,7 @@ import pytest
 from bot.errors import EngineFailed
 from bot.generation import ChatMessage, FinishReason
 from bot.limits import Limits
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.commands import NOTHING_TO_CONTINUE, UNDER_WAY
 from bot.types import Question
 from tests.bot.machine import answering, running_machine

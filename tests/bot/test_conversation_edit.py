@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import RateLimited
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import QuestionEdited
 from tests.bot.talk import BOB, Talk, talking
 

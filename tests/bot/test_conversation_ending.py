@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.generation import Finished, FinishReason
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.display import ending_of, in_line
 from bot.turns.reactions import means_stop
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfWriter
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Attachment, Question, Source
 from tests.bot.attachments.test_reader import pdf, shown
 from tests.bot.talk import ADA, StageClock, Talk, place, talking

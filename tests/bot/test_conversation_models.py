@@ -12,7 +12,7 @@ from bot.errors import EngineFailed, PersonalityError
 from bot.generation import ChatMessage, CompletionRequest, Delta
 from bot.ports import TextGenerator
 from bot.prompt import check_prompts
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Personality
 from tests.bot.talk import Talk, talking
 from tests.fakes.generator import ScriptedGenerator

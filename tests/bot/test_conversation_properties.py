@@ -24,7 +24,7 @@ from bot.errors import (
 )
 from bot.generation import ChatMessage, CompletionRequest, FinishReason
 from bot.ports import Generation
-from bot.stores import Turn
+from bot.stored import Turn
 from bot.turns.spoken import parse
 from bot.types import Feedback, Person, Question, UnpostedQuestion
 from tests.bot.talk import ADA, BOB, BOSS, Talk, place, talking

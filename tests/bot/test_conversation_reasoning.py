@@ -9,7 +9,7 @@ import pytest
 
 from bot.generation import Finished, FinishReason
 from bot.limits import Limits, RateRule
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from bot.turns.display import Draft
 from bot.types import Question
 from tests.bot.talk import Talk, TalkClock, talking

@@ -17,7 +17,7 @@ from bot.errors import (
     refusal_for_people,
 )
 from bot.limits import Limits
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import (
     Label,
     Place,

@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import QueueFull, RateLimited
 from bot.generation import FinishReason, GenerationRequest
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.commands import UNDER_WAY
 from bot.turns.notices import NOT_YOURS
 from bot.types import Question

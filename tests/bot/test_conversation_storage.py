@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import DataError, StorageError
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from tests.bot.talk import Talk, locked, place, talking
 
 

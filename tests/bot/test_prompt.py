@@ -15,7 +15,7 @@ from bot.errors import PersonalityError, PromptTooLong
 from bot.generation import AnyPrompt, ChatMessage, FinishReason
 from bot.prompt import MIN_REPLY_TOKENS, Prompt, build, check_prompts, clean, told, trim
 from bot.prompt import given as told_to_model
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from bot.types import ExampleTurn, Person, Personality, Place
 from tests.fakes.generator import ScriptedGenerator, num_tokens
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import Unavailable
 from bot.generation import FinishReason
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Place, Question, StopRequest, UnpostedQuestion
 from tests.bot.machine import Machine, answering, running_machine
 from tests.bot.talk import ADA, BOB, Talk, make, place

@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.limits import Limits, RateRule
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.stores import Post
+from bot.stored import Post
 from bot.types import PLAIN_END, Place, ReplyEnd
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.platform import FakePlatform, FindingFakePlatform, RichFakePlatform

@@ -13,7 +13,7 @@ from bot.errors import NotPermitted, ReplyStopped, Unavailable
 from bot.limits import Limits
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
-from bot.stores import Post
+from bot.stored import Post
 from bot.types import (
     Label,
     Place,

@@ -29,7 +29,7 @@ from bot.generation import (
     Reasoning,
 )
 from bot.ports import Generation
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from bot.types import Session, SessionQuestion
 from tests.bot.talk import Talk, TalkClock, locked, make, open_test_store, talking
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator

@@ -27,7 +27,7 @@ from bot.generation import (
 from bot.history import usage as stored
 from bot.metrics import Metrics
 from bot.ports import Generation
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 from bot.types import Feedback
 from bot.usage import AnswerTimes, UsageLog
 from tests.bot.talk import ADA, Talk, locked, place, talking

@@ -15,7 +15,7 @@ from bot.cli import usage
 from bot.errors import StartError
 from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 from tests.bot.test_cli import parley
 from tests.fakes.clock import START, FakeClock
 

@@ -11,7 +11,14 @@ from itertools import count
 import pytest
 
 from bot.generation import FinishReason, Usage
-from bot.stores import Owed, Post, ThreadStore, Turn, TurnState, Vote
+from bot.stored import (
+    Owed,
+    Post,
+    Turn,
+    TurnState,
+    Vote,
+)
+from bot.stores import ThreadStore
 from bot.types import (
     Attachment,
     Command,

@@ -23,7 +23,7 @@ from bot.chats import (
 )
 from bot.errors import EmptyQuestion, RequestError, UnknownChat
 from bot.generation import FinishReason, Usage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.fakes.clock import START
 
 MODEL, WINDOW = "smollm2", 1_000

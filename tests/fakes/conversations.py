@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from bot.errors import QueueFull
 from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent, Usage
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.types import Incoming, Person, Personality, Place, Session, SessionQuestion, Standing
 from tests.fakes.model import FakeModel
 

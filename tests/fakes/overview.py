@@ -14,7 +14,7 @@ from bot.overview import (
     TurnCount,
     UsageSummary,
 )
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import AdapterState
 from tests.fakes.clock import START
 

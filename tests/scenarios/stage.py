@@ -23,7 +23,8 @@ from bot.metrics import Metrics
 from bot.ports import Adapter
 from bot.running.supervision import LateConversations
 from bot.settings.kinds import DEFAULT_STOP_REACTIONS
-from bot.stores import ThreadStore, Turn
+from bot.stored import Turn
+from bot.stores import ThreadStore
 from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
 from tests.bot.talk import StageClock, book, open_test_store

@@ -30,7 +30,7 @@ from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.talk import book
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.conversations import FakeConversations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.fakes.slack import (
     DROPS,
     DROPS_AFTER,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.fakes.generator import ScriptedGeneration
 from tests.fakes.slack import DROPS, DROPS_AFTER, FAILS, FAILS_AFTER, Fault, rate_limited
 from tests.fakes.slack_api import BOT, CHANNEL

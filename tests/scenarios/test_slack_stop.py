@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.commands import NOTHING_TO_STOP
 from bot.turns.notices import NOT_YOURS
 from tests.fakes.generator import ScriptedGeneration

@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.app import App
 from bot.config import load_settings
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
 from tests.fakes.slack_api import BOT
 from tests.ports import free_port

@@ -13,7 +13,7 @@ from bot.adapter_support.chat_files.written import FORMAT, VERSION
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn
 from bot.errors import RequestError
 from bot.generation import FinishReason, Usage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Source
 
 MAX_BYTES = 16 * 1024 * 1024

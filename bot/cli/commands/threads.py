@@ -14,7 +14,7 @@ from bot.cli.commands import completion, start
 if TYPE_CHECKING:
     from bot.chats import Chat
     from bot.history.kept import KeptThread
-    from bot.stores import ThreadSummary
+    from bot.stored import ThreadSummary
 
 app = start.commands("The threads that are kept, of every platform and chat.")
 

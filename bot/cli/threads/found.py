@@ -16,7 +16,7 @@ from bot.errors import ParleyError, StartError
 from bot.history.folding import folded
 from bot.history.kept import KeptThread, KeptThreads, ThreadFilter
 from bot.prompt import clean
-from bot.stores import ThreadSummary
+from bot.stored import ThreadSummary
 from bot.types import Place
 
 NONE_KEPT = "No thread is kept."

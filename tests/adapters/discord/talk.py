@@ -23,7 +23,7 @@ from bot.history import SqlThreadStore, open_store
 from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
 from bot.running.supervision import LateConversations
-from bot.stores import Turn, TurnState
+from bot.stored import Turn, TurnState
 from tests.bot.talk import book
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOT, CHANNEL

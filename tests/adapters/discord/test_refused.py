@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import TextRefused, refusal_for_people
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.discord.talk import Talk, talking
 from tests.fakes.discord import EDIT, SEND, FakeDiscord, Fault
 from tests.fakes.discord_guild import CHANNEL

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.slack.interactions.shortcuts import ASK_ABOUT
 from bot.errors import StorageError
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.commands import HEARD, NOTHING_TO_STOP
 from bot.turns.unposted import NOT_INVITED, NOT_POSTED, NOTHING_ASKED
 from bot.types import Place

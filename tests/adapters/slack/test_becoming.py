@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.questions import EMPTY
 from tests.fakes.slack_api import BOT, CHANNEL
 from tests.scenarios.stage import Stage, staged

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import PlatformRefused, TextRefused, refusal_for_people
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.fakes.slack import Fault
 from tests.fakes.slack_api import BOT, CHANNEL
 from tests.scenarios.stage import Stage, staged

@@ -18,7 +18,7 @@ from bot.history import SqlThreadStore, open_store
 from bot.limits import Limits
 from bot.metrics import Metrics
 from bot.settings.kinds import DEFAULT_STOP_REACTIONS
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Incoming
 from tests.adapters.teams.conftest import SHORT, make_adapter, serving
 from tests.bot.talk import StageClock, WatchedStore, book

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
 from tests.bot.attachments.documents import document, paragraph
 from tests.bot.attachments.test_reader import pdf, shown

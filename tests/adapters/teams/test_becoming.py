@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.turns.questions import EMPTY
 from tests.adapters.teams.talk import Talk, talking
 from tests.fakes.teams import FakeTeams

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.teams.adapter import UNSEEN
 from bot.generation import FinishReason
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.teams.talk import PATIENCE, POLL_SECONDS, Talk, talking, until
 from tests.fakes import teams as wire
 from tests.fakes.clock import FakeClock

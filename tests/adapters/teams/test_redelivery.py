@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
 from tests.fakes.clock import settle
 from tests.fakes.teams import FakeTeams

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import PlatformRefused, refusal_for_people
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.teams.talk import Talk, talking
 from tests.fakes import teams as wire
 from tests.fakes.teams import FakeTeams

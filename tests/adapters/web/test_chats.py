@@ -21,7 +21,7 @@ from bot.errors import (
     UnknownPersonality,
 )
 from bot.metrics import Metrics
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.web.browser import Browser
 from tests.adapters.web.calls import OWNED, call
 from tests.adapters.web.conftest import Open, Serve

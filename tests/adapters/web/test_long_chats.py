@@ -9,7 +9,7 @@ from typing import Any
 from adapters.web.shapes import MAX_AT_ONCE
 from bot.adapter_support.chat_files.written import as_json
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.adapters.web.browser import Browser
 from tests.adapters.web.conftest import Open, Serve
 from tests.fakes.clock import START

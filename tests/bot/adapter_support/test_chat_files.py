@@ -15,7 +15,7 @@ from bot.adapter_support.chat_files.written import as_json, as_markdown, file_na
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
 from bot.errors import RequestError
 from bot.generation import FinishReason, Usage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Source
 from tests.fakes.clock import START
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import RequestError, UnknownChat, UnsupportedOption
 from bot.generation import ChatMessage, Finished, FinishReason, Usage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.chat.page import ADA, Page, chosen, soon
 from tests.bot.talk import Talk, talking
 from tests.fakes.generator import ScriptedGenerator

@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import EmptyQuestion, UnknownChat, UnknownPersonality
 from bot.generation import FinishReason
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.chat.page import ADA, BOB, Page
 from tests.bot.talk import Talk
 

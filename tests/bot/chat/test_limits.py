@@ -10,7 +10,7 @@ import pytest
 from bot.errors import AccessDenied, OverLimit
 from bot.generation import FinishReason
 from bot.history.usage import read
-from bot.stores import AnswerUsage
+from bot.stored import AnswerUsage
 from tests.bot.chat.page import ADA, BOB, Page
 from tests.bot.talk import Talk, talking
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.generation import ChatMessage
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.chat.page import ADA, Page, soon
 from tests.bot.machine import Machine, answering, running_machine
 from tests.fakes.generator import ScriptedGenerator

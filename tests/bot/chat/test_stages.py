@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.generation import FinishReason
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.chat.page import ADA, BOB, Page, chosen
 from tests.bot.talk import Talk, talking
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator

@@ -8,7 +8,7 @@ import pytest
 
 from bot.chats import Upload
 from bot.errors import AccessDenied, EmptyQuestion
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.attachments.documents import document, paragraph
 from tests.bot.attachments.test_reader import pdf, shown
 from tests.bot.chat.page import ADA, Page, watch_files

@@ -10,7 +10,7 @@ import pytest
 
 from bot.chats import AnswerGrew, ChatChanged, ChatEvent, ChatForgotten, ChatWatch, TurnChanged
 from bot.errors import StorageError
-from bot.stores import StoredAnswer
+from bot.stored import StoredAnswer
 from tests.bot.chat.page import ADA, Page
 from tests.bot.talk import Talk
 

@@ -33,7 +33,7 @@ from bot.history import SqlThreadStore, open_store
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 from bot.types import Person, Place
 from tests.bot.chat.page import ADA, Page
 from tests.bot.talk import Talk, talking

@@ -20,7 +20,7 @@ from bot.history import migrate as migrating
 from bot.history import open_store, usage
 from bot.history.backups import FOLDER
 from bot.history.migrate import head, migrate
-from bot.stores import TurnState
+from bot.stored import TurnState
 from bot.types import Attachment, Person, Place, Source, Unread
 from tests.bot.history import old_schemas
 from tests.contracts.store import accepted, ask

@@ -11,7 +11,12 @@ import pytest
 from bot.generation import FinishReason
 from bot.history import SqlThreadStore
 from bot.history.folding import folded
-from bot.stores import AnsweredTurn, StoredAnswer, Turn, TurnState
+from bot.stored import (
+    AnsweredTurn,
+    StoredAnswer,
+    Turn,
+    TurnState,
+)
 from bot.types import Attachment, Person, Place, Source
 from tests.contracts.store import HERE, accepted, answered, ask
 from tests.fakes.clock import START

@@ -15,7 +15,7 @@ from bot.generation import Usage
 from bot.history import SqlThreadStore
 from bot.history.summaries import summarise
 from bot.overview import PersonUsage, TurnCount, UsageSummary
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 from tests.bot.history.test_usage import ROW
 from tests.fakes.clock import START
 

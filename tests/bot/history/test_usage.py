@@ -14,7 +14,7 @@ import pytest
 from bot.errors import DataError
 from bot.generation import FinishReason, Usage
 from bot.history import SqlThreadStore, open_store, usage
-from bot.stores import AnswerUsage, TurnState
+from bot.stored import AnswerUsage, TurnState
 from tests.contracts.store import ANN, HERE, accepted, answered, ask, rate
 from tests.fakes.clock import START, FakeClock
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from aiohttp import web
 
-from bot.stores import TurnState
+from bot.stored import TurnState
 from tests.bot.inference.remote.asking import engine_over
 from tests.bot.talk import talking
 from tests.fakes.generator import ScriptedGenerator
