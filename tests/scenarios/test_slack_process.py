@@ -27,8 +27,8 @@ async def test_whatever_fails_each_gets_one_whole_reply_and_others_go_on(tmp_pat
         arrange_trouble(it)
         asked = [await it.ask(f"{HIDDEN} {number}") for number in range(3)]
         await it.grows(asked[0])
-        it.slack.fail("chat.appendStream", rate_limited(5))
-        it.slack.fail("chat.update", rate_limited(5))
+        it.slack.fail("chat.appendStream", rate_limited(1))
+        it.slack.fail("chat.update", rate_limited(1))
         shut = await shut_in_the_middle(it)
         for ts in asked:
             await it.ends_well(ts)
