@@ -5,6 +5,7 @@ Total: a part of another type counts as missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,15 @@ class PlainText:
     text: str
     mentions_bot: bool
     mentions_others: bool
+
+
+def object_in(text: str) -> Json:
+    """The JSON object that the text is; empty where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def text_of(payload: Payload, key: str) -> str:

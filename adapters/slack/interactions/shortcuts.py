@@ -9,11 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from adapters.slack.reading.content import files_of, read_message
 from adapters.slack.reading.text import SlackIdentity, is_timestamp
-from bot.adapter_support.payloads import Json, Payload, size_of, table_of, tables_of, text_of
+from bot.adapter_support.payloads import (
+    Json,
+    Payload,
+    object_in,
+    size_of,
+    table_of,
+    tables_of,
+    text_of,
+)
 from bot.adapter_support.quoting import quoted
 from bot.types import Attachment, Person, Place, UnpostedQuestion
 
@@ -76,7 +83,7 @@ def read_form(payload: Payload, me: SlackIdentity, names: Mapping[str, str]) -> 
     is_ours = text_of(payload, "type") == "view_submission"
     if not (is_ours and text_of(view, "callback_id") == ASK_ABOUT):
         return None
-    carried = _json(text_of(view, "private_metadata"))
+    carried = object_in(text_of(view, "private_metadata"))
     channel, user = text_of(carried, "channel"), text_of(sender, "id")
     if not (channel and user and text_of(view, "id")):
         return None
@@ -157,11 +164,3 @@ def _dump(carried: Json) -> str:
 def _file(carried: Payload) -> Attachment:
     name, kind, url = (text_of(carried, key) for key in ("name", "media_type", "url"))
     return Attachment(name, kind, size_of(carried, "size"), url)
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

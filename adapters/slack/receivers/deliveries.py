@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import parse_qsl
 
-from bot.adapter_support.payloads import Payload, table_of, text_of
+from bot.adapter_support.payloads import Payload, object_in, table_of, text_of
 
 Kind = Literal["event", "interaction", "command"]
 
@@ -61,21 +61,13 @@ def json_of(body: str) -> str:
 
 
 def read_envelope(text: str) -> SocketMessage:
-    message = _json(text)
+    message = object_in(text)
     return SocketMessage(
         text_of(message, "type"),
         text_of(message, "envelope_id"),
         table_of(message, "payload"),
         text_of(message, "reason"),
     )
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _form(text: str) -> dict[str, str]:

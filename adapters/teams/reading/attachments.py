@@ -5,11 +5,10 @@ Every message also has its own text attached, as ``text/html``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 
-from bot.adapter_support.payloads import Payload, table_of, tables_of, text_of
+from bot.adapter_support.payloads import Payload, object_in, table_of, tables_of, text_of
 from bot.adapter_support.quoting import quoted
 from bot.types import Attachment
 
@@ -49,12 +48,7 @@ def quoted_attachments(activity: Payload) -> list[str]:
 def content_of(attachment: Payload) -> Payload:
     """Teams writes some as an object, and some as its JSON in a text."""
     content = attachment.get("content")
-    if isinstance(content, str):
-        try:
-            content = json.loads(content)
-        except (ValueError, RecursionError):
-            return {}
-    return content if isinstance(content, Mapping) else {}
+    return object_in(content) if isinstance(content, str) else table_of(attachment, "content")
 
 
 def _file(attachment: Payload) -> Attachment | None:
