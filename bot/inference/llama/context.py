@@ -18,7 +18,7 @@ from bot.inference.core.sequence import Chunk, Restore
 from bot.inference.grammar.constrained import Logits
 from bot.inference.llama.apart import apart
 from bot.inference.llama.log import log
-from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
+from bot.inference.llama.options import Attention, LlamaOptions
 from bot.inference.llama.pointer import pointer_to
 
 
@@ -104,10 +104,12 @@ class Context:
         params = llama.llama_context_default_params()
         params.n_ctx = self._options.num_cells
         params.n_batch = self._options.max_batch
-        params.n_ubatch = MAX_UBATCH
+        params.n_ubatch = self._options.max_ubatch
         params.n_seq_max = self._num_slots
         params.n_threads = params.n_threads_batch = self._options.num_threads
         params.kv_unified = True
+        if self._options.attention == Attention.PLAIN:
+            params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.no_perf = True
         return params
 

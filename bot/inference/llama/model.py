@@ -121,7 +121,8 @@ class LlamaModel:
     def fingerprint(self) -> str:
         """A hash of everything that determines the layout of a state: file, context and build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
-        context = self.num_cells, self._options.gpu_layers, supports_gpu()
+        options = self._options
+        context = self.num_cells, options.gpu_layers, supports_gpu(), options.attention
         return fingerprint.of(self.path, *build, *context)
 
     def can_follow(self, grammar: str) -> bool:

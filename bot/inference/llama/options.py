@@ -1,8 +1,9 @@
-"""LlamaOptions: the size of a model's context and the devices that it uses."""
+"""LlamaOptions: the size of a model's context, its attention, and the devices that it uses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bot.inference.gguf.memory_check import ModelFacts
 
@@ -10,12 +11,35 @@ MAX_UBATCH = 512
 """Tokens that llama.cpp evaluates at once; it splits larger batches."""
 
 
+class Attention(StrEnum):
+    """``FLASH``: llama.cpp's flash attention, as far as the model supports it.
+
+    On CPUs it is slow for batches of few rows, so replies decode faster with ``PLAIN``. States
+    saved with the one cannot be restored with the other.
+    """
+
+    FLASH = "flash"
+    PLAIN = "plain"
+
+
+class KVLayout(StrEnum):
+    """``UNIFIED``: all sequences share one pool of cells, and each may take them all.
+
+    ``STREAMS``: each sequence has a stream of cells of its own, of a fixed length, and its
+    attention runs over no others.
+    """
+
+    UNIFIED = "unified"
+    STREAMS = "streams"
+
+
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
     """``num_cells``: size of the KV pool. ``window``: tokens per sequence, 0 for the model's own.
 
     ``num_slots``: running, idle and shared sequences. ``num_threads``: CPU threads.
-    ``gpu_layers`` -1: all layers that the build can offload.
+    ``gpu_layers`` -1: all layers that the build can offload. ``max_ubatch``: tokens that llama.cpp
+    evaluates at once; it splits larger batches.
     """
 
     num_cells: int = 16_384
@@ -24,6 +48,9 @@ class LlamaOptions:
     num_slots: int = 128
     num_threads: int = 2
     gpu_layers: int = -1
+    attention: Attention = Attention.FLASH
+    kv_layout: KVLayout = KVLayout.UNIFIED
+    max_ubatch: int = MAX_UBATCH
 
     @property
     def max_batch(self) -> int:
