@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from bot.settings.kinds import PLATFORMS, Secret
-from bot.settings.tables import Settings, Table
+from bot.settings.platform_tables import Table
+from bot.settings.tables import Settings
 
 FILE_NAME = "parley.toml"
 _PREFIX = "PARLEY_"
