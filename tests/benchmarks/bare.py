@@ -43,7 +43,7 @@ class BareLoop(LlamaModel):
             tokens = prompt[start : start + MAX_UBATCH]
             is_last = start + len(tokens) == len(prompt)
             sampled = self.run(Step([], [Chunk(slot, start, tokens, is_last)]))
-        return sampled[slot]
+        return sampled[slot][0]
 
     def decode(self) -> None:
         """One token more for everybody."""

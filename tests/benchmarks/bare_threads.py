@@ -98,7 +98,7 @@ class BareThreads(LlamaModel):
             turn = turns[chunk.slot]
             turn.num_cached += len(chunk.tokens)
             if chunk.wants_token:
-                self._accept(turn, sampled[chunk.slot], max_tokens)
+                self._accept(turn, sampled[chunk.slot][0], max_tokens)
 
     def _plan(self) -> list[Chunk]:
         """One token of every reply, then prompts in the order in which they came."""

@@ -37,17 +37,13 @@ class EndlessModel(LlamaModel):
         super().__init__(locate.locate(locate.EMBEDDED), options)
         self.can_reuse = False  # a place that is given up then shows as a release
         self.steps: list[StepNote] = []
-        self._forced: dict[int, list[int]] = {}
 
     def is_end(self, token: int) -> bool:
         super().is_end(token)
         return False
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         sampled = super().run(step)
-        for action in step.actions:
-            if isinstance(action, Opening):
-                self._forced[action.slot] = action.forced if action.forced is not None else []
         self.steps.append(
             StepNote(
                 time.perf_counter(),
@@ -55,7 +51,7 @@ class EndlessModel(LlamaModel):
                 len(sampled),
                 sum(isinstance(action, Opening) for action in step.actions),
                 sum(isinstance(action, Release) for action in step.actions),
-                sum(1 + len(self._forced[slot]) for slot in sampled),
+                sum(map(len, sampled.values())),
             )
         )
         return sampled

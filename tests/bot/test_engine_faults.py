@@ -34,7 +34,7 @@ class Faulty(LlamaModel):
 
     num_faults = 0
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         sampled = super().run(step)
         if step.chunks and Faulty.num_faults:
             Faulty.num_faults -= 1

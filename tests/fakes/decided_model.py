@@ -17,11 +17,11 @@ class DecidedModel(LlamaModel):
         self._words = self.vocabulary.tokenize(words)
         self._num_said: dict[int, int] = {}
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         for action in step.actions:
             if isinstance(action, Opening):
                 self._num_said[action.slot] = len(action.generated)
-        return {slot: self._next(slot) for slot in super().run(step)}
+        return {slot: [self._next(slot)] for slot in super().run(step)}
 
     def _next(self, slot: int) -> int:
         num_said = self._num_said[slot]

@@ -21,6 +21,7 @@ from bot.inference.core.sequence import (
     NO_TOKEN,
     Action,
     Chunk,
+    Forced,
     Logprobs,
     Offload,
     Opening,
@@ -98,7 +99,7 @@ class FakeModel:
         self._chains: dict[int, int] = {}
         self._logprobs: dict[int, Logprobs | None] = {}
         self._forces, self._begins = forces, begins
-        self._forced: dict[int, list[int] | None] = {}
+        self._is_held: dict[int, bool] = {}
         self._permits = threading.Semaphore(0) if stepwise else None
 
     @property
@@ -144,7 +145,7 @@ class FakeModel:
     def beginning(self, grammar: AnyGrammar) -> list[int]:
         return list(map(ord, self._begins))
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         if self._permits:
             self._permits.acquire()
         self.steps.append(step)
@@ -221,8 +222,7 @@ class FakeModel:
                 self._cells[target] = self._cells[source][:num_tokens]
             case Opening(slot, _, generated):
                 self._logprobs[slot] = action.logprobs
-                is_held = action.grammar is not None and action.logprobs is None
-                self._forced[slot] = action.forced if is_held else None
+                self._is_held[slot] = action.grammar is not None and action.logprobs is None
                 _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
                 self._cells.setdefault(slot, [])
                 self._chains[slot] = len(generated)
@@ -240,7 +240,7 @@ class FakeModel:
         if self.num_used + num_tokens > self.num_cells:
             raise NoRoom
 
-    def _sample(self, slot: int) -> int:
+    def _sample(self, slot: int) -> list[int]:
         """The script's next letter after what the sequence said; its cells are its memory."""
         text = "".join(chr(cell.token) for cell in self._cells[slot])
         prompt, said = self._split(text)
@@ -248,15 +248,15 @@ class FakeModel:
         _require(reply.startswith(said), f"{said!r} was never said")
         coming = reply[len(said) :] + chr(END)
         letter = coming[0]
-        if (forced := self._forced[slot]) is not None:
-            _require(not forced, "what was forced before was not taken")
-            forced += map(ord, takewhile(self._forces.__contains__, coming[1:]))
         if wanted := self._logprobs[slot]:
             likeliest = [
                 (ord(other), -float(n)) for n, other in enumerate("abcde"[: wanted.num_top])
             ]
             wanted.noted.append([(ord(letter), -len(said) / 2), *likeliest])
-        return NO_TOKEN if letter == LOST else ord(letter)
+        if letter == LOST:
+            return [NO_TOKEN]
+        forced = takewhile(self._forces.__contains__, coming[1:]) if self._is_held[slot] else ""
+        return [ord(letter), *(Forced(ord(each)) for each in forced)]
 
     def _split(self, text: str) -> tuple[str, str]:
         prompt, _, said = text.rpartition(ANSWER)

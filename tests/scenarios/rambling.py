@@ -28,7 +28,7 @@ _said: dict[int, Iterator[int]] = {}
 class RamblingModel(LlamaModel):
     """Whoever has the sampling of one of these two says what that one does."""
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         begun = time.perf_counter()
         for action in step.actions:
             if isinstance(action, Opening):
@@ -36,7 +36,7 @@ class RamblingModel(LlamaModel):
         sampled = super().run(step)
         decided = sampled.keys() & _said.keys()
         for slot in decided:
-            sampled[slot] = next(_said[slot])
+            sampled[slot] = [next(_said[slot])]
         if decided:
             time.sleep(max(0.0, begun + _STEP_SECONDS - time.perf_counter()))
         return sampled

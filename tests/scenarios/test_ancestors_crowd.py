@@ -68,7 +68,7 @@ class GatedModel(FakeModel):
         """Whether a token was sampled for a reply that had begun, since that many steps."""
         return any(step.num_decode for step in self.steps[since:])
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         with self._gate:
             self.is_held = self._num_allowed == 0
             assert self._gate.wait_for(lambda: self._num_allowed != 0, _STUCK_SECONDS)

@@ -103,10 +103,11 @@ class Model(TextCodec, Protocol):
         """Whether the token ends a reply."""
         ...
 
-    def run(self, step: Step) -> dict[int, int]:
-        """Do a step; slot -> sampled token, NO_TOKEN where the grammar allows none.
+    def run(self, step: Step) -> dict[int, list[int]]:
+        """Do a step; slot -> the sampled token, NO_TOKEN where the grammar allows none.
 
-        A token that the grammar left no choice for is ``Forced``.
+        It is ``Forced`` if the grammar left no choice; those that are forced after it follow it,
+        with the reply's end if that is forced, too.
 
         Raises NoRoom, NotRestored or StepFailed.
         """

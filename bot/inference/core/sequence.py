@@ -57,8 +57,7 @@ class Sequence:
     The first ``num_prefix`` are a system prompt that other sequences may share; all of the prompt
     if it ``shares_prompt``, because others with the same one come at the same time. Cells are
     reused only within one ``scope``; ``thread`` names the conversation. ``guard`` gets every
-    generated token. ``forced``: what the reply must begin with, and then the tokens that had
-    to follow the sampled one; the model leaves them there until the scheduler takes them.
+    generated token. ``forced``: what the reply must begin with.
     ``ticket`` orders admission (see FairQueue); ``num_overtaken`` sequences were admitted before
     this one out of turn. ``num_shared``, ``num_resumed`` and ``num_restored`` count the tokens
     found in a shared prefix, in the thread's own cells and in its saved state.
@@ -153,9 +152,8 @@ class Opening:
     """A sequence takes a slot: make a sampler chain that has accepted ``generated``.
 
     ``grammar`` (of llguidance) constrains every token, from the first one of ``generated`` on.
-    ``logprobs``: where the model notes the probabilities of what it samples. ``forced``: where
-    it leaves the tokens that the grammar forces after the sampled one, with the reply's end if
-    it is forced, too; without it, or with ``logprobs``, each of them is sampled.
+    ``logprobs``: where the model notes the probabilities of what it samples; each token is
+    sampled then, those that the grammar forces, too.
     """
 
     slot: int
@@ -163,7 +161,6 @@ class Opening:
     generated: list[int]
     grammar: AnyGrammar | None = None
     logprobs: Logprobs | None = None
-    forced: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

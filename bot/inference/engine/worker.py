@@ -39,7 +39,7 @@ class ModelWorker:
         self._owns_thread = thread is None
         self._thread = thread or computing_thread()
 
-    def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, int], float]]:
+    def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, list[int]], float]]:
         """The result of ``Model.run`` and the seconds it took; raises what ``Model.run`` raises.
 
         A caller that is cancelled does not cancel the step, since the plan counts on it.
@@ -69,7 +69,7 @@ class ModelWorker:
         else:
             self._thread.submit(_nothing).result()
 
-    def _run(self, step: Step) -> tuple[dict[int, int], float]:
+    def _run(self, step: Step) -> tuple[dict[int, list[int]], float]:
         if not self.is_sound:
             self._model.reset()
         self.is_sound = False  # until the step succeeds

@@ -40,8 +40,8 @@ class Matcher(Protocol):
 class ConstrainedReply:
     """One reply whose tokens follow a grammar.
 
-    ``forced`` gets the tokens that must follow a sampled one, and the reply's end if only that
-    is left; without it each of them is a sample of its own. The work for each token is bounded
+    ``goes_ahead``: a sample is followed by the tokens that must come after it, and the reply's
+    end if only that is left. If not, each is a sample of its own. The work for each is bounded
     in steps of llguidance, and not in seconds: whether a reply can go on is the same on every
     machine. Where most tokens were allowed, as in free text, one is chosen of all, and the mask is
     only computed if that one is not allowed.
@@ -52,31 +52,34 @@ class ConstrainedReply:
         matcher: Matcher,
         chain: Chain,
         is_end: Callable[[int], bool],
-        forced: list[int] | None = None,
+        *,
+        goes_ahead: bool = True,
     ) -> None:
         """``matcher`` at its beginning; it belongs to this reply alone."""
         self._matcher = matcher
         self._chain = chain
         self._is_end = is_end
-        self.forced = forced
+        self._goes_ahead = goes_ahead
         self._is_wide = False
 
     def resume(self, tokens: Sequence[int]) -> None:
         """Continue after ``tokens``, which were sampled under this grammar before."""
         self._matcher.consume_tokens(list(tokens))
 
-    def sample(self, logits: Logits) -> int:
-        """The next token, ``Forced`` if it was the only one, or NO_TOKEN if there is none."""
+    def sample(self, logits: Logits) -> list[int]:
+        """The next token, or NO_TOKEN if there is none, and what follows it.
+
+        A token that was the only one is ``Forced``.
+        """
         forced = self._matcher.compute_ff_tokens()
         token = Forced(forced[0]) if forced else self._choose(logits)
         if token == NO_TOKEN:
-            return NO_TOKEN
+            return [NO_TOKEN]
         self._chain.accept([token])
-        if not self._is_end(token):
-            self._matcher.consume_token(token)
-            if self.forced is not None:
-                self.forced += self._go_ahead()
-        return token
+        if self._is_end(token):
+            return [token]
+        self._matcher.consume_token(token)
+        return [token, *map(Forced, self._go_ahead())] if self._goes_ahead else [token]
 
     def _choose(self, logits: Logits) -> int:
         if self._is_wide:

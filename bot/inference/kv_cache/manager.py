@@ -211,7 +211,7 @@ class KVCacheManager:
         self._running[sequence.id] = sequence
         generated = sequence.tokens[sequence.num_prompt :]
         asked = sequence.sampling, generated, sequence.grammar, sequence.logprobs
-        self._actions.append(Opening(sequence.held_slot, *asked, sequence.forced))
+        self._actions.append(Opening(sequence.held_slot, *asked))
 
     def promote(self, sequence: Sequence) -> None:
         """Share its system prompt with others, once all of it is evaluated."""

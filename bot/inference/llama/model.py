@@ -135,7 +135,7 @@ class LlamaModel:
     def beginning(self, grammar: AnyGrammar) -> list[int]:
         return ahead(self._grammars.follow(grammar))
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         """Also samples, since the next decode overwrites the logits."""
         self._refused.clear()
         for action in step.actions:

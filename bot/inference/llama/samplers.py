@@ -163,12 +163,13 @@ class Samplers:
             self._logprobs[opening.slot] = opening.logprobs
         if opening.grammar is not None:
             matcher = self._grammars.follow(opening.grammar)
-            forced = opening.forced if opening.logprobs is None else None
-            constrained = ConstrainedReply(matcher, chain, vocabulary.is_end, forced)
+            constrained = ConstrainedReply(
+                matcher, chain, vocabulary.is_end, goes_ahead=opening.logprobs is None
+            )
             constrained.resume(opening.generated)
             self._constrained[opening.slot] = constrained
 
-    def sample_all(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, int]:
+    def sample_all(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
         """Sample at every ``(slot, index)``; the threads share what no grammar holds.
 
         None of them reads the logits any more when this returns or raises.
@@ -188,18 +189,21 @@ class Samplers:
             sampled |= share.result()
         return sampled
 
-    def _sample(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, int]:
+    def _sample(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
         return {slot: self.sample(context, slot, index) for slot, index in outputs}
 
-    def sample(self, context: Any, slot: int, index: int) -> int:
-        """Sample from the logits at ``index`` of the context's last decode."""
+    def sample(self, context: Any, slot: int, index: int) -> list[int]:
+        """Sample from the logits at ``index`` of the context's last decode.
+
+        The token, and those that its grammar forces after it.
+        """
         if constrained := self._constrained.get(slot):
-            token = constrained.sample(self._logits(context, index))
+            tokens = constrained.sample(self._logits(context, index))
         else:
-            token = llama.llama_sampler_sample(self.chains[slot].native, context, index)
-        if (wanted := self._logprobs.get(slot)) and token != NO_TOKEN:
-            logprobs.note(self._logits(context, index), token, wanted)
-        return token
+            tokens = [llama.llama_sampler_sample(self.chains[slot].native, context, index)]
+        if (wanted := self._logprobs.get(slot)) and tokens != [NO_TOKEN]:
+            logprobs.note(self._logits(context, index), tokens[0], wanted)
+        return tokens
 
     def _logits(self, context: Any, index: int) -> Logits:
         logits = llama.llama_get_logits_ith(context, index)

@@ -141,9 +141,9 @@ class Scheduler:
         return Step(actions, chunks) if actions or chunks else None
 
     def apply(
-        self, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
+        self, step: Step, sampled: Mapping[int, list[int]], is_end: Callable[[int], bool]
     ) -> list[Sequence]:
-        """Take the results of a step: ``sampled`` maps slot to token.
+        """Take the results of a step: ``sampled`` maps slot to its tokens.
 
         Returns the sequences that have a new token, or have ended.
         """
@@ -235,13 +235,12 @@ class Scheduler:
             saved_states=self._saved_states,
         )
 
-    def _accept(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
+    def _accept(self, sequence: Sequence, tokens: list[int], is_end: Callable[[int], bool]) -> None:
         """Take the sampled token and those that had to follow it, up to the reply's end."""
         sequence.status = Status.DECODE
-        for each in (token, *map(Forced, sequence.forced)):
+        for token in tokens:
             if not sequence.is_finished:
-                self._take(sequence, each, is_end)
-        sequence.forced.clear()
+                self._take(sequence, token, is_end)
 
     def _take(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
         if token == NO_TOKEN:

@@ -641,8 +641,8 @@ async def test_a_reply_that_cannot_continue_in_its_format_ends_with_a_sentence()
 class Forcing(FakeModel):
     """A model whose format leaves it no choice."""
 
-    def run(self, step: Step) -> dict[int, int]:
-        return {slot: Forced(token) for slot, token in super().run(step).items()}
+    def run(self, step: Step) -> dict[int, list[int]]:
+        return {slot: [*map(Forced, tokens)] for slot, tokens in super().run(step).items()}
 
 
 async def test_a_reply_that_its_format_makes_repeat_itself_is_no_loop() -> None:

@@ -45,7 +45,10 @@ def plan_fails_once_after_an_end(error: BaseException) -> Iterator[None]:
     apply, plan = Scheduler.apply, Scheduler.plan
 
     def watched(
-        policy: Scheduler, step: Step, sampled: Mapping[int, int], is_end: Callable[[int], bool]
+        policy: Scheduler,
+        step: Step,
+        sampled: Mapping[int, list[int]],
+        is_end: Callable[[int], bool],
     ) -> list[Sequence]:
         nonlocal has_ended
         advanced = apply(policy, step, sampled, is_end)

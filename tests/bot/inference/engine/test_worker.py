@@ -25,7 +25,7 @@ class Noting(FakeModel):
         self.may_go.set()
         self.fails = False
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         assert self.may_go.wait(10)
         self._notes.append(self.name)
         if self.fails:

@@ -34,7 +34,7 @@ WILD = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
 
 class Constrain(Protocol):
     def __call__(
-        self, grammar: str, sampling: Sampling = WILD, forced: list[int] | None = None
+        self, grammar: str, sampling: Sampling = WILD, *, goes_ahead: bool = False
     ) -> ConstrainedReply: ...
 
 
@@ -53,11 +53,12 @@ def constrain(vocabulary: Vocabulary, grammars: Grammars) -> Iterator[Constrain]
     opened: list[SamplerChain] = []
 
     def make(
-        grammar: str, sampling: Sampling = WILD, forced: list[int] | None = None
+        grammar: str, sampling: Sampling = WILD, *, goes_ahead: bool = False
     ) -> ConstrainedReply:
         chain = SamplerChain(vocabulary, sampling)
         opened.append(chain)
-        return ConstrainedReply(grammars.matcher(grammar), chain, vocabulary.is_end, forced)
+        matcher = grammars.matcher(grammar)
+        return ConstrainedReply(matcher, chain, vocabulary.is_end, goes_ahead=goes_ahead)
 
     yield make
     for each in opened:
@@ -81,11 +82,15 @@ def whims(vocabulary: Vocabulary, seed: int) -> Iterator[Logits]:
         yield chance.normal(size=vocabulary.num_tokens).astype(np.float32) + favours
 
 
+def one(constrained: ConstrainedReply, logits: Logits) -> int:
+    (token,) = constrained.sample(logits)
+    return token
+
+
 def said(constrained: ConstrainedReply, vocabulary: Vocabulary, wishes: Iterator[Logits]) -> str:
-    text, forced = b"", constrained.forced if constrained.forced is not None else []
+    text = b""
     for _ in range(3_000):
-        tokens = [constrained.sample(next(wishes)), *forced]
-        forced.clear()
+        tokens = constrained.sample(next(wishes))
         for token in tokens:
             assert token != NO_TOKEN
             if vocabulary.is_end(token):
@@ -103,7 +108,7 @@ def test_whatever_the_logits_are_the_reply_is_valid(
     constrain: Constrain, vocabulary: Vocabulary, schema: Schema, seed: int, goes_ahead: bool
 ) -> None:
     grammar = grammar_of(JsonSchema(json.dumps(schema)))
-    constrained = constrain(grammar, forced=[] if goes_ahead else None)
+    constrained = constrain(grammar, goes_ahead=goes_ahead)
     validate(schema, said(constrained, vocabulary, whims(vocabulary, seed)))
 
 
@@ -128,7 +133,7 @@ def test_every_text_that_fits_may_be_written_in_tokens_of_the_model(
 def test_a_choice_that_fits_is_kept(constrain: Constrain, vocabulary: Vocabulary) -> None:
     (yes,) = vocabulary.tokenize("yes")
     constrained = constrain(grammar_of(OneOf(("yes", "no"))))
-    token = constrained.sample(preferring(vocabulary, yes))
+    token = one(constrained, preferring(vocabulary, yes))
     assert token == yes
     assert not isinstance(token, Forced)
 
@@ -138,15 +143,15 @@ def test_a_choice_that_does_not_fit_is_never_made(
 ) -> None:
     (maybe,), (no,) = vocabulary.tokenize("maybe"), vocabulary.tokenize("no")
     constrained = constrain(grammar_of(OneOf(("yes", "no"))))
-    assert constrained.sample(preferring(vocabulary, maybe, no)) == no
-    assert vocabulary.is_end(constrained.sample(preferring(vocabulary, maybe, no)))
+    assert one(constrained, preferring(vocabulary, maybe, no)) == no
+    assert vocabulary.is_end(one(constrained, preferring(vocabulary, maybe, no)))
 
 
 def test_a_token_without_an_alternative_is_said_to_be_forced(
     constrain: Constrain, vocabulary: Vocabulary
 ) -> None:
     constrained = constrain(grammar_of(JsonSchema('{"const": [0, 0, 0, 0]}')))
-    tokens = [constrained.sample(preferring(vocabulary)) for _ in range(6)]
+    tokens = [one(constrained, preferring(vocabulary)) for _ in range(6)]
     assert all(isinstance(token, Forced) for token in tokens)
 
 
@@ -154,9 +159,8 @@ def test_a_token_without_an_alternative_is_said_to_be_forced(
 def test_what_is_forced_comes_at_once_and_as_the_model_itself_writes_it(
     constrain: Constrain, vocabulary: Vocabulary, text: str
 ) -> None:
-    forced: list[int] = []
-    constrained = constrain(grammar_of(OneOf((text,))), forced=forced)
-    tokens = [constrained.sample(preferring(vocabulary)), *forced]
+    constrained = constrain(grammar_of(OneOf((text,))), goes_ahead=True)
+    tokens = constrained.sample(preferring(vocabulary))
     assert tokens[:-1] == vocabulary.tokenize(text)
     assert vocabulary.is_end(tokens[-1])
 
@@ -168,7 +172,7 @@ def test_a_reply_goes_on_after_what_it_must_begin_with(
     grammar = grammar_of(JsonSchema(json.dumps(schema)))
     begun = smollm2.beginning(grammar)
     assert b"".join(map(vocabulary.piece, begun)) == b'{"'
-    constrained = constrain(grammar, forced=[])
+    constrained = constrain(grammar, goes_ahead=True)
     constrained.resume(begun)
     (age,) = vocabulary.tokenize("age")
     assert said(constrained, vocabulary, repeat(preferring(vocabulary, age))) == 'age": 36}'
@@ -177,17 +181,15 @@ def test_a_reply_goes_on_after_what_it_must_begin_with(
 def test_only_what_stays_whatever_is_chosen_next_is_forced(
     constrain: Constrain, vocabulary: Vocabulary
 ) -> None:
-    forced: list[int] = []
-    constrained = constrain(grammar_of(OneOf(("a red", "a redder"))), forced=forced)
-    constrained.sample(preferring(vocabulary))
-    assert forced == []
+    constrained = constrain(grammar_of(OneOf(("a red", "a redder"))), goes_ahead=True)
+    assert len(constrained.sample(preferring(vocabulary))) == 1
     assert said(constrained, vocabulary, repeat(preferring(vocabulary))) in (" red", " redder")
 
 
 def test_a_reply_with_a_long_forced_run_goes_on_after_it(
     constrain: Constrain, vocabulary: Vocabulary
 ) -> None:
-    constrained = constrain(grammar_of(OneOf(("word " * 700,))), forced=[])
+    constrained = constrain(grammar_of(OneOf(("word " * 700,))), goes_ahead=True)
     few = islice(repeat(preferring(vocabulary)), 9)
     assert said(constrained, vocabulary, few) == "word " * 700
 
@@ -209,26 +211,26 @@ def test_special_tokens_do_not_fit_as_characters(
     constrained = constrain(
         grammar_of(JsonSchema('{"type": "string", "minLength": 1, "maxLength": 20}'))
     )
-    constrained.sample(preferring(vocabulary, quote))
-    assert constrained.sample(preferring(vocabulary, 1, letter)) == letter
+    one(constrained, preferring(vocabulary, quote))
+    assert one(constrained, preferring(vocabulary, 1, letter)) == letter
 
 
 def test_bytes_that_are_no_utf_8_are_refused(constrain: Constrain, vocabulary: Vocabulary) -> None:
     bare = {vocabulary.piece(t): t for t in range(1_000) if len(vocabulary.piece(t)) == 1}
     constrained = constrain(grammar_of(JsonSchema('{"type": "string", "maxLength": 5}')))
-    constrained.sample(preferring(vocabulary, bare[b'"']))
-    assert constrained.sample(preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
-    assert constrained.sample(preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
+    one(constrained, preferring(vocabulary, bare[b'"']))
+    assert one(constrained, preferring(vocabulary, bare[b"\xe0"])) == bare[b"\xe0"]
+    assert one(constrained, preferring(vocabulary, bare[b"\x82"], bare[b"\xa4"])) == bare[b"\xa4"]
 
 
 def test_penalties_count_the_sampled_tokens(constrain: Constrain, vocabulary: Vocabulary) -> None:
     (quote,), (a,), (b,) = map(vocabulary.tokenize, '"ab')
     grammar = grammar_of(JsonSchema('{"type": "string", "pattern": "^[ab]{2}$"}'))
     constrained = constrain(grammar, Sampling(temperature=0, presence_penalty=2))
-    constrained.sample(preferring(vocabulary, quote))
+    one(constrained, preferring(vocabulary, quote))
     wish = np.zeros(vocabulary.num_tokens, np.float32)
     wish[[a, b]] = 10, 9
-    assert [constrained.sample(wish), constrained.sample(wish)] == [a, b]
+    assert [one(constrained, wish), one(constrained, wish)] == [a, b]
 
 
 def test_a_reply_resumes_where_it_was(constrain: Constrain, vocabulary: Vocabulary) -> None:
@@ -237,8 +239,8 @@ def test_a_reply_resumes_where_it_was(constrain: Constrain, vocabulary: Vocabula
     (comma,), (bracket,) = vocabulary.tokenize(","), vocabulary.tokenize("]")
     constrained = constrain(grammar)
     constrained.resume(before)
-    assert constrained.sample(preferring(vocabulary, comma, bracket)) == bracket
-    assert vocabulary.is_end(constrained.sample(preferring(vocabulary, comma)))
+    assert one(constrained, preferring(vocabulary, comma, bracket)) == bracket
+    assert vocabulary.is_end(one(constrained, preferring(vocabulary, comma)))
 
 
 def test_a_grammar_with_ever_more_ways_to_read_it_goes_on(
@@ -249,7 +251,7 @@ def test_a_grammar_with_ever_more_ways_to_read_it_goes_on(
     schema = {"anyOf": [{**nested, "minItems": 1}, {**nested, "maxItems": 5}]}
     constrained = constrain(grammar_of(JsonSchema(json.dumps(schema))))
     (bracket,) = vocabulary.tokenize("[")
-    tokens = [constrained.sample(preferring(vocabulary, bracket)) for _ in range(40)]
+    tokens = [one(constrained, preferring(vocabulary, bracket)) for _ in range(40)]
     assert NO_TOKEN not in tokens
 
 
@@ -266,10 +268,10 @@ def test_in_free_text_a_reply_pays_for_no_masks(grammars: Grammars, vocabulary: 
     matcher, chain = Counted(grammar, grammars.matcher), SamplerChain(vocabulary, WILD)
     constrained = ConstrainedReply(matcher, chain, vocabulary.is_end)
     wanted = vocabulary.tokenize("It is noon. " * 20)
-    assert [constrained.sample(preferring(vocabulary, token)) for token in wanted] == wanted
+    assert [one(constrained, preferring(vocabulary, token)) for token in wanted] == wanted
     assert matcher.num_masks == 1
     special = vocabulary.tokenize("<|im_start|>", parses_special=True)
-    assert constrained.sample(preferring(vocabulary, *special, *wanted[:1])) == wanted[0]
-    assert constrained.sample(preferring(vocabulary, END)) == END
+    assert one(constrained, preferring(vocabulary, *special, *wanted[:1])) == wanted[0]
+    assert one(constrained, preferring(vocabulary, END)) == END
     assert matcher.num_masks == 3
     chain.close()

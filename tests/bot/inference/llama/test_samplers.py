@@ -22,7 +22,7 @@ class BesideAGpu(LlamaModel):
         return 4
 
 
-def said(kind: type[LlamaModel]) -> list[dict[int, int]]:
+def said(kind: type[LlamaModel]) -> list[dict[int, list[int]]]:
     """What every reply says in each step; every fourth is held to a grammar."""
     model = kind(
         locate.locate("smollm2"),
@@ -36,8 +36,8 @@ def said(kind: type[LlamaModel]) -> list[dict[int, int]]:
     ]
     steps = [model.run(Step([*openings], [Chunk(slot, 0, prompt, True) for slot in slots]))]
     for end in range(len(prompt), len(prompt) + NUM_STEPS):
-        last = steps[-1]
-        steps.append(model.run(Step([], [Chunk(slot, end, [last[slot]], True) for slot in slots])))
+        chunks = [Chunk(slot, end, steps[-1][slot][:1], True) for slot in slots]
+        steps.append(model.run(Step([], chunks)))
     model.close()
     return steps
 
@@ -45,4 +45,4 @@ def said(kind: type[LlamaModel]) -> list[dict[int, int]]:
 def test_several_threads_choose_for_every_reply_what_one_would() -> None:
     alone, together = said(LlamaModel), said(BesideAGpu)
     assert together == alone
-    assert len({tuple(step.values()) for step in alone}) > 1
+    assert len({str(step) for step in alone}) > 1

@@ -33,7 +33,7 @@ class CountedModel(FakeModel):
         self._loader = loader
         self.name = name
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         with self._loader.computing():
             return super().run(step)
 

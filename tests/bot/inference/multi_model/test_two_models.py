@@ -37,7 +37,7 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """The models that computed, each with the threads that ran it."""
     seen, run = set[tuple[str, int]](), LlamaModel.run
 
-    def noted(model: LlamaModel, step: Step) -> dict[int, int]:
+    def noted(model: LlamaModel, step: Step) -> dict[int, list[int]]:
         seen.add((model.name, threading.get_ident()))
         return run(model, step)
 

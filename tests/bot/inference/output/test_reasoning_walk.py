@@ -45,13 +45,13 @@ class ThinkingModel(LlamaModel):
     def token_of(self, piece: bytes) -> int:
         return next(token for token in range(100) if self.piece(token) == piece)
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         if any(isinstance(action, Opening) for action in step.actions):
             self._forced = self._begun.copy()
         sampled = super().run(step)
         for slot in sampled:
             if self._forced:
-                sampled[slot] = self._forced.pop(0)
+                sampled[slot] = [self._forced.pop(0)]
         return sampled
 
 

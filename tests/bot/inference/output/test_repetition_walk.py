@@ -38,11 +38,11 @@ class StuckModel(LlamaModel):
         self._sample = self._samplers.sample
         self._samplers.sample = self._sample_stuck  # type: ignore[method-assign]
 
-    def run(self, step: Step) -> dict[int, int]:
+    def run(self, step: Step) -> dict[int, list[int]]:
         self._last = {chunk.slot: chunk.tokens[-1] for chunk in step.chunks}
         return super().run(step)
 
-    def _sample_stuck(self, context: Any, slot: int, index: int) -> int:
+    def _sample_stuck(self, context: Any, slot: int, index: int) -> list[int]:
         native = llama.llama_get_logits_ith(context, index)
         logits = np.ctypeslib.as_array(native, (self.vocabulary.num_tokens,))
         logits[self._after.get(self._last[slot], self._first)] = logits.max() + _LEAD

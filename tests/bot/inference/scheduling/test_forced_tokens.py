@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.generation import FinishReason
-from bot.inference.core.sequence import NO_TOKEN, Sequence, Step
+from bot.inference.core.sequence import NO_TOKEN, Forced, Sequence, Step
 from bot.inference.scheduling.scheduler import Scheduler
 from tests.bot.inference.scheduling.test_scheduler import advance, scheduler, sequence, share
 from tests.fakes.model import END
@@ -23,10 +23,9 @@ def sample(policy: Scheduler, reply: Sequence, letters: list[int]) -> None:
     """A step in which all replies say ``x``, and these must follow in one of them."""
     step = policy.plan()
     assert step is not None
-    reply.forced += letters
-    sampled = {c.slot: ord("x") for c in step.chunks if c.wants_token}
+    sampled = {c.slot: [ord("x")] for c in step.chunks if c.wants_token}
+    sampled[reply.held_slot] += map(Forced, letters)
     policy.apply(step, sampled, lambda token: token == END)
-    assert reply.forced == []
 
 
 def of(step: Step, reply: Sequence) -> str:

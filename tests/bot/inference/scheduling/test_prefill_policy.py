@@ -75,7 +75,7 @@ class Engine:
         num_cells = self._policy.stats.num_cells_used
         seconds = self._processor.seconds(step, num_cells)
         self.budget.observe(step, seconds, num_cells)
-        sampled = {chunk.slot: 7 for chunk in step.chunks if chunk.wants_token}
+        sampled = {chunk.slot: [7] for chunk in step.chunks if chunk.wants_token}
         self._policy.apply(step, sampled, lambda _token: False)
         self.seconds += seconds
         self.steps.append((step, seconds))

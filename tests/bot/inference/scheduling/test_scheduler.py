@@ -48,7 +48,7 @@ def advance(policy: Scheduler, letter: str = "x") -> Step:
     """Plan a step and sample ``letter`` for every slot that wants a token."""
     step = policy.plan()
     assert step is not None
-    sampled = {c.slot: ord(letter) for c in step.chunks if c.wants_token}
+    sampled = {c.slot: [ord(letter)] for c in step.chunks if c.wants_token}
     policy.apply(step, sampled, lambda token: token == END)
     return step
 
@@ -355,7 +355,7 @@ def test_a_reply_whose_grammar_allows_no_token_ends_with_an_error() -> None:
     step = policy.plan()
     assert step is not None
     policy.apply(
-        step, {lost.held_slot: NO_TOKEN, other.held_slot: ord("x")}, lambda token: token == END
+        step, {lost.held_slot: [NO_TOKEN], other.held_slot: [ord("x")]}, lambda token: token == END
     )
     assert lost.finish_reason is FinishReason.ERROR
     assert (lost.num_generated, other.num_generated) == (0, 1)
@@ -385,7 +385,7 @@ def test_a_sequence_cancelled_while_its_step_runs_is_left_out_of_the_result() ->
     step = policy.plan()
     assert step is not None
     policy.finish(doomed, FinishReason.CANCELLED)
-    sampled = {c.slot: ord("x") for c in step.chunks}
+    sampled = {c.slot: [ord("x")] for c in step.chunks}
     assert policy.apply(step, sampled, lambda _t: False) == [other]
 
 
