@@ -24,6 +24,10 @@ from tests.ports import free_port
 FOLDER = ROOT / ".cache" / "llama-server"
 BINARY = FOLDER / "bin" / "llama-server"
 CMAKE = "cmake==4.4.5"
+FOR_DEPTH = ("--flash-attn", "off", "--no-kv-unified")
+"""The best flags that were found for threads and replies at depth on CPUs."""
+UNIFIED = ("--kv-unified",)
+"""One pool for all slots, of which a prompt may take all; a part of it each is its default."""
 _TREE = "vendor/llama.cpp"
 _NUM_SLOTS = 16
 _BUILD_SECONDS = 3_600.0
@@ -37,11 +41,12 @@ def server(
     num_threads: int,
     num_cells: int,
     num_slots: int = _NUM_SLOTS,
-    flags: Sequence[str] = ("--kv-unified",),
+    flags: Sequence[str] = (),
 ) -> Server:
     """Its default settings, but for what Parley's are, too: threads, cells, replies at once.
 
-    ``flags``: further options; by default its slots share one pool, as Parley's do.
+    ``flags``: further options. Without any, each slot has its part of the cells, and flash
+    attention is on.
     """
     port = free_port()
     options = {

@@ -71,6 +71,7 @@ async def _sides(folder: Path, quick: bool) -> AsyncIterator[tuple[dict[str, Use
             folder / "llama_server",
             num_threads=settings.num_threads,
             num_cells=settings.kv_tokens,
+            flags=llama_server.UNIFIED,
         )
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(

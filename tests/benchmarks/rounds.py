@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -48,24 +49,27 @@ async def alternate(
     num_wanted: int,
     wanted_of: Mapping[str, int] | None = None,
     rest: float = 0.0,
+    max_seconds: float = float("inf"),
 ) -> Found:
     """``num_wanted`` comparable pairs of each side with Parley, as far as ``seeds`` suffice.
 
     ``wanted_of``: where a side is to have another number of them. Who begins changes from
     round to round. A side that has its pairs is left out. ``rest``: seconds before each run, or
-    else whoever ends a round and begins the next is slower than others.
+    else whoever ends a round and begins the next is slower than others. After ``max_seconds``
+    no second round begins, and no later one.
     """
     found = Found({name: [] for name in runs if name != PARLEY})
+    ends_at = time.monotonic() + max_seconds
     for number, seed in enumerate(seeds):
         lacking = [
             name
             for name, pairs in found.pairs.items()
             if len(pairs) < (wanted_of or {}).get(name, num_wanted)
         ]
-        if not lacking:
+        if not lacking or (number and time.monotonic() >= ends_at):
             break
         results = {}
-        for name in _order([PARLEY, *lacking], number):
+        for name in order([PARLEY, *lacking], number):
             await asyncio.sleep(rest)
             results[name] = await runs[name](seed)
         _take(found, results, number + 1)
@@ -82,7 +86,8 @@ def speed(run: Json) -> float:
     return float(run["tokens_per_s"])
 
 
-def _order(names: Sequence[str], number: int) -> list[str]:
+def order(names: Sequence[str], number: int) -> list[str]:
+    """Who begins changes from round to round."""
     first = number % len(names)
     return [*names[first:], *names[:first]]
 

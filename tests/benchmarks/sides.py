@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 PARLEY, EXAMPLES = "Parley", "examples/server"
 LLAMA_CPP_SERVER, LLAMA_SERVER, BARE = "llama_cpp.server", "llama-server", "bare loop"
+LLAMA_SERVER_BEST = "llama-server -fa off"
+LLAMA_SERVERS = {LLAMA_SERVER: (), LLAMA_SERVER_BEST: llama_server.FOR_DEPTH}
+"""With its defaults, and with its best flags for threads and replies at depth."""
 _LOAD_SECONDS = 300.0
 _WARM_UP = 0
 """The seed of the questions before the first that is measured."""
@@ -52,7 +55,9 @@ class Sides:
 
 
 @asynccontextmanager
-async def everybody(folder: Path, *, quick: bool) -> AsyncIterator[Sides]:
+async def everybody(
+    folder: Path, *, quick: bool, llama_servers: Sequence[str] = (LLAMA_SERVER,)
+) -> AsyncIterator[Sides]:
     """All of them with the same model file, threads and pool, each a process of its own.
 
     ``quick``: without llama-server, which takes ten minutes to build.
@@ -65,9 +70,9 @@ async def everybody(folder: Path, *, quick: bool) -> AsyncIterator[Sides]:
     )
     theirs = peer.server(folder / "llama_cpp", num_threads=num_threads, n_ctx=str(num_cells))
     by_name = {PARLEY: parley, EXAMPLES: examples, LLAMA_CPP_SERVER: theirs}
-    if not quick:
-        by_name[LLAMA_SERVER] = llama_server.server(
-            folder / "llama_server", num_threads=num_threads, num_cells=num_cells
+    for name in () if quick else llama_servers:
+        by_name[name] = llama_server.server(
+            folder / name, num_threads=num_threads, num_cells=num_cells, flags=LLAMA_SERVERS[name]
         )
     async with AsyncExitStack() as stack:
         served = {

@@ -76,6 +76,14 @@ async def test_a_side_may_have_more_rounds_than_the_others() -> None:
     assert begun[3:] == ["other 2", "Parley 2"]
 
 
+async def test_when_the_time_is_over_what_was_found_stands() -> None:
+    begun: list[str] = []
+    runs = {name: side(name, [100, 100], begun) for name in (PARLEY, EXAMPLES)}
+    found = await alternate(runs, [1, 2], 2, max_seconds=0)
+    assert begun == ["Parley 1", "examples/server 1"]
+    assert found.names == [PARLEY, EXAMPLES]
+
+
 async def test_a_row_tells_what_was_expected_and_whether_it_was_reached() -> None:
     runs = {PARLEY: side(PARLEY, [9], [], first=0.6), EXAMPLES: side(EXAMPLES, [9], [], first=1.0)}
     found = await alternate(runs, [1], 1)
