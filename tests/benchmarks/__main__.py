@@ -8,6 +8,7 @@ from tests.benchmarks import (
     cold_return,
     command,
     crowd,
+    depth,
     discord_defer,
     discord_guilds,
     discord_visible,
@@ -33,6 +34,7 @@ if __name__ == "__main__":
     command.run(
         burst.measure,
         threads.measure,
+        depth.measure,
         long_paste.measure,
         prompts.measure,
         cold_return.measure,

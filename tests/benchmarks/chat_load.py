@@ -15,6 +15,7 @@ import random
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +99,14 @@ class Users:
         reply.ttft = reply.total if reply.ttft is None else reply.ttft
         reply.tokens = reply.tokens or reply.chunks
         return reply
+
+
+@asynccontextmanager
+async def connected(url: str, max_tokens: int, seconds: float = 120) -> AsyncIterator[Users]:
+    """``seconds`` that a reply may take."""
+    options = argparse.Namespace(url=url, model="smollm2", max_tokens=max_tokens, key=None)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session:
+        yield Users(session, options)
 
 
 async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Json]:

@@ -68,7 +68,7 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.py")}
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
-    workloads |= {"prompts", "neighbours", "rendering", "page", "start"}
+    workloads |= {"depth", "prompts", "neighbours", "rendering", "page", "start"}
     others = {"memory", "acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
     visible = {"slack_visible", "discord_defer", "discord_guilds", "discord_visible"}
     assert benchmarks == workloads | others | visible

@@ -9,10 +9,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.benchmarks import chat_load, long_paste, looped, memory, rendering
+from tests.benchmarks import chat_load, depth, long_paste, looped, memory, rendering
+from tests.benchmarks.chat_load import Reply
+from tests.benchmarks.depth import Decoding, Written
 from tests.benchmarks.long_paste import Paste, Reader
 from tests.benchmarks.looped import Answers
 from tests.benchmarks.memory import Reading, Size
+from tests.benchmarks.sides import LLAMA_SERVER, LLAMA_SERVER_BEST, PARLEY
 
 MB = 1_000_000
 
@@ -37,6 +40,38 @@ def test_a_reply_that_stands_still_has_a_gap_though_nothing_came_after_it() -> N
     reader = Reader(1)
     reader.times = [1.0, 1.5, 2.0, 9.0]
     assert reader.gaps(1.2, 5.0) == [0.5, 0.5, 3.0]
+
+
+def written(*times: float, num_tokens: int = 0) -> Written:
+    return Written(times, Reply(ttft=0.5, tokens=num_tokens or len(times)))
+
+
+def test_decoding_is_timed_from_when_every_reply_has_begun_to_the_first_that_ends() -> None:
+    early = written(1.0, 2.0, 3.0, 4.0, 5.0)
+    late = written(3.0, 4.0, 5.0, 6.0)
+    decoding = depth.decoding_of([early, late])
+    assert decoding.seconds == 2.0
+    assert decoding.num_tokens == 4.0
+
+
+def test_a_part_of_a_reply_counts_as_many_tokens_as_it_has() -> None:
+    decoding = depth.decoding_of([written(1.0, 2.0, 3.0, 4.0, num_tokens=8)])
+    assert decoding.speed == 2.0
+
+
+def test_replies_of_which_one_ended_before_the_last_began_have_no_speed() -> None:
+    assert depth.decoding_of([written(1.0, 2.0), written(3.0, 4.0)]).num_tokens == 0
+
+
+def test_a_server_is_compared_with_its_defaults_and_with_its_best_flags() -> None:
+    def found(num_tokens: float) -> list[Decoding]:
+        return [Decoding(1.0, num_tokens, 0.2)]
+
+    speeds = {PARLEY: found(90), LLAMA_SERVER: found(40), LLAMA_SERVER_BEST: found(100)}
+    ours, theirs, best = depth.rows_of(8, speeds)
+    assert ours == ("8", PARLEY, "90", "", "0.20", "")
+    assert theirs[3:] == ("2.25", "0.20", ">= 2: met")
+    assert best[3:] == ("0.90", "0.20", ">= 1: MISSED")
 
 
 def test_memory_is_told_beside_what_is_parked_on_purpose() -> None:
