@@ -56,6 +56,12 @@ class Metrics:
     resident_threads: Gauge | MetricShare = _gauge(
         "parley_resident_threads", "Threads whose cells are in the KV pool."
     )
+    kv_arranged: Counter = _counter(
+        "parley_kv_arrangements", "Times that the KV cache was divided into streams anew."
+    )
+    kv_moved: Counter = _counter(
+        "parley_kv_moves", "Sequences that moved to another stream while they ran."
+    )
     parked_bytes: Gauge | MetricShare = _gauge("parley_parked_bytes", "Parked state.", "tier")
     parked: Counter = _counter("parley_parked", "Idle threads whose state was saved.")
     restored: Counter = _counter(

@@ -146,6 +146,7 @@ MODULES = modules()
 
 PURE = ("kv_cache", "scheduling")
 PURE_IMPORTS = {
+    "abc",
     "__future__",
     "bisect",
     "bot",

@@ -11,6 +11,8 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_queue_length": ("gauge", ()),
     "parley_running_sequences": ("gauge", ()),
     "parley_resident_threads": ("gauge", ()),
+    "parley_kv_arrangements": ("counter", ()),
+    "parley_kv_moves": ("counter", ()),
     "parley_parked_bytes": ("gauge", ("tier",)),
     "parley_parked": ("counter", ()),
     "parley_restored": ("counter", ("tier",)),

@@ -11,18 +11,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from typing import Any
 
 from bot.generation import ChatMessage, RawPrompt
 from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.calls import AnyGrammar
+from bot.inference.core.lanes import FIRST_SHELF, Lanes
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed, Tag
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
     NO_TOKEN,
     Action,
+    Arrange,
     Chunk,
     Forced,
     Logprobs,
+    Move,
     Offload,
     Opening,
     Release,
@@ -75,6 +79,8 @@ class FakeModel:
         open_tag: Tag | None = None,
         forces: str = "",
         begins: str = "",
+        lanes: Lanes = (),
+        pass_cells: int = 100,
     ) -> None:
         self.name = "letters"
         self.num_tokens = 0x110000
@@ -93,6 +99,8 @@ class FakeModel:
         self.is_closed = False
         self._script = script
         self.num_slots = num_slots
+        self.lanes, self.pass_cells = lanes, pass_cells
+        self._lanes = lanes
         self.can_reuse = can_reuse
         self._can_follow = can_follow
         self._cells: dict[int, list[_Cell]] = {}
@@ -157,12 +165,14 @@ class FakeModel:
         self._check(step.chunks)
         for chunk in step.chunks:
             self._cells[chunk.slot] += [_Cell(token) for token in chunk.tokens]
+            self._check_stream(chunk.slot)
         return {c.slot: self._sample(c.slot) for c in step.chunks if c.wants_token}
 
     def reset(self) -> None:
         self.num_resets += 1
         self._cells.clear()
         self._chains.clear()
+        self._lanes = self.lanes
 
     def close(self) -> None:
         self.is_closed = True
@@ -186,8 +196,9 @@ class FakeModel:
             self.refuses -= 1
             return slot
         room = self.num_cells - self.num_used
-        _require(len(saved.tokens) <= room, "no room for a state in the pool")
+        _require(bool(self._lanes) or len(saved.tokens) <= room, "no room for a state in the pool")
         self._cells[slot] = [_Cell(token) for token in self._tokens_of(saved)]
+        self._check_stream(slot)
         _require(action.num_tokens <= len(saved.tokens), "kept more than was restored")
         del self._cells[slot][action.num_tokens :]
         if action.prefix is not None:
@@ -217,16 +228,66 @@ class FakeModel:
                 del self._cells[slot][num_tokens:]
                 self._chains.pop(slot, None)
             case Share(source, target, num_tokens):
-                _require(not self._cells.get(target), f"slot {target} holds cells already")
-                _require(num_tokens <= len(self._cells[source]), "shared more than there is")
-                self._cells[target] = self._cells[source][:num_tokens]
+                self._share(source, target, num_tokens)
+            case Move():
+                self._move([action])
+            case Arrange(lanes, moves):
+                self._arrange(lanes, moves)
             case Opening(slot, _, generated):
                 self._logprobs[slot] = action.logprobs
                 self._is_held[slot] = action.grammar is not None and action.logprobs is None
-                _require(0 <= slot < self.num_slots, f"slot {slot} does not exist")
+                self._check_stream(slot)
+                exists = self._lanes or 0 <= slot < self.num_slots
+                _require(bool(exists), f"slot {slot} does not exist")
                 self._cells.setdefault(slot, [])
                 self._chains[slot] = len(generated)
         return None
+
+    def _share(self, source: int, target: int, num_tokens: int) -> None:
+        """Streams share nothing: shelves hold what they have in common, as copies."""
+        _require(not self._cells.get(target), f"slot {target} holds cells already")
+        _require(num_tokens <= len(self._cells[source]), "shared more than there is")
+        cells = self._cells[source][:num_tokens]
+        if self._lanes:
+            is_by_shelf = (source >= FIRST_SHELF) != (target >= FIRST_SHELF)
+            _require(is_by_shelf, "a part of a stream cannot be copied to another")
+            cells = [_Cell(cell.token) for cell in cells]
+        self._cells[target] = cells
+        self._check_stream(target)
+
+    def _move(self, moves: Sequence[Move]) -> None:
+        by_slot: tuple[dict[int, Any], ...] = (
+            self._cells, self._chains, self._logprobs, self._is_held
+        )  # fmt: skip
+        for kept in by_slot:
+            moved = [(move.target, kept.pop(move.source)) for move in moves if move.source in kept]
+            for slot, value in moved:
+                _require(not kept.get(slot), f"slot {slot} is not empty")
+                kept[slot] = value
+        for move in moves:
+            self._check_stream(move.target)
+
+    def _arrange(self, lanes: Lanes, moves: Sequence[Move]) -> None:
+        cells = sum(lane.num_cells for lane in lanes)
+        _require(cells <= self.num_cells, "the lanes have more cells than the pool")
+        kept = [lane for lane in self._lanes if lane in lanes]
+        slots = [slot for lane in lanes for slot in lane.slots]
+        _require(len(slots) == len(set(slots)), "two lanes have the same slots")
+        sources = {move.source for move in moves}
+        going = [s for lane in self._lanes if lane not in kept for s in lane.slots]
+        left = [s for s in going if s not in sources and self._cells.get(s)]
+        _require(not left, f"the lane of slots {left} goes, and they hold cells")
+        self._lanes = lanes
+        self._move(moves)
+
+    def _check_stream(self, slot: int) -> None:
+        if not self._lanes or slot >= FIRST_SHELF:
+            return
+        lane = next((lane for lane in self._lanes if slot in lane.slots), None)
+        _require(lane is not None, f"no lane has slot {slot}")
+        assert lane
+        fits = len(self._cells.get(slot, [])) <= lane.stream_cells
+        _require(fits, f"slot {slot} has more cells than its stream")
 
     def _check(self, chunks: Sequence[Chunk]) -> None:
         num_tokens = sum(len(c.tokens) for c in chunks)
@@ -237,6 +298,8 @@ class FakeModel:
             _require(chunk.slot in self._chains, f"slot {chunk.slot} was not opened")
             _require(bool(chunk.tokens), "an empty chunk")
             _require(chunk.start == len(self._cells[chunk.slot]), "positions not consecutive")
+        if self._lanes:
+            return
         if self.num_used + num_tokens > self.num_cells:
             raise NoRoom
 

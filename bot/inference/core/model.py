@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.inference.core.calls import AnyGrammar, CallSyntax
+from bot.inference.core.lanes import Lanes
 from bot.inference.core.sequence import Step
 from bot.inference.core.vocabulary import TextCodec
 
@@ -39,7 +40,7 @@ class StepFailed(Exception):
 
 
 class Model(TextCodec, Protocol):
-    """A loaded model with one KV pool.
+    """A loaded model with one KV pool, or with lanes of streams (see ``lanes``).
 
     ``run``, ``reset`` and ``keeps_states`` are called from one worker only, one at a time.
     ``can_follow``, ``beginning``, ``piece`` and ``is_end`` change nothing; any thread may call
@@ -62,6 +63,16 @@ class Model(TextCodec, Protocol):
 
     @property
     def num_slots(self) -> int: ...
+    @property
+    def lanes(self) -> Lanes:
+        """The lanes after loading and after a reset; none where all slots share one pool."""
+        ...
+
+    @property
+    def pass_cells(self) -> int:
+        """Over so many cells attention costs as much as one more pass over the weights."""
+        ...
+
     @property
     def can_reuse(self) -> bool:
         """Whether a slot's cells can be trimmed and shared; if not, no cells may be reused."""

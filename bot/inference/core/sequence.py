@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot.generation import FinishReason, Sampling
 from bot.inference.core.calls import AnyGrammar
+from bot.inference.core.lanes import Lanes
 from bot.inference.core.saved_state import SavedState
 
 NO_TOKEN = -1
@@ -140,7 +141,10 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Add ``target`` to the cells of the first ``num_tokens`` positions of ``source``."""
+    """Add ``target`` to the cells of the first ``num_tokens`` positions of ``source``.
+
+    Between the streams of lanes, and between a stream and a shelf, these cells are copied.
+    """
 
     source: int
     target: int
@@ -185,7 +189,26 @@ class Restore:
     num_shared: int = 0
 
 
-Action = Release | Trim | Share | Opening | Offload | Restore
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move the cells and the sampler chain of ``source`` to the empty slot ``target``."""
+
+    source: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrange:
+    """Replace the lanes by ``lanes``; those that stay keep their cells.
+
+    The slots of lanes that go are empty but for the sources of ``moves``.
+    """
+
+    lanes: Lanes
+    moves: tuple[Move, ...] = ()
+
+
+Action = Release | Trim | Share | Opening | Offload | Restore | Move | Arrange
 
 
 @dataclass(frozen=True, slots=True)

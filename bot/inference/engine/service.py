@@ -60,6 +60,8 @@ class StepMetrics:
         self._held = MetricShare(metrics.held)
         self._forced = MetricShare(metrics.grammar_forced)
         self._prefilled = MetricShare(metrics.grammar_prefilled)
+        self._arranged = MetricShare(metrics.kv_arranged)
+        self._moved = MetricShare(metrics.kv_moved)
 
     def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
@@ -70,6 +72,8 @@ class StepMetrics:
         self._held.set(stats.num_paused)
         self._forced.set(stats.num_forced)
         self._prefilled.set(stats.num_prefilled)
+        self._arranged.set(stats.num_arranged)
+        self._moved.set(stats.num_moved)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
         metrics.resident_threads.set(stats.num_cached_threads)
@@ -130,6 +134,9 @@ class InferenceService(Tokenizing):
             reuse=model.can_reuse,
             saved_states=self._offloading.saved_states,
             limits_of=self._prefill.limits,
+            lanes=model.lanes,
+            window=model.window,
+            pass_cells=model.pass_cells,
         )
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")
@@ -290,7 +297,7 @@ class InferenceService(Tokenizing):
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
         stats = self._scheduler.stats
-        self._prefill.observe(step, seconds, stats.num_cells_used)
+        self._prefill.observe(step, seconds, stats.num_cells_attended)
         self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds, stats)
 

@@ -1,15 +1,15 @@
-"""Allocates slots and cells of the KV pool to sequences, and reuses what is cached of them.
+"""What is cached of sequences, and how they begin with it, whatever the layout of the cells.
 
 A sequence resumes from its thread's cells, from its saved state or from a shared prefix. The
 manager decides what is kept and what is evicted, and collects the model's part as actions in
-their order. Running sequences are never evicted here (see Scheduler), and a shared prefix not
-before its users.
+their order. Running sequences are never evicted here (see Scheduler). ``UnifiedKVCache`` and
+``StreamKVCache`` say where cells are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Container, Iterable, Iterator
 
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import (
@@ -27,124 +27,79 @@ from bot.inference.kv_cache.cached_threads import (
     SharedPrefixes,
     ThreadIndex,
 )
-from bot.inference.kv_cache.pool import EvictionPolicy, KVPool
+from bot.inference.kv_cache.eviction import EvictionPolicy
+from bot.inference.kv_cache.pool import Pool
+from bot.inference.kv_cache.prefix_lookup import (
+    MIN_COMMON,
+    PrefixLookup,
+    PrefixMatch,
+    system_prompt,
+)
 from bot.inference.kv_cache.saved_states import SavedStates
 
-_MIN_COMMON = 16
-"""The fewest tokens that two questions must have in common for the second to share them."""
 _MAX_COMMON = 16
 """Unused prefixes, other than system prompts, that are kept."""
+HEADROOM = 32
+"""Cells that are free for a sequence when it is admitted: room to grow for a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixMatch:
-    """A sequence's first ``num_tokens`` are cached.
-
-    They are in ``source``, an idle thread or a shared prefix; or in the state ``saved``, and
-    then ``source`` is the shared prefix with which the state begins, if there is one.
-    """
-
-    num_tokens: int = 0
-    source: CachedTokens | None = None
-    saved: SavedState | None = None
-
-
-def _system_prompt(sequence: Sequence) -> list[int]:
-    """The tokens to share: the system prompt, or all; empty where they are too few."""
-    num_tokens = sequence.num_prompt if sequence.shares_prompt else sequence.num_prefix
-    return sequence.tokens[:num_tokens] if num_tokens >= MIN_PREFIX else []
-
-
-class PrefixLookup:
-    """Finds the cached tokens of a sequence: in its thread's cells, its saved state, a prefix.
-
-    The last match is kept, since the head of the queue is looked up in every step. With
-    ``reuse`` off nothing is ever found.
-    """
-
-    def __init__(
-        self,
-        cached_threads: ThreadIndex[CachedTokens],
-        prefixes: SharedPrefixes,
-        saved_states: SavedStates,
-        *,
-        reuse: bool,
-    ) -> None:
-        self._reuse = reuse
-        self._cached_threads = cached_threads
-        self._prefixes = prefixes
-        self._saved_states = saved_states
-        self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
-
-    def find(self, sequence: Sequence) -> PrefixMatch:
-        """The match with the most tokens that is worth it."""
-        if not self._reuse:
-            return PrefixMatch()
-        indexes = (self._cached_threads, self._prefixes, self._saved_states)
-        key = (sequence.id, len(sequence.tokens), *(index.num_changes for index in indexes))
-        if self._last is None or self._last[0] != key:
-            self._last = key, self._search(sequence)
-        return self._last[1]
-
-    def _search(self, sequence: Sequence) -> PrefixMatch:
-        """Leave at least one token to evaluate: without it there are no logits to sample from."""
-        scope, tokens = sequence.scope, sequence.tokens
-        wanted = scope, sequence.thread, tokens, sequence.num_prefix
-        prompt = _system_prompt(sequence)
-        prefix = self._prefixes.find(scope, prompt) if prompt else None
-        if prefix is None and (sequence.shares_prompt or not prompt):
-            prefix = self._prefixes.find_longest(scope, tokens)
-        best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
-        if own := self._cached_threads.match(*wanted):
-            best = max(PrefixMatch(own[1], own[0]), best, key=lambda match: match.num_tokens)
-        if saved := self._saved_states.match(*wanted):
-            best = self._better(best, *saved, prefix)
-        if best.num_tokens < _MIN_COMMON:
-            return PrefixMatch()
-        return replace(best, num_tokens=min(best.num_tokens, len(tokens) - 1))
-
-    def _better(
-        self, best: PrefixMatch, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
-    ) -> PrefixMatch:
-        """The saved state, where restoring is faster than evaluating its tokens beyond ``best``."""
-        gained = num_tokens - best.num_tokens
-        if gained < MIN_PREFIX or not self._saved_states.costs.is_worth_restoring(saved, gained):
-            return best
-        return PrefixMatch(num_tokens, prefix, saved)
-
-
-class KVCacheManager:
-    """Owns the KV pool and all that is cached in it.
+class KVCacheManager(ABC):
+    """Owns the cells and all that is cached in them.
 
     ``reuse`` off: every sequence is evaluated from its first token, and nothing is cached.
-    ``max_running`` of the slots are reserved for sequences; shared prefixes use the others.
-    ``saved_states``: where evicted threads are offloaded to; it outlives the pool.
+    ``saved_states``: where evicted threads are offloaded to; it outlives the pool. ``num_arranged``
+    and ``num_moved`` count new layouts of the cells, and sequences that changed their slot.
     """
 
     def __init__(
-        self,
-        num_cells: int,
-        num_slots: int,
-        *,
-        max_running: int,
-        reuse: bool = True,
-        saved_states: SavedStates | None = None,
+        self, pool: Pool, *, reuse: bool = True, saved_states: SavedStates | None = None
     ) -> None:
-        self.pool = KVPool(num_cells, num_slots)
+        self.pool = pool
+        self.num_arranged = self.num_moved = 0
         self.cached_threads: ThreadIndex[CachedTokens] = ThreadIndex()
         self._prefixes = SharedPrefixes()
-        self._max_prefixes = num_slots - max_running
         self._saved_states = saved_states if saved_states is not None else SavedStates()
         self._running: dict[int, Sequence] = {}
         self._actions: list[Action] = []
         self._reuse = reuse
         indexes = self.cached_threads, self._prefixes, self._saved_states
         self._lookup = PrefixLookup(*indexes, reuse=reuse)
-        self.eviction = EvictionPolicy(self.pool, *indexes, self._actions)
+        self.eviction = EvictionPolicy(pool, *indexes, self._actions)
+
+    @property
+    @abstractmethod
+    def num_attended(self) -> int:
+        """The cells over which the attention of a prompt's next token runs."""
+
+    @abstractmethod
+    def prepare(self, waiting: Iterable[Sequence]) -> None:
+        """Lay out the cells for the running sequences and those that ``waiting`` begins with.
+
+        Called before a step is planned: slots of running sequences change only here and in
+        ``make_room_to_decode``.
+        """
+
+    @abstractmethod
+    def has_room(self, sequence: Sequence) -> bool:
+        """Whether ``allocate`` can give the sequence a slot and cells to grow for a while."""
+
+    @abstractmethod
+    def could_hold(self, sequence: Sequence) -> bool:
+        """Whether it has room now, or will have after ``prepare``."""
+
+    @abstractmethod
+    def room_for(self, sequence: Sequence, num_tokens: int, spared: int = 0) -> int:
+        """How many of ``num_tokens`` more tokens of a running sequence have cells.
+
+        Idle cells are evicted for them; ``spared`` cells of a common pool stay free for others.
+        """
+
+    @abstractmethod
+    def make_room_to_decode(self, decoding: Collection[Sequence]) -> bool:
+        """Make a cell free for each; False where there is none until a sequence is preempted."""
 
     def take_actions(self) -> list[Action]:
         """The actions that the model must do before the next chunks, in this order."""
-        self.eviction.evict_oldest(num_kept=0 if self._running else 1)
         actions = list(self._actions)
         self._actions.clear()
         return actions
@@ -157,7 +112,7 @@ class KVCacheManager:
         """
         if not self._reuse:
             return False
-        if prompt := _system_prompt(sequence):
+        if prompt := system_prompt(sequence):
             evaluator = self._prefixes.pending_by(sequence.scope, prompt)
             if evaluator is not None and self._is_as_urgent(evaluator, sequence):
                 return True
@@ -169,38 +124,17 @@ class KVCacheManager:
         saved = self._lookup.find(sequence).saved
         return saved is not None and not self._saved_states.is_ready(saved)
 
-    def num_needed(self, sequence: Sequence) -> int:
-        """Cells that the sequence takes, beyond those that it reuses."""
-        found = self._lookup.find(sequence)
-        if found.saved is None:
-            return sequence.num_pending - found.num_tokens
-        shared = len(found.source.tokens) if found.source else 0
-        return max(sequence.num_pending - shared, len(found.saved.tokens))
-
     def num_to_evaluate(self, sequence: Sequence) -> int:
         return sequence.num_pending - self._lookup.find(sequence).num_tokens
 
-    def could_free(self, num_cells: int, sequence: Sequence) -> bool:
-        """Whether eviction can give the sequence a slot and ``num_cells`` free cells."""
-        kept = self._lookup.find(sequence).source
-        idle = [r for r in self.eviction.candidates() if r is not kept]
-        has_slot = self.pool.has_slot or bool(idle) or kept in self.cached_threads
-        room = self.pool.num_free + sum(self.pool.num_own(r.slot) for r in idle)
-        return has_slot and room >= num_cells
-
-    def make_room(self, num_cells: int, keep: CachedTokens | None = None) -> None:
-        """Evict until ``num_cells`` are free, or nothing is left to evict."""
-        while self.pool.num_free < num_cells and self.eviction.evict(keep):
-            pass
-
-    def allocate(self, sequence: Sequence, num_cells: int) -> None:
-        """Give it a slot with its cached tokens, and make ``num_cells`` free if possible."""
+    def allocate(self, sequence: Sequence) -> None:
+        """Give it a slot with its cached tokens, and cells to grow for a while, if there are."""
         self._share_beginning(sequence)
         found = self._lookup.find(sequence)
         saved, source = found.saved, found.source
-        self.make_room(num_cells, keep=source)
+        self._make_room(sequence, found)
         sequence.num_shared = sequence.num_resumed = sequence.num_restored = 0
-        if saved and saved.state and len(saved.tokens) <= self.pool.num_free:
+        if saved and saved.state and self._has_room_for_state(sequence, saved):
             self._restore(sequence, saved, found.num_tokens, source)
         elif source is not None and source in self.cached_threads:
             self._resume(sequence, source, found.num_tokens)
@@ -215,12 +149,12 @@ class KVCacheManager:
 
     def promote(self, sequence: Sequence) -> None:
         """Share its system prompt with others, once all of it is evaluated."""
-        prompt = _system_prompt(sequence)
+        prompt = system_prompt(sequence)
         if not (prompt and self._prefixes.is_pending_by(sequence.id)):
             return
         if sequence.num_cached < len(prompt):
             return
-        if self._make_place_for_prefix():
+        if self._make_place_for_prefix(len(prompt)):
             self._make_prefix(sequence, prompt)
         else:
             self._prefixes.give_up(sequence.id)
@@ -257,6 +191,69 @@ class KVCacheManager:
         self._saved_states.forget(sequence.scope, sequence.thread)
         sequence.slot = None
 
+    @abstractmethod
+    def _make_room(self, sequence: Sequence, found: PrefixMatch) -> None:
+        """Evict what is in the way of the sequence, but not what was found."""
+
+    @abstractmethod
+    def _has_room_for_state(self, sequence: Sequence, saved: SavedState) -> bool: ...
+
+    @abstractmethod
+    def _can_share(self) -> bool:
+        """Whether there is a slot for a shared prefix, without an eviction."""
+
+    @abstractmethod
+    def _make_place_for_prefix(self, num_tokens: int) -> bool:
+        """Make a slot free for a shared prefix; False where that would cost too much."""
+
+    @abstractmethod
+    def _take_prefix_slot(self, sequence: Sequence, num_tokens: int) -> int:
+        """A slot to which the sequence's first ``num_tokens`` belong from now on."""
+
+    @abstractmethod
+    def _resume(self, sequence: Sequence, cached: CachedTokens, num_tokens: int) -> None:
+        """Take over the cells of its idle thread, with the first ``num_tokens``."""
+
+    @abstractmethod
+    def _restore(
+        self, sequence: Sequence, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
+    ) -> None:
+        """Restore the state, of which the first ``num_tokens`` are kept, after its ``prefix``."""
+
+    @abstractmethod
+    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None) -> int:
+        """Take a free slot; idle ones are evicted for it, but not ``keep``."""
+
+    def _take_slot(self, sequence: Sequence, prefix: CachedTokens | None) -> int:
+        """An empty slot for the sequence; the cells that its thread left behind are dropped.
+
+        Without a shared ``prefix`` the sequence will share its system prompt (see ``promote``).
+        """
+        cached = self.cached_threads.named(sequence.scope, sequence.thread)
+        if cached is not None:
+            self.eviction.drop(cached)
+        sequence.slot = self._find_slot(sequence, prefix)
+        if self._reuse and prefix is None:
+            self._begin_prefix(sequence)
+        return sequence.slot
+
+    def _make_prefix(
+        self, sequence: Sequence, tokens: list[int], *, is_common: bool = False
+    ) -> None:
+        """Make the cells of its first ``tokens`` a shared prefix, in a slot of its own."""
+        slot = self._take_prefix_slot(sequence, len(tokens))
+        self._actions.append(Share(sequence.held_slot, slot, len(tokens)))
+        self._prefixes.add(CachedTokens(slot, sequence.scope, None, tokens, is_common=is_common))
+
+    def _resume_in(self, sequence: Sequence, slot: int, num_tokens: int) -> None:
+        """Take over the slot of its idle thread, with the first ``num_tokens``."""
+        sequence.slot = slot
+        sequence.num_shared = min(self.pool.num_shared(slot), num_tokens)
+        sequence.num_resumed = num_tokens - sequence.num_shared
+        sequence.num_cached = num_tokens
+        self.pool.trim(slot, num_tokens)
+        self._actions.append(Trim(slot, num_tokens))
+
     def _is_as_urgent(self, sequence_id: int, as_another: Sequence) -> bool:
         return as_another.is_background or not self._running[sequence_id].is_background
 
@@ -270,72 +267,29 @@ class KVCacheManager:
         for other in self._running.values():
             if other.scope != sequence.scope or other.held_slot in but:
                 continue
-            if _system_prompt(other) or self.pool.num_shared(other.held_slot):
+            if system_prompt(other) or self.pool.num_shared(other.held_slot):
                 continue
             common = common_length(other.tokens[: other.num_prompt], sequence.tokens)
-            if common >= _MIN_COMMON:
+            if common >= MIN_COMMON:
                 yield other, common
 
     def _share_beginning(self, sequence: Sequence) -> None:
         """Where a running sequence has evaluated the same beginning, make it a shared prefix."""
-        if not self._reuse or _system_prompt(sequence) or not self.pool.has_slot:
+        if not self._reuse or system_prompt(sequence) or not self._can_share():
             return
-        least = self._lookup.find(sequence).num_tokens + _MIN_COMMON
+        least = self._lookup.find(sequence).num_tokens + MIN_COMMON
         restored = {action.slot for action in self._actions if isinstance(action, Restore)}
         twins = self._twins(sequence, but=restored)  # those may still be refused
         found = [(twin, common) for twin, common in twins if least <= common <= twin.num_cached]
-        if found and self._make_place_for_prefix():
-            twin, common = max(found, key=lambda pair: pair[1])
-            common = min(common, len(sequence.tokens) - 1)
+        if not found:
+            return
+        twin, common = max(found, key=lambda pair: pair[1])
+        common = min(common, len(sequence.tokens) - 1)
+        if self._make_place_for_prefix(common):
             self._make_prefix(twin, sequence.tokens[:common], is_common=True)
             unused = [p for p in self.eviction.unused_prefixes() if p.is_common]
             for prefix in unused[:-_MAX_COMMON]:
                 self.eviction.drop(prefix)
-
-    def _make_place_for_prefix(self) -> bool:
-        """Make a slot free; False where that would take the slot of a sequence that may run."""
-        slots = [other.held_slot for other in self._running.values()]
-        used = {prefix for slot in slots for prefix in self.pool.prefixes_of(slot)}
-        if len(used) >= self._max_prefixes:
-            return False
-        while len(self._prefixes) >= self._max_prefixes:
-            self.eviction.evict_prefix()
-        return self.pool.has_slot or self.eviction.evict()
-
-    def _make_prefix(
-        self, sequence: Sequence, tokens: list[int], *, is_common: bool = False
-    ) -> None:
-        """Make the cells of its first ``tokens`` a shared prefix, in a slot of its own."""
-        slot = self.pool.take()
-        self.pool.hand_over(sequence.held_slot, slot, len(tokens))
-        self._actions.append(Share(sequence.held_slot, slot, len(tokens)))
-        self._prefixes.add(CachedTokens(slot, sequence.scope, None, tokens, is_common=is_common))
-
-    def _resume(self, sequence: Sequence, cached: CachedTokens, num_tokens: int) -> None:
-        """Take over the slot of its idle thread, with the first ``num_tokens``."""
-        self.cached_threads.remove(cached)
-        sequence.slot = cached.slot
-        sequence.num_shared = min(self.pool.num_shared(cached.slot), num_tokens)
-        sequence.num_resumed = num_tokens - sequence.num_shared
-        sequence.num_cached = num_tokens
-        self.pool.trim(cached.slot, num_tokens)
-        self._actions.append(Trim(cached.slot, num_tokens))
-
-    def _restore(
-        self, sequence: Sequence, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
-    ) -> None:
-        """Restore the whole state, then free the cells that the shared prefix has already."""
-        self._saved_states.remove(saved)
-        slot = self._take_slot(sequence, prefix)
-        self.pool.grow(slot, len(saved.tokens))
-        num_shared = len(prefix.tokens) if prefix else 0
-        if prefix is not None:
-            self.pool.share_again(prefix.slot, slot, num_shared)
-        self.pool.trim(slot, num_tokens)
-        sequence.num_shared, sequence.num_restored = num_shared, num_tokens - num_shared
-        sequence.num_cached = num_tokens
-        source = prefix.slot if prefix else None
-        self._actions.append(Restore(slot, saved, num_tokens, source, num_shared))
 
     def _begin(self, sequence: Sequence, prefix: CachedTokens | None) -> None:
         """Begin with a shared prefix, or with no token."""
@@ -348,23 +302,8 @@ class KVCacheManager:
             self.pool.share(prefix.slot, slot, num_tokens)
             self._actions.append(Share(prefix.slot, slot, num_tokens))
 
-    def _take_slot(self, sequence: Sequence, prefix: CachedTokens | None) -> int:
-        """An empty slot for the sequence; the cells that its thread left behind are dropped.
-
-        Without a shared ``prefix`` the sequence will share its system prompt (see ``promote``).
-        """
-        cached = self.cached_threads.named(sequence.scope, sequence.thread)
-        if cached is not None:
-            self.eviction.drop(cached)
-        if not self.pool.has_slot:
-            self.eviction.evict(keep=prefix)
-        sequence.slot = self.pool.take()
-        if self._reuse and prefix is None:
-            self._begin_prefix(sequence)
-        return sequence.slot
-
     def _begin_prefix(self, sequence: Sequence) -> None:
         """It evaluates what others will share, unless that is there."""
-        prompt = _system_prompt(sequence)
+        prompt = system_prompt(sequence)
         if prompt and self._prefixes.find(sequence.scope, prompt) is None:
             self._prefixes.begin(sequence.scope, prompt, sequence.id)

@@ -1,4 +1,4 @@
-"""Context: evaluates batches into one unified KV pool, and edits, saves and loads its cells."""
+"""Context: evaluates batches into the KV cells of one lane or pool; edits, saves and loads them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ctypes
 import mmap
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import llama_cpp as llama
 import numpy as np
 
 from bot.errors import ModelError
+from bot.inference.core.lanes import Lane
 from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Restore
@@ -23,16 +25,28 @@ from bot.inference.llama.pointer import pointer_to
 
 
 class Context:
-    """A llama_context of the native ``model``. A reset replaces ``native`` and ``memory``."""
+    """A llama_context of the native ``model``. A reset replaces ``native`` and ``memory``.
+
+    The slots of ``lane`` share one pool of ``num_cells`` where there is none, and else have a
+    stream each.
+    """
 
     def __init__(
-        self, model: Any, options: LlamaOptions, *, num_slots: int, num_vocab: int
+        self,
+        model: Any,
+        options: LlamaOptions,
+        *,
+        num_slots: int,
+        num_vocab: int,
+        lane: Lane | None = None,
     ) -> None:
         """Raises ModelError."""
         self._model = model
         self._options = options
         self._num_slots = num_slots
         self._num_vocab = num_vocab
+        self.lane = lane
+        self._first = lane.first if lane else 0
         self._batch = Batch(options.max_batch)
         self._open()
 
@@ -41,13 +55,17 @@ class Context:
 
         Raises NoRoom or StepFailed.
         """
-        outputs = self._batch.fill(chunks)
+        outputs = self._batch.fill(self._in_order(chunks), self._first)
         code = llama.llama_decode(self.native, self._batch.native)
         if code == 1:
             raise NoRoom
         if code:
             raise StepFailed(f"llama_decode returned {code}")
         return outputs
+
+    def _in_order(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """Streams are evaluated together only where their slots follow each other in the batch."""
+        return sorted(chunks, key=attrgetter("slot")) if self.lane else chunks
 
     def logits(self, chunk: Chunk) -> Logits:
         """Evaluate the chunk; the logits after its last token."""
@@ -57,7 +75,7 @@ class Context:
 
     def scores(self, chunk: Chunk) -> Logits:
         """Evaluate the chunk; the logits after each of its tokens."""
-        self._batch.fill([chunk])
+        self._batch.fill([chunk], self._first)
         self._batch.want_all()
         if code := llama.llama_decode(self.native, self._batch.native):
             raise StepFailed(f"llama_decode returned {code}")
@@ -72,20 +90,15 @@ class Context:
         return apart(self._try_to_trim)
 
     def _try_to_trim(self) -> bool:
-        self._batch.fill([Chunk(0, 0, [0, 0], False)])
+        self._batch.fill([Chunk(self._first, 0, [0, 0], False)], self._first)
         llama.llama_decode(self.native, self._batch.native)
         try:
-            self.memory.remove(0, 1)
+            self.memory.remove(self._first, 1)
         except StepFailed:
             return False
         finally:
-            self.memory.remove(0, 0)
+            self.memory.remove(self._first, 0)
         return True
-
-    def reset(self) -> None:
-        """Replace the context, and with it the partial state that a failed step left."""
-        self.close()
-        self._open()
 
     def close(self) -> None:
         llama.llama_free(self.native)
@@ -95,19 +108,23 @@ class Context:
         self.native = llama.llama_init_from_model(self._model, self._params())
         if not self.native:
             raise ModelError(
-                f"llama.cpp could not make a context of {self._options.num_cells:,} tokens "
+                f"llama.cpp could not make a context of {self._num_cells:,} tokens "
                 f"({log.last_error or 'no reason given'}): lower PARLEY_KV_TOKENS."
             )
-        self.memory = Memory(self.native)
+        self.memory = Memory(self.native, self._first)
+
+    @property
+    def _num_cells(self) -> int:
+        return self.lane.num_cells if self.lane else self._options.num_cells
 
     def _params(self) -> Any:
         params = llama.llama_context_default_params()
-        params.n_ctx = self._options.num_cells
+        params.n_ctx = self._num_cells
         params.n_batch = self._options.max_batch
         params.n_ubatch = self._options.max_ubatch
-        params.n_seq_max = self._num_slots
+        params.n_seq_max = self.lane.num_streams if self.lane else self._num_slots
         params.n_threads = params.n_threads_batch = self._options.num_threads
-        params.kv_unified = True
+        params.kv_unified = self.lane is None
         if self._options.attention == Attention.PLAIN:
             params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.no_perf = True
@@ -135,8 +152,11 @@ class Batch:
         self.native.seq_id = pointer_to(self._slot_pointers, ctypes.POINTER(llama.llama_seq_id))
         self.native.logits = pointer_to(self._wants, ctypes.c_int8)
 
-    def fill(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
-        """Fill in the chunks; ``(slot, index)`` of every token whose logits are wanted."""
+    def fill(self, chunks: Sequence[Chunk], first: int = 0) -> list[tuple[int, int]]:
+        """Fill in the chunks; ``(slot, index)`` of every token whose logits are wanted.
+
+        llama.cpp's sequence ids are the slots' distances from ``first``.
+        """
         tokens: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
@@ -145,7 +165,7 @@ class Batch:
             num_tokens = len(chunk.tokens)
             tokens += chunk.tokens
             positions += range(chunk.start, chunk.start + num_tokens)
-            slots += [chunk.slot] * num_tokens
+            slots += [chunk.slot - first] * num_tokens
             if chunk.wants_token:
                 outputs.append((chunk.slot, len(tokens) - 1))
         end = len(tokens)
@@ -161,20 +181,28 @@ class Batch:
 
 
 class Memory:
-    """The KV pool of one context. Cells are addressed by slot and token position."""
+    """The cells of one context. They are addressed by slot and token position.
 
-    def __init__(self, context: Any) -> None:
+    llama.cpp's sequence ids are the slots' distances from ``first``.
+    """
+
+    def __init__(self, context: Any, first: int = 0) -> None:
         self._context = context
+        self._first = first
         self._native = llama.llama_get_memory(context)
+
+    def num_tokens(self, slot: int) -> int:
+        return int(llama.llama_memory_seq_pos_max(self._native, slot - self._first)) + 1
 
     def remove(self, slot: int, start: int, end: int = -1) -> None:
         """Free the slot's cells from ``start`` up to ``end``, exclusive; raises StepFailed."""
-        if not llama.llama_memory_seq_rm(self._native, slot, start, end):
+        if not llama.llama_memory_seq_rm(self._native, slot - self._first, start, end):
             raise StepFailed(f"the cells of slot {slot} could not be removed from {start} on")
 
     def share(self, source: int, target: int, num_tokens: int) -> None:
-        """Let both slots hold the same cells; nothing is copied."""
-        llama.llama_memory_seq_cp(self._native, source, target, 0, num_tokens)
+        """Let both slots of one pool hold the same cells; nothing is copied."""
+        slots = source - self._first, target - self._first
+        llama.llama_memory_seq_cp(self._native, *slots, 0, num_tokens)
 
     def offload(self, slot: int, saved: SavedState) -> None:
         started = time.perf_counter()
@@ -198,20 +226,31 @@ class Memory:
 
     def save(self, slot: int) -> memoryview:
         """The slot's state in memory pages of its own, which are freed with it."""
-        size = llama.llama_state_seq_get_size(self._context, slot)
+        number = slot - self._first
+        size = llama.llama_state_seq_get_size(self._context, number)
         state = memoryview(mmap.mmap(-1, size))
         native = (ctypes.c_uint8 * size).from_buffer(state)
-        if llama.llama_state_seq_get_data(self._context, native, size, slot) != size:
+        if llama.llama_state_seq_get_data(self._context, native, size, number) != size:
             raise StepFailed(f"the state of slot {slot} could not be saved")
+        return state
+
+    def save_first(self, slot: int, num_tokens: int) -> memoryview:
+        """The state of the slot's first ``num_tokens``; the slot keeps all that it has."""
+        whole = self.save(slot)
+        if self.num_tokens(slot) <= num_tokens:
+            return whole
+        self.remove(slot, num_tokens)
+        state = self.save(slot)
+        if not self.load(slot, whole):
+            raise StepFailed(f"the state of slot {slot} could not be put back")
         return state
 
     def load(self, slot: int, state: memoryview) -> bool:
         """False if llama.cpp refuses the state or has no room; the slot is empty then."""
-        size = len(state)
+        size, number = len(state), slot - self._first
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
-        return bool(llama.llama_state_seq_set_data(self._context, native, size, slot) == size)
+        return bool(llama.llama_state_seq_set_data(self._context, native, size, number) == size)
 
     def _check_length(self, slot: int, saved: SavedState) -> None:
-        num_tokens = llama.llama_memory_seq_pos_max(self._native, slot) + 1
-        if num_tokens != len(saved.tokens):
+        if (num_tokens := self.num_tokens(slot)) != len(saved.tokens):
             raise StepFailed(f"slot {slot} has {num_tokens} tokens, not {len(saved.tokens)}")

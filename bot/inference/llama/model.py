@@ -9,10 +9,13 @@ import llama_cpp as llama
 
 from bot.generation import ChatMessage, RawPrompt
 from bot.inference.core.calls import AnyGrammar
-from bot.inference.core.model import NotRestored
+from bot.inference.core.lanes import STREAM_QUANTUM, Lane, Lanes, equal_lanes, round_down
+from bot.inference.core.model import NoRoom, NotRestored, StepFailed
 from bot.inference.core.sequence import (
     Action,
+    Arrange,
     Chunk,
+    Move,
     Offload,
     Opening,
     Release,
@@ -28,9 +31,10 @@ from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
+from bot.inference.llama.contexts import Contexts
 from bot.inference.llama.files import facts_of, kind_of, load_vocabulary, load_weights, read_facts
 from bot.inference.llama.grammars import Grammars
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import KVLayout, LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
 
@@ -67,14 +71,38 @@ class LlamaModel:
         self.calls = self.vocabulary.calls
         self._grammars = Grammars(self.vocabulary)
         self._samplers = Samplers(self.vocabulary, self._grammars, self._num_samplers())
-        self._context = Context(
-            self._model,
-            options,
-            num_slots=self.num_slots,
-            num_vocab=self.vocabulary.num_tokens,
-        )
         self._refused: list[int] = []
+        self.lanes = self._first_lanes()
+        self._contexts = Contexts(self._open_context, self.lanes)
         self.can_reuse = self.kind.can_reuse and self._context.can_trim()
+        if self.lanes and not apart(self.keeps_states):  # its cells cannot be moved
+            self.lanes = ()
+            self._contexts.close()
+            self._contexts = Contexts(self._open_context, ())
+        if self.lanes:
+            self.window = min(self.window, round_down(self.num_cells))
+
+    def _first_lanes(self) -> Lanes:
+        options = self._options
+        is_asked = options.kv_layout == KVLayout.STREAMS and self.kind.can_reuse
+        if not is_asked or self.num_cells < 2 * STREAM_QUANTUM:
+            return ()
+        return equal_lanes(self.num_cells, options.max_running)
+
+    def _open_context(self, lane: Lane | None) -> Context:
+        num_vocab = self.vocabulary.num_tokens
+        return Context(
+            self._model, self._options, num_slots=self.num_slots, num_vocab=num_vocab, lane=lane
+        )
+
+    @property
+    def _context(self) -> Context:
+        """The only one of a unified pool, or that of the first lane."""
+        return self._contexts.first
+
+    @property
+    def pass_cells(self) -> int:
+        return self._options.pass_cells
 
     def _num_samplers(self) -> int:
         """A GPU leaves the processor's cores free, and computes faster than one of them chooses."""
@@ -144,55 +172,69 @@ class LlamaModel:
             raise NotRestored(self._refused)
         if not step.chunks:
             return {}
-        outputs = self._context.decode(step.chunks)
-        return self._samplers.sample_all(self._context.native, outputs)
+        sampled: dict[int, list[int]] = {}
+        for context, chunks in self._contexts.split(step.chunks):
+            try:
+                outputs = context.decode(chunks)
+            except NoRoom as error:
+                if len(chunks) == len(step.chunks):
+                    raise
+                raise StepFailed("one lane of several had no room") from error
+            sampled |= self._samplers.sample_all(context.native, outputs)
+        return sampled
 
     def _act(self, action: Action) -> None:
-        memory = self._context.memory
+        contexts = self._contexts
         match action:
             case Release(slot):
                 self._samplers.close(slot)
-                memory.remove(slot, 0)
+                contexts.remove(slot, 0)
             case Trim(slot, num_tokens):
                 self._samplers.close(slot)
-                memory.remove(slot, num_tokens)
+                contexts.remove(slot, num_tokens)
             case Offload(slot, saved):
-                memory.offload(slot, saved)
+                contexts.of(slot).memory.offload(slot, saved)
             case Restore(slot):
-                if not memory.restore(action):
+                if not contexts.of(slot).memory.restore(action):
                     self._refused.append(slot)
             case Share(source, target, num_tokens):
-                memory.share(source, target, num_tokens)
+                contexts.share(source, target, num_tokens)
             case Opening():
                 self._samplers.open(action)
+            case Move():
+                contexts.move(action)
+                self._samplers.move([action])
+            case Arrange(lanes, moves):
+                contexts.arrange(lanes, moves)
+                self._samplers.move(moves)
 
     def keeps_states(self) -> bool:
         return self.can_reuse and state_check.are_kept(self)
 
     def logits(self, chunk: Chunk) -> Logits:
         """Evaluate the chunk; the logits after its last token."""
-        return self._context.logits(chunk)
+        return self._contexts.of(chunk.slot).logits(chunk)
 
     def scores(self, chunk: Chunk) -> Logits:
         """Evaluate the chunk; the logits after each of its tokens."""
-        return self._context.scores(chunk)
+        return self._contexts.of(chunk.slot).scores(chunk)
 
     def save(self, slot: int) -> memoryview:
-        return self._context.memory.save(slot)
+        return self._contexts.of(slot).memory.save(slot)
 
     def load(self, slot: int, state: memoryview) -> bool:
-        return self._context.memory.load(slot, state)
+        return self._contexts.of(slot).memory.load(slot, state)
 
     def clear(self, slot: int) -> None:
-        self._context.memory.remove(slot, 0)
+        self._contexts.remove(slot, 0)
 
     def reset(self) -> None:
         self._samplers.close_all()
-        self._context.reset()
+        self._contexts.reset()
 
     def close(self) -> None:
         self._samplers.shutdown()
-        self._context.close()
+        self._contexts.close()
         llama.llama_model_free(self._model)
 
 

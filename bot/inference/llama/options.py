@@ -11,6 +11,10 @@ MAX_UBATCH = 512
 """Tokens that llama.cpp evaluates at once; it splits larger batches."""
 
 
+PASS_CELLS = 3_000
+"""As measured with SmolLM2 on two cores; see ``LlamaOptions``."""
+
+
 class Attention(StrEnum):
     """``FLASH``: llama.cpp's flash attention, as far as the model supports it.
 
@@ -39,7 +43,8 @@ class LlamaOptions:
 
     ``num_slots``: running, idle and shared sequences. ``num_threads``: CPU threads.
     ``gpu_layers`` -1: all layers that the build can offload. ``max_ubatch``: tokens that llama.cpp
-    evaluates at once; it splits larger batches.
+    evaluates at once; it splits larger batches. ``pass_cells``: attention over so many cells
+    costs as much as one more pass over the weights.
     """
 
     num_cells: int = 16_384
@@ -51,6 +56,7 @@ class LlamaOptions:
     attention: Attention = Attention.FLASH
     kv_layout: KVLayout = KVLayout.UNIFIED
     max_ubatch: int = MAX_UBATCH
+    pass_cells: int = PASS_CELLS
 
     @property
     def max_batch(self) -> int:

@@ -12,7 +12,7 @@ import llama_cpp as llama
 import numpy as np
 
 from bot.generation import Sampling
-from bot.inference.core.sequence import NO_TOKEN, Logprobs, Opening
+from bot.inference.core.sequence import NO_TOKEN, Logprobs, Move, Opening
 from bot.inference.grammar.constrained import ConstrainedReply, Ids, Logits
 from bot.inference.llama import logprobs
 from bot.inference.llama.grammars import Grammars
@@ -208,6 +208,12 @@ class Samplers:
     def _logits(self, context: Any, index: int) -> Logits:
         logits = llama.llama_get_logits_ith(context, index)
         return np.ctypeslib.as_array(logits, (self._vocabulary.num_tokens,))
+
+    def move(self, moves: Sequence[Move]) -> None:
+        """The chains and grammars of the sources belong to the targets, all at once."""
+        by_slot: tuple[dict[int, Any], ...] = (self.chains, self._logprobs, self._constrained)
+        for kept in by_slot:
+            kept |= [(m.target, kept.pop(m.source)) for m in moves if m.source in kept]
 
     def close(self, slot: int) -> None:
         self._logprobs.pop(slot, None)

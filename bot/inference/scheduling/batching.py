@@ -96,7 +96,7 @@ class BatchPlanner:
         first = next(prompts, None)
         if first is None and all(sequence.num_pending == 1 for sequence in decoding):
             return self._decode(decoding)
-        limits = limits_of(len(decoding), self.kv_cache.pool.num_used)
+        limits = limits_of(len(decoding), self.kv_cache.num_attended)
         forced = min(room, _forced_share(decoding, limits))
         if first is None or (decoding and limits.is_owed):
             return self._decode(decoding, forced)
@@ -122,11 +122,11 @@ class BatchPlanner:
         """A token of each reply, and up to ``budget`` more of those that are forced."""
         self.pause.end(decoding)
         budget = min(budget, sum(sequence.num_pending - 1 for sequence in decoding))
-        self.kv_cache.make_room(len(decoding) + budget)  # one admitted now may have taken some
-        budget = max(0, min(budget, self.kv_cache.pool.num_free - len(decoding)))
         chunks = []
-        for sequence in decoding:
-            chunks.append(self._chunk(sequence, min(sequence.num_pending, 1 + budget)))
+        for number, sequence in enumerate(decoding, 1):
+            wanted, others = min(sequence.num_pending, 1 + budget), len(decoding) - number
+            room = self.kv_cache.room_for(sequence, wanted, spared=others)
+            chunks.append(self._chunk(sequence, max(1, room)))
             budget -= len(chunks[-1].tokens) - 1
         return chunks
 
@@ -161,12 +161,11 @@ class BatchPlanner:
 
     def _prefill(self, sequence: Sequence, chunks: list[Chunk], budget: int) -> int:
         """Add a chunk of at most ``budget`` tokens, as far as cells can be freed; its length."""
-        wanted = min(budget, sequence.num_pending)
-        self.kv_cache.make_room(wanted)
-        num_tokens = min(wanted, self.kv_cache.pool.num_free)
+        wanted = max(0, min(budget, sequence.num_pending))
+        num_tokens = self.kv_cache.room_for(sequence, wanted)
         if num_tokens > 0:
             chunks.append(self._chunk(sequence, num_tokens))
-        return max(0, num_tokens)
+        return num_tokens
 
     def _chunk(self, sequence: Sequence, num_tokens: int) -> Chunk:
         start = sequence.num_cached

@@ -15,14 +15,15 @@ from operator import attrgetter
 from bot.errors import QueueFull
 from bot.fair_queue import FairQueue
 from bot.generation import FinishReason
+from bot.inference.core.lanes import Lanes
 from bot.inference.core.sequence import NO_TOKEN, Forced, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
+from bot.inference.kv_cache.streams import StreamKVCache
+from bot.inference.kv_cache.unified import UnifiedKVCache
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
 from bot.inference.scheduling.prefill_budget import StepLimits
 
-_HEADROOM = 32
-"""Cells kept free per running sequence when another is admitted: room to grow for a while."""
 _MAX_OVERTAKEN = 16
 """So many may overtake a sequence for which there is no room yet; then all others wait."""
 _NUM_CANDIDATES = 8
@@ -37,7 +38,8 @@ class SchedulerStats:
 
     ``num_forced`` counts tokens that a grammar left no choice for, and ``num_prefilled`` those of
     them that were evaluated in a step with others of their sequence. ``num_cells_used`` includes
-    those of the ``num_cached_threads``, which are idle.
+    those of the ``num_cached_threads``, which are idle; attention runs over ``num_cells_attended``.
+    ``num_arranged`` counts arrangements of the lanes, ``num_moved`` sequences that changed slots.
     """
 
     num_preempted: int
@@ -47,6 +49,9 @@ class SchedulerStats:
     num_prefilled: int
     num_cached_threads: int
     num_cells_used: int
+    num_cells_attended: int
+    num_arranged: int
+    num_moved: int
 
 
 class Scheduler:
@@ -63,9 +68,13 @@ class Scheduler:
         reuse: bool = True,
         saved_states: SavedStates | None = None,
         limits_of: LimitsOf | None = None,
+        lanes: Lanes = (),
+        window: int = 0,
+        pass_cells: int = 0,
     ) -> None:
-        """``num_slots``: for running and idle sequences and shared prefixes (see KVCacheManager).
+        """``num_slots``: for running and idle sequences and shared prefixes in one pool.
 
+        With ``lanes`` there is no pool: a sequence has a stream of at most ``window`` cells.
         Without ``limits_of`` a step takes as many prompt tokens as it has room for.
         """
         self.max_running = max_running
@@ -76,6 +85,7 @@ class Scheduler:
         self._num_preempted = self._num_overtaken = 0
         self._num_forced = self._num_prefilled = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
+        self._lanes, self._window, self._pass_cells = lanes, window, pass_cells
         self._reuse, self._saved_states = reuse, saved_states
         self._kv_cache = self._new_kv_cache()
         self._waiting: list[Sequence] = []
@@ -107,6 +117,9 @@ class Scheduler:
             num_prefilled=self._num_prefilled,
             num_cached_threads=len(self._kv_cache.cached_threads),
             num_cells_used=self._kv_cache.pool.num_used,
+            num_cells_attended=self._kv_cache.num_attended,
+            num_arranged=self._kv_cache.num_arranged,
+            num_moved=self._kv_cache.num_moved,
         )
 
     def add(self, sequence: Sequence, *, retry_after: float = 5.0) -> None:
@@ -136,6 +149,7 @@ class Scheduler:
         """The next step, or None when there is nothing to do."""
         self._preempt_background()
         self._make_room_to_decode()
+        self._kv_cache.prepare(self._waiting)
         chunks = self._planner.chunks(self._limits, self.max_batch)
         actions = self._kv_cache.take_actions()
         return Step(actions, chunks) if actions or chunks else None
@@ -211,7 +225,9 @@ class Scheduler:
         """
         failed = list(self._running)
         self._running.clear()
-        self._kv_cache = self._planner.kv_cache = self._new_kv_cache()
+        lost, new = self._kv_cache, self._new_kv_cache()
+        new.num_arranged, new.num_moved = lost.num_arranged, lost.num_moved
+        self._kv_cache = self._planner.kv_cache = new
         for sequence in failed:
             self._end(sequence, FinishReason.ERROR)
         return failed
@@ -227,7 +243,17 @@ class Scheduler:
         self._tickets.leave(sequence.person)
 
     def _new_kv_cache(self) -> KVCacheManager:
-        return KVCacheManager(
+        if self._lanes:
+            return StreamKVCache(
+                self._lanes,
+                num_cells=self._num_cells,
+                window=self._window,
+                max_running=self.max_running,
+                pass_cells=self._pass_cells,
+                reuse=self._reuse,
+                saved_states=self._saved_states,
+            )
+        return UnifiedKVCache(
             self._num_cells,
             self._num_slots,
             max_running=self.max_running,
@@ -290,23 +316,17 @@ class Scheduler:
         """Give the sequence a slot, if there is room for it beside the running ones."""
         if self._kv_cache.must_wait(sequence) or not self._has_room(sequence):
             return False
-        needed = self._num_needed(sequence)
         self._begin(sequence)
-        self._kv_cache.allocate(sequence, needed)
+        self._kv_cache.allocate(sequence)
         sequence.status = Status.PREFILL
         self._running.append(sequence)
         return True
 
     def _has_room(self, sequence: Sequence) -> bool:
-        if len(self._running) >= self.max_running:
-            return False
-        return not self._running or self._kv_cache.could_free(self._num_needed(sequence), sequence)
+        return len(self._running) < self.max_running and self._kv_cache.has_room(sequence)
 
-    def _num_needed(self, sequence: Sequence) -> int:
-        """Cells for the sequence, with room to grow for it and for those that run."""
-        promised = sum(s.num_pending for s in self._running if s.status is Status.PREFILL)
-        headroom = _HEADROOM * (len(self._running) + 1) + len(sequence.forced)
-        return promised + self._kv_cache.num_needed(sequence) + headroom
+    def _will_have_room(self, sequence: Sequence) -> bool:
+        return len(self._running) < self.max_running and self._kv_cache.could_hold(sequence)
 
     def _begin(self, sequence: Sequence) -> None:
         """What its reply must begin with is evaluated with the prompt."""
@@ -320,14 +340,13 @@ class Scheduler:
         first = next(iter(self._waiting), None)
         if first is None or first.is_background:
             return
-        while self._running and self._youngest().is_background and not self._has_room(first):
+        while self._running and self._youngest().is_background and not self._will_have_room(first):
             self._preempt(self._youngest())
 
     def _make_room_to_decode(self) -> None:
         """Make a cell free for each sequence in decode; preempt the youngest if need be."""
-        pool = self._kv_cache.pool
-        self._kv_cache.make_room(len(self._planner.decoding()))
-        while len(self._planner.decoding()) > pool.num_free and len(self._running) > 1:
+        has_room = self._kv_cache.make_room_to_decode
+        while not has_room(self._planner.decoding()) and len(self._running) > 1:
             self._preempt(self._youngest())
 
     def _limits(self, num_replies: int, num_cells: int) -> StepLimits:

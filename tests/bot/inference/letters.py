@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.generation import Sampling
+from bot.inference.core.lanes import Lanes
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
@@ -27,11 +28,14 @@ class Engine:
         slots: int = 16,
         reuse: bool = True,
         saved_states: SavedStates | None = None,
+        lanes: Lanes = (),
     ) -> None:
-        self.model = FakeModel(script, num_cells=cells, num_slots=slots, forces="0123456789")
+        self.model = FakeModel(
+            script, num_cells=cells, num_slots=slots, forces="0123456789", lanes=lanes
+        )
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
-            reuse=reuse, saved_states=saved_states,
+            reuse=reuse, saved_states=saved_states, lanes=lanes, window=cells, pass_cells=100,
         )  # fmt: skip
         self._count = 0
 
