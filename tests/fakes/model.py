@@ -260,10 +260,10 @@ class FakeModel:
             self._cells, self._chains, self._logprobs, self._is_held
         )  # fmt: skip
         for kept in by_slot:
-            moved = [(move.target, kept.pop(move.source)) for move in moves if move.source in kept]
-            for slot, value in moved:
-                _require(not kept.get(slot), f"slot {slot} is not empty")
-                kept[slot] = value
+            moved = [(m.target, kept.pop(m.source)) for m in moves if m.source in kept]
+            full = [slot for slot, _ in moved if self._cells.get(slot)]
+            _require(kept is not self._cells or not full, f"slots {full} are not empty")
+            kept |= moved
         for move in moves:
             self._check_stream(move.target)
 

@@ -35,7 +35,8 @@ class Engine:
         )
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
-            reuse=reuse, saved_states=saved_states, lanes=lanes, window=cells, pass_cells=100,
+            reuse=reuse, saved_states=saved_states, lanes=lanes,
+            window=cells // 256 * 256, pass_cells=100,
         )  # fmt: skip
         self._count = 0
 
