@@ -18,6 +18,7 @@ from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Restore
 from bot.inference.grammar.constrained import Logits
+from bot.inference.llama import stream_states
 from bot.inference.llama.apart import apart
 from bot.inference.llama.log import log
 from bot.inference.llama.options import Attention, LlamaOptions
@@ -111,7 +112,7 @@ class Context:
                 f"llama.cpp could not make a context of {self._num_cells:,} tokens "
                 f"({log.last_error or 'no reason given'}): lower PARLEY_KV_TOKENS."
             )
-        self.memory = Memory(self.native, self._first)
+        self.memory = Memory(self.native, self.lane)
 
     @property
     def _num_cells(self) -> int:
@@ -183,12 +184,13 @@ class Batch:
 class Memory:
     """The cells of one context. They are addressed by slot and token position.
 
-    llama.cpp's sequence ids are the slots' distances from ``first``.
+    llama.cpp's sequence ids are the slots' distances from the first of their ``lane``.
     """
 
-    def __init__(self, context: Any, first: int = 0) -> None:
+    def __init__(self, context: Any, lane: Lane | None = None) -> None:
         self._context = context
-        self._first = first
+        self._lane = lane
+        self._first = lane.first if lane else 0
         self._native = llama.llama_get_memory(context)
 
     def num_tokens(self, slot: int) -> int:
@@ -228,11 +230,13 @@ class Memory:
         """The slot's state in memory pages of its own, which are freed with it."""
         number = slot - self._first
         size = llama.llama_state_seq_get_size(self._context, number)
-        state = memoryview(mmap.mmap(-1, size))
+        state = memoryview(mmap.mmap(-1, size + stream_states.NUM_SPARE))
         native = (ctypes.c_uint8 * size).from_buffer(state)
         if llama.llama_state_seq_get_data(self._context, native, size, number) != size:
             raise StepFailed(f"the state of slot {slot} could not be saved")
-        return state
+        if self._lane is None:
+            return state[:size]
+        return stream_states.cut(state, number, self._lane.num_streams)
 
     def save_first(self, slot: int, num_tokens: int) -> memoryview:
         """The state of the slot's first ``num_tokens``; the slot keeps all that it has."""
@@ -248,6 +252,8 @@ class Memory:
     def load(self, slot: int, state: memoryview) -> bool:
         """False if llama.cpp refuses the state or has no room; the slot is empty then."""
         size, number = len(state), slot - self._first
+        if self._lane is not None:
+            size = stream_states.fit(state, self._lane.num_streams)
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
         return bool(llama.llama_state_seq_set_data(self._context, native, size, number) == size)
 

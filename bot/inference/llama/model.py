@@ -150,7 +150,13 @@ class LlamaModel:
         """A hash of everything that determines the layout of a state: file, context and build."""
         build = llama.__version__, system_info(), llama.LLAMA_STATE_SEQ_VERSION
         options = self._options
-        context = self.num_cells, options.gpu_layers, supports_gpu(), options.attention
+        context = (
+            self.num_cells,
+            options.gpu_layers,
+            supports_gpu(),
+            options.attention,
+            bool(self.lanes),
+        )
         return fingerprint.of(self.path, *build, *context)
 
     def can_follow(self, grammar: str) -> bool:
