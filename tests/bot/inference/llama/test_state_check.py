@@ -28,7 +28,7 @@ from bot.inference.engine.service import InferenceService
 from bot.inference.gguf import fingerprint
 from bot.inference.llama import state_check
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import KVLayout, LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
 
@@ -38,10 +38,9 @@ LOGIT_TOLERANCE = 1.0
 """Other sequences beside it change the rounding."""
 
 
-def load(num_cells: int) -> LlamaModel:
-    return LlamaModel(
-        locate.locate("smollm2"), LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1)
-    )
+def load(num_cells: int, layout: KVLayout = KVLayout.UNIFIED) -> LlamaModel:
+    options = LlamaOptions(num_cells=num_cells, max_running=4, num_threads=1, kv_layout=layout)
+    return LlamaModel(locate.locate("smollm2"), options)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +145,16 @@ def test_the_fingerprint_depends_on_the_file_and_on_the_layout_of_a_state(
 
 
 @pytest.mark.model
-async def test_a_thread_is_restored_after_a_restart_with_the_real_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", KVLayout)
+async def test_a_thread_is_restored_after_a_restart_with_the_real_model(
+    tmp_path: Path, layout: KVLayout
+) -> None:
     options = OffloadOptions(1 << 30, 1 << 30, tmp_path / "parked", min_gain=0.0)
     system = ChatMessage("system", "You are a kind harbour master and answer briefly. " * 4)
     turns = [system, ChatMessage("user", "Which boats are in? " * 10)]
 
     async def ask(metrics: Metrics, *messages: ChatMessage) -> Finished:
-        model = await asyncio.to_thread(load, 1_024)
+        model = await asyncio.to_thread(load, 1_024, layout)
         service = InferenceService(model, metrics, max_running=2, max_waiting=2, offloading=options)
         async with service:
             asked = GenerationRequest(
