@@ -103,10 +103,15 @@ class Users:
 
 @asynccontextmanager
 async def connected(url: str, max_tokens: int, seconds: float = 120) -> AsyncIterator[Users]:
-    """``seconds`` that a reply may take."""
+    """``seconds``: those that a reply may take. Each question has a connection of its own."""
     options = argparse.Namespace(url=url, model="smollm2", max_tokens=max_tokens, key=None)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session:
+    async with _session(seconds) as session:
         yield Users(session, options)
+
+
+def _session(seconds: float) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), connector=connector)
 
 
 async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Json]:
@@ -229,9 +234,7 @@ def parser() -> argparse.ArgumentParser:
 async def main() -> None:
     arguments = parser().parse_args()
     scenario = burst if arguments.scenario == "burst" else threads
-    timeout = aiohttp.ClientTimeout(total=600)
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+    async with _session(seconds=600) as session:
         out = await scenario(Users(session, arguments), arguments)
     print(json.dumps({"label": arguments.label, **out}))
 

@@ -30,7 +30,7 @@ NUM_CELLS = 32_768
 NUM_ROUNDS, NUM_TOKENS, NUM_WORDS = 5, 48, 960
 _MIN_TOKENS = 8
 """Of a reply while all are written, on average; a round with fewer does not count."""
-_REST_SECONDS = 1.0
+_REST_SECONDS, _MAX_SECONDS = 1.0, 300.0
 _COUNTERS = (counters.EVALUATED, counters.COMPLETED)
 _COLUMNS = ("replies", "who", "tokens/s", "ratio", "first token s", "expected")
 _TITLE = "Depth: replies to prompts of {:,} tokens, while all are written; ratios are Parley's"
@@ -120,7 +120,7 @@ async def _servers(folder: Path, quick: bool) -> AsyncIterator[dict[str, str]]:
 
 async def _prime(url: str, questions: Sequence[Question]) -> int:
     """Have every prompt read, one after the other; how many tokens the shortest has."""
-    async with connected(url, 1) as users:
+    async with connected(url, 1, _MAX_SECONDS) as users:
         replies = [await users.ask(*question) for question in questions]
     return min(reply.prompt_tokens for reply in replies)
 
@@ -131,7 +131,7 @@ async def _rounds(urls: Mapping[str, str], questions: Sequence[Question], num: i
     for number in range(num):
         for name in order(list(urls), number):
             await asyncio.sleep(_REST_SECONDS)
-            async with connected(urls[name], NUM_TOKENS) as users:
+            async with connected(urls[name], NUM_TOKENS, _MAX_SECONDS) as users:
                 written = await asyncio.gather(*(_write(users, each) for each in questions))
             decoding = decoding_of(written)
             if decoding.num_tokens >= _MIN_TOKENS * len(questions):

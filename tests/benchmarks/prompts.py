@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
-import aiohttp
-
 from bot.config import Settings
 from tests.benchmarks import command, counters, llama_server, servers
-from tests.benchmarks.chat_load import Message, Reply, Users, filler
+from tests.benchmarks.chat_load import Message, Reply, Users, connected, filler
 from tests.benchmarks.figures import Table, at_least
 from tests.benchmarks.sides import LLAMA_SERVER, PARLEY
 
@@ -74,13 +71,10 @@ async def _sides(folder: Path, quick: bool) -> AsyncIterator[tuple[dict[str, Use
             flags=llama_server.UNIFIED,
         )
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600))
-        )
         users = {}
         for name, server in by_name.items():
             url = await stack.enter_async_context(server.running())
-            users[name] = Users(session, Namespace(url=url, key="", model="smollm2", max_tokens=2))
+            users[name] = await stack.enter_async_context(connected(url, 2, 600))
         await _read(users, 20)
         yield users, ours.url
 
