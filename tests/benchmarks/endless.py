@@ -31,11 +31,15 @@ class StepNote:
 
 
 class EndlessModel(LlamaModel):
-    """An end of text is looked for, as ever, and never found: replies go on behind it."""
+    """An end of text is looked for, as ever, and never found: replies go on behind it.
 
-    def __init__(self, options: LlamaOptions) -> None:
+    Unless it ``reuses`` prompts, a place that is given up shows as a release.
+    """
+
+    def __init__(self, options: LlamaOptions, *, reuses: bool = False) -> None:
         super().__init__(locate.locate(locate.EMBEDDED), options)
-        self.can_reuse = False  # a place that is given up then shows as a release
+        self.can_reuse = self.can_reuse and reuses
+        self.is_computing = False
         self.steps: list[StepNote] = []
 
     def is_end(self, token: int) -> bool:
@@ -43,7 +47,11 @@ class EndlessModel(LlamaModel):
         return False
 
     def run(self, step: Step) -> dict[int, list[int]]:
-        sampled = super().run(step)
+        self.is_computing = True
+        try:
+            sampled = super().run(step)
+        finally:
+            self.is_computing = False
         self.steps.append(
             StepNote(
                 time.perf_counter(),

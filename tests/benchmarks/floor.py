@@ -1,34 +1,42 @@
-"""What the engine costs: its decoding against a bare ``llama_decode`` loop, slice by slice."""
+"""What the engine costs: its decoding against the best bare ``llama_decode`` loop, slice by slice.
+
+Best of four: flash attention or not, one pool or a stream a sequence.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bot.generation import ChatMessage, GenerationRequest, Sampling
+from bot.generation import GenerationRequest, RawPrompt, Sampling
+from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.options import LlamaOptions
 from bot.metrics import Metrics
 from bot.ports import Generation
 from tests.benchmarks import command
-from tests.benchmarks.bare import BareLoop
+from tests.benchmarks.bare import HEAD_START, Slice, layout_of, layouts
+from tests.benchmarks.bare_process import BareProcess
 from tests.benchmarks.chat_load import filler
 from tests.benchmarks.endless import EndlessModel, StepNote, options
 from tests.benchmarks.figures import Table, at_least, milliseconds
 
-EXPECTED = {1: 0.90, 8: 0.95, 16: 0.95}
-NUM_PAIRS, SLICE_SECONDS = 10, 2.0
-_PROMPT_WORDS = 20
-_HEAD_START = 24
-"""Tokens that each sequence says before a slice is timed, so that both begin equally full."""
+SIZES, DEPTHS = (1, 8, 16), (16, 1_000)
+NUM_CELLS = 32_768
+EXPECTED = 0.95
+NUM_ROUNDS, SLICE_SECONDS, SHORT_SECONDS = 7, 2.0, 0.7
+CLOSE = 0.75
+"""Layouts with less of the best one's speed in a short slice are not measured further."""
+_OFFLOAD = OffloadOptions(max_memory=1 << 30)
+"""For the threads of a contest, so that their prompts are read only once."""
 _SETTLE_SECONDS = 0.01
 _COLUMNS = (
-    "sequences",
+    "depth",
+    "replies",
+    "bare loop",
     "bare tokens/s",
     "engine tokens/s",
     "bare ms/step",
@@ -41,21 +49,6 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    num_sequences: int
-    num_steps: int
-    seconds: float
-
-    @property
-    def step_seconds(self) -> float:
-        return self.seconds / self.num_steps
-
-    @property
-    def tokens_per_second(self) -> float:
-        return self.num_sequences / self.step_seconds
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     bare: Slice
     engine: Slice
@@ -65,88 +58,121 @@ class Pair:
         return self.engine.tokens_per_second / self.bare.tokens_per_second
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``short``: a slice of every layout, of which those that came close have as many as the
+    engine in ``bare``.
+    """
+
+    short: dict[LlamaOptions, Slice]
+    engine: list[Slice] = field(default_factory=list)
+    bare: dict[LlamaOptions, list[Slice]] = field(default_factory=dict)
+
+    @property
+    def close(self) -> list[LlamaOptions]:
+        least = CLOSE * max(each.tokens_per_second for each in self.short.values())
+        return [each for each in self.short if self.short[each].tokens_per_second >= least]
+
+    @property
+    def best(self) -> LlamaOptions:
+        return min(self.bare, key=lambda each: step_seconds(self.bare[each]))
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """With the best loop."""
+        both = zip(self.bare[self.best], self.engine, strict=True)
+        return [Pair(bare, engine) for bare, engine in both]
+
+
+@dataclass(frozen=True, slots=True)
+class Contestants:
+    """Both sides with contexts of their own on one model file."""
+
+    bare: BareProcess
+    model: EndlessModel
+    engine: InferenceService
+
+
 class Contest:
-    """Both sides with a context of their own on one model file, and the same prompts."""
+    """So many replies from one depth on. The engine keeps the prompts that it has read."""
 
-    def __init__(
-        self,
-        bare: BareLoop,
-        model: EndlessModel,
-        engine: InferenceService,
-        num_sequences: int,
-        num_words: int = _PROMPT_WORDS,
-    ) -> None:
-        self._bare, self._model, self._engine = bare, model, engine
-        self._worker = ThreadPoolExecutor(1, "bare-loop")
-        self._num = num_sequences
-        words = [filler(number, num_words) for number in range(num_sequences)]
-        self._questions = [(ChatMessage("user", text),) for text in words]
+    def __init__(self, sides: Contestants, num_sequences: int, depth: int) -> None:
+        self._sides, self._num, self._depth = sides, num_sequences, depth
         self._samplings = [Sampling(seed=number) for number in range(num_sequences)]
-        self._prompts = [model.encode(question) for question in self._questions]
-        self._num_cells = sum(map(len, self._prompts)) + _HEAD_START * num_sequences
+        self._prompts = [self._prompt(number) for number in range(num_sequences)]
 
-    async def pairs(self, num_pairs: int, seconds: float) -> list[Pair]:
+    def _prompt(self, number: int) -> list[int]:
+        words = RawPrompt(filler(number, 2 * self._depth))
+        return self._sides.model.encode_raw(words)[: self._depth]
+
+    async def held(
+        self, candidates: Sequence[LlamaOptions], num_rounds: int, seconds: float
+    ) -> Found:
         """Who goes first alternates, so that neither always finds the caches of the other."""
-        pairs = []
-        for number in range(num_pairs):
+        found = Found(await self._short(candidates, min(seconds, SHORT_SECONDS)))
+        found.bare.update({candidate: [] for candidate in found.close})
+        await self._engine_slice(0.0)  # reads the prompts
+        for number in range(num_rounds):
             if number % 2:
-                engine = await self._engine_slice(seconds)
-                pairs.append(Pair(await self._bare_slice(seconds), engine))
-            else:
-                bare = await self._bare_slice(seconds)
-                pairs.append(Pair(bare, await self._engine_slice(seconds)))
-        return pairs
+                found.engine.append(await self._engine_slice(seconds))
+            for candidate, slices in found.bare.items():
+                slices.append(await self._bare_slice(candidate, seconds))
+            if not number % 2:
+                found.engine.append(await self._engine_slice(seconds))
+        await self._sides.bare.keep([])
+        return found
 
-    async def _bare_slice(self, seconds: float) -> Slice:
-        """In a worker of its own, as the engine has one."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._decode_bare, seconds)
+    async def _short(
+        self, candidates: Sequence[LlamaOptions], seconds: float
+    ) -> dict[LlamaOptions, Slice]:
+        """One context at a time: together they would take gigabytes."""
+        found = {}
+        for candidate in candidates:
+            found[candidate] = await self._bare_slice(candidate, seconds)
+            await self._sides.bare.keep([])
+        return found
 
-    def _decode_bare(self, seconds: float) -> Slice:
-        bare, num_steps = self._bare, 0
-        bare.begin(self._prompts, self._samplings)
-        while bare.num_cells_used < self._num_cells:
-            bare.decode()
-        begun = now = time.perf_counter()
-        while now - begun < seconds:
-            bare.decode()
-            num_steps, now = num_steps + 1, time.perf_counter()
-        bare.end()
-        return Slice(self._num, num_steps, now - begun)
+    async def _bare_slice(self, candidate: LlamaOptions, seconds: float) -> Slice:
+        return await self._sides.bare.time(candidate, self._prompts[0], self._samplings, seconds)
 
     async def _engine_slice(self, seconds: float) -> Slice:
         """Timed from the end of a step to the end of a step; read as a person would."""
-        self._model.steps.clear()
-        generations = [await self._engine.generate(request) for request in self._requests()]
+        model, engine = self._sides.model, self._sides.engine
+        model.steps.clear()
+        generations = [await engine.generate(request) for request in self._requests()]
         readers = [asyncio.create_task(_read(generation)) for generation in generations]
         while not self._has_head_start():  # noqa: ASYNC110 - the worker is waited for
             await asyncio.sleep(_SETTLE_SECONDS)
-        first = len(self._model.steps) - 1
+        first = len(model.steps) - 1
         await asyncio.sleep(seconds)
-        timed = self._model.steps[first:]
+        while len(model.steps) < first + 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(_SETTLE_SECONDS)
+        timed = model.steps[first:]
         for generation in generations:
             generation.cancel()
         await asyncio.gather(*readers)
-        await self._model.until_released()
+        while engine.num_running or model.is_computing:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(_SETTLE_SECONDS)
         return self._slice_of(timed)
 
     def _requests(self) -> list[GenerationRequest]:
         return [
             GenerationRequest(
-                messages=question,
+                raw=RawPrompt(tuple(prompt)),
                 person=f"person {number}",
+                thread=f"thread {number}",
                 sampling=sampling,
-                max_tokens=self._engine.window,
+                max_tokens=self._sides.engine.window,
             )
-            for number, (question, sampling) in enumerate(
-                zip(self._questions, self._samplings, strict=True)
+            for number, (prompt, sampling) in enumerate(
+                zip(self._prompts, self._samplings, strict=True)
             )
         ]
 
     def _has_head_start(self) -> bool:
-        steps = self._model.steps
-        is_full = sum(note.num_tokens for note in steps) >= self._num_cells
-        return is_full and steps[-1].num_sampled == self._num
+        steps = self._sides.model.steps
+        is_ahead = sum(note.num_sampled for note in steps) >= HEAD_START * self._num
+        return is_ahead and steps[-1].num_sampled == self._num
 
     def _slice_of(self, steps: Sequence[StepNote]) -> Slice:
         if any(note.num_sampled != self._num for note in steps):
@@ -155,57 +181,80 @@ class Contest:
 
 
 @asynccontextmanager
-async def contestants(
-    chosen: LlamaOptions,
-) -> AsyncIterator[tuple[BareLoop, EndlessModel, InferenceService]]:
-    model = await asyncio.to_thread(EndlessModel, chosen)
-    bare = await asyncio.to_thread(BareLoop, chosen)
+async def contestants(chosen: LlamaOptions) -> AsyncIterator[Contestants]:
+    model = await asyncio.to_thread(EndlessModel, chosen, reuses=True)
     service = InferenceService(
         model,
         Metrics(),
         max_running=chosen.max_running,
         max_waiting=chosen.max_running,
+        offloading=_OFFLOAD,
         loop_guard=False,
     )
+    bare = BareProcess()
     try:
         async with service as engine:
-            yield bare, model, engine
+            yield Contestants(bare, model, engine)
     finally:
         bare.close()
 
 
-async def compare(
-    sizes: Sequence[int], chosen: LlamaOptions, num_pairs: int, seconds: float
-) -> dict[int, list[Pair]]:
-    async with contestants(chosen) as sides:
-        return {num: await Contest(*sides, num).pairs(num_pairs, seconds) for num in sizes}
-
-
 async def measure(quick: bool) -> list[Table]:
-    num_pairs, seconds = (2, 0.5) if quick else (NUM_PAIRS, SLICE_SECONDS)
-    found = await compare(tuple(EXPECTED), options(max_running=16), num_pairs, seconds)
-    rows = [_row(num, pairs) for num, pairs in found.items()]
-    title = "Engine against a bare llama_decode loop, decoding only"
-    note = f"medians of {num_pairs} pairs of slices of {seconds:g} s; the ratio is theirs, too"
-    return [Table(title, _COLUMNS, rows, [note])]
+    num_rounds, seconds = (2, 0.5) if quick else (NUM_ROUNDS, SLICE_SECONDS)
+    chosen = options(max_running=max(SIZES), num_cells=NUM_CELLS)
+    candidates = layouts(chosen)
+    found: dict[tuple[int, int], Found] = {}
+    for depth in DEPTHS[:1] if quick else DEPTHS:
+        async with contestants(chosen) as sides:
+            for size in SIZES:
+                contest = Contest(sides, size, depth)
+                found[depth, size] = await contest.held(candidates, num_rounds, seconds)
+    notes = [
+        f"medians of {num_rounds} pairs of slices of {seconds:g} s; the ratio is theirs, too",
+        f"the engine: {layout_of(chosen)}",
+    ]
+    names = [layout_of(candidate) for candidate in candidates]
+    return [
+        Table(
+            "Engine against the best bare llama_decode loop, decoding only",
+            _COLUMNS,
+            [_row(*key, each) for key, each in found.items()],
+            notes,
+        ),
+        Table(
+            "Bare llama_decode loops, tokens/s in a short slice of each",
+            ("depth", "replies", *names),
+            [_short_row(*key, each) for key, each in found.items()],
+        ),
+    ]
 
 
-def _row(num_sequences: int, pairs: Sequence[Pair]) -> tuple[str, ...]:
-    bare = statistics.median(pair.bare.step_seconds for pair in pairs)
-    engine = statistics.median(pair.engine.step_seconds for pair in pairs)
-    ratios = [pair.ratio for pair in pairs]
+def step_seconds(slices: Sequence[Slice]) -> float:
+    return statistics.median(each.step_seconds for each in slices)
+
+
+def _row(depth: int, size: int, found: Found) -> tuple[str, ...]:
+    bare, engine = step_seconds(found.bare[found.best]), step_seconds(found.engine)
+    ratios = [pair.ratio for pair in found.pairs]
     ratio = statistics.median(ratios)
     return (
-        str(num_sequences),
-        f"{num_sequences / bare:.0f}",
-        f"{num_sequences / engine:.0f}",
+        f"{depth:,}",
+        str(size),
+        layout_of(found.best),
+        f"{size / bare:.0f}",
+        f"{size / engine:.0f}",
         milliseconds(bare),
         milliseconds(engine),
         f"{ratio:.3f}",
         f"{min(ratios):.3f}",
         f"{max(ratios):.3f}",
-        at_least(ratio, EXPECTED[num_sequences]),
+        at_least(ratio, EXPECTED),
     )
+
+
+def _short_row(depth: int, size: int, found: Found) -> tuple[str, ...]:
+    speeds = (f"{each.tokens_per_second:.0f}" for each in found.short.values())
+    return (f"{depth:,}", str(size), *speeds)
 
 
 async def _read(generation: Generation) -> None:

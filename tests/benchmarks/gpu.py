@@ -14,46 +14,56 @@ from functools import partial
 from pathlib import Path
 
 from bot.inference.llama.backend import supports_gpu
+from bot.inference.llama.options import Attention
 from bot.settings.tables import Settings
 from tests.benchmarks import command, floor, llama_server, servers
+from tests.benchmarks.bare import layout_of, layouts
 from tests.benchmarks.endless import options
 from tests.benchmarks.figures import Row, Table, milliseconds
-from tests.benchmarks.floor import Contest, Pair
+from tests.benchmarks.floor import Contest, Found
 from tests.benchmarks.rounds import first_token, speed
 from tests.benchmarks.sides import Json, Load, Side, over_http
 
-SIZES = (1, 8, 32, 64)
+SIZES, QUICK_SIZES = (1, 8, 32, 64), (1, 4)
 WORDS = {36: 5, 1_000: 970}
-"""Of a question, by the tokens that its prompt then has."""
+"""Of a question, by the tokens that its prompt then has; with fewer there is no template."""
 NUM_CELLS = 131_072
 NUM_PAIRS, SLICE_SECONDS = 3, 1.0
 NUM_ROUNDS, NUM_TOKENS = 3, 128
 _WARM_UP = 0
-_FLOOR_COLUMNS = ("depth", "replies", "bare tokens/s", "engine tokens/s", "engine ms/step", "ratio")
+_FLOOR_COLUMNS = (
+    "depth",
+    "replies",
+    "bare loop",
+    "bare tokens/s",
+    "engine tokens/s",
+    "engine ms/step",
+    "ratio",
+)
 _HTTP_COLUMNS = ("depth", "replies", "who", "first token s", "tokens/s")
 _CPU = "llama.cpp was built without a GPU, or there is none: these figures are a CPU's"
 
 
 async def decoding(quick: bool) -> list[Table]:
-    """Each side has a pool of its own; prompts differ, so that nothing is shared."""
-    sizes, depths = _scope(quick)
-    num_pairs, seconds = (1, 0.3) if quick else (NUM_PAIRS, SLICE_SECONDS)
+    """Each side has cells of its own; prompts differ, so that nothing is shared."""
+    sizes = QUICK_SIZES if quick else SIZES
+    num_rounds, seconds = (1, 0.3) if quick else (NUM_PAIRS, SLICE_SECONDS)
     chosen = options(max_running=max(sizes), num_cells=4_096 if quick else NUM_CELLS)
+    candidates = [each for each in layouts(chosen) if each.attention == Attention.FLASH]
     rows = []
-    async with floor.contestants(chosen) as sides:
-        for depth in depths:
+    for depth in floor.DEPTHS[:1] if quick else floor.DEPTHS:
+        async with floor.contestants(chosen) as sides:
             for size in sizes:
-                contest = Contest(*sides, size, WORDS[depth])
-                pairs = await contest.pairs(num_pairs, seconds)
-                rows.append(_told(_floor_row(depth, size, pairs)))
-    title = "Decoding: the engine against a bare llama_decode loop"
-    note = f"medians of {num_pairs} pairs of slices of {seconds:g} s, from the depth named on"
+                found = await Contest(sides, size, depth).held(candidates, num_rounds, seconds)
+                rows.append(_told(_floor_row(depth, size, found)))
+    title = "Decoding: the engine against the best bare llama_decode loop with flash attention"
+    note = f"medians of {num_rounds} pairs of slices of {seconds:g} s, from the depth named on"
     return [Table(title, _FLOOR_COLUMNS, rows, [note, *_notes()])]
 
 
 async def serving(quick: bool) -> list[Table]:
     """Everybody asks at once; a token counts from the first question to the last answer."""
-    sizes, depths = _scope(quick)
+    sizes, depths = (QUICK_SIZES, (36,)) if quick else (SIZES, tuple(WORDS))
     num_rounds = 1 if quick else NUM_ROUNDS
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -68,10 +78,6 @@ async def serving(quick: bool) -> list[Table]:
                     rows += [_told(_http_row(depth, size, *each)) for each in found.items()]
     title = f"Serving: everybody asks at once, {NUM_TOKENS} tokens each"
     return [Table(title, _HTTP_COLUMNS, rows, [f"medians of {num_rounds} rounds", *_notes()])]
-
-
-def _scope(quick: bool) -> tuple[Sequence[int], Sequence[int]]:
-    return ((1, 4), (36,)) if quick else (SIZES, tuple(WORDS))
 
 
 def _told(row: Row) -> Row:
@@ -119,13 +125,14 @@ async def _rounds(
     return found
 
 
-def _floor_row(depth: int, size: int, pairs: Sequence[Pair]) -> Row:
+def _floor_row(depth: int, size: int, found: Found) -> Row:
+    pairs = found.pairs
     bare = statistics.median(pair.bare.tokens_per_second for pair in pairs)
     engine = statistics.median(pair.engine.tokens_per_second for pair in pairs)
     step = statistics.median(pair.engine.step_seconds for pair in pairs)
     ratio = statistics.median(pair.ratio for pair in pairs)
     rates = f"{bare:.0f}", f"{engine:.0f}", milliseconds(step), f"{ratio:.2f}"
-    return (f"{depth:,}", str(size), *rates)
+    return (f"{depth:,}", str(size), layout_of(found.best), *rates)
 
 
 def _http_row(depth: int, size: int, name: str, runs: Sequence[Json]) -> Row:

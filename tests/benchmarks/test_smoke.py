@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from bot.generation import Sampling
-from bot.inference.llama.options import MAX_UBATCH, LlamaOptions
+from bot.generation import ChatMessage, Sampling
+from bot.inference.llama.options import LlamaOptions
 from tests.benchmarks import acks, chat_load, cold_return, floor, slack_traffic, stop
-from tests.benchmarks.bare import BareLoop
+from tests.benchmarks.bare import BareLoop, Slice, Weights, layout_of, layouts
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.endless import StepNote
 from tests.benchmarks.figures import Table, at_least, at_most, percentile
+from tests.benchmarks.floor import Contest, Found
 from tests.benchmarks.slack_traffic import Ack
 from tests.benchmarks.stop import Stop
 
 ROOT = Path(__file__).parents[2]
+
+SMALL = LlamaOptions(num_cells=512, max_running=2, num_threads=1, max_ubatch=32)
+"""One thread: two wait for each other at every step while other tests run beside."""
 
 BURNS = """
 import asyncio, time
@@ -123,25 +127,43 @@ def test_a_callback_that_burns_time_is_named_with_what_it_burnt(tmp_path: Path) 
 
 
 @pytest.mark.model
-async def test_engine_and_bare_loop_decode_the_same_prompts_side_by_side() -> None:
-    """On one thread: two wait for each other at every step while other tests run beside."""
-    small = LlamaOptions(num_cells=1_024, max_running=2, num_threads=1)
-    found = await floor.compare([2], small, num_pairs=1, seconds=0.5)
-    for pair in found[2]:
-        assert pair.bare.num_steps > 0
-        assert pair.engine.num_steps > 0
-        assert pair.ratio > 0
+async def test_engine_and_bare_loop_decode_the_same_depth_side_by_side() -> None:
+    async with floor.contestants(SMALL) as sides:
+        found = await Contest(sides, 2, 40).held([SMALL], num_rounds=1, seconds=0.02)
+        num_evaluated = sum(note.num_tokens for note in sides.model.steps[:2])
+    (pair,) = found.pairs
+    assert pair.bare.num_steps > 0
+    assert pair.engine.num_steps > 0
+    assert pair.ratio > 0
+    assert num_evaluated <= 4, "the engine reads the prompts once"
 
 
 @pytest.mark.model
-def test_the_bare_loop_reads_prompts_that_are_longer_than_a_step() -> None:
-    small = LlamaOptions(num_cells=1_024, max_running=1, num_slots=2, num_threads=1)
-    bare, prompt = BareLoop(small), [7] * (MAX_UBATCH + small.max_running + 9)
-    bare.begin([prompt], [Sampling()])
-    bare.decode()
-    assert bare.num_cells_used == len(prompt) + 1
-    bare.end()
-    bare.close()
+def test_a_bare_loop_says_in_every_layout_what_the_model_says() -> None:
+    weights = Weights(SMALL)
+    prompt = weights.vocabulary.encode([ChatMessage("user", "Name the capital of France.")])
+    assert len(prompt) > SMALL.max_ubatch + 1, "it is read in more than one step"
+    for options in layouts(SMALL):
+        loop = BareLoop(weights, options)
+        loop.begin(prompt, [Sampling(temperature=0)] * 2)
+        said: list[list[bytes]] = []
+        for _ in range(6):
+            loop.decode()
+            said.append([weights.vocabulary.piece(token) for token in loop.last])
+        texts = [b"".join(pieces) for pieces in zip(*said, strict=True)]
+        assert texts == [b"The capital of France is Paris"] * 2, layout_of(options)
+        loop.close()
+    weights.close()
+
+
+def test_the_best_loop_is_looked_for_among_those_that_came_close() -> None:
+    one, other, slow = layouts(LlamaOptions())[:3]
+    found = Found({one: Slice(8, 10, 1.0), other: Slice(8, 8, 1.0), slow: Slice(8, 7, 1.0)})
+    assert found.close == [one, other]
+    found.bare.update({one: [Slice(8, 10, 1.0)] * 3, other: [Slice(8, 11, 1.0)] * 3})
+    found.engine.extend([Slice(8, 10, 1.0)] * 3)
+    assert found.best == other
+    assert [round(pair.ratio, 2) for pair in found.pairs] == [0.91] * 3
 
 
 @pytest.mark.model
