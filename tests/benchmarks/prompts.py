@@ -16,8 +16,8 @@ from tests.benchmarks.chat_load import Message, Reply, Users, connected, filler
 from tests.benchmarks.figures import Table, at_least
 from tests.benchmarks.sides import LLAMA_SERVER, PARLEY
 
-NUM_WORDS = (950, 3_800, 7_150)
-"""About 1,000, 4,000 and 7,500 tokens."""
+NUM_WORDS = (967, 3_967, 7_467)
+"""Prompts of 1,000, 4,000 and 7,500 tokens."""
 NUM_IDLE, IDLE_WORDS = 12, 950
 """Threads of 1,000 tokens that stay in memory: 12,000 cells."""
 MIN_SPEED = 0.95

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from tests.benchmarks import chat_load, depth, long_paste, looped, memory, rendering
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.depth import Decoding, Written
-from tests.benchmarks.long_paste import Paste, Reader
+from tests.benchmarks.long_paste import Heard, Paste, Reader, Story
 from tests.benchmarks.looped import Answers
 from tests.benchmarks.memory import Reading, Size
 from tests.benchmarks.sides import LLAMA_SERVER, LLAMA_SERVER_BEST, PARLEY
@@ -20,26 +20,30 @@ from tests.benchmarks.sides import LLAMA_SERVER, LLAMA_SERVER_BEST, PARLEY
 MB = 1_000_000
 
 
-def paste(quiet: float, busy: float, alone: float, beside: float) -> Paste:
-    return Paste([quiet] * 100, [busy] * 100, alone, beside)
+def paste(gap: float, beside: float, speed: float) -> Paste:
+    quiet, busy = Heard([0.05] * 100, 80.0), Heard([gap] * 100, speed)
+    return Paste(quiet, busy, alone=8.0, beside=beside, num_tokens=0)
 
 
-def test_the_others_gaps_and_the_pastes_wait_are_judged_by_their_ratios() -> None:
-    (row,) = long_paste.rows_of("Parley", [paste(0.05, 0.25, 8.0, 20.0)])
-    assert row[4] == "5.0"
-    assert row[-1] == "gap <= 6: met, first token <= 4: met"
-    (row,) = long_paste.rows_of("Parley", [paste(0.05, 0.5, 8.0, 40.0)])
-    assert row[-1] == "gap <= 6: MISSED, first token <= 4: MISSED"
-
-
-def test_without_a_round_that_counts_there_is_no_row() -> None:
-    assert long_paste.rows_of("Parley", []) == []
+def test_the_others_gaps_and_speed_and_the_pastes_wait_are_judged_by_their_ratios() -> None:
+    row = long_paste.row_of("Parley", 4_000, [paste(gap=0.25, beside=20.0, speed=41.0)])
+    assert (row[0], row[5], row[8], row[9]) == ("4,000", "5.0", "2.50", "0.51")
+    assert row[-1] == "gap <= 6: met, first token <= 4: met, speed >= 0.5: met"
+    row = long_paste.row_of("Parley", 4_000, [paste(gap=0.5, beside=40.0, speed=39.0)])
+    assert row[-1] == "gap <= 6: MISSED, first token <= 4: MISSED, speed >= 0.5: MISSED"
 
 
 def test_a_reply_that_stands_still_has_a_gap_though_nothing_came_after_it() -> None:
-    reader = Reader(1)
-    reader.times = [1.0, 1.5, 2.0, 9.0]
+    reader = Reader("reader")
+    reader.stories = [Story([1.0, 1.5, 2.0, 9.0])]
     assert reader.gaps(1.2, 5.0) == [0.5, 0.5, 3.0]
+
+
+def test_who_reads_one_reply_after_the_other_has_no_gap_between_them() -> None:
+    reader = Reader("reader")
+    reader.stories = [Story([1.0, 1.5], ended_at=1.6), Story([4.0, 4.25, 9.0]), Story()]
+    assert reader.gaps(0.0, 5.0) == [0.5, 0.25, 0.75]
+    assert long_paste.heard([reader, reader], 1.2, 5.2).speed == 6 / 4
 
 
 def written(*times: float, num_tokens: int = 0) -> Written:
