@@ -47,24 +47,38 @@ def check_trial(settings: Settings) -> Check | None:
     no model to try.
     """
     from bot.inference.model_files import locate
-    from bot.running.loading import options_of
+    from bot.running.loading import is_proved, prove
     from bot.running.proofs import Proofs
 
-    proofs, options = Proofs(), options_of(settings)
+    proofs = Proofs()
     try:
         path = locate.locate(settings.model_source)
     except ModelError:
         return None
-    if is_held(settings.data_dir) and not proofs.has(path, options):
+    if is_held(settings.data_dir) and not is_proved(settings, proofs, path):
         return Check("trial", "off", "not while Parley runs and has the memory")
     try:
-        if not proofs.prove(path, options):
+        if not prove(settings, proofs, path):
             return None
         if copy := _copy_of(path, settings):
-            proofs.prove(copy, options)
+            prove(settings, proofs, copy)
     except ModelError as error:
         return Check("trial", "fail", str(error))
     return Check("trial", "ok", "llama.cpp computes with the model, in a process of its own")
+
+
+def check_tuning(settings: Settings) -> Check:
+    """With which options the next start runs the model, and what was measured for them."""
+    from bot.inference.model_files import locate
+    from bot.running import speeds
+    from bot.running.loading import fastest_options, tuning_of
+    from bot.running.proofs import Proofs
+
+    proofs, source = Proofs(), locate.locate(settings.model_source)
+    path = _copy_of(source, settings) or source
+    tuning = tuning_of(settings, proofs, path)
+    used = speeds.in_full(fastest_options(settings, proofs, path), tuning)
+    return Check("tuning", "warn" if tuning and tuning.fault else "ok", used)
 
 
 def check_model(settings: Settings) -> Check:
@@ -137,6 +151,7 @@ def _faster(path: Path, settings: Settings) -> str:
 def check_engine(settings: Settings) -> Check:
     """The instruction sets llama.cpp was built for, and whether it uses the GPU."""
     from bot.inference.llama.backend import supports_gpu, system_info
+    from bot.running.loading import describe_device
 
     info = system_info().replace("= 1", "").replace("|", "").replace(" :", ":")
     build = f"llama.cpp for {' '.join(info.split())}"
@@ -146,11 +161,7 @@ def check_engine(settings: Settings) -> Check:
     if settings.gpu_layers > 0 or shutil.which("nvidia-smi"):
         advice = "Install the CUDA toolkit (nvcc), then run `make clean` and `make run`."
         return Check("engine", "warn", f"{build}; built without GPU support", advice)
-    return Check(
-        "engine",
-        "ok",
-        f"{build}; {settings.num_threads} CPU thread{'s' * (settings.num_threads > 1)}",
-    )
+    return Check("engine", "ok", f"{build}; {describe_device(settings)}")
 
 
 def check_data(settings: Settings) -> Check:

@@ -16,6 +16,7 @@ from bot.cli.checks import (
     check_personalities,
     check_port,
     check_trial,
+    check_tuning,
 )
 from bot.cli.server_checks import check_servers
 from bot.config import (
@@ -57,7 +58,9 @@ def _own_model(settings: Settings) -> list[Check]:
     if trial and trial.status == "fail":
         return [trial]
     checks = [check(settings) for check in OWN_MODEL_CHECKS]
-    return [*checks, trial] if trial else checks
+    if trial is None:
+        return checks
+    return [*checks, trial, *([check_tuning(settings)] if trial.status == "ok" else [])]
 
 
 def check_settings(settings: Settings) -> list[Check]:

@@ -150,7 +150,7 @@ def _described(
         with path.open("rb") as file:
             metadata, num_vocab = read_head(file)
         facts = ModelFacts.read(metadata, num_bytes=num_bytes, num_vocab=num_vocab)
-        needed = facts.needed_bytes(options.num_cells, options.max_batch, options.max_running)
+        needed = options.needed_bytes(facts)
         parameters = metadata.get("general.size_label", "")
     except (ValueError, ModelError):
         needed, parameters = None, ""

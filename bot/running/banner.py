@@ -50,6 +50,11 @@ class Banner:
         """The file that the model was loaded from: the one that was set, or a copy of it."""
         self.say("file", f"{path} ({num_bytes / _MIB:.0f} MiB)")
 
+    def speed(self, text: str) -> None:
+        """What was measured of the file, if anything was."""
+        if text:
+            self.say("speed", text)
+
     def platforms(self, settings: Settings, states: Sequence[AdapterState]) -> None:
         by_name = {state.name: state for state in states}
         for name in PLATFORMS:

@@ -13,7 +13,7 @@ from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.engine.worker import computing_thread
 from bot.inference.gguf.memory_check import available_bytes
-from bot.inference.llama.model import LlamaModel, LlamaOutline, needed_bytes
+from bot.inference.llama.model import LlamaModel, LlamaOutline
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.inference.multi_model.fleet import Fleet
@@ -24,7 +24,7 @@ from bot.metrics import Metrics
 from bot.overview import ModelState
 from bot.personality import KnownModels
 from bot.ports import TextGenerator
-from bot.running import loading
+from bot.running import loading, speeds
 from bot.running.banner import Banner
 from bot.running.proofs import Proofs
 
@@ -110,17 +110,17 @@ class LocalLoader:
         self._banner = banner
         self._proofs = proofs or Proofs()
         self._thread = computing_thread()
-        self._options = loading.options_of(settings)
 
     @property
     def sources(self) -> Mapping[str, str]:
         return self._catalogue.sources
 
     def outline(self, source: str) -> LlamaOutline:
-        return LlamaOutline(locate.locate(source), self._options)
+        path = locate.locate(source)
+        return LlamaOutline(path, loading.fastest_options(self._settings, self._proofs, path))
 
     def check(self, source: str) -> None:
-        self._proofs.check(locate.locate(source), self._options)
+        self._proofs.check(locate.locate(source), loading.options_of(self._settings))
 
     def load(self, source: str, name: str) -> tuple[LlamaModel, int]:
         if not self._state_folders:  # at the start
@@ -128,14 +128,19 @@ class LocalLoader:
         model = self._load(source, name)
         if self._banner:
             self._banner.file(model.path, model.facts.num_bytes)
+            self._banner.speed(self._speed_of(model))
             self._banner = None  # it shows the first model only
-        return model, needed_bytes(model.facts, self._options)
+        return model, model.options.needed_bytes(model.facts)
+
+    def _speed_of(self, model: LlamaModel) -> str:
+        tuning = loading.tuning_of(self._settings, self._proofs, model.path)
+        return speeds.in_short(model.options, tuning) if tuning else ""
 
     def _load(self, source: str, name: str) -> LlamaModel:
         if name != name_of_model(self._settings):
             path = locate.locate(source)
-            self._proofs.prove(path, self._options)
-            return LlamaModel(path, self._options, name=name)
+            loading.prove(self._settings, self._proofs, path)
+            return loading.open_fastest(self._settings, self._proofs, path, name)
         say = self._banner.model_note if self._banner else None
         return loading.load(self._settings, self._metrics, say, self._proofs)
 

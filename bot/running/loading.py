@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bot.config import Settings
 from bot.errors import ModelError
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, SMALL_UBATCH, Attention, KVLayout, LlamaOptions
+from bot.inference.llama.tuning import Tuning, TuningSpace, num_replies
 from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, CopyFailed, Quantisation
 from bot.metrics import Metrics
 from bot.running.proofs import Proofs
 from bot.running.trial import quantize_apart
+from bot.settings.cores import usable_processors
 
 _DEFAULT_WINDOW = 8_192
 _SPARE_SLOTS = 112
 """For idle threads and shared prompts; at least 32 of them remain of llama.cpp's 256."""
+
+_ATTENTION = {"auto": Attention.FLASH, **{each.value: each for each in Attention}}
+_KV_LAYOUT = {"auto": KVLayout.UNIFIED, **{each.value: each for each in KVLayout}}
+
+logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Prints a sentence in the terminal."""
@@ -31,20 +40,20 @@ def load(
 
     With ``say`` a missing requantised copy is made first; without it, only an existing one is used.
     """
-    source = locate.locate(settings.model_source)
+    source, name = locate.locate(settings.model_source), locate.name_of(settings.model)
     proofs = proofs or Proofs()
-    proofs.prove(source, options_of(settings))  # before this process calls llama.cpp
+    prove(settings, proofs, source)  # before this process calls llama.cpp
     copy = _copy(settings, source, metrics, say)
     if copy is None:
-        return _open(source, settings)
+        return open_fastest(settings, proofs, source, name)
     try:
-        proofs.prove(copy, options_of(settings))
-        model = _open(copy, settings)
+        prove(settings, proofs, copy)
+        model = open_fastest(settings, proofs, copy, name)
     except ModelError as error:
         metrics.model_copies.labels("failed").inc()
         if say:
             say(f"the copy {copy} cannot be used, so the original is: {error}")
-        return _open(source, settings)
+        return open_fastest(settings, proofs, source, name)
     metrics.model_copies.labels("used").inc()
     return model
 
@@ -65,9 +74,9 @@ def copies_of(settings: Settings, source: Path) -> Copies:
 def try_out(settings: Settings, say: Say) -> None:
     """Prove every file that ``load`` would use. Raises ``ModelError``."""
     source, proofs = locate.locate(settings.model_source), Proofs()
-    proofs.prove(source, options_of(settings))
+    prove(settings, proofs, source)
     if copy := _copy(settings, source, Metrics(), say):
-        proofs.prove(copy, options_of(settings))
+        prove(settings, proofs, copy)
 
 
 def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -> Path | None:
@@ -90,11 +99,61 @@ def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -
     return made
 
 
-def _open(path: Path, settings: Settings) -> LlamaModel:
-    return LlamaModel(path, options_of(settings), name=locate.name_of(settings.model))
+def prove(settings: Settings, proofs: Proofs, path: Path) -> bool:
+    """``Proofs.prove`` with the options of the settings, and what they leave to be measured."""
+    return proofs.prove(path, options_of(settings), tuning_space(settings))
+
+
+def is_proved(settings: Settings, proofs: Proofs, path: Path) -> bool:
+    """Whether ``prove`` would start no trial."""
+    return proofs.has(path, options_of(settings), tuning_space(settings))
+
+
+def open_fastest(settings: Settings, proofs: Proofs, path: Path, name: str) -> LlamaModel:
+    """Load a proved file with the options that are the fastest here. Raises ``ModelError``.
+
+    What is faster may need more memory, so the options that were proved are tried after them.
+    """
+    proved, fastest = options_of(settings), fastest_options(settings, proofs, path)
+    try:
+        return LlamaModel(path, fastest, name=name)
+    except ModelError as error:
+        if fastest == proved:
+            raise
+        logger.warning("%s attention cannot be used with %s: %s", fastest.attention, name, error)
+        return LlamaModel(path, proved, name=name)
+
+
+def fastest_options(settings: Settings, proofs: Proofs, path: Path) -> LlamaOptions:
+    """Those of the settings, and what a trial measured; where none did, those that are proved."""
+    proved = options_of(settings)
+    tuning = tuning_of(settings, proofs, path)
+    return tuning.options(proved) if tuning else proved
+
+
+def tuning_of(settings: Settings, proofs: Proofs, path: Path) -> Tuning | None:
+    """What a trial of the file measured; None if there was none, or nothing to choose."""
+    return proofs.tuning(path, options_of(settings), tuning_space(settings))
+
+
+def tuning_space(settings: Settings) -> TuningSpace | None:
+    """What the settings leave to be measured; None if nothing."""
+    proved = options_of(settings)
+    space = TuningSpace.only(proved)
+    if settings.attention == "auto":
+        space = replace(space, attention=tuple(Attention))
+    if settings.kv_layout == "auto":
+        space = replace(space, kv_layout=tuple(KVLayout))
+    if not settings.ubatch:
+        space = replace(space, max_ubatch=(MAX_UBATCH, SMALL_UBATCH))
+    if not settings.cpu_threads:
+        numbers = dict.fromkeys((settings.num_threads, usable_processors()))
+        space = replace(space, num_threads=tuple(numbers))
+    return space if space.is_choice and num_replies(proved) else None
 
 
 def options_of(settings: Settings) -> LlamaOptions:
+    """Where the settings leave a choice: what is proved before anything is measured."""
     return LlamaOptions(
         num_cells=settings.kv_tokens,
         window=settings.context or _DEFAULT_WINDOW,
@@ -102,6 +161,9 @@ def options_of(settings: Settings) -> LlamaOptions:
         num_slots=settings.running + _SPARE_SLOTS,
         num_threads=settings.num_threads,
         gpu_layers=settings.gpu_layers,
+        attention=_ATTENTION[settings.attention],
+        kv_layout=_KV_LAYOUT[settings.kv_layout],
+        max_ubatch=settings.ubatch or MAX_UBATCH,
     )
 
 
@@ -115,4 +177,11 @@ def describe_device(settings: Settings) -> str:
     if offloads(settings):
         layers = "all" if settings.gpu_layers < 0 else str(settings.gpu_layers)
         return f"GPU ({layers} layers)"
-    return f"CPU ({settings.num_threads} thread{'s' * (settings.num_threads > 1)})"
+    threads = describe_threads(settings)
+    return f"CPU ({threads})" if threads else "CPU"
+
+
+def describe_threads(settings: Settings) -> str:
+    """Empty where a measurement chooses their number."""
+    space, num = tuning_space(settings), settings.num_threads
+    return "" if space and len(space.num_threads) > 1 else f"{num} thread{'s' * (num > 1)}"

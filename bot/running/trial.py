@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import ModelDied, ModelError
+from bot.inference.llama.tuning import Tuning
 
 _COPIER = (sys.executable, "-m", "bot.inference.llama.copier")
 _COPIER_PATIENCE = 60.0
 _ROOT = Path(__file__).parents[2]
 _REFUSED = 3
+_PROVED = "proved"
 _BLOCK = 4096
 _MAX_OUTPUT = 1 << 20
 _MAX_WORDS = 300
@@ -40,12 +42,15 @@ class Trial:
     """The end of a child. ``code``: negative for a signal, None if it was killed for silence.
 
     ``doing``: its last work. ``seconds``: how long it could be silent during that work.
+    ``is_proved``: whether the model computed, whatever came after that.
     """
 
     code: int | None
     doing: str
     seconds: float
     last_words: str
+    is_proved: bool = False
+    tuning: Tuning | None = None
 
     @property
     def lacks_memory(self) -> bool:
@@ -128,6 +133,8 @@ class _Watch:
         self._patience = self._seconds = patience
         self._doing = "started"
         self._last_words = ""
+        self._tuning: Tuning | None = None
+        self._is_proved = False
         self._rest = b""
 
     def until_end(self) -> Trial:
@@ -136,7 +143,8 @@ class _Watch:
             with suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(self._seconds)
         self._take(self._rest)
-        return Trial(code, self._doing, self._seconds, self._last_words)
+        words = self._last_words, self._is_proved, self._tuning
+        return Trial(code, self._doing, self._seconds, *words)
 
     def _reads_to_end(self) -> bool:
         """Whether the output ends in time."""
@@ -155,11 +163,15 @@ class _Watch:
         return False
 
     def _take(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").strip()[:_MAX_WORDS]
-        if sign := _SIGN.fullmatch(text):
+        text = line.decode("utf-8", "replace").strip()
+        if sign := _SIGN.fullmatch(text[:_MAX_WORDS]):
             self._seconds, self._doing = self._patience + float(sign[1]), sign[2]
+        elif text == _PROVED:
+            self._is_proved = True
+        elif self._is_proved and text.startswith("{"):
+            self._tuning = Tuning.parse(text)
         elif text:
-            self._last_words = text
+            self._last_words = text[:_MAX_WORDS]
 
 
 def _environ() -> dict[str, str]:

@@ -16,10 +16,14 @@ def usable_cores(limit: Path = _CGROUP_LIMIT) -> int:
     A container with two cores' time on a machine of 64 would be stopped by the kernel most
     of the time if 64 threads waited for each other in it.
     """
-    usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count()
-    cores = min(psutil.cpu_count(logical=False) or 1, usable or 1)
+    return min(psutil.cpu_count(logical=False) or 1, usable_processors(limit))
+
+
+def usable_processors(limit: Path = _CGROUP_LIMIT) -> int:
+    """Like ``usable_cores``, but logical ones: a core with SMT counts as two."""
+    usable = len(psutil.Process().cpu_affinity()) if _HAS_AFFINITY else psutil.cpu_count() or 1
     share = _share(limit)
-    return cores if share is None else max(1, min(cores, int(share)))
+    return usable if share is None else max(1, min(usable, int(share)))
 
 
 def _share(limit: Path) -> float | None:

@@ -39,7 +39,7 @@ _MODEL = {
 
 _NOTHING = {
     "LLM_RAG_*": "this version of Parley reads no web pages",
-    "LLM_FLASH_ATTENTION": "llama.cpp uses it where it can",
+    "LLM_FLASH_ATTENTION": "Parley uses it where it is faster",
 }
 """Old names without a counterpart, and why."""
 

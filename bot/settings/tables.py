@@ -69,10 +69,29 @@ class Settings(Table):
     )
     running: int = Field(default=16, ge=1, le=224, description="Replies written at the same time.")
     cpu_threads: int = Field(
-        default=0, ge=0, description="CPU threads; 0: one for each physical core."
+        default=0,
+        ge=0,
+        description="CPU threads; 0: one for each physical core, or for each logical one if that "
+        "is measured to be faster.",
     )
     gpu_layers: int = Field(
         default=-1, ge=-1, description="Layers put on the GPU; -1: all, 0: none."
+    )
+    attention: Annotated[Literal["auto", "flash", "plain"], AnyCase] = Field(
+        default="auto",
+        description="`flash` or `plain` attention; `auto`: on a GPU flash, on a CPU what a trial "
+        "of the model measures to be faster.",
+    )
+    kv_layout: Annotated[Literal["auto", "unified", "streams"], AnyCase] = Field(
+        default="auto",
+        description="KV cache: `unified`, one pool for all threads, or `streams`, a part for each; "
+        "`auto`: as with attention.",
+    )
+    ubatch: int = Field(
+        default=0,
+        ge=0,
+        le=512,
+        description="Tokens of a prompt that llama.cpp evaluates at once; 0: as with attention.",
     )
     max_tokens: int = Field(default=512, ge=1, description="Longest reply, in tokens.")
     queue: int = Field(default=256, ge=1, description="Questions that may wait for the model.")

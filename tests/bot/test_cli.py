@@ -32,6 +32,8 @@ from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from tests.fakes.conversations import HELLO, FakeConversations
 from tests.fakes.readiness import always
+from tests.scenarios.command import command
+from tests.scenarios.parley import SIZE
 
 ROOT = Path(__file__).parents[2]
 OWN_KEY = "of-the-running-parley"
@@ -385,16 +387,8 @@ async def test_settings_are_printed_as_the_table_of_the_readme(tmp_path: Path) -
 
 @pytest.mark.model
 async def test_ask_without_a_running_parley_loads_the_model_itself(tmp_path: Path) -> None:
-    result = await parley(
-        tmp_path,
-        "ask",
-        "Say hello.",
-        PARLEY_MAX_TOKENS="8",
-        PARLEY_OPTIMIZE="off",
-        PARLEY_CPU_THREADS="1",
-        PARLEY_RUNNING="8",
-        PARLEY_KV_TOKENS="8192",
-    )
+    environ = {**SIZE, "PARLEY_MAX_TOKENS": "8", "PARLEY_OPTIMIZE": "off"}
+    result = await command(tmp_path, "ask", "Say hello.", environ=environ)
     assert (result.code, result.err) == (0, "")
     assert result.out.strip()
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,18 @@ from adapters.web.routes import page_routes
 from bot.cli.checks import Check
 from bot.cli.doctor import examine, report
 from bot.clock import SystemClock
+from bot.config import load_settings
 from bot.history import open_store
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import quantize
+from bot.inference.llama.options import Attention, KVLayout
+from bot.inference.llama.tuning import Figure, Tuning
 from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, Quantisation
 from bot.lock import DataLock
 from bot.metrics import Metrics
+from bot.running.loading import prove
+from bot.running.proofs import Proofs
 from bot.server import Server, ServerSettings
 from tests.adapters.web.pages import loaded_at_once, page_context
 from tests.fakes.chats import FakeChats
@@ -45,8 +52,8 @@ def taken() -> Iterator[int]:
 
 
 def checks(folder: Path, **environ: str) -> dict[str, Check]:
-    """By name; a free port unless the test says otherwise."""
-    found = examine({"PARLEY_PORT": "0", **environ}, folder)
+    """By name; unless the test says otherwise, a free port and a pool that is tried quickly."""
+    found = examine({"PARLEY_PORT": "0", "PARLEY_KV_TOKENS": "1024", **environ}, folder)
     return {check.name: check for check in found}
 
 
@@ -148,6 +155,35 @@ def test_the_copy_that_is_there_is_shown(tmp_path: Path) -> None:
     assert "Q8_0" in model.detail
     assert model.advice == ""
     assert str(original) in checks(tmp_path, PARLEY_OPTIMIZE="off")["model"].detail
+
+
+@pytest.mark.skipif(supports_gpu(), reason="on a GPU nothing is measured")
+def test_what_a_trial_measured_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = {"PARLEY_CPU_THREADS": "1", "PARLEY_KV_TOKENS": "16384", "PARLEY_OPTIMIZE": "off"}
+    lanes = (Attention.FLASH, KVLayout.UNIFIED), (Attention.PLAIN, KVLayout.STREAMS)
+    flash, plain = (Figure(*lane, 1, alone=39, together=47) for lane in lanes)
+    choice = {"attention": plain.attention, "kv_layout": plain.kv_layout}
+    tunings = (
+        Tuning(choice, (flash, replace(plain, together=115)), num_replies=8, depth=960),
+        Tuning({}, fault="llama.cpp died"),
+    )
+    shown = []
+    for number, tuning in enumerate(tunings):
+        told = f"print('proved'); print({tuning.to_text()!r})"
+        settings = load_settings({**given, "PARLEY_RUNNING": str(8 - number)}, tmp_path)
+        child = Proofs(command=(sys.executable, "-c", told))
+        prove(settings, child, locate.locate("smollm2"))
+        shown.append(checks(tmp_path, **given, PARLEY_RUNNING=str(8 - number))["tuning"])
+    measured, failed = shown
+    assert measured.status == "ok"
+    assert measured.detail == (
+        "plain attention, a stream for each reply, micro-batches of 512 tokens, 1 CPU thread: "
+        "115 tokens/s for 8 replies at depth 960, 39 for one; "
+        "flash attention, one pool for all replies: 47, 39"
+    )
+    assert failed.status == "warn"
+    assert failed.detail.endswith("nothing was measured, since llama.cpp died")
 
 
 def test_gpu_layers_on_a_build_without_gpu_are_pointed_out(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from bot.inference.llama.model import LlamaModel
 
 pytestmark = pytest.mark.model
 SMALL = {
-    "PARLEY_KV_TOKENS": "2048",
+    "PARLEY_KV_TOKENS": "1024",
     "PARLEY_PORT": "0",
     "PARLEY_RUNNING": "2",
     "PARLEY_CPU_THREADS": "1",

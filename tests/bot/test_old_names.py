@@ -77,7 +77,7 @@ def test_what_has_no_counterpart_is_said(tmp_path: Path) -> None:
     environ = {"LLM_RAG_LENGTH": "4096", "LLM_RAG_HELPER": "x", "LLM_FLASH_ATTENTION": "true"}
     assert without_effect(load_settings(environ, tmp_path)) == [
         "LLM_RAG_HELPER, LLM_RAG_LENGTH have no effect: this version of Parley reads no web pages.",
-        "LLM_FLASH_ATTENTION has no effect: llama.cpp uses it where it can.",
+        "LLM_FLASH_ATTENTION has no effect: Parley uses it where it is faster.",
     ]
 
 

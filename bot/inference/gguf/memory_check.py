@@ -22,6 +22,7 @@ class ModelFacts:
     """Facts from a GGUF's metadata. ``bytes_per_cell``: keys and values of one token at f16.
 
     ``bytes_per_sequence``: the state of a recurrent or hybrid model, whatever the text length.
+    ``num_heads``: attention heads of the layer with most of them.
     """
 
     architecture: str
@@ -32,6 +33,7 @@ class ModelFacts:
     num_vocab: int
     max_context: int
     is_causal: bool
+    num_heads: int = 0
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], *, num_bytes: int, num_vocab: int) -> ModelFacts:
@@ -49,6 +51,7 @@ class ModelFacts:
                 num_vocab=num_vocab,
                 max_context=int(metadata[f"{architecture}.context_length"]),
                 is_causal=causal and not pooled,
+                num_heads=_most(metadata.get(f"{architecture}.attention.head_count", "0")),
             )
         except (KeyError, ValueError) as error:
             raise ModelError(
@@ -60,11 +63,17 @@ class ModelFacts:
         """Of a model that is known by its size alone."""
         return cls("", name, num_bytes, 0, 0, 0, 0, is_causal=True)
 
-    def needed_bytes(self, num_cells: int, max_batch: int, num_running: int = 0) -> int:
-        """Bytes of weights, KV pool, states and buffers."""
-        logits = 4 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
+    def needed_bytes(
+        self, num_cells: int, max_batch: int, num_running: int = 0, num_scores: int = 0
+    ) -> int:
+        """Bytes of weights, KV pool, states and buffers.
+
+        ``num_scores``: how many scores a head of plain attention computes at once.
+        """
+        logits = _F32 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
+        scores = _F32 * self.num_heads * num_scores
         memory = self.bytes_per_cell * num_cells + self.bytes_per_sequence * num_running
-        return self.num_bytes + memory + logits + _OVERHEAD
+        return self.num_bytes + memory + logits + scores + _OVERHEAD
 
 
 def _bytes_per_cell(metadata: Mapping[str, str], architecture: str) -> int:
@@ -113,6 +122,11 @@ class _Numbers:
         return self._metadata.get(f"{self._architecture}.{key}", default)
 
 
+def _most(text: str) -> int:
+    """The largest of all layers: metadata is one number for all of them, or a list."""
+    return max(int(n) for n in text.strip("[]").split(","))
+
+
 def _total(text: str, num_layers: int) -> int:
     """The sum over all layers: metadata is one number for all of them, or a list."""
     if text.startswith("["):
@@ -141,13 +155,19 @@ def available_bytes() -> int:
 
 
 def check_fit(
-    facts: ModelFacts, *, num_cells: int, max_batch: int, num_running: int = 0, available: int
+    facts: ModelFacts,
+    *,
+    num_cells: int,
+    max_batch: int,
+    num_running: int = 0,
+    num_scores: int = 0,
+    available: int,
 ) -> None:
     """Raises ModelError with advice if the model needs more than ``available`` bytes."""
-    needed = facts.needed_bytes(num_cells, max_batch, num_running)
+    needed = facts.needed_bytes(num_cells, max_batch, num_running, num_scores)
     if needed <= available:
         return
-    rest = available - facts.needed_bytes(0, max_batch, num_running)
+    rest = available - facts.needed_bytes(0, max_batch, num_running, num_scores)
     fitting = rest // facts.bytes_per_cell if rest > 0 and facts.bytes_per_cell else 0
     advice = (
         f"set PARLEY_KV_TOKENS to {fitting // 256 * 256} or less"

@@ -25,7 +25,6 @@ from bot.inference.core.sequence import (
     Trim,
 )
 from bot.inference.gguf import fingerprint, memory_check
-from bot.inference.gguf.memory_check import ModelFacts
 from bot.inference.grammar.constrained import Logits, ahead
 from bot.inference.llama import state_check
 from bot.inference.llama.apart import apart
@@ -120,8 +119,13 @@ class LlamaModel:
             num_cells=self.num_cells,
             max_batch=self.max_batch,
             num_running=self._options.max_running,
+            num_scores=self._options.num_scores(self.facts),
             available=memory_check.available_bytes(),
         )
+
+    @property
+    def options(self) -> LlamaOptions:
+        return self._options
 
     @property
     def num_tokens(self) -> int:
@@ -252,7 +256,7 @@ class LlamaOutline:
         self._model = load_vocabulary(path)
         self.facts = facts_of(self._model, path)
         self.window = options.window_of(self.facts)
-        self.needed_bytes = needed_bytes(self.facts, options)
+        self.needed_bytes = options.needed_bytes(self.facts)
         self._vocabulary = Vocabulary(self._model)
 
     def encode(self, messages: Sequence[ChatMessage]) -> list[int]:
@@ -269,7 +273,3 @@ class LlamaOutline:
 
     def close(self) -> None:
         llama.llama_model_free(self._model)
-
-
-def needed_bytes(facts: ModelFacts, options: LlamaOptions) -> int:
-    return facts.needed_bytes(options.num_cells, options.max_batch, options.max_running)

@@ -7,9 +7,8 @@ from enum import StrEnum
 
 from bot.inference.gguf.memory_check import ModelFacts
 
-MAX_UBATCH = 512
+MAX_UBATCH, SMALL_UBATCH = 512, 128
 """Tokens that llama.cpp evaluates at once; it splits larger batches."""
-
 
 PASS_CELLS = 3_000
 """As measured with SmolLM2 on two cores; see ``LlamaOptions``."""
@@ -65,3 +64,15 @@ class LlamaOptions:
 
     def window_of(self, facts: ModelFacts) -> int:
         return min(self.window or facts.max_context, self.num_cells)
+
+    def num_scores(self, facts: ModelFacts) -> int:
+        """How many scores a head of plain attention computes at once; flash keeps none."""
+        if self.attention == Attention.FLASH:
+            return 0
+        is_streams = self.kv_layout == KVLayout.STREAMS
+        return self.max_ubatch * (self.window_of(facts) if is_streams else self.num_cells)
+
+    def needed_bytes(self, facts: ModelFacts) -> int:
+        """Bytes of memory that the loaded model takes."""
+        sizes = self.num_cells, self.max_batch, self.max_running
+        return facts.needed_bytes(*sizes, self.num_scores(facts))

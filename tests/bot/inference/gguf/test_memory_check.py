@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.errors import ModelError
 from bot.inference.gguf.memory_check import ModelFacts, check_fit
+from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
 
 SMOLLM2 = {
     "general.architecture": "llama",
@@ -78,3 +81,28 @@ def test_a_recurrent_model_takes_a_state_for_each_reply_and_nothing_for_a_token(
     assert mamba.needed_bytes(16_384, 512, 16) - mamba.needed_bytes(0, 512) == 16 * state
     with pytest.raises(ModelError, match="smaller model"):
         check_fit(mamba, num_cells=4096, max_batch=512, num_running=16, available=10 * state)
+
+
+def test_plain_attention_keeps_the_scores_of_a_micro_batch_for_every_head_and_cell() -> None:
+    flash = LlamaOptions(num_cells=16_384, window=8_192)
+    plain = replace(flash, attention=Attention.PLAIN)
+    streams = replace(plain, kv_layout=KVLayout.STREAMS)
+    small = replace(streams, max_ubatch=128)
+    needed = [each.needed_bytes(facts()) for each in (flash, plain, streams, small)]
+    assert [each - needed[0] for each in needed] == [
+        0,
+        4 * 9 * 512 * 16_384,
+        4 * 9 * 512 * 8_192,
+        4 * 9 * 128 * 8_192,
+    ]
+
+
+def test_the_layer_with_most_heads_counts() -> None:
+    assert facts(llama__attention__head_count="[9, 12]").num_heads == 12
+
+
+def test_a_context_that_plain_attention_does_not_fit_is_refused() -> None:
+    fits = facts().needed_bytes(4096, 512)
+    check_fit(facts(), num_cells=4096, max_batch=512, available=fits)
+    with pytest.raises(ModelError, match="GiB are free"):
+        check_fit(facts(), num_cells=4096, max_batch=512, num_scores=512, available=fits)

@@ -1,0 +1,245 @@
+"""Measures how fast this processor computes with a model, in contexts that live for a moment.
+
+Replies are measured at a depth of a thousand tokens, though only ``_UNIT`` tokens are evaluated:
+the state of those is loaded many times over, into sequences that are then shared with one.
+It does not matter that a position is there several times, since only time is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Any
+
+import llama_cpp as llama
+
+from bot.errors import ModelError
+from bot.inference.core.model import StepFailed
+from bot.inference.core.sequence import Chunk
+from bot.inference.llama.context import Batch, Memory
+from bot.inference.llama.options import MAX_UBATCH, SMALL_UBATCH, Attention, KVLayout, LlamaOptions
+from bot.inference.llama.tuning import (
+    CPU_DEFAULT,
+    DEPTH,
+    STREAM_CELLS,
+    Figure,
+    Tuning,
+    TuningSpace,
+    num_replies,
+    race,
+)
+
+_UNIT = 32
+_SLOW_UNIT = 0.2
+"""Seconds of a unit from which on prompts are not measured."""
+_PROMPT = 64
+_PROMPT_CELLS = 1_536
+_PASS_CELLS = range(256, 32_768)
+_STREAMS_AT = slice(8, 12)
+"""Where a state says how many streams its context has; how many cells each has follows."""
+
+Say = Callable[[str], None]
+"""Reports the next work, as the beginning of a sentence in the past."""
+
+
+class Measurement:
+    """Compares candidates with the native ``model``. A context is freed before the next one."""
+
+    def __init__(self, model: Any, options: LlamaOptions, say: Say) -> None:
+        self._model = model
+        self._num_replies = num_replies(options)
+        self._say = say
+        self._states: dict[Attention, memoryview] = {}
+        self._seconds: dict[tuple[object, ...], float] = {}
+        self._reads_prompts = True
+
+    def run(self, space: TuningSpace) -> Tuning:
+        """Raises ModelError, NoRoom or StepFailed."""
+        num_threads, max_ubatch = space.num_threads[0], space.max_ubatch[0]
+        layouts = space.kv_layout if self._num_replies > 1 else space.kv_layout[:1]
+        pairs = product(space.attention, layouts)
+        candidates = [_Candidate(*pair, num_threads) for pair in pairs]
+        default = next((each for each in candidates if each.is_default), candidates[0])
+        chosen = race(candidates, default, self._measure, self._speed)
+        teams = [replace(chosen, num_threads=num) for num in space.num_threads]
+        chosen = race(teams, chosen, self._measure, self._speed)
+        if not self._has(chosen):
+            self._measure(chosen)
+        if self._reads_prompts:
+            sizes = [(chosen, size) for size in space.max_ubatch]
+            _, max_ubatch = race(sizes, sizes[0], self._read, self._reading_speed)
+        measured = filter(self._has, dict.fromkeys((*candidates, *teams)))
+        figures = tuple(map(self._figure, measured))
+        choice = {**asdict(chosen), "max_ubatch": max_ubatch, **self._pass_cells(chosen)}
+        return Tuning(choice, figures, self._num_replies, DEPTH)
+
+    def _measure(self, candidate: _Candidate) -> None:
+        self._say(f"measured {candidate}")
+        self._measure_one(candidate)
+        num = self._num_replies
+        with self._scratch(candidate, num, num * STREAM_CELLS) as scratch:
+            for slot in range(num):
+                scratch.load(slot, self._deep(candidate))
+            self._note(scratch.best(range(num), 2), "together", candidate)
+            if self._reads_prompts:
+                self._note(scratch.step([0], _PROMPT), "prompt", candidate)
+
+    def _measure_one(self, candidate: _Candidate) -> None:
+        """Alone, so that the layout does not matter."""
+        with self._scratch(candidate.unified, 1, STREAM_CELLS) as scratch:
+            scratch.step([0])
+            self._note(scratch.best([0], 3), "shallow", candidate.unified)
+            scratch.load(0, self._deep(candidate))
+            self._note(scratch.best([0], 4), "alone", candidate.unified)
+
+    def _read(self, piece: tuple[_Candidate, int]) -> None:
+        candidate, size = piece
+        self._say(f"measured prompts in pieces of {size}")
+        with self._scratch(candidate.unified, 1, _PROMPT_CELLS, size) as scratch:
+            scratch.load(0, self._deep(candidate))
+            self._note(scratch.step([0], size), "read", *piece)
+
+    def _note(self, seconds: float, *what: object) -> None:
+        """The shortest of several times counts: the others were disturbed."""
+        self._seconds[what] = min(seconds, self._seconds.get(what, seconds))
+
+    def _has(self, candidate: _Candidate) -> bool:
+        return ("together", candidate) in self._seconds
+
+    def _figure(self, candidate: _Candidate) -> Figure:
+        seconds, num = self._seconds, self._num_replies
+        prompt = seconds.get(("prompt", candidate))
+        return Figure(
+            *(candidate.attention, candidate.kv_layout, candidate.num_threads),
+            alone=1 / seconds["alone", candidate.unified],
+            together=num / seconds["together", candidate],
+            prefill=_PROMPT / prompt if prompt else 0,
+        )
+
+    def _speed(self, candidate: _Candidate) -> float:
+        return self._figure(candidate).speed
+
+    def _reading_speed(self, piece: tuple[_Candidate, int]) -> float:
+        return piece[1] / self._seconds["read", *piece]
+
+    def _pass_cells(self, candidate: _Candidate) -> dict[str, int]:
+        """Nothing if the two depths take too similar a time to tell."""
+        shallow = self._seconds["shallow", candidate.unified]
+        deeper = self._seconds["alone", candidate.unified] - shallow
+        cells = int(DEPTH * shallow / deeper) if deeper > 0 else 0
+        return {"pass_cells": cells} if cells in _PASS_CELLS else {}
+
+    def _deep(self, candidate: _Candidate) -> memoryview:
+        if candidate.attention not in self._states:
+            self._states[candidate.attention] = self._make_deep(candidate.unified)
+        return self._states[candidate.attention]
+
+    def _make_deep(self, candidate: _Candidate) -> memoryview:
+        """The state of a sequence with ``DEPTH`` cells, whose last position is ``_UNIT - 1``."""
+        num = DEPTH // _UNIT
+        with self._scratch(candidate, num, DEPTH) as scratch:
+            scratch.step([0])
+            seconds = scratch.step([0], _UNIT - 1)
+            if not self._states:
+                self._reads_prompts = seconds <= _SLOW_UNIT
+            memory = scratch.memory
+            unit = memory.save(0)
+            for slot in range(1, num):
+                scratch.load(slot, unit)
+                memory.share(slot, 0, _UNIT)
+                memory.remove(slot, 0)
+            return memory.save(0)
+
+    @contextmanager
+    def _scratch(
+        self,
+        candidate: _Candidate,
+        num_sequences: int,
+        num_cells: int,
+        max_ubatch: int = SMALL_UBATCH,
+    ) -> Iterator[_Scratch]:
+        params = llama.llama_context_default_params()
+        params.n_ctx = num_cells
+        params.n_batch, params.n_ubatch = MAX_UBATCH, max_ubatch
+        params.n_seq_max = num_sequences
+        params.n_threads = params.n_threads_batch = candidate.num_threads
+        params.kv_unified = candidate.kv_layout == KVLayout.UNIFIED
+        if candidate.attention == Attention.PLAIN:
+            params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.no_perf = True
+        native = llama.llama_init_from_model(self._model, params)
+        if not native:
+            raise ModelError(f"no context could be made for {candidate}")
+        try:
+            yield _Scratch(native, 1 if params.kv_unified else num_sequences)
+        finally:
+            llama.llama_free(native)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A candidate in which replies are measured."""
+
+    attention: Attention
+    kv_layout: KVLayout
+    num_threads: int
+
+    def __str__(self) -> str:
+        return f"{self.attention} attention, {self.kv_layout}, {self.num_threads} threads"
+
+    @property
+    def is_default(self) -> bool:
+        return (self.attention, self.kv_layout) == CPU_DEFAULT
+
+    @property
+    def unified(self) -> _Candidate:
+        return replace(self, kv_layout=KVLayout.UNIFIED)
+
+
+class _Scratch:
+    """A native context, and where its sequences end."""
+
+    def __init__(self, native: Any, num_streams: int) -> None:
+        self._native = native
+        self._num_streams = num_streams
+        self._batch = Batch(MAX_UBATCH)
+        self._ends: dict[int, int] = {}
+        self.memory = Memory(native)
+
+    def load(self, slot: int, state: memoryview) -> None:
+        if not self.memory.load(slot, _for_streams(state, self._num_streams)):
+            raise StepFailed("a state could not be loaded")
+        self._ends[slot] = _UNIT
+
+    def best(self, slots: Sequence[int], num_steps: int) -> float:
+        """The seconds of the fastest step."""
+        return min(self.step(slots) for _ in range(num_steps))
+
+    def step(self, slots: Sequence[int], num_tokens: int = 1) -> float:
+        """The seconds that it takes to evaluate that many tokens more of each."""
+        chunks = [
+            Chunk(slot, self._ends.get(slot, 0), list(range(1, num_tokens + 1)), True)
+            for slot in slots
+        ]
+        self._ends |= {chunk.slot: chunk.start + num_tokens for chunk in chunks}
+        self._batch.fill(chunks)
+        begun = time.perf_counter()
+        if code := llama.llama_decode(self._native, self._batch.native):
+            raise StepFailed(f"llama_decode returned {code}")
+        llama.llama_synchronize(self._native)
+        return time.perf_counter() - begun
+
+
+def _for_streams(state: memoryview, num_streams: int) -> memoryview:
+    """A state of a context with one stream, for a context with more.
+
+    llama.cpp reads the cells of the first stream into whichever it is asked for.
+    """
+    if num_streams == 1:
+        return state
+    changed = bytearray(state) + bytes(4 * (num_streams - 1))
+    changed[_STREAMS_AT] = num_streams.to_bytes(4, "little")
+    return memoryview(changed)
