@@ -1,8 +1,8 @@
 """A model that knows letters: one token a character, and llama.cpp's own rules, enforced.
 
 Positions must be consecutive, a slot needs an open chain before it samples, cells are
-counted, a state goes into an empty slot with room for all of it, and a step without room
-changes nothing. ``script(prompt)`` is what it answers; it
+counted, those of drafts too, a state goes into an empty slot with room for all of it, and a
+step without room changes nothing. ``script(prompt)`` is what it answers; it
 reads the prompt from its cells, so cells of somebody else show in the reply.
 """
 
@@ -164,9 +164,26 @@ class FakeModel:
             raise NotRestored(refused)
         self._check(step.chunks)
         for chunk in step.chunks:
-            self._cells[chunk.slot] += [_Cell(token) for token in chunk.tokens]
+            self._write(chunk.slot, [*chunk.tokens, *chunk.draft])
             self._check_stream(chunk.slot)
-        return {c.slot: self._sample(c.slot) for c in step.chunks if c.wants_token}
+            del self._cells[chunk.slot][chunk.start + len(chunk.tokens) :]
+        return {c.slot: self._verify(c) for c in step.chunks if c.wants_token}
+
+    def _write(self, slot: int, tokens: Sequence[int]) -> None:
+        self._cells[slot] += [_Cell(token) for token in tokens]
+
+    def _verify(self, chunk: Chunk) -> list[int]:
+        """What is said as long as the draft says it, too; the draft's other cells are removed."""
+        said, slot = self._sample(chunk.slot), chunk.slot
+        num_written = 0
+        while len(said) <= len(chunk.draft) and said == chunk.draft[: len(said)]:
+            if said[-1] == END:
+                break
+            self._write(slot, said[num_written:])
+            num_written = len(said)
+            said += self._sample(slot)
+        self._write(slot, said[num_written : chunk.num_accepted(said)])
+        return said
 
     def reset(self) -> None:
         self.num_resets += 1
@@ -290,13 +307,15 @@ class FakeModel:
         _require(fits, f"slot {slot} has more cells than its stream")
 
     def _check(self, chunks: Sequence[Chunk]) -> None:
-        num_tokens = sum(len(c.tokens) for c in chunks)
+        num_tokens = sum(c.num_cells for c in chunks)
         _require(num_tokens <= self.max_batch, f"{num_tokens} tokens in one batch")
         slots = [c.slot for c in chunks]
         _require(len(set(slots)) == len(slots), "a slot twice in one batch")
         for chunk in chunks:
             _require(chunk.slot in self._chains, f"slot {chunk.slot} was not opened")
             _require(bool(chunk.tokens), "an empty chunk")
+            _require(self.can_reuse or not chunk.draft, "a draft that could not be removed")
+            _require(chunk.wants_token or not chunk.draft, "a draft after half a prompt")
             _require(chunk.start == len(self._cells[chunk.slot]), "positions not consecutive")
         if self._lanes:
             return

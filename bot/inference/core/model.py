@@ -118,7 +118,8 @@ class Model(TextCodec, Protocol):
         """Do a step; slot -> the sampled token, NO_TOKEN where the grammar allows none.
 
         It is ``Forced`` if the grammar left no choice; those that are forced after it follow it,
-        with the reply's end if that is forced, too.
+        with the reply's end if that is forced, too. As long as the chunk's draft says the same,
+        what is sampled next follows.
 
         Raises NoRoom, NotRestored or StepFailed.
         """

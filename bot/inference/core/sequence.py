@@ -215,7 +215,9 @@ Action = Release | Trim | Share | Opening | Offload | Restore | Move | Arrange
 class Chunk:
     """``tokens`` of one slot from position ``start``. ``wants_token``: sample after the last.
 
-    ``is_reply``: all were generated, all but one of them forced by the grammar.
+    ``is_reply``: all were generated, all but one of them forced by the grammar. ``draft``: tokens
+    that may follow. They are evaluated in the same step, and those that are not sampled are
+    removed again.
     """
 
     slot: int
@@ -223,6 +225,15 @@ class Chunk:
     tokens: list[int]
     wants_token: bool
     is_reply: bool = False
+    draft: list[int] = field(default_factory=list)
+
+    @property
+    def num_cells(self) -> int:
+        return len(self.tokens) + len(self.draft)
+
+    def num_accepted(self, sampled: list[int]) -> int:
+        """Tokens of the draft whose cells stay. The last sampled token never has one yet."""
+        return common_length(sampled[:-1], self.draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +253,12 @@ class Step:
         return sum(len(c.tokens) - 1 for c in self.chunks if c.is_reply)
 
     @property
+    def num_draft(self) -> int:
+        return sum(len(c.draft) for c in self.chunks)
+
+    @property
     def num_prefill(self) -> int:
-        """Forced tokens are evaluated as those of a prompt are."""
+        """Forced tokens are evaluated as those of a prompt are; those of drafts do not count."""
         return sum(len(c.tokens) for c in self.chunks) - self.num_decode
 
     @property

@@ -24,6 +24,9 @@ from bot.inference.llama.log import log
 from bot.inference.llama.options import Attention, LlamaOptions
 from bot.inference.llama.pointer import pointer_to
 
+Output = tuple[Chunk, int]
+"""A chunk, and the index of its last token in the batch; those of its draft follow."""
+
 
 class Context:
     """A llama_context of the native ``model``. A reset replaces ``native`` and ``memory``.
@@ -51,8 +54,8 @@ class Context:
         self._batch = Batch(options.max_batch)
         self._open()
 
-    def decode(self, chunks: Sequence[Chunk]) -> list[tuple[int, int]]:
-        """``(slot, index)`` of every token to sample; valid until the next decode.
+    def decode(self, chunks: Sequence[Chunk]) -> list[Output]:
+        """Where to sample; valid until the next decode.
 
         Raises NoRoom or StepFailed.
         """
@@ -153,26 +156,28 @@ class Batch:
         self.native.seq_id = pointer_to(self._slot_pointers, ctypes.POINTER(llama.llama_seq_id))
         self.native.logits = pointer_to(self._wants, ctypes.c_int8)
 
-    def fill(self, chunks: Sequence[Chunk], first: int = 0) -> list[tuple[int, int]]:
-        """Fill in the chunks; ``(slot, index)`` of every token whose logits are wanted.
+    def fill(self, chunks: Sequence[Chunk], first: int = 0) -> list[Output]:
+        """Fill in the chunks; those in which logits are wanted, and from which token on.
 
         llama.cpp's sequence ids are the slots' distances from ``first``.
         """
         tokens: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
-        outputs: list[tuple[int, int]] = []
+        outputs: list[Output] = []
+        wanted: list[int] = []
         for chunk in chunks:
-            num_tokens = len(chunk.tokens)
             tokens += chunk.tokens
-            positions += range(chunk.start, chunk.start + num_tokens)
-            slots += [chunk.slot - first] * num_tokens
             if chunk.wants_token:
-                outputs.append((chunk.slot, len(tokens) - 1))
+                outputs.append((chunk, len(tokens) - 1))
+                wanted += range(len(tokens) - 1, len(tokens) + len(chunk.draft))
+            tokens += chunk.draft
+            positions += range(chunk.start, chunk.start + chunk.num_cells)
+            slots += [chunk.slot - first] * chunk.num_cells
         end = len(tokens)
         self._tokens[:end], self._positions[:end], self._slots[:end] = tokens, positions, slots
         self._wants[:end] = 0
-        self._wants[[index for _, index in outputs]] = 1
+        self._wants[wanted] = 1
         self.native.n_tokens = end
         return outputs
 

@@ -191,7 +191,15 @@ class LlamaModel:
                     raise
                 raise StepFailed("one lane of several had no room") from error
             sampled |= self._samplers.sample_all(context.native, outputs)
+        for chunk in step.chunks:
+            if chunk.draft:
+                self._remove_rejected(chunk, chunk.num_accepted(sampled[chunk.slot]))
         return sampled
+
+    def _remove_rejected(self, chunk: Chunk, num_accepted: int) -> None:
+        if num_accepted < len(chunk.draft):
+            end = chunk.start + len(chunk.tokens) + num_accepted
+            self._contexts.remove(chunk.slot, end)
 
     def _act(self, action: Action) -> None:
         contexts = self._contexts

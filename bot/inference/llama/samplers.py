@@ -12,9 +12,10 @@ import llama_cpp as llama
 import numpy as np
 
 from bot.generation import Sampling
-from bot.inference.core.sequence import NO_TOKEN, Logprobs, Move, Opening
+from bot.inference.core.sequence import NO_TOKEN, Chunk, Logprobs, Move, Opening
 from bot.inference.grammar.constrained import ConstrainedReply, Ids, Logits
 from bot.inference.llama import logprobs
+from bot.inference.llama.context import Output
 from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.pointer import pointer_to
 from bot.inference.llama.vocabulary import Vocabulary
@@ -169,18 +170,18 @@ class Samplers:
             constrained.resume(opening.generated)
             self._constrained[opening.slot] = constrained
 
-    def sample_all(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-        """Sample at every ``(slot, index)``; the threads share what no grammar holds.
+    def sample_all(self, context: Any, outputs: Sequence[Output]) -> dict[int, list[int]]:
+        """Sample at every output; the threads share what no grammar holds.
 
         None of them reads the logits any more when this returns or raises.
         """
-        free = [output for output in outputs if output[0] not in self._constrained]
+        free = [output for output in outputs if output[0].slot not in self._constrained]
         num_shares = max(1, min(self._num_threads, len(free) // _MIN_SHARE))
         if num_shares > 1:
             llama.llama_get_logits_ith(context, free[0][1])  # waits, and sorts what is read below
         shares = [free[number::num_shares] for number in range(num_shares)]
         helping = [self._helpers.submit(self._sample, context, share) for share in shares[1:]]
-        held = [output for output in outputs if output[0] in self._constrained]
+        held = [output for output in outputs if output[0].slot in self._constrained]
         try:
             sampled = self._sample(context, [*shares[0], *held])
         finally:
@@ -189,8 +190,23 @@ class Samplers:
             sampled |= share.result()
         return sampled
 
-    def _sample(self, context: Any, outputs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-        return {slot: self.sample(context, slot, index) for slot, index in outputs}
+    def _sample(self, context: Any, outputs: Sequence[Output]) -> dict[int, list[int]]:
+        return {chunk.slot: self._verify(context, chunk, index) for chunk, index in outputs}
+
+    def _verify(self, context: Any, chunk: Chunk, index: int) -> list[int]:
+        """Sample after the last token, and go on as long as the draft says what was sampled.
+
+        This is the rejection of speculative sampling for a proposer that leaves no doubt: its
+        token is accepted with the probability that the samplers give it, and otherwise another
+        one was sampled in its stead. So a reply is the same with drafts and without: a token
+        takes one sample, whose chain and grammar have seen those before it.
+        """
+        said, draft = self.sample(context, chunk.slot, index), chunk.draft
+        while len(said) <= len(draft) and said == draft[: len(said)]:
+            if self._vocabulary.is_end(said[-1]):
+                break
+            said += self.sample(context, chunk.slot, index + len(said))
+        return said
 
     def sample(self, context: Any, slot: int, index: int) -> list[int]:
         """Sample from the logits at ``index`` of the context's last decode.
