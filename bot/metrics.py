@@ -98,6 +98,11 @@ class Metrics:
     grammar_prefilled: Counter = _counter(
         "parley_grammar_prefilled", "Those of them that were evaluated in a step with others."
     )
+    draft_tokens: Counter = _counter(
+        "parley_draft_tokens",
+        "Tokens proposed for replies and evaluated: accepted or rejected.",
+        "outcome",
+    )
     tool_calls: Counter = _counter("parley_tool_calls", "Calls of tools that answers made.")
     cancelled: Counter = _counter("parley_cancelled", "Generations cancelled.")
     looped: Counter = _counter(

@@ -155,6 +155,7 @@ class LocalLoader:
                 settings.parked_memory, settings.parked_disk, self._state_folders.of(model.name)
             ),
             thread=self._thread,
+            speculates=settings.speculation == "auto",
         )
 
 

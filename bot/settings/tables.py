@@ -93,6 +93,11 @@ class Settings(Table):
         le=512,
         description="Tokens of a prompt that llama.cpp evaluates at once; 0: as with attention.",
     )
+    speculation: Annotated[Literal["auto", "off"], AnyCase] = Field(
+        default="auto",
+        description="`auto`: where a reply repeats its thread, a step writes several tokens of it, "
+        "if that is faster at the moment.",
+    )
     max_tokens: int = Field(default=512, ge=1, description="Longest reply, in tokens.")
     queue: int = Field(default=256, ge=1, description="Questions that may wait for the model.")
     parked_memory: Size = Field(

@@ -7,6 +7,7 @@ the real one computes every token, too, but which it is, is decided for it.
 from __future__ import annotations
 
 import itertools
+import os
 import runpy
 import time
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class RamblingModel(LlamaModel):
 
 
 def run() -> None:
+    os.environ["PARLEY_SPECULATION"] = "off"  # what is decided here is no draft's to accept
     loading.LlamaModel = RamblingModel  # type: ignore[attr-defined]
     runpy.run_module("bot", run_name="__main__", alter_sys=True)
 

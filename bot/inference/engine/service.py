@@ -29,7 +29,10 @@ from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
 from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.prefill_budget import PrefillBudget
-from bot.inference.scheduling.scheduler import Scheduler, SchedulerStats
+from bot.inference.scheduling.prompt_lookup import PromptLookup
+from bot.inference.scheduling.scheduler import Scheduler
+from bot.inference.scheduling.speculation import Speculation
+from bot.inference.scheduling.stats import SchedulerStats
 from bot.metrics import Metrics, MetricShare
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class StepMetrics:
         self._prefilled = MetricShare(metrics.grammar_prefilled)
         self._arranged = MetricShare(metrics.kv_arranged)
         self._moved = MetricShare(metrics.kv_moved)
+        self._drafted = MetricShare(metrics.draft_tokens)
 
     def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
@@ -74,6 +78,8 @@ class StepMetrics:
         self._prefilled.set(stats.num_prefilled)
         self._arranged.set(stats.num_arranged)
         self._moved.set(stats.num_moved)
+        self._drafted.labels("accepted").set(stats.num_accepted)
+        self._drafted.labels("rejected").set(stats.num_rejected)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
         metrics.resident_threads.set(stats.num_cached_threads)
@@ -115,16 +121,22 @@ class InferenceService(Tokenizing):
         offloading: OffloadOptions = NO_OFFLOAD,
         thread: ThreadPoolExecutor | None = None,
         loop_guard: bool = True,
+        speculates: bool = False,
     ) -> None:
         """``thread`` runs the steps; several models may share one. None: an own thread.
 
         Without ``loop_guard`` no reply ends because it repeats itself; benchmarks need that.
+        ``speculates``: a step may evaluate several tokens of a reply (see Speculation), if the
+        model can remove those that it does not say.
         """
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
         self._offloading = Offloading(offloading, metrics, self._work.set)
         self._prefill = PrefillBudget(model.max_batch - max_running)
+        self._speculation: Speculation | None = None
+        if speculates and model.can_reuse:
+            self._speculation = Speculation(PromptLookup(), self._prefill.costs.decode)
         self._scheduler = Scheduler(
             max_running=max_running,
             max_waiting=max_waiting,
@@ -137,6 +149,7 @@ class InferenceService(Tokenizing):
             lanes=model.lanes,
             window=model.window,
             pass_cells=model.pass_cells,
+            speculation=self._speculation,
         )
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")
@@ -298,6 +311,8 @@ class InferenceService(Tokenizing):
         self._worked_at = time.monotonic()
         stats = self._scheduler.stats
         self._prefill.observe(step, seconds, stats.num_cells_attended)
+        if self._speculation is not None:
+            self._speculation.observe(step, seconds)
         self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds, stats)
 

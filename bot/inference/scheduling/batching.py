@@ -9,6 +9,7 @@ share of every step. Background work comes last.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from enum import Enum, auto
 from itertools import chain
 from operator import attrgetter
@@ -16,6 +17,7 @@ from operator import attrgetter
 from bot.inference.core.sequence import Chunk, Sequence, Status
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.speculation import Speculation
 
 _YOUNG = 8
 """Tokens; a reply with fewer has only begun: it is hardly on a screen yet."""
@@ -78,27 +80,41 @@ class DecodePause:
 
 
 class BatchPlanner:
-    """``running`` is the scheduler's own list; ``admit_next`` adds admitted sequences to it."""
+    """``running`` is the scheduler's own list; ``admit_next`` adds admitted sequences to it.
+
+    ``may_draft``: the last step with drafts had room for them.
+    """
 
     def __init__(
-        self, running: list[Sequence], kv_cache: KVCacheManager, admit_next: AdmitNext
+        self,
+        running: list[Sequence],
+        kv_cache: KVCacheManager,
+        admit_next: AdmitNext,
+        speculation: Speculation | None,
     ) -> None:
         self.pause = DecodePause()
         self.kv_cache = kv_cache
+        self.may_draft = True
+        self._speculation = speculation
         self._running = running
         self._admit_next = admit_next
 
     def chunks(self, limits_of: LimitsOf, max_batch: int) -> list[Chunk]:
-        """At most ``max_batch`` tokens. A cell must be free for each sequence in decode."""
+        """At most ``max_batch`` tokens. A cell must be free for each sequence in decode.
+
+        Drafts are for steps in which no prompt waits.
+        """
         decoding = self.decoding()
         room = max_batch - len(decoding)
         prompts = self._prompts() if room > 0 else iter(())
         first = next(prompts, None)
         if first is None and all(sequence.num_pending == 1 for sequence in decoding):
-            return self._decode(decoding)
+            return self._drafted(decoding, self._decode(decoding), max_batch)
         limits = limits_of(len(decoding), self.kv_cache.num_attended)
         forced = min(room, _forced_share(decoding, limits))
-        if first is None or (decoding and limits.is_owed):
+        if first is None:
+            return self._drafted(decoding, self._decode(decoding, forced), max_batch)
+        if decoding and limits.is_owed:
             return self._decode(decoding, forced)
         prompts = chain([first], prompts)
         match self.pause.next_step(decoding, first, limits):
@@ -129,6 +145,21 @@ class BatchPlanner:
             chunks.append(self._chunk(sequence, max(1, room)))
             budget -= len(chunks[-1].tokens) - 1
         return chunks
+
+    def _drafted(
+        self, decoding: list[Sequence], chunks: list[Chunk], max_batch: int
+    ) -> list[Chunk]:
+        """The chunks with drafts, as far as there is room."""
+        room = max_batch - sum(len(chunk.tokens) for chunk in chunks)
+        if self._speculation is None or not self.may_draft:
+            return chunks
+        whole = [s for s, chunk in zip(decoding, chunks, strict=True) if chunk.wants_token]
+        drafts = self._speculation.drafts(whole, room)
+        for sequence in whole:
+            draft = drafts.get(sequence.held_slot, [])
+            del draft[self.kv_cache.room_for(sequence, len(draft)) :]
+            self.kv_cache.pool.grow(sequence.held_slot, len(draft))
+        return [replace(chunk, draft=drafts.get(chunk.slot, [])) for chunk in chunks]
 
     def _prefill_all(self, prompts: Iterator[Sequence], budget: int) -> list[Chunk]:
         """The oldest prompt keeps its share of the budget until its turn comes."""

@@ -124,8 +124,10 @@ class StepCosts:
         self._decode: dict[int, float] = {}
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
-        """``num_cells``: cells in use after the step."""
+        """``num_cells``: cells in use after the step. Those with drafts say nothing of others."""
         num_decode, num_prefill = step.num_decode, step.num_prefill
+        if step.num_draft:
+            return
         if num_prefill == 0 and num_decode:
             known = self._decode.get(num_decode, seconds)
             self._decode[num_decode] = known + _SMOOTHING * (seconds - known)
@@ -346,16 +348,16 @@ class PrefillBudget:
     def __init__(self, max_tokens: int, target: float = 0.1) -> None:
         self._max_tokens = max_tokens
         self._target = target
-        self._costs = StepCosts(max_tokens)
+        self.costs = StepCosts(max_tokens)
         self._debt = 0.0
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
         """``num_cells``: cells in use after the step."""
-        self._costs.observe(step, seconds, num_cells)
+        self.costs.observe(step, seconds, num_cells)
         if not step.num_decode:  # there is no reply left to owe anything: they go first
             self._debt = 0.0
             return
-        may_take = max(_SHORT * self._target, _SLOWDOWN * self._costs.decode(step.num_decode))
+        may_take = max(_SHORT * self._target, _SLOWDOWN * self.costs.decode(step.num_decode))
         num_each = 1 + step.num_forced / step.num_decode
         over = seconds - may_take * num_each
         if step.num_prefill > step.num_forced or over < 0:
@@ -363,10 +365,10 @@ class PrefillBudget:
 
     def limits(self, num_replies: int, num_cells: int) -> StepLimits:
         """For the next step, with so many replies under way and so many cells in use."""
-        if not self._costs.is_known:
+        if not self.costs.is_known:
             few = StepLimits.all(self._within(FIRST_TOKENS))
             return replace(few, full=self._max_tokens)
-        costs, target = self._costs, self._target
+        costs, target = self.costs, self._target
         wanted = self._wanted(target - costs.decode(num_replies), num_cells)
         mixed, least = self._mixed(num_replies, target, num_cells), costs.least(num_cells)
         return StepLimits(
@@ -383,15 +385,15 @@ class PrefillBudget:
         )
 
     def _mixed(self, num_replies: int, seconds: float, num_cells: int) -> int:
-        wanted = self._wanted(seconds - self._costs.decode(num_replies), num_cells)
-        return self._within(self._costs.economical(wanted, num_cells, _FOR_SHORTER))
+        wanted = self._wanted(seconds - self.costs.decode(num_replies), num_cells)
+        return self._within(self.costs.economical(wanted, num_cells, _FOR_SHORTER))
 
     def _economical(self, seconds: float, num_cells: int) -> int:
         wanted = self._wanted(seconds, num_cells)
-        return self._within(self._costs.economical(wanted, num_cells))
+        return self._within(self.costs.economical(wanted, num_cells))
 
     def _wanted(self, seconds: float, num_cells: int) -> int:
-        return self._within(self._costs.num_within(max(0.0, seconds), num_cells))
+        return self._within(self.costs.num_within(max(0.0, seconds), num_cells))
 
     def _within(self, num_tokens: int) -> int:
         return max(MIN_TOKENS, min(self._max_tokens, num_tokens))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain, islice
 from operator import attrgetter
 
@@ -16,13 +15,15 @@ from bot.errors import QueueFull
 from bot.fair_queue import FairQueue
 from bot.generation import FinishReason
 from bot.inference.core.lanes import Lanes
-from bot.inference.core.sequence import NO_TOKEN, Forced, Sequence, Status, Step
+from bot.inference.core.sequence import NO_TOKEN, Chunk, Forced, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.kv_cache.streams import StreamKVCache
 from bot.inference.kv_cache.unified import UnifiedKVCache
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
 from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.speculation import Speculation
+from bot.inference.scheduling.stats import SchedulerStats
 
 _MAX_OVERTAKEN = 16
 """So many may overtake a sequence for which there is no room yet; then all others wait."""
@@ -30,28 +31,6 @@ _NUM_CANDIDATES = 8
 """The first so many in the queue are tried for admission."""
 _RANK = attrgetter("is_background", "ticket", "id")
 """The order of the queue."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerStats:
-    """``num_preempted`` and ``num_overtaken`` count sequences, ``num_paused`` steps, since start.
-
-    ``num_forced`` counts tokens that a grammar left no choice for, and ``num_prefilled`` those of
-    them that were evaluated in a step with others of their sequence. ``num_cells_used`` includes
-    those of the ``num_cached_threads``, which are idle; attention runs over ``num_cells_attended``.
-    ``num_arranged`` counts arrangements of the lanes, ``num_moved`` sequences that changed slots.
-    """
-
-    num_preempted: int
-    num_overtaken: int
-    num_paused: int
-    num_forced: int
-    num_prefilled: int
-    num_cached_threads: int
-    num_cells_used: int
-    num_cells_attended: int
-    num_arranged: int
-    num_moved: int
 
 
 class Scheduler:
@@ -71,6 +50,7 @@ class Scheduler:
         lanes: Lanes = (),
         window: int = 0,
         pass_cells: int = 0,
+        speculation: Speculation | None = None,
     ) -> None:
         """``num_slots``: for running and idle sequences and shared prefixes in one pool.
 
@@ -84,6 +64,7 @@ class Scheduler:
         self._max_prefill = max_batch
         self._num_preempted = self._num_overtaken = 0
         self._num_forced = self._num_prefilled = 0
+        self._num_accepted = self._num_rejected = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._lanes, self._window, self._pass_cells = lanes, window, pass_cells
         self._reuse, self._saved_states = reuse, saved_states
@@ -91,7 +72,8 @@ class Scheduler:
         self._waiting: list[Sequence] = []
         self._tickets = FairQueue()
         self._running: list[Sequence] = []
-        self._planner = BatchPlanner(self._running, self._kv_cache, self._admit_next)
+        self._speculation = speculation
+        self._planner = BatchPlanner(self._running, self._kv_cache, self._admit_next, speculation)
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -115,6 +97,8 @@ class Scheduler:
             num_paused=self._planner.pause.num_paused,
             num_forced=self._num_forced,
             num_prefilled=self._num_prefilled,
+            num_accepted=self._num_accepted,
+            num_rejected=self._num_rejected,
             num_cached_threads=len(self._kv_cache.cached_threads),
             num_cells_used=self._kv_cache.pool.num_used,
             num_cells_attended=self._kv_cache.num_attended,
@@ -162,6 +146,7 @@ class Scheduler:
         Returns the sequences that have a new token, or have ended.
         """
         self._max_prefill = self.max_batch
+        self._planner.may_draft = True
         self._num_prefilled += step.num_forced
         by_slot = {s.slot: s for s in self._running}
         advanced = []
@@ -172,18 +157,19 @@ class Scheduler:
             sequence.num_cached += len(chunk.tokens)
             self._kv_cache.promote(sequence)
             if chunk.wants_token:
-                self._accept(sequence, sampled[chunk.slot], is_end)
+                self._accept(sequence, chunk, sampled[chunk.slot], is_end)
                 advanced.append(sequence)
         return advanced
 
     def undo(self, step: Step) -> list[Sequence]:
         """The model had no room for ``step``: its actions are done, its chunks are not.
 
-        Idle cells are evicted, then prefill is halved, then the youngest sequence is preempted;
-        a sequence that has no room even alone is failed, and returned.
+        Drafts are left out; idle cells are evicted, then prefill is halved, then the youngest
+        sequence is preempted; a sequence that has no room even alone is failed, and returned.
         """
         self._roll_back(step)
-        if self._kv_cache.eviction.evict():
+        self._planner.may_draft = False
+        if step.num_draft or self._kv_cache.eviction.evict():
             return []
         if step.num_prefill > 1:
             self._max_prefill = max(1, step.num_prefill // 2)
@@ -241,6 +227,8 @@ class Scheduler:
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
         self._tickets.leave(sequence.person)
+        if self._speculation is not None:
+            self._speculation.forget(sequence)
 
     def _new_kv_cache(self) -> KVCacheManager:
         if self._lanes:
@@ -261,12 +249,23 @@ class Scheduler:
             saved_states=self._saved_states,
         )
 
-    def _accept(self, sequence: Sequence, tokens: list[int], is_end: Callable[[int], bool]) -> None:
-        """Take the sampled token and those that had to follow it, up to the reply's end."""
+    def _accept(
+        self, sequence: Sequence, chunk: Chunk, tokens: list[int], is_end: Callable[[int], bool]
+    ) -> None:
+        """Take the sampled tokens, up to the reply's end.
+
+        Those that the draft said, too, are in the KV pool already; its others are not any more.
+        """
         sequence.status = Status.DECODE
-        for token in tokens:
+        num_accepted = chunk.num_accepted(tokens)
+        self._num_accepted += num_accepted
+        self._num_rejected += len(chunk.draft) - num_accepted
+        for number, token in enumerate(tokens):
             if not sequence.is_finished:
+                sequence.num_cached += 0 < number <= num_accepted
                 self._take(sequence, token, is_end)
+        if chunk.draft and not sequence.is_finished:
+            self._kv_cache.pool.trim(chunk.slot, sequence.num_cached)
 
     def _take(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
         if token == NO_TOKEN:
@@ -379,4 +378,4 @@ class Scheduler:
         """Free the cells of the step's chunks, which were not evaluated."""
         for chunk in step.chunks:
             if any(s.slot == chunk.slot for s in self._running):
-                self._kv_cache.pool.grow(chunk.slot, -len(chunk.tokens))
+                self._kv_cache.pool.grow(chunk.slot, -chunk.num_cells)

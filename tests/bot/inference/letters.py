@@ -9,6 +9,7 @@ from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
+from tests.fakes.guesser import Eager, Guesser
 from tests.fakes.model import ANSWER, FakeModel
 
 SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
@@ -18,7 +19,8 @@ class Engine:
     """A scheduler with the strict model of letters; ``ask`` runs a sequence to its end.
 
     A sequence that ``is_held`` has a grammar that forces the digits of a number upon it.
-    ``saved_states``: where evicted threads are offloaded to, if at all.
+    ``saved_states``: where evicted threads are offloaded to, if at all. ``drafts_err_at``: every
+    so many letters, drafts for the replies are wrong; without it there are none.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class Engine:
         reuse: bool = True,
         saved_states: SavedStates | None = None,
         lanes: Lanes = (),
+        drafts_err_at: int = 0,
     ) -> None:
+        self.guesser = Guesser(lambda s: self.model._script(prompt_of(s)), drafts_err_at)
         self.model = FakeModel(
             script, num_cells=cells, num_slots=slots, forces="0123456789", lanes=lanes
         )
@@ -37,6 +41,7 @@ class Engine:
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
             reuse=reuse, saved_states=saved_states, lanes=lanes,
             window=cells // 256 * 256, pass_cells=100,
+            speculation=Eager(self.guesser, lambda _: 1.0) if drafts_err_at and reuse else None,
         )  # fmt: skip
         self._count = 0
 

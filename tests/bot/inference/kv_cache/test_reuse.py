@@ -312,6 +312,7 @@ ASKS = st.lists(
     refuses=st.sampled_from([0, 0, 0, 1]),
     forgets=st.lists(st.tuples(st.integers(0, 70), st.sampled_from("tuv")), max_size=3),
     offloads=st.booleans(),
+    drafts_err_at=st.integers(0, 5),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     asks: list[_Ask],
@@ -325,11 +326,14 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     refuses: int,
     forgets: list[tuple[int, str]],
     offloads: bool,
+    drafts_err_at: int,
 ) -> None:
     saved_states = SavedStates(max_memory=1 << 20)
     saved_states.is_open = offloads
     disk = Disk(saved_states, delay=delay, damages=damages) if delay is not None else None
-    engine = Engine(cells=cells, slots=slots, saved_states=saved_states)
+    engine = Engine(
+        cells=cells, slots=slots, saved_states=saved_states, drafts_err_at=drafts_err_at
+    )
     policy, model = engine.policy, engine.model
     model.refuses = refuses
     everyone = [

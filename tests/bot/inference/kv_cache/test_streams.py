@@ -21,9 +21,12 @@ from tests.fakes.model import ANSWER
 CELLS = 4_096
 
 
-def engine(cells: int = CELLS, saved_states: SavedStates | None = None) -> Engine:
+def engine(
+    cells: int = CELLS, saved_states: SavedStates | None = None, drafts_err_at: int = 0
+) -> Engine:
     """Four sequences at once, in as many streams at first."""
-    return Engine(cells=cells, lanes=equal_lanes(cells, 4), saved_states=saved_states)
+    lanes = equal_lanes(cells, 4)
+    return Engine(cells=cells, lanes=lanes, saved_states=saved_states, drafts_err_at=drafts_err_at)
 
 
 def open_saved_states() -> SavedStates:
@@ -245,6 +248,7 @@ ASKS = st.lists(
     forgets=st.lists(st.tuples(st.integers(0, 70), st.sampled_from("tuv")), max_size=3),
     offloads=st.booleans(),
     times=st.integers(1, 30),
+    drafts_err_at=st.integers(0, 5),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
     asks: list[_Ask],
@@ -256,11 +260,12 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
     forgets: list[tuple[int, str]],
     offloads: bool,
     times: int,
+    drafts_err_at: int,
 ) -> None:
     saved_states = SavedStates(max_memory=1 << 20)
     saved_states.is_open = offloads
     disk = Disk(saved_states, delay=delay, damages=2) if delay is not None else None
-    made = engine(cells, saved_states)
+    made = engine(cells, saved_states, drafts_err_at)
     policy, model = made.policy, made.model
     model.refuses = refuses
     model.answers(lambda prompt: script(prompt) * times)
