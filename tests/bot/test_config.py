@@ -14,7 +14,7 @@ from bot.config import (
 )
 from bot.errors import SettingsError
 from bot.model_names import KNOWN
-from bot.settings.cores import usable_cores
+from bot.settings.cores import usable_cores, usable_processors
 from bot.settings.kinds import PLATFORMS, WEBHOOKS
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1-2", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99yyyzzz85a5"}
@@ -510,8 +510,9 @@ def test_a_container_gets_threads_for_its_share_of_the_machine(
     tmp_path: Path, limit: str, at_most: int
 ) -> None:
     (tmp_path / "cpu.max").write_text(limit)
-    unlimited = usable_cores(tmp_path / "no such file")
-    assert usable_cores(tmp_path / "cpu.max") == min(unlimited, at_most)
+    for usable in (usable_cores, usable_processors):
+        assert usable(tmp_path / "cpu.max") == min(usable(tmp_path / "no such file"), at_most)
+    assert usable_processors() >= usable_cores()
 
 
 def test_the_table_for_the_readme_has_a_row_with_a_meaning_for_every_setting() -> None:

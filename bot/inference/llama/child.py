@@ -43,7 +43,7 @@ _LEFT_ALONE = 600
 _ALPHABET = 64
 _TAIL = 32
 """Tokens of the second step of the long prompt."""
-_MEASURED_TOKENS = 1_024
+_MEASURED_TOKENS = 512
 """In whose time each measurement ends."""
 _GREEDY = Sampling(temperature=0)
 

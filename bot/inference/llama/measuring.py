@@ -35,6 +35,8 @@ from bot.inference.llama.tuning import (
 _UNIT = 32
 _SLOW_UNIT = 0.2
 """Seconds of a unit from which on prompts are not measured."""
+_LONG = 0.3
+"""Seconds of steps after which no further one is timed."""
 _PROMPT = 64
 _PROMPT_CELLS = 1_536
 _PASS_CELLS = range(256, 32_768)
@@ -55,6 +57,7 @@ class Measurement:
         self._states: dict[Attention, memoryview] = {}
         self._seconds: dict[tuple[object, ...], float] = {}
         self._reads_prompts = True
+        self._has_prompt_cells = options.num_cells >= _PROMPT_CELLS
 
     def run(self, space: TuningSpace) -> Tuning:
         """Raises ModelError, NoRoom or StepFailed."""
@@ -68,7 +71,7 @@ class Measurement:
         chosen = race(teams, chosen, self._measure, self._speed)
         if not self._has(chosen):
             self._measure(chosen)
-        if self._reads_prompts:
+        if self._reads_prompts and self._has_prompt_cells:
             sizes = [(chosen, size) for size in space.max_ubatch]
             _, max_ubatch = race(sizes, sizes[0], self._read, self._reading_speed)
         measured = filter(self._has, dict.fromkeys((*candidates, *teams)))
@@ -215,8 +218,11 @@ class _Scratch:
         self._ends[slot] = _UNIT
 
     def best(self, slots: Sequence[int], num_steps: int) -> float:
-        """The seconds of the fastest step."""
-        return min(self.step(slots) for _ in range(num_steps))
+        """The seconds of the fastest of so many steps, or of fewer where they take long."""
+        times = [self.step(slots)]
+        while len(times) < num_steps and sum(times) < _LONG:
+            times.append(self.step(slots))
+        return min(times)
 
     def step(self, slots: Sequence[int], num_tokens: int = 1) -> float:
         """The seconds that it takes to evaluate that many tokens more of each."""

@@ -32,6 +32,15 @@ def test_the_model_with_what_it_can_do_and_where_it_runs(
     ]
 
 
+def test_the_speed_of_a_file_is_said_if_it_was_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    banner = Banner()
+    banner.speed("plain attention: 115 tokens/s for 8 replies")
+    banner.speed("")
+    assert lines(capsys) == ["speed plain attention: 115 tokens/s for 8 replies"]
+
+
 def test_a_platform_that_is_off_says_what_switches_it_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

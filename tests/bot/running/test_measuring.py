@@ -190,14 +190,16 @@ def test_a_measurement_that_lacked_memory_is_made_again_at_the_next_start(
 
 def test_the_speeds_are_told_beside_those_of_the_other_attention(tmp_path: Path) -> None:
     options = TUNING.options(options_of(settings(tmp_path)))
+    faster = replace(PLAIN, kv_layout=KVLayout.UNIFIED, alone=60, together=60)
+    tuning = replace(TUNING, figures=(FLASH, PLAIN, faster))
     lane = "plain attention, a stream for each reply"
     told = (
         "115 tokens/s for 8 replies at depth 960, 72 for one; flash attention, one pool for all "
         "replies: 47, 39"
     )
-    assert speeds.in_short(options, TUNING) == f"{lane}: {told}"
+    assert speeds.in_short(options, tuning) == f"{lane}: {told}"
     full = f"{lane}, micro-batches of 128 tokens, 1 CPU thread"
-    assert speeds.in_full(options, TUNING) == f"{full}: {told}"
+    assert speeds.in_full(options, tuning) == f"{full}: {told}"
     assert speeds.in_full(options, None) == f"{full}; nothing was measured"
     assert speeds.in_short(options, Tuning({})) == ""
 
