@@ -10,8 +10,8 @@ without warranty of any kind. Copyright (c) Discord Inc.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ _URI = "discord:openapi"
 _REAL_NAMES = {
     "reactions/{emoji}": "reactions/{emoji_name}",
 }
+FirstError = Callable[[str], str | None]
+"""What is wrong with a JSON text, or None."""
+
 _JSON = ("content", "application/json", "schema")
 
 
@@ -33,10 +36,11 @@ def problem_with(verb: str, path: str, body: object, query: Iterable[str] = ()) 
     known = {each["name"] for each in _operation(verb, path).get("parameters", ())}
     if unknown := set(query) - known:
         return f"{verb} {path} knows no {', '.join(sorted(unknown))}"
-    validator = _validator(verb, path, "requestBody")
-    if validator is None:
+    first_error = _checker(verb, path, "requestBody")
+    if first_error is None:
         return None if body is None else f"{verb} {path} takes no body"
-    return _first_error(validator, body, f"{verb} {path}")
+    problem = first_error(json.dumps(body))
+    return f"{verb} {path}: {problem}" if problem else None
 
 
 def problem_with_answer(verb: str, path: str, status: int, body: object) -> str | None:
@@ -45,15 +49,23 @@ def problem_with_answer(verb: str, path: str, status: int, body: object) -> str 
     found = next((each for each in (str(status), f"{status // 100}XX") if each in responses), None)
     if found is None:
         return f"{verb} {path} is never answered with {status}"
-    validator = _validator(verb, path, "responses", found)
-    if validator is None:
+    first_error = _checker(verb, path, "responses", found)
+    if first_error is None:
         return None if body is None else f"{verb} {path} is answered without a body"
-    return _first_error(validator, body, f"the answer {status} to {verb} {path}")
+    problem = first_error(json.dumps(body))
+    return f"the answer {status} to {verb} {path}: {problem}" if problem else None
 
 
-def _first_error(validator: Draft202012Validator, body: object, what: str) -> str | None:
-    error = best_match(validator.iter_errors(body))
-    return f"{what}: {error.json_path} {error.message[:300]}" if error else None
+@cache
+def _checker(verb: str, path: str, *keys: str) -> FirstError | None:
+    """None: there is no body. One that comes again, as Parley's commands do, is looked up."""
+    validator = _validator(verb, path, *keys)
+    return lru_cache(partial(_first_error, validator)) if validator else None
+
+
+def _first_error(validator: Draft202012Validator, body: str) -> str | None:
+    error = best_match(validator.iter_errors(json.loads(body)))
+    return f"{error.json_path} {error.message[:300]}" if error else None
 
 
 @cache
@@ -79,9 +91,7 @@ def _operation(verb: str, path: str) -> dict[str, Any]:
     return operation
 
 
-@cache
 def _validator(verb: str, path: str, *keys: str) -> Draft202012Validator | None:
-    """None: there is no body."""
     pointer = ["paths", _real(path), verb.lower(), *keys]
     here: Any = _operation(verb, path)
     for key in keys:

@@ -82,7 +82,7 @@ RAW_PIECES = (
 )
 Marks = frozenset[str]
 often = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
 )
 
 

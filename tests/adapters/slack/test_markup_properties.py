@@ -38,7 +38,7 @@ SIZES = st.sampled_from([220, 400, 3_900])
 BESIDE = st.sampled_from(["**", "_", "~", "*", " ", "、", "(", " `x` ", "\n", "~~ "])
 _DRAWN = re.compile(r"[•◦▪─\s]")
 
-thoroughly = settings(max_examples=150, deadline=None)
+thoroughly = settings(max_examples=100, deadline=None)
 
 
 def parts_of(markdown: str, max_size: int) -> list[str]:

@@ -45,7 +45,7 @@ T = TypeVar("T")
 CORPUS = corpus()
 MARKS = {Strong: "strong", Emphasis: "em", Strike: "strike"}
 SIZES = st.sampled_from([400, 600, 3_000])
-often = settings(max_examples=300, deadline=None)
+often = settings(max_examples=100, deadline=None)
 
 
 def meant(blocks: Iterable[Block], like: Sign) -> Iterator[Sign]:
