@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,16 +23,17 @@ from tests.fakes.discord import (
 )
 from tests.fakes.discord_guild import ADA, BOB, BOT, CHANNEL, GUILD
 
-FAULTS = {
-    "a rate limit": wire.rate_limited(0.3),
-    "a global rate limit": wire.rate_limited(0.3, is_global=True),
-    "a rate limit from in front of Discord": wire.banned(0.3),
-    "a 500": wire.FAILS,
-    "a 503": wire.OVERLOADED,
-    "a dropped connection": wire.DROPS,
-    "a dropped answer": wire.DROPS_AFTER,
-    "no answer": wire.HANGS,
-}
+FAULTS = (
+    wire.rate_limited(0.3),
+    wire.rate_limited(0.3, is_global=True),
+    wire.banned(0.3),
+    wire.FAILS,
+    wire.OVERLOADED,
+    wire.DROPS,
+    wire.DROPS_AFTER,
+    wire.HANGS,
+)
+"""Each meets one of as many questions at once, since most of what comes of it is waiting."""
 
 
 @pytest.fixture
@@ -40,61 +42,68 @@ async def talk(tmp_path: Path, discord: FakeDiscord) -> AsyncIterator[Talk]:
         yield talk
 
 
-@pytest.fixture(params=FAULTS.values(), ids=list(FAULTS))
-def fault(request: pytest.FixtureRequest) -> Fault:
-    found: Fault = request.param
-    return found
+async def ask_all(discord: FakeDiscord) -> list[str]:
+    people = itertools.cycle((ADA, BOB))
+    return [await discord.ask("Why?", user=next(people)) for _ in FAULTS]
 
 
-async def test_on_the_post_the_reply_comes_once(
-    talk: Talk, discord: FakeDiscord, fault: Fault
+async def all_answered(discord: FakeDiscord, questions: list[str], route: str) -> None:
+    for question in questions:
+        await discord.says("The answer.", question)
+    assert [discord.texts(question) for question in questions] == [["The answer."]] * len(FAULTS)
+    assert discord.num_faults(route) == 0
+
+
+@pytest.mark.parametrize("route", [SEND, THREAD], ids=["post", "opening the thread"])
+async def test_on_the_way_to_a_message_every_reply_comes_once(
+    talk: Talk, discord: FakeDiscord, route: str
 ) -> None:
-    discord.fail(SEND, fault)
-    talk.generator.replies.append("The answer.")
-    question = await discord.ask("Why?")
-    await discord.says("The answer.", question)
-    assert discord.texts(question) == ["The answer."]
-
-
-async def test_on_opening_the_thread_the_reply_comes_once(
-    talk: Talk, discord: FakeDiscord, fault: Fault
-) -> None:
-    discord.fail(THREAD, fault)
-    talk.generator.replies.append("The answer.")
-    question = await discord.ask("Why?")
-    await discord.says("The answer.", question)
-    assert discord.texts(question) == ["The answer."]
+    discord.fail(route, *FAULTS)
+    talk.generator.replies += ["The answer."] * len(FAULTS)
+    questions = await ask_all(discord)
+    await all_answered(discord, questions, route)
     assert discord.texts(CHANNEL) == []
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["while growing", "last"])
-async def test_on_an_edit_the_final_text_is_delivered(
-    talk: Talk, discord: FakeDiscord, fault: Fault, last: bool
+async def test_on_an_edit_every_final_text_is_delivered(
+    talk: Talk, discord: FakeDiscord, last: bool
 ) -> None:
-    question, generation = await talk.asked("Why?")
-    await discord.says("Thinking…", question)
-    generation.say("The ")
+    questions = await ask_all(discord)
+    generations = [await talk.generation() for _ in questions]
+    for question in questions:
+        await discord.says("Thinking…", question)
+    for generation in generations:
+        generation.say("The ")
     if last:
-        await discord.says("The", question)
-    discord.fail(EDIT, fault)
-    generation.say("answer.")
+        for question in questions:
+            await discord.says("The", question)
+    num_before = discord.num_calls(EDIT)
+    discord.fail(EDIT, *FAULTS)
+    for generation in generations:
+        generation.say("answer.")
     if not last:
-        await discord.until(lambda: discord.num_calls(EDIT))
-    generation.finish()
-    await discord.says("The answer.", question)
-    assert discord.texts(question) == ["The answer."]
+        await discord.until(lambda: discord.num_calls(EDIT) > num_before)
+    for generation in generations:
+        generation.finish()
+    await all_answered(discord, questions, EDIT)
 
 
-async def test_on_an_interactions_answer_the_final_text_is_delivered(
-    talk: Talk, discord: FakeDiscord, fault: Fault
+async def test_on_an_interactions_answer_every_final_text_is_delivered(
+    talk: Talk, discord: FakeDiscord
 ) -> None:
-    discord.fail(EDIT_ORIGINAL, fault)
-    talk.generator.replies.append("The answer.")
-    asked = await discord.slash("ask", question="Why?")
-    await discord.until(
-        lambda: "The answer." in (discord.answer_to(asked), *discord.texts(CHANNEL))
-    )
-    assert discord.texts(CHANNEL).count("The answer.") == 1
+    discord.fail(EDIT_ORIGINAL, *FAULTS)
+    replies = [f"The answer {number}." for number in range(len(FAULTS))]
+    talk.generator.replies += replies
+    asked = [await discord.slash("ask", question="Why?") for _ in FAULTS]
+
+    def shown() -> list[str]:
+        texts = [*map(discord.answer_to, asked), *discord.texts(CHANNEL)]
+        return sorted({text for text in texts if text in replies})
+
+    await discord.until(lambda: shown() == replies)
+    assert all(discord.texts(CHANNEL).count(reply) == 1 for reply in replies)
+    assert discord.num_faults(EDIT_ORIGINAL) == 0
 
 
 async def test_an_acknowledgement_that_is_dropped_is_sent_again(
