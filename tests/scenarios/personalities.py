@@ -10,6 +10,9 @@ from tests.scenarios.parley import ROOT
 RAMBLING = "tests.scenarios.rambling"
 """The module to start instead of ``bot``, where these two say the same on every machine."""
 
+BRAKE = "RAMBLING_BRAKE"
+"""The setting that names a file: while it is there, both say a word in the time of several."""
+
 FREQUENCY_PENALTY = -2
 """Its every word makes itself likelier; and so it is known to ``tests.scenarios.rambling``."""
 

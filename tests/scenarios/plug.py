@@ -11,7 +11,7 @@ from tests.fakes.slack_api import BOT, CHANNEL, Json
 from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
-from tests.scenarios.personalities import RAMBLING, make_personalities
+from tests.scenarios.personalities import BRAKE, RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 SHORT, LONG = "12", "2000"
@@ -21,9 +21,10 @@ PLACEHOLDERS = ("Thinking…", "You are ")
 class Scene:
     """What people do and see, and what is on disk."""
 
-    def __init__(self, slack: FakeSlack, parley: Parley) -> None:
+    def __init__(self, slack: FakeSlack, parley: Parley, brake: Path) -> None:
         self.slack = slack
         self.parley = parley
+        self._brake = brake
 
     def __str__(self) -> str:
         """Everything that was seen, for a test that fails."""
@@ -33,6 +34,13 @@ class Scene:
     async def ask(self, text: str, *, thread_ts: str | None = None) -> str:
         """Mention Parley; the question's ts, once it was acknowledged."""
         return await self.slack.say(f"<@{BOT}> {text}", thread_ts=thread_ts)
+
+    def slow_down(self) -> None:
+        """From now on even a short reply grows for some seconds."""
+        self._brake.touch()
+
+    def hurry(self) -> None:
+        self._brake.unlink(missing_ok=True)
 
     def turn(self, ts: str) -> TurnRow:
         return turn_rows(self.parley.database)[ts]
@@ -109,9 +117,10 @@ async def scene(
             "PARLEY_PERSONALITIES": str(make_personalities(folder / "personalities")),
             "PARLEY_PERSONALITY": "rambler",
             "PARLEY_MAX_TOKENS": SHORT,
+            BRAKE: str(folder / "brake"),
         }
         async with running_parley(folder, port, {**own, **settings}, RAMBLING) as parley:
-            yield Scene(slack, parley)
+            yield Scene(slack, parley, folder / "brake")
         assert slack.violations == []
         assert slack.num_rate_limited == 0
         assert "Traceback" not in parley.output

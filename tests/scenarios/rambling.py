@@ -11,16 +11,19 @@ import os
 import runpy
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from bot.generation import Sampling
 from bot.inference.core.sequence import Opening, Step
 from bot.inference.llama.model import LlamaModel
 from bot.running import loading
-from tests.scenarios.personalities import FREQUENCY_PENALTY, PRESENCE_PENALTY, TEMPERATURE
+from tests.scenarios.personalities import BRAKE, FREQUENCY_PENALTY, PRESENCE_PENALTY, TEMPERATURE
 
 _STORY, _YES = " and the tide comes and the tide goes,", "Yes, of course."
-_STEP_SECONDS = 0.04
+_STEP_SECONDS, _BRAKED_SECONDS = 0.04, 0.3
 """A step takes at least that long: a test can do something while a reply grows."""
+
+_BRAKE = os.environ.get(BRAKE)
 
 _said: dict[int, Iterator[int]] = {}
 """By slot: what is said next there."""
@@ -39,7 +42,7 @@ class RamblingModel(LlamaModel):
         for slot in decided:
             sampled[slot] = [next(_said[slot])]
         if decided:
-            time.sleep(max(0.0, begun + _STEP_SECONDS - time.perf_counter()))
+            time.sleep(max(0.0, begun + _step_seconds() - time.perf_counter()))
         return sampled
 
     def _open(self, opening: Opening) -> None:
@@ -54,6 +57,10 @@ class RamblingModel(LlamaModel):
             end = next(filter(self.is_end, itertools.count()))
             return iter([*self.vocabulary.tokenize(_YES), end])
         return None
+
+
+def _step_seconds() -> float:
+    return _BRAKED_SECONDS if _BRAKE and Path(_BRAKE).exists() else _STEP_SECONDS
 
 
 def run() -> None:
