@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
-from adapters import discord
 from adapters.discord import adapter
-from adapters.discord.adapter import LIMITS, DiscordAdapter
 from adapters.discord.api import client
-from adapters.discord.settings import DiscordSettings
-from bot.ports import AdapterContext
 from tests.scenarios import rambling
 
 HEARTBEAT_SECONDS = 2.0
-CALL_SECONDS = 1.5
 IDENTIFY_SECONDS = 0.2
 """Of the 5 that discord.py waits before each IDENTIFY but the first."""
-
-
-def create(context: AdapterContext) -> DiscordAdapter:
-    return DiscordAdapter(
-        DiscordSettings.read(context.settings),
-        context.clock,
-        context.observe,
-        context.personalities,
-        replace(LIMITS, call_timeout=CALL_SECONDS),
-    )
 
 
 class HurriedClient(client.ParleyClient):
@@ -37,5 +21,4 @@ class HurriedClient(client.ParleyClient):
 if __name__ == "__main__":
     adapter.ParleyClient = HurriedClient  # type: ignore[attr-defined]
     client._HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
-    discord.create = create
     rambling.run()

@@ -11,12 +11,10 @@ from tests.fakes.discord import SEND, FakeDiscord, Fault
 from tests.fakes.discord_guild import CHANNEL, DIRECT
 from tests.scenarios.asking import metric
 from tests.scenarios.discord_scene import SECONDS, WAITING, Scene, scene
-from tests.scenarios.polling import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 MAX_TOKENS = "100"
-LONG_TEXT = b"the tide comes and the tide goes. " * 80
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -43,37 +41,6 @@ async def test_while_a_reply_streams_it_is_finished_in_the_same_message(it: Scen
     await pull_the_plug(it)
     assert await it.ends_alone(question) == reply
     assert it.turn(question).attempts == 2
-
-
-async def test_while_questions_wait_none_is_lost(it: Scene) -> None:
-    first = await it.ask_for_much()
-    await it.grows(first)
-    second = await it.discord.ask("Say yes.")
-    await it.placeholder(second)
-    await pull_the_plug(it)
-    await it.ends_alone(first)
-    await it.ends_alone(second)
-
-
-async def test_while_the_prompt_is_evaluated_it_is_answered_in_the_same_message(
-    it: Scene, discord: FakeDiscord
-) -> None:
-    file = discord.attached("tides.txt", LONG_TEXT, "text/plain")
-    evaluated = await metric(it.parley, "parley_prompt_tokens_total")
-    answered = await metric(it.parley, "parley_first_token_seconds_count")
-    question = await it.ask_for_much(attachments=[file])
-
-    async def is_evaluating() -> bool:
-        return await metric(it.parley, "parley_prompt_tokens_total") > evaluated
-
-    await eventually(is_evaluating, what=it.parley)
-    assert await metric(it.parley, "parley_first_token_seconds_count") == answered
-    placeholder = await it.placeholder(question)
-    assert (discord.text(placeholder) or "").startswith(WAITING)
-    await pull_the_plug(it)
-    assert await it.grows(question) == placeholder
-    await discord.react(question)
-    await it.ends(placeholder)
 
 
 async def test_while_a_file_is_fetched_it_is_read_by_the_next_process(
