@@ -12,7 +12,7 @@ from tests.fakes.discord_guild import BOSS, BOT, GUILD, OTHER_CHANNEL
 from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley
-from tests.scenarios.personalities import RAMBLING, make_personalities
+from tests.scenarios.personalities import BRAKE, RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 SECONDS = 60.0
@@ -36,9 +36,11 @@ def settings(discord: FakeDiscord, **more: str) -> dict[str, str]:
 class Scene:
     """What people do and see, and what is on disk."""
 
-    def __init__(self, discord: FakeDiscord, parley: Parley) -> None:
+    def __init__(self, discord: FakeDiscord, parley: Parley, brake: Path) -> None:
+        """While the file ``brake`` is there, even a short reply grows for some seconds."""
         self.discord = discord
         self.parley = parley
+        self.brake = brake
 
     async def ask_for_much(self, **more: Any) -> str:
         """A question whose reply goes on up to the length limit."""
@@ -101,6 +103,8 @@ async def scene(folder: Path, module: str = RAMBLING, **more: str) -> AsyncItera
     async with FakeDiscord() as discord:
         discord.gateway.heartbeat_interval = 0.3
         more = {"PARLEY_PERSONALITY": "brief", **more}
+        brake = folder / "brake"
+        more[BRAKE] = str(brake)
         own = settings(discord, PARLEY_PERSONALITIES=personalities, **more)
         parley = Parley(folder, free_port(), own, module)
         try:
@@ -108,7 +112,7 @@ async def scene(folder: Path, module: str = RAMBLING, **more: str) -> AsyncItera
             await discord.until(lambda: discord.gateway.is_connected and discord.commands)
             chosen = {"sub": "personality", "name": "rambler"}
             await discord.slash("parley", user=BOSS, channel=LONG_CHANNEL, **chosen)
-            yield Scene(discord, parley)
+            yield Scene(discord, parley, brake)
         finally:
             await parley.kill()
         assert discord.violations == []

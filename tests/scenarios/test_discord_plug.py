@@ -14,7 +14,7 @@ from tests.scenarios.discord_scene import SECONDS, WAITING, Scene, scene
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
-MAX_TOKENS = "100"
+MAX_TOKENS = "20"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,11 +31,14 @@ def discord(it: Scene) -> FakeDiscord:
 
 
 async def pull_the_plug(it: Scene) -> None:
+    """What was left is finished soon by the next process."""
     await it.parley.kill()
+    it.brake.unlink()
     await it.parley.start()
 
 
 async def test_while_a_reply_streams_it_is_finished_in_the_same_message(it: Scene) -> None:
+    it.brake.touch()
     question = await it.ask_for_much()
     reply = await it.grows(question)
     await pull_the_plug(it)
@@ -75,6 +78,7 @@ async def test_between_the_post_and_its_record_no_second_message_appears(
 async def test_an_answer_to_a_command_is_finished_by_the_next_process(
     it: Scene, discord: FakeDiscord
 ) -> None:
+    it.brake.touch()
     before = it.replies(CHANNEL)
     asked = await discord.slash("ask", question="Tell me a story.", personality="rambler")
     await discord.until(lambda: not (discord.answer_to(asked) or "Thinking").startswith(WAITING))
@@ -86,13 +90,16 @@ async def test_an_answer_to_a_command_is_finished_by_the_next_process(
 async def test_buttons_and_stop_reactions_work_on_a_message_from_before(
     it: Scene, discord: FakeDiscord
 ) -> None:
+    it.brake.touch()
     question = await it.ask_for_much()
     reply = await it.grows(question)
-    await pull_the_plug(it)
+    await it.parley.kill()
+    await it.parley.start()
     await it.grows(question, after=len(discord.shown))
     await discord.press(reply, "Stop")
     assert (await it.ends(reply)).endswith("_(stopped)_")
     await pull_the_plug(it)
+    it.brake.touch()
     seen = len(discord.shown)
     await discord.press(reply, "Retry")
     await it.grows(question, after=seen)

@@ -28,7 +28,7 @@ from tests.fakes.teams_activities import (
 )
 from tests.ports import free_port
 from tests.scenarios.parley import Parley, running_parley
-from tests.scenarios.personalities import RAMBLING, make_personalities
+from tests.scenarios.personalities import BRAKE, RAMBLING, make_personalities
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 STORY = "Tell me a long story about a llama that learns to fly, with many details."
@@ -40,7 +40,8 @@ async def parley(teams: FakeTeams, tmp_path: Path) -> AsyncIterator[Parley]:
     port = free_port()
     settings = {
         **given,
-        "PARLEY_MAX_TOKENS": "100",
+        "PARLEY_MAX_TOKENS": "16",
+        BRAKE: str(tmp_path / "brake"),
         "PARLEY_PERSONALITIES": str(make_personalities(tmp_path / "personalities")),
         "PARLEY_PERSONALITY": "rambler",
     }
@@ -93,6 +94,8 @@ class Seen:
 async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) -> None:
     seen = Seen(teams, parley)
     here: dict[str, Any] = {"service_url": teams.url}
+    brake = tmp_path / "brake"
+    brake.touch()  # until it has been seen to grow
 
     greeting = await seen.new_reply(PERSONAL, installation(**here))
     assert teams.messages[greeting].body["attachments"][0]["content"]["actions"]
@@ -106,6 +109,7 @@ async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) 
     assert len(texts) > 2, "it did not grow"
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
 
+    brake.unlink()
     assert await teams.deliver(edit(asked, "Say just: hello.")) == 202
     await until(lambda: teams.text(reply) != first, parley)
     await seen.ended(reply)
@@ -124,6 +128,7 @@ async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) 
     assert (await seen.ended(read)).endswith("[1]")
     assert "budget.txt" in str(teams.messages[read].body["entities"])
 
+    brake.touch()  # until it has been stopped, and the next one cut off
     told = await seen.new_reply(CHANNEL, message(STORY, "channel", **here))
     await until(lambda: len(seen.texts(told)) > 1, parley)
     assert await teams.deliver(reaction(told, "angry", scope="channel", user=BOB, **here)) == 202
@@ -135,6 +140,7 @@ async def test_a_day_in_teams(teams: FakeTeams, parley: Parley, tmp_path: Path) 
     )
     await until(lambda: len(seen.texts(interrupted)) > 1, parley)
     await parley.kill()
+    brake.unlink()
     await parley.start()
     assert await seen.ended(interrupted)
     assert len(seen.replies(CHANNEL)) == 2, "finished in the message it was begun in"
