@@ -16,7 +16,7 @@ from typing import Any, cast
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
-from bot.history import SqlThreadStore, open_store
+from bot.history import SqlThreadStore
 from bot.history.database import BUSY_TIMEOUT
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
@@ -24,6 +24,7 @@ from bot.personality import PersonalityBook
 from bot.stored import Turn
 from bot.stores import ThreadStore
 from bot.types import Command, Person, Place, Question, QuestionDeleted, QuestionEdited, StopRequest
+from tests.bot.new_database import open_new_store
 from tests.fakes.clock import FakeClock
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.platform import FakePlatform, RichFakePlatform
@@ -304,8 +305,8 @@ async def open_test_store(
     Its own threads may lock each other out for a moment, which on a busy machine is long: only
     a test that holds the lock itself makes ``busy_timeout`` short.
     """
-    url = f"sqlite:///{folder / 'parley.db'}"
-    clock.store = WatchedStore(await open_store(url, clock, busy_timeout=busy_timeout))
+    path = folder / "parley.db"
+    clock.store = WatchedStore(await open_new_store(path, clock, busy_timeout=busy_timeout))
     return cast(ThreadStore, clock.store)
 
 

@@ -19,11 +19,12 @@ from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
-from bot.history import SqlThreadStore, open_store
+from bot.history import SqlThreadStore
 from bot.history.database import BUSY_TIMEOUT
 from bot.metrics import Metrics
 from bot.running.supervision import LateConversations
 from bot.stored import Turn, TurnState
+from tests.bot.new_database import open_new_store
 from tests.bot.talk import book
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOT, CHANNEL
@@ -139,8 +140,7 @@ async def talking(folder: Path, discord: FakeDiscord, **options: Any) -> AsyncIt
         listens=conversations.listens,
         refusal=conversations.refusal_of,
     )
-    url = f"sqlite:///{folder / 'parley.db'}"
-    store = await open_store(url, clock, busy_timeout=busy_timeout)
+    store = await open_new_store(folder / "parley.db", clock, busy_timeout=busy_timeout)
     generator = ScriptedGenerator()
     metrics = Metrics()
     service = ConversationService(

@@ -16,11 +16,12 @@ from bot.attachments.uploads import Uploads
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import PlatformError
-from bot.history import SqlThreadStore, open_store
+from bot.history import SqlThreadStore
 from bot.history import usage as stored
 from bot.metrics import Metrics
 from bot.types import Place
 from tests.adapters.slack.conftest import bound_socket, serving
+from tests.bot.new_database import open_new_store
 from tests.bot.talk import book
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 from tests.fakes.slack import SECRET, TOKEN, FakeSlack
@@ -106,7 +107,7 @@ async def talking(folder: Path, slack: FakeSlack, **access: Any) -> AsyncIterato
         QUICK,
         personalities=lambda: tuple(personalities.all()),
     )
-    store = await open_store(f"sqlite:///{folder / 'parley.db'}", clock)
+    store = await open_new_store(folder / "parley.db", clock)
     generator = ScriptedGenerator()
     service = ConversationService(
         store=store,

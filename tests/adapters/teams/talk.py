@@ -14,13 +14,14 @@ from adapters.teams.conversations import read_conversation
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
-from bot.history import SqlThreadStore, open_store
+from bot.history import SqlThreadStore
 from bot.limits import Limits
 from bot.metrics import Metrics
 from bot.settings.kinds import DEFAULT_STOP_REACTIONS
 from bot.stored import TurnState
 from bot.types import Incoming
 from tests.adapters.teams.conftest import SHORT, make_adapter, serving
+from tests.bot.new_database import open_new_store
 from tests.bot.talk import StageClock, WatchedStore, book
 from tests.contracts.adapter import listening
 from tests.fakes.clock import FakeClock
@@ -98,7 +99,7 @@ async def talking(
     """Time passes as soon as somebody waits; the test's own only while nothing is under way."""
     teams.clock = teams.issuer.clock = used = clock or EagerClock()
     adapter, generator = make_adapter(teams, clock=used, limits=limits), ScriptedGenerator()
-    store = await open_store(f"sqlite:///{folder / 'parley.db'}", used)
+    store = await open_new_store(folder / "parley.db", used)
     metrics = Metrics()
     if clock:
         clock.watch(adapter, *_CALLS)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.history import SqlThreadStore, open_store
+from bot.history import SqlThreadStore
+from tests.bot.new_database import open_new_store
 from tests.fakes.clock import FakeClock
 
 
@@ -18,6 +19,6 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def sql_store(path: Path) -> AsyncIterator[SqlThreadStore]:
-    store = await open_store(f"sqlite:///{path}", FakeClock(), busy_timeout=0.05)
+    store = await open_new_store(path, FakeClock(), busy_timeout=0.05)
     yield store
     await store.close()

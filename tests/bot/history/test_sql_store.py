@@ -13,6 +13,7 @@ from sqlalchemy import select
 from bot.errors import StorageError
 from bot.history import SqlThreadStore, open_store
 from bot.history.schema import turns
+from tests.bot.new_database import open_new_store
 from tests.contracts.store import (
     BOB,
     HERE,
@@ -34,7 +35,7 @@ class TestSqlThreadStore(ThreadStoreContract):
         async def reopen() -> SqlThreadStore:
             for store in opened:
                 await store.close()
-            opened.append(await open_store(f"sqlite:///{path}", clock))
+            opened.append(await open_new_store(path, clock))
             return opened[-1]
 
         yield reopen
