@@ -47,7 +47,7 @@ def check_trial(settings: Settings) -> Check | None:
     no model to try.
     """
     from bot.inference.model_files import locate
-    from bot.running.loading import is_proved, prove
+    from bot.running.loading import is_proved, prove, prove_source
     from bot.running.proofs import Proofs
 
     proofs = Proofs()
@@ -58,7 +58,7 @@ def check_trial(settings: Settings) -> Check | None:
     if is_held(settings.data_dir) and not is_proved(settings, proofs, path):
         return Check("trial", "off", "not while Parley runs and has the memory")
     try:
-        if not prove(settings, proofs, path):
+        if not prove_source(settings, proofs, path):
             return None
         if copy := _copy_of(path, settings):
             prove(settings, proofs, copy)
@@ -71,12 +71,14 @@ def check_tuning(settings: Settings) -> Check:
     """With which options the next start runs the model, and what was measured for them."""
     from bot.inference.model_files import locate
     from bot.running import speeds
-    from bot.running.loading import fastest_options, tuning_of
+    from bot.running.loading import fastest_options, tuning_of, tuning_space
     from bot.running.proofs import Proofs
 
     proofs, source = Proofs(), locate.locate(settings.model_source)
     path = _copy_of(source, settings) or source
     tuning = tuning_of(settings, proofs, path)
+    if tuning is None and tuning_space(settings):
+        return Check("tuning", "ok", "the next start measures which attention is faster here")
     used = speeds.in_full(fastest_options(settings, proofs, path), tuning)
     return Check("tuning", "warn" if tuning and tuning.fault else "ok", used)
 

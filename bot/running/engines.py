@@ -139,8 +139,7 @@ class LocalLoader:
     def _load(self, source: str, name: str) -> LlamaModel:
         if name != name_of_model(self._settings):
             path = locate.locate(source)
-            loading.prove(self._settings, self._proofs, path)
-            return loading.open_fastest(self._settings, self._proofs, path, name)
+            return loading.open_proved(self._settings, self._proofs, path, name)
         say = self._banner.model_note if self._banner else None
         return loading.load(self._settings, self._metrics, say, self._proofs)
 

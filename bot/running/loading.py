@@ -42,26 +42,30 @@ def load(
     """
     source, name = locate.locate(settings.model_source), locate.name_of(settings.model)
     proofs = proofs or Proofs()
-    prove(settings, proofs, source)  # before this process calls llama.cpp
+    if not _may_run_as_copy(settings):
+        return open_proved(settings, proofs, source, name)
+    prove_source(settings, proofs, source)  # before this process calls llama.cpp
     copy = _copy(settings, source, metrics, say)
     if copy is None:
-        return open_fastest(settings, proofs, source, name)
+        return open_proved(settings, proofs, source, name)
     try:
-        prove(settings, proofs, copy)
-        model = open_fastest(settings, proofs, copy, name)
+        model = open_proved(settings, proofs, copy, name)
     except ModelError as error:
         metrics.model_copies.labels("failed").inc()
         if say:
             say(f"the copy {copy} cannot be used, so the original is: {error}")
-        return open_fastest(settings, proofs, source, name)
+        return open_proved(settings, proofs, source, name)
     metrics.model_copies.labels("used").inc()
     return model
 
 
 def runs_as_copy(settings: Settings) -> bool:
     """Only the embedded model has a copy, only on a CPU, and only if it is not switched off."""
-    is_embedded = settings.model_source == locate.EMBEDDED
-    return settings.optimize == "auto" and is_embedded and not offloads(settings)
+    return _may_run_as_copy(settings) and not offloads(settings)
+
+
+def _may_run_as_copy(settings: Settings) -> bool:
+    return settings.optimize == "auto" and settings.model_source == locate.EMBEDDED
 
 
 def copies_of(settings: Settings, source: Path) -> Copies:
@@ -74,7 +78,7 @@ def copies_of(settings: Settings, source: Path) -> Copies:
 def try_out(settings: Settings, say: Say) -> None:
     """Prove every file that ``load`` would use. Raises ``ModelError``."""
     source, proofs = locate.locate(settings.model_source), Proofs()
-    prove(settings, proofs, source)
+    prove_source(settings, proofs, source)
     if copy := _copy(settings, source, Metrics(), say):
         prove(settings, proofs, copy)
 
@@ -104,16 +108,26 @@ def prove(settings: Settings, proofs: Proofs, path: Path) -> bool:
     return proofs.prove(path, options_of(settings), tuning_space(settings))
 
 
-def is_proved(settings: Settings, proofs: Proofs, path: Path) -> bool:
-    """Whether ``prove`` would start no trial."""
-    return proofs.has(path, options_of(settings), tuning_space(settings))
+def prove_source(settings: Settings, proofs: Proofs, source: Path) -> bool:
+    """Prove the file that the settings name; it is not measured if a copy may run in its place."""
+    return proofs.prove(source, options_of(settings), _space_of_source(settings))
 
 
-def open_fastest(settings: Settings, proofs: Proofs, path: Path, name: str) -> LlamaModel:
-    """Load a proved file with the options that are the fastest here. Raises ``ModelError``.
+def is_proved(settings: Settings, proofs: Proofs, source: Path) -> bool:
+    """Whether ``prove_source`` would start no trial."""
+    return proofs.has(source, options_of(settings), _space_of_source(settings))
+
+
+def _space_of_source(settings: Settings) -> TuningSpace | None:
+    return None if _may_run_as_copy(settings) else tuning_space(settings)
+
+
+def open_proved(settings: Settings, proofs: Proofs, path: Path, name: str) -> LlamaModel:
+    """Prove and load a file, with the options that are the fastest here. Raises ``ModelError``.
 
     What is faster may need more memory, so the options that were proved are tried after them.
     """
+    prove(settings, proofs, path)
     proved, fastest = options_of(settings), fastest_options(settings, proofs, path)
     try:
         return LlamaModel(path, fastest, name=name)

@@ -14,20 +14,21 @@ _LAYOUTS = {
 def in_short(options: LlamaOptions, tuning: Tuning) -> str:
     """Empty if nothing was measured."""
     speeds = _measured(options, tuning)
-    return f"{_name(options)}: {speeds}" if speeds else ""
+    return f"{_name(options)}: {speeds[0]}" if speeds else ""
 
 
 def in_full(options: LlamaOptions, tuning: Tuning | None) -> str:
+    """``tuning`` is None before a trial."""
     threads = f"{options.num_threads} CPU thread{'s' * (options.num_threads > 1)}"
     used = f"{_name(options)}, micro-batches of {options.max_ubatch} tokens, {threads}"
-    speeds = _measured(options, tuning) if tuning else ""
-    return f"{used}: {speeds}" if speeds else f"{used}; nothing was measured"
+    speeds = _measured(options, tuning) if tuning else []
+    return f"{used}: {'; '.join(speeds)}" if speeds else f"{used}; nothing was measured"
 
 
-def _measured(options: LlamaOptions, tuning: Tuning) -> str:
+def _measured(options: LlamaOptions, tuning: Tuning) -> list[str]:
     """The speed with ``options``, and that of the other attention at its best; or a fault."""
     if tuning.fault:
-        return f"nothing was measured, since {tuning.fault}"
+        return [f"nothing was measured, since {tuning.fault}"]
     used, num_threads = _name(options), options.num_threads
     chosen = [f for f in tuning.figures if _name(f) == used and f.num_threads == num_threads]
     others = [f for f in tuning.figures if _name(f) != used]
@@ -37,8 +38,8 @@ def _measured(options: LlamaOptions, tuning: Tuning) -> str:
         f"{f.alone:.0f} for one"
         for f in chosen
     ]
-    speeds += [f"{_name(f)}: {f.together:.0f}, {f.alone:.0f}" for f in others[-1:]]
-    return "; ".join(speeds) if chosen else ""
+    beside = [f"{_name(f)}: {f.together:.0f}, {f.alone:.0f}" for f in others[-1:]]
+    return [*speeds, *beside] if chosen else []
 
 
 def _name(of: LlamaOptions | Figure) -> str:

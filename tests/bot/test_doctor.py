@@ -26,7 +26,7 @@ from bot.inference.model_files import locate
 from bot.inference.model_files.requantised import Copies, Quantisation
 from bot.lock import DataLock
 from bot.metrics import Metrics
-from bot.running.loading import prove
+from bot.running.loading import prove, prove_source
 from bot.running.proofs import Proofs
 from bot.server import Server, ServerSettings
 from tests.adapters.web.pages import loaded_at_once, page_context
@@ -184,6 +184,18 @@ def test_what_a_trial_measured_is_shown(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert failed.status == "warn"
     assert failed.detail.endswith("nothing was measured, since llama.cpp died")
+
+
+def test_what_the_next_start_measures_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy that the next start makes is measured, not the original."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = {"PARLEY_KV_TOKENS": "16384"}
+    child = Proofs(command=(sys.executable, "-c", "print('proved')"))
+    prove_source(load_settings(given, tmp_path), child, locate.locate("smollm2"))
+    tuning = checks(tmp_path, **given)["tuning"]
+    assert (tuning.status, tuning.detail[:24]) == ("ok", "the next start measures ")
 
 
 def test_gpu_layers_on_a_build_without_gpu_are_pointed_out(tmp_path: Path) -> None:

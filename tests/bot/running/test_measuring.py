@@ -21,9 +21,11 @@ from bot.running import loading, speeds
 from bot.running.loading import (
     describe_device,
     fastest_options,
-    open_fastest,
+    is_proved,
+    open_proved,
     options_of,
     prove,
+    prove_source,
     tuning_of,
     tuning_space,
 )
@@ -120,6 +122,20 @@ def test_logical_processors_are_measured_where_they_are_more_than_cores(
     assert [describe_device(each) for each in (free, fixed)] == ["CPU", "CPU (1 thread)"]
 
 
+def test_a_file_that_runs_as_a_copy_is_proved_and_only_its_copy_measured(
+    tmp_path: Path, model: Path
+) -> None:
+    found = proofs(tmp_path, FOUND)
+    embedded, mine = settings(tmp_path), settings(tmp_path, PARLEY_OPTIMIZE="off")
+    assert not is_proved(embedded, found, model)
+    prove_source(embedded, found, model)
+    assert is_proved(embedded, found, model)
+    assert not is_proved(mine, found, model)
+    prove_source(mine, found, model)
+    original, other = asked(tmp_path)
+    assert (original, other[:1]) == ("", "{")
+
+
 def test_pools_of_other_sizes_share_what_was_measured(tmp_path: Path, model: Path) -> None:
     prove(settings(tmp_path), proofs(tmp_path, FOUND), model)
     larger = settings(tmp_path, PARLEY_KV_TOKENS="20000")
@@ -193,11 +209,9 @@ def test_the_speeds_are_told_beside_those_of_the_other_attention(tmp_path: Path)
     faster = replace(PLAIN, kv_layout=KVLayout.UNIFIED, alone=60, together=60)
     tuning = replace(TUNING, figures=(FLASH, PLAIN, faster))
     lane = "plain attention, a stream for each reply"
-    told = (
-        "115 tokens/s for 8 replies at depth 960, 72 for one; flash attention, one pool for all "
-        "replies: 47, 39"
-    )
-    assert speeds.in_short(options, tuning) == f"{lane}: {told}"
+    own = "115 tokens/s for 8 replies at depth 960, 72 for one"
+    told = f"{own}; flash attention, one pool for all replies: 47, 39"
+    assert speeds.in_short(options, tuning) == f"{lane}: {own}"
     full = f"{lane}, micro-batches of 128 tokens, 1 CPU thread"
     assert speeds.in_full(options, tuning) == f"{full}: {told}"
     assert speeds.in_full(options, None) == f"{full}; nothing was measured"
@@ -232,7 +246,7 @@ def test_options_that_need_more_memory_than_there_is_are_not_used(
 
     def loaded(available: int) -> LlamaOptions:
         monkeypatch.setattr(memory_check, "available_bytes", lambda: available)
-        model = open_fastest(ours, found, path, "smollm2")
+        model = open_proved(ours, found, path, "smollm2")
         model.close()
         return model.options
 
