@@ -81,6 +81,7 @@ class FakeModel:
         begins: str = "",
         lanes: Lanes = (),
         pass_cells: int = 100,
+        flash_prefill: bool = False,
     ) -> None:
         self.name = "letters"
         self.num_tokens = 0x110000
@@ -99,7 +100,7 @@ class FakeModel:
         self.is_closed = False
         self._script = script
         self.num_slots = num_slots
-        self.lanes, self.pass_cells = lanes, pass_cells
+        self.lanes, self.pass_cells, self.flash_prefill = lanes, pass_cells, flash_prefill
         self._lanes = lanes
         self.can_reuse = can_reuse
         self._can_follow = can_follow

@@ -19,11 +19,13 @@ class Lane:
 
     A step evaluates the sequences of one lane together. Each costs attention over as many cells
     as the longest of them uses, and runs of consecutive slots are evaluated one after another.
+    ``is_flash``: it has flash attention, unlike the others, for a long prompt that is alone.
     """
 
     first: int
     num_streams: int
     stream_cells: int
+    is_flash: bool = False
 
     @property
     def num_cells(self) -> int:

@@ -69,6 +69,11 @@ class Model(TextCodec, Protocol):
         ...
 
     @property
+    def flash_prefill(self) -> bool:
+        """Whether a long prompt that is alone is best evaluated in a lane with flash attention."""
+        ...
+
+    @property
     def pass_cells(self) -> int:
         """Over so many cells attention costs as much as one more pass over the weights."""
         ...

@@ -150,6 +150,7 @@ class InferenceService(Tokenizing):
             window=model.window,
             pass_cells=model.pass_cells,
             speculation=self._speculation,
+            flash_prefill=model.flash_prefill,
         )
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
         self._worked_at = float("-inf")

@@ -7,7 +7,7 @@ as many cells as the longest has. So sequences of like length share a lane.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, count, groupby, pairwise
 
 from bot.inference.core.lanes import MAX_STREAMS, Lane, Lanes, round_up
@@ -65,6 +65,16 @@ def arrange(needs: Sequence[int], budget: Budget, current: Lanes = ()) -> Arrang
     return Arrangement(lanes, tuple(assigned[index] for index in range(len(needs))))
 
 
+def arrange_alone(need: int, budget: Budget, current: Lanes = ()) -> Arrangement:
+    """One stream with flash attention for a sequence that is alone, and short ones for others."""
+    size = _power_of_two(need, budget)
+    firsts = _free_firsts(current)
+    like = Lane(next(firsts), 1, size, is_flash=True)
+    lane = next((lane for lane in current if _is_like(lane, like)), like)
+    others = min(budget.max_streams - 1, (budget.num_cells - size) // budget.base)
+    return Arrangement((lane, *_spare(others, budget, current, firsts)), ())
+
+
 def _power_of_two(need: int, budget: Budget) -> int:
     size = budget.base
     while size < need:
@@ -114,15 +124,21 @@ def _lanes(sizes: list[tuple[int, int]], budget: Budget, current: Lanes) -> Lane
         left, spare = left - more * size, spare - more
     firsts = _free_firsts(current)
     lanes = [kept.get(size) or Lane(next(firsts), counts[size], size) for size, _ in sizes]
-    if budget.base not in counts and (more := min(spare, left // budget.base)) > 0:
-        same = Lane(-1, more, budget.base)
-        old = (lane for lane in current if _like(lane, same))
-        lanes.append(next(old, None) or Lane(next(firsts), more, budget.base))
+    if budget.base not in counts:
+        lanes += _spare(min(spare, left // budget.base), budget, current, firsts)
     return tuple(lanes)
 
 
-def _like(one: Lane, other: Lane) -> bool:
-    return (one.num_streams, one.stream_cells) == (other.num_streams, other.stream_cells)
+def _spare(number: int, budget: Budget, current: Lanes, firsts: Iterator[int]) -> list[Lane]:
+    """A lane of streams for those that may come, if there is one."""
+    if number <= 0:
+        return []
+    lane = Lane(next(firsts), number, budget.base)
+    return [next((old for old in current if _is_like(old, lane)), lane)]
+
+
+def _is_like(one: Lane, other: Lane) -> bool:
+    return replace(one, first=0) == replace(other, first=0)
 
 
 def _kept(sizes: list[tuple[int, int]], budget: Budget, current: Lanes) -> dict[int, Lane]:
@@ -132,7 +148,8 @@ def _kept(sizes: list[tuple[int, int]], budget: Budget, current: Lanes) -> dict[
     for size, number in sizes:
         for lane in current:
             more = lane.num_cells - size * number
-            if lane.stream_cells == size and more >= 0 and total + more <= budget.num_cells:
+            fits = more >= 0 and total + more <= budget.num_cells
+            if lane.stream_cells == size and fits and not lane.is_flash:
                 kept[size] = lane
                 total += more
                 break

@@ -14,7 +14,7 @@ from bot.inference.core.lanes import Lane, Lanes, round_up
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Arrange, Move, Restore, Sequence, Status
 from bot.inference.kv_cache.cached_threads import CachedTokens
-from bot.inference.kv_cache.layout import Arrangement, Budget, arrange
+from bot.inference.kv_cache.layout import Arrangement, Budget, arrange, arrange_alone
 from bot.inference.kv_cache.manager import HEADROOM, KVCacheManager
 from bot.inference.kv_cache.prefix_lookup import PrefixMatch
 from bot.inference.kv_cache.saved_states import SavedStates
@@ -22,6 +22,8 @@ from bot.inference.kv_cache.stream_pool import StreamPool
 
 _RESERVE = 256
 """Tokens of a reply for which a stream has room from the beginning, if it may be so long."""
+_LONG = 2_048
+"""Tokens of a prompt for which another attention is worth two new arrangements."""
 _MAX_PREFIXES = 64
 _SHELF_SHARE = 2
 """Shared prefixes have as many tokens as half of the cells at most."""
@@ -38,6 +40,7 @@ class StreamKVCache(KVCacheManager):
         window: int,
         max_running: int,
         pass_cells: int,
+        flash_prefill: bool = False,
         reuse: bool = True,
         saved_states: SavedStates | None = None,
     ) -> None:
@@ -45,6 +48,7 @@ class StreamKVCache(KVCacheManager):
         self._window, self._max_running = window, max_running
         size = lanes[0].stream_cells
         self._budget = Budget(num_cells, max_running, size, round_up(window), pass_cells)
+        self._flash_prefill = flash_prefill
         self._refused: tuple[int, ...] = ()
         super().__init__(self._streams, reuse=reuse, saved_states=saved_states)
 
@@ -59,8 +63,32 @@ class StreamKVCache(KVCacheManager):
         self._close_gaps()
         num_open = self._max_running - len(self._running)
         coming = list(islice(waiting, num_open))
+        if self._flash_prefill:
+            self._choose_attention(coming)
         if coming and not self._can_seat(coming):
             self._arrange_for(coming)
+
+    def _choose_attention(self, coming: Collection[Sequence]) -> None:
+        """Flash attention for a long prompt as long as it is alone; then it moves."""
+        running = [*self._running.values()]
+        if not running and len(coming) == 1:
+            (alone,) = coming
+            source = self._lookup.find(alone).source
+            is_idle = source is not None and source in self.cached_threads
+            if not is_idle and self.num_to_evaluate(alone) >= _LONG:
+                need = self._soft_need(alone)
+                self._rearrange(arrange_alone(need, self._budget, self._streams.lanes))
+            return
+        is_alone = len(running) + len(coming) == 1
+        if not self._is_flash() or (is_alone and not running[0].num_generated):
+            return
+        if found := self._arrangement(coming) or self._arrangement([]):
+            self._rearrange(found)
+
+    def _is_flash(self) -> bool:
+        """Whether a running sequence has flash attention."""
+        held = self._held_slots()
+        return any(lane.is_flash and held & {*lane.slots} for lane in self._streams.lanes)
 
     def has_room(self, sequence: Sequence) -> bool:
         return self._place(sequence) is not None

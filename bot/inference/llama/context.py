@@ -18,7 +18,7 @@ from bot.inference.core.model import NoRoom, StepFailed
 from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Chunk, Restore
 from bot.inference.grammar.constrained import Logits
-from bot.inference.llama import stream_states
+from bot.inference.llama import attention_states, stream_states
 from bot.inference.llama.apart import apart
 from bot.inference.llama.log import log
 from bot.inference.llama.options import Attention, LlamaOptions
@@ -50,7 +50,7 @@ class Context:
         self._num_slots = num_slots
         self._num_vocab = num_vocab
         self.lane = lane
-        self._first = lane.first if lane else 0
+        self.first_slot = lane.first if lane else 0
         self._batch = Batch(options.max_batch)
         self._open()
 
@@ -59,7 +59,7 @@ class Context:
 
         Raises NoRoom or StepFailed.
         """
-        outputs = self._batch.fill(self._in_order(chunks), self._first)
+        outputs = self._batch.fill(self._in_order(chunks), self.first_slot)
         code = llama.llama_decode(self.native, self._batch.native)
         if code == 1:
             raise NoRoom
@@ -79,7 +79,7 @@ class Context:
 
     def scores(self, chunk: Chunk) -> Logits:
         """Evaluate the chunk; the logits after each of its tokens."""
-        self._batch.fill([chunk], self._first)
+        self._batch.fill([chunk], self.first_slot)
         self._batch.want_all()
         if code := llama.llama_decode(self.native, self._batch.native):
             raise StepFailed(f"llama_decode returned {code}")
@@ -94,14 +94,14 @@ class Context:
         return apart(self._try_to_trim)
 
     def _try_to_trim(self) -> bool:
-        self._batch.fill([Chunk(self._first, 0, [0, 0], False)], self._first)
+        self._batch.fill([Chunk(self.first_slot, 0, [0, 0], False)], self.first_slot)
         llama.llama_decode(self.native, self._batch.native)
         try:
-            self.memory.remove(self._first, 1)
+            self.memory.remove(self.first_slot, 1)
         except StepFailed:
             return False
         finally:
-            self.memory.remove(self._first, 0)
+            self.memory.remove(self.first_slot, 0)
         return True
 
     def close(self) -> None:
@@ -129,7 +129,8 @@ class Context:
         params.n_seq_max = self.lane.num_streams if self.lane else self._num_slots
         params.n_threads = params.n_threads_batch = self._options.num_threads
         params.kv_unified = self.lane is None
-        if self._options.attention == Attention.PLAIN:
+        is_flash = self.lane is not None and self.lane.is_flash
+        if self._options.attention == Attention.PLAIN and not is_flash:
             params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.no_perf = True
         return params
@@ -232,7 +233,10 @@ class Memory:
         return True
 
     def save(self, slot: int) -> memoryview:
-        """The slot's state in memory pages of its own, which are freed with it."""
+        """The slot's state in memory pages of its own, which are freed with it.
+
+        The state of a stream suits every lane.
+        """
         number = slot - self._first
         size = llama.llama_state_seq_get_size(self._context, number)
         state = memoryview(mmap.mmap(-1, size + stream_states.NUM_SPARE))
@@ -241,7 +245,10 @@ class Memory:
             raise StepFailed(f"the state of slot {slot} could not be saved")
         if self._lane is None:
             return state[:size]
-        return stream_states.cut(state, number, self._lane.num_streams)
+        state = stream_states.cut(state, number, self._lane.num_streams)
+        if self._lane.is_flash:
+            attention_states.transpose(state)
+        return state
 
     def save_first(self, slot: int, num_tokens: int) -> memoryview:
         """The state of the slot's first ``num_tokens``; the slot keeps all that it has."""
@@ -258,6 +265,9 @@ class Memory:
         """False if llama.cpp refuses the state or has no room; the slot is empty then."""
         size, number = len(state), slot - self._first
         if self._lane is not None:
+            if self._lane.is_flash:
+                state = memoryview(bytearray(state))
+                attention_states.transpose(state)
             size = stream_states.fit(state, self._lane.num_streams)
         native = pointer_to(np.frombuffer(state, np.uint8), ctypes.c_uint8)
         return bool(llama.llama_state_seq_set_data(self._context, native, size, number) == size)

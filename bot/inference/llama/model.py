@@ -9,7 +9,14 @@ import llama_cpp as llama
 
 from bot.generation import ChatMessage, RawPrompt
 from bot.inference.core.calls import AnyGrammar
-from bot.inference.core.lanes import STREAM_QUANTUM, Lane, Lanes, equal_lanes, round_down
+from bot.inference.core.lanes import (
+    MAX_STREAMS,
+    STREAM_QUANTUM,
+    Lane,
+    Lanes,
+    equal_lanes,
+    round_down,
+)
 from bot.inference.core.model import NoRoom, NotRestored, StepFailed
 from bot.inference.core.sequence import (
     Action,
@@ -33,7 +40,7 @@ from bot.inference.llama.context import Context
 from bot.inference.llama.contexts import Contexts
 from bot.inference.llama.files import facts_of, kind_of, load_vocabulary, load_weights, read_facts
 from bot.inference.llama.grammars import Grammars
-from bot.inference.llama.options import KVLayout, LlamaOptions
+from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
 from bot.inference.llama.samplers import Samplers
 from bot.inference.llama.vocabulary import Vocabulary
 
@@ -80,6 +87,7 @@ class LlamaModel:
             self._contexts = Contexts(self._open_context, ())
         if self.lanes:
             self.window = min(self.window, round_down(self.num_cells))
+        self.flash_prefill = bool(self.lanes) and apart(self._can_change_attention)
 
     def _first_lanes(self) -> Lanes:
         options = self._options
@@ -93,6 +101,17 @@ class LlamaModel:
         return Context(
             self._model, self._options, num_slots=self.num_slots, num_vocab=num_vocab, lane=lane
         )
+
+    def _can_change_attention(self) -> bool:
+        """Whether a state of flash attention is understood, and goes on with plain attention."""
+        options = self._options
+        if not options.flash_prefill or options.attention != Attention.PLAIN:
+            return False
+        flash = self._open_context(Lane(MAX_STREAMS, 1, STREAM_QUANTUM, is_flash=True))
+        try:
+            return state_check.can_change(flash, self._context)
+        finally:
+            flash.close()
 
     @property
     def _context(self) -> Context:

@@ -43,7 +43,8 @@ class LlamaOptions:
     ``num_slots``: running, idle and shared sequences. ``num_threads``: CPU threads.
     ``gpu_layers`` -1: all layers that the build can offload. ``max_ubatch``: tokens that llama.cpp
     evaluates at once; it splits larger batches. ``pass_cells``: attention over so many cells
-    costs as much as one more pass over the weights.
+    costs as much as one more pass over the weights. ``flash_prefill``: a long prompt
+    that is alone is evaluated with flash attention, where replies have plain attention.
     """
 
     num_cells: int = 16_384
@@ -56,6 +57,7 @@ class LlamaOptions:
     kv_layout: KVLayout = KVLayout.UNIFIED
     max_ubatch: int = MAX_UBATCH
     pass_cells: int = PASS_CELLS
+    flash_prefill: bool = False
 
     @property
     def max_batch(self) -> int:

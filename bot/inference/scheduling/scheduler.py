@@ -51,6 +51,7 @@ class Scheduler:
         window: int = 0,
         pass_cells: int = 0,
         speculation: Speculation | None = None,
+        flash_prefill: bool = False,
     ) -> None:
         """``num_slots``: for running and idle sequences and shared prefixes in one pool.
 
@@ -67,6 +68,7 @@ class Scheduler:
         self._num_accepted = self._num_rejected = 0
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._lanes, self._window, self._pass_cells = lanes, window, pass_cells
+        self._flash_prefill = flash_prefill
         self._reuse, self._saved_states = reuse, saved_states
         self._kv_cache = self._new_kv_cache()
         self._waiting: list[Sequence] = []
@@ -238,6 +240,7 @@ class Scheduler:
                 window=self._window,
                 max_running=self.max_running,
                 pass_cells=self._pass_cells,
+                flash_prefill=self._flash_prefill,
                 reuse=self._reuse,
                 saved_states=self._saved_states,
             )

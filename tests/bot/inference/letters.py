@@ -32,6 +32,7 @@ class Engine:
         saved_states: SavedStates | None = None,
         lanes: Lanes = (),
         drafts_err_at: int = 0,
+        flash_prefill: bool = False,
     ) -> None:
         self.guesser = Guesser(lambda s: self.model._script(prompt_of(s)), drafts_err_at)
         self.model = FakeModel(
@@ -40,7 +41,7 @@ class Engine:
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
             reuse=reuse, saved_states=saved_states, lanes=lanes,
-            window=cells // 256 * 256, pass_cells=100,
+            window=cells // 256 * 256, pass_cells=100, flash_prefill=flash_prefill,
             speculation=Eager(self.guesser, lambda _: 1.0) if drafts_err_at and reuse else None,
         )  # fmt: skip
         self._count = 0

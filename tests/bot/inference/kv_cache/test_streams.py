@@ -22,11 +22,21 @@ CELLS = 4_096
 
 
 def engine(
-    cells: int = CELLS, saved_states: SavedStates | None = None, drafts_err_at: int = 0
+    cells: int = CELLS,
+    saved_states: SavedStates | None = None,
+    drafts_err_at: int = 0,
+    *,
+    flash_prefill: bool = False,
 ) -> Engine:
     """Four sequences at once, in as many streams at first."""
     lanes = equal_lanes(cells, 4)
-    return Engine(cells=cells, lanes=lanes, saved_states=saved_states, drafts_err_at=drafts_err_at)
+    return Engine(
+        cells=cells,
+        lanes=lanes,
+        saved_states=saved_states,
+        drafts_err_at=drafts_err_at,
+        flash_prefill=flash_prefill,
+    )
 
 
 def open_saved_states() -> SavedStates:
@@ -151,6 +161,41 @@ def test_a_gap_is_closed_so_that_those_that_run_are_evaluated_together() -> None
     assert all(said(sequence) == "y" * sequence.max_tokens for sequence in asked)
 
 
+def flash_slots(made: Engine) -> set[int]:
+    """Slots of lanes with flash attention, of all arrangements so far."""
+    lanes = [lane for a in actions(made, Arrange) if isinstance(a, Arrange) for lane in a.lanes]
+    return {slot for lane in lanes if lane.is_flash for slot in lane.slots}
+
+
+def test_a_long_prompt_that_is_alone_has_flash_attention_until_it_is_evaluated() -> None:
+    made = engine(flash_prefill=True)
+    asked = made.ask("x" * 2_500, system="")
+    prompts = {c.slot for step in made.model.steps for c in step.chunks if not c.is_reply}
+    replies = [c.slot for step in made.model.steps[45:] for c in step.chunks]
+    assert flash_slots(made) & prompts
+    assert not flash_slots(made) & set(replies)
+    assert said(asked) == script(prompt_of(asked))
+
+
+def test_a_long_prompt_leaves_flash_attention_when_somebody_else_comes() -> None:
+    made = engine(flash_prefill=True)
+    long = made.sequence("x" * 2_500, system="", person="long")
+    made.policy.add(long)
+    for _ in range(5):
+        made.step()
+    assert {chunk.slot for chunk in made.model.steps[-1].chunks} <= flash_slots(made)
+    run(made, made.sequence("Hello?", person="short"))
+    assert said(long) == script(prompt_of(long))
+    later = {c.slot for step in made.model.steps[6:] for c in step.chunks}
+    assert not later & flash_slots(made)
+
+
+def test_a_short_prompt_has_the_attention_of_replies() -> None:
+    made = engine(flash_prefill=True)
+    made.ask("x" * 500)
+    assert not flash_slots(made)
+
+
 NEEDS = st.lists(st.integers(1, 8_192), min_size=1, max_size=16)
 
 
@@ -218,7 +263,7 @@ class _Ask:
     num_answers: int
 
 
-LENGTHS = st.sampled_from([5, 30, 60, 200, 240, 300, 480, 700])
+LENGTHS = st.sampled_from([5, 30, 60, 200, 240, 300, 480, 700, 2_200])
 ASKS = st.lists(
     st.builds(
         _Ask,
@@ -249,6 +294,7 @@ ASKS = st.lists(
     offloads=st.booleans(),
     times=st.integers(1, 30),
     drafts_err_at=st.integers(0, 5),
+    flash_prefill=st.booleans(),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
     asks: list[_Ask],
@@ -261,14 +307,16 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
     offloads: bool,
     times: int,
     drafts_err_at: int,
+    flash_prefill: bool,
 ) -> None:
     saved_states = SavedStates(max_memory=1 << 20)
     saved_states.is_open = offloads
     disk = Disk(saved_states, delay=delay, damages=2) if delay is not None else None
-    made = engine(cells, saved_states, drafts_err_at)
+    made = engine(cells, saved_states, drafts_err_at, flash_prefill=flash_prefill)
     policy, model = made.policy, made.model
     model.refuses = refuses
     model.answers(lambda prompt: script(prompt) * times)
+    asks = [ask for ask in asks if len(ask.text) < cells - 200]
     everyone = [
         (ask, made.sequence(ask.text, system=ask.system, thread=ask.thread, person=ask.person,
                             limit=ask.limit, is_held=number % 2 == 0,

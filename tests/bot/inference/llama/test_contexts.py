@@ -40,6 +40,7 @@ def model() -> Iterator[LlamaModel]:
         num_threads=1,
         attention=Attention.PLAIN,
         kv_layout=KVLayout.STREAMS,
+        flash_prefill=True,
     )
     made = LlamaModel(locate.locate("smollm2"), options)
     yield made
@@ -141,6 +142,21 @@ def test_a_prefix_is_copied_from_its_shelf(model: LlamaModel, num_shared: int) -
     assert_like(next_logits(model, 0, tokens), wanted)
     model.logits(Chunk(1, num_shared, tokens[num_shared:], True))
     assert_like(next_logits(model, 1, tokens), wanted)
+    do(model, Release(FIRST_SHELF))
+
+
+def test_a_prompt_of_a_lane_with_flash_attention_goes_on_in_another(model: LlamaModel) -> None:
+    """And what was copied into that lane from a shelf had its attention there."""
+    assert model.flash_prefill
+    tokens = prompt(model)
+    wanted = expected(model, tokens)
+    model.logits(Chunk(0, 0, tokens, True))
+    flash = Lane(256, 1, 512, is_flash=True)
+    do(model, Share(0, FIRST_SHELF, 8), Release(0), Arrange((flash, Lane(512, 2, 256))))
+    do(model, Share(FIRST_SHELF, 256, 8))
+    model.logits(Chunk(256, 8, tokens[8:], True))
+    do(model, Arrange((*_LONG[1:], Lane(768, 2, 256)), (Move(256, 512),)))
+    assert_like(next_logits(model, 512, tokens), wanted)
     do(model, Release(FIRST_SHELF))
 
 
