@@ -177,7 +177,10 @@ class StreamKVCache(KVCacheManager):
     def _arrangement(
         self, coming: Collection[Sequence], *, is_hard: bool = True
     ) -> Arrangement | None:
-        running = [self._streams.reserved(s.held_slot) for s in self._running.values()]
+        running = [
+            max(self._streams.reserved(sequence.held_slot), self._hard_need(sequence))
+            for sequence in self._running.values()
+        ]
         need = self._hard_need if is_hard else self._soft_need
         needs = running + [need(sequence) for sequence in coming]
         return arrange(needs, self._budget, self._streams.lanes)
@@ -200,13 +203,13 @@ class StreamKVCache(KVCacheManager):
     def _rearrange(self, arrangement: Arrangement) -> None:
         """Evict the idle threads of the lanes that go, and move the running sequences."""
         lanes = arrangement.lanes
-        if set(lanes) == set(self._streams.lanes):
-            return
         going = [slot for lane in self._streams.lanes if lane not in lanes for slot in lane.slots]
         for cached in self.cached_threads:
             if cached.slot in going:
                 self.eviction.offload_and_drop(cached)
         moves = self._moves(arrangement.assigned)
+        if not moves and set(lanes) == set(self._streams.lanes):
+            return
         self._actions.append(Arrange(lanes, tuple(moves)))
         self._streams.lanes = lanes
         self._follow(moves)
