@@ -21,7 +21,7 @@ from tests.local_slack import (
 from tests.ports import free_port
 from tests.scenarios.disk import TurnRow, turn_rows
 from tests.scenarios.parley import Parley, running_parley
-from tests.scenarios.personalities import RAMBLING, make_personalities
+from tests.scenarios.personalities import BRAKE, RAMBLING, make_personalities
 from tests.scenarios.polling import eventually
 
 POST_SECONDS = 1.2
@@ -42,10 +42,12 @@ class Asked:
 
 
 class Chat:
-    def __init__(self, local: LocalSlack, parley: Parley, page: Page) -> None:
+    def __init__(self, local: LocalSlack, parley: Parley, page: Page, brake: Path) -> None:
+        """While the file ``brake`` is there, even a short reply of the rambler takes a while."""
         self.local = local
         self.parley = parley
         self.page = page
+        self.brake = brake
 
     async def say(
         self,
@@ -77,7 +79,8 @@ class Chat:
         return turn_rows(self.parley.database)[asked.ts]
 
     async def long_reply(self) -> Asked:
-        """A question whose reply goes on until the length limit; it has begun to grow."""
+        """A question whose reply goes on until the length limit, slowly; it has begun to grow."""
+        self.brake.touch()
         root = await self.ask("personality rambler")
         await eventually(lambda: self.local.replies(root.ts), what=self.parley.output)
         said_at = time.monotonic()
@@ -122,7 +125,12 @@ async def chatting(folder: Path, *, uses_socket_mode: bool = False) -> AsyncIter
     """``assistant`` answers, and in threads that want it ``rambler``."""
     port = free_port()
     personalities = make_personalities(folder / "personalities")
-    settings = {"PARLEY_PERSONALITIES": str(personalities), "PARLEY_MAX_TOKENS": "250"}
+    brake = folder / "brake"
+    settings = {
+        "PARLEY_PERSONALITIES": str(personalities),
+        "PARLEY_MAX_TOKENS": "40",
+        BRAKE: str(brake),
+    }
     events_url = "" if uses_socket_mode else f"http://127.0.0.1:{port}/slack/events"
     async with running_local_slack(binary_or_skip(), folder, events_url) as local:
         own = local.socket_environment if uses_socket_mode else local.environment
@@ -131,5 +139,5 @@ async def chatting(folder: Path, *, uses_socket_mode: bool = False) -> AsyncIter
             running_parley(folder, port, environment, RAMBLING) as parley,
             local.page() as page,
         ):
-            yield Chat(local, parley, page)
+            yield Chat(local, parley, page, brake)
         assert "Traceback" not in parley.output

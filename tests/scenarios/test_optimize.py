@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -23,27 +24,37 @@ FIGURE = r"-?\d[\d,]*(\.\d+)?"
 """Whatever a processor makes of it."""
 
 
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """What was tried in one test is not tried in another one."""
+    cache = tmp_path_factory.mktemp("cache")
+    small = {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "2"}
+    return {"PARLEY_OPTIMIZE": "auto", "XDG_CACHE_HOME": str(cache), **small}
+
+
 @pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
-async def test_a_first_start_says_that_it_makes_a_copy_and_runs_on_it(tmp_path: Path) -> None:
-    settings = {"PARLEY_OPTIMIZE": "auto", "PARLEY_KV_TOKENS": "1024"}
+async def test_models_try_computes_with_the_model_and_with_the_copy_of_it(
+    settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    for note in ("making a copy of smollm2 that a CPU runs faster, once ...\n", ""):
+        result = await command(tmp_path, "models", "try", environ=settings)
+        assert (result.code, result.out) == (0, f"{note}llama.cpp computes with smollm2.\n")
+    proofs = Path(settings["XDG_CACHE_HOME"]) / "parley/proofs"
+    kept = [json.loads(proof.read_text()) for proof in proofs.iterdir()]
+    original, copy = sorted(proof["model"] for proof in kept)
+    assert original == "SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert copy.endswith("-Q8_0.gguf")
+
+
+@pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
+async def test_a_first_start_says_that_it_makes_a_copy_and_runs_on_it(
+    settings: Mapping[str, str], tmp_path: Path
+) -> None:
     async with running_parley(tmp_path, free_port(), settings) as parley:
         assert "making a copy of smollm2 that a CPU runs faster, once ..." in parley.output
         assert re.search(r"file +\S+/data/models/smollm2-\w+-Q8_0\.gguf \(138 MiB\)", parley.output)
         async with aiohttp.ClientSession() as session, session.get(f"{parley.url}/metrics") as page:
             assert 'parley_model_copies_total{outcome="used"} 1.0' in await page.text()
-
-
-@pytest.mark.skipif(supports_gpu(), reason="with a GPU the original is used")
-async def test_models_try_computes_with_the_model_and_with_the_copy_of_it(tmp_path: Path) -> None:
-    environ = {"PARLEY_OPTIMIZE": "auto", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    environ |= {"PARLEY_KV_TOKENS": "1024", "PARLEY_RUNNING": "2"}
-    for note in ("making a copy of smollm2 that a CPU runs faster, once ...\n", ""):
-        result = await command(tmp_path, "models", "try", environ=environ)
-        assert (result.code, result.out) == (0, f"{note}llama.cpp computes with smollm2.\n")
-    kept = [json.loads(p.read_text()) for p in (tmp_path / "cache/parley/proofs").iterdir()]
-    original, copy = sorted(proof["model"] for proof in kept)
-    assert original == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert copy.endswith("-Q8_0.gguf")
 
 
 async def test_models_optimize_says_what_a_copy_of_ones_own_model_costs(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ async def chat(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chat]:
 
 async def test_a_mention_is_answered_by_one_message_that_grows(chat: Chat) -> None:
     asked = await chat.long_reply()
+    await chat.grows(asked, num_texts=3)
+    chat.brake.unlink()
     (post,) = (await chat.ended(asked)).posts
     placeholder = chat.sights(post)[0]
     assert asked.ack_seconds < ACK_SECONDS
