@@ -169,7 +169,11 @@ async def test_a_line_without_heartbeats_is_given_up_and_taken_up_again(
         discord.gateway.acks_heartbeats = True
 
 
-async def test_shards_are_opened_as_discord_advises() -> None:
+async def test_shards_are_opened_as_discord_advises(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(*_: object, **__: object) -> None:
+        """Not the five seconds of discord.py."""
+
+    monkeypatch.setattr("discord.Client.before_identify_hook", wait)
     async with FakeDiscord(num_shards=2) as discord:
         discord.gateway.guilds = [str(n << 22) for n in range(1, 5)]
         async with make_adapter(discord):
