@@ -44,7 +44,7 @@ WORDS = st.sampled_from(
 )
 MARKDOWN = st.one_of(st.text(), st.lists(WORDS, max_size=30).map("".join))
 quickly = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )

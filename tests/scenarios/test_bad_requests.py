@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 STORY = "Write a very long story about a llama that walks around the world."
 SHORT = [{"role": "system", "content": "Hi"}, {"role": "user", "content": "Hi"}]
-NUM_RUNNING, NUM_WAITING = 8, 64
+NUM_RUNNING, NUM_WAITING = 8, 16
 MEGABYTE = 1 << 20
 
 
