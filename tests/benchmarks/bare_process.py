@@ -7,9 +7,11 @@ process, those of the loops would slow the engine down, and the engine's the loo
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from bot.generation import Sampling
 from bot.inference.llama.options import LlamaOptions
@@ -20,7 +22,7 @@ class BareProcess:
     """``close`` it after use; it ends when its last slice has ended."""
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_watch)
 
     async def time(
         self,
@@ -38,6 +40,17 @@ class BareProcess:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+
+def _watch() -> None:
+    """The child must not outlive a parent that was killed."""
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 _weights: list[Weights] = []
