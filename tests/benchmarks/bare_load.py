@@ -9,9 +9,11 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from bot.generation import ChatMessage, Role
+from bot.inference.llama.options import KVLayout
 from tests.benchmarks import chat_load
 from tests.benchmarks.bare_threads import Asked, BareThreads
 from tests.benchmarks.chat_load import Json, Message
@@ -54,7 +56,7 @@ def _asked(thread: int, messages: Sequence[Message]) -> Asked:
 def main() -> None:
     arguments = chat_load.parser().parse_args()
     scenario = burst if arguments.scenario == "burst" else threads
-    loop = BareThreads(options(max_running=16))
+    loop = BareThreads(replace(options(max_running=16), kv_layout=KVLayout.UNIFIED))
     print(json.dumps({"label": arguments.label, **scenario(loop, arguments)}))
     loop.close()
 

@@ -42,7 +42,7 @@ async def measure(quick: bool) -> list[Table]:
             before = await counters.read(sides.parley_url)
             found = {size: await _found(sides, size, quick) for size in sizes}
             counted = counters.moved(before, await counters.read(sides.parley_url))
-    return [_table(found, counted)]
+    return [_table(found, counted, sides.chosen)]
 
 
 async def _found(sides: Sides, size: int, quick: bool) -> Found:
@@ -53,12 +53,13 @@ async def _found(sides: Sides, size: int, quick: bool) -> Found:
     return await alternate(runs, seeds, NUM_ROUNDS, CLOSE_ROUNDS, REST_SECONDS)
 
 
-def _table(found: dict[int, Found], counted: counters.Counters) -> Table:
+def _table(found: dict[int, Found], counted: counters.Counters, chosen: str) -> Table:
     rows = [row for size, of_size in found.items() for row in rows_of(size, of_size)]
     notes = [f"at {size}, {note}" for size, each in found.items() for note in each.notes]
     failures = [f"at {size}, {each}" for size, of in found.items() for each in of.failures]
     failures += counters.unmoved(counted, _COUNTERS)
-    return Table(_TITLE, _COLUMNS, rows, [*notes, counters.told(counted, _COUNTERS)], failures)
+    notes += [chosen, counters.told(counted, _COUNTERS)]
+    return Table(_TITLE, _COLUMNS, rows, notes, failures)
 
 
 def rows_of(size: int, found: Found) -> list[tuple[str, ...]]:

@@ -20,6 +20,7 @@ from tests.benchmarks import command, counters, llama_server, servers
 from tests.benchmarks.chat_load import Message, Reply, Users, connected, filler
 from tests.benchmarks.figures import Row, Table, at_least
 from tests.benchmarks.rounds import order
+from tests.benchmarks.servers import Server
 from tests.benchmarks.sides import LLAMA_SERVER, LLAMA_SERVER_BEST, LLAMA_SERVERS, PARLEY
 
 SIZES = (1, 8, 16)
@@ -80,15 +81,18 @@ async def measure(quick: bool) -> list[Table]:
     questions = [_question(number, 100 if quick else NUM_WORDS) for number in range(max(sizes))]
     found: dict[int, Found] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with _servers(Path(folder), quick) as urls:
+        async with _servers(Path(folder), quick) as by_name:
+            urls = {name: server.url for name, server in by_name.items()}
             before = await counters.read(urls[PARLEY])
             num_tokens = [await _prime(url, questions) for url in urls.values()]
             for size in sizes:
                 found[size] = await _rounds(urls, questions[:size], num_rounds)
             counted = counters.moved(before, await counters.read(urls[PARLEY]))
+            chosen = by_name[PARLEY].told("speed")
     rows = [row for size, of_size in found.items() for row in rows_of(size, of_size)]
     flags = " ".join(llama_server.FOR_DEPTH)
-    notes = [f"{LLAMA_SERVER_BEST}: {flags}", counters.told(counted, _COUNTERS)]
+    notes = [f"{PARLEY}: {chosen}", f"{LLAMA_SERVER_BEST}: {flags}"]
+    notes.append(counters.told(counted, _COUNTERS))
     failures = [
         f"in no round {name} wrote {size} replies at once"
         for size, of_size in found.items()
@@ -100,8 +104,8 @@ async def measure(quick: bool) -> list[Table]:
 
 
 @asynccontextmanager
-async def _servers(folder: Path, quick: bool) -> AsyncIterator[dict[str, str]]:
-    """Their URLs. Quick: Parley alone, since llama-server takes ten minutes to build."""
+async def _servers(folder: Path, quick: bool) -> AsyncIterator[dict[str, Server]]:
+    """Quick: Parley alone, since llama-server takes ten minutes to build."""
     settings = {"PARLEY_KV_TOKENS": str(NUM_CELLS), "PARLEY_PER_MINUTE": "0"}
     by_name = {PARLEY: servers.parley(folder / "parley", settings)}
     for name, flags in {} if quick else LLAMA_SERVERS.items():
@@ -112,10 +116,9 @@ async def _servers(folder: Path, quick: bool) -> AsyncIterator[dict[str, str]]:
             flags=flags,
         )
     async with AsyncExitStack() as stack:
-        yield {
-            name: await stack.enter_async_context(server.running())
-            for name, server in by_name.items()
-        }
+        for server in by_name.values():
+            await stack.enter_async_context(server.running())
+        yield by_name
 
 
 async def _prime(url: str, questions: Sequence[Question]) -> int:

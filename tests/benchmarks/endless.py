@@ -10,6 +10,8 @@ from bot.inference.core.sequence import Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
+from bot.running import loading
+from bot.running.proofs import Proofs
 from bot.settings.tables import Settings
 
 _POLL_SECONDS = 0.005
@@ -75,10 +77,13 @@ class EndlessModel(LlamaModel):
 
 
 def options(*, max_running: int, num_cells: int = 16_384) -> LlamaOptions:
-    """As Parley starts it, but for the two sizes."""
-    return LlamaOptions(
-        num_cells=num_cells,
-        window=8_192,
-        max_running=max_running,
-        num_threads=Settings().num_threads,
+    """As Parley starts it, but for the two sizes: what is the fastest is measured, once.
+
+    Computes for seconds if nothing was measured yet.
+    """
+    settings = Settings(
+        running=max_running, kv_tokens=num_cells, cpu_threads=Settings().num_threads
     )
+    path, proofs = locate.locate(locate.EMBEDDED), Proofs()
+    loading.prove(settings, proofs, path)
+    return loading.fastest_options(settings, proofs, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import aiohttp
 
+from bot.config import Settings
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
+"""At its first start Parley measures what is the fastest."""
 STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _NUM_SHOWN = 2000
@@ -41,12 +44,16 @@ class Server:
         async with self.started():
             yield self.url
 
+    def told(self, label: str) -> str:
+        """What it printed behind this label as it started; empty if nothing."""
+        found = re.search(rf"^ +{label} +(.*)$", _text(self._log), re.MULTILINE)
+        return found[1] if found else ""
+
     @asynccontextmanager
     async def started(self) -> AsyncIterator[int]:
         """As ``running``, but yields the process id."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "server.log"
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
                 cwd=self.folder,
@@ -55,16 +62,20 @@ class Server:
                 stderr=asyncio.subprocess.STDOUT,
             )
         try:
-            await self._until_ready(process, log)
+            await self._until_ready(process)
             yield process.pid
         finally:
             await _end(process)
 
-    async def _until_ready(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
             while not await _says_200(session, self.url + self.ready_path):
                 if process.returncode is not None:
-                    raise RuntimeError(f"the server ended:\n{_end_of(log)}")
+                    raise RuntimeError(f"the server ended:\n{_text(self._log)[-_NUM_SHOWN:]}")
                 await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -77,13 +88,14 @@ def parley(
     """``python -m bot run`` with the default settings and ``settings``, on a port of its own.
 
     Its loop guard is off, unless ``program`` says otherwise. It runs in ``folder``, so that
-    nobody's ``parley.toml`` counts.
+    nobody's ``parley.toml`` counts, with as many CPU threads as its peers.
     """
     port = free_port()
     environ = {
         "PYTHONPATH": str(ROOT),
         "PARLEY_DATA_DIR": str(folder / "data"),
         "PARLEY_PORT": str(port),
+        "PARLEY_CPU_THREADS": str(Settings().num_threads),
         **COMPARABLE,
         **settings,
     }
@@ -91,8 +103,8 @@ def parley(
     return Server(command, folder, f"http://127.0.0.1:{port}", "/readyz", environ)
 
 
-def _end_of(log: Path) -> str:
-    return log.read_text(errors="replace")[-_NUM_SHOWN:]
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace")
 
 
 async def _says_200(session: aiohttp.ClientSession, url: str) -> bool:

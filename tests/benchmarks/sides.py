@@ -45,10 +45,11 @@ Side = Callable[[Load, int], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """``parley_url`` is where Parley's counters are."""
+    """``parley_url`` is where Parley's counters are; ``chosen`` tells how Parley decodes."""
 
     by_name: Mapping[str, Side]
     parley_url: str
+    chosen: str
 
     def under(self, load: Load) -> dict[str, Run]:
         return {name: partial(side, load) for name, side in self.by_name.items()}
@@ -81,7 +82,8 @@ async def everybody(
         }
         for side in served.values():
             await side(Load("burst", 2), _WARM_UP)
-        yield Sides({**served, BARE: _bare}, parley.url)
+        chosen = f"{PARLEY}: {parley.told('speed')}"
+        yield Sides({**served, BARE: _bare}, parley.url, chosen)
 
 
 async def over_http(url: str, load: Load, seed: int) -> Json:

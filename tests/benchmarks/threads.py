@@ -60,6 +60,7 @@ async def measure(quick: bool) -> list[Table]:
             seeds = range(1, 1 + max(wanted.values(), default=1) + _MAX_RERUNS)
             runs = sides.under(load)
             found = await alternate(runs, seeds, 1, wanted, max_seconds=_MAX_SECONDS)
+            found.notes.append(sides.chosen)
             counted = counters.moved(before, await counters.read(sides.parley_url))
     return [_table(found, counted, _COUNTERS if quick else (*_COUNTERS, *_PARKING))]
 
