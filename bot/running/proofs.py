@@ -26,7 +26,7 @@ from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.tuning import Tuning, TuningSpace, num_replies
 from bot.running.trial import Trial, try_out
 
-_VERSION = 2
+_VERSION = 3
 """Version of the child's work; when it changes, every model is tried again."""
 _CHILD = (sys.executable, "-m", "bot.inference.llama.child")
 _PATIENCE = 60.0

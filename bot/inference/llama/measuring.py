@@ -39,6 +39,9 @@ _LONG = 0.3
 """Seconds of steps after which no further one is timed."""
 _PROMPT = 64
 _PROMPT_CELLS = 1_536
+_LONG_DEPTH, _LONG_PIECE, _LONG_CELLS = 3_072, 256, 3_584
+"""Tokens before a piece of a long prompt, in the piece, and cells for both."""
+_FASTER = 1.05
 _PASS_CELLS = range(256, 32_768)
 _STREAMS_AT = slice(8, 12)
 """Where a state says how many streams its context has; how many cells each has follows."""
@@ -58,6 +61,7 @@ class Measurement:
         self._seconds: dict[tuple[object, ...], float] = {}
         self._reads_prompts = True
         self._has_prompt_cells = options.num_cells >= _PROMPT_CELLS
+        self._has_long_cells = options.num_cells >= _LONG_CELLS
 
     def run(self, space: TuningSpace) -> Tuning:
         """Raises ModelError, NoRoom or StepFailed."""
@@ -74,9 +78,15 @@ class Measurement:
         if self._reads_prompts and self._has_prompt_cells:
             sizes = [(chosen, size) for size in space.max_ubatch]
             _, max_ubatch = race(sizes, sizes[0], self._read, self._reading_speed)
+        is_flash = self._reads_faster_with_flash(chosen, max_ubatch, space)
         measured = filter(self._has, dict.fromkeys((*candidates, *teams)))
         figures = tuple(map(self._figure, measured))
-        choice = {**asdict(chosen), "max_ubatch": max_ubatch, **self._pass_cells(chosen)}
+        choice = {
+            **asdict(chosen),
+            "max_ubatch": max_ubatch,
+            "flash_prefill": is_flash,
+            **self._pass_cells(chosen),
+        }
         return Tuning(choice, figures, self._num_replies, DEPTH)
 
     def _measure(self, candidate: _Candidate) -> None:
@@ -104,6 +114,21 @@ class Measurement:
         with self._scratch(candidate.unified, 1, _PROMPT_CELLS, size) as scratch:
             scratch.load(0, self._deep(candidate))
             self._note(scratch.step([0], size), "read", *piece)
+
+    def _reads_faster_with_flash(
+        self, chosen: _Candidate, max_ubatch: int, space: TuningSpace
+    ) -> bool:
+        """Whether flash attention is faster for a long prompt, where it is not for replies."""
+        flash = replace(chosen, attention=Attention.FLASH)
+        is_choice = chosen.is_default and Attention.FLASH in space.attention
+        if not (is_choice and self._reads_prompts and self._has_long_cells):
+            return False
+        for candidate, size in ((chosen, max_ubatch), (flash, MAX_UBATCH)):
+            self._say(f"measured a long prompt with {candidate.attention} attention")
+            with self._scratch(candidate.unified, 1, _LONG_CELLS, size) as scratch:
+                scratch.load(0, self._make_deep(candidate.unified, _LONG_DEPTH))
+                self._note(scratch.step([0], _LONG_PIECE), "long", candidate)
+        return self._seconds["long", chosen] > _FASTER * self._seconds["long", flash]
 
     def _note(self, seconds: float, *what: object) -> None:
         """The shortest of several times counts: the others were disturbed."""
@@ -140,10 +165,10 @@ class Measurement:
             self._states[candidate.attention] = self._make_deep(candidate.unified)
         return self._states[candidate.attention]
 
-    def _make_deep(self, candidate: _Candidate) -> memoryview:
-        """The state of a sequence with ``DEPTH`` cells, whose last position is ``_UNIT - 1``."""
-        num = DEPTH // _UNIT
-        with self._scratch(candidate, num, DEPTH) as scratch:
+    def _make_deep(self, candidate: _Candidate, depth: int = DEPTH) -> memoryview:
+        """The state of a sequence with ``depth`` cells, whose last position is ``_UNIT - 1``."""
+        num = depth // _UNIT
+        with self._scratch(candidate, num, depth) as scratch:
             scratch.step([0])
             seconds = scratch.step([0], _UNIT - 1)
             if not self._states:

@@ -111,7 +111,7 @@ class Tuning:
 
 
 def _choice_of_json(read: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {"attention": Attention, "kv_layout": KVLayout}
+    kinds = {"attention": Attention, "kv_layout": KVLayout, "flash_prefill": bool}
     return {name: kinds.get(name, int)(value) for name, value in read.items()}
 
 
