@@ -14,9 +14,10 @@ from typing import Protocol
 
 from bot.inference.core.sequence import Sequence, Step
 
-MAX_DRAFT, _MAX_ROWS = 16, 32
+MAX_DRAFT, _MAX_ROWS = 15, 32
 """Tokens of one draft; and of all in a step, for the logits of each are in memory."""
-_SIZES = (1, 2, 4, 8, 16)
+_SIZES = (1, 3, 7, 15)
+"""With the reply's own token they fill the blocks of rows that llama.cpp computes at once."""
 _FIRST_ACCEPTANCE = 0.3
 """Of a reply that nothing is known of: about that of prose."""
 _SMOOTHING = 0.1
@@ -24,8 +25,8 @@ _MARGIN = 1.2
 """Times the tokens a second without a draft that its own should come at: both are estimates."""
 _HOPEFUL = 0.5
 """A reply with a higher acceptance should speed up."""
-_MAX_SECONDS = 0.1
-"""A step may take so long if no reply is delayed by the drafts of others."""
+_MAX_SECONDS, _MAX_TIMES = 0.1, 4.0
+"""A step may take so long, or so many times one without drafts, if every reply has hope."""
 _MAX_DELAY = 0.25
 """Of a step: what one draft may take from the replies beside it."""
 _FIXED_REPLIES = 2
@@ -53,8 +54,8 @@ class DraftCosts:
     """Seconds that the tokens of drafts add to a step, by their number.
 
     Apart where several replies are under way, for llama.cpp may evaluate the drafts of some of
-    them in a pass of their own. ``decode_seconds``: of a step without drafts. Sizes are powers of
-    two; one is tried after the next smaller one was measured.
+    them in a pass of their own. ``decode_seconds``: of a step without drafts. Numbers of as many
+    bits count as one size; a size is tried after the next smaller one was measured.
     """
 
     def __init__(self, decode_seconds: Callable[[int], float]) -> None:
@@ -81,7 +82,7 @@ class DraftCosts:
         return num_tokens * per_token[min(per_token, key=lambda known: abs(known - size))]
 
     def max_tokens(self, num_replies: int) -> int:
-        return 1 << max(self._of(num_replies), default=0)
+        return (2 << max(self._of(num_replies), default=0)) - 1
 
     def relent(self, num_replies: int) -> None:
         """Drafts were too dear; that was measured in a slow moment, perhaps."""
@@ -176,7 +177,7 @@ class _Plan:
         self._base = costs.decode_seconds(num_replies)
         self._max_seconds = self._base * max(_MAX_DELAY, num_hopeful / num_replies)
         if num_hopeful == num_replies:
-            self._max_seconds = max(self._max_seconds, _MAX_SECONDS - self._base)
+            self._max_seconds = max(_MAX_SECONDS, _MAX_TIMES * self._base) - self._base
 
     def add(self, guess: _Guess) -> None:
         sizes = {min(size, len(guess.tokens)) for size in _SIZES}

@@ -77,12 +77,12 @@ def test_a_reply_that_is_foreseen_is_several_times_as_fast() -> None:
     assert machine.sizes[-1] == [MAX_DRAFT]
 
 
-def test_a_size_is_tried_after_half_of_it_was_measured() -> None:
+def test_a_size_is_tried_after_the_one_below_it_was_measured() -> None:
     machine = Machine(1.0, step=0.0)
     for _ in range(30):
         machine.advance()
     machine.step = 0.01
-    for size in (1, 2, 4, 8, 16):
+    for size in (1, 3, 7, 15):
         machine.advance()
         assert machine.sizes[-1] == [size]
 
@@ -154,7 +154,7 @@ def test_a_step_of_many_drafts_stays_short_and_keeps_few_logits() -> None:
     assert 8 <= max(map(sum, machine.sizes)) <= 20
     machine = Machine(*[1.0] * 4, step=0.02, row=0.001)
     machine.run(LENGTH // 2)
-    assert max(map(sum, machine.sizes)) == 32
+    assert 24 <= max(map(sum, machine.sizes)) <= 32
 
 
 def test_nothing_is_drafted_beyond_the_longest_reply_or_before_a_step_was_measured() -> None:
