@@ -11,7 +11,7 @@ import pytest
 
 from bot.generation import ChatMessage, Sampling
 from bot.inference.llama.options import LlamaOptions
-from tests.benchmarks import acks, chat_load, cold_return, floor, slack_traffic, stop
+from tests.benchmarks import acks, chat_load, cold_return, floor, lookup, slack_traffic, stop
 from tests.benchmarks.bare import BareLoop, Slice, Weights, layout_of, layouts
 from tests.benchmarks.chat_load import Reply
 from tests.benchmarks.endless import StepNote
@@ -72,7 +72,7 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.py")}
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
-    workloads |= {"depth", "prompts", "neighbours", "rendering", "page", "start"}
+    workloads |= {"depth", "lookup", "prompts", "neighbours", "rendering", "page", "start"}
     others = {"memory", "acks", "floor", "grammar", "lag", "teams_visible", "teams_webhook"}
     visible = {"slack_visible", "discord_defer", "discord_guilds", "discord_visible"}
     assert benchmarks == workloads | others | visible
@@ -164,6 +164,15 @@ def test_the_best_loop_is_looked_for_among_those_that_came_close() -> None:
     found.engine.extend([Slice(8, 10, 1.0)] * 3)
     assert found.best == other
     assert [round(pair.ratio, 2) for pair in found.pairs] == [0.91] * 3
+
+
+@pytest.mark.model
+async def test_what_is_dictated_is_written_with_drafts_and_without() -> None:
+    small = LlamaOptions(num_cells=1_024, max_running=1, num_threads=1)
+    async with lookup.contest(small) as both:
+        found = await both.rewriting(1, "Row = tuple[str, ...]\n" * 4)
+    assert found.num_tokens > 30 > found.num_accepted > 0
+    assert all(speed > 0 for pair in found.pairs for speed in pair)
 
 
 @pytest.mark.model
