@@ -9,14 +9,14 @@ import pytest
 from bot.generation import ChatMessage, Sampling
 from bot.inference.core.sequence import Chunk, Logprobs, Opening, Release, Step
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import KVLayout, LlamaOptions
 from bot.inference.model_files import locate
 from tests.bot.inference.llama.bare import TOLERANCE, regret
 from tests.fakes.tiny_models import LLAMA, write_tiny_model
 from tests.vocabularies import vocabularies_or_skip
 
 pytestmark = pytest.mark.model
-NUM_TOKENS = 30
+NUM_TOKENS = 24
 SAMPLINGS = {
     "greedy": Sampling(temperature=0),
     "hot": Sampling(temperature=1, top_k=0, top_p=1, min_p=0, seed=7),
@@ -25,12 +25,14 @@ SAMPLINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaModel]:
+@pytest.fixture(scope="module", params=KVLayout)
+def tiny(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LlamaModel]:
     """Of full precision: what else is evaluated beside a token hardly moves its logits."""
     vocabulary = vocabularies_or_skip() / "ggml-vocab-gpt-2.gguf"
     path = tmp_path_factory.mktemp("models") / "tiny.gguf"
-    options = LlamaOptions(num_cells=512, max_running=4, num_threads=1)
+    options = LlamaOptions(num_cells=512, max_running=2, num_threads=1, kv_layout=request.param)
     model = LlamaModel(write_tiny_model(path, LLAMA, vocabulary), options)
     yield model
     model.close()
