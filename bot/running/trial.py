@@ -177,12 +177,11 @@ class _Watch:
 def _environ() -> dict[str, str]:
     """The environment without our settings and secrets.
 
-    OpenMP's threads do not spin in the child, so that it yields to other processes.
+    OpenMP's threads wait as they do in Parley, so that the child measures what they will do.
     """
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(_ROOT))))
     ours = {name: text for name, text in os.environ.items() if not _OURS.match(name)}
-    yielding = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-    return {**ours, **yielding, "PYTHONPATH": path}
+    return {**ours, "PYTHONPATH": path}
 
 
 def _name_of(number: int) -> str:

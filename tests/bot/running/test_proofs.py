@@ -208,10 +208,10 @@ def test_a_processor_is_described_by_its_name_and_features(tmp_path: Path) -> No
     assert describe_processor(info) != before
 
 
-def test_a_trial_yields_to_other_processes_whatever_openmp_does_here(
+def test_a_trial_waits_for_its_threads_as_parley_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     monkeypatch.setenv("GOMP_SPINCOUNT", "3000")
     told = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
-    assert try_out([sys.executable, "-c", told], 60).last_words == "passive 0"
+    assert try_out([sys.executable, "-c", told], 60).last_words == "active 3000"
