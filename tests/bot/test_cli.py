@@ -80,7 +80,7 @@ async def running(
 ) -> AsyncIterator[None]:
     """A Parley that owns the data of ``folder``, with a scripted model."""
     (folder / "data").mkdir()
-    settings = ServerSettings(port=0, own_key=OWN_KEY, is_public=is_public)
+    settings = ServerSettings(port=0, own_key=OWN_KEY, is_public=is_public, drain_seconds=0.2)
     server = Server(settings, Metrics(), always())
     server.mount(routes(conversations, model_names=lambda: ("smollm2",), clock=SystemClock()))
     async with DataLock(folder / "data") as lock, server:
