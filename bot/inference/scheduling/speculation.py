@@ -16,7 +16,7 @@ from bot.inference.core.sequence import Sequence, Step
 
 MAX_DRAFT, _MAX_ROWS = 15, 32
 """Tokens of one draft; and of all in a step, for the logits of each are in memory."""
-_SIZES = (1, 3, 7, 15)
+_LENGTHS = (1, 3, 7, 15)
 """With the reply's own token they fill the blocks of rows that llama.cpp computes at once."""
 _FIRST_ACCEPTANCE = 0.3
 """Of a reply that nothing is known of: about that of prose."""
@@ -24,11 +24,11 @@ _SMOOTHING = 0.1
 _MARGIN = 1.2
 """Times the tokens a second without a draft that its own should come at: both are estimates."""
 _HOPEFUL = 0.5
-"""A reply with a higher acceptance should speed up."""
+"""The acceptance of a reply that drafts should speed up: it is hopeful."""
 _MAX_SECONDS, _MAX_TIMES = 0.1, 4.0
-"""A step may take so long, or so many times one without drafts, if every reply has hope."""
+"""A step may take so long, or so many times one without drafts, if every reply is hopeful."""
 _MAX_DELAY = 0.25
-"""Of a step: what one draft may take from the replies beside it."""
+"""Of a step: what the draft of one reply may take from many beside it."""
 _FIXED_REPLIES = 2
 """The fixed cost of a decode step, in replies: a draft's token is taken for one, at first."""
 _LEAST_COST, _MOST_COST = 0.02, 4.0
@@ -51,11 +51,11 @@ class Proposer(Protocol):
 
 
 class DraftCosts:
-    """Seconds that the tokens of drafts add to a step, by their number.
+    """Seconds that each token of a step's drafts adds, by the size of the longest draft.
 
-    Apart where several replies are under way, for llama.cpp may evaluate the drafts of some of
-    them in a pass of their own. ``decode_seconds``: of a step without drafts. Numbers of as many
-    bits count as one size; a size is tried after the next smaller one was measured.
+    Apart where several replies are under way: with streams, llama.cpp evaluates what some have
+    and others do not in a pass of its own. ``decode_seconds``: of a step without drafts. Lengths
+    of as many bits are one size; a size is tried after the next smaller one was measured.
     """
 
     def __init__(self, decode_seconds: Callable[[int], float]) -> None:
@@ -69,28 +69,27 @@ class DraftCosts:
         if not (num_tokens and base) or step.num_prefill:
             return
         cost = min(_MOST_COST * base, max(_LEAST_COST * base, (seconds - base) / num_tokens))
-        per_token, size = self._of(num_replies), num_tokens.bit_length()
-        known = per_token.get(size, cost)
-        per_token[size] = known + _COST_SMOOTHING * (cost - known)
+        known = self._of(num_replies)
+        size = max(len(chunk.draft) for chunk in step.chunks).bit_length()
+        known[size] = known.get(size, cost) * (1 - _COST_SMOOTHING) + cost * _COST_SMOOTHING
 
-    def seconds(self, num_tokens: int, num_replies: int) -> float:
+    def per_token(self, length: int, num_replies: int) -> float:
         """From the nearest size measured."""
-        per_token, size = self._of(num_replies), num_tokens.bit_length()
-        if not per_token:
-            share = 1 / (num_replies + _FIXED_REPLIES)
-            return num_tokens * share * self.decode_seconds(num_replies)
-        return num_tokens * per_token[min(per_token, key=lambda known: abs(known - size))]
+        known, size = self._of(num_replies), length.bit_length()
+        if not known:
+            return self.decode_seconds(num_replies) / (num_replies + _FIXED_REPLIES)
+        return known[min(known, key=lambda other: abs(other - size))]
 
-    def max_tokens(self, num_replies: int) -> int:
+    def max_length(self, num_replies: int) -> int:
         return (2 << max(self._of(num_replies), default=0)) - 1
 
     def relent(self, num_replies: int) -> None:
         """Drafts were too dear; that was measured in a slow moment, perhaps."""
-        per_token = self._of(num_replies)
-        for size in sorted(per_token)[1:]:
-            del per_token[size]
-        for size in per_token:
-            per_token[size] *= _RELENT
+        known = self._of(num_replies)
+        for size in sorted(known)[1:]:
+            del known[size]
+        for size in known:
+            known[size] *= _RELENT
 
     def _of(self, num_replies: int) -> dict[int, float]:
         return self._beside if num_replies > 1 else self._alone
@@ -155,48 +154,60 @@ class Speculation:
         return guess
 
     def _choose(self, guesses: list[_Guess], num_replies: int, max_tokens: int) -> None:
-        """The most promising first: each gets the draft with which the step is worth the most."""
-        num_hopeful = sum(guess.acceptance >= _HOPEFUL for guess in guesses)
-        plan = _Plan(self._costs, num_replies, num_hopeful, max_tokens)
-        for guess in sorted(guesses, key=attrgetter("acceptance"), reverse=True):
-            plan.add(guess)
-        if num_hopeful and not plan.num_tokens:
-            self._costs.relent(num_replies)
+        """Give drafts to those with whom the step is expected to have most tokens a second."""
+        costs, num_hopeful = self._costs, sum(guess.acceptance >= _HOPEFUL for guess in guesses)
+        load = _Load(num_replies, costs.decode_seconds(num_replies), num_hopeful, max_tokens)
+        most = costs.max_length(num_replies)
+        plans = [
+            load.plan(guesses, length, costs.per_token(length, num_replies))
+            for length in _LENGTHS
+            if length <= most
+        ]
+        best = max(plans, key=attrgetter("rate"))
+        for guess, length in best.lengths:
+            guess.draft = guess.tokens[:length]
+        if num_hopeful and not best.lengths:
+            costs.relent(num_replies)
 
 
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """The drafts of one step: ``num_tokens`` in all, and what is expected of them."""
+    """How long a draft each guess becomes, and the tokens a second that are expected of it."""
 
-    def __init__(
-        self, costs: DraftCosts, num_replies: int, num_hopeful: int, max_tokens: int
-    ) -> None:
-        self.num_tokens = 0
-        self._costs, self._num_replies = costs, num_replies
-        self._max_tokens = min(max_tokens, costs.max_tokens(num_replies), _MAX_ROWS)
-        self._num_expected = float(num_replies)
-        self._base = costs.decode_seconds(num_replies)
-        self._max_seconds = self._base * max(_MAX_DELAY, num_hopeful / num_replies)
-        if num_hopeful == num_replies:
-            self._max_seconds = max(_MAX_SECONDS, _MAX_TIMES * self._base) - self._base
+    lengths: list[tuple[_Guess, int]]
+    rate: float
 
-    def add(self, guess: _Guess) -> None:
-        sizes = {min(size, len(guess.tokens)) for size in _SIZES}
-        rates = {size: self._rate(guess, size) for size in sizes}
-        best = max(rates, key=lambda size: rates[size])
-        if rates[best] > self._num_expected / (self._base + self._seconds(0)):
-            guess.draft = guess.tokens[:best]
-            self.num_tokens += best
-            self._num_expected += guess.num_expected(best)
 
-    def _rate(self, guess: _Guess, size: int) -> float:
-        """Tokens a second with a draft of that size; 0 if it must not be."""
-        seconds, gained = self._seconds(size), guess.num_expected(size)
-        if self.num_tokens + size > self._max_tokens or seconds > self._max_seconds:
-            return 0.0
-        added = seconds - self._seconds(0)
-        if gained * self._base < _MARGIN * added * self._num_replies:
-            return 0.0
-        return (self._num_expected + gained) / (self._base + seconds)
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """``seconds``: of a step without drafts; they may have ``max_tokens`` in all."""
 
-    def _seconds(self, size: int) -> float:
-        return self._costs.seconds(self.num_tokens + size, self._num_replies)
+    num_replies: int
+    seconds: float
+    num_hopeful: int
+    max_tokens: int
+
+    def plan(self, guesses: list[_Guess], length: int, cost: float) -> _Plan:
+        """Drafts of one length, for those who are worth it; the most promising come first.
+
+        ``cost``: of each of their tokens, in seconds.
+        """
+        lengths, num_tokens, num_expected = [], 0, float(self.num_replies)
+        usual, max_seconds = self.num_replies / self.seconds, self._max_seconds
+        for guess in sorted(guesses, key=attrgetter("acceptance"), reverse=True):
+            own = min(length, len(guess.tokens))
+            is_worth = guess.num_expected(own) >= _MARGIN * own * cost * usual
+            total = num_tokens + own
+            fits = total <= min(self.max_tokens, _MAX_ROWS) and total * cost <= max_seconds
+            if is_worth and fits:
+                lengths.append((guess, own))
+                num_tokens += own
+                num_expected += guess.num_expected(own)
+        return _Plan(lengths, num_expected / (self.seconds + num_tokens * cost))
+
+    @property
+    def _max_seconds(self) -> float:
+        """What drafts may add to the step."""
+        if self.num_hopeful == self.num_replies:
+            return max(_MAX_SECONDS, _MAX_TIMES * self.seconds) - self.seconds
+        return self.seconds * max(_MAX_DELAY, self.num_hopeful / self.num_replies)

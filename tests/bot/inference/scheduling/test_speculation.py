@@ -36,9 +36,15 @@ class Machine:
     """Replies that say 0, 1, 2 and so on, on a machine with these costs, in seconds."""
 
     def __init__(
-        self, *accepted: float, step: float = 0.01, row: float = 0.0025, length: int = LENGTH
+        self,
+        *accepted: float,
+        step: float = 0.01,
+        row: float = 0.0025,
+        more: float = 0.0,
+        length: int = LENGTH,
     ) -> None:
-        self.step, self.row = step, row
+        """``more``: for each further pass over the weights, where drafts differ in length."""
+        self.step, self.row, self.more = step, row, more
         self.oracle = Oracle(dict(enumerate(accepted)))
         self.speculation = Speculation(self.oracle, lambda _num_replies: self.step)
         self.replies = [Sequence(n, "ada", [0], length, Sampling()) for n in range(len(accepted))]
@@ -66,7 +72,8 @@ class Machine:
             num_right = chunks[-1].num_accepted(said)
             reply.tokens += said[: num_right + 1]
         step = Step([], chunks)
-        seconds = self.step + self.row * step.num_draft
+        num_passes = len({len(chunk.draft) for chunk in chunks})
+        seconds = self.step + self.row * step.num_draft + self.more * (num_passes - 1)
         self.speculation.observe(step, seconds)
         return seconds
 
@@ -146,6 +153,41 @@ def test_one_draft_takes_at_most_a_quarter_of_a_step_from_the_others() -> None:
     machine = Machine(1.0, *[0.0] * 3, step=0.02, row=0.001)
     machine.run(LENGTH // 2)
     assert 2 < max(sizes[0] for sizes in machine.sizes) <= 5
+
+
+def test_replies_that_are_all_foreseen_have_drafts_of_one_length() -> None:
+    """With streams a draft of one of them would take a pass over the weights of its own."""
+    machine = Machine(1.0, 1.0, step=0.028, row=0.008, more=0.012)
+    assert machine.run(LENGTH // 2) > 1.35
+    assert machine.sizes[-5:] == [[3, 3]] * 5
+    alone = Machine(1.0, 0.0, step=0.028, row=0.008, more=0.012, length=3_000)
+    assert alone.run(2_000) >= 0.98
+
+
+def test_what_drafts_cost_a_reply_alone_says_nothing_of_several() -> None:
+    machine = Machine(1.0, 1.0, step=0.02, row=0.001)
+    both, machine.replies = machine.replies, machine.replies[:1]
+    machine.run(LENGTH // 2)
+    assert machine.sizes[-1] == [15]
+    machine.replies = both
+    machine.advance()
+    assert machine.sizes[-1][0] == 1
+
+
+def test_a_step_that_evaluates_forced_tokens_too_says_nothing_of_drafts() -> None:
+    machine = Machine(1.0)
+    machine.run(LENGTH // 3)
+    forced = Chunk(0, 0, [1, 2, 3], True, is_reply=True, draft=[4] * MAX_DRAFT)
+    machine.speculation.observe(Step([], [forced]), 10.0)
+    machine.advance()
+    assert machine.sizes[-1] == [MAX_DRAFT]
+
+
+def test_where_there_is_little_room_the_most_promising_has_it() -> None:
+    machine = Machine(0.97, 1.0, step=0.02, row=0.001)
+    machine.run(LENGTH // 3)
+    found = machine.speculation.drafts(machine.replies, 16)
+    assert {slot: len(draft) for slot, draft in found.items()} == {1: MAX_DRAFT}
 
 
 def test_a_step_of_many_drafts_stays_short_and_keeps_few_logits() -> None:
