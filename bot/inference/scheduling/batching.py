@@ -154,7 +154,8 @@ class BatchPlanner:
         if self._speculation is None or not self.may_draft:
             return chunks
         whole = [s for s, chunk in zip(decoding, chunks, strict=True) if chunk.wants_token]
-        drafts = self._speculation.drafts(whole, room)
+        if not (drafts := self._speculation.drafts(whole, room)):
+            return chunks
         for sequence in whole:
             draft = drafts.get(sequence.held_slot, [])
             del draft[self.kv_cache.room_for(sequence, len(draft)) :]
