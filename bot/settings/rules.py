@@ -14,7 +14,7 @@ TOKENS = {"slack": "SLACK_BOT_TOKEN", "discord": "DISCORD_TOKEN", "teams": "TEAM
 
 LOCAL_ENGINE = frozenset(
     {
-        *("model", "model_dir", "kv_tokens", "cpu_threads", "gpu_layers"),
+        *("model", "model_dir", "kv_tokens", "cpu_threads", "gpu_layers", "speculation"),
         *("parked_memory", "parked_disk"),
     }
 )

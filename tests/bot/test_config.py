@@ -378,9 +378,10 @@ def test_a_model_server_that_cannot_be_asked_is_a_mistake(
 def test_what_a_setting_of_the_engine_is_without_effect_for_is_said(tmp_path: Path) -> None:
     alone = load_settings({"PARLEY_ENGINE_KEY": "k"}, tmp_path)
     assert "PARLEY_ENGINE_KEY has no effect: PARLEY_ENGINE_URL is not set." in without_effect(alone)
-    both = {"PARLEY_ENGINE_URL": "http://gpu1", "PARLEY_MODEL": "a.gguf", "PARLEY_GPU_LAYERS": "0"}
+    local = {"PARLEY_MODEL": "a.gguf", "PARLEY_GPU_LAYERS": "0", "PARLEY_SPECULATION": "off"}
+    both = {"PARLEY_ENGINE_URL": "http://gpu1", **local}
     assert (
-        "PARLEY_GPU_LAYERS, PARLEY_MODEL have no effect: servers run the model."
+        "PARLEY_GPU_LAYERS, PARLEY_MODEL, PARLEY_SPECULATION have no effect: servers run the model."
         in without_effect(load_settings(both, tmp_path))
     )
 
