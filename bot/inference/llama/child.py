@@ -112,9 +112,9 @@ def _compute(path: Path, options: LlamaOptions) -> _Proved:
     seconds = FACTOR * (time.monotonic() - started)
     num_slots, num_cells = _room(model)
     num = min(options.max_running, num_slots, model.num_cells // 4)
-    say(num * seconds, f"computed {num} sequences at once")
+    say(2 * num * seconds, f"computed {num} sequences at once")
     _run(model, 0, [1] * num)
-    _run(model, 1, [1] * num)
+    _run(model, 1, [1] * num, num_draft=1 if model.can_reuse else 0)
     size = min(model.max_batch, model.window - _TAIL, num_cells - _TAIL)
     say((size + _TAIL) * seconds, f"read a prompt of {size + _TAIL} tokens")
     _run(model, 0, [size])
@@ -146,7 +146,7 @@ def _room(model: LlamaModel) -> tuple[int, int]:
     return model.num_slots, model.num_cells
 
 
-def _run(model: LlamaModel, start: int, sizes: list[int]) -> None:
+def _run(model: LlamaModel, start: int, sizes: list[int], num_draft: int = 0) -> None:
     """One step with ``sizes`` tokens of the sequences; those that start at 0 are new."""
     slots = range(len(sizes))
     actions: list[Action] = []
@@ -154,7 +154,8 @@ def _run(model: LlamaModel, start: int, sizes: list[int]) -> None:
         actions += [Release(slot) for slot in range(_room(model)[0])]
         actions += [Opening(slot, _GREEDY, []) for slot in slots]
     chunks = [
-        Chunk(slot, start, _tokens(size), True) for slot, size in zip(slots, sizes, strict=True)
+        Chunk(slot, start, _tokens(size), True, draft=_tokens(num_draft))
+        for slot, size in zip(slots, sizes, strict=True)
     ]
     model.run(Step(actions, chunks))
 
