@@ -29,7 +29,7 @@ FOR_DEPTH = ("--flash-attn", "off", "--no-kv-unified")
 UNIFIED = ("--kv-unified",)
 """One pool for all slots, of which a prompt may take all; a part of it each is its default."""
 _TREE = "vendor/llama.cpp"
-_NUM_SLOTS = 16
+NUM_SLOTS = 16
 _BUILD_SECONDS = 3_600.0
 _OPTIONS = ("TESTS", "EXAMPLES", "UI", "WEBUI")
 """Parts of llama.cpp that the server does not need."""
@@ -40,7 +40,7 @@ def server(
     *,
     num_threads: int,
     num_cells: int,
-    num_slots: int = _NUM_SLOTS,
+    num_slots: int = NUM_SLOTS,
     flags: Sequence[str] = (),
 ) -> Server:
     """Its default settings, but for what Parley's are, too: threads, cells, replies at once.

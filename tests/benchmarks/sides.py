@@ -57,11 +57,15 @@ class Sides:
 
 @asynccontextmanager
 async def everybody(
-    folder: Path, *, quick: bool, llama_servers: Sequence[str] = (LLAMA_SERVER,)
+    folder: Path,
+    *,
+    quick: bool,
+    llama_servers: Sequence[str] = (LLAMA_SERVER,),
+    num_slots: int = llama_server.NUM_SLOTS,
 ) -> AsyncIterator[Sides]:
     """All of them with the same model file, threads and pool, each a process of its own.
 
-    ``quick``: without llama-server, which takes ten minutes to build.
+    ``quick``: without llama-server, which takes ten minutes to build. ``num_slots``: its own.
     """
     settings = Settings()
     num_threads, num_cells = settings.num_threads, settings.kv_tokens
@@ -73,7 +77,11 @@ async def everybody(
     by_name = {PARLEY: parley, EXAMPLES: examples, LLAMA_CPP_SERVER: theirs}
     for name in () if quick else llama_servers:
         by_name[name] = llama_server.server(
-            folder / name, num_threads=num_threads, num_cells=num_cells, flags=LLAMA_SERVERS[name]
+            folder / name,
+            num_threads=num_threads,
+            num_cells=num_cells,
+            num_slots=num_slots,
+            flags=LLAMA_SERVERS[name],
         )
     async with AsyncExitStack() as stack:
         served = {

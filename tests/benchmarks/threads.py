@@ -53,7 +53,7 @@ async def measure(quick: bool) -> list[Table]:
     load = Load("threads", AT_ONCE, _QUICK if quick else ())
     with tempfile.TemporaryDirectory() as folder:
         async with everybody(
-            Path(folder), quick=quick, llama_servers=tuple(LLAMA_SERVERS)
+            Path(folder), quick=quick, llama_servers=tuple(LLAMA_SERVERS), num_slots=AT_ONCE
         ) as sides:
             before = await counters.read(sides.parley_url)
             wanted = {} if quick else _NUM_ROUNDS
