@@ -22,8 +22,8 @@ SIZE: Mapping[str, str] = {
     "PARLEY_CPU_THREADS": "1",  # two that wait for each other crawl on a busy machine
     "PARLEY_RUNNING": "8",
     "PARLEY_KV_TOKENS": "8192",
-    "PARLEY_ATTENTION": "flash",  # what is set is not measured, and the same in every run
-    "PARLEY_KV_LAYOUT": "unified",
+    "PARLEY_ATTENTION": "plain",  # what is set is not measured, and the same in every run
+    "PARLEY_KV_LAYOUT": "streams",
     "PARLEY_UBATCH": "512",
 }
 """Of one size wherever it does not matter, since each is tried for some seconds."""
