@@ -211,13 +211,31 @@ class Arrange:
 Action = Release | Trim | Share | Opening | Offload | Restore | Move | Arrange
 
 
+@dataclass(slots=True, eq=False)
+class DraftRequest:
+    """Asks a draft model how ``tokens``, all that a sequence has, may go on.
+
+    The model puts at most ``num_tokens`` into ``draft``, before it evaluates the step, and notes
+    how many of ``tokens`` its draft model has evaluated, how many of those in this step, and this
+    request's share of the ``seconds`` that it took. There is no draft until it has them all.
+    """
+
+    sequence: int
+    tokens: list[int]
+    num_tokens: int
+    draft: list[int] = field(default_factory=list)
+    num_evaluated: int = 0
+    num_caught_up: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """``tokens`` of one slot from position ``start``. ``wants_token``: sample after the last.
 
     ``is_reply``: all were generated, all but one of them forced by the grammar. ``draft``: tokens
     that may follow. They are evaluated in the same step, and those that are not sampled are
-    removed again.
+    removed again. With a ``request`` they are what comes of it; it has cells for all it may get.
     """
 
     slot: int
@@ -226,10 +244,17 @@ class Chunk:
     wants_token: bool
     is_reply: bool = False
     draft: list[int] = field(default_factory=list)
+    request: DraftRequest | None = None
 
     @property
     def num_cells(self) -> int:
         return len(self.tokens) + len(self.draft)
+
+    @property
+    def num_planned(self) -> int:
+        """The cells that are its own until the step is done."""
+        most = self.request.num_tokens if self.request else len(self.draft)
+        return len(self.tokens) + most
 
     def num_accepted(self, sampled: list[int]) -> int:
         """Tokens of the draft whose cells stay. The last sampled token never has one yet."""
@@ -255,6 +280,15 @@ class Step:
     @property
     def num_draft(self) -> int:
         return sum(len(c.draft) for c in self.chunks)
+
+    @property
+    def requests(self) -> list[DraftRequest]:
+        return [c.request for c in self.chunks if c.request]
+
+    @property
+    def draft_seconds(self) -> float:
+        """The part of the step's time that a draft model took."""
+        return sum(request.seconds for request in self.requests)
 
     @property
     def num_prefill(self) -> int:

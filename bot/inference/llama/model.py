@@ -7,6 +7,7 @@ from pathlib import Path
 
 import llama_cpp as llama
 
+from bot.errors import ModelError
 from bot.generation import ChatMessage, RawPrompt
 from bot.inference.core.calls import AnyGrammar
 from bot.inference.core.lanes import (
@@ -38,6 +39,7 @@ from bot.inference.llama.apart import apart
 from bot.inference.llama.backend import supports_gpu, system_info
 from bot.inference.llama.context import Context
 from bot.inference.llama.contexts import Contexts
+from bot.inference.llama.draft_model import DraftModel
 from bot.inference.llama.files import facts_of, kind_of, load_vocabulary, load_weights, read_facts
 from bot.inference.llama.grammars import Grammars
 from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
@@ -88,6 +90,29 @@ class LlamaModel:
         if self.lanes:
             self.window = min(self.window, round_down(self.num_cells))
         self.flash_prefill = bool(self.lanes) and apart(self._can_change_attention)
+        self.draft_model: DraftModel | None = None
+
+    def draft_with(self, path: Path) -> None:
+        """Load a draft model, which answers the requests of chunks from now on.
+
+        Raises ModelError.
+        """
+        if not self.can_reuse:
+            raise ModelError(
+                f"{self.name} cannot have a draft model, for it cannot forget tokens that are not "
+                "said: leave PARLEY_DRAFT_MODEL unset."
+            )
+        in_streams = bool(self.lanes)
+        self.draft_model = DraftModel(path, self._options, self.vocabulary, in_streams=in_streams)
+
+    @property
+    def can_draft(self) -> bool:
+        return self.draft_model is not None
+
+    @property
+    def needed_bytes(self) -> int:
+        drafting = self.draft_model.needed_bytes if self.draft_model else 0
+        return self._options.needed_bytes(self.facts) + drafting
 
     def _first_lanes(self) -> Lanes:
         options = self._options
@@ -201,6 +226,8 @@ class LlamaModel:
             raise NotRestored(self._refused)
         if not step.chunks:
             return {}
+        if self.draft_model and (requests := step.requests):
+            self.draft_model.answer(requests)
         sampled: dict[int, list[int]] = {}
         for context, chunks in self._contexts.split(step.chunks):
             try:
@@ -268,8 +295,12 @@ class LlamaModel:
     def reset(self) -> None:
         self._samplers.close_all()
         self._contexts.reset()
+        if self.draft_model:
+            self.draft_model.reset()
 
     def close(self) -> None:
+        if self.draft_model:
+            self.draft_model.close()
         self._samplers.shutdown()
         self._contexts.close()
         llama.llama_model_free(self._model)
