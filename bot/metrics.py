@@ -100,7 +100,9 @@ class Metrics:
     )
     draft_tokens: Counter = _counter(
         "parley_draft_tokens",
-        "Tokens proposed for replies and evaluated: accepted or rejected.",
+        "Tokens proposed for replies and evaluated, by the lookup or the draft model: accepted or "
+        "rejected.",
+        "source",
         "outcome",
     )
     tool_calls: Counter = _counter("parley_tool_calls", "Calls of tools that answers made.")

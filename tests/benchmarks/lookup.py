@@ -92,7 +92,9 @@ class Side:
 
     def num_drafted(self, outcome: str) -> int:
         found = self.metrics.registry.get_sample_value
-        return int(found("parley_draft_tokens_total", {"outcome": outcome}) or 0)
+        return int(
+            found("parley_draft_tokens_total", {"source": "lookup", "outcome": outcome}) or 0
+        )
 
 
 @dataclass

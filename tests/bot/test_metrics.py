@@ -28,7 +28,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_completions": ("counter", ("kind",)),
     "parley_grammar_forced": ("counter", ()),
     "parley_grammar_prefilled": ("counter", ()),
-    "parley_draft_tokens": ("counter", ("outcome",)),
+    "parley_draft_tokens": ("counter", ("outcome", "source")),
     "parley_tool_calls": ("counter", ()),
     "parley_cancelled": ("counter", ()),
     "parley_looped": ("counter", ()),

@@ -1,21 +1,28 @@
-"""Drafts that are right but for every so many letters, and always evaluated."""
+"""Drafts that are right but for every so many letters, and always evaluated or asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.inference.core.sequence import Sequence
+from bot.inference.core.sequence import DraftRequest, Sequence
+from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.speculation import MAX_DRAFT, Speculation
 
 
 class Guesser:
-    """``Proposer`` that knows the whole reply, and is wrong at every ``errs_at``-th letter."""
+    """``Proposer`` that knows the whole reply, and is wrong at every ``errs_at``-th letter.
+
+    ``is_silent``: of which it proposes nothing.
+    """
 
     def __init__(self, reply_to: Callable[[Sequence], str], errs_at: int) -> None:
         self._reply_to, self._errs_at = reply_to, errs_at
         self.forgotten: list[Sequence] = []
+        self.is_silent: Callable[[Sequence], bool] = lambda _: not errs_at
 
     def propose(self, sequence: Sequence, max_tokens: int) -> list[int]:
+        if self.is_silent(sequence):
+            return []
         reply, start = self._reply_to(sequence), sequence.num_generated
         letters = [ord(each) for each in reply[start : start + max_tokens]]
         return [
@@ -39,3 +46,19 @@ class Eager(Speculation):
                 found[sequence.held_slot] = draft
                 max_tokens -= len(draft)
         return found
+
+
+class Insistent(ModelDrafts):
+    """The draft model is asked for 5 tokens whenever there is room."""
+
+    def requests(
+        self, sequences: list[Sequence], num_replies: int, num_drafted: int, max_tokens: int
+    ) -> dict[int, DraftRequest]:
+        asked: dict[int, DraftRequest] = {}
+        for sequence in sequences:
+            left = sequence.max_tokens - sequence.num_generated - 1
+            if (size := min(5, left, max_tokens)) > 0:
+                request = DraftRequest(sequence.id, sequence.tokens[:], size)
+                asked[sequence.held_slot] = request
+                max_tokens -= size
+        return asked

@@ -24,6 +24,7 @@ from bot.inference.core.sequence import (
     Action,
     Arrange,
     Chunk,
+    DraftRequest,
     Forced,
     Logprobs,
     Move,
@@ -59,7 +60,8 @@ class FakeModel:
 
     ``refuses``: as many of the next states are not accepted. ``state_bytes``: of each token.
     ``forces``: letters that a grammar, whatever it is, leaves no choice for after another;
-    ``begins``: what every reply with a grammar begins with.
+    ``begins``: what every reply with a grammar begins with. ``drafts_err_at``: its draft model,
+    if it has one, errs at every so many letters; it catches up with ``reads`` letters a step.
     """
 
     def __init__(
@@ -82,8 +84,13 @@ class FakeModel:
         lanes: Lanes = (),
         pass_cells: int = 100,
         flash_prefill: bool = False,
+        drafts_err_at: int = 0,
+        reads: int = 20,
     ) -> None:
         self.name = "letters"
+        self.can_draft = drafts_err_at > 0
+        self._drafts_err_at, self._reads = drafts_err_at, reads
+        self._drafted: dict[int, int] = {}
         self.num_tokens = 0x110000
         self.open_tag = open_tag
         self.calls = HERMES
@@ -163,12 +170,36 @@ class FakeModel:
             raise self.failures.pop(0)
         if refused:
             raise NotRestored(refused)
+        self._draft(step)
         self._check(step.chunks)
         for chunk in step.chunks:
             self._write(chunk.slot, [*chunk.tokens, *chunk.draft])
             self._check_stream(chunk.slot)
             del self._cells[chunk.slot][chunk.start + len(chunk.tokens) :]
         return {c.slot: self._verify(c) for c in step.chunks if c.wants_token}
+
+    def _draft(self, step: Step) -> None:
+        num_planned = sum(chunk.num_planned for chunk in step.chunks)
+        has_cells = bool(self._lanes) or self.num_used + num_planned <= self.num_cells
+        _require(has_cells or not step.requests, "cells for a draft that do not exist")
+        for chunk in step.chunks:
+            if (request := chunk.request) is not None:
+                cells = [cell.token for cell in self._cells[chunk.slot]]
+                _require(self.can_draft, "a draft of a draft model that is not there")
+                _require(request.draft is chunk.draft == [], "a request with a draft")
+                _require(request.tokens == [*cells, *chunk.tokens], "the draft of another text")
+                self._answer(request)
+
+    def _answer(self, request: DraftRequest) -> None:
+        known = min(self._drafted.get(request.sequence, 0), len(request.tokens))
+        request.num_caught_up = min(self._reads, len(request.tokens) - known)
+        request.num_evaluated = known + request.num_caught_up
+        self._drafted[request.sequence] = request.num_evaluated
+        if request.num_evaluated == len(request.tokens):
+            prompt, said = self._split("".join(map(chr, request.tokens)))
+            coming = (self._script(prompt) + chr(END))[len(said) :][: request.num_tokens]
+            for number, letter in enumerate(coming, len(said) + 1):
+                request.draft.append(ord(letter) + (number % self._drafts_err_at == 0))
 
     def _write(self, slot: int, tokens: Sequence[int]) -> None:
         self._cells[slot] += [_Cell(token) for token in tokens]

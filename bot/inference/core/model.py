@@ -84,6 +84,11 @@ class Model(TextCodec, Protocol):
         ...
 
     @property
+    def can_draft(self) -> bool:
+        """Whether it has a draft model, which answers the requests of chunks."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Equal for two models only if one can restore the states that the other saved."""
         ...

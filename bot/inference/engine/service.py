@@ -28,6 +28,7 @@ from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
 from bot.inference.engine.worker import ModelWorker
+from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.prompt_lookup import PromptLookup
 from bot.inference.scheduling.scheduler import Scheduler
@@ -78,8 +79,8 @@ class StepMetrics:
         self._prefilled.set(stats.num_prefilled)
         self._arranged.set(stats.num_arranged)
         self._moved.set(stats.num_moved)
-        self._drafted.labels("accepted").set(stats.num_accepted)
-        self._drafted.labels("rejected").set(stats.num_rejected)
+        for kind, number in stats.num_drafted.items():
+            self._drafted.labels(*kind).set(number)
         metrics.queue_length.set(len(scheduler.waiting))
         metrics.running_sequences.set(len(scheduler.running))
         metrics.resident_threads.set(stats.num_cached_threads)
@@ -135,8 +136,10 @@ class InferenceService(Tokenizing):
         self._offloading = Offloading(offloading, metrics, self._work.set)
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._speculation: Speculation | None = None
+        self._model_drafts: ModelDrafts | None = None
         if speculates and model.can_reuse:
             self._speculation = Speculation(PromptLookup(), self._prefill.costs.decode)
+            self._model_drafts = ModelDrafts(self._speculation.costs) if model.can_draft else None
         self._scheduler = Scheduler(
             max_running=max_running,
             max_waiting=max_waiting,
@@ -150,6 +153,7 @@ class InferenceService(Tokenizing):
             window=model.window,
             pass_cells=model.pass_cells,
             speculation=self._speculation,
+            model_drafts=self._model_drafts,
             flash_prefill=model.flash_prefill,
         )
         self._intake = Intake(model, self._cancel, loop_guard=loop_guard)
@@ -300,7 +304,7 @@ class InferenceService(Tokenizing):
             self._offloading.settle(step, refusal.slots)
             self._scheduler.begin_again(step, refusal.slots)
             return
-        seconds -= self._offloading.settle(step)
+        seconds -= self._offloading.settle(step) + step.draft_seconds
         self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
 
@@ -314,6 +318,8 @@ class InferenceService(Tokenizing):
         self._prefill.observe(step, seconds, stats.num_cells_attended)
         if self._speculation is not None:
             self._speculation.observe(step, seconds)
+        if self._model_drafts is not None:
+            self._model_drafts.observe(step)
         self._offloading.saved_states.costs.evaluated(step, seconds)
         self._step_metrics.observe(step, seconds, stats)
 

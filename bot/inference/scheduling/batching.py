@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from bot.inference.core.sequence import Chunk, Sequence, Status
 from bot.inference.kv_cache.manager import KVCacheManager
+from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.speculation import Speculation
 
@@ -91,11 +92,13 @@ class BatchPlanner:
         kv_cache: KVCacheManager,
         admit_next: AdmitNext,
         speculation: Speculation | None,
+        model_drafts: ModelDrafts | None = None,
     ) -> None:
         self.pause = DecodePause()
         self.kv_cache = kv_cache
         self.may_draft = True
         self._speculation = speculation
+        self._model_drafts = model_drafts
         self._running = running
         self._admit_next = admit_next
 
@@ -134,6 +137,13 @@ class BatchPlanner:
     def decoding(self) -> list[Sequence]:
         return [s for s in self._running if s.status is Status.DECODE]
 
+    def forget(self, sequence: Sequence) -> None:
+        """The sequence has ended."""
+        if self._speculation is not None:
+            self._speculation.forget(sequence)
+        if self._model_drafts is not None:
+            self._model_drafts.forget(sequence)
+
     def _decode(self, decoding: list[Sequence], budget: int = 0) -> list[Chunk]:
         """A token of each reply, and up to ``budget`` more of those that are forced."""
         self.pause.end(decoding)
@@ -154,13 +164,39 @@ class BatchPlanner:
         if self._speculation is None or not self.may_draft:
             return chunks
         whole = [s for s, chunk in zip(decoding, chunks, strict=True) if chunk.wants_token]
-        if not (drafts := self._speculation.drafts(whole, room)):
+        if drafts := self._speculation.drafts(whole, room):
+            for sequence in whole:
+                draft = drafts.get(sequence.held_slot, [])
+                del draft[self.kv_cache.room_for(sequence, len(draft)) :]
+                self.kv_cache.pool.grow(sequence.held_slot, len(draft))
+            chunks = [replace(chunk, draft=drafts.get(chunk.slot, [])) for chunk in chunks]
+        if self._model_drafts is None:
             return chunks
-        for sequence in whole:
-            draft = drafts.get(sequence.held_slot, [])
-            del draft[self.kv_cache.room_for(sequence, len(draft)) :]
-            self.kv_cache.pool.grow(sequence.held_slot, len(draft))
-        return [replace(chunk, draft=drafts.get(chunk.slot, [])) for chunk in chunks]
+        others = [sequence for sequence in whole if not drafts.get(sequence.held_slot)]
+        return self._requested(self._model_drafts, others, chunks, room)
+
+    def _requested(
+        self,
+        model_drafts: ModelDrafts,
+        sequences: list[Sequence],
+        chunks: list[Chunk],
+        room: int,
+    ) -> list[Chunk]:
+        """The chunks with what is asked of a draft model for these sequences."""
+        num_drafted = sum(len(chunk.draft) for chunk in chunks)
+        requests = model_drafts.requests(sequences, len(chunks), num_drafted, room - num_drafted)
+        if not requests:
+            return chunks
+        for sequence in sequences:
+            if request := requests.get(sequence.held_slot):
+                request.num_tokens = self.kv_cache.room_for(sequence, request.num_tokens)
+                self.kv_cache.pool.grow(sequence.held_slot, request.num_tokens)
+        return [
+            replace(chunk, draft=request.draft, request=request)
+            if (request := requests.get(chunk.slot)) and request.num_tokens
+            else chunk
+            for chunk in chunks
+        ]
 
     def _prefill_all(self, prompts: Iterator[Sequence], budget: int) -> list[Chunk]:
         """The oldest prompt keeps its share of the budget until its turn comes."""

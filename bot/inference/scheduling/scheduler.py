@@ -7,6 +7,7 @@ BatchPlanner chooses the tokens that a step evaluates. Background work comes las
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
 from operator import attrgetter
@@ -21,9 +22,10 @@ from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.kv_cache.streams import StreamKVCache
 from bot.inference.kv_cache.unified import UnifiedKVCache
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
+from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.speculation import Speculation
-from bot.inference.scheduling.stats import SchedulerStats
+from bot.inference.scheduling.stats import DraftOutcome, DraftSource, SchedulerStats
 
 _MAX_OVERTAKEN = 16
 """So many may overtake a sequence for which there is no room yet; then all others wait."""
@@ -51,6 +53,7 @@ class Scheduler:
         window: int = 0,
         pass_cells: int = 0,
         speculation: Speculation | None = None,
+        model_drafts: ModelDrafts | None = None,
         flash_prefill: bool = False,
     ) -> None:
         """``num_slots``: for running and idle sequences and shared prefixes in one pool.
@@ -65,7 +68,7 @@ class Scheduler:
         self._max_prefill = max_batch
         self._num_preempted = self._num_overtaken = 0
         self._num_forced = self._num_prefilled = 0
-        self._num_accepted = self._num_rejected = 0
+        self._num_drafted: Counter[DraftOutcome] = Counter()
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
         self._lanes, self._window, self._pass_cells = lanes, window, pass_cells
         self._flash_prefill = flash_prefill
@@ -74,8 +77,9 @@ class Scheduler:
         self._waiting: list[Sequence] = []
         self._tickets = FairQueue()
         self._running: list[Sequence] = []
-        self._speculation = speculation
-        self._planner = BatchPlanner(self._running, self._kv_cache, self._admit_next, speculation)
+        self._planner = BatchPlanner(
+            self._running, self._kv_cache, self._admit_next, speculation, model_drafts
+        )
 
     @property
     def running(self) -> tuple[Sequence, ...]:
@@ -99,8 +103,7 @@ class Scheduler:
             num_paused=self._planner.pause.num_paused,
             num_forced=self._num_forced,
             num_prefilled=self._num_prefilled,
-            num_accepted=self._num_accepted,
-            num_rejected=self._num_rejected,
+            num_drafted=self._num_drafted,
             num_cached_threads=len(self._kv_cache.cached_threads),
             num_cells_used=self._kv_cache.pool.num_used,
             num_cells_attended=self._kv_cache.num_attended,
@@ -171,7 +174,7 @@ class Scheduler:
         """
         self._roll_back(step)
         self._planner.may_draft = False
-        if step.num_draft or self._kv_cache.eviction.evict():
+        if step.num_draft or step.requests or self._kv_cache.eviction.evict():
             return []
         if step.num_prefill > 1:
             self._max_prefill = max(1, step.num_prefill // 2)
@@ -229,8 +232,7 @@ class Scheduler:
         sequence.status = Status.FINISHED
         sequence.finish_reason = reason
         self._tickets.leave(sequence.person)
-        if self._speculation is not None:
-            self._speculation.forget(sequence)
+        self._planner.forget(sequence)
 
     def _new_kv_cache(self) -> KVCacheManager:
         if self._lanes:
@@ -261,13 +263,14 @@ class Scheduler:
         """
         sequence.status = Status.DECODE
         num_accepted = chunk.num_accepted(tokens)
-        self._num_accepted += num_accepted
-        self._num_rejected += len(chunk.draft) - num_accepted
+        source: DraftSource = "model" if chunk.request else "lookup"
+        self._num_drafted[source, "accepted"] += num_accepted
+        self._num_drafted[source, "rejected"] += len(chunk.draft) - num_accepted
         for number, token in enumerate(tokens):
             if not sequence.is_finished:
                 sequence.num_cached += 0 < number <= num_accepted
                 self._take(sequence, token, is_end)
-        if chunk.draft and not sequence.is_finished:
+        if (chunk.draft or chunk.request) and not sequence.is_finished:
             self._kv_cache.pool.trim(chunk.slot, sequence.num_cached)
 
     def _take(self, sequence: Sequence, token: int, is_end: Callable[[int], bool]) -> None:
@@ -381,4 +384,4 @@ class Scheduler:
         """Free the cells of the step's chunks, which were not evaluated."""
         for chunk in step.chunks:
             if any(s.slot == chunk.slot for s in self._running):
-                self._kv_cache.pool.grow(chunk.slot, -chunk.num_cells)
+                self._kv_cache.pool.grow(chunk.slot, -chunk.num_planned)

@@ -14,9 +14,9 @@ from typing import Protocol
 
 from bot.inference.core.sequence import Sequence, Step
 
-MAX_DRAFT, _MAX_ROWS = 15, 32
+MAX_DRAFT, MAX_ROWS = 15, 32
 """Tokens of one draft; and of all in a step, for the logits of each are in memory."""
-_LENGTHS = (1, 3, 7, 15)
+LENGTHS = (1, 3, 7, 15)
 """With the reply's own token they fill the blocks of rows that llama.cpp computes at once."""
 _FIRST_ACCEPTANCE = 0.3
 """Of a reply that nothing is known of: about that of prose."""
@@ -86,6 +86,7 @@ class DraftCosts:
     def relent(self, num_replies: int) -> None:
         """Drafts were too dear; that was measured in a slow moment, perhaps."""
         known = self._of(num_replies)
+        known.setdefault(1, self.per_token(1, num_replies))
         for size in sorted(known)[1:]:
             del known[size]
         for size in known:
@@ -127,11 +128,11 @@ class Speculation:
     def __init__(self, proposer: Proposer, decode_seconds: Callable[[int], float]) -> None:
         """``decode_seconds``: of a step with so many replies; 0 if nothing is known yet."""
         self._proposer = proposer
-        self._costs = DraftCosts(decode_seconds)
+        self.costs = DraftCosts(decode_seconds)
         self._guesses: dict[int, _Guess] = {}
 
     def observe(self, step: Step, seconds: float) -> None:
-        self._costs.observe(step, seconds)
+        self.costs.observe(step, seconds)
 
     def forget(self, sequence: Sequence) -> None:
         self._proposer.forget(sequence)
@@ -141,7 +142,7 @@ class Speculation:
         """Slot -> draft, for those replies that should have one; ``max_tokens`` in all."""
         guesses = {sequence.held_slot: self._guess(sequence) for sequence in decoding}
         found = [guess for guess in guesses.values() if guess.tokens]
-        if found and self._costs.decode_seconds(len(decoding)):
+        if found and self.costs.decode_seconds(len(decoding)):
             self._choose(found, len(decoding), max_tokens)
         return {slot: guess.draft for slot, guess in guesses.items() if guess.draft}
 
@@ -155,12 +156,12 @@ class Speculation:
 
     def _choose(self, guesses: list[_Guess], num_replies: int, max_tokens: int) -> None:
         """Give drafts to those with whom the step is expected to have most tokens a second."""
-        costs, num_hopeful = self._costs, sum(guess.acceptance >= _HOPEFUL for guess in guesses)
+        costs, num_hopeful = self.costs, sum(guess.acceptance >= _HOPEFUL for guess in guesses)
         load = _Load(num_replies, costs.decode_seconds(num_replies), num_hopeful, max_tokens)
         most = costs.max_length(num_replies)
         plans = [
             load.plan(guesses, length, costs.per_token(length, num_replies))
-            for length in _LENGTHS
+            for length in LENGTHS
             if length <= most
         ]
         best = max(plans, key=attrgetter("rate"))
@@ -198,7 +199,7 @@ class _Load:
             own = min(length, len(guess.tokens))
             is_worth = guess.num_expected(own) >= _MARGIN * own * cost * usual
             total = num_tokens + own
-            fits = total <= min(self.max_tokens, _MAX_ROWS) and total * cost <= max_seconds
+            fits = total <= min(self.max_tokens, MAX_ROWS) and total * cost <= max_seconds
             if is_worth and fits:
                 lengths.append((guess, own))
                 num_tokens += own

@@ -9,7 +9,8 @@ from bot.inference.core.saved_state import SavedState
 from bot.inference.core.sequence import Offload, Sequence, Step
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.scheduler import Scheduler
-from tests.fakes.guesser import Eager, Guesser
+from bot.inference.scheduling.speculation import DraftCosts
+from tests.fakes.guesser import Eager, Guesser, Insistent
 from tests.fakes.model import ANSWER, FakeModel
 
 SYSTEM = "You are kind and brief, and you answer in one sentence.\n"
@@ -21,6 +22,7 @@ class Engine:
     A sequence that ``is_held`` has a grammar that forces the digits of a number upon it.
     ``saved_states``: where evicted threads are offloaded to, if at all. ``drafts_err_at``: every
     so many letters, drafts for the replies are wrong; without it there are none.
+    ``model_drafts_err_at``: those of a draft model, which ``reads`` so many letters a step.
     """
 
     def __init__(
@@ -32,17 +34,22 @@ class Engine:
         saved_states: SavedStates | None = None,
         lanes: Lanes = (),
         drafts_err_at: int = 0,
+        model_drafts_err_at: int = 0,
+        reads: int = 100,
         flash_prefill: bool = False,
     ) -> None:
         self.guesser = Guesser(lambda s: self.model._script(prompt_of(s)), drafts_err_at)
         self.model = FakeModel(
-            script, num_cells=cells, num_slots=slots, forces="0123456789", lanes=lanes
-        )
+            script, num_cells=cells, num_slots=slots, forces="0123456789", lanes=lanes,
+            drafts_err_at=model_drafts_err_at, reads=reads,
+        )  # fmt: skip
+        costs, drafts = DraftCosts(lambda _: 1.0), drafts_err_at or model_drafts_err_at
         self.policy = Scheduler(
             max_running=4, max_waiting=100, num_cells=cells, max_batch=64, num_slots=slots,
             reuse=reuse, saved_states=saved_states, lanes=lanes,
             window=cells // 256 * 256, pass_cells=100, flash_prefill=flash_prefill,
-            speculation=Eager(self.guesser, lambda _: 1.0) if drafts_err_at and reuse else None,
+            speculation=Eager(self.guesser, lambda _: 1.0) if drafts and reuse else None,
+            model_drafts=Insistent(costs) if model_drafts_err_at and reuse else None,
         )  # fmt: skip
         self._count = 0
 

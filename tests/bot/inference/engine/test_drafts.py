@@ -19,10 +19,11 @@ from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from tests.bot.inference.engine.test_forced_tokens import ANSWER, CHOSEN, KEYS, asked, crowds
 from tests.bot.inference.streams import read
-from tests.fakes.guesser import Eager, Guesser
+from tests.fakes.guesser import Eager, Guesser, Insistent
 from tests.fakes.model import ANSWER as ANSWERS
 from tests.fakes.model import END, FakeModel
 
+DRAFT_TOKENS = "parley_draft_tokens_total"
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog does not mind."
 
 
@@ -33,13 +34,21 @@ async def engine(
     reply_to: Callable[[Sequence], str] = lambda _: TEXT,
     metrics: Metrics | None = None,
 ) -> AsyncIterator[InferenceService]:
-    """Drafts are wrong at every ``errs_at``-th letter; 0: there are none."""
+    """Drafts are wrong at every ``errs_at``-th letter; 0: the lookup has none.
+
+    The model's own draft model, if it has one, is always asked.
+    """
     patch = pytest.MonkeyPatch()
     eager = Eager(Guesser(reply_to, errs_at), lambda _: 1.0)
     patch.setattr(module, "Speculation", lambda *_: eager)
+    patch.setattr(module, "ModelDrafts", Insistent)
     try:
         service = InferenceService(
-            model, metrics or Metrics(), max_running=4, max_waiting=50, speculates=errs_at > 0
+            model,
+            metrics or Metrics(),
+            max_running=4,
+            max_waiting=50,
+            speculates=errs_at > 0 or model.can_draft,
         )
     finally:
         patch.undo()
@@ -123,10 +132,24 @@ async def test_what_was_accepted_and_rejected_is_counted() -> None:
         await read(await service.generate(free()))
     counted = metrics.registry.get_sample_value
     drafted = sum(step.num_draft for step in model.steps)
-    accepted = counted("parley_draft_tokens_total", {"outcome": "accepted"})
+    accepted = counted(DRAFT_TOKENS, {"source": "lookup", "outcome": "accepted"})
     assert accepted == len(TEXT) - 1 - len(TEXT) // 10
-    assert counted("parley_draft_tokens_total", {"outcome": "rejected"}) == drafted - accepted
+    rejected = counted(DRAFT_TOKENS, {"source": "lookup", "outcome": "rejected"})
+    assert rejected == drafted - accepted
     assert counted("parley_prompt_tokens_total", {"source": "evaluated"}) == len("Say it.") + 1
+
+
+async def test_what_a_draft_model_says_is_verified_and_counted_apart() -> None:
+    model, metrics = FakeModel(lambda _: TEXT, drafts_err_at=10), Metrics()
+    async with engine(model, 0, metrics=metrics) as service:
+        text, _ = await read(await service.generate(free()))
+    assert text == TEXT
+    num_steps = sum(bool(step.chunks) for step in model.steps)
+    assert num_steps < len(TEXT) / 4
+    counted = metrics.registry.get_sample_value
+    accepted = counted(DRAFT_TOKENS, {"source": "model", "outcome": "accepted"})
+    assert accepted == len(TEXT) + 1 - num_steps
+    assert not counted(DRAFT_TOKENS, {"source": "lookup", "outcome": "accepted"})
 
 
 async def test_the_next_question_of_a_thread_finds_what_was_accepted() -> None:
@@ -149,7 +172,8 @@ async def test_a_model_that_cannot_remove_tokens_gets_no_drafts() -> None:
 @settings(max_examples=40)
 @given(
     crowds(),
-    st.integers(1, 9),
+    st.integers(0, 9),
+    st.sampled_from((0, 1, 2, 5)),
     st.sampled_from(("", "abcx", "xyz{}" + chr(END))),
     st.sampled_from((120, 200, 1_000)),
     st.sampled_from((6, 16, 64)),
@@ -157,6 +181,7 @@ async def test_a_model_that_cannot_remove_tokens_gets_no_drafts() -> None:
 def test_a_crowd_gets_the_same_answers_whatever_is_drafted(
     crowd: list[tuple[GenerationRequest, str]],
     errs_at: int,
+    model_errs_at: int,
     forces: str,
     num_cells: int,
     max_batch: int,
@@ -166,15 +191,19 @@ def test_a_crowd_gets_the_same_answers_whatever_is_drafted(
     def reply_to(sequence: Sequence) -> str:
         return said["".join(map(chr, sequence.tokens[: sequence.num_prompt - 1]))]
 
-    async def answers(errs_at: int) -> list[tuple[str, FinishReason, int]]:
+    async def answers(errs_at: int, model_errs_at: int) -> list[tuple[str, FinishReason, int]]:
         model = FakeModel(
-            lambda prompt: said[prompt], forces=forces, num_cells=num_cells, max_batch=max_batch
+            lambda prompt: said[prompt],
+            forces=forces,
+            num_cells=num_cells,
+            max_batch=max_batch,
+            drafts_err_at=model_errs_at,
         )
         async with engine(model, errs_at, reply_to) as service:
             streams = [await service.generate(request) for request, _ in crowd]
             got = await asyncio.gather(*map(read, streams))
             assert service.num_running == 0
-        assert errs_at or not any(step.num_draft for step in model.steps)
+        assert errs_at or model_errs_at or not any(step.num_draft for step in model.steps)
         return [(text, end.reason, end.usage.completion_tokens) for text, end in got]
 
-    assert asyncio.run(answers(errs_at)) == asyncio.run(answers(0))
+    assert asyncio.run(answers(errs_at, model_errs_at)) == asyncio.run(answers(0, 0))
