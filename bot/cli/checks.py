@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +47,7 @@ def check_trial(settings: Settings) -> Check | None:
     no model to try.
     """
     from bot.inference.model_files import locate
-    from bot.running.loading import is_proved, prove, prove_source
+    from bot.running.loading import is_proved, prove, prove_draft, prove_source
     from bot.running.proofs import Proofs
 
     proofs = Proofs()
@@ -62,6 +62,8 @@ def check_trial(settings: Settings) -> Check | None:
             return None
         if copy := _copy_of(path, settings):
             prove(settings, proofs, copy)
+        if draft := _draft_of(settings):
+            prove_draft(settings, proofs, draft)
     except ModelError as error:
         return Check("trial", "fail", str(error))
     return Check("trial", "ok", "llama.cpp computes with the model, in a process of its own")
@@ -113,15 +115,35 @@ def check_model(settings: Settings) -> Check:
     return Check("model", "ok", detail, _faster(path, settings))
 
 
-def _to_download(model: str) -> Check:
+def check_draft(settings: Settings, source: str) -> Check:
+    """The draft model, and whether it knows the tokens of the model that it drafts for."""
+    from bot.inference.llama.draft_model import check_pair
+    from bot.inference.llama.files import read_facts
+    from bot.inference.model_files import locate
+    from bot.running.loading import find_draft
+
+    try:
+        path = find_draft(source)
+        facts = read_facts(path)
+        with suppress(ModelNotHere):
+            check_pair(path, locate.locate(settings.model_source))
+    except ModelNotHere:
+        return _to_download(source, "draft")
+    except ModelError as error:
+        return Check("draft", "fail", str(error))
+    size = f"{facts.num_bytes / _MIB:.0f} MiB"
+    return Check("draft", "ok", f"{facts.name}, {size}, foresees what the model says ({path})")
+
+
+def _to_download(model: str, check: str = "model") -> Check:
     """The hub is not asked."""
     from bot.inference.hub.cache import is_offline, why_offline
 
     if is_offline():
-        return Check("model", "fail", why_offline(model))
+        return Check(check, "fail", why_offline(model))
     size = f", about {KNOWN[model].num_bytes / _MIB:,.0f} MiB" if model in KNOWN else ""
     detail = f"{model} is not here yet{size}: the next start downloads it"
-    return Check("model", "ok", detail, f"`python -m bot models get {model}` downloads it now.")
+    return Check(check, "ok", detail, f"`python -m bot models get {model}` downloads it now.")
 
 
 def quantisation_in(path: Path) -> list[str]:
@@ -134,6 +156,15 @@ def _copy_of(source: Path, settings: Settings) -> Path | None:
     from bot.running.loading import copies_of, runs_as_copy
 
     return copies_of(settings, source).find() if runs_as_copy(settings) else None
+
+
+def _draft_of(settings: Settings) -> Path | None:
+    """None where there is none, or none that can be found; ``check_draft`` says why."""
+    from bot.running.loading import find_draft
+
+    with suppress(ModelError):
+        return find_draft(settings.draft_source) if settings.draft_source else None
+    return None
 
 
 def _faster(path: Path, settings: Settings) -> str:

@@ -10,6 +10,7 @@ from bot.cli.checks import (
     Check,
     check_data,
     check_database,
+    check_draft,
     check_engine,
     check_model,
     check_parked,
@@ -58,6 +59,8 @@ def _own_model(settings: Settings) -> list[Check]:
     if trial and trial.status == "fail":
         return [trial]
     checks = [check(settings) for check in OWN_MODEL_CHECKS]
+    if source := settings.draft_source:
+        checks.append(check_draft(settings, source))
     if trial is None:
         return checks
     return [*checks, trial, *([check_tuning(settings)] if trial.status == "ok" else [])]

@@ -50,6 +50,9 @@ class Banner:
         """The file that the model was loaded from: the one that was set, or a copy of it."""
         self.say("file", f"{path} ({num_bytes / _MIB:.0f} MiB)")
 
+    def draft_model(self, path: Path, num_bytes: int) -> None:
+        self.say("draft", f"{path} ({num_bytes / _MIB:.0f} MiB) foresees what the model says")
+
     def speed(self, text: str) -> None:
         """What was measured of the file, if anything was."""
         if text:

@@ -129,8 +129,10 @@ class LocalLoader:
         if self._banner:
             self._banner.file(model.path, model.facts.num_bytes)
             self._banner.speed(self._speed_of(model))
+            if draft := model.draft_model:
+                self._banner.draft_model(draft.path, draft.facts.num_bytes)
             self._banner = None  # it shows the first model only
-        return model, model.options.needed_bytes(model.facts)
+        return model, model.needed_bytes
 
     def _speed_of(self, model: LlamaModel) -> str:
         tuning = loading.tuning_of(self._settings, self._proofs, model.path)

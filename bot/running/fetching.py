@@ -57,10 +57,16 @@ def download(
 
 
 async def fetch_default(settings: Settings, shows: Shows) -> None:
-    """Raises ``ModelError`` or ``HubUnavailable``. Cancelling ends it at once."""
-    if not settings.is_remote and await asyncio.to_thread(_is_missing, settings.model_source):
-        source, available = settings.model_source, memory_check.available_bytes
-        await _apart(partial(download, settings, source, available=available), shows)
+    """With its draft model. Raises ``ModelError`` or ``HubUnavailable``.
+
+    Cancelling ends it at once.
+    """
+    if settings.is_remote:
+        return
+    for source in filter(None, (settings.model_source, settings.draft_source)):
+        if await asyncio.to_thread(_is_missing, source):
+            available = memory_check.available_bytes
+            await _apart(partial(download, settings, source, available=available), shows)
 
 
 async def fetch_named(

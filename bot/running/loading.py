@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +41,22 @@ def load(
 
     With ``say`` a missing requantised copy is made first; without it, only an existing one is used.
     """
-    source, name = locate.locate(settings.model_source), locate.name_of(settings.model)
     proofs = proofs or Proofs()
+    draft = find_draft(settings.draft_source) if settings.draft_source else None
+    model = _load(settings, metrics, say, proofs)
+    try:
+        if draft:
+            with _about_draft():
+                prove_draft(settings, proofs, draft)
+                model.draft_with(draft)
+    except ModelError:
+        model.close()
+        raise
+    return model
+
+
+def _load(settings: Settings, metrics: Metrics, say: Say | None, proofs: Proofs) -> LlamaModel:
+    source, name = locate.locate(settings.model_source), locate.name_of(settings.model)
     if not _may_run_as_copy(settings):
         return open_proved(settings, proofs, source, name)
     prove_source(settings, proofs, source)  # before this process calls llama.cpp
@@ -75,12 +90,30 @@ def copies_of(settings: Settings, source: Path) -> Copies:
     return Copies(settings.copies_dir, name, source, sha256, quantize_apart)
 
 
+def find_draft(source: str) -> Path:
+    """The file of the draft model. Raises ``ModelError``."""
+    with _about_draft():
+        return locate.locate(source)
+
+
+@contextmanager
+def _about_draft() -> Iterator[None]:
+    """What is wrong with a model file is said of the setting that names it."""
+    try:
+        yield
+    except ModelError as error:
+        text = str(error).replace(f" for the embedded {locate.EMBEDDED}", "")
+        raise type(error)(text.replace("PARLEY_MODEL", "PARLEY_DRAFT_MODEL")) from error
+
+
 def try_out(settings: Settings, say: Say) -> None:
     """Prove every file that ``load`` would use. Raises ``ModelError``."""
     source, proofs = locate.locate(settings.model_source), Proofs()
     prove_source(settings, proofs, source)
     if copy := _copy(settings, source, Metrics(), say):
         prove(settings, proofs, copy)
+    if settings.draft_source:
+        prove_draft(settings, proofs, find_draft(settings.draft_source))
 
 
 def _copy(settings: Settings, source: Path, metrics: Metrics, say: Say | None) -> Path | None:
@@ -111,6 +144,11 @@ def prove(settings: Settings, proofs: Proofs, path: Path) -> bool:
 def prove_source(settings: Settings, proofs: Proofs, source: Path) -> bool:
     """Prove the file that the settings name; it is not measured if a copy may run in its place."""
     return proofs.prove(source, options_of(settings), _space_of_source(settings))
+
+
+def prove_draft(settings: Settings, proofs: Proofs, path: Path) -> bool:
+    """Prove the draft model; it runs with what is the fastest for the large one."""
+    return proofs.prove(path, options_of(settings))
 
 
 def is_proved(settings: Settings, proofs: Proofs, source: Path) -> bool:

@@ -15,7 +15,7 @@ TOKENS = {"slack": "SLACK_BOT_TOKEN", "discord": "DISCORD_TOKEN", "teams": "TEAM
 LOCAL_ENGINE = frozenset(
     {
         *("model", "model_dir", "kv_tokens", "cpu_threads", "gpu_layers", "speculation"),
-        *("parked_memory", "parked_disk"),
+        *("draft_model", "parked_memory", "parked_disk"),
     }
 )
 """Settings of the model that Parley runs itself."""
@@ -131,6 +131,8 @@ def without_effect(settings: Settings) -> list[str]:
     """One sentence for each setting that somebody gave and that has no effect."""
     notes = [*settings.notes]
     notes += [*_without_effect_on_the_engine(settings), *_of_platforms_without_token(settings)]
+    if settings.draft_model and settings.speculation == "off" and not settings.is_remote:
+        notes.append("PARLEY_DRAFT_MODEL has no effect: PARLEY_SPECULATION is off.")
     if settings.fetch_allow:
         notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes

@@ -98,6 +98,12 @@ class Settings(Table):
         description="`auto`: where a reply repeats its thread, a step writes several tokens of it, "
         "if that is faster at the moment.",
     )
+    draft_model: ModelName | None = Field(
+        default=None,
+        min_length=1,
+        description="A much smaller model of the same family, named as `PARLEY_MODEL` is: what it "
+        "foresees, the model only checks, if that is faster at the moment.",
+    )
     max_tokens: int = Field(default=512, ge=1, description="Longest reply, in tokens.")
     queue: int = Field(default=256, ge=1, description="Questions that may wait for the model.")
     parked_memory: Size = Field(
@@ -284,11 +290,20 @@ class Settings(Table):
     @property
     def model_source(self) -> str:
         """``model``, or the file of that name in ``model_dir`` where there is one."""
-        if hub_model(self.model):
-            return self.model
-        in_folder = self.model_dir / Path(self.model).name
-        is_there = Path(self.model).suffix and not Path(self.model).exists() and in_folder.is_file()
-        return str(in_folder) if is_there else self.model
+        return self._source_of(self.model)
+
+    @property
+    def draft_source(self) -> str | None:
+        """Like ``model_source``; None where no draft model is to be used."""
+        is_used = self.draft_model and self.speculation == "auto" and not self.is_remote
+        return self._source_of(self.draft_model) if self.draft_model and is_used else None
+
+    def _source_of(self, model: str) -> str:
+        if hub_model(model):
+            return model
+        in_folder = self.model_dir / Path(model).name
+        is_there = Path(model).suffix and not Path(model).exists() and in_folder.is_file()
+        return str(in_folder) if is_there else model
 
     @property
     def copies_dir(self) -> Path:

@@ -386,6 +386,20 @@ def test_what_a_setting_of_the_engine_is_without_effect_for_is_said(tmp_path: Pa
     )
 
 
+def test_a_draft_model_is_used_only_where_drafts_are(tmp_path: Path) -> None:
+    given = {"PARLEY_DRAFT_MODEL": "small.gguf"}
+    small = str(tmp_path / "small.gguf")
+    assert load_settings(given, tmp_path).draft_source == small
+    assert load_settings({}, tmp_path).draft_source is None
+    for other, why in (
+        ({"PARLEY_SPECULATION": "off"}, "PARLEY_SPECULATION is off"),
+        ({"PARLEY_ENGINE_URL": "http://gpu1"}, "servers run the model"),
+    ):
+        settings = load_settings({**given, **other}, tmp_path)
+        assert settings.draft_source is None
+        assert f"PARLEY_DRAFT_MODEL has no effect: {why}." in without_effect(settings)
+
+
 def test_an_access_rule_that_cannot_match_is_a_mistake(tmp_path: Path) -> None:
     (problem,) = problems({"PARLEY_DENY": "U01"}, tmp_path)
     assert problem.startswith("PARLEY_DENY: 'U01' is no rule;")

@@ -34,6 +34,7 @@ from tests.fakes.chats import FakeChats
 from tests.fakes.clock import FakeClock
 from tests.fakes.readiness import always
 from tests.ports import free_port
+from tests.vocabularies import vocabularies_or_skip
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SLACK = {
@@ -124,6 +125,25 @@ def test_a_model_that_cannot_be_used_fails(
     model = checks(tmp_path, PARLEY_MODEL="my.gguf")["model"]
     assert model.status == "fail"
     assert words in model.detail
+
+
+@pytest.mark.parametrize(
+    ("draft", "status", "words"),
+    [
+        ("smollm2", "ok", "SmolLM2"),
+        ("other.gguf", "fail", "other has another vocabulary than the model"),
+        ("gone.gguf", "fail", "gone.gguf: set PARLEY_DRAFT_MODEL to a GGUF file"),
+        ("qwen3-4b", "ok", "qwen3-4b is not here yet"),
+    ],
+)
+def test_whether_the_draft_model_suits_the_model_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: str, status: str, words: str
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "other.gguf").symlink_to(vocabularies_or_skip() / "ggml-vocab-phi-3.gguf")
+    found = checks(tmp_path, PARLEY_DRAFT_MODEL=draft)
+    assert (found["draft"].status, found["trial"].status) == (status, "ok")
+    assert words in found["draft"].detail
 
 
 def test_a_pool_that_does_not_fit_the_memory_fails(tmp_path: Path) -> None:

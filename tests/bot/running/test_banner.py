@@ -41,6 +41,11 @@ def test_the_speed_of_a_file_is_said_if_it_was_measured(
     assert lines(capsys) == ["speed plain attention: 115 tokens/s for 8 replies"]
 
 
+def test_the_draft_model_is_said_with_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Banner().draft_model(Path("models/small.gguf"), 144_811_072)
+    assert lines(capsys) == ["draft models/small.gguf (138 MiB) foresees what the model says"]
+
+
 def test_a_platform_that_is_off_says_what_switches_it_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,20 @@ async def test_what_is_missing_is_downloaded_once(fetching: Fetching) -> None:
     assert fetching.hub.asked == []
 
 
+async def test_a_draft_model_is_downloaded_after_the_model(
+    fetching: Fetching, tmp_path: Path
+) -> None:
+    fetching.hub.files[REPOSITORY]["small-Q8_0.gguf"] = b"GGUF" + bytes(1_000_000)
+    environ = {"PARLEY_DRAFT_MODEL": f"hf:{REPOSITORY}:small*", "PARLEY_KV_TOKENS": "512"}
+    given = {**environ, "PARLEY_MODEL": f"hf:{REPOSITORY}:tiny*"}
+    settings = await asyncio.to_thread(load_settings, given, tmp_path)
+    await fetch_default(settings, fetching.shows)
+    assert [line.split(":")[2].split(",")[0] for line in fetching.said] == [
+        "tiny-Q8_0.gguf",
+        "small-Q8_0.gguf",
+    ]
+
+
 async def test_the_servers_of_others_need_no_download(fetching: Fetching, tmp_path: Path) -> None:
     environ = {"PARLEY_MODEL": SOURCE, "PARLEY_ENGINE_URL": "http://127.0.0.1:1"}
     settings = await asyncio.to_thread(load_settings, environ, tmp_path)

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings, load_settings
+from bot.errors import ModelError
 from bot.inference.gguf import memory_check
 from bot.inference.llama.backend import supports_gpu
 from bot.inference.llama.files import read_facts
 from bot.inference.model_files import locate
+from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
+from bot.running.banner import Banner
+from bot.running.engines import LocalLoader, make_catalogue
 from bot.running.loading import load
+from tests.vocabularies import vocabularies_or_skip
 
 pytestmark = [
     pytest.mark.model,
@@ -93,3 +98,32 @@ def test_the_original_is_used_if_the_copy_does_not_fit_the_memory(
     assert path == original
     assert "cannot be used, so the original is" in said[-1]
     assert (count(metrics, "failed"), count(metrics, "used")) == (1, None)
+
+
+def test_the_default_model_has_the_draft_model_and_no_other_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = settings(tmp_path, PARLEY_DRAFT_MODEL="smollm2", PARLEY_OPTIMIZE="off")
+    folders = StateFolders(tmp_path / "parked")
+    loader = LocalLoader(ours, Metrics(), make_catalogue(ours), folders, Banner())
+    model, num_bytes = loader.load("smollm2", "smollm2")
+    assert model.draft_model is not None
+    assert model.draft_model.path == locate.locate("smollm2")
+    assert "draft" in capsys.readouterr().out
+    model.close()
+    other, less = loader.load("smollm2", "other")
+    assert not other.can_draft
+    assert num_bytes - less > locate.locate("smollm2").stat().st_size
+    other.close()
+
+
+def test_a_draft_model_that_does_not_suit_the_model_is_refused(tmp_path: Path) -> None:
+    other = vocabularies_or_skip() / "ggml-vocab-phi-3.gguf"
+    for draft, fault in (
+        (other, "ggml-vocab-phi-3 has another vocabulary than the model that it should draft"),
+        (other.with_name("ggml-vocab-bert-bge.gguf"), "embedding model .*: set PARLEY_DRAFT_MODEL"),
+        (tmp_path / "gone", "no model file .*gone: set PARLEY_DRAFT_MODEL .* or leave it unset.$"),
+    ):
+        given = {"PARLEY_DRAFT_MODEL": str(draft), "PARLEY_OPTIMIZE": "off"}
+        with pytest.raises(ModelError, match=fault):
+            load(settings(tmp_path, **given), Metrics())
