@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, count, groupby, pairwise
+from itertools import combinations, count, pairwise
 
 from bot.inference.core.lanes import MAX_STREAMS, Lane, Lanes, round_up
 
@@ -45,7 +45,8 @@ def arrange(needs: Sequence[int], budget: Budget, current: Lanes = ()) -> Arrang
     """Lanes in which each sequence has the cells that it needs; None where they do not fit.
 
     Streams have lengths in powers of two, so that sequences can grow and lanes stay; where these
-    do not fit, the streams are as short as the sequences allow, in as many lanes as it takes.
+    do not fit, the streams are as short as the sequences allow. More lanes than three would use
+    the cells up, but then every step would pay for so many passes.
     ``current`` lanes stay if they can; new ones get slots that none of them has.
     """
     order = sorted(range(len(needs)), key=needs.__getitem__)
@@ -54,9 +55,7 @@ def arrange(needs: Sequence[int], budget: Budget, current: Lanes = ()) -> Arrang
         if groups is not None:
             break
     else:
-        groups = [list(group) for _, group in groupby(order, lambda index: round_up(needs[index]))]
-        if sum(round_up(need) for need in needs) > budget.num_cells:
-            return None
+        return None
     sizes = [(size_of(needs[group[-1]]), len(group)) for group in groups]
     lanes = _lanes(sizes, budget, current)
     assigned: dict[int, Lane] = {}

@@ -7,8 +7,10 @@ sequences that are to run, they are arranged anew: running sequences move, idle 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from itertools import islice
+from operator import attrgetter
 
 from bot.inference.core.lanes import Lane, Lanes, round_up
 from bot.inference.core.saved_state import SavedState
@@ -24,6 +26,8 @@ _RESERVE = 256
 """Tokens of a reply for which a stream has room from the beginning, if it may be so long."""
 _LONG = 2_048
 """Tokens of a prompt for which another attention is worth two new arrangements."""
+_PATIENCE = 4
+"""Steps. A new arrangement takes as long as so many, and all that run wait for it."""
 _MAX_PREFIXES = 64
 _SHELF_SHARE = 2
 """Shared prefixes have as many tokens as half of the cells at most."""
@@ -50,6 +54,7 @@ class StreamKVCache(KVCacheManager):
         self._budget = Budget(num_cells, max_running, size, round_up(window), pass_cells)
         self._flash_prefill = flash_prefill
         self._refused: tuple[int, ...] = ()
+        self._num_waited = 0
         super().__init__(self._streams, reuse=reuse, saved_states=saved_states)
 
     @property
@@ -65,8 +70,17 @@ class StreamKVCache(KVCacheManager):
         coming = list(islice(waiting, num_open))
         if self._flash_prefill:
             self._choose_attention(coming)
-        if coming and not self._can_seat(coming):
+        if self._is_worth_arranging(coming):
             self._arrange_for(coming)
+
+    def _is_worth_arranging(self, coming: Collection[Sequence]) -> bool:
+        """Whether sequences have waited in vain for as long as those that run would have to.
+
+        Often one of these ends meanwhile, and leaves a stream that is long enough.
+        """
+        num_unseated = self._num_unseated(coming)
+        self._num_waited = self._num_waited + num_unseated if num_unseated else 0
+        return self._num_waited > _PATIENCE * len(self._running)
 
     def _choose_attention(self, coming: Collection[Sequence]) -> None:
         """Flash attention for a long prompt as long as it is alone; then it moves."""
@@ -144,17 +158,21 @@ class StreamKVCache(KVCacheManager):
         """
         held = self._held_slots()
         idle = {cached.slot: rank for rank, cached in enumerate(self.cached_threads)}
-        for lane in sorted(self._streams.lanes, key=lambda lane: lane.stream_cells):
+        for lane in sorted(self._streams.lanes, key=attrgetter("stream_cells")):
             slots = [slot for slot in lane.slots if slot not in held]
             if lane.stream_cells >= need and slots:
-                return min(slots, key=lambda s: (_num_runs(lane, {*held, s}), idle.get(s, -1), s))
+                return min(
+                    slots, key=lambda s: (-(s - 1 in held) - (s + 1 in held), idle.get(s, -1), s)
+                )
         return None
 
     def _held_slots(self) -> set[int]:
         return {sequence.held_slot for sequence in self._running.values()}
 
-    def _can_seat(self, coming: Collection[Sequence]) -> bool:
-        """Whether each has a stream in the lanes as they are, those in use by others left out."""
+    def _num_unseated(self, coming: Collection[Sequence]) -> int:
+        """How many have no stream in the lanes as they are, those in use by others left out."""
+        if not coming:
+            return 0
         held, needs = self._held_slots(), []
         for sequence in coming:
             need = self._soft_need(sequence)
@@ -166,23 +184,18 @@ class StreamKVCache(KVCacheManager):
         free = sorted(
             lane.stream_cells for lane in self._streams.lanes for s in lane.slots if s not in held
         )
+        num_seated = at = 0
         for need in sorted(needs):
-            while free and free[0] < need:
-                free.pop(0)
-            if not free:
-                return False
-            free.pop(0)
-        return True
+            at = bisect_left(free, need, at) + 1
+            num_seated += at <= len(free)
+        return len(needs) - num_seated
 
-    def _arrangement(
-        self, coming: Collection[Sequence], *, is_hard: bool = True
-    ) -> Arrangement | None:
-        running = [
+    def _arrangement(self, coming: Collection[Sequence]) -> Arrangement | None:
+        needs = [
             max(self._streams.reserved(sequence.held_slot), self._hard_need(sequence))
             for sequence in self._running.values()
         ]
-        need = self._hard_need if is_hard else self._soft_need
-        needs = running + [need(sequence) for sequence in coming]
+        needs += map(self._soft_need, coming)
         return arrange(needs, self._budget, self._streams.lanes)
 
     def _arrange_for(self, coming: list[Sequence]) -> None:
@@ -191,11 +204,10 @@ class StreamKVCache(KVCacheManager):
         if key == self._refused:
             return
         for number in range(len(coming), 0, -1):
-            for is_hard in (False, True):
-                first = coming[:number]
-                found = self._arrangement(first, is_hard=is_hard)
-                if found is None or (number < len(coming) and self._can_seat(first)):
-                    continue
+            first = coming[:number]
+            if number < len(coming) and not self._num_unseated(first):
+                break
+            if found := self._arrangement(first):
                 self._rearrange(found)
                 return
         self._refused = key
@@ -211,7 +223,7 @@ class StreamKVCache(KVCacheManager):
         if not moves and set(lanes) == set(self._streams.lanes):
             return
         self._actions.append(Arrange(lanes, tuple(moves)))
-        self._streams.lanes = lanes
+        self._streams.lanes, self._num_waited = lanes, 0
         self._follow(moves)
         self.num_arranged += 1
 
@@ -330,8 +342,3 @@ class StreamKVCache(KVCacheManager):
     def _reserve(self, sequence: Sequence) -> None:
         length = self._streams.length(sequence.held_slot)
         self._streams.reserve(sequence.held_slot, min(self._soft_need(sequence), length))
-
-
-def _num_runs(lane: Lane, held: Collection[int]) -> int:
-    """How many runs of consecutive slots are held in the lane."""
-    return sum(slot in held and slot - 1 not in held for slot in lane.slots)
