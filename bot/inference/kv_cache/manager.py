@@ -221,18 +221,21 @@ class KVCacheManager(ABC):
         """Restore the state, of which the first ``num_tokens`` are kept, after its ``prefix``."""
 
     @abstractmethod
-    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None) -> int:
+    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None, num_cells: int) -> int:
         """Take a free slot; idle ones are evicted for it, but not ``keep``."""
 
-    def _take_slot(self, sequence: Sequence, prefix: CachedTokens | None) -> int:
+    def _take_slot(
+        self, sequence: Sequence, prefix: CachedTokens | None, num_cells: int = 0
+    ) -> int:
         """An empty slot for the sequence; the cells that its thread left behind are dropped.
 
+        It has room for ``num_cells``, which may be more than the sequence needs.
         Without a shared ``prefix`` the sequence will share its system prompt (see ``promote``).
         """
         cached = self.cached_threads.named(sequence.scope, sequence.thread)
         if cached is not None:
             self.eviction.drop(cached)
-        sequence.slot = self._find_slot(sequence, prefix)
+        sequence.slot = self._find_slot(sequence, prefix, num_cells)
         if self._reuse and prefix is None:
             self._begin_prefix(sequence)
         return sequence.slot

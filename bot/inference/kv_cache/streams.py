@@ -141,9 +141,10 @@ class StreamKVCache(KVCacheManager):
             return None
         return source.slot if self._streams.length(source.slot) >= need else None
 
-    def _place(self, sequence: Sequence) -> int | None:
+    def _place(self, sequence: Sequence, least: int = 0) -> int | None:
         """The slot in which the sequence begins; None where no stream is long enough."""
-        for need in (self._soft_need(sequence), self._hard_need(sequence)):
+        for wanted in (self._soft_need(sequence), self._hard_need(sequence)):
+            need = max(wanted, least)
             if (own := self._own_place(sequence, need)) is not None:
                 return own
             if (slot := self._best_slot(need)) is not None:
@@ -320,7 +321,7 @@ class StreamKVCache(KVCacheManager):
         self, sequence: Sequence, saved: SavedState, num_tokens: int, prefix: CachedTokens | None
     ) -> None:
         self._saved_states.remove(saved)
-        slot = self._take_slot(sequence, prefix)
+        slot = self._take_slot(sequence, prefix, len(saved.tokens))
         self._streams.grow(slot, len(saved.tokens))
         self._streams.trim(slot, num_tokens)
         num_shared = len(prefix.tokens) if prefix else 0
@@ -329,8 +330,8 @@ class StreamKVCache(KVCacheManager):
         sequence.num_cached = num_tokens
         self._actions.append(Restore(slot, saved, num_tokens))
 
-    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None) -> int:
-        slot = self._place(sequence)
+    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None, num_cells: int) -> int:
+        slot = self._place(sequence, num_cells)
         if slot is None:
             raise RuntimeError(f"sequence {sequence.id} was admitted without room")
         self._empty(slot)

@@ -131,7 +131,7 @@ class UnifiedKVCache(KVCacheManager):
         source = prefix.slot if prefix else None
         self._actions.append(Restore(slot, saved, num_tokens, source, num_shared))
 
-    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None) -> int:
+    def _find_slot(self, sequence: Sequence, keep: CachedTokens | None, num_cells: int) -> int:
         if not self._cells.has_slot:
             self.eviction.evict(keep=keep)
         return self._cells.take()

@@ -150,6 +150,17 @@ def test_idle_threads_leave_their_streams_only_when_somebody_needs_them() -> Non
     assert made.policy.stats.num_cached_threads == 4
 
 
+def test_a_thread_whose_saved_state_is_longer_than_its_edited_question_is_restored() -> None:
+    made = engine(saved_states=open_saved_states())
+    made.ask("x" * 1_100, thread="1", system="")
+    step = made.policy.offload_idle()
+    assert step
+    made.model.run(step)
+    edited = made.ask(f"{'x' * 600}, or not?", thread="1", system="")
+    assert edited.num_restored == 600
+    assert said(edited) == script(prompt_of(edited))
+
+
 def test_a_system_prompt_lies_on_a_shelf_and_is_copied_from_there() -> None:
     made = engine()
     first = made.ask("Hello?", thread="1")
