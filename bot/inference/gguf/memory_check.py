@@ -64,15 +64,24 @@ class ModelFacts:
         return cls("", name, num_bytes, 0, 0, 0, 0, is_causal=True)
 
     def needed_bytes(
-        self, num_cells: int, max_batch: int, num_running: int = 0, num_scores: int = 0
+        self,
+        num_cells: int,
+        max_batch: int,
+        num_running: int = 0,
+        num_scores: int = 0,
+        num_copies: int = 0,
     ) -> int:
         """Bytes of weights, KV pool, states and buffers.
 
         ``num_scores``: how many scores a head of plain attention computes at once.
+        ``num_copies``: of all cells, which exist beside them for a moment.
         """
         logits = _F32 * self.num_vocab * min(max_batch, _MAX_OUTPUTS)
         scores = _F32 * self.num_heads * num_scores
-        memory = self.bytes_per_cell * num_cells + self.bytes_per_sequence * num_running
+        memory = (
+            self.bytes_per_cell * num_cells * (1 + num_copies)
+            + self.bytes_per_sequence * num_running
+        )
         return self.num_bytes + memory + logits + scores + _OVERHEAD
 
 
@@ -161,14 +170,16 @@ def check_fit(
     max_batch: int,
     num_running: int = 0,
     num_scores: int = 0,
+    num_copies: int = 0,
     available: int,
 ) -> None:
     """Raises ModelError with advice if the model needs more than ``available`` bytes."""
-    needed = facts.needed_bytes(num_cells, max_batch, num_running, num_scores)
+    needed = facts.needed_bytes(num_cells, max_batch, num_running, num_scores, num_copies)
     if needed <= available:
         return
     rest = available - facts.needed_bytes(0, max_batch, num_running, num_scores)
-    fitting = rest // facts.bytes_per_cell if rest > 0 and facts.bytes_per_cell else 0
+    per_cell = facts.bytes_per_cell * (1 + num_copies)
+    fitting = rest // per_cell if rest > 0 and per_cell else 0
     advice = (
         f"set PARLEY_KV_TOKENS to {fitting // 256 * 256} or less"
         if fitting >= 1024

@@ -164,6 +164,7 @@ class LlamaModel:
             max_batch=self.max_batch,
             num_running=self._options.max_running,
             num_scores=self._options.num_scores(self.facts),
+            num_copies=self._options.num_copies,
             available=memory_check.available_bytes(),
         )
 

@@ -68,13 +68,23 @@ class LlamaOptions:
         return min(self.window or facts.max_context, self.num_cells)
 
     def num_scores(self, facts: ModelFacts) -> int:
-        """How many scores a head of plain attention computes at once; flash keeps none."""
+        """How many scores a head of plain attention computes at once; flash keeps none.
+
+        Each lane keeps those of one stream. The streams of lanes have different lengths, in
+        powers of two, so these add up to twice the longest one, or to all cells at most.
+        """
         if self.attention == Attention.FLASH:
             return 0
         is_streams = self.kv_layout == KVLayout.STREAMS
-        return self.max_ubatch * (self.window_of(facts) if is_streams else self.num_cells)
+        longest = 2 * self.window_of(facts) if is_streams else self.num_cells
+        return self.max_ubatch * min(longest, self.num_cells)
+
+    @property
+    def num_copies(self) -> int:
+        """When streams are arranged anew, all of them may move, as copies; so are shelves."""
+        return int(self.kv_layout == KVLayout.STREAMS)
 
     def needed_bytes(self, facts: ModelFacts) -> int:
-        """Bytes of memory that the loaded model takes."""
+        """Bytes of memory that the loaded model takes at most."""
         sizes = self.num_cells, self.max_batch, self.max_running
-        return facts.needed_bytes(*sizes, self.num_scores(facts))
+        return facts.needed_bytes(*sizes, self.num_scores(facts), self.num_copies)

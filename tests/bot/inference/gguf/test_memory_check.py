@@ -84,17 +84,32 @@ def test_a_recurrent_model_takes_a_state_for_each_reply_and_nothing_for_a_token(
 
 
 def test_plain_attention_keeps_the_scores_of_a_micro_batch_for_every_head_and_cell() -> None:
-    flash = LlamaOptions(num_cells=16_384, window=8_192)
+    flash = LlamaOptions(num_cells=16_384, window=4_096)
     plain = replace(flash, attention=Attention.PLAIN)
-    streams = replace(plain, kv_layout=KVLayout.STREAMS)
-    small = replace(streams, max_ubatch=128)
-    needed = [each.needed_bytes(facts()) for each in (flash, plain, streams, small)]
+    small = replace(plain, max_ubatch=128)
+    needed = [each.needed_bytes(facts()) for each in (flash, plain, small)]
+    scores = 4 * 9 * 16_384
+    assert [each - needed[0] for each in needed] == [0, 512 * scores, 128 * scores]
+
+
+@pytest.mark.parametrize(("window", "num_attended"), [(4_096, 8_192), (16_384, 16_384)])
+def test_streams_need_all_cells_twice_while_they_move_and_scores_for_each_lane(
+    window: int, num_attended: int
+) -> None:
+    flash = LlamaOptions(num_cells=16_384, window=window, kv_layout=KVLayout.STREAMS)
+    plain = replace(flash, attention=Attention.PLAIN)
+    unified = replace(flash, kv_layout=KVLayout.UNIFIED)
+    model = replace(facts(), max_context=window)
+    needed = [each.needed_bytes(model) for each in (unified, flash, plain)]
+    copies = model.bytes_per_cell * 16_384
     assert [each - needed[0] for each in needed] == [
         0,
-        4 * 9 * 512 * 16_384,
-        4 * 9 * 512 * 8_192,
-        4 * 9 * 128 * 8_192,
+        copies,
+        copies + 4 * 9 * 512 * num_attended,
     ]
+    fits = unified.needed_bytes(model)
+    with pytest.raises(ModelError, match="PARLEY_KV_TOKENS to 8192"):
+        check_fit(model, num_cells=16_384, max_batch=528, num_copies=1, available=fits)
 
 
 def test_the_layer_with_most_heads_counts() -> None:
