@@ -296,6 +296,11 @@ class Step:
         return sum(len(c.tokens) for c in self.chunks) - self.num_decode
 
     @property
+    def moves(self) -> bool:
+        """Whether sequences move, or lanes are arranged: its time says nothing of its tokens."""
+        return any(isinstance(action, Move | Arrange) for action in self.actions)
+
+    @property
     def opens(self) -> bool:
         """Whether a sequence is admitted in this step."""
         return any(isinstance(action, Opening) for action in self.actions)

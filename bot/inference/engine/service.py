@@ -315,13 +315,18 @@ class InferenceService(Tokenizing):
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
         stats = self._scheduler.stats
+        if not step.moves:
+            self._learn(step, seconds, stats)
+        self._step_metrics.observe(step, seconds, stats)
+
+    def _learn(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
+        """What tokens cost; of a step in which sequences moved that is not known."""
         self._prefill.observe(step, seconds, stats.num_cells_attended)
         if self._speculation is not None:
             self._speculation.observe(step, seconds)
         if self._model_drafts is not None:
             self._model_drafts.observe(step)
         self._offloading.saved_states.costs.evaluated(step, seconds)
-        self._step_metrics.observe(step, seconds, stats)
 
     async def _recover(self) -> None:
         """Fail all running sequences and reset the model; the queue is kept."""

@@ -33,6 +33,7 @@ from bot.generation import (
     Sampling,
     TokenLogprob,
 )
+from bot.inference.core.lanes import equal_lanes
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Forced, Opening, Step
 from bot.inference.core.stream import GenerationStream
@@ -224,6 +225,16 @@ async def test_replies_that_have_only_begun_wait_while_many_prompts_are_prefille
         model.allow(1_000)
         assert {text for text, _ in await asyncio.gather(*map(read, streams))} == {"x" * 20}
     assert (metrics.registry.get_sample_value("parley_held_steps_total") or 0) > 0
+
+
+async def test_a_step_that_arranges_lanes_says_nothing_of_what_a_prompt_costs() -> None:
+    model = FakeModel(lanes=equal_lanes(4_096, 4), window=4_096, num_cells=4_096, max_batch=3_000)
+    async with engine(model) as service:
+        await read(await service.generate(request("x" * 2_500)))
+        assert [step.moves for step in model.steps if step.num_prefill > 2_000] == [True]
+        assert not service._prefill.costs.is_known
+        await read(await service.generate(request("y" * 500)))
+        assert service._prefill.costs.is_known
 
 
 async def test_a_queued_request_gets_its_place_and_an_estimate_as_it_moves() -> None:
