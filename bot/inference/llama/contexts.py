@@ -31,9 +31,13 @@ class Contexts:
         return self.all[0]
 
     def of(self, slot: int) -> Context:
+        """Raises StepFailed where no lane has the slot."""
         if len(self.all) == 1:
             return self.all[0]
-        return next(c for c in self.all if c.lane and slot in c.lane.slots)
+        for context in self.all:
+            if context.lane and slot in context.lane.slots:
+                return context
+        raise StepFailed(f"no lane has slot {slot}")
 
     def split(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Context, list[Chunk]]]:
         """The chunks of each context."""

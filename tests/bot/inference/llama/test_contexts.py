@@ -9,6 +9,7 @@ import pytest
 
 from bot.generation import ChatMessage, Sampling
 from bot.inference.core.lanes import FIRST_SHELF, Lane
+from bot.inference.core.model import StepFailed
 from bot.inference.core.sequence import (
     Action,
     Arrange,
@@ -158,6 +159,13 @@ def test_a_prompt_of_a_lane_with_flash_attention_goes_on_in_another(model: Llama
     do(model, Arrange((*_LONG[1:], Lane(768, 2, 256)), (Move(256, 512),)))
     assert_like(next_logits(model, 512, tokens), wanted)
     do(model, Release(FIRST_SHELF))
+
+
+def test_a_slot_of_no_lane_fails_the_step(model: LlamaModel) -> None:
+    """StopIteration, of all exceptions, would never arrive from a worker's thread."""
+    do(model, Arrange(_LONG))
+    with pytest.raises(StepFailed, match="no lane has slot 3"):
+        do(model, Release(3))
 
 
 def test_a_reset_brings_the_first_lanes_back(model: LlamaModel) -> None:
