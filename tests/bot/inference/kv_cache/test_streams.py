@@ -188,6 +188,20 @@ def test_a_gap_is_closed_so_that_those_that_run_are_evaluated_together() -> None
     assert all(said(sequence) == "y" * sequence.max_tokens for sequence in asked)
 
 
+def test_after_a_failure_the_plan_begins_with_the_first_lanes_as_the_model_does() -> None:
+    made = engine()
+    long = made.sequence("x" * 2_500, person="long")
+    made.policy.add(long)
+    for _ in range(10):
+        made.step()
+    assert made.policy.stats.num_arranged == 1
+    assert made.policy.lose_everything() == [long]
+    made.model.reset()
+    run(made, *(made.sequence(letter * 700, person=letter) for letter in "abcd"))
+    assert made.policy.stats.num_arranged == 1
+    assert made.policy.stats.num_cells_used == made.model.num_used
+
+
 def flash_slots(made: Engine) -> set[int]:
     """Slots of lanes with flash attention, of all arrangements so far."""
     lanes = [lane for a in actions(made, Arrange) if isinstance(a, Arrange) for lane in a.lanes]
