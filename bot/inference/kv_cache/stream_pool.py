@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.inference.core.lanes import FIRST_SHELF, Lanes, lane_of
@@ -40,9 +40,6 @@ class StreamPool:
     @property
     def num_on_shelves(self) -> int:
         return sum(s.num_tokens for slot, s in self._streams.items() if slot >= FIRST_SHELF)
-
-    def is_free(self, slot: int) -> bool:
-        return slot not in self._streams
 
     def length(self, slot: int) -> int:
         """The cells that the slot's stream has."""
@@ -113,7 +110,3 @@ class StreamPool:
 
     def num_shared(self, slot: int) -> int:
         return self._streams[slot].num_shared
-
-    def in_use(self, lanes: Lanes) -> Collection[int]:
-        """The slots of these lanes that are in use."""
-        return [slot for lane in lanes for slot in lane.slots if slot in self._streams]
