@@ -40,8 +40,8 @@ def system_prompt(sequence: Sequence) -> list[int]:
 class PrefixLookup:
     """Finds the cached tokens of a sequence: in its thread's cells, its saved state, a prefix.
 
-    The last match is kept, since the head of the queue is looked up in every step. With
-    ``reuse`` off nothing is ever found.
+    Matches are kept until something else is cached, since the first of the queue are looked up in
+    every step. With ``reuse`` off nothing is ever found.
     """
 
     def __init__(
@@ -56,17 +56,22 @@ class PrefixLookup:
         self._cached_threads = cached_threads
         self._prefixes = prefixes
         self._saved_states = saved_states
-        self._last: tuple[tuple[int, ...], PrefixMatch] | None = None
+        self._found: dict[tuple[int, int], PrefixMatch] = {}
+        self._num_changes: tuple[int, ...] = ()
 
     def find(self, sequence: Sequence) -> PrefixMatch:
         """The match with the most tokens that is worth it."""
         if not self._reuse:
             return PrefixMatch()
         indexes = (self._cached_threads, self._prefixes, self._saved_states)
-        key = (sequence.id, len(sequence.tokens), *(index.num_changes for index in indexes))
-        if self._last is None or self._last[0] != key:
-            self._last = key, self._search(sequence)
-        return self._last[1]
+        num_changes = tuple(index.num_changes for index in indexes)
+        if self._num_changes != num_changes:
+            self._found.clear()
+            self._num_changes = num_changes
+        key = sequence.id, len(sequence.tokens)
+        if key not in self._found:
+            self._found[key] = self._search(sequence)
+        return self._found[key]
 
     def _search(self, sequence: Sequence) -> PrefixMatch:
         """Leave at least one token to evaluate: without it there are no logits to sample from."""

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from bot.generation import FinishReason
 from bot.inference.core.sequence import common_length
+from bot.inference.kv_cache.cached_threads import CachedTokens, SharedPrefixes, ThreadIndex
+from bot.inference.kv_cache.prefix_lookup import PrefixLookup
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.prefill_budget import StepLimits
 from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
@@ -373,3 +375,24 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
         assert script(prompt_of(one)).startswith(said(one))
         if one.finish_reason is FinishReason.LENGTH:
             assert one.num_generated == ask.limit
+
+
+class Counted(ThreadIndex[CachedTokens]):
+    num_matches = 0
+
+    def match(
+        self, scope: str, thread: str | None, tokens: list[int], num_prefix: int
+    ) -> tuple[CachedTokens, int] | None:
+        self.num_matches += 1
+        return super().match(scope, thread, tokens, num_prefix)
+
+
+def test_whoever_waits_is_looked_up_again_only_when_something_else_is_cached() -> None:
+    threads, made = Counted(), Engine()
+    lookup = PrefixLookup(threads, SharedPrefixes(), SavedStates(), reuse=True)
+    waiting = [made.sequence("Hello?", thread=thread) for thread in "ab"]
+    for _ in range(3):
+        assert [lookup.find(each).num_tokens for each in waiting] == [0, 0]
+    assert threads.num_matches == 2
+    threads.add(CachedTokens(0, "", "a", waiting[0].tokens[:50]))
+    assert [lookup.find(each).num_tokens for each in waiting] == [50, 0]
