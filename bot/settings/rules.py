@@ -15,6 +15,7 @@ TOKENS = {"slack": "SLACK_BOT_TOKEN", "discord": "DISCORD_TOKEN", "teams": "TEAM
 LOCAL_ENGINE = frozenset(
     {
         *("model", "model_dir", "kv_tokens", "cpu_threads", "gpu_layers", "speculation"),
+        *("attention", "kv_layout", "ubatch"),
         *("draft_model", "parked_memory", "parked_disk"),
     }
 )

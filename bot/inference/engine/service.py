@@ -27,14 +27,14 @@ from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
+from bot.inference.engine.step_metrics import StepMetrics
 from bot.inference.engine.worker import ModelWorker
 from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.prompt_lookup import PromptLookup
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.scheduling.speculation import Speculation
-from bot.inference.scheduling.stats import SchedulerStats
-from bot.metrics import Metrics, MetricShare
+from bot.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -50,40 +50,6 @@ _MAX_STEP_SECONDS = 300.0
 _NOT_RUNNING = "The model is not running. Please ask again in a minute."
 _FAILED = "The model failed while it worked on this answer. Please ask again."
 _NO_ROOM = "The model ran out of memory for this answer. Please ask something shorter."
-
-
-class StepMetrics:
-    """Metrics after each step. Counts that the scheduler and the model keep are copied."""
-
-    def __init__(self, metrics: Metrics, scheduler: Scheduler, model: Model) -> None:
-        self._metrics = metrics
-        self._scheduler = scheduler
-        self._model = model
-        self._preempted = MetricShare(metrics.preempted)
-        self._overtaken = MetricShare(metrics.overtaken)
-        self._held = MetricShare(metrics.held)
-        self._forced = MetricShare(metrics.grammar_forced)
-        self._prefilled = MetricShare(metrics.grammar_prefilled)
-        self._arranged = MetricShare(metrics.kv_arranged)
-        self._moved = MetricShare(metrics.kv_moved)
-        self._drafted = MetricShare(metrics.draft_tokens)
-
-    def observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
-        metrics, scheduler = self._metrics, self._scheduler
-        metrics.step.observe(seconds)
-        metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill - step.num_forced)
-        self._preempted.set(stats.num_preempted)
-        self._overtaken.set(stats.num_overtaken)
-        self._held.set(stats.num_paused)
-        self._forced.set(stats.num_forced)
-        self._prefilled.set(stats.num_prefilled)
-        self._arranged.set(stats.num_arranged)
-        self._moved.set(stats.num_moved)
-        for kind, number in stats.num_drafted.items():
-            self._drafted.labels(*kind).set(number)
-        metrics.queue_length.set(len(scheduler.waiting))
-        metrics.running_sequences.set(len(scheduler.running))
-        metrics.resident_threads.set(stats.num_cached_threads)
 
 
 class Failures:
@@ -286,14 +252,14 @@ class InferenceService(Tokenizing):
         step = self._scheduler.plan()
         self._offloading.fetch()
         if step is None:
-            self._replies.publish()
+            self._publish()
             await self._work.wait()
             self._work.clear()
             return
         computing = self._worker.begin(step)
         if step.opens:
             self._replies.tell_places(self._scheduler.waiting)
-        self._replies.publish()
+        self._publish()
         try:
             sampled, seconds = await computing
         except NoRoom:
@@ -308,6 +274,11 @@ class InferenceService(Tokenizing):
         self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
 
+    def _publish(self) -> None:
+        """Tell of the step before, while the next one is computed."""
+        self._step_metrics.publish()
+        self._replies.publish()
+
     def _finish_at_stop(self, sequence: Sequence) -> None:
         self._scheduler.finish(sequence, FinishReason.STOP)
         self._work.set()
@@ -317,7 +288,7 @@ class InferenceService(Tokenizing):
         stats = self._scheduler.stats
         if not step.moves:
             self._learn(step, seconds, stats)
-        self._step_metrics.observe(step, seconds, stats)
+        self._step_metrics.note(step, seconds, stats)
 
     def _learn(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         """What tokens cost; of a step in which sequences moved that is not known."""
