@@ -34,6 +34,7 @@ from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.prompt_lookup import PromptLookup
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.scheduling.speculation import Speculation
+from bot.inference.scheduling.stats import SchedulerStats
 from bot.metrics import Metrics
 
 logger = logging.getLogger(__name__)
