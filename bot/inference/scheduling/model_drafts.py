@@ -26,13 +26,13 @@ _MAX_DELAY, _MAX_LONGER = 0.25, 3.0
 _MAX_LEFT = 128
 """Tokens that a reply is expected to have yet, at most."""
 _FIRST_COST, _FIRST_CATCH_UP = 0.1, 0.01
-"""Of a decode step: a draft model's step, and a token that it reads, before they are measured."""
+"""Of the model's step: a draft model's, and a token that it reads, before they are measured."""
 _FEW = 3
 """Tokens a reply: so many are missing after any draft, so they are part of a draft model's step."""
 _MANY = 32
 """Tokens from which the time that it takes to read one can be told."""
 _COST_SMOOTHING = 0.5
-_RELENT = 0.99
+_FIRST_HOPE, _RELENT = 0.5, 0.999
 """What is too dear by a measurement becomes cheaper by that in each step, until it is tried."""
 
 
@@ -54,41 +54,42 @@ class _Drafted:
 
 
 class DraftModelCosts:
-    """Seconds that a draft model takes for a token of so many replies, and to read a token."""
+    """What a draft model takes for a token of so many replies, and to read one of a thread.
+
+    In steps of the model, which are slow in the same moments. ``catch_up``: that of a token that
+    is read. ``hope``: by it the costs of drafts are multiplied, for they may be lower by now.
+    """
 
     def __init__(self) -> None:
+        self.hope = _FIRST_HOPE
         self._steps: dict[int, float] = {}
-        self._first = _FIRST_COST
-        self._catch_up: float | None = None
+        self.catch_up = _FIRST_CATCH_UP
 
     def observe(self, requests: list[DraftRequest], base: float) -> None:
-        seconds = sum(request.seconds for request in requests)
+        """``base``: the seconds of the model's step."""
+        taken = sum(request.seconds for request in requests) / base
         num_read = sum(request.num_caught_up for request in requests)
-        num_steps = max(len(request.draft) for request in requests)
-        if num_read <= _FEW * len(requests) and num_steps:
-            size = len(requests).bit_length()
-            known = self._steps.get(size, seconds / num_steps)
-            self._steps[size] = known + _COST_SMOOTHING * (seconds / num_steps - known)
-        elif num_read >= _MANY:
-            reading = max(0.0, seconds - num_steps * self.step(len(requests), base)) / num_read
-            known = reading if self._catch_up is None else self._catch_up
-            self._catch_up = known + _COST_SMOOTHING * (reading - known)
+        num_steps, size = max(len(r.draft) for r in requests), len(requests).bit_length()
+        late = self.catch_up * max(0, num_read - _FEW * len(requests))
+        if num_read >= _MANY:
+            reading = max(0.0, taken - num_steps * self.step(len(requests))) / num_read
+            self.catch_up += _COST_SMOOTHING * (reading - self.catch_up)
+        elif num_steps and late <= taken / 2:
+            cost = (taken - late) / num_steps
+            known = self._steps.get(size, cost)
+            self._steps[size] = min(cost, known + _COST_SMOOTHING * (cost - known))
+            self.hope = 1.0
 
-    def step(self, num_replies: int, base: float) -> float:
-        """From the nearest number of replies measured. ``base``: of the model's decode step."""
+    def step(self, num_replies: int) -> float:
+        """From the nearest number of replies measured."""
         if not self._steps:
-            return self._first * base
+            return _FIRST_COST
         size = num_replies.bit_length()
         return self._steps[min(self._steps, key=lambda known: abs(known - size))]
 
-    def catch_up(self, base: float) -> float:
-        return _FIRST_CATCH_UP * base if self._catch_up is None else self._catch_up
-
     def relent(self) -> None:
-        """It was too dear; that was measured in a slow moment, perhaps."""
-        self._first *= _RELENT
-        for size in self._steps:
-            self._steps[size] *= _RELENT
+        """A reply that should speed up has no draft."""
+        self.hope *= _RELENT
 
 
 class ModelDrafts:
@@ -102,8 +103,9 @@ class ModelDrafts:
         self._replies: dict[int, _Drafted] = {}
 
     def observe(self, step: Step) -> None:
-        if requests := step.requests:
-            self._own_costs.observe(requests, self._costs.decode_seconds(step.num_decode))
+        base = self._costs.decode_seconds(step.num_decode)
+        if base and (requests := step.requests):
+            self._own_costs.observe(requests, base)
 
     def forget(self, sequence: Sequence) -> None:
         if known := self._replies.pop(sequence.id, None):
@@ -133,8 +135,7 @@ class ModelDrafts:
                 )
                 asked[sequence.held_slot] = known.request
         self._relent([known for known, sequence in found if sequence.held_slot not in asked])
-        if not asked and not num_drafted and found[0][0].acceptance >= _HOPEFUL:
-            self._costs.relent(num_replies)
+        if not asked and found[0][0].acceptance >= _HOPEFUL:
             self._own_costs.relent()
         return asked
 
@@ -193,7 +194,7 @@ class _Plan:
         """
         saved = left * max(self._saved(reply, length) for length in LENGTHS)
         few = _FEW + self.length
-        return behind <= few or saved > behind * self._own_costs.catch_up(self._base)
+        return behind <= few or saved > behind * self._own_costs.catch_up * self._base
 
     def _saved(self, reply: _Drafted, length: int) -> float:
         """Seconds for each of its tokens."""
@@ -212,4 +213,5 @@ class _Plan:
     def _seconds(self, number: int, length: int) -> float:
         """What the drafts add to the step."""
         verified = number * length * self._costs.per_token(length, self._num_replies)
-        return verified + length * self._own_costs.step(number, self._base)
+        drafted = length * self._own_costs.step(number) * self._base
+        return (verified + drafted) * self._own_costs.hope

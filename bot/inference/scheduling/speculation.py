@@ -86,7 +86,6 @@ class DraftCosts:
     def relent(self, num_replies: int) -> None:
         """Drafts were too dear; that was measured in a slow moment, perhaps."""
         known = self._of(num_replies)
-        known.setdefault(1, self.per_token(1, num_replies))
         for size in sorted(known)[1:]:
             del known[size]
         for size in known:
