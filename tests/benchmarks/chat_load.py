@@ -64,7 +64,7 @@ class Users:
         self._session = session
         self._url = f"{arguments.url}/v1/chat/completions"
         self._headers = {"Authorization": f"Bearer {arguments.key}"} if arguments.key else {}
-        self._options = {
+        self.options = {
             "model": arguments.model,
             "max_tokens": arguments.max_tokens,
             "temperature": 0.0,
@@ -82,7 +82,7 @@ class Users:
     ) -> Reply:
         """``thread`` names the thread to a Parley; other servers do not read it."""
         begun, reply = time.perf_counter(), Reply()
-        body = {**self._options, "messages": messages, "user": user}
+        body = {**self.options, "messages": messages, "user": user}
         named = {"X-Parley-Thread": thread} if thread else {}
         headers = {**self._headers, **named}
         async with self._session.post(self._url, json=body, headers=headers) as answer:

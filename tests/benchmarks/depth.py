@@ -32,6 +32,8 @@ NUM_ROUNDS, NUM_TOKENS, NUM_WORDS = 5, 48, 960
 _MIN_TOKENS = 8
 """Of a reply while all are written, on average; a round with fewer does not count."""
 _REST_SECONDS, _MAX_SECONDS = 1.0, 300.0
+_NO_END = {"0": -100, "2": -100}
+"""SmolLM2's tokens that end a reply: some would have no text."""
 _COUNTERS = (counters.EVALUATED, counters.COMPLETED)
 _COLUMNS = ("replies", "who", "tokens/s", "ratio", "first token s", "expected")
 _TITLE = "Depth: replies to prompts of {:,} tokens, while all are written; ratios are Parley's"
@@ -135,6 +137,7 @@ async def _rounds(urls: Mapping[str, str], questions: Sequence[Question], num: i
         for name in order(list(urls), number):
             await asyncio.sleep(_REST_SECONDS)
             async with connected(urls[name], NUM_TOKENS, _MAX_SECONDS) as users:
+                users.options["logit_bias"] = _NO_END
                 written = await asyncio.gather(*(_write(users, each) for each in questions))
             decoding = decoding_of(written)
             if decoding.num_tokens >= _MIN_TOKENS * len(questions):
