@@ -46,6 +46,8 @@ class Reply:
     prompt_tokens: int = 0
     text: str = ""
     gaps: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    """Characters of each chunk."""
 
     def take(self, content: str, at: float) -> None:
         if self.ttft is None:
@@ -54,6 +56,7 @@ class Reply:
             self.gaps.append(at - self.total)
         self.total = at
         self.chunks += 1
+        self.lengths.append(len(content))
         self.text += content
 
 

@@ -47,9 +47,10 @@ class Written:
     reply: Reply
 
     def num_tokens(self, since: float, until: float) -> float:
-        """After ``since`` and up to ``until``; a part of a reply may have several tokens."""
-        num_parts = sum(since < at <= until for at in self.times)
-        return num_parts * self.reply.tokens / len(self.times)
+        """After ``since`` and up to ``until``; a part has as many tokens as its length tells."""
+        parts = zip(self.times, self.reply.lengths, strict=True)
+        length = sum(length for at, length in parts if since < at <= until)
+        return length * self.reply.tokens / sum(self.reply.lengths)
 
 
 @dataclass(frozen=True, slots=True)

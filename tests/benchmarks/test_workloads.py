@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 import aiohttp
 import pytest
@@ -46,8 +47,9 @@ def test_who_reads_one_reply_after_the_other_has_no_gap_between_them() -> None:
     assert long_paste.heard([reader, reader], 1.2, 5.2).speed == 6 / 4
 
 
-def written(*times: float, num_tokens: int = 0) -> Written:
-    return Written(times, Reply(ttft=0.5, tokens=num_tokens or len(times)))
+def written(*times: float, num_tokens: int = 0, lengths: Sequence[int] = ()) -> Written:
+    num_tokens, each = num_tokens or len(times), [*(lengths or (1 for _ in times))]
+    return Written(times, Reply(ttft=0.5, tokens=num_tokens, lengths=each))
 
 
 def test_decoding_is_timed_from_when_every_reply_has_begun_to_the_first_that_ends() -> None:
@@ -61,6 +63,8 @@ def test_decoding_is_timed_from_when_every_reply_has_begun_to_the_first_that_end
 def test_a_part_of_a_reply_counts_as_many_tokens_as_it_has() -> None:
     decoding = depth.decoding_of([written(1.0, 2.0, 3.0, 4.0, num_tokens=8)])
     assert decoding.speed == 2.0
+    lone = written(1.0, 2.0, 3.0, num_tokens=9, lengths=[2, 8, 8])
+    assert depth.decoding_of([lone]).num_tokens == 8
 
 
 def test_replies_of_which_one_ended_before_the_last_began_have_no_speed() -> None:
