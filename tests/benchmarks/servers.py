@@ -24,6 +24,8 @@ STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _NUM_SHOWN = 2000
 
+_NUM_THREADS = Settings().num_threads
+"""Read here, since settings look at the disk, which no event loop waits for."""
 COMPARABLE = {"PARLEY_OPTIMIZE": "off"}
 """What Parley is started with so that it computes what its peers do."""
 
@@ -95,7 +97,7 @@ def parley(
         "PYTHONPATH": str(ROOT),
         "PARLEY_DATA_DIR": str(folder / "data"),
         "PARLEY_PORT": str(port),
-        "PARLEY_CPU_THREADS": str(Settings().num_threads),
+        "PARLEY_CPU_THREADS": str(_NUM_THREADS),
         **COMPARABLE,
         **settings,
     }

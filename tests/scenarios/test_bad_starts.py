@@ -79,7 +79,7 @@ async def test_an_embedding_model(tmp_path: Path) -> None:
 
 async def test_a_context_larger_than_memory(tmp_path: Path) -> None:
     sentence = await refusal(tmp_path, PARLEY_KV_TOKENS="500000000")
-    assert "with 500,000,000 tokens of context needs 10729" in sentence
+    assert "with 500,000,000 tokens of context needs 21458" in sentence
     assert "GiB are free: set PARLEY_KV_TOKENS to " in sentence
 
 
