@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -29,7 +30,7 @@ Output = tuple[Chunk, int]
 
 
 class Context:
-    """A llama_context of the native ``model``. A reset replaces ``native`` and ``memory``.
+    """A llama_context of the native ``model``.
 
     The slots of ``lane`` share one pool of ``num_cells`` where there is none, and else have a
     stream each.
@@ -122,18 +123,30 @@ class Context:
         return self.lane.num_cells if self.lane else self._options.num_cells
 
     def _params(self) -> Any:
-        params = llama.llama_context_default_params()
-        params.n_ctx = self._num_cells
-        params.n_batch = self._options.max_batch
-        params.n_ubatch = self._options.max_ubatch
-        params.n_seq_max = self.lane.num_streams if self.lane else self._num_slots
-        params.n_threads = params.n_threads_batch = self._options.num_threads
-        params.kv_unified = self.lane is None
         is_flash = self.lane is not None and self.lane.is_flash
-        if self._options.attention == Attention.PLAIN and not is_flash:
-            params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.no_perf = True
-        return params
+        return context_params(
+            replace(self._options, attention=Attention.FLASH) if is_flash else self._options,
+            num_cells=self._num_cells,
+            num_sequences=self.lane.num_streams if self.lane else self._num_slots,
+            is_unified=self.lane is None,
+        )
+
+
+def context_params(
+    options: LlamaOptions, *, num_cells: int, num_sequences: int, is_unified: bool
+) -> Any:
+    """llama.cpp's parameters of a context; the options say nothing of its cells."""
+    params = llama.llama_context_default_params()
+    params.n_ctx = num_cells
+    params.n_batch = options.max_batch
+    params.n_ubatch = options.max_ubatch
+    params.n_seq_max = num_sequences
+    params.n_threads = params.n_threads_batch = options.num_threads
+    params.kv_unified = is_unified
+    if options.attention == Attention.PLAIN:
+        params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.no_perf = True
+    return params
 
 
 class Batch:

@@ -17,9 +17,10 @@ from typing import Any
 import llama_cpp as llama
 
 from bot.errors import ModelError
+from bot.inference.core.lanes import Lane
 from bot.inference.core.model import StepFailed
 from bot.inference.core.sequence import Chunk
-from bot.inference.llama.context import Batch, Memory
+from bot.inference.llama.context import Batch, Memory, context_params
 from bot.inference.llama.options import MAX_UBATCH, SMALL_UBATCH, Attention, KVLayout, LlamaOptions
 from bot.inference.llama.tuning import (
     CPU_DEFAULT,
@@ -43,8 +44,6 @@ _LONG_DEPTH, _LONG_PIECE, _LONG_CELLS = 3_072, 256, 3_584
 """Tokens before a piece of a long prompt, in the piece, and cells for both."""
 _FASTER = 1.05
 _PASS_CELLS = range(256, 32_768)
-_STREAMS_AT = slice(8, 12)
-"""Where a state says how many streams its context has; how many cells each has follows."""
 
 Say = Callable[[str], None]
 """Reports the next work, as the beginning of a sentence in the past."""
@@ -189,20 +188,21 @@ class Measurement:
         num_cells: int,
         max_ubatch: int = SMALL_UBATCH,
     ) -> Iterator[_Scratch]:
-        params = llama.llama_context_default_params()
-        params.n_ctx = num_cells
-        params.n_batch, params.n_ubatch = MAX_UBATCH, max_ubatch
-        params.n_seq_max = num_sequences
-        params.n_threads = params.n_threads_batch = candidate.num_threads
-        params.kv_unified = candidate.kv_layout == KVLayout.UNIFIED
-        if candidate.attention == Attention.PLAIN:
-            params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.no_perf = True
+        is_unified = candidate.kv_layout == KVLayout.UNIFIED
+        options = LlamaOptions(
+            num_threads=candidate.num_threads,
+            attention=candidate.attention,
+            max_ubatch=max_ubatch,
+        )
+        params = context_params(
+            options, num_cells=num_cells, num_sequences=num_sequences, is_unified=is_unified
+        )
         native = llama.llama_init_from_model(self._model, params)
         if not native:
             raise ModelError(f"no context could be made for {candidate}")
+        num_streams = 1 if is_unified else num_sequences
         try:
-            yield _Scratch(native, 1 if params.kv_unified else num_sequences)
+            yield _Scratch(native, Lane(0, num_streams, num_cells // num_streams))
         finally:
             llama.llama_free(native)
 
@@ -228,17 +228,16 @@ class _Candidate:
 
 
 class _Scratch:
-    """A native context, and where its sequences end."""
+    """A native context, and where its sequences end. Its ``lane`` makes states suit all others."""
 
-    def __init__(self, native: Any, num_streams: int) -> None:
+    def __init__(self, native: Any, lane: Lane) -> None:
         self._native = native
-        self._num_streams = num_streams
         self._batch = Batch(MAX_UBATCH)
         self._ends: dict[int, int] = {}
-        self.memory = Memory(native)
+        self.memory = Memory(native, lane)
 
     def load(self, slot: int, state: memoryview) -> None:
-        if not self.memory.load(slot, _for_streams(state, self._num_streams)):
+        if not self.memory.load(slot, state):
             raise StepFailed("a state could not be loaded")
         self._ends[slot] = _UNIT
 
@@ -262,15 +261,3 @@ class _Scratch:
             raise StepFailed(f"llama_decode returned {code}")
         llama.llama_synchronize(self._native)
         return time.perf_counter() - begun
-
-
-def _for_streams(state: memoryview, num_streams: int) -> memoryview:
-    """A state of a context with one stream, for a context with more.
-
-    llama.cpp reads the cells of the first stream into whichever it is asked for.
-    """
-    if num_streams == 1:
-        return state
-    changed = bytearray(state) + bytes(4 * (num_streams - 1))
-    changed[_STREAMS_AT] = num_streams.to_bytes(4, "little")
-    return memoryview(changed)

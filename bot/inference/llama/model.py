@@ -83,7 +83,8 @@ class LlamaModel:
         self.lanes = self._first_lanes()
         self._contexts = Contexts(self._open_context, self.lanes)
         self.can_reuse = self.kind.can_reuse and self._context.can_trim()
-        if self.lanes and not apart(self.keeps_states):  # its cells cannot be moved
+        self._keeps_states = bool(self.lanes) and apart(self._try_states)
+        if self.lanes and not self._keeps_states:  # its cells cannot be moved
             self.lanes = ()
             self._contexts.close()
             self._contexts = Contexts(self._open_context, ())
@@ -274,6 +275,9 @@ class LlamaModel:
                 self._samplers.move(moves)
 
     def keeps_states(self) -> bool:
+        return self._keeps_states or self._try_states()
+
+    def _try_states(self) -> bool:
         return self.can_reuse and state_check.are_kept(self)
 
     def logits(self, chunk: Chunk) -> Logits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.inference.core.sequence import DraftRequest, Sequence, Step
-from bot.inference.scheduling.speculation import LENGTHS, MAX_ROWS, DraftCosts
+from bot.inference.scheduling.speculation import LENGTHS, MAX_ROWS, DraftCosts, num_expected
 
 _FIRST_ACCEPTANCE = 0.6
 """Of a draft model that nothing is known of, and what it could come to again."""
@@ -47,10 +47,6 @@ class _Drafted:
     acceptance: float
     num_evaluated: int = 0
     request: DraftRequest | None = None
-
-    def num_expected(self, num_tokens: int) -> float:
-        """Tokens that are accepted of a draft of ``num_tokens``, on average."""
-        return sum(self.acceptance**number for number in range(1, num_tokens + 1))
 
 
 class DraftModelCosts:
@@ -182,7 +178,7 @@ class _Plan:
         for length in [length for length in LENGTHS if length <= longest]:
             gained = 0.0
             for number, reply in enumerate(replies[: max(0, max_tokens // length)], 1):
-                gained += reply.num_expected(length)
+                gained += num_expected(reply.acceptance, length)
                 rate = self._rate(number, length, gained)
                 if rate > best_rate:
                     self.num_asked, self.length, best_rate = number, length, rate
@@ -198,7 +194,7 @@ class _Plan:
 
     def _saved(self, reply: _Drafted, length: int) -> float:
         """Seconds for each of its tokens."""
-        gained = reply.num_expected(length)
+        gained = num_expected(reply.acceptance, length)
         cost = self._seconds(self.num_asked, length) / self.num_asked
         return (gained * self._base / self._num_replies - cost) / (1 + gained)
 

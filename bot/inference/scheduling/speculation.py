@@ -116,9 +116,10 @@ class _Guess:
             if not is_right:
                 return
 
-    def num_expected(self, num_tokens: int) -> float:
-        """Tokens that are accepted of a draft of ``num_tokens``, on average."""
-        return sum(self.acceptance**number for number in range(1, num_tokens + 1))
+
+def num_expected(acceptance: float, num_tokens: int) -> float:
+    """Tokens that are accepted of a draft of ``num_tokens``, on average."""
+    return sum(acceptance**number for number in range(1, num_tokens + 1))
 
 
 class Speculation:
@@ -192,18 +193,18 @@ class _Load:
 
         ``cost``: of each of their tokens, in seconds.
         """
-        lengths, num_tokens, num_expected = [], 0, float(self.num_replies)
+        lengths, num_tokens, num_said = [], 0, float(self.num_replies)
         usual, max_seconds = self.num_replies / self.seconds, self._max_seconds
         for guess in sorted(guesses, key=attrgetter("acceptance"), reverse=True):
             own = min(length, len(guess.tokens))
-            is_worth = guess.num_expected(own) >= _MARGIN * own * cost * usual
+            is_worth = num_expected(guess.acceptance, own) >= _MARGIN * own * cost * usual
             total = num_tokens + own
             fits = total <= min(self.max_tokens, MAX_ROWS) and total * cost <= max_seconds
             if is_worth and fits:
                 lengths.append((guess, own))
                 num_tokens += own
-                num_expected += guess.num_expected(own)
-        return _Plan(lengths, num_expected / (self.seconds + num_tokens * cost))
+                num_said += num_expected(guess.acceptance, own)
+        return _Plan(lengths, num_said / (self.seconds + num_tokens * cost))
 
     @property
     def _max_seconds(self) -> float:
