@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bot.generation import Sampling
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.generation import FinishReason, Sampling
 from bot.inference.core.lanes import Lanes
 from bot.inference.core.model import NotRestored
 from bot.inference.core.saved_state import SavedState
@@ -144,3 +147,68 @@ class Disk:
             self._saved_states.remove(saved)
         else:
             saved.state = self._files[saved.file]
+
+
+@dataclass
+class Ask:
+    """A question that comes at a tick of ``play``, and may be cancelled at a later one."""
+
+    at: int
+    text: str
+    system: str
+    thread: str | None
+    limit: int
+    is_background: bool
+    person: str
+    cancel_at: int | None
+    num_answers: int
+    scope: str = ""
+
+
+Everyone = list[tuple[Ask, Sequence]]
+
+
+def everyone_of(made: Engine, asks: Iterable[Ask]) -> Everyone:
+    """A sequence for each answer; every second question has a grammar."""
+    return [
+        (ask, made.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
+                            person=ask.person, limit=ask.limit, is_held=number % 2 == 0,
+                            shares_prompt=ask.num_answers > 1))
+        for number, ask in enumerate(asks)
+        for _ in range(ask.num_answers)
+    ]  # fmt: skip
+
+
+def play(
+    made: Engine,
+    everyone: Everyone,
+    *,
+    disk: Disk | None,
+    forgets: Iterable[tuple[int, str, str]],
+    rests_every: int = 0,
+    max_ticks: int = 20_000,
+) -> None:
+    """Until everybody is done; ``forgets``: tick, scope and thread."""
+    policy = made.policy
+    for tick in range(max_ticks):
+        for ask, one in everyone:
+            if ask.at == tick:
+                one.is_background = ask.is_background
+                policy.add(one)
+        if rests_every and tick % rests_every == 0:
+            policy.rest()
+        step = policy.plan()
+        for ask, one in everyone:  # people stop replies while a step is under way
+            if ask.cancel_at == tick and tick >= ask.at:
+                policy.finish(one, FinishReason.CANCELLED)
+        for at, scope, thread in forgets:
+            if at == tick:
+                policy.forget(scope, thread)
+        if step is not None:
+            made.run(step)
+        elif tick > 130 and all(one.is_finished for _, one in everyone):
+            break
+        if disk:
+            disk.settle(step)
+    while made.step():
+        pass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +12,17 @@ from bot.inference.kv_cache.cached_threads import CachedTokens, SharedPrefixes, 
 from bot.inference.kv_cache.prefix_lookup import PrefixLookup
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.prefill_budget import StepLimits
-from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
+from tests.bot.inference.letters import (
+    SYSTEM,
+    Ask,
+    Disk,
+    Engine,
+    everyone_of,
+    play,
+    prompt_of,
+    said,
+    script,
+)
 from tests.fakes.model import ANSWER
 
 
@@ -263,25 +271,11 @@ def test_common_length(one: str, other: str, length: int) -> None:
     assert common_length([*map(ord, one)], [*map(ord, other)]) == length
 
 
-@dataclass
-class _Ask:
-    at: int
-    text: str
-    system: str
-    thread: str | None
-    scope: str
-    limit: int
-    is_background: bool
-    person: str
-    cancel_at: int | None
-    num_answers: int
-
-
 LONG = ["a" * 50, "a" * 80, "ab" * 35, "a" * 40 + "b" * 40]
 BEGINNINGS = st.sampled_from(["", "c" * 20, "c" * 20 + "d" * 20])
 ASKS = st.lists(
     st.builds(
-        _Ask,
+        Ask,
         at=st.integers(0, 100),
         text=BEGINNINGS.flatmap(
             lambda first: st.text("ab", min_size=1, max_size=60).map(first.__add__)
@@ -317,7 +311,7 @@ ASKS = st.lists(
     drafts_err_at=st.integers(0, 5),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
-    asks: list[_Ask],
+    asks: list[Ask],
     share: int,
     whole: int,
     pause: int,
@@ -338,37 +332,11 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_is_broken(
     )
     policy, model = engine.policy, engine.model
     model.refuses = refuses
-    everyone = [
-        (ask, engine.sequence(ask.text, system=ask.system, thread=ask.thread, scope=ask.scope,
-                              person=ask.person, limit=ask.limit, is_held=number % 2 == 0,
-                              shares_prompt=ask.num_answers > 1))
-        for number, ask in enumerate(asks)
-        for _ in range(ask.num_answers)
-    ]  # fmt: skip
+    everyone = everyone_of(engine, asks)
     limits = StepLimits(share, share + share // 2, share, 2 * share, whole, pause)
     policy.limits_of = lambda _num_replies, _num_cells: limits
-    for tick in range(20_000):
-        for ask, one in everyone:
-            if ask.at == tick:
-                one.is_background = ask.is_background
-                policy.add(one)
-        if tick % 50 == 0:
-            policy.rest()
-        step = policy.plan()
-        for ask, one in everyone:  # people stop replies while a step is under way
-            if ask.cancel_at == tick and tick >= ask.at:
-                policy.finish(one, FinishReason.CANCELLED)
-        for at, thread in forgets:
-            if at == tick:
-                policy.forget("x", thread)
-        if step is not None:
-            engine.run(step)
-        elif tick > 130 and all(one.is_finished for _, one in everyone):
-            break
-        if disk:
-            disk.settle(step)
-    while engine.step():
-        pass
+    forgotten = [(at, "x", thread) for at, thread in forgets]
+    play(engine, everyone, disk=disk, forgets=forgotten, rests_every=50)
     assert policy.stats.num_cells_used == model.num_used
     for ask, one in everyone:
         assert one.is_finished

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.generation import FinishReason
 from bot.inference.core.lanes import FIRST_SHELF, Lane, equal_lanes, round_up
 from bot.inference.core.sequence import Arrange, Move, Offload, Sequence, Share
 from bot.inference.kv_cache.layout import Budget, arrange
 from bot.inference.kv_cache.saved_states import SavedStates
 from bot.inference.scheduling.prefill_budget import StepLimits
-from tests.bot.inference.letters import SYSTEM, Disk, Engine, prompt_of, said, script
+from tests.bot.inference.letters import (
+    SYSTEM,
+    Ask,
+    Disk,
+    Engine,
+    everyone_of,
+    play,
+    prompt_of,
+    said,
+    script,
+)
 from tests.fakes.model import ANSWER
 
 CELLS = 4_096
@@ -301,23 +309,10 @@ def test_lanes_for_these_needs(
     assert lengths(found.lanes) == expected
 
 
-@dataclass
-class _Ask:
-    at: int
-    text: str
-    system: str
-    thread: str | None
-    limit: int
-    is_background: bool
-    person: str
-    cancel_at: int | None
-    num_answers: int
-
-
 LENGTHS = st.sampled_from([5, 30, 60, 200, 240, 300, 480, 700, 2_200])
 ASKS = st.lists(
     st.builds(
-        _Ask,
+        Ask,
         at=st.integers(0, 100),
         text=st.builds(lambda letter, n: letter * n, st.sampled_from("ab"), LENGTHS),
         system=st.sampled_from(["", SYSTEM]),
@@ -348,7 +343,7 @@ ASKS = st.lists(
     flash_prefill=st.booleans(),
 )
 def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
-    asks: list[_Ask],
+    asks: list[Ask],
     share: int,
     pause: int,
     cells: int,
@@ -368,36 +363,13 @@ def test_whatever_is_asked_everybody_finishes_and_no_rule_of_streams_is_broken(
     model.refuses = refuses
     model.answers(lambda prompt: script(prompt) * times)
     asks = [ask for ask in asks if len(ask.text) < cells - 200]
-    everyone = [
-        (ask, made.sequence(ask.text, system=ask.system, thread=ask.thread, person=ask.person,
-                            limit=ask.limit, is_held=number % 2 == 0,
-                            shares_prompt=ask.num_answers > 1))
-        for number, ask in enumerate(asks)
-        for _ in range(ask.num_answers)
-    ]  # fmt: skip
+    everyone = everyone_of(made, asks)
+    for _, one in everyone:
+        one.max_tokens = min(one.max_tokens, cells // 256 * 256 - len(one.tokens))
     limits = StepLimits(share, share + share // 2, share, 2 * share, 0, pause)
     policy.limits_of = lambda _num_replies, _num_cells: limits
-    for tick in range(40_000):
-        for ask, one in everyone:
-            if ask.at == tick:
-                one.is_background = ask.is_background
-                one.max_tokens = min(one.max_tokens, cells // 256 * 256 - len(one.tokens))
-                policy.add(one)
-        step = policy.plan()
-        for ask, one in everyone:
-            if ask.cancel_at == tick and tick >= ask.at:
-                policy.finish(one, FinishReason.CANCELLED)
-        for at, thread in forgets:
-            if at == tick:
-                policy.forget("", thread)
-        if step is not None:
-            made.run(step)
-        elif tick > 130 and all(one.is_finished for _, one in everyone):
-            break
-        if disk:
-            disk.settle(step)
-    while made.step():
-        pass
+    forgotten = [(at, "", thread) for at, thread in forgets]
+    play(made, everyone, disk=disk, forgets=forgotten, max_ticks=40_000)
     assert policy.stats.num_cells_used == model.num_used
     for _, one in everyone:
         assert one.is_finished
