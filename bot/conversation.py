@@ -14,6 +14,7 @@ from bot.chats import ADAPTER, Owner
 from bot.delivery.reply_messages import ShownMessages
 from bot.errors import AccessDenied, UnknownThread
 from bot.generation import CompletionRequest
+from bot.grounding.grounder import Grounder
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
@@ -21,6 +22,7 @@ from bot.ports import Adapter, Clock, Generation, TextGenerator, Tokenizes
 from bot.sessions import SessionReply, Sessions
 from bot.stored import ThreadSummary
 from bot.stores import ThreadStore
+from bot.strategies.answering import Answering
 from bot.tasks import TaskSet
 from bot.turns.changes import Changes
 from bot.turns.commands import Commands
@@ -65,6 +67,7 @@ _LAST_WORDS = 0.5
 class ConversationService:
     """Implements ``bot.ports.Conversations``.
 
+    Without ``answering`` and ``grounder`` every personality answers by itself, from what it knows.
     ``start`` before anything is delivered; ``drain`` before the adapters and the engine
     close; ``close`` before the store does.
     """
@@ -81,6 +84,8 @@ class ConversationService:
         metrics: Metrics,
         rules: ConversationRules,
         uploads: Uploads,
+        answering: Answering | None = None,
+        grounder: Grounder | None = None,
     ) -> None:
         budgets = {name: EditBudget(each.limits.rules, clock) for name, each in adapters.items()}
         self._services = Services(
@@ -91,6 +96,8 @@ class ConversationService:
             directory=store,
             retention=store,
             generator=generator,
+            answering=answering or Answering(generator),
+            grounder=grounder or Grounder(),
             personalities=personalities,
             access=access,
             adapters=adapters,

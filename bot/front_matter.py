@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
@@ -52,6 +53,12 @@ def _language(tag: str) -> str:
     return tag
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("should be an address such as https://example.org/news.xml")
+    return text
+
+
 def _model(name: str, info: ValidationInfo) -> str:
     models: Collection[str] | None = (info.context or {}).get("models")
     if models is not None and name not in models and hub_model(name) is None:
@@ -77,6 +84,22 @@ class _Example(_Strict):
     answer: Annotated[_Text, AfterValidator(_not_empty)]
 
 
+class SourceFields(_Strict):
+    """Either ``page`` or ``feed``."""
+
+    name: _Some
+    page: Annotated[_Some, AfterValidator(_address)] | None = None
+    feed: Annotated[_Some, AfterValidator(_address)] | None = None
+    about: _Line = ""
+    triggers: tuple[_Some, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.page is None) == (self.feed is None):
+            raise ValueError("should have either page or feed, with its address")
+        return self
+
+
 class FrontMatter(_Strict):
     title: _Some
     description: _Line = ""
@@ -88,6 +111,22 @@ class FrontMatter(_Strict):
     loop_guard: bool = True
     reasoning: Literal["hidden", "shown", "folded"] = "hidden"
     model: Annotated[_Some, AfterValidator(_model)] | None = None
+    sources: tuple[SourceFields, ...] = ()
+    facts: _Some | None = None
+    answers: Literal["free", "quoted"] = "free"
+    strategy: Literal["direct", "route", "plan"] = "direct"
+    remote: _Some | None = None
+    show_both: bool = False
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.answers == "quoted" and self.facts is None:
+            raise ValueError("answers: quoted needs facts, a folder of documents to quote from")
+        if (self.strategy == "route") != (self.remote is not None):
+            raise ValueError("strategy: route and remote, the model to ask there, need each other")
+        if self.answers == "quoted" and self.strategy != "direct":
+            raise ValueError("answers: quoted goes with no other strategy than direct")
+        return self
 
 
 def parse(

@@ -274,6 +274,16 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What is done before the answer begins, for people: ``reading example.org``.
+
+    The first letter is lower case where the language has it so, and no full stop ends it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenLogprob:
     """A token's bytes and the logarithm of its probability; the likeliest tokens beside it."""
 
@@ -330,7 +340,7 @@ class Finished:
 Said = Reasoning | Delta | ToolCallDelta
 
 
-GenerationEvent = Queued | Said | Finished
+GenerationEvent = Queued | Progress | Said | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

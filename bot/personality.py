@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
-from bot.front_matter import FrontMatter, Problem
+from bot.front_matter import FrontMatter, Problem, SourceFields
 from bot.generation import Sampling
 from bot.model_names import hub_model, hub_name
-from bot.types import ExampleTurn, Personality
+from bot.types import ExampleTurn, KnownSource, Personality
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"
@@ -301,7 +301,19 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         reasoning=fields.reasoning,
         model=hub_name(fields.model or "") or fields.model,
         model_source=fields.model if hub_model(fields.model or "") else None,
+        sources=tuple(map(_known_source, fields.sources)),
+        facts=fields.facts,
+        answers=fields.answers,
+        strategy=fields.strategy,
+        remote=fields.remote,
+        shows_both=fields.show_both,
     )
+
+
+def _known_source(fields: SourceFields) -> KnownSource:
+    kind: Literal["page", "feed"] = "page" if fields.page else "feed"
+    address = fields.page or fields.feed or ""
+    return KnownSource(fields.name, address, kind, fields.about, fields.triggers)
 
 
 def _decode(path: Path) -> str:

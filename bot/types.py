@@ -253,16 +253,28 @@ class Label:
         return self.turn_id.startswith(NOTICE)
 
 
+SourceKind = Literal["file", "page", "feed", "fact"]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a reply is made from; ``excerpt``: the part of its text in the prompt.
+    """What a reply is made from; ``excerpt``: the part of its text in the prompt.
 
-    ``is_cut``: there is more of it, which is left out.
+    A file that came with the question, a page or feed that was read, or a passage of a fact base,
+    whose ``name`` is its document's path, and ``heading`` the headings above it, outermost first.
+    ``address``: where a page or feed is. ``is_cut``: there is more of it, which is left out.
     """
 
     name: str
     excerpt: str
     is_cut: bool = False
+    kind: SourceKind = "file"
+    address: str = ""
+    heading: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """From JSON, a heading is a list."""
+        object.__setattr__(self, "heading", tuple(self.heading))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +301,30 @@ class ExampleTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A page or feed that a personality may read without being given its address.
+
+    ``about``: what is found there, as the model is told it. ``triggers``: words of a question for
+    which it is read where the model does not choose it.
+    """
+
+    name: str
+    address: str
+    kind: Literal["page", "feed"]
+    about: str = ""
+    triggers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Personality:
     """A system prompt with a name; loaded from ``personalities/<name>.md``.
 
     ``reasoning``: how much people see of the model's reasoning. ``folded``: its last words
-    while it reasons, and one line once it answers.
+    while it reasons, and one line once it answers. ``facts``: the folder of its fact base, as it
+    is written in the file. ``answers`` ``quoted``: they consist of quotations from that.
+    ``strategy``: ``route`` has ``remote`` answer, a model of ``PARLEY_REMOTE_URL``, what the local
+    one answers badly; with ``shows_both`` people see both answers. ``plan``: the steps of a plan
+    are solved at once.
     """
 
     name: str
@@ -311,6 +342,12 @@ class Personality:
     """Its name; None: the default one."""
     model_source: str | None = None
     """Where it comes from, if that is the hub."""
+    sources: tuple[KnownSource, ...] = ()
+    facts: str | None = None
+    answers: Literal["free", "quoted"] = "free"
+    strategy: Literal["direct", "route", "plan"] = "direct"
+    remote: str | None = None
+    shows_both: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "markdown": room("bot.markdown", may="types formulas"),
         "lock": room("bot.lock", may="errors"),
         "sampling": room("bot.sampling", may="types"),
-        "core": room(f"{ENGINE}.core", ENGINE, may="types errors"),
+        "stream": room("bot.stream", may="types errors"),
+        "core": room(f"{ENGINE}.core", ENGINE, may="types"),
         "gguf": room(f"{ENGINE}.gguf", may="errors"),
     },
     {
@@ -69,7 +70,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "history": room("bot.history", may=PORTS),
         "access": room("bot.access", may=PORTS),
         "adapter_support": room("bot.adapter_support", may=f"{PORTS} markdown"),
-        "attachments": room("bot.attachments", may=PORTS),
+        "documents": room("bot.documents"),
+        "strategies": room("bot.strategies", may="types ports"),
+        "grounding": room("bot.grounding", may="types"),
         "prompt": room("bot.prompt", may=PORTS),
         "output": room(f"{ENGINE}.output", may="types core"),
         "grammar": room(f"{ENGINE}.grammar", may="types errors core"),
@@ -77,6 +80,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
     {
+        "attachments": room("bot.attachments", may=f"{PORTS} documents"),
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
@@ -96,12 +100,12 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.sessions",
             "bot.turns",
             may=f"{PORTS} metrics markdown fair_queue tasks usage delivery personalities access "
-            "attachments prompt",
+            "attachments prompt strategies grounding",
         ),
         "llama": room(f"{ENGINE}.llama", may="types errors core gguf output grammar chat_template"),
         "engine": room(
             f"{ENGINE}.engine",
-            may="types errors metrics core output grammar kv_cache state_store scheduling",
+            may="types errors metrics stream core output grammar kv_cache state_store scheduling",
         ),
     },
     {
@@ -109,10 +113,10 @@ FLOORS: tuple[dict[str, Room], ...] = (
             f"{ENGINE}.model_files", may="types errors core gguf hub llama model_names"
         ),
         "multi_model": room(
-            f"{ENGINE}.multi_model", may="types errors metrics core state_store engine"
+            f"{ENGINE}.multi_model", may="types errors metrics stream core state_store engine"
         ),
         "remote": room(
-            f"{ENGINE}.remote", may="types errors metrics fair_queue core output engine"
+            f"{ENGINE}.remote", may="types errors metrics stream fair_queue output engine"
         ),
     },
     {
@@ -174,9 +178,9 @@ OWNERS = {
     "botframework": "adapters.teams.connector",
     "msrest": "adapters.teams.connector",
     "jwt": "adapters.teams",
-    "charset_normalizer": "bot.attachments",
-    "pypdf": "bot.attachments",
-    "mammoth": "bot.attachments",
+    "charset_normalizer": "bot.documents",
+    "pypdf": "bot.documents",
+    "mammoth": "bot.documents",
     "huggingface_hub": f"{ENGINE}.hub",
     "httpx2": f"{ENGINE}.hub",
     "discord": "adapters.discord",

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import sys
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from bot.attachments.unread import WhyUnread
 from bot.capabilities import FetchesFiles
+from bot.documents.document import DocumentKind
+from bot.documents.reader import DocumentReader, Unreadable
+from bot.documents.unread import WhyUnread
 from bot.errors import FileRefused, PlatformError
 from bot.types import Attachment, Source
 
@@ -126,10 +125,6 @@ def refusal(attachment: Attachment, beside: Sequence[Attachment] = ()) -> str | 
     return None
 
 
-_CHILD = Path(__file__).with_name("child.py")
-_SECONDS = 15.0
-_AT_ONCE = 2
-
 _WHY = {
     WhyUnread.EMPTY: "{name} is empty.",
     WhyUnread.LOCKED: "{name} is locked with a password; please attach a copy without one.",
@@ -140,55 +135,13 @@ _WHY = {
 }
 
 
-class Unreadable(Exception):
-    """``why`` None: the file is not what its name says."""
-
-    def __init__(self, why: WhyUnread | None = None) -> None:
-        super().__init__(why)
-        self.why = why
-
-    def sentence(self, name: str, kind: FileKind) -> str:
-        if self.why is not None:
-            return _WHY[self.why].format(name=name)
-        if kind is FileKind.DOCX:
-            return f"{name} is damaged or no Word document; please save it anew as .docx or PDF."
-        return f"I cannot read {name}: it holds no {kind.value} that I understand."
-
-
-class FileReader:
-    def __init__(self, seconds: float = _SECONDS) -> None:
-        self._seconds = seconds
-        self._room = asyncio.Semaphore(_AT_ONCE)
-
-    async def read(self, data: bytes, kind: FileKind, max_characters: int) -> str:
-        """Raises ``Unreadable``. A process that is killed had too much to read."""
-        async with self._room:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", str(_CHILD), kind.value, str(max_characters)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={},
-            )
-            return await self._outcome(process, data)
-
-    async def _outcome(self, process: asyncio.subprocess.Process, data: bytes) -> str:
-        try:
-            async with asyncio.timeout(self._seconds):
-                text, _ = await process.communicate(data)
-        except TimeoutError:
-            raise Unreadable(WhyUnread.TOO_MUCH) from None
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        code = process.returncode or 0
-        if code < 0:
-            raise Unreadable(WhyUnread.TOO_MUCH)
-        if code:
-            raise Unreadable(next((e for e in WhyUnread if e == code), None))
-        return text.decode("utf-8", "replace")
+def why_unread(error: Unreadable, name: str, kind: FileKind) -> str:
+    """Why the file of that ``name`` gives no text, in one sentence."""
+    if error.why is not None:
+        return _WHY[error.why].format(name=name)
+    if kind is FileKind.DOCX:
+        return f"{name} is damaged or no Word document; please save it anew as .docx or PDF."
+    return f"I cannot read {name}: it holds no {kind.value} that I understand."
 
 
 logger = logging.getLogger(__name__)
@@ -209,8 +162,8 @@ class Read:
 
 
 class Attachments:
-    def __init__(self, reader: FileReader | None = None) -> None:
-        self._reader = reader or FileReader()
+    def __init__(self, reader: DocumentReader | None = None) -> None:
+        self._reader = reader or DocumentReader()
 
     def why_none(
         self, fetches: FetchesFiles | None, files: tuple[Attachment, ...]
@@ -252,14 +205,14 @@ class Attachments:
             return f"{name} is left out: the files before it are as much as I can read."
         try:
             data = await fetches.fetch(file, MAX_SIZES[kind])
-            text = await self._reader.read(data, kind, room + 1)
+            text = (await self._reader.read(data, DocumentKind(kind), room + 1)).text
         except FileRefused as error:
             return f"{name} could not be fetched: {error.why}"
         except PlatformError as error:
             logger.info("an attachment could not be fetched: %s", error)
             return f"{name} could not be fetched; please attach it again."
         except Unreadable as error:
-            return error.sentence(name, kind)
+            return why_unread(error, name, kind)
         return Source(plain(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)
 
 

@@ -17,7 +17,7 @@ from bot.errors import (
     RequestError,
     sentence_for_people,
 )
-from bot.generation import GenerationEvent, Queued, Reasoning
+from bot.generation import GenerationEvent, Progress, Queued, Reasoning
 from bot.stored import AnsweredTurn, StoredAnswer, Turn
 from bot.turns.display import STOPPED, Draft, Ending, failed
 from bot.turns.live import LiveTurn
@@ -140,7 +140,7 @@ class WatchedTurn(LiveTurn):
         if isinstance(event, Queued) and event.place:
             stage: Stage = "loading" if event.loading else "queued"
             self._stand(_Standing(stage, event.place, event.wait))
-        elif isinstance(event, Queued):
+        elif isinstance(event, Queued | Progress):
             self._stand(_Standing("reading"))
         else:
             self._stand(_Standing("thinking" if isinstance(event, Reasoning) else "writing"))

@@ -134,8 +134,6 @@ def without_effect(settings: Settings) -> list[str]:
     notes += [*_without_effect_on_the_engine(settings), *_of_platforms_without_token(settings)]
     if settings.draft_model and settings.speculation == "off" and not settings.is_remote:
         notes.append("PARLEY_DRAFT_MODEL has no effect: PARLEY_SPECULATION is off.")
-    if settings.fetch_allow:
-        notes.append("PARLEY_FETCH_ALLOW has no effect: this version of Parley fetches no files.")
     return notes
 
 

@@ -247,8 +247,23 @@ class Settings(Table):
     )
     fetch_allow: Words = Field(
         default=(),
-        description="Not in this version: inner addresses (`host:port`) to fetch files from.",
+        description="Inner addresses (`host:port`) from which pages and feeds may be read.",
     )
+    read_pages: Annotated[Literal["people", "everybody", "off"], AnyCase] = Field(
+        default="people",
+        description="Who may have pages read by writing their address: `people` who are known by "
+        "name, `everybody`, also at the page without signing in, or nobody (`off`).",
+    )
+    robots: Annotated[Literal["obey", "ignore"], AnyCase] = Field(
+        default="obey",
+        description="Whether pages that a site's robots.txt forbids are left unread.",
+    )
+    remote_url: ModelServers = Field(
+        default=(),
+        description="OpenAI-compatible servers of the models that personalities with `strategy: "
+        "route` name; nothing else is asked of them.",
+    )
+    remote_key: HeaderKey | None = Field(default=None, description="Key for those servers.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )

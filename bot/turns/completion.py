@@ -113,7 +113,7 @@ class Completions:
             requests = await self._requests(request, personality, person)
             times.submit()
             for each in (each for asked in requests for each in _answers(asked, num_answers)):
-                generation = await self._services.generator.generate(each)
+                generation = await self._services.answering.generate(each, personality)
                 generations.append(generation)
         except BaseException:
             for generation in generations:

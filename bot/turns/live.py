@@ -79,6 +79,7 @@ class LiveTurn:
         self._generation: Generation | None = None
         self._times = AnswerTimes(services.clock)
         self._personality = self._model = ""  # until they are known
+        self._speaking: Personality | None = None
 
     @property
     def fair_name(self) -> str:
@@ -224,7 +225,7 @@ class LiveTurn:
     async def _generate(self) -> Ending:
         """A remote engine may refuse a prompt as too long after it took it: then with less."""
         personality = await self._speaker()
-        self._personality = personality.name
+        self._personality, self._speaking = personality.name, personality
         for fittings_left in reversed(range(_MAX_FITTINGS)):
             generation = await self._submit(await self._request(personality))
             if generation is None:
@@ -274,7 +275,9 @@ class LiveTurn:
         while not self._halted.is_set():
             self._times.submit()
             try:
-                generation = await self._services.generator.generate(request)
+                generation = await self._services.answering.generate(
+                    request, self._speaking, self.turn.files
+                )
             except QueueFull as full:
                 await self._services.progress.put_back(self.id)
                 self._admissions.refuse(self._admission, full.retry_after)

@@ -16,6 +16,7 @@ from bot.delivery.reply_messages import ShownMessages
 from bot.delivery.reply_pace import Backoff
 from bot.errors import ParleyError, RateLimited, StorageError, Unavailable, UnknownPersonality
 from bot.generation import GenerationRequest
+from bot.grounding.grounder import Grounder
 from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
@@ -30,6 +31,7 @@ from bot.stores import (
     ThreadSettings,
     TurnProgress,
 )
+from bot.strategies.answering import Answering
 from bot.tasks import TaskSet
 from bot.turns.listening import Listening
 from bot.types import Incoming, Personality, Place
@@ -72,6 +74,8 @@ class Services:
     directory: ThreadDirectory
     retention: Retention
     generator: TextGenerator
+    answering: Answering
+    grounder: Grounder
     personalities: PersonalityBook
     access: Access
     adapters: Mapping[str, Adapter]

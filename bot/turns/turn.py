@@ -18,7 +18,7 @@ from bot.errors import (
     StorageError,
     sentence_for_people,
 )
-from bot.generation import GenerationEvent, Queued, Reasoning
+from bot.generation import GenerationEvent, Progress, Queued, Reasoning
 from bot.markdown.links import LinkPolicy
 from bot.reply import ReplyEditor
 from bot.stored import Post, Turn
@@ -166,6 +166,9 @@ class PostedTurn(LiveTurn):
         if isinstance(event, Queued) and event.place:
             loading = event.loading and f"Loading {event.loading}…"
             self._show_wait(loading or in_line(event.place, event.wait))
+            return
+        if isinstance(event, Progress):
+            self._show_wait(f"{event.text}…")
             return
         if isinstance(event, Reasoning | Queued):
             self._editor.show_placeholder(THINKING)

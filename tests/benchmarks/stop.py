@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.generation import ChatMessage, GenerationRequest
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 from tests.benchmarks import command, counters
 from tests.benchmarks.chat_load import filler
 from tests.benchmarks.endless import EndlessModel, StepNote, options

@@ -467,12 +467,6 @@ def test_what_this_version_cannot_do_is_said(
     assert problem.startswith(beginning)
 
 
-@pytest.mark.parametrize("name", ["PARLEY_FETCH_ALLOW"])
-def test_the_table_recommends_nothing_that_is_not_in_this_version(name: str) -> None:
-    (row,) = [line for line in settings_table().splitlines() if name in line]
-    assert row.startswith(f"| `{name}` |  | Not in this version: ")
-
-
 def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path: Path) -> None:
     assert load_settings({}, tmp_path).links == "known"
     assert load_settings({"PARLEY_LINKS": "None"}, tmp_path).links == "none"
@@ -484,12 +478,12 @@ def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path:
 def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:
     environ = {
         **SLACK,
-        "PARLEY_FETCH_ALLOW": "wiki:80",
+        "PARLEY_ENGINE_MODEL": "llama",
     }
     settings = load_settings(environ, tmp_path)
     assert not_in_this_version(settings) == []
     assert [note.split(" has")[0].split(" have")[0] for note in without_effect(settings)] == [
-        "PARLEY_FETCH_ALLOW",
+        "PARLEY_ENGINE_MODEL",
     ]
     assert without_effect(load_settings({"PARLEY_OPTIMIZE": "auto"}, tmp_path)) == []
 

@@ -11,7 +11,7 @@ from pypdf import PdfWriter
 
 from bot.stored import TurnState
 from bot.types import Attachment, Question, Source
-from tests.bot.attachments.test_reader import pdf, shown
+from tests.bot.documents.test_reader import pdf, shown
 from tests.bot.talk import ADA, StageClock, Talk, place, talking
 from tests.fakes.platform import RichFakePlatform
 

@@ -250,7 +250,7 @@ def test_a_model_that_comes_later_is_known_when_the_file_is_read_again(folder: P
 
 def test_an_unrelated_key_is_answered_with_all_that_are_known(folder: Path) -> None:
     found = problem(folder, "title: P\nzzz: 1")
-    assert found.startswith("pirate.md:3: there is no key zzz; known are description, examples,")
+    assert found.startswith("pirate.md:3: there is no key zzz; known are answers, description,")
 
 
 def test_a_prompt_must_be_there(folder: Path) -> None:

@@ -15,12 +15,12 @@ import pytest_asyncio
 
 from bot.errors import EngineFailed, PromptTooLong
 from bot.generation import ChatMessage, Delta, FinishReason, GenerationRequest, RawPrompt, Sampling
-from bot.inference.core.stream import GenerationStream
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.inference.remote.engine import RemoteEngine
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 from tests.benchmarks import peer
 from tests.bot.inference.remote.asking import answer, count
 from tests.bot.inference.streams import read

@@ -20,7 +20,6 @@ from bot.generation import AnyPrompt, ChatMessage, GenerationRequest, RawPrompt
 from bot.inference.core.calls import AnyGrammar, CallSyntax
 from bot.inference.core.model import Model
 from bot.inference.core.sequence import Logprobs, Sequence, common_length
-from bot.inference.core.stream import GenerationStream
 from bot.inference.core.vocabulary import TextCodec
 from bot.inference.engine.replies import Reply
 from bot.inference.grammar.calls import call_grammar
@@ -28,6 +27,7 @@ from bot.inference.grammar.formats import followed
 from bot.inference.output.calls import CallSplitter
 from bot.inference.output.repetition_guard import RepetitionGuard
 from bot.inference.output.text import ReplyText, unclosed_tag
+from bot.stream import GenerationStream
 
 T = TypeVar("T")
 

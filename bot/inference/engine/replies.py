@@ -14,9 +14,9 @@ from typing import Protocol
 
 from bot.generation import Delta, Finished, FinishReason, Queued, Said, TokenLogprob, Usage
 from bot.inference.core.sequence import Sequence, Status
-from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 
 _LATER_BYTES = bytes(range(0x80, 0xC0))
 """UTF-8's continuation bytes: all bytes of a character but its first."""

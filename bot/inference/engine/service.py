@@ -22,7 +22,6 @@ from bot.errors import EngineFailed, PromptTooLong, QueueFull
 from bot.generation import FinishReason, GenerationRequest
 from bot.inference.core.model import Model, NoRoom, NotRestored
 from bot.inference.core.sequence import Sequence, Step
-from bot.inference.core.stream import GenerationStream
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
@@ -36,6 +35,7 @@ from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.scheduling.speculation import Speculation
 from bot.inference.scheduling.stats import SchedulerStats
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 
 logger = logging.getLogger(__name__)
 

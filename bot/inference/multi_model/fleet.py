@@ -13,7 +13,6 @@ from typing import Protocol, Self, TypeVar
 from bot.errors import EngineFailed, ModelDied, ModelError, ParleyError
 from bot.generation import GenerationRequest
 from bot.inference.core.model import Model
-from bot.inference.core.stream import GenerationStream
 from bot.inference.core.vocabulary import TextCodec, Tokenizing
 from bot.inference.engine.service import InferenceService
 from bot.inference.multi_model.loaded_model import LoadedModel
@@ -21,6 +20,7 @@ from bot.inference.multi_model.outlines import Outline, Outlines
 from bot.inference.multi_model.relay import Relay, why_unusable
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 
 logger = logging.getLogger(__name__)
 

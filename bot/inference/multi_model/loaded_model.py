@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bot.errors import EngineFailed
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
+from bot.stream import GenerationStream
 
 
 class LoadedModel:

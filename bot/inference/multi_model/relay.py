@@ -7,9 +7,9 @@ import logging
 
 from bot.errors import ModelError, ParleyError
 from bot.generation import Finished, FinishReason, GenerationRequest, Queued
-from bot.inference.core.stream import GenerationStream
 from bot.inference.multi_model.loaded_model import LoadedModel
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 
 logger = logging.getLogger(__name__)
 

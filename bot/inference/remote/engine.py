@@ -22,7 +22,6 @@ from bot.errors import (
 )
 from bot.fair_queue import FairQueue
 from bot.generation import AnyPrompt, Finished, FinishReason, GenerationRequest, RawPrompt
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.replies import BEGUN, QueueEstimates
 from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.chunks import body_of
@@ -37,6 +36,7 @@ from bot.inference.remote.server import RemoteServer
 from bot.inference.remote.servers import Servers
 from bot.inference.remote.tools import tool_keys
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 
 logger = logging.getLogger(__name__)
 

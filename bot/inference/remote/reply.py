@@ -15,10 +15,10 @@ from bot.generation import (
     TokenLogprob,
     Usage,
 )
-from bot.inference.core.stream import GenerationStream
 from bot.inference.output.text import ReplyText
 from bot.inference.remote.chunks import ReportedUsage, StreamChunk
 from bot.inference.remote.tools import CallNumbers
+from bot.stream import GenerationStream
 
 _MAX_CHARACTERS_PER_TOKEN = 64
 """A server that sends more text than that ignores the limit of the reply."""

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from bot.stored import TurnState
 from tests.adapters.teams.talk import Talk, talking, until
-from tests.bot.attachments.documents import document, paragraph
-from tests.bot.attachments.test_reader import pdf, shown
+from tests.bot.documents.documents import document, paragraph
+from tests.bot.documents.test_reader import pdf, shown
 from tests.fakes.teams import FakeTeams
 from tests.fakes.teams_activities import (
     PERSONAL,

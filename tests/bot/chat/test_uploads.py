@@ -9,9 +9,9 @@ import pytest
 from bot.chats import Upload
 from bot.errors import AccessDenied, EmptyQuestion
 from bot.stored import TurnState
-from tests.bot.attachments.documents import document, paragraph
-from tests.bot.attachments.test_reader import pdf, shown
 from tests.bot.chat.page import ADA, Page, watch_files
+from tests.bot.documents.documents import document, paragraph
+from tests.bot.documents.test_reader import pdf, shown
 from tests.bot.talk import StageClock, Talk, talking
 from tests.bot.test_conversation_files import locked_pdf
 

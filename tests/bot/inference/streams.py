@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from bot.generation import Delta, Finished
-from bot.inference.core.stream import GenerationStream
+from bot.stream import GenerationStream
 
 
 async def read(stream: GenerationStream) -> tuple[str, Finished]:

@@ -14,12 +14,12 @@ import pytest
 
 from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest
 from bot.inference.core.saved_state import SavedState
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
 from bot.inference.state_store.state_file import head_of
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 from tests.bot.inference.streams import read
 from tests.fakes.model import FakeModel, broken_step
 

@@ -36,11 +36,11 @@ from bot.generation import (
 from bot.inference.core.lanes import equal_lanes
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Forced, Opening, Step
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine.service import InferenceService
 from bot.inference.output.text import TAGS
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 from tests.bot.inference.streams import read, until
 from tests.fakes.model import LOST, FakeModel, broken_step
 

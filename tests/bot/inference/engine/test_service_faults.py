@@ -12,13 +12,13 @@ import pytest
 from bot.errors import EngineFailed
 from bot.generation import Finished, FinishReason
 from bot.inference.core.sequence import Sequence, Step
-from bot.inference.core.stream import GenerationStream
 from bot.inference.engine import service as service_module
 from bot.inference.engine.replies import Reply
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.scheduling.scheduler import Scheduler
 from bot.inference.state_store.store import StateStore
 from bot.metrics import Metrics
+from bot.stream import GenerationStream
 from tests.bot.inference.engine import test_offloading as saved
 from tests.bot.inference.engine.test_service import engine, request
 from tests.bot.inference.streams import read, until

@@ -9,7 +9,9 @@ import zlib
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from bot.attachments.attachments import FileKind, FileReader, Unreadable
+from bot.attachments.attachments import FileKind, why_unread
+from bot.documents.document import DocumentKind
+from bot.documents.reader import DocumentReader, Unreadable
 
 
 def shown(text: str) -> bytes:
@@ -40,14 +42,14 @@ def pdf(content: bytes, coding: bytes = b"", *, pictures: bool = False) -> bytes
 
 
 async def test_text_is_read_in_any_usual_encoding() -> None:
-    reader = FileReader()
-    assert await reader.read("Grüße".encode(), FileKind.TEXT, 100) == "Grüße"
-    assert await reader.read("Grüße".encode("utf-16"), FileKind.TEXT, 100) == "Grüße"
+    reader = DocumentReader()
+    assert (await reader.read("Grüße".encode(), DocumentKind.TEXT, 100)).text == "Grüße"
+    assert (await reader.read("Grüße".encode("utf-16"), DocumentKind.TEXT, 100)).text == "Grüße"
 
 
 async def test_a_pdf_gives_the_text_of_its_pages() -> None:
     file = pdf(shown("The budget is 42."))
-    assert await FileReader().read(file, FileKind.PDF, 100) == "The budget is 42."
+    assert (await DocumentReader().read(file, DocumentKind.PDF, 100)).text == "The budget is 42."
 
 
 async def test_of_a_pdf_of_very_many_pages_the_first_are_read_and_that_is_said() -> None:
@@ -56,43 +58,43 @@ async def test_of_a_pdf_of_very_many_pages_the_first_are_read_and_that_is_said()
         writer.add_page(page)
     file = io.BytesIO()
     writer.write(file)
-    text = await FileReader().read(file.getvalue(), FileKind.PDF, 10_000)
+    text = (await DocumentReader().read(file.getvalue(), DocumentKind.PDF, 10_000)).text
     assert text.count("Page.") == 200
     assert text.endswith("\n\n[Only the first 200 pages are here.]")
 
 
 async def test_no_more_than_was_asked_for_comes_back() -> None:
-    assert await FileReader().read(b"x" * 1000, FileKind.TEXT, 10) == "x" * 10
+    assert (await DocumentReader().read(b"x" * 1000, DocumentKind.TEXT, 10)).text == "x" * 10
 
 
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"\x00\x01\x02", FileKind.TEXT),
-        (b"no pdf at all", FileKind.PDF),
-        (b"%PDF-1.4\ntrailer << /Root 1 0 R >>", FileKind.PDF),
-        (b"", FileKind.PDF),
+        (b"\x00\x01\x02", DocumentKind.TEXT),
+        (b"no pdf at all", DocumentKind.PDF),
+        (b"%PDF-1.4\ntrailer << /Root 1 0 R >>", DocumentKind.PDF),
+        (b"", DocumentKind.PDF),
     ],
 )
-async def test_what_is_not_what_its_name_says_is_unreadable(data: bytes, kind: FileKind) -> None:
+async def test_what_is_not_of_its_kind_is_unreadable(data: bytes, kind: DocumentKind) -> None:
     with pytest.raises(Unreadable):
-        await FileReader().read(data, kind, 100)
+        await DocumentReader().read(data, kind, 100)
 
 
 async def test_a_file_made_to_fill_the_memory_ends_its_own_process_only() -> None:
     bomb = await asyncio.to_thread(zlib.compress, b"\x00" * (300 * 1024 * 1024), 1)
     with pytest.raises(Unreadable):
-        await FileReader().read(pdf(bomb, b"/Filter /FlateDecode "), FileKind.PDF, 100)
+        await DocumentReader().read(pdf(bomb, b"/Filter /FlateDecode "), DocumentKind.PDF, 100)
 
 
 async def test_a_file_that_takes_too_long_is_given_up_and_that_is_said() -> None:
     with pytest.raises(Unreadable) as refusal:
-        await FileReader(seconds=0.0).read(b"x", FileKind.TEXT, 10)
-    told = refusal.value.sentence("a.log", FileKind.TEXT)
+        await DocumentReader(seconds=0.0).read(b"x", DocumentKind.TEXT, 10)
+    told = why_unread(refusal.value, "a.log", FileKind.TEXT)
     assert told == "a.log takes too much to read; please attach the part that matters."
 
 
 async def test_many_files_at_once_are_all_read() -> None:
-    reader = FileReader()
-    texts = await asyncio.gather(*(reader.read(b"%d" % n, FileKind.TEXT, 9) for n in range(5)))
-    assert texts == ["0", "1", "2", "3", "4"]
+    reader = DocumentReader()
+    texts = await asyncio.gather(*(reader.read(b"%d" % n, DocumentKind.TEXT, 9) for n in range(5)))
+    assert [each.text for each in texts] == ["0", "1", "2", "3", "4"]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from charset_normalizer import from_bytes
 from charset_normalizer.constant import FREQUENCIES
 
-from bot.attachments.unread import NothingRead, WhyUnread
+from bot.documents.unread import NothingRead, WhyUnread
 
 _MIN_READABLE = 0.9
 """The share of characters that must be readable; less of them is no text."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pypdf import PdfReader
 
-from bot.attachments.decoding import is_readable
-from bot.attachments.unread import NothingRead, WhyUnread
+from bot.documents.decoding import is_readable
+from bot.documents.unread import NothingRead, WhyUnread
 
 _MAX_PAGES = 200
 

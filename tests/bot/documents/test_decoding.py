@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from bot.attachments.decoding import NotText, decoded
+from bot.documents.decoding import NotText, decoded
 
 WESTERN = (
     "Jürgen;Köln",

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 import mammoth  # type: ignore[import-untyped]
 
-from bot.attachments.unread import NothingRead, WhyUnread
+from bot.documents.unread import NothingRead, WhyUnread
 
 _MAX_SIZE = 64 * 1024 * 1024
 """Bytes of all parts of XML, unpacked. zipfile gives no more of one than it declares."""

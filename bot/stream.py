@@ -14,6 +14,7 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationEvent,
+    Progress,
     Queued,
     Reasoning,
     Said,
@@ -24,12 +25,13 @@ from bot.generation import (
 class GenerationStream:
     """``bot.ports.EngineGeneration``. Text that was not read yet is joined, not queued.
 
-    So a slow reader costs one string, and gets only the latest position in the queue.
+    So a slow reader costs one string, and gets only the latest position in the queue, or the latest
+    progress.
     """
 
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self._on_cancel = on_cancel
-        self._queued: Queued | None = None
+        self._queued: Queued | Progress | None = None
         self._unread: list[Said] = []
         self._last: Finished | ParleyError | None = None
         self._is_read = False
@@ -42,7 +44,7 @@ class GenerationStream:
 
     def put(self, event: GenerationEvent) -> None:
         """Take an event from the engine; none may follow ``Finished``."""
-        if isinstance(event, Queued):
+        if isinstance(event, Queued | Progress):
             self._queued = event
         elif isinstance(event, Said):
             self._queued = None

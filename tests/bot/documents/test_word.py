@@ -8,8 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from bot.attachments.attachments import FileKind, FileReader, Unreadable
-from tests.bot.attachments.documents import (
+from bot.attachments.attachments import FileKind, why_unread
+from bot.documents.document import DocumentKind
+from bot.documents.reader import DocumentReader, Unreadable
+from tests.bot.documents.documents import (
     PICTURE,
     cell,
     document,
@@ -44,13 +46,13 @@ FIELD = (
 
 
 async def read(data: bytes, max_characters: int = 10_000) -> str:
-    return await FileReader().read(data, FileKind.DOCX, max_characters)
+    return (await DocumentReader().read(data, DocumentKind.DOCX, max_characters)).text
 
 
 async def refused(data: bytes) -> str:
     with pytest.raises(Unreadable) as refusal:
         await read(data)
-    return refusal.value.sentence("plan.docx", FileKind.DOCX)
+    return why_unread(refusal.value, "plan.docx", FileKind.DOCX)
 
 
 async def test_headings_have_their_level_in_a_word_of_any_language() -> None:

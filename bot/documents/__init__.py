@@ -1,0 +1,1 @@
+"""Files, pages and feeds become text, in a child process of their own."""

@@ -1,0 +1,70 @@
+"""The process that reads one document; run as a script, with the kind and a limit as arguments.
+
+stdin: the document. stdout: a ``Document`` as JSON, its text of at most ``max_characters``, looked
+at: most of it is readable. Exit code: 0, one of ``WhyUnread``, or anything else for a document
+that is not of its kind. The process has no environment, opens no file for writing, and is killed
+at its limits of memory and CPU time: a malicious document harms only this process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.documents.document import Document
+
+_MEMORY = 1024 * 1024 * 1024
+_CPU_SECONDS = 10
+
+
+def _bound() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _read(kind: str, data: bytes, max_characters: int) -> Document:
+    """Loads only what reads this kind."""
+    from bot.documents.document import Document
+
+    match kind:
+        case "pdf":
+            from bot.documents.pdf import text_of_pdf
+
+            return Document(text_of_pdf(data, max_characters))
+        case "docx":
+            from bot.documents.word import text_of_document
+
+            return Document(text_of_document(data, max_characters))
+    from bot.documents.decoding import text_of_file
+
+    return Document(text_of_file(data))
+
+
+def main(kind: str, max_characters: int) -> int:
+    _bound()
+    from bot.documents.unread import NothingRead, WhyUnread
+
+    data = sys.stdin.buffer.read()
+    try:
+        read = _read(kind, data, max_characters)
+    except NothingRead as error:
+        return error.why
+    except MemoryError:
+        return WhyUnread.TOO_MUCH
+    except Exception:
+        return 1
+    cut = replace(read, text=read.text[:max_characters])
+    sys.stdout.write(json.dumps(asdict(cut)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

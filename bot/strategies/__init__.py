@@ -1,0 +1,1 @@
+"""How a question is answered, beside asking the model once."""
