@@ -12,6 +12,8 @@ class DocumentKind(StrEnum):
     TEXT = "text"
     PDF = "pdf"
     DOCX = "docx"
+    HTML = "html"
+    FEED = "feed"
 
 
 @dataclass(frozen=True, slots=True)
