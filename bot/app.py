@@ -30,12 +30,12 @@ from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
 from bot.history.store import SqlThreadStore, database_path, open_store
 from bot.history.summaries import summarise
-from bot.inference.multi_model.catalogue import Catalogue
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Adapter, AdapterContext, Clock
 from bot.prompt import check_prompts
+from bot.reading.reader import PageReader
 from bot.running.alone import alone
 from bot.running.banner import Banner
 from bot.running.cards import ModelCards
@@ -46,7 +46,6 @@ from bot.running.engines import (
     OffloadsThreads,
     describe_device,
     is_computing,
-    known_models,
     make_catalogue,
     make_engine,
     model_state,
@@ -55,7 +54,12 @@ from bot.running.engines import (
     servers_of,
 )
 from bot.running.fetching import fetch_default, fetch_named, one_by_one
-from bot.running.maintenance import measure_lag, prune, reread_personalities
+from bot.running.maintenance import (
+    measure_lag,
+    prune,
+    read_personalities,
+    reread_personalities,
+)
 from bot.running.notify import ServiceManager
 from bot.running.overview import Overviews
 from bot.running.stacks import stacks_on_signal
@@ -135,6 +139,7 @@ class App:
         self._service: ConversationService | None = None
         self._engine: Engine | None = None
         self._database: DatabaseWatch | None = None
+        self._pages: PageReader | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
         self._device = "CPU"
@@ -157,11 +162,14 @@ class App:
         settings, enter = self._settings, self._stack.enter_async_context
         lock = await enter(DataLock(settings.data_dir))
         catalogue = make_catalogue(settings)
-        book = await _read_personalities(settings, catalogue)
+        book = await read_personalities(settings, catalogue)
         self._overviews.watch(book)
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
         self._database = DatabaseWatch(store.is_sound)
+        self._pages = await enter(
+            PageReader.of(settings.fetch_allow, settings.robots, self._clock, self._metrics)
+        )
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         cards = ModelCards(settings, catalogue, lambda: self._engine)
         server = await enter(self._make_server(adapters, cards))
@@ -179,12 +187,8 @@ class App:
             device=device,
         )
         self._device = "remote" if settings.is_remote else device.split()[0]
-        fits = partial(
-            check_prompts,
-            self._engine,
-            folder=settings.personalities,
-            max_tokens=settings.max_tokens,
-        )
+        folder, max_tokens = settings.personalities, settings.max_tokens
+        fits = partial(check_prompts, self._engine, folder=folder, max_tokens=max_tokens)
         await fits(book.all())
         self._service = self._make_service(store, book, adapters)
         self._stack.push_async_callback(self._service.close)
@@ -392,9 +396,3 @@ def _server_settings(settings: Settings, own_key: str) -> ServerSettings:
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
     )
-
-
-async def _read_personalities(settings: Settings, catalogue: Catalogue) -> PersonalityBook:
-    known = known_models(settings, catalogue)
-    folder, default = settings.personalities, settings.personality
-    return await asyncio.to_thread(PersonalityBook.load, folder, default, known)

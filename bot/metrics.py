@@ -119,6 +119,12 @@ class Metrics:
         "outcome",
     )
     sources: Counter = _counter("parley_sources", "Files that replies were made from.", "adapter")
+    pages: Counter = _counter(
+        "parley_pages",
+        "Pages and feeds asked for: read, cached, revalidated, refused, failed or stopped.",
+        "outcome",
+    )
+    page_bytes: Counter = _counter("parley_page_bytes", "Bytes of pages and feeds, unpacked.")
     first_token: Histogram = _histogram(
         "parley_first_token_seconds", "From accepted to first token.", _FIRST_TOKEN
     )

@@ -81,6 +81,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     {
         "attachments": room("bot.attachments", may=f"{PORTS} documents"),
+        "reading": room("bot.reading", may="errors ports version metrics documents"),
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
@@ -92,7 +93,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "settings": room(
             "bot.config",
             "bot.settings",
-            may="errors ports access clock server adapter_support model_names",
+            may="errors ports access clock server adapter_support model_names reading",
         ),
         "turns": room(
             "bot.chat",
@@ -130,7 +131,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "app": room(
             "bot.app",
             may="errors ports metrics clock lock personalities history access "
-            "adapter_support attachments prompt server adapters settings turns multi_model running",
+            "adapter_support attachments prompt reading server adapters settings turns running",
         ),
     },
     {
@@ -181,6 +182,7 @@ OWNERS = {
     "charset_normalizer": "bot.documents",
     "pypdf": "bot.documents",
     "mammoth": "bot.documents",
+    "protego": "bot.reading",
     "huggingface_hub": f"{ENGINE}.hub",
     "httpx2": f"{ENGINE}.hub",
     "discord": "adapters.discord",

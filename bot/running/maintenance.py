@@ -1,15 +1,21 @@
-"""Periodic tasks: personalities are reread, old turns pruned, the event loop's lag measured."""
+"""Personalities are read; and periodic tasks: they are reread, old turns pruned, the event loop's
+lag measured.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from bot.config import Settings
 from bot.errors import ParleyError
+from bot.inference.multi_model.catalogue import Catalogue
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Clock
+from bot.running.engines import known_models
 from bot.stores import Retention
 from bot.types import Place
 
@@ -18,6 +24,12 @@ logger = logging.getLogger(__name__)
 _REREAD_SECONDS = 2.0
 _PRUNE_SECONDS = 3600.0
 _LAG_SECONDS = 0.25
+
+
+async def read_personalities(settings: Settings, catalogue: Catalogue) -> PersonalityBook:
+    known = known_models(settings, catalogue)
+    folder, default = settings.personalities, settings.personality
+    return await asyncio.to_thread(PersonalityBook.load, folder, default, known)
 
 
 async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 from bot.adapter_support.addresses import is_loopback
 from bot.model_names import hub_model
 from bot.ports import LOCAL_ACCOUNT
+from bot.reading.addresses import host_and_port
 from bot.web.keys import named_keys
 
 PLATFORMS = ("slack", "discord", "teams")
@@ -88,6 +89,12 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
             ) from None
         if network.prefixlen == 0:
             raise ValueError(f"{value!r} is everybody, and anybody could claim to be anybody")
+    return values
+
+
+def _inner_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        host_and_port(value)
     return values
 
 
@@ -229,6 +236,7 @@ def _model(value: str, info: ValidationInfo) -> str:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Platforms = Annotated[Words, AfterValidator(_platforms)]
+InnerHosts = Annotated[Words, AfterValidator(_inner_hosts)]
 Networks = Annotated[Words, AfterValidator(_networks)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 StopReactions = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_reactions)]

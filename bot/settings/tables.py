@@ -19,6 +19,7 @@ from bot.settings.kinds import (
     Folder,
     HeaderKey,
     HeaderName,
+    InnerHosts,
     ModelAliases,
     ModelName,
     ModelServers,
@@ -245,7 +246,7 @@ class Settings(Table):
     drain_seconds: float = Field(
         default=15, ge=0, description="Seconds that replies get to end when Parley is stopped."
     )
-    fetch_allow: Words = Field(
+    fetch_allow: InnerHosts = Field(
         default=(),
         description="Inner addresses (`host:port`) from which pages and feeds may be read.",
     )

@@ -35,6 +35,8 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_engine_restarts": ("counter", ()),
     "parley_model_copies": ("counter", ("outcome",)),
     "parley_sources": ("counter", ("adapter",)),
+    "parley_pages": ("counter", ("outcome",)),
+    "parley_page_bytes": ("counter", ()),
     "parley_first_token_seconds": ("histogram", ()),
     "parley_step_seconds": ("histogram", ()),
     "parley_refusals": ("counter", ("adapter", "said")),

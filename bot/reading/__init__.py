@@ -1,0 +1,1 @@
+"""Pages and feeds are fetched: from public addresses only, within limits, kept for minutes."""

@@ -1,0 +1,77 @@
+"""Looks up names, and gives only the addresses that may be connected to.
+
+aiohttp connects to exactly the addresses that it gets here, one after the other: a name that
+means something else a moment later changes nothing. Of a name with public and other addresses
+the public ones are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import psutil
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from bot.reading.addresses import AddressRules
+from bot.reading.page import PageFailed, PageRefused
+
+_AT_ONCE = 4
+
+Lookup = Callable[..., list[tuple[Any, Any, int, str, Any]]]
+"""``socket.getaddrinfo``."""
+
+
+def own_addresses() -> frozenset[str]:
+    """The IP addresses of this machine's network interfaces."""
+    return frozenset(
+        each.address.partition("%")[0]
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family in (socket.AF_INET, socket.AF_INET6)
+    )
+
+
+class CheckedResolver(AbstractResolver):
+    """It has threads of its own: a name server that never answers holds up no others of Parley."""
+
+    def __init__(self, rules: AddressRules, look_up: Lookup = socket.getaddrinfo) -> None:
+        self._rules = rules
+        self._look_up = look_up
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "parley-names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises ``PageRefused``. Whether an inner name exists is told to nobody."""
+        ask = partial(self._look_up, host, port, family, socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise PageFailed(f"The name {host} cannot be looked up now.") from None
+            found = []
+        except UnicodeError:
+            found = []
+        results = [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=of_family,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for of_family, _, protocol, _, address in found
+            if self._rules.may_connect(host, port, str(address[0]))
+        ]
+        if not results:
+            raise PageRefused(f"{host} has no public address.")
+        return results
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
