@@ -163,6 +163,15 @@ class Metrics:
     page_requests: Counter = _counter(
         "parley_page_requests", "Requests of pages and terminals.", "route", "status"
     )
+    fact_passages: Gauge = _gauge("parley_fact_passages", "Passages of all fact bases.")
+    fact_searches: Counter = _counter(
+        "parley_fact_searches",
+        "Searches in fact bases: found, nothing, not ready or failed.",
+        "outcome",
+    )
+    fact_files: Counter = _counter(
+        "parley_fact_files", "Files of fact bases: read, unread or removed.", "outcome"
+    )
     loop_lag: Histogram = _histogram(
         "parley_loop_lag_seconds", "How late the event loop wakes.", _LAG
     )

@@ -82,6 +82,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "attachments": room("bot.attachments", may=f"{PORTS} documents"),
         "reading": room("bot.reading", may="errors ports version metrics documents"),
+        "facts": room("bot.facts", may="types errors metrics documents"),
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
@@ -123,8 +124,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} version metrics personalities prompt settings core gguf hub model_names "
-            "state_store llama engine model_files multi_model remote",
+            may=f"{PORTS} version metrics personalities facts prompt settings core gguf hub "
+            "model_names state_store llama engine model_files multi_model remote",
         ),
     },
     {

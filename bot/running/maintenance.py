@@ -1,5 +1,5 @@
-"""Personalities are read; and periodic tasks: they are reread, old turns pruned, the event loop's
-lag measured.
+"""Personalities are read; and periodic tasks: they and facts are reread, old turns pruned, the
+event loop's lag measured.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.config import Settings
 from bot.errors import ParleyError
+from bot.facts.bases import FactBases
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
@@ -22,6 +23,7 @@ from bot.types import Place
 logger = logging.getLogger(__name__)
 
 _REREAD_SECONDS = 2.0
+_REREAD_SHARE = 20
 _PRUNE_SECONDS = 3600.0
 _LAG_SECONDS = 0.25
 
@@ -46,6 +48,13 @@ async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock
             logger.warning("a personality stays as it was: %s", fault)
         if had_faults and not book.faults:
             logger.info("the personalities are right again")
+
+
+async def reread_facts(book: PersonalityBook, facts: FactBases, clock: Clock) -> None:
+    """Index what has changed; where there is much to look at, it is looked at less often."""
+    while True:
+        seconds = await facts.refresh(book.all())
+        await clock.sleep(max(_REREAD_SECONDS, _REREAD_SHARE * seconds))
 
 
 async def prune(

@@ -1,0 +1,1 @@
+"""Fact bases: folders of documents, indexed in SQLite, whose passages answer questions."""

@@ -1,0 +1,159 @@
+"""Fact bases: documents of a folder are found by questions, and what changes is read again."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.types import Personality
+from tests.bot.documents.documents import document, paragraph, run
+from tests.bot.documents.test_reader import pdf, shown
+from tests.bot.facts.folders import HANDBOOK, SCHOOL, Facts, facts_in
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Iterator[Facts]:
+    with facts_in(tmp_path) as facts:
+        yield facts
+
+
+async def test_a_question_finds_the_passage_with_its_file_and_headings(facts: Facts) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    await facts.refresh()
+    first, *_ = await facts.bases.search(SCHOOL, "How much does a meal in the canteen cost?")
+    assert first.kind == "fact"
+    assert first.name == "handbook.md"
+    assert "A meal costs four euros" in first.excerpt
+    assert first.excerpt in HANDBOOK
+    assert facts.counted("searches_total", outcome="found") == 1
+    assert facts.counted("files_total", outcome="read") == 1
+    assert facts.counted("passages") == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("thanks!", "Danke schön :)", "Merci beaucoup", "", "?!", "…", "what is this?"),
+        *("Photosynthese der Algen", 'lunch" OR NEAR(', "words:*", "-", "x AND y NOT z"),
+    ],
+)
+async def test_what_asks_for_nothing_that_is_there_finds_nothing(facts: Facts, said: str) -> None:
+    facts.write("buses.md", "The bus leaves at seven from the gate, and comes back at four.\n")
+    await facts.refresh()
+    assert await facts.names(said) == []
+    assert facts.counted("searches_total", outcome="failed") is None
+
+
+async def test_a_personality_without_facts_finds_nothing_and_counts_nothing(facts: Facts) -> None:
+    assert await facts.bases.search(Personality("a", "A", "Answer."), "lunch") == ()
+    assert facts.metrics.registry.get_sample_value("parley_fact_searches_total") is None
+
+
+async def test_a_search_before_the_first_index_finds_nothing(facts: Facts) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    assert await facts.names("lunch in the canteen") == []
+    assert facts.counted("searches_total", outcome="not ready") == 1
+
+
+async def test_files_that_change_come_and_go_are_found_as_they_are_now(facts: Facts) -> None:
+    path = facts.write("hours.txt", "The library opens at nine.\n")
+    await facts.refresh()
+    assert await facts.names("When does the library open?") == ["hours.txt"]
+
+    path.write_text("The gymnasium opens at eight.\n")
+    facts.write("deep/er/pool.md", "# Pool\n\nThe swimming pool is closed on Mondays.\n")
+    await facts.refresh()
+    assert await facts.names("the library") == []
+    assert await facts.names("When does the gymnasium open?") == ["hours.txt"]
+    assert await facts.names("Is the swimming pool open on Monday?") == ["deep/er/pool.md"]
+
+    path.rename(path.with_name("gym.txt"))
+    (facts.folder / "deep" / "er" / "pool.md").unlink()
+    await facts.refresh()
+    assert await facts.names("gymnasium") == ["gym.txt"]
+    assert await facts.names("swimming pool") == []
+    assert facts.counted("files_total", outcome="removed") == 2
+    assert facts.counted("passages") == 1
+
+
+async def test_an_unchanged_folder_is_not_indexed_again(facts: Facts) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    await facts.refresh()
+    await facts.refresh()
+    assert facts.counted("files_total", outcome="read") == 1
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 300, None])
+async def test_an_index_that_is_damaged_or_of_another_version_is_built_anew(
+    facts: Facts, damage: bytes | None
+) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    await facts.refresh()
+    if damage is None:
+        with closing(sqlite3.connect(facts.index)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    else:
+        facts.index.write_bytes(damage)
+    assert await facts.names("lunch in the canteen") == []
+    assert facts.counted("searches_total", outcome="failed") == 1
+    await facts.refresh()
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
+
+
+async def test_files_that_cannot_be_read_are_told_once(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts.write("empty.md", " \n")
+    facts.write("noise.txt", bytes(range(256)) * 40)
+    facts.write("broken.pdf", b"%PDF-1.4 and nothing more")
+    facts.write("picture.png", b"\x89PNG")
+    facts.write(".hidden.md", "Hidden facts.\n")
+    (facts.folder / "outside.md").symlink_to(facts.write("../secret.md", "A secret.\n"))
+    facts.write("good.md", "The garden is green.\n")
+    with caplog.at_level(logging.WARNING):
+        await facts.refresh()
+        (facts.folder / "good.md").write_text("The garden is large and green.\n")
+        await facts.refresh()
+    told = [each.getMessage() for each in caplog.records]
+    assert sorted(line.rpartition("/")[2] for line in told) == [
+        ".hidden.md is hidden.",
+        "broken.pdf is of another format than its name says.",
+        "empty.md has no text.",
+        "noise.txt is no text in an encoding that is known.",
+        "outside.md is a link to a file outside of the folder.",
+        "picture.png is of a kind that is not read; Markdown, text, CSV, PDF, DOCX and HTML are.",
+    ]
+    assert await facts.names("the green garden") == ["good.md"]
+    assert await facts.names("secret") == []
+    assert facts.counted("files_total", outcome="unread") == 3
+
+
+async def test_foreign_formats_and_encodings_are_read(facts: Facts) -> None:
+    facts.write("rules.pdf", pdf(shown("Bicycles are parked behind the gymnasium.")))
+    facts.write("trip.docx", document(paragraph(run("The excursion goes to the lighthouse."))))
+    facts.write("latin.txt", "Die Schüler müssen die Bücher zurückbringen.\n".encode("cp1252"))
+    facts.write("rooms.csv", "name;room\nMeier;A 12\nKowalski;B 7\n")
+    await facts.refresh()
+    assert await facts.names("Where do I park my bicycle?") == ["rules.pdf"]
+    assert await facts.names("Where does the excursion go?") == ["trip.docx"]
+    assert await facts.names("Bücher zurück bringen") == ["latin.txt"]
+    (rooms,) = await facts.bases.search(SCHOOL, "In which room is Kowalski?")
+    assert (rooms.name, rooms.heading) == ("rooms.csv", ("name;room",))
+
+
+async def test_a_folder_that_vanishes_is_told_and_its_facts_stay(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    await facts.refresh()
+    facts.folder.rename(facts.folder.with_name("elsewhere"))
+    await facts.refresh()
+    await facts.refresh()
+    (told,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert "the folder of facts cannot be read (No such file or directory)." in told
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
