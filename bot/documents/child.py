@@ -1,9 +1,10 @@
 """The process that reads one document; run as a script, with the kind and a limit as arguments.
 
-stdin: the document. stdout: a ``Document`` as JSON, its text of at most ``max_characters``, looked
-at: most of it is readable. Exit code: 0, one of ``WhyUnread``, or anything else for a document
-that is not of its kind. The process has no environment, opens no file for writing, and is killed
-at its limits of memory and CPU time: a malicious document harms only this process.
+stdin: a line with the document's address, or an empty one, and the document. stdout: a
+``Document`` as JSON, its text of at most ``max_characters``, looked at: most of it is readable.
+Exit code: 0, one of ``WhyUnread``, or anything else for a document that is not of its kind. The
+process has no environment, opens no file for writing, and is killed at its limits of memory and
+CPU time: a malicious document harms only this process.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _read(kind: str, data: bytes, max_characters: int) -> Document:
+def _read(kind: str, data: bytes, max_characters: int, address: str) -> Document:
     """Loads only what reads this kind."""
     from bot.documents.document import Document
 
@@ -42,6 +43,10 @@ def _read(kind: str, data: bytes, max_characters: int) -> Document:
             from bot.documents.word import text_of_document
 
             return Document(text_of_document(data, max_characters))
+        case "html":
+            from bot.documents.page import document_of_page
+
+            return document_of_page(data, address)
     from bot.documents.decoding import text_of_file
 
     return Document(text_of_file(data))
@@ -51,9 +56,10 @@ def main(kind: str, max_characters: int) -> int:
     _bound()
     from bot.documents.unread import NothingRead, WhyUnread
 
+    address = sys.stdin.buffer.readline().decode().strip()
     data = sys.stdin.buffer.read()
     try:
-        read = _read(kind, data, max_characters)
+        read = _read(kind, data, max_characters, address)
     except NothingRead as error:
         return error.why
     except MemoryError:

@@ -7,9 +7,11 @@ finds those that do; the one whose letters are those of a language wins.
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from charset_normalizer import from_bytes
@@ -41,6 +43,18 @@ _ENCODINGS = """
     cp1252 cp1250 iso8859_2 cp1254 cp1257 cp1251 koi8_r cp866 cp1253 cp1255 cp1256 cp874 cp850
     mac_roman cp932 euc_jp gb18030 big5 cp949
 """
+_AS_IN_BROWSERS = {
+    "ascii": "cp1252",
+    "iso8859_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5hkscs": "big5",
+}
+_BEYOND_ASCII = re.compile("[^\\x00-\\x7f]")
 _FINAL = frozenset("ךםןףץς")
 _SYMBOLS = frozenset("±÷¢¥‹›™“”‘’„‚–—…€£§°«»·•¡¿©®×½²³µ№、。，；：？！（）「」『』【】《》・\u3000")
 
@@ -57,13 +71,14 @@ def text_of_file(data: bytes) -> str:
     return text
 
 
-def decoded(data: bytes) -> str:
-    """Raises ``NotText``."""
-    for read in (_by_mark, _as_utf8, _as_utf16, _by_letters):
+def decoded(data: bytes, declared: str = "") -> str:
+    """``declared``: the encoding that a page names, which may be wrong. Raises ``NotText``."""
+    codec = _codec(declared)
+    for read in (_by_mark, _as_utf8, _as_utf16, partial(_as_declared, codec), _by_letters):
         text = read(data)
         if text is not None and is_readable(text):
             return text
-    text = data.decode("utf-8", "replace")
+    text = data.decode(codec or "utf-8", "replace")
     if _readable_share(text) < _MIN_READABLE_AS_IT_IS:
         raise NotText
     return text
@@ -118,6 +133,25 @@ def _sense(text: str) -> float:
     return (num_plain + (len(head) - num_plain) * _likeness(head)[0]) / max(1, len(head))
 
 
+def _codec(declared: str) -> str:
+    """As browsers take the name; empty for one that is unknown, or for no text."""
+    try:
+        name = codecs.lookup(declared).name.replace("-", "_")
+    except (LookupError, ValueError):
+        return ""
+    name = _AS_IN_BROWSERS.get(name, name)
+    return name if name.startswith("iso8859_") or name in _ENCODINGS.split() else ""
+
+
+def _as_declared(codec: str, data: bytes) -> str | None:
+    """If the letters that come out are those of a language."""
+    text = data.decode(codec, "replace") if codec else ""
+    first = _BEYOND_ASCII.search(text)
+    return (
+        text if first and _likeness(text[max(0, first.start() - 1) :])[0] > _MIN_LIKENESS else None
+    )
+
+
 def _by_letters(data: bytes) -> str | None:
     known = _ENCODINGS.split()
     if b"\x00" in data:
@@ -133,9 +167,11 @@ def _by_letters(data: bytes) -> str | None:
 
 
 def _head(data: bytes) -> bytes:
-    """The beginning, up to a byte that is no part of a longer character in any encoding."""
+    """From before what is not ASCII to a byte that is part of no longer character."""
     if len(data) <= _NUM_JUDGED:
         return data
+    first = re.search(rb"[\x80-\xff]", data)
+    data = data[max(0, first.start() - 100) :] if first else data
     end = max(data.rfind(each, 0, _NUM_JUDGED) for each in (b"\n", b" ", b","))
     return data[: end + 1] or data
 

@@ -31,8 +31,13 @@ class DocumentReader:
         self._seconds = seconds
         self._room = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(self, data: bytes, kind: DocumentKind, max_characters: int) -> Document:
-        """Raises ``Unreadable``. A process that is killed had too much to read."""
+    async def read(
+        self, data: bytes, kind: DocumentKind, max_characters: int, address: str = ""
+    ) -> Document:
+        """``address``: of a page or feed, whose links are relative to it.
+
+        Raises ``Unreadable``. A process that is killed had too much to read.
+        """
         async with self._room:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", str(_CHILD), kind.value, str(max_characters)),
@@ -41,7 +46,8 @@ class DocumentReader:
                 stderr=asyncio.subprocess.DEVNULL,
                 env={},
             )
-            return await self._outcome(process, data)
+            line = "".join(address.split()).encode("utf-8", "replace")
+            return await self._outcome(process, line + b"\n" + data)
 
     async def _outcome(self, process: asyncio.subprocess.Process, data: bytes) -> Document:
         try:
