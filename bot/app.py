@@ -18,7 +18,6 @@ from adapters.http import threads
 from adapters.http.routes import MANNERS, routes
 from adapters.web.context import PageContext
 from adapters.web.routes import page_routes
-from bot.access import Access
 from bot.adapter_support.callers import CallerCheck
 from bot.attachments.attachments import MAX_FILES, MAX_SIZES
 from bot.attachments.uploads import Uploads
@@ -33,7 +32,7 @@ from bot.history.summaries import summarise
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
-from bot.ports import Adapter, AdapterContext, Clock
+from bot.ports import Adapter, AdapterContext
 from bot.prompt import check_prompts
 from bot.reading.reader import PageReader
 from bot.running.alone import alone
@@ -44,6 +43,7 @@ from bot.running.desktop import open_page
 from bot.running.engines import (
     Engine,
     OffloadsThreads,
+    check_remotes,
     describe_device,
     is_computing,
     make_catalogue,
@@ -51,6 +51,7 @@ from bot.running.engines import (
     model_state,
     name_of_model,
     names_of,
+    remote_models,
     servers_of,
 )
 from bot.running.fetching import fetch_default, fetch_named, one_by_one
@@ -64,7 +65,9 @@ from bot.running.notify import ServiceManager
 from bot.running.overview import Overviews
 from bot.running.stacks import stacks_on_signal
 from bot.running.supervision import LateConversations, Supervisor
-from bot.server import Readiness, Server, ServerSettings
+from bot.running.ways_in import make_access, server_settings
+from bot.server import Readiness, Server
+from bot.strategies.answering import Answering
 from bot.web.sign_ins import SignIns
 
 _CONNECT_SECONDS = 15.0
@@ -131,7 +134,7 @@ class App:
         self._elsewhere = tuple(elsewhere)
         self._stack = stack
         self._clock = SystemClock()
-        self._access = _make_access(settings, self._clock)
+        self._access = make_access(settings, self._clock)
         self._metrics = Metrics()
         self.banner = Banner(is_quiet=is_quiet)
         self._manager = ServiceManager(os.environ, os.getpid())
@@ -190,7 +193,9 @@ class App:
         folder, max_tokens = settings.personalities, settings.max_tokens
         fits = partial(check_prompts, self._engine, folder=folder, max_tokens=max_tokens)
         await fits(book.all())
-        self._service = self._make_service(store, book, adapters)
+        remotes = await enter(remote_models(settings, self._metrics))
+        answering = Answering(self._engine, self._metrics, self._clock, remotes)
+        self._service = self._make_service(store, book, adapters, answering)
         self._stack.push_async_callback(self._service.close)
         self._conversations.arrive(self._service)
         self._chats.set_result(self._service.chats)
@@ -200,7 +205,8 @@ class App:
         for supervisor in self._supervisors:
             supervisor.go.set()
         self._is_open = True
-        self._watch(store, self._service, book, one_by_one(fetch, fits))
+        have_remotes = partial(check_remotes, settings)
+        self._watch(store, self._service, book, one_by_one(have_remotes, fetch, fits))
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
@@ -240,7 +246,7 @@ class App:
         return adapter
 
     def _make_server(self, adapters: dict[str, Adapter], cards: ModelCards) -> Server:
-        settings = _server_settings(self._settings, self._own_key)
+        settings = server_settings(self._settings, self._own_key)
         sign_ins = SignIns(self._clock, self._settings.data_dir / "web" / "sign_ins.json")
         server = Server(settings, self._metrics, self._readiness, sign_ins)
         server.mount(
@@ -282,7 +288,11 @@ class App:
         )
 
     def _make_service(
-        self, store: SqlThreadStore, book: PersonalityBook, adapters: dict[str, Adapter]
+        self,
+        store: SqlThreadStore,
+        book: PersonalityBook,
+        adapters: dict[str, Adapter],
+        answering: Answering,
     ) -> ConversationService:
         settings = self._settings
         if self._engine is None:
@@ -307,6 +317,7 @@ class App:
             metrics=self._metrics,
             rules=rules,
             uploads=Uploads(settings.data_dir / "uploads"),
+            answering=answering,
         )
 
     async def _start_adapters(self, adapters: dict[str, Adapter]) -> None:
@@ -369,30 +380,3 @@ class App:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _make_access(settings: Settings, clock: Clock) -> Access:
-    """Raises ``SettingsError``."""
-    return Access(
-        allow=settings.allow,
-        deny=settings.deny,
-        admins=settings.admins,
-        direct_messages=settings.direct_messages,
-        max_in_flight=settings.max_in_flight,
-        per_minute=settings.per_minute,
-        quotas=settings.quotas,
-        clock=clock,
-    )
-
-
-def _server_settings(settings: Settings, own_key: str) -> ServerSettings:
-    return ServerSettings(
-        host=settings.host,
-        port=settings.port,
-        api_keys={name: key.get_secret_value() for name, key in settings.api_keys.items()},
-        basic_auth={name: word.get_secret_value() for name, word in settings.basic_auth.items()},
-        own_key=own_key,
-        is_public=settings.is_public,
-        trusted_proxies=settings.trusted_proxies,
-        cors_origins=settings.cors_origins,
-    )

@@ -96,7 +96,7 @@ class ConversationService:
             directory=store,
             retention=store,
             generator=generator,
-            answering=answering or Answering(generator),
+            answering=answering or Answering(generator, metrics, clock),
             grounder=grounder or Grounder(),
             personalities=personalities,
             access=access,

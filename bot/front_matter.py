@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -117,13 +118,17 @@ class FrontMatter(_Strict):
     strategy: Literal["direct", "route", "plan"] = "direct"
     remote: _Some | None = None
     show_both: bool = False
+    max_steps: Annotated[int, Field(ge=2, le=16)] = 8
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.answers == "quoted" and self.facts is None:
             raise ValueError("answers: quoted needs facts, a folder of documents to quote from")
-        if (self.strategy == "route") != (self.remote is not None):
-            raise ValueError("strategy: route and remote, the model to ask there, need each other")
+        if self.strategy == "route" and self.remote is None:
+            raise ValueError("strategy: route needs remote, the model to ask after a bad answer")
+        for key, strategy in (("remote", "route"), ("show_both", "route"), ("max_steps", "plan")):
+            if key in self.model_fields_set and self.strategy != strategy:
+                raise ValueError(f"{key} has no effect without strategy: {strategy}")
         if self.answers == "quoted" and self.strategy != "direct":
             raise ValueError("answers: quoted goes with no other strategy than direct")
         return self
@@ -230,6 +235,8 @@ def _explain(details: ErrorDetails) -> str:
     if explained := _EXPLAINED.get(details["type"]):
         return f"{name} {explained}"
     message = re.sub(r"^(Input|String|Value error,) ", "", details["msg"])
+    if not key:
+        return message
     written = str(details["input"]).strip()
     return f"{name} {message}" + (f", and is {written[:40]!r}" if written else "")
 

@@ -140,6 +140,14 @@ class Metrics:
         "Calls to platforms, and deliveries by them.",
         *("adapter", "method", "status"),
     )
+    routed: Counter = _counter(
+        "parley_routed",
+        "Answers of personalities that route: by whom, and how the local model judged its own.",
+        "answered_by",
+        "verdict",
+    )
+    plans: Counter = _counter("parley_plans", "Plans, by what came of them.", "outcome")
+    plan_steps: Counter = _counter("parley_plan_steps", "Steps of plans.")
     models_loaded: Gauge = _gauge("parley_models_loaded", "Models in memory.")
     model_loads: Counter = _counter("parley_model_loads", "Models loaded.")
     model_unloads: Counter = _counter(

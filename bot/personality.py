@@ -307,6 +307,7 @@ def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:
         strategy=fields.strategy,
         remote=fields.remote,
         shows_both=fields.show_both,
+        max_steps=fields.max_steps,
     )
 
 

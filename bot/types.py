@@ -324,7 +324,7 @@ class Personality:
     is written in the file. ``answers`` ``quoted``: they consist of quotations from that.
     ``strategy``: ``route`` has ``remote`` answer, a model of ``PARLEY_REMOTE_URL``, what the local
     one answers badly; with ``shows_both`` people see both answers. ``plan``: the steps of a plan
-    are solved at once.
+    are solved at once, ``max_steps`` at most.
     """
 
     name: str
@@ -348,6 +348,7 @@ class Personality:
     strategy: Literal["direct", "route", "plan"] = "direct"
     remote: str | None = None
     shows_both: bool = False
+    max_steps: int = 8
 
 
 @dataclass(frozen=True, slots=True)

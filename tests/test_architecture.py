@@ -71,7 +71,6 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "access": room("bot.access", may=PORTS),
         "adapter_support": room("bot.adapter_support", may=f"{PORTS} markdown"),
         "documents": room("bot.documents"),
-        "strategies": room("bot.strategies", may="types ports"),
         "grounding": room("bot.grounding", may="types"),
         "prompt": room("bot.prompt", may=PORTS),
         "output": room(f"{ENGINE}.output", may="types core"),
@@ -80,6 +79,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
     {
+        "strategies": room("bot.strategies", may=f"{PORTS} metrics stream"),
         "attachments": room("bot.attachments", may=f"{PORTS} documents"),
         "reading": room("bot.reading", may="errors ports version metrics documents"),
         "facts": room("bot.facts", may="types errors metrics documents"),
@@ -124,15 +124,16 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} version metrics personalities facts prompt settings core gguf hub "
-            "model_names state_store llama engine model_files multi_model remote",
+            may=f"{PORTS} version metrics clock access server personalities facts prompt settings "
+            "core gguf hub model_names strategies state_store llama engine model_files multi_model "
+            "remote",
         ),
     },
     {
         "app": room(
             "bot.app",
-            may="errors ports metrics clock lock personalities history access "
-            "adapter_support attachments prompt reading server adapters settings turns running",
+            may="errors ports metrics clock lock personalities history adapter_support "
+            "attachments prompt strategies reading server adapters settings turns running",
         ),
     },
     {

@@ -254,8 +254,9 @@ def _database(path: Path, connection: sqlite3.Connection) -> Check:
 
 
 def check_personalities(settings: Settings) -> Check:
+    from bot.clock import SystemClock
     from bot.personality import PersonalityBook
-    from bot.running.engines import known_models, make_catalogue
+    from bot.running.engines import known_models, make_catalogue, remote_faults
 
     if is_held(settings.data_dir) and (faults := _faults_in_use(settings)):
         advice = (
@@ -268,6 +269,9 @@ def check_personalities(settings: Settings) -> Check:
         book = PersonalityBook.load(settings.personalities, settings.personality, models)
     except PersonalityError as error:
         return Check("personalities", "fail", str(error))
+    now = SystemClock().now()
+    if lacking := remote_faults(settings, book.all(), settings.personalities, now):
+        return Check("personalities", "fail", "\n".join(map(str, lacking)))
     return Check("personalities", "ok", ", ".join(book.names))
 
 

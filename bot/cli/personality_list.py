@@ -12,7 +12,7 @@ from bot.clock import SystemClock
 from bot.config import Settings
 from bot.generation import Sampling
 from bot.personality import PersonalityBook, PersonalityFault, faults_of
-from bot.running.engines import known_models, make_catalogue
+from bot.running.engines import known_models, make_catalogue, remote_faults
 from bot.types import Personality
 
 _MAX_DESCRIPTION = 60
@@ -33,8 +33,11 @@ def check(settings: Settings, folder: Path | None) -> tuple[list[str], list[Pers
     default = settings.personality if folder is None else None
     models = known_models(settings, make_catalogue(settings))
     now = SystemClock().now()
-    found, faults = faults_of(folder or settings.personalities, default, models, now)
-    return [each.name for each in found], faults
+    folder = folder or settings.personalities
+    found, faults = faults_of(folder, default, models, now)
+    lacking = remote_faults(settings, found, folder, now)
+    wrong = {fault.file.stem for fault in lacking}
+    return [each.name for each in found if each.name not in wrong], [*faults, *lacking]
 
 
 def facts_of(personality: Personality) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from bot.clock import SystemClock
 from bot.config import PLATFORMS, Settings
 from bot.errors import EngineFailed
 from bot.generation import (
@@ -20,18 +21,29 @@ from bot.generation import (
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.prompt import opening
-from bot.running.engines import Engine, known_models, make_catalogue, make_engine
+from bot.running.engines import (
+    Engine,
+    check_remotes,
+    known_models,
+    make_catalogue,
+    make_engine,
+    remote_models,
+)
 from bot.running.fetching import fetch_default, fetch_named, name_models
 from bot.running.progress import on_stderr
+from bot.strategies.answering import Answering
 
 
 class ModelAlone:
     """The model of ``settings``, with its personalities. Nothing that is asked is kept."""
 
-    def __init__(self, settings: Settings, book: PersonalityBook, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, book: PersonalityBook, engine: Engine, answering: Answering
+    ) -> None:
         self._settings = settings
         self._book = book
         self._engine = engine
+        self._answering = answering
 
     async def ask(self, asked: CompletionRequest) -> AsyncGenerator[GenerationEvent, None]:
         """The reply as it grows. Leaving early ends it."""
@@ -45,7 +57,7 @@ class ModelAlone:
             answer_format=asked.answer_format,
             model=chosen.model,
         )
-        generation = await self._engine.generate(request)
+        generation = await self._answering.generate(request, chosen)
         try:
             async for event in generation:
                 if isinstance(event, Finished) and event.reason is FinishReason.ERROR:
@@ -77,13 +89,18 @@ async def model_alone(
     folder, default = settings.personalities, settings.personality
     book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
     chosen = book.get(personality)
+    await check_remotes(settings, [chosen])
     name_models(settings, catalogue, book.all())
     if chosen.model is None:
         await fetch_default(settings, on_stderr)
     else:
         await fetch_named(settings, catalogue, [chosen], on_stderr)
     update = {"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
-    few = settings.model_copy(update=update)
-    make = partial(make_engine, few, Metrics(), catalogue, default=chosen.model)
-    async with await asyncio.to_thread(make) as engine:
-        yield ModelAlone(settings, book, engine)
+    few, metrics = settings.model_copy(update=update), Metrics()
+    make = partial(make_engine, few, metrics, catalogue, default=chosen.model)
+    async with (
+        await asyncio.to_thread(make) as engine,
+        remote_models(settings, metrics) as remotes,
+    ):
+        answering = Answering(engine, metrics, SystemClock(), remotes)
+        yield ModelAlone(settings, book, engine, answering)

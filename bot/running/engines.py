@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from bot.clock import SystemClock
 from bot.config import Settings
+from bot.errors import PersonalityError
 from bot.inference.core.model import Model
 from bot.inference.engine.offloading import OffloadOptions
 from bot.inference.engine.service import InferenceService
@@ -19,14 +22,16 @@ from bot.inference.multi_model.catalogue import Catalogue
 from bot.inference.multi_model.fleet import Fleet
 from bot.inference.remote.cache_hints import CacheHints
 from bot.inference.remote.engine import RemoteEngine
+from bot.inference.remote.on_demand import EnginesOnDemand
 from bot.inference.state_store.folders import StateFolders
 from bot.metrics import Metrics
 from bot.overview import ModelState
-from bot.personality import KnownModels
+from bot.personality import KnownModels, PersonalityFault
 from bot.ports import TextGenerator
 from bot.running import loading, speeds
 from bot.running.banner import Banner
 from bot.running.proofs import Proofs
+from bot.types import Personality
 
 
 class Engine(TextGenerator, Protocol):
@@ -60,12 +65,37 @@ def make_engine(
 ) -> Engine:
     """Entering the engine raises ``ModelError``. ``default``: the model to load at once."""
     if settings.is_remote:
-        return remote_engine(settings, metrics)
+        return remote_engine(settings, metrics.share())
     default = default or name_of_model(settings)
     budget = max(0, available_bytes() - settings.parked_memory)
     state_folders = StateFolders(settings.data_dir / "parked")
     loader = LocalLoader(settings, metrics, catalogue, state_folders, banner)
     return Fleet(default, loader, metrics, budget=budget, state_folders=state_folders)
+
+
+def remote_models(settings: Settings, metrics: Metrics) -> EnginesOnDemand:
+    """The models that personalities with ``strategy: route`` name."""
+    key = settings.remote_key
+    return EnginesOnDemand(settings.remote_url, metrics, key=key.get_secret_value() if key else "")
+
+
+def remote_faults(
+    settings: Settings, personalities: Sequence[Personality], folder: Path, now: datetime
+) -> list[PersonalityFault]:
+    """Of those that name a remote model where there is no server to ask for it."""
+    sentence = "remote is {}, but PARLEY_REMOTE_URL, the server to ask for it, is not set."
+    return [
+        PersonalityFault(folder / f"{each.name}.md", 0, sentence.format(each.remote), now)
+        for each in personalities
+        if each.remote and not settings.remote_url
+    ]
+
+
+async def check_remotes(settings: Settings, personalities: Sequence[Personality]) -> None:
+    """Raises ``PersonalityError``."""
+    now = SystemClock().now()
+    if faults := remote_faults(settings, personalities, settings.personalities, now):
+        raise PersonalityError("\n".join(map(str, faults)))
 
 
 def remote_engine(settings: Settings, metrics: Metrics) -> RemoteEngine:

@@ -16,7 +16,7 @@ from bot.inference.multi_model.catalogue import Catalogue
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
 from bot.ports import Clock
-from bot.running.engines import known_models
+from bot.running.engines import check_remotes, known_models
 from bot.stores import Retention
 from bot.types import Place
 
@@ -31,7 +31,9 @@ _LAG_SECONDS = 0.25
 async def read_personalities(settings: Settings, catalogue: Catalogue) -> PersonalityBook:
     known = known_models(settings, catalogue)
     folder, default = settings.personalities, settings.personality
-    return await asyncio.to_thread(PersonalityBook.load, folder, default, known)
+    book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
+    await check_remotes(settings, book.all())
+    return book
 
 
 async def reread_personalities(book: PersonalityBook, check: Check, clock: Clock) -> None:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.generation import GenerationRequest
-from bot.ports import EngineGeneration, TextGenerator
+from bot.metrics import Metrics
+from bot.ports import Clock, EngineGeneration, TextGenerator
+from bot.strategies.planning import Planning
+from bot.strategies.reply import is_plain
+from bot.strategies.routing import RemoteModels, Routing
 from bot.types import Personality, Source
 
 
 class Answering:
-    def __init__(self, generator: TextGenerator) -> None:
+    """Without ``remotes`` the local model answers for whom it should judge itself, too."""
+
+    def __init__(
+        self,
+        generator: TextGenerator,
+        metrics: Metrics,
+        clock: Clock,
+        remotes: RemoteModels | None = None,
+    ) -> None:
         self._generator = generator
+        self._planning = Planning(generator, metrics, clock)
+        self._routing = Routing(generator, remotes, metrics) if remotes else None
 
     async def generate(
         self,
@@ -21,6 +35,15 @@ class Answering:
     ) -> EngineGeneration:
         """``TextGenerator.generate``, by the strategy of the ``personality``.
 
-        ``sources``: what the prompt holds of files, pages and facts for this question.
+        ``sources``: what the prompt holds of files, pages and facts for this question. Only text
+        is answered by a strategy, and what goes on does so without another plan.
         """
+        if personality is None or not is_plain(request):
+            return await self._generator.generate(request)
+        if personality.strategy == "route" and self._routing and personality.remote:
+            return await self._routing.generate(
+                request, personality.remote, shows_both=personality.shows_both
+            )
+        if personality.strategy == "plan" and request.messages[-1].role == "user":
+            return await self._planning.generate(request, personality.max_steps)
         return await self._generator.generate(request)

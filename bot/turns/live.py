@@ -16,6 +16,7 @@ from bot.generation import (
     FinishReason,
     GenerationEvent,
     GenerationRequest,
+    Progress,
     Queued,
     Reasoning,
 )
@@ -298,7 +299,7 @@ class LiveTurn:
                 match event:
                     case Queued() if event.place:
                         self._admissions.note(self._admission, event.place)
-                    case Queued():
+                    case Queued() | Progress():
                         self._admissions.begin(self._admission)
                     case Finished():
                         return event

@@ -23,6 +23,8 @@ from bot.metrics import Metrics
 from bot.personality import PersonalityBook
 from bot.stored import Turn
 from bot.stores import ThreadStore
+from bot.strategies.answering import Answering
+from bot.strategies.routing import RemoteModels
 from bot.types import Command, Person, Place, Question, QuestionDeleted, QuestionEdited, StopRequest
 from tests.bot.new_database import open_new_store
 from tests.fakes.clock import FakeClock
@@ -336,6 +338,7 @@ async def make(
     max_waiting_per_channel: int = 50,
     links: LinkSetting = "known",
     elsewhere: tuple[str, ...] = (),
+    remotes: RemoteModels | None = None,
 ) -> Talk:
     """Not started yet."""
     platform = platform or RichFakePlatform(clock)
@@ -366,6 +369,7 @@ async def make(
             elsewhere=elsewhere,
         ),
         uploads=Uploads(folder / "uploads"),
+        answering=Answering(generator, metrics, clock, remotes),
     )
     return Talk(service, store, platform, generator, clock, access, metrics)
 

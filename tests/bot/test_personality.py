@@ -130,6 +130,16 @@ def test_every_way_to_choose_the_next_token_can_be_a_personalitys_own(folder: Pa
     assert PersonalityBook.load(folder, "assistant").get("pirate").sampling == own
 
 
+def test_a_personality_may_have_a_strategy(folder: Path) -> None:
+    write(folder / "router.md", "title: R\nstrategy: route\nremote: gpt-x\nshow_both: on")
+    write(folder / "planner.md", "title: P\nstrategy: plan\nmax_steps: 4")
+    book = PersonalityBook.load(folder, "assistant")
+    router, planner = book.get("router"), book.get("planner")
+    assert (router.strategy, router.remote, router.shows_both) == ("route", "gpt-x", True)
+    assert (planner.strategy, planner.max_steps) == ("plan", 4)
+    assert (book.default.strategy, book.default.max_steps) == ("direct", 8)
+
+
 def test_a_title_and_a_prompt_are_enough(folder: Path) -> None:
     book = PersonalityBook.load(folder, "assistant")
     assert book.default == Personality("assistant", "Assistant", "You are helpful.")
@@ -203,6 +213,16 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
          "(text with a colon or # in it needs quotes)."),
         ("title: &a P\ngreeting: *a", "3: this is not YAML: aliases are not read "
          "(text with a colon or # in it needs quotes)."),
+        ("title: P\nstrategy: route", "1: strategy: route needs remote, the model to ask after a "
+         "bad answer."),
+        ("title: P\nremote: gpt-x", "1: remote has no effect without strategy: route."),
+        ("title: P\nshow_both: on\nstrategy: plan", "1: show_both has no effect without "
+         "strategy: route."),
+        ("title: P\nmax_steps: 4", "1: max_steps has no effect without strategy: plan."),
+        ("title: P\nstrategy: plan\nmax_steps: 1", "4: max_steps should be greater than or equal "
+         "to 2, and is '1'."),
+        ("title: P\nstrategy: both", "3: strategy should be 'direct', 'route' or 'plan', and is "
+         "'both'."),
         ("title: P\ngreeting: \x07", "3: the character U+0007 is not allowed."),
     ],
 )  # fmt: skip

@@ -34,7 +34,10 @@ _VLLM = {"cache_salt", "top_k", "min_p", "repetition_penalty", *_CONTINUES}
 
 
 class FakeModelServer:
-    """``asked``, ``headers``: of the calls. ``num_hung_up``: clients that left before the end."""
+    """``asked``, ``headers``: of the calls. ``num_listed``: calls for the list of its models.
+
+    ``num_hung_up``: clients that left before the end.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class FakeModelServer:
         self.otherwise: Behaviour = says("ok")
         self.asked: list[Json] = []
         self.headers: list[Mapping[str, str]] = []
+        self.num_listed = 0
         self.num_counted = 0
         self.num_running = 0
         self.most_running = 0
@@ -88,6 +92,7 @@ class FakeModelServer:
         assert self.violations == []
 
     async def _list(self, request: web.Request) -> web.Response:
+        self.num_listed += 1
         if refused := self._refused(request):
             return refused
         window = {"max_model_len": self.window} if self.window else {}

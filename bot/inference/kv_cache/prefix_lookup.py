@@ -79,8 +79,10 @@ class PrefixLookup:
         wanted = scope, sequence.thread, tokens, sequence.num_prefix
         prompt = system_prompt(sequence)
         prefix = self._prefixes.find(scope, prompt) if prompt else None
-        if prefix is None and (sequence.shares_prompt or not prompt):
-            prefix = self._prefixes.find_longest(scope, tokens)
+        longest = self._prefixes.find_longest(scope, tokens)
+        is_more = longest is not None and len(longest.tokens) > len(prompt)
+        if is_more or (prefix is None and (sequence.shares_prompt or not prompt)):
+            prefix = longest
         best = PrefixMatch(len(prefix.tokens), prefix) if prefix else PrefixMatch()
         if own := self._cached_threads.match(*wanted):
             best = max(PrefixMatch(own[1], own[0]), best, key=lambda match: match.num_tokens)

@@ -12,7 +12,8 @@ class Patience:
     ``first_token`` includes a busy server's queue. ``silence``: between two chunks of a reply.
     ``tail``: from the last chunk to the end of the stream. ``probe``: for a small call, such
     as a health check. ``rest``: a failed server gets no request for that long, doubled at each
-    failure up to ``max_rest``. ``watch``: between two health checks.
+    failure up to ``max_rest``. ``watch``: between two health checks;
+    infinite: there is one only.
     """
 
     connect: float = 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -22,7 +23,7 @@ _UNNAMED = "remote"
 
 
 class Servers:
-    """Entering probes each server, and a task does so again from time to time.
+    """Entering probes each server, and a task does so again from time to time, if it is to.
 
     Entering raises ``ModelError`` if every server answers and none is usable; a server that is
     unreachable may still come up.
@@ -88,8 +89,9 @@ class Servers:
         except BaseException:
             await self._stack.aclose()
             raise
-        watching = asyncio.create_task(self._watch(), name="parley-remote-watch")
-        self._stack.push_async_callback(_end, watching)
+        if math.isfinite(self._patience.watch):
+            watching = asyncio.create_task(self._watch(), name="parley-remote-watch")
+            self._stack.push_async_callback(_end, watching)
         return self
 
     async def __aexit__(
