@@ -27,6 +27,10 @@ from bot.clock import SystemClock
 from bot.config import Settings
 from bot.conversation import ConversationRules, ConversationService
 from bot.errors import EngineFailed
+from bot.facts.bases import FactBases
+from bot.grounding.choice import SourceChoice
+from bot.grounding.grounder import Grounder
+from bot.grounding.refreshing import SourceRefresher
 from bot.history.store import SqlThreadStore, database_path, open_store
 from bot.history.summaries import summarise
 from bot.lock import DataLock
@@ -59,6 +63,7 @@ from bot.running.maintenance import (
     measure_lag,
     prune,
     read_personalities,
+    reread_facts,
     reread_personalities,
 )
 from bot.running.notify import ServiceManager
@@ -142,7 +147,7 @@ class App:
         self._service: ConversationService | None = None
         self._engine: Engine | None = None
         self._database: DatabaseWatch | None = None
-        self._pages: PageReader | None = None
+        self._refreshing: asyncio.Task[None] | None = None
         self._supervisors: list[Supervisor] = []
         self._is_open = False
         self._device = "CPU"
@@ -170,9 +175,10 @@ class App:
         store = await open_store(settings.database_url, self._clock)
         self._stack.push_async_callback(store.close)
         self._database = DatabaseWatch(store.is_sound)
-        self._pages = await enter(
-            PageReader.of(settings.fetch_allow, settings.robots, self._clock, self._metrics)
-        )
+        allowed, robots = settings.fetch_allow, settings.robots
+        pages = await enter(PageReader.of(allowed, robots, self._clock, self._metrics))
+        facts = FactBases(settings.personalities, settings.data_dir, self._metrics)
+        self._stack.callback(facts.close)
         adapters = {name: self._make_adapter(name) for name in settings.platforms}
         cards = ModelCards(settings, catalogue, lambda: self._engine)
         server = await enter(self._make_server(adapters, cards))
@@ -195,7 +201,9 @@ class App:
         await fits(book.all())
         remotes = await enter(remote_models(settings, self._metrics))
         answering = Answering(self._engine, self._metrics, self._clock, remotes)
-        self._service = self._make_service(store, book, adapters, answering)
+        choice = SourceChoice(self._engine, self._metrics)
+        grounder = Grounder(self._metrics, pages, facts, choice)
+        self._service = self._make_service(store, book, adapters, answering, grounder)
         self._stack.push_async_callback(self._service.close)
         self._conversations.arrive(self._service)
         self._chats.set_result(self._service.chats)
@@ -207,6 +215,9 @@ class App:
         self._is_open = True
         have_remotes = partial(check_remotes, settings)
         self._watch(store, self._service, book, one_by_one(have_remotes, fetch, fits))
+        refresher = SourceRefresher(pages, book.all, self._clock, self._metrics)
+        self._refreshing = self._spawn(refresher.run(), "parley-sources")
+        self._spawn(reread_facts(book, facts, self._clock), "parley-facts")
         self.banner.platforms(settings, [s.state for s in self._supervisors])
         self.banner.ways_in(self._settings, server.url)
         self.banner.first_steps(settings)
@@ -225,6 +236,8 @@ class App:
         """Let running replies end, for ``drain_seconds``; ``hurrying`` cuts that short."""
         self.banner.stopping(self._settings.drain_seconds)
         self._manager.stopping()
+        if self._refreshing:
+            self._refreshing.cancel()
         if self._service:
             await self._service.drain(self._settings.drain_seconds, hurrying)
         if self._service and not hurrying.is_set():
@@ -293,6 +306,7 @@ class App:
         book: PersonalityBook,
         adapters: dict[str, Adapter],
         answering: Answering,
+        grounder: Grounder,
     ) -> ConversationService:
         settings = self._settings
         if self._engine is None:
@@ -306,6 +320,7 @@ class App:
             links=settings.links,
             retention_days=settings.retention_days,
             elsewhere=self._elsewhere,
+            read_pages=settings.read_pages,
         )
         return ConversationService(
             store=store,
@@ -318,6 +333,7 @@ class App:
             rules=rules,
             uploads=Uploads(settings.data_dir / "uploads"),
             answering=answering,
+            grounder=grounder,
         )
 
     async def _start_adapters(self, adapters: dict[str, Adapter]) -> None:
@@ -354,9 +370,10 @@ class App:
         self._spawn(self._overviews.throughput.measure(), "parley-throughput")
         self._spawn(measure_lag(self._metrics, self._clock), "parley-lag")
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._stack.push_async_callback(_end, task)
+        return task
 
     def _model_names(self) -> tuple[str, ...]:
         return names_of(self._engine, self._settings)

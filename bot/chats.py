@@ -17,6 +17,9 @@ from bot.types import Person, Place, Source
 
 ADAPTER = "web"
 
+TERMINAL = "terminal"
+"""The name of the owner of this machine's terminal; those of its browsers are hashes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -78,7 +81,8 @@ class GrowingAnswer:
 
     ``stage``: it waits in its thread or for the engine (``queued``, at ``place`` from 1, about
     ``wait`` seconds), until ``model`` is loaded (``loading``), until its files and the prompt are
-    read (``reading``); the model reasons aloud (``thinking``) or answers (``writing``).
+    read (``reading``, with what ``doing`` says, if anything); the model reasons aloud
+    (``thinking``) or answers (``writing``).
     ``number`` is the one that it will have in its turn, as far as that was asked: an answer that
     becomes longer keeps its own.
     """
@@ -87,6 +91,7 @@ class GrowingAnswer:
     number: int = 0
     place: int | None = None
     wait: float | None = None
+    doing: str = ""
     model: str = ""
     personality: str = ""
     reasoning: str = ""
@@ -98,8 +103,9 @@ class ChatTurn:
     """A question with all its answers; ``chosen`` is the number of the one that counts.
 
     ``growing`` is the next answer, if one is on its way. ``files``: names of what came along;
-    ``sources``: what was read of them, which prompts show. Of a thread of several people
-    ``asked_by`` is who asked, and ``remarks`` what was said before, as ``(name, text)``.
+    ``sources``: what was read of them and gathered beside them, which prompts show. Of a thread of
+    several people ``asked_by`` is who asked, and ``remarks`` what was said before, as
+    ``(name, text)``.
     """
 
     id: str

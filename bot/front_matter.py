@@ -122,6 +122,9 @@ class FrontMatter(_Strict):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        names = [each.name for each in self.sources]
+        if len(set(names)) < len(names) or {"none", "facts"} & set(names):
+            raise ValueError("sources should each have a name of its own, not none or facts")
         if self.answers == "quoted" and self.facts is None:
             raise ValueError("answers: quoted needs facts, a folder of documents to quote from")
         if self.strategy == "route" and self.remote is None:

@@ -355,7 +355,8 @@ class CompletionRequest:
     is reused only for others of the account with the same one. The usage log has ``route``, by
     which the program asks, and ``answer_id``, which it is told. With ``prompts`` instead of
     messages each of them is answered, in their order, without the personality's prompt.
-    ``is_background``: as that of a ``GenerationRequest``.
+    ``is_background``: as that of a ``GenerationRequest``. ``needs_pages``: it is refused where a
+    page whose address it has cannot be read.
     """
 
     account: str
@@ -376,5 +377,6 @@ class CompletionRequest:
     loop_guard: bool | None = None
     continues: bool = False
     is_background: bool = False
+    needs_pages: bool = False
     route: str = field(default="", compare=False)
     answer_id: str = field(default="", compare=False)

@@ -125,6 +125,22 @@ class Metrics:
         "outcome",
     )
     page_bytes: Counter = _counter("parley_page_bytes", "Bytes of pages and feeds, unpacked.")
+    gathered: Counter = _counter(
+        "parley_gathered",
+        "Pages, feeds and passages gathered for questions: read, found or refused.",
+        "kind",
+        "outcome",
+    )
+    source_choices: Counter = _counter(
+        "parley_source_choices",
+        "Choices among the sources of a personality: by its model, a trigger word or nobody.",
+        "by",
+    )
+    sources_refreshed: Counter = _counter(
+        "parley_sources_refreshed",
+        "Sources of personalities read before they are asked for: read or refused.",
+        "outcome",
+    )
     first_token: Histogram = _histogram(
         "parley_first_token_seconds", "From accepted to first token.", _FIRST_TOKEN
     )

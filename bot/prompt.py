@@ -14,8 +14,9 @@ from pathlib import Path
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.generation import ChatMessage
 from bot.ports import HasModels, TextGenerator
+from bot.sources import with_sources
 from bot.stored import Turn, TurnState
-from bot.types import Personality, Source
+from bot.types import Personality
 
 MIN_REPLY_TOKENS = 64
 """The least room for a reply, unless its cap or half of the window is lower."""
@@ -28,7 +29,6 @@ _MARGIN_TOKENS = 256
 """The most that the next question is expected to need."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_FENCES = re.compile("`{3,}")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -159,7 +159,7 @@ def given(personality: Personality, turns: Iterable[Turn]) -> Iterator[str]:
     for turn in turns:
         yield turn.text
         yield from (text for _, text in turn.remarks)
-        yield from (file.excerpt for file in turn.files)
+        yield from (text for file in turn.files for text in (file.address, file.excerpt))
 
 
 async def check_prompts(
@@ -362,18 +362,6 @@ def _lines(turn: Turn, remarks: Sequence[tuple[str, str]], *, is_named: bool) ->
     on earlier messages only, so nothing that was in a prompt is ever rewritten, and a thread
     of one person holds no names, which a small model would echo.
     """
-    asked = (turn.person.name if is_named else "", _with_files(turn))
+    asked = (turn.person.name if is_named else "", with_sources(turn.text, turn.files).strip())
     named = ((" ".join(clean(name).split()), clean(text)) for name, text in (*remarks, asked))
     return tuple(f"{name}: {text}" if name else text for name, text in named)
-
-
-def _with_files(turn: Turn) -> str:
-    return "\n\n".join(filter(None, (turn.text, *map(_attached, turn.files)))).strip()
-
-
-def _attached(file: Source) -> str:
-    """A file between fences that are longer than any in it, so that it cannot seem to end there."""
-    longest = max(map(len, _FENCES.findall(file.excerpt)), default=0)
-    fence = "`" * max(3, longest + 1)
-    end = "\n[The rest of the file is left out.]" if file.is_cut else ""
-    return f"[Attached file: {file.name}]\n{fence}\n{file.excerpt}\n{fence}{end}"

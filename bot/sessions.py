@@ -10,8 +10,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from bot.errors import EmptyQuestion, EngineFailed, ParleyError, sentence_for_people
-from bot.generation import Finished, FinishReason, GenerationEvent, GenerationRequest, Reasoning
+from bot.errors import (
+    EmptyQuestion,
+    EngineFailed,
+    ParleyError,
+    RequestError,
+    sentence_for_people,
+)
+from bot.generation import (
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Progress,
+    Reasoning,
+)
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Generation
 from bot.prompt import clean
 from bot.stored import Turn
@@ -71,6 +84,10 @@ class SessionTurn(LiveTurn):
     def crowd(self) -> str:
         return str(self.place)
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return self._question.sites
+
     async def next_event(self) -> GenerationEvent:
         """Raises what kept the turn from its reply, and ``StopAsyncIteration`` after the last."""
         while not self._events:
@@ -114,6 +131,15 @@ class SessionTurn(LiveTurn):
         request = await super()._request(personality)
         self._shows_reasoning = personality.reasoning != "hidden"
         return replace(request, answer_format=self._question.answer_format)
+
+    def _show_progress(self, text: str) -> None:
+        self._tell(Progress(text))
+
+    def _tell_refused(self, sentences: str) -> None:
+        """Raises ``RequestError`` where there is no answer without it."""
+        if self._question.needs_pages:
+            raise RequestError(sentences)
+        self._tell(Progress(sentences.removesuffix(".")))
 
     async def _stream(self, generation: Generation, draft: Draft) -> Finished:
         self._finished = await super()._stream(generation, draft)

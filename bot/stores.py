@@ -121,6 +121,10 @@ class TurnProgress(Protocol):
         """Store what was read for the question; ``earlier`` become its remarks."""
         ...
 
+    async def add_sources(self, turn_id: str, text: str, sources: Sequence[Source]) -> Turn:
+        """Keep what was gathered for the question, if it still reads ``text``."""
+        ...
+
     async def requeue(self, turn_id: str, *, goes_on: bool = False) -> Turn:
         """It is asked again: state queued, no attempts, posts kept.
 
@@ -149,7 +153,9 @@ class TurnProgress(Protocol):
         above: str = "",
     ) -> None: ...
 
-    async def edit_question(self, turn_id: str, text: str) -> None: ...
+    async def edit_question(self, turn_id: str, text: str) -> None:
+        """What was gathered for another text is dropped; files that came along stay."""
+        ...
 
     async def keep_from(self, place: Place, number: int) -> None:
         """Leave turns before ``number`` out of later prompts; they stay in the history."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.ports import Clock
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CLEAN_UP_SECONDS = 3.0
 """Time for a reply to finish the call that it is making; a platform may be out of reach."""
@@ -52,3 +54,16 @@ class TaskSet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a background task failed", exc_info=error)
+
+
+async def unless(halted: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What comes of the work, or None if it is halted before: then it is cancelled."""
+    working = asyncio.ensure_future(work)
+    halting = asyncio.ensure_future(halted.wait())
+    try:
+        await asyncio.wait((working, halting), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        halting.cancel()
+        working.cancel()
+        await asyncio.wait((working, halting))

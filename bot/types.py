@@ -276,6 +276,16 @@ class Source:
         """From JSON, a heading is a list."""
         object.__setattr__(self, "heading", tuple(self.heading))
 
+    @property
+    def is_gathered(self) -> bool:
+        """It did not come along with the question."""
+        return self.kind != "file"
+
+    @property
+    def title(self) -> str:
+        """For people: a page's own or its address, a document with the headings."""
+        return " › ".join((self.name or self.address, *self.heading))
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnd:
@@ -408,7 +418,9 @@ class Session:
 class SessionQuestion:
     """What a program asks in a session; its turn is stored.
 
-    ``answer_format`` None: free text; ``max_tokens`` None: the usual cap.
+    ``answer_format`` None: free text; ``max_tokens`` None: the usual cap. ``sites``: domains; of
+    the personality's own sources only those there are read. ``needs_pages``: it is refused where
+    a page that it names cannot be read.
     """
 
     session: Session
@@ -416,6 +428,8 @@ class SessionQuestion:
     answer_format: AnswerFormat | None = None
     max_tokens: int | None = None
     route: str = ""
+    sites: tuple[str, ...] = ()
+    needs_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "access": room("bot.access", may=PORTS),
         "adapter_support": room("bot.adapter_support", may=f"{PORTS} markdown"),
         "documents": room("bot.documents"),
-        "grounding": room("bot.grounding", may="types"),
-        "prompt": room("bot.prompt", may=PORTS),
+        "prompt": room("bot.prompt", "bot.sources", may=PORTS),
         "output": room(f"{ENGINE}.output", may="types core"),
         "grammar": room(f"{ENGINE}.grammar", may="types errors core"),
         "kv_cache": room(f"{ENGINE}.kv_cache", may="core"),
@@ -80,7 +79,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
     },
     {
         "strategies": room("bot.strategies", may=f"{PORTS} metrics stream"),
-        "attachments": room("bot.attachments", may=f"{PORTS} documents"),
+        "attachments": room("bot.attachments", may=f"{PORTS} documents prompt"),
         "reading": room("bot.reading", may="errors ports version metrics documents"),
         "facts": room("bot.facts", may="types errors metrics documents"),
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
@@ -88,6 +87,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),
         "chat_template": room(f"{ENGINE}.chat_template", may="types errors core output"),
         "scheduling": room(f"{ENGINE}.scheduling", may="types errors fair_queue core kv_cache"),
+    },
+    {
+        "grounding": room("bot.grounding", may=f"{PORTS} metrics markdown prompt reading"),
     },
     {
         "adapters": room("adapters", may=f"{PORTS} markdown formulas sampling adapter_support"),
@@ -102,7 +104,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.sessions",
             "bot.turns",
             may=f"{PORTS} metrics markdown fair_queue tasks usage delivery personalities access "
-            "attachments prompt strategies grounding",
+            "attachments prompt strategies stream grounding",
         ),
         "llama": room(f"{ENGINE}.llama", may="types errors core gguf output grammar chat_template"),
         "engine": room(
@@ -132,8 +134,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "app": room(
             "bot.app",
-            may="errors ports metrics clock lock personalities history adapter_support "
-            "attachments prompt strategies reading server adapters settings turns running",
+            may="errors ports metrics clock lock personalities history adapter_support attachments "
+            "prompt facts strategies reading grounding server adapters settings turns running",
         ),
     },
     {

@@ -12,7 +12,7 @@ from aiohttp import web
 from adapters.web.errors import BadRequest
 from bot.adapter_support.addresses import is_same_origin
 from bot.adapter_support.callers import Caller
-from bot.chats import Owner
+from bot.chats import TERMINAL, Owner
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN
 
 OWNER_COOKIE = "parley_owner"
@@ -20,7 +20,6 @@ COOKIE_SECONDS = 365 * 24 * 3600
 PAGE_HEADER = "X-Parley-Page"
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-_TERMINAL = "terminal"
 _READS = ("GET", "HEAD")
 _NEW_BROWSER = "Parley does not know this browser yet; please load the page once more."
 _OTHER_SITE = "Only Parley's own page may ask for this."
@@ -48,7 +47,7 @@ def owner_of(caller: Caller, secret: str | None) -> Owner:
     if caller.account != LOCAL_ACCOUNT:
         return Owner(caller.account, caller.account.removeprefix(SIGNED_IN))
     if caller.has_key:
-        return Owner(LOCAL_ACCOUNT, _TERMINAL)
+        return Owner(LOCAL_ACCOUNT, TERMINAL)
     if secret is None:
         raise web.HTTPUnauthorized(text=_NEW_BROWSER)
     return Owner(LOCAL_ACCOUNT, hashlib.sha256(secret.encode()).hexdigest()[:32])

@@ -44,7 +44,7 @@ def told(turn: ChatTurn) -> Iterable[str]:
     """The texts of the turn that are not the model's own."""
     yield turn.question
     yield from (answer.question for answer in turn.answers)
-    yield from (source.excerpt for source in turn.sources)
+    yield from (text for each in turn.sources for text in (each.address, each.excerpt))
     yield from (text for _, text in turn.remarks)
 
 
@@ -99,6 +99,7 @@ class Shapes:
             "question": turn.question,
             "asked_at": turn.asked_at.isoformat(),
             "files": list(turn.files),
+            "sources": self._sources(turn),
             "chosen": turn.chosen,
             "answers": [
                 self.answer(each, window) if each.number == told else _outline(each)
@@ -106,6 +107,15 @@ class Shapes:
             ],
             "growing": self._growing(turn.growing, growing) if turn.growing else None,
         }
+
+    def _sources(self, turn: ChatTurn) -> list[Json]:
+        """What was read beside the files, each once; without an address that is to be no link."""
+        gathered = [each for each in turn.sources if each.is_gathered]
+        named = dict.fromkeys((each.kind, each.title, each.address) for each in gathered)
+        return [
+            {"kind": kind, "title": title, "address": address if self.links.knows(address) else ""}
+            for kind, title, address in named
+        ]
 
     def answer(self, answer: ChatAnswer, window: int) -> Json:
         finished_at = answer.finished_at
@@ -149,6 +159,7 @@ def stage(growing: GrowingAnswer) -> Json:
         "stage": growing.stage,
         "place": growing.place,
         "wait": growing.wait,
+        "doing": growing.doing,
         "model": growing.model,
         "personality": growing.personality,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,14 +14,13 @@ from bot.documents.document import DocumentKind
 from bot.documents.reader import DocumentReader, Unreadable
 from bot.documents.unread import WhyUnread
 from bot.errors import FileRefused, PlatformError
+from bot.sources import plain
 from bot.types import Attachment, Source
 
 MAX_FILES = 4
 MAX_CHARACTERS = 24_000
 """Of all files of one question together; the rest is cut off, with a note."""
 
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
-_BRACKETS = str.maketrans("[]`", "()'")
 _UNMARKED = re.compile(r"[^\W_](?:[ .\-()]{0,2}[^\W_])*")
 
 
@@ -95,16 +93,14 @@ def kind_of(attachment: Attachment) -> FileKind:
     return next(by_name, None) or next(by_media, FileKind.OTHER)
 
 
-def plain(name: str) -> str:
-    """A file's name on one line, without brackets and invisible characters."""
-    line = " ".join(name.translate(_BRACKETS).split())
-    visible = "".join(each for each in line if unicodedata.category(each) not in _INVISIBLE)
-    return visible.strip() or "file"
+def file_name(name: str) -> str:
+    """As it stands in prompts."""
+    return plain(name) or "file"
 
 
 def in_words(name: str) -> str:
     """The name within a sentence, as code where Markdown would read more into it."""
-    name = plain(name)
+    name = file_name(name)
     return name if _UNMARKED.fullmatch(name) else f"`{name}`"
 
 
@@ -213,7 +209,7 @@ class Attachments:
             return f"{name} could not be fetched; please attach it again."
         except Unreadable as error:
             return why_unread(error, name, kind)
-        return Source(plain(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)
+        return Source(file_name(file.name), text[:room].strip("\r\n"), is_cut=len(text) > room)
 
 
 def _cut_sentence(file: Attachment, read: Source) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
 from bot.prompt import clean
@@ -14,7 +14,7 @@ from bot.stored import (
     Turn,
     TurnState,
 )
-from bot.types import Person, Place, Source
+from bot.types import Person, Place
 
 _NOT_ANSWERED = "This was not answered yet when it was exported."
 
@@ -34,7 +34,8 @@ def chat_of(thread: ThreadSummary, turns: Sequence[AnsweredTurn], *, personality
 
 def shown(asked: AnsweredTurn, growing: GrowingAnswer | None = None) -> ChatTurn:
     turn = asked.turn
-    names = (each.name for each in turn.unread.attachments or turn.files)
+    came_along = (each for each in turn.files if not each.is_gathered)
+    names = (each.name for each in turn.unread.attachments or came_along)
     return ChatTurn(
         id=turn.id,
         number=turn.number,
@@ -82,7 +83,7 @@ def _turn(turn: ChatTurn, place: Place, person: Person) -> AnsweredTurn:
         finish_reason=chosen.reason,
         usage=chosen.usage,
         remarks=tuple((clean(name), clean(text)) for name, text in turn.remarks),
-        files=tuple(Source(s.name, clean(s.excerpt), is_cut=s.is_cut) for s in turn.sources),
+        files=tuple(replace(s, excerpt=clean(s.excerpt)) for s in turn.sources),
         finished_at=chosen.finished_at,
     )
     return AnsweredTurn(

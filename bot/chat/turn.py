@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from bot.chats import GrowingAnswer
+from bot.chats import TERMINAL, GrowingAnswer
 from bot.errors import (
     EmptyQuestion,
     EngineFailed,
@@ -18,6 +18,7 @@ from bot.errors import (
     sentence_for_people,
 )
 from bot.generation import GenerationEvent, Progress, Queued, Reasoning
+from bot.ports import LOCAL_ACCOUNT
 from bot.stored import AnsweredTurn, StoredAnswer, Turn
 from bot.turns.display import STOPPED, Draft, Ending, failed
 from bot.turns.live import LiveTurn
@@ -48,7 +49,7 @@ class WatchedTurn(LiveTurn):
         super().__init__(services, admissions, trimmer, turn, admitted=admitted)
         self._audience = audience
         self._load = load
-        self._unread_files = ""  # what could not be read, in sentences
+        self._unread = ""  # what could not be read, in sentences
         self._draft: Draft | None = None
         self._reasoned = ""  # before what it continues
         self._number = 0  # of its answer, once that is known
@@ -63,6 +64,7 @@ class WatchedTurn(LiveTurn):
             number=self._number,
             place=self._standing.place,
             wait=self._standing.wait,
+            doing=self._standing.doing,
             model=self._model,
             personality=self._personality,
             reasoning=self._reasoned or _reasoning(draft),
@@ -126,7 +128,18 @@ class WatchedTurn(LiveTurn):
         return has_begun and not self._halted.is_set()
 
     def _tell_unread(self, sentences: str) -> None:
-        self._unread_files = sentences
+        self._unread = " ".join(filter(None, (self._unread, sentences)))
+
+    @property
+    def is_asker_known(self) -> bool:
+        """Somebody who uses a browser of this machine without signing in is not."""
+        return self.place.workspace != LOCAL_ACCOUNT or self.place.channel == TERMINAL
+
+    def _show_progress(self, text: str) -> None:
+        self._stand(_Standing("reading", doing=text))
+
+    def _tell_refused(self, sentences: str) -> None:
+        self._tell_unread(sentences)
 
     async def _speaker(self) -> Personality:
         """Who was to answer when it was asked."""
@@ -140,7 +153,9 @@ class WatchedTurn(LiveTurn):
         if isinstance(event, Queued) and event.place:
             stage: Stage = "loading" if event.loading else "queued"
             self._stand(_Standing(stage, event.place, event.wait))
-        elif isinstance(event, Queued | Progress):
+        elif isinstance(event, Progress):
+            self._show_progress(event.text)
+        elif isinstance(event, Queued):
             self._stand(_Standing("reading"))
         else:
             self._stand(_Standing("thinking" if isinstance(event, Reasoning) else "writing"))
@@ -157,7 +172,7 @@ class WatchedTurn(LiveTurn):
             question=self.turn.text,
             reply=ending.reply,
             state=ending.state,
-            note=" ".join(filter(None, (self._unread_files, ending.note))),
+            note=" ".join(filter(None, (self._unread, ending.note))),
             reasoning=_reasoning(self._draft) if self._draft else "",
             reason=ending.reason,
             model=self._model,
@@ -187,6 +202,7 @@ class _Standing:
     stage: Stage
     place: int | None = None
     wait: float | None = None
+    doing: str = ""
 
 
 class Audience(Protocol):

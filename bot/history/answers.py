@@ -139,7 +139,7 @@ def choose(connection: Connection, turn_id: str, number: int) -> bool:
 def _count(connection: Connection, turn_id: str, answer: StoredAnswer) -> None:
     """The turn reads as the answer does."""
     _change(connection, turn_id, chosen=answer.number, continued=None)
-    turns.edit_question(connection, turn_id, answer.question)
+    turns.read_as(connection, turn_id, answer.question)
     turns.finish(
         connection,
         turn_id,

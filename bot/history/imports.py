@@ -60,7 +60,8 @@ def branch(
     chosen = question.personality
     add(connection, question.place, before, title=title or "", personality=chosen)
     turn = answers_of.ask(connection, question, personality, now)
-    return turn and note_read(connection, turn.id, instead.turn.files, (), now)
+    files = [each for each in instead.turn.files if not each.is_gathered]
+    return turn and note_read(connection, turn.id, files, (), now)
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -73,8 +73,9 @@ def database_path(url: str) -> Path:
 
 
 class SqlThreadStore:
-    """``bot.stores.ThreadStore`` on SQLite. ``begin``, ``note_read``, ``requeue`` and ``ask_again``
-    raise LookupError for a turn that was forgotten; other changes of such a turn do nothing.
+    """``bot.stores.ThreadStore`` on SQLite. ``begin``, ``note_read``, ``add_sources``, ``requeue``
+    and ``ask_again`` raise LookupError for a turn that was forgotten; other changes of such a turn
+    do nothing.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -134,6 +135,9 @@ class SqlThreadStore:
     ) -> Turn:
         now = self._clock.now()
         return await self.database.write(turns.note_read, turn_id, files, earlier, now)
+
+    async def add_sources(self, turn_id: str, text: str, sources: Sequence[Source]) -> Turn:
+        return await self.database.write(turns.add_sources, turn_id, text, sources)
 
     async def requeue(self, turn_id: str, *, goes_on: bool = False) -> Turn:
         now = self._clock.now()

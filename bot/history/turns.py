@@ -1,7 +1,8 @@
 """Turns with their posts and remarks, from accepted to finished; deduplication.
 
 Each function is the work of one transaction. A turn may have been forgotten meanwhile: then
-there is nothing to change; ``get``, ``begin``, ``note_read`` and ``requeue`` raise LookupError.
+there is nothing to change; ``get``, ``begin``, ``note_read``, ``add_sources`` and ``requeue`` raise
+LookupError.
 """
 
 from __future__ import annotations
@@ -265,10 +266,21 @@ def note_read(
     earlier: Sequence[tuple[str, str]],
     now: datetime,
 ) -> Turn:
-    read = json.dumps([asdict(each) for each in files]) if files else ""
-    _change(connection, turn_id, unread=None, files=read)
+    _change(connection, turn_id, unread=None, files=_as_json(files))
     _add_earlier(connection, turn_id, earlier, now)
     return get(connection, turn_id)
+
+
+def add_sources(connection: Connection, turn_id: str, text: str, sources: Sequence[Source]) -> Turn:
+    turn = get(connection, turn_id)
+    if turn.text != text:
+        return turn
+    _change(connection, turn_id, files=_as_json((*turn.files, *sources)))
+    return get(connection, turn_id)
+
+
+def _as_json(files: Sequence[Source]) -> str:
+    return json.dumps([asdict(each) for each in files]) if files else ""
 
 
 def _add_earlier(
@@ -336,6 +348,14 @@ def finish(
 
 
 def edit_question(connection: Connection, turn_id: str, text: str) -> None:
+    asked = select(turns.c.text, turns.c.files).where(turns.c.id == turn_id)
+    if (before := connection.execute(asked).one_or_none()) and before.text != text:
+        own = [each for each in _files(before.files) if not each.is_gathered]
+        _change(connection, turn_id, text=text, files=_as_json(own))
+
+
+def read_as(connection: Connection, turn_id: str, text: str) -> None:
+    """It read so once, and counts so again; whatever was gathered stays."""
     _change(connection, turn_id, text=text)
 
 

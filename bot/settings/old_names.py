@@ -38,7 +38,7 @@ _MODEL = {
 """Old names of which one becomes ``PARLEY_MODEL``, and how each counts."""
 
 _NOTHING = {
-    "LLM_RAG_*": "this version of Parley reads no web pages",
+    "LLM_RAG_*": "PARLEY_READ_PAGES and the sources of a personality say what is read",
     "LLM_FLASH_ATTENTION": "Parley uses it where it is faster",
 }
 """Old names without a counterpart, and why."""

@@ -6,37 +6,38 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
-from bot.errors import EngineFailed, NotOffered, PromptTooLong
+from bot.errors import EngineFailed, NotOffered, PromptTooLong, RequestError
 from bot.generation import (
     AnyPrompt,
     ChatMessage,
     CompletionRequest,
     Finished,
     FinishReason,
-    GenerationEvent,
     GenerationRequest,
     RawPrompt,
-    Reasoning,
     Sampling,
     Tool,
     Usage,
     joint_usage,
 )
+from bot.grounding.fitting import gather_fitting
+from bot.grounding.grounder import SourcesWanted
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Embeds, EngineGeneration, Generation, Tokenizes
 from bot.prompt import clean, leaves_room, opening, shortened
 from bot.stored import TurnState
+from bot.turns.counted import CountedGeneration
+from bot.turns.gathering import shortest, with_gathered
+from bot.turns.late import LateAnswers
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
-from bot.types import Person, Personality, Place
+from bot.types import Person, Personality, Place, Source
 from bot.usage import AnswerTimes
 
 STOPPING = "Parley is stopping; please try again in a moment."
 _NUM_SEEDS = 0xFFFFFFFF  # llama.cpp's last 32-bit seed means a random one
-
-
 _STATES = {FinishReason.CANCELLED: TurnState.STOPPED, FinishReason.ERROR: TurnState.FAILED}
 
 
@@ -108,16 +109,16 @@ class Completions:
         num_answers: int,
         release: Callable[[], None],
     ) -> list[Generation]:
-        generations: list[EngineGeneration] = []
         try:
             requests = await self._requests(request, personality, person)
             times.submit()
-            for each in (each for asked in requests for each in _answers(asked, num_answers)):
-                generation = await self._services.answering.generate(each, personality)
-                generations.append(generation)
+            wanted = self._wanted(request, personality, person)
+            if personality is None or wanted is None:
+                generations = await self._ask(requests, num_answers, personality)
+            else:
+                begin = partial(self._begin_late, request, num_answers, personality, person, wanted)
+                generations = LateAnswers(num_answers, begin, self._services.tasks).streams
         except BaseException:
-            for generation in generations:
-                generation.cancel()
             release()
             raise
         shows_reasoning = personality is None or personality.reasoning != "hidden"
@@ -132,6 +133,71 @@ class Completions:
             generation.when_finished(partial(note, number))
         self.in_flight.update(counted)
         return list(counted)
+
+    async def _ask(
+        self,
+        requests: Sequence[GenerationRequest],
+        num_answers: int,
+        personality: Personality | None,
+        sources: Sequence[Source] = (),
+    ) -> Sequence[EngineGeneration]:
+        generations: list[EngineGeneration] = []
+        try:
+            for each in (each for asked in requests for each in _answers(asked, num_answers)):
+                generation = await self._services.answering.generate(each, personality, sources)
+                generations.append(generation)
+        except BaseException:
+            for generation in generations:
+                generation.cancel()
+            raise
+        return generations
+
+    def _wanted(
+        self, request: CompletionRequest, personality: Personality | None, person: Person
+    ) -> SourcesWanted | None:
+        """What is gathered for it; None: nothing, as for one that names no personality."""
+        asked = [each.content for each in request.messages if each.role == "user"]
+        if personality is None or not asked:
+            return None
+        may_read, why_not = self._services.rules.may_read(is_known=True)
+        wanted = SourcesWanted(
+            personality=personality,
+            text=clean(asked[-1]),
+            earlier=tuple(asked[:-1]),
+            may_read=may_read,
+            why_not=why_not,
+            person=person.id,
+            scope=_scope(request),
+        )
+        return wanted if self._services.grounder.wants(wanted) else None
+
+    async def _begin_late(
+        self,
+        request: CompletionRequest,
+        num_answers: int,
+        personality: Personality,
+        person: Person,
+        wanted: SourcesWanted,
+        tell: Callable[[str], None],
+    ) -> Sequence[EngineGeneration]:
+        """Raises ``RequestError`` where nothing is answered without what cannot be read."""
+        services = self._services
+        usual = services.rules.max_tokens
+        gathered = await gather_fitting(
+            services.grounder,
+            await services.generator_for(request.model or personality.model),
+            wanted,
+            lambda sources: shortest(_messages(with_gathered(request, sources), personality)),
+            max_tokens=usual if request.max_tokens is None else request.max_tokens,
+            tell=tell,
+        )
+        if gathered.refusals and request.needs_pages:
+            raise RequestError(" ".join(gathered.refusals))
+        for sentence in gathered.refusals:
+            tell(sentence.removesuffix("."))
+        request = with_gathered(request, gathered.sources)
+        requests = await self._requests(request, personality, person)
+        return await self._ask(requests, num_answers, personality, gathered.sources)
 
     def _ended(
         self, num_answers: int, release: Callable[[], None]
@@ -276,56 +342,6 @@ def _limited(request: CompletionRequest, account: Place, person: Person) -> Pers
     if request.user:
         return person
     return None if request.account == LOCAL_ACCOUNT else Person(account.workspace_form)
-
-
-class CountedGeneration:
-    """A generation that calls ``ended`` once, when it has ended or is cancelled.
-
-    ``heard`` gets every event that is read. ``shows_reasoning`` False: ``Reasoning`` events are
-    left out.
-    """
-
-    def __init__(
-        self,
-        generation: Generation,
-        heard: Callable[[GenerationEvent], None],
-        ended: Callable[[CountedGeneration], None],
-        *,
-        shows_reasoning: bool,
-    ) -> None:
-        self._generation = generation
-        self._heard = heard
-        self._shows_reasoning = shows_reasoning
-        self._ended: Callable[[CountedGeneration], None] | None = ended
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> GenerationEvent:
-        try:
-            event = await self._next()
-        except BaseException:
-            self.cancel()
-            raise
-        if isinstance(event, Finished):
-            self._end()
-        return event
-
-    async def _next(self) -> GenerationEvent:
-        async for event in self._generation:
-            self._heard(event)
-            if self._shows_reasoning or not isinstance(event, Reasoning):
-                return event
-        raise StopAsyncIteration
-
-    def cancel(self) -> None:
-        self._generation.cancel()
-        self._end()
-
-    def _end(self) -> None:
-        if self._ended is not None:
-            ended, self._ended = self._ended, None
-            ended(self)
 
 
 def _messages(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -17,9 +17,10 @@ from bot.generation import Finished, FinishReason, Usage
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.ports import Adapter
+from bot.sources import credit
 from bot.stored import Turn, TurnState, can_continue
 from bot.turns.services import Services
-from bot.types import Label, Place, ReplyEnd
+from bot.types import Label, Place, ReplyEnd, Source
 
 logger = logging.getLogger(__name__)
 
@@ -209,6 +210,11 @@ def noted(text: str, note: str) -> str:
     if not (text.strip() and note):
         return text if text.strip() else note
     return f"{completed(text.rstrip())}\n\n{note}"
+
+
+def credited(ending: Ending, sources: Sequence[Source]) -> Ending:
+    """With what it was made from named below it."""
+    return replace(ending, shown=noted(ending.shown, credit(sources)))
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from bot.chats import ADAPTER as CHATS
 from bot.errors import EmptyQuestion, PlatformError
 from bot.prompt import clean
 from bot.stored import Turn
+from bot.tasks import unless
 from bot.turns.notices import Notices
 from bot.turns.services import Services
 from bot.types import Place, Question
@@ -39,15 +40,8 @@ class InputLoader:
         ``tell`` takes what could not be read; None: the asker is told on the platform. Raises
         ``EmptyQuestion``.
         """
-        loading = asyncio.ensure_future(self._load(turn, tell or partial(self._tell, turn)))
-        halting = asyncio.ensure_future(halted.wait())
-        try:
-            await asyncio.wait((loading, halting), return_when=asyncio.FIRST_COMPLETED)
-            return loading.result() if loading.done() else turn
-        finally:
-            halting.cancel()
-            loading.cancel()
-            await asyncio.wait((loading, halting))
+        loading = self._load(turn, tell or partial(self.tell, turn, "files"))
+        return await unless(halted, loading) or turn
 
     async def _load(self, turn: Turn, tell: Callable[[str], None]) -> Turn:
         read = await self._read_files(turn)
@@ -84,9 +78,10 @@ class InputLoader:
             logger.info("earlier messages could not be read: %s", error)
             return ()
 
-    def _tell(self, turn: Turn, sentences: str) -> None:
+    def tell(self, turn: Turn, about: str, sentences: str) -> None:
+        """Tell the asker on the platform; ``about`` is what could not be read."""
         asked = Question(
-            event_id=f"files {turn.id}",
+            event_id=f"{about} {turn.id}",
             place=turn.place,
             person=turn.person,
             text="",

@@ -23,6 +23,7 @@ from bot.generation import (
 from bot.ports import Generation
 from bot.stored import Turn, TurnState
 from bot.turns.display import STOPPED, Draft, Ending, failed, longer
+from bot.turns.gathering import gathered_for
 from bot.turns.queues import Admission, AdmissionQueue
 from bot.turns.services import ContextTrimmer, Services
 from bot.types import Personality
@@ -223,10 +224,53 @@ class LiveTurn:
             return False
         return True
 
+    @property
+    def is_asker_known(self) -> bool:
+        """By name, to whoever runs Parley."""
+        return True
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Where the personality's own sources have to be; empty: anywhere."""
+        return ()
+
+    def _show_progress(self, text: str) -> None:
+        """The text of a ``Progress``."""
+        raise NotImplementedError
+
+    def _tell_refused(self, sentences: str) -> None:
+        """The asker learns what was not read, and why."""
+        raise NotImplementedError
+
+    async def _gather(self, personality: Personality) -> None:
+        """Keep what the question is answered from with it, before anybody is answered."""
+        gathered = await gathered_for(
+            self._services,
+            self.turn,
+            personality,
+            person=self.fair_name,
+            is_known=self.is_asker_known,
+            sites=self.sites,
+            max_tokens=self.max_tokens,
+            halted=self._halted,
+            tell=self._show_progress,
+        )
+        if gathered is None or self._halted.is_set():
+            return
+        if gathered.refusals:
+            self._tell_refused(" ".join(gathered.refusals))
+        if gathered.sources:
+            keep = self._services.progress.add_sources
+            try:
+                self._refresh(await keep(self.id, self.turn.text, gathered.sources))
+            except LookupError:  # its thread was forgotten meanwhile
+                self.halt(Wish.FORGET)
+
     async def _generate(self) -> Ending:
         """A remote engine may refuse a prompt as too long after it took it: then with less."""
         personality = await self._speaker()
         self._personality, self._speaking = personality.name, personality
+        await self._gather(personality)
         for fittings_left in reversed(range(_MAX_FITTINGS)):
             generation = await self._submit(await self._request(personality))
             if generation is None:

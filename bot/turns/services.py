@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from bot import prompt
 from bot.access import Access
@@ -41,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_ONLY_PEOPLE = (
+    "I read pages only for people who have signed in; whoever runs Parley can allow it for "
+    "everybody with PARLEY_READ_PAGES=everybody."
+)
 _PATIENCE = 60.0
 """Seconds for which a platform that is out of reach is tried again."""
 
@@ -51,6 +55,7 @@ class ConversationRules:
 
     ``max_waiting_per_channel``: 0 is any number. ``retention_days``: 0 is for ever. ``elsewhere``:
     the platforms that the next process has again, which takes up what is unfinished there.
+    ``read_pages``: for whom pages are read whose addresses a question has.
     """
 
     personality: str = "assistant"
@@ -61,6 +66,13 @@ class ConversationRules:
     links: LinkSetting = "known"
     retention_days: float = 0
     elsewhere: tuple[str, ...] = ()
+    read_pages: Literal["people", "everybody", "off"] = "people"
+
+    def may_read(self, *, is_known: bool) -> tuple[bool, str]:
+        """Whether pages are read for somebody, known by name or not; else a sentence for them."""
+        if self.read_pages == "people" and not is_known:
+            return False, _ONLY_PEOPLE
+        return self.read_pages != "off", ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from bot.turns.display import (
     Ending,
     TypingIndicator,
     beginning,
+    credited,
     cut_short,
     failed,
     in_line,
@@ -50,6 +51,9 @@ logger = logging.getLogger(__name__)
 Load = Callable[[Turn, asyncio.Event], Awaitable[Turn]]
 """``InputLoader.load``."""
 
+Tell = Callable[[Turn, str, str], None]
+"""``InputLoader.tell``."""
+
 
 class PostedTurn(LiveTurn):
     """A turn of people: an editor shows its reply in messages of the platform.
@@ -65,6 +69,7 @@ class PostedTurn(LiveTurn):
         admissions: AdmissionQueue,
         trimmer: ContextTrimmer,
         load: Load,
+        tell: Tell,
         turn: Turn,
         *,
         admitted: bool = False,
@@ -72,6 +77,7 @@ class PostedTurn(LiveTurn):
     ) -> None:
         super().__init__(services, admissions, trimmer, turn, admitted=admitted)
         self._load = load
+        self._tell = tell
         self._search_first = search_first
         self._anew: Wish | None = None  # it was to end, and to be answered again
         self._unrecorded: dict[int, str | None] = {}  # part -> message id (None: deleted)
@@ -168,13 +174,19 @@ class PostedTurn(LiveTurn):
             self._show_wait(loading or in_line(event.place, event.wait))
             return
         if isinstance(event, Progress):
-            self._show_wait(f"{event.text}…")
+            self._show_progress(event.text)
             return
         if isinstance(event, Reasoning | Queued):
             self._editor.show_placeholder(THINKING)
         if shown := draft.shown:
             self._typing.stop()
             self._editor.show(shown)
+
+    def _show_progress(self, text: str) -> None:
+        self._show_wait(f"{text[:1].upper()}{text[1:]}…")
+
+    def _tell_refused(self, sentences: str) -> None:
+        self._tell(self.turn, "pages", sentences)
 
     async def _store(self, ending: Ending) -> None:
         await self._record_posts()
@@ -184,7 +196,7 @@ class PostedTurn(LiveTurn):
         adapter = self._services.adapters[self.place.adapter]
         sources = tuple(self.turn.files) if ending.reply else ()
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
-        whole = self.ending = longer(self.turn, ending)
+        whole = self.ending = credited(longer(self.turn, ending), sources)
         first, end = beginning(adapter, whole.shown), ReplyEnd(sources, whole.can_continue)
         self._is_delivering = first is None
         try:

@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from bot.access import Access
 from bot.attachments.uploads import Uploads
 from bot.conversation import ConversationRules, ConversationService
+from bot.grounding.grounder import Grounder
 from bot.history import SqlThreadStore
 from bot.history.database import BUSY_TIMEOUT
 from bot.markdown.links import LinkSetting
@@ -339,6 +340,8 @@ async def make(
     links: LinkSetting = "known",
     elsewhere: tuple[str, ...] = (),
     remotes: RemoteModels | None = None,
+    grounder: Grounder | None = None,
+    read_pages: Literal["people", "everybody", "off"] = "people",
 ) -> Talk:
     """Not started yet."""
     platform = platform or RichFakePlatform(clock)
@@ -367,9 +370,11 @@ async def make(
             max_waiting_per_channel=max_waiting_per_channel,
             links=links,
             elsewhere=elsewhere,
+            read_pages=read_pages,
         ),
         uploads=Uploads(folder / "uploads"),
         answering=Answering(generator, metrics, clock, remotes),
+        grounder=grounder,
     )
     return Talk(service, store, platform, generator, clock, access, metrics)
 

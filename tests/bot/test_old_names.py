@@ -76,7 +76,8 @@ def test_an_old_name_never_wins_over_a_new_one_and_that_is_said(tmp_path: Path) 
 def test_what_has_no_counterpart_is_said(tmp_path: Path) -> None:
     environ = {"LLM_RAG_LENGTH": "4096", "LLM_RAG_HELPER": "x", "LLM_FLASH_ATTENTION": "true"}
     assert without_effect(load_settings(environ, tmp_path)) == [
-        "LLM_RAG_HELPER, LLM_RAG_LENGTH have no effect: this version of Parley reads no web pages.",
+        "LLM_RAG_HELPER, LLM_RAG_LENGTH have no effect: PARLEY_READ_PAGES and the sources of a "
+        "personality say what is read.",
         "LLM_FLASH_ATTENTION has no effect: Parley uses it where it is faster.",
     ]
 

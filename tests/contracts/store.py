@@ -39,6 +39,8 @@ ELSEWHERE = Place("slack", "T1", "C2", "1800.1")
 ANN = Person("slack:T1/U1", "Ann")
 BOB = Person("slack:T1/U2", "Bob")
 FILE = Source("a.csv", "pear,4", is_cut=True)
+PAGE = Source("Pears", "Sweet.", kind="page", address="https://pear.example/")
+FACT = Source("fruit.md", "A pear is green.", kind="fact", heading=("Fruit", "Pears"))
 DAY = timedelta(days=1)
 _numbers = count(1)
 PDF = Attachment("a.pdf", "application/pdf", 12, "https://files/a.pdf")
@@ -158,6 +160,28 @@ class _Accepting(_Fixtures):
         with pytest.raises(LookupError):
             await store.note_read(turn.id, files=[FILE], earlier=[("Bob", "secret")])
         assert await store.turns(HERE) == []
+
+    async def test_what_is_gathered_for_a_question_stays_until_that_reads_otherwise(
+        self, reopen: Reopen, store: ThreadStore
+    ) -> None:
+        turn = await accepted(store, ask("1", "A pear?"))
+        await store.note_read(turn.id, files=[FILE], earlier=[])
+        await store.add_sources(turn.id, "A pear?", [PAGE, FACT])
+        store = await reopen()
+        kept = await store.requeue(turn.id)
+        assert kept.files == (FILE, PAGE, FACT)
+
+        await store.edit_question(turn.id, "A pear?")
+        assert (await store.begin(turn.id)).files == (FILE, PAGE, FACT)
+        await store.edit_question(turn.id, "An apple?")
+        late = await store.add_sources(turn.id, "A pear?", [PAGE])
+        assert (late.text, late.files) == ("An apple?", (FILE,))
+
+    async def test_sources_of_a_forgotten_question_are_not_kept(self, store: ThreadStore) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.forget(HERE)
+        with pytest.raises(LookupError):
+            await store.add_sources(turn.id, turn.text, [PAGE])
 
     async def test_a_message_that_is_delivered_again_is_not_asked_twice(
         self, store: ThreadStore

@@ -12,6 +12,7 @@ from adapters.http.common.errors import status_of
 from adapters.http.common.sse import batches
 from bot.adapter_support.refusals import retry_header
 from bot.errors import ParleyError
+from bot.generation import Progress
 from bot.ports import Clock, Generation
 
 _IDLE_SECONDS = 15.0
@@ -21,19 +22,22 @@ async def tell(
     generation: Generation,
     clock: Clock,
     send: Callable[[str], Awaitable[None]],
-    first: str = "",
+    *,
+    shows_progress: bool = False,
 ) -> None:
-    """Send ``first`` and the text of the reply piece by piece; whoever leaves early ends it.
+    """Send the text of the reply piece by piece; whoever leaves early ends it.
 
-    Raises what kept it from its end.
+    ``shows_progress``: what is done before is sent, too, a line each. Raises what kept it from its
+    end.
     """
     finished = None
     try:
-        if first:
-            await send(first)
         async with aclosing(batches([generation], clock, _IDLE_SECONDS)) as arriving:
             async for batch in arriving:
                 events = [event for _, event in batch]
+                for event in events if shows_progress else ():
+                    if isinstance(event, Progress):
+                        await send(f"{event.text}…\n")
                 if text := said(events).text:
                     await send(text)
                 finished = finished_of(events) or finished

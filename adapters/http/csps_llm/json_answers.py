@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.http.common.answers import whole_answer
 from adapters.http.common.context import HttpContext, route_of
-from adapters.http.common.errors import InvalidBody
 from adapters.http.csps_llm.answering import json_refusal
 from adapters.http.csps_llm.asking import SESSION_HEADER, personality_of, session_of
-from adapters.http.csps_llm.markers import READS_NO_PAGES, SOMETHING, is_address, is_blank
+from adapters.http.csps_llm.markers import SOMETHING, is_address, is_blank
 from adapters.http.openai.answer_formats import SchemaOrText, as_schema
 from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
@@ -34,7 +33,7 @@ Prompt = Annotated[str, Field(json_schema_extra={"pattern": SOMETHING})]
 
 
 class ToilBody(BaseModel):
-    """``text``: what the prompt is about. Other keys are ignored."""
+    """``text``: what the prompt is about, or the address of that. Other keys are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -44,13 +43,18 @@ class ToilBody(BaseModel):
 
     @property
     def question(self) -> str:
-        """Raises ``InvalidBody`` and ``EmptyQuestion``."""
-        if is_address(self.text or ""):
-            raise InvalidBody(READS_NO_PAGES)
+        """Raises ``EmptyQuestion``."""
         if is_blank(self.prompt):
             raise EmptyQuestion("There is no prompt.")
-        text = quoted("Text", self.text) if self.text else ""
+        text = self.text or ""
+        if self.needs_page:
+            return with_quotes(text, self.prompt.strip(), self._instruction)
+        text = quoted("Text", text) if text else ""
         return with_quotes("", text, self.prompt.strip(), self._instruction)
+
+    @property
+    def needs_page(self) -> bool:
+        return is_address(self.text or "")
 
     @property
     def answer_format(self) -> AnswerFormat:
@@ -93,6 +97,7 @@ class JsonAnswers:
             max_tokens=_MAX_TOKENS,
             answer_format=body.answer_format,
             route=route_of(request),
+            needs_pages=body.needs_page,
         )
         return await self._context.conversations.complete(asked)
 
@@ -103,6 +108,7 @@ class JsonAnswers:
             answer_format=body.answer_format,
             max_tokens=_MAX_TOKENS,
             route=route_of(request),
+            needs_pages=body.needs_page,
         )
         return await self._context.conversations.converse(asked)
 

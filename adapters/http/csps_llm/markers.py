@@ -7,45 +7,43 @@ from dataclasses import dataclass
 
 from bot.adapter_support.quoting import quoted, with_quotes
 
-READS_NO_PAGES = (
-    "Parley reads no web pages in this version; paste the text that your question is about."
-)
 SOMETHING = r"[^\s\u0000-\u001f\u007f-\u009f]"
 """What a prompt must have, as a regular expression of Python and JavaScript."""
 
 _MARKER = re.compile(r"\s*\|(SESSION|CONTEXT|CONTENT|RAG)\|")
-_ADDRESS = re.compile(r"https?://\S+\s*", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 _TITLES = {"CONTEXT": "Context", "CONTENT": "Clipboard"}
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedPrompt:
-    """``text``: the question, and before it what was quoted.
+    """``text``: the question, and before it what was quoted; an address in it is a page to read.
 
-    ``session``: the key; empty: a new session; None: no word of it. ``note``: a sentence about
-    what Parley does not do.
+    ``session``: the key; empty: a new session; None: no word of it. ``sites``: domains, where what
+    is read has to be. ``needs_page``: the question begins with the address of what it is about.
     """
 
     text: str
     session: str | None = None
-    note: str = ""
+    sites: tuple[str, ...] = ()
+    needs_page: bool = False
 
 
 def read_prompt(prompt: str) -> MarkedPrompt:
     """A marker that has no end is text, and so is whatever follows it."""
-    session, note, quotes, position = None, "", [], 0
+    session, quotes, position = None, [], 0
+    sites: tuple[str, ...] = ()
     while found := _marker_at(prompt, position):
         name, value, position = found
         if name == "SESSION":
             session = value.strip() if session is None else session
         elif name == "RAG":
-            note = READS_NO_PAGES
+            sites = tuple(filter(None, map(str.strip, value.split("|"))))
         elif value.strip():
             quotes.append(quoted(_TITLES[name], value))
     question = prompt[position:].strip()
-    if address := _ADDRESS.match(question):
-        note, question = READS_NO_PAGES, question[address.end() :]
-    return MarkedPrompt(with_quotes("", *quotes, question), session, note)
+    needs_page = _ADDRESS.match(question) is not None
+    return MarkedPrompt(with_quotes("", *quotes, question), session, sites, needs_page)
 
 
 def is_blank(text: str) -> bool:

@@ -115,12 +115,16 @@ class SocketTalk:
         if prompt.session is not None:
             self._session = session_of(self._request, self._personality, prompt.session)
         if is_blank(prompt.text):
-            raise EmptyQuestion(prompt.note or "There is no question in this.")
-        route = route_of(self._request)
-        asked = SessionQuestion(session=self._session, text=prompt.text, route=route)
+            raise EmptyQuestion("There is no question in this.")
+        asked = SessionQuestion(
+            session=self._session,
+            text=prompt.text,
+            route=route_of(self._request),
+            sites=prompt.sites,
+            needs_pages=prompt.needs_page,
+        )
         generation = await self._context.conversations.converse(asked)
-        first = f"{prompt.note}\n\n" if prompt.note else ""
-        await tell(generation, self._context.clock, self._say, first)
+        await tell(generation, self._context.clock, self._say, shows_progress=True)
 
     async def _say(self, text: str) -> None:
         """No frame of text holds the mark of the end, whatever the model writes."""

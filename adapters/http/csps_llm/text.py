@@ -27,7 +27,7 @@ class TextAnswers:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         try:
-            question, note = await self._question(request)
+            question = await self._question(request)
         except ParleyError as error:
             return text_refusal(error)
         headers = {
@@ -37,7 +37,7 @@ class TextAnswers:
         clock, patience = self._context.clock, self._context.patience
         async with EventStream(request, clock, patience, headers) as stream:
             try:
-                await self._write(stream, question, note)
+                await self._write(stream, question)
             except ParleyError as error:
                 is_failure = isinstance(error, EngineFailed | StorageError)
                 if not (stream.has_begun or is_failure):
@@ -58,27 +58,28 @@ class TextAnswers:
             return text_refusal(error)
         return web.Response(text="The session is forgotten.\n")
 
-    async def _question(self, request: web.Request) -> tuple[SessionQuestion, str]:
-        """And a sentence about what is not done, if any; then the question may be empty."""
+    async def _question(self, request: web.Request) -> SessionQuestion:
         refuse_other_sites(request)
         personality = personality_of(request, self._context).name
         fields = await _fields(request)
         prompt = read_prompt(fields.get("prompt", ""))
-        if is_blank(prompt.text) and not prompt.note:
+        if is_blank(prompt.text):
             raise EmptyQuestion(_NO_PROMPT)
         session = session_of(request, personality, fields.get("session") or prompt.session)
-        question = SessionQuestion(session=session, text=prompt.text, route=route_of(request))
-        return question, prompt.note
+        return SessionQuestion(
+            session=session,
+            text=prompt.text,
+            route=route_of(request),
+            sites=prompt.sites,
+            needs_pages=prompt.needs_page,
+        )
 
-    async def _write(self, stream: EventStream, question: SessionQuestion, note: str) -> None:
+    async def _write(self, stream: EventStream, question: SessionQuestion) -> None:
         async def send(text: str) -> None:
             await stream.send(text.encode())
 
-        if not question.text:
-            await send(f"{note}\n")
-            return
         generation = await self._context.conversations.converse(question)
-        await tell(generation, self._context.clock, send, first=f"{note}\n\n" if note else "")
+        await tell(generation, self._context.clock, send)
 
 
 async def _fields(request: web.Request) -> dict[str, str]:

@@ -100,7 +100,7 @@ def event(data: object) -> bytes:
 
 def comment(text: str) -> bytes:
     """A comment keeps the connection open; clients skip it."""
-    return f": {text}\n\n".encode()
+    return f": {' '.join(text.split())}\n\n".encode()
 
 
 class Chunks:

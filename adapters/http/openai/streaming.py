@@ -21,7 +21,7 @@ from adapters.http.common.sse import batches
 from adapters.http.openai.shapes import DONE, comment, event
 from bot.adapter_support.event_stream import EventStream
 from bot.errors import ParleyError
-from bot.generation import FinishReason, GenerationEvent, Queued, Usage
+from bot.generation import FinishReason, GenerationEvent, Progress, Queued, Usage
 from bot.ports import Clock, Generation
 
 IDLE_SECONDS = 15.0  # proxies give up on a line that is silent for a minute
@@ -94,6 +94,8 @@ def sign_of_life(batch: Sequence[tuple[int, GenerationEvent]]) -> bytes:
     match batch:
         case []:
             return comment("working")
+        case [*_, (_, Progress(text))]:
+            return comment(text)
         case [*_, (_, Queued(loading=model))] if model:
             return comment(f"loading {model}")
         case [*_, (_, Queued(place))] if place:

@@ -269,6 +269,7 @@ class TurnView {
 		change(part.stage, stageText(growing));
 		change(part.stage, `stage ${growing.stage}`, "className");
 		change(part.note, true, "hidden");
+		this.drawSources([]);
 		change(part.meta, joined(growing.model, titleOf(growing.personality)));
 	}
 
@@ -284,6 +285,7 @@ class TurnView {
 		part.note.textContent = note;
 		part.note.hidden = !note;
 		part.note.classList.toggle("bad", answer.state === "failed");
+		this.drawSources(html.length ? turn.sources ?? [] : []);
 		const isChosen = answer.number === turn.chosen && !turn.growing;
 		part.retry.hidden = Boolean(this.el.nextElementSibling || turn.growing);
 		part.continue.hidden = !(answer.can_continue && isChosen);
@@ -295,6 +297,17 @@ class TurnView {
 		const pace = speed && `${figures.format(speed < 10 ? speed : Math.round(speed))} tokens/s`;
 		const name = titleOf(answer.personality);
 		part.meta.textContent = joined(answer.model, name, pace, seconds && duration(seconds));
+	}
+
+	drawSources(sources) {
+		const { part } = this;
+		part.sources.hidden = !sources.length;
+		part.sources.replaceChildren(...sources.map(({ title, address }) => {
+			const item = element("li", {});
+			const link = { textContent: title, href: address, title: address, target: "_blank", rel: "noopener noreferrer" };
+			item.append(address ? element("a", link) : title);
+			return item;
+		}));
 	}
 
 	drawText(blocks) {
@@ -320,7 +333,8 @@ const joined = (...words) => words.filter(Boolean).join(" · ");
 const personalityOf = (name) => page.state?.personalities.find((each) => each.name === name);
 const titleOf = (name) => personalityOf(name)?.title ?? name;
 
-function stageText({ stage, place, wait, model }) {
+function stageText({ stage, place, wait, model, doing }) {
+	if (doing) return doing[0].toUpperCase() + doing.slice(1);
 	if (stage === "loading") return `Loading ${model}`;
 	if (stage !== "queued") return stage[0].toUpperCase() + stage.slice(1);
 	if (!place) return "Waiting";

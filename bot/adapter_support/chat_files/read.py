@@ -14,7 +14,7 @@ from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn
 from bot.errors import RequestError
 from bot.generation import FinishReason, Usage
 from bot.stored import TurnState
-from bot.types import Source
+from bot.types import Source, SourceKind
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TURNS = 10_000
@@ -66,6 +66,9 @@ class _File(_Strict):
     name: _Name
     text: str | None
     is_cut: bool
+    kind: SourceKind = "file"
+    address: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    heading: list[str] = []
 
 
 class _Answer(_Strict):
@@ -200,9 +203,9 @@ def _turn(turn: _Turn, number: int) -> ChatTurn:
         asked_at=turn.asked_at,
         answers=tuple(_answer(each, i) for i, each in enumerate(turn.answers, start=1)),
         chosen=turn.chosen,
-        files=tuple(each.name for each in turn.files),
+        files=tuple(each.name for each in turn.files if each.kind == "file"),
         sources=tuple(
-            Source(each.name, each.text, is_cut=each.is_cut)
+            Source(each.name, each.text, each.is_cut, each.kind, each.address, tuple(each.heading))
             for each in turn.files
             if each.text is not None
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.chats import Chat, ChatAnswer, ChatTurn
 from bot.markdown.contained import contained, quoted
+from bot.types import Source
 
 FORMAT = "parley-chat"
 VERSION = 1
@@ -51,8 +52,17 @@ def _files(turn: ChatTurn) -> list[dict[str, Any]]:
     for source in turn.sources:
         if source.name in unread:
             unread.remove(source.name)
-    read = [{"name": s.name, "text": s.excerpt, "is_cut": s.is_cut} for s in turn.sources]
+    read = [
+        {"name": s.name, "text": s.excerpt, "is_cut": s.is_cut, **_origin(s)} for s in turn.sources
+    ]
     return [*read, *({"name": name, "text": None, "is_cut": False} for name in unread)]
+
+
+def _origin(source: Source) -> dict[str, Any]:
+    """Of what did not come along with the question."""
+    if not source.is_gathered:
+        return {}
+    return {"kind": source.kind, "address": source.address, "heading": list(source.heading)}
 
 
 def _answer(answer: ChatAnswer) -> dict[str, Any]:
@@ -89,6 +99,8 @@ def _exchange(turn: ChatTurn) -> str:
         parts.append(quoted(turn.question))
     if turn.files:
         parts.append(f"Attached: {', '.join(map(_in_line, turn.files))}")
+    if gathered := [_in_line(s.address or s.name) for s in turn.sources if s.is_gathered]:
+        parts.append(f"Read: {', '.join(dict.fromkeys(gathered))}")
     answer = next((each for each in turn.answers if each.number == turn.chosen), None)
     return "\n\n".join([*parts, *(_answered(answer, turn) if answer else ["*Not answered.*"])])
 

@@ -23,6 +23,7 @@ from bot.prompt import clean
 _REFRESH_SECONDS = 0.1
 _GONE_SECONDS = 120.0
 _STOPS = "Ctrl-C stops it"
+_STANDING = ("stage", "place", "wait", "doing", "model", "personality")
 
 
 class Leaving(Exception):
@@ -55,7 +56,7 @@ class Following:
             try:
                 while True:
                     if (turn := await self._until_end(chat_id, turn_id, before)) is not None:
-                        self._view.end(chosen_answer(turn))
+                        self._view.end({**chosen_answer(turn), "sources": turn["sources"]})
                         return turn
                     self._view.wait("Parley has stopped; waiting until it is back …")
                     await asyncio.sleep(_REFRESH_SECONDS)
@@ -88,7 +89,7 @@ class Following:
             return not growing
         if event.name == "grow" and data["turn"] == turn_id:
             known = self._growing
-            known.update({k: data[k] for k in ("stage", "place", "wait", "model", "personality")})
+            known.update({key: data[key] for key in _STANDING})
             known["reply"] = known.get("reply", "")[: data["at"]] + data["text"]
             if "reasoning" in data:
                 begun = known.get("reasoning", "")[: data.get("reasoning_at", 0)]
@@ -215,7 +216,8 @@ class TerminalView:
             case "loading":
                 return f"Loading {growing.get('model') or 'the model'} · {seconds:.0f} s · {_STOPS}"
             case "reading":
-                return f"Reading · {seconds:.0f} s · {_STOPS}"
+                doing = clean(growing.get("doing") or "reading")
+                return f"{doing[:1].upper()}{doing[1:]} · {seconds:.0f} s · {_STOPS}"
             case "thinking":
                 return f"Thinking · {seconds:.0f} s · {_STOPS}"
             case "writing":
@@ -226,6 +228,9 @@ class TerminalView:
 def _footer(answer: Json) -> Text:
     """The note of what happened, and a quiet line about the answer."""
     text = Text()
+    if answer.get("reply") and (sources := answer.get("sources")):
+        named = (" ".join(filter(None, (s["title"], s["address"]))) for s in sources)
+        text.append(f"Sources: {clean(', '.join(named))}\n", "dim")
     if note := answer.get("note"):
         text.append(f"{note}\n", "yellow")
     parts = [answer.get("model") or ""]

@@ -82,6 +82,7 @@ async def test_a_question_is_there_at_once(serve: Serve, browse: Open) -> None:
         "question": "What is a parley?",
         "asked_at": "2026-01-05T09:00:00+00:00",
         "files": [],
+        "sources": [],
         "chosen": 0,
         "answers": [],
         "growing": {
@@ -89,6 +90,7 @@ async def test_a_question_is_there_at_once(serve: Serve, browse: Open) -> None:
             "stage": "queued",
             "place": 1,
             "wait": 2.5,
+            "doing": "",
             "model": "",
             "personality": "",
             "html": [],

@@ -95,6 +95,7 @@ async def test_an_answer_grows_by_what_is_new_of_it(scene: Scene) -> None:
         "stage": "writing",
         "place": None,
         "wait": None,
+        "doing": "",
         "model": "smollm2",
         "personality": "assistant",
         "from": 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.attachments.attachments import FileKind, in_words, kind_of, plain, refusal
+from bot.attachments.attachments import FileKind, file_name, in_words, kind_of, refusal
 from bot.types import Attachment
 
 
@@ -22,7 +22,7 @@ from bot.types import Attachment
     ],
 )
 def test_a_name_stays_on_its_line_and_shows_what_it_is(name: str, shown: str) -> None:
-    assert plain(name) == shown
+    assert file_name(name) == shown
 
 
 @pytest.mark.parametrize("name", ["report (2).pdf", "Q3-plan.final.docx", "Größe.txt", "a.b c.md"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.http.csps_llm.markers import READS_NO_PAGES, MarkedPrompt, is_address, read_prompt
+from adapters.http.csps_llm.markers import MarkedPrompt, is_address, read_prompt
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,12 @@ from adapters.http.csps_llm.markers import READS_NO_PAGES, MarkedPrompt, is_addr
         ),
         ("|CONTENT|A|/CONTENT|", MarkedPrompt("[Clipboard]\n> A")),
         ("|CONTENT| |/CONTENT|Why?", MarkedPrompt("Why?")),
-        ("|RAG|a.ca|b.ca|/RAG|Why?", MarkedPrompt("Why?", note=READS_NO_PAGES)),
-        ("http://a.ca/b Why?", MarkedPrompt("Why?", note=READS_NO_PAGES)),
-        ("HTTPS://a.ca\nWhy?", MarkedPrompt("Why?", note=READS_NO_PAGES)),
-        ("https://a.ca", MarkedPrompt("", note=READS_NO_PAGES)),
-        ("|SESSION|k|/SESSION|https://a.ca x", MarkedPrompt("x", "k", READS_NO_PAGES)),
+        ("|RAG|a.ca| b.ca |/RAG|Why?", MarkedPrompt("Why?", sites=("a.ca", "b.ca"))),
+        ("|RAG||/RAG|Why?", MarkedPrompt("Why?")),
+        ("http://a.ca/b Why?", MarkedPrompt("http://a.ca/b Why?", needs_page=True)),
+        ("HTTPS://a.ca\nWhy?", MarkedPrompt("HTTPS://a.ca\nWhy?", needs_page=True)),
+        ("https://a.ca", MarkedPrompt("https://a.ca", needs_page=True)),
+        ("|SESSION|k|/SESSION|https://a.ca x", MarkedPrompt("https://a.ca x", "k", (), True)),
         ("https is what?", MarkedPrompt("https is what?")),
         ("What is https://a.ca?", MarkedPrompt("What is https://a.ca?")),
         ("", MarkedPrompt("")),

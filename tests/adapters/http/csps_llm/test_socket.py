@@ -11,10 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import WSCloseCode, WSMsgType
 
-from adapters.http.csps_llm.markers import READS_NO_PAGES
 from adapters.http.routes import routes
 from bot.errors import EngineFailed, OverLimit, ParleyError, QueueFull
-from bot.generation import Delta, Finished, FinishReason, Queued, Reasoning
+from bot.generation import Delta, Finished, FinishReason, Progress, Queued, Reasoning
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from bot.types import Session
@@ -150,17 +149,23 @@ async def test_the_clipboard_is_quoted_before_the_question(
     assert conversations.questions[0].text == "[Clipboard]\n> Line.\n\nWhy?"
 
 
-async def test_no_page_is_read_and_the_rest_is_answered(
-    page: Page, conversations: FakeConversations
-) -> None:
-    shown = await page.ask("https://example.com/feed What is new?")
-    assert shown.frames[0].strip() == READS_NO_PAGES
-    assert shown.text == f"{READS_NO_PAGES}\n\nHello there"
-    assert conversations.questions[0].text == "What is new?"
-    alone = await page.ask("https://example.com/feed")
-    assert alone.text == READS_NO_PAGES
-    assert alone.key == shown.key
-    assert len(conversations.questions) == 1
+async def test_what_is_read_is_told_in_frames_before_the_reply(serve: Serve) -> None:
+    script = (Progress("reading example.com"), *HELLO)
+    conversations = FakeConversations(script=script)
+    server = await serve(conversations)
+    async with Page(server.url) as page:
+        shown = await page.ask("https://example.com/feed What is new?")
+        assert shown.frames[0] == "reading example.com…\n"
+        assert shown.text == "reading example.com…\nHello there"
+    (question,) = conversations.questions
+    assert (question.text, question.needs_pages) == ("https://example.com/feed What is new?", True)
+
+
+async def test_sites_limit_what_is_read(page: Page, conversations: FakeConversations) -> None:
+    await page.ask("|RAG|a.ca|b.ca|/RAG|Why?")
+    (question,) = conversations.questions
+    assert (question.text, question.sites) == ("Why?", ("a.ca", "b.ca"))
+    assert not question.needs_pages
 
 
 # Bad input and failures

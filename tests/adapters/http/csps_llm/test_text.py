@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from adapters.http.csps_llm.markers import READS_NO_PAGES
 from bot.errors import AccessDenied, EngineFailed, OverLimit, ParleyError, PromptTooLong
-from bot.generation import Delta, Finished, FinishReason, Reasoning
+from bot.generation import Delta, Finished, FinishReason, Progress, Reasoning
 from bot.types import Session
 from tests.adapters.http.conftest import Serve
-from tests.fakes.conversations import FakeConversations
+from tests.fakes.conversations import HELLO, FakeConversations
 
 HEADER = "X-Parley-Session"
 
@@ -89,15 +88,18 @@ async def test_markers_count_here_too(
     assert conversations.questions[0].text == "[Clipboard]\n> A\n\nWhy?"
 
 
-async def test_no_page_is_read(
-    client: aiohttp.ClientSession, conversations: FakeConversations
-) -> None:
-    asked = {"prompt": "https://a.ca Why?"}
-    async with client.get("/gpt/assistant", params=asked) as answer:
-        assert await answer.text() == f"{READS_NO_PAGES}\n\nHello there"
-    async with client.get("/gpt/assistant", params={"prompt": "https://a.ca"}) as answer:
-        assert await answer.text() == f"{READS_NO_PAGES}\n"
-    assert len(conversations.questions) == 1
+async def test_a_page_is_read_and_its_address_stays_in_the_question(serve: Serve) -> None:
+    conversations = FakeConversations(script=(Progress("reading a.ca"), *HELLO))
+    server = await serve(conversations)
+    asked = {"prompt": "|RAG|a.ca|/RAG|https://a.ca Why?"}
+    async with (
+        aiohttp.ClientSession(server.url) as client,
+        client.get("/gpt/assistant", params=asked) as answer,
+    ):
+        assert await answer.text() == "Hello there"
+    (question,) = conversations.questions
+    assert (question.text, question.sites) == ("https://a.ca Why?", ("a.ca",))
+    assert question.needs_pages
 
 
 async def test_the_text_grows(serve: Serve) -> None:

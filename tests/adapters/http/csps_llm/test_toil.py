@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.http.csps_llm.markers import READS_NO_PAGES
 from adapters.http.csps_llm.missing import MISSING
 from adapters.http.routes import routes
 from bot.errors import EngineFailed, OverLimit, UnsupportedFormat
@@ -78,6 +77,20 @@ async def test_a_text_is_quoted_before_the_prompt(
     assert message.content.startswith("[Text]\n> One.\n> [Text]\n> Two.\n\nSum up.\n\nAnswer")
 
 
+async def test_a_text_that_is_an_address_is_read(
+    client: aiohttp.ClientSession, conversations: FakeConversations
+) -> None:
+    for path in ("/toil/assistant", "/toil/assistant?session=mine"):
+        body = {"prompt": "Sum up.", "text": " https://a.ca/b "}
+        async with client.post(path, json=body) as answer:
+            assert answer.status == 200
+    (request,), (question,) = conversations.requests, conversations.questions
+    assert request.messages[0].content.startswith("https://a.ca/b\n\nSum up.\n\nAnswer")
+    assert question.text == request.messages[0].content
+    assert request.needs_pages
+    assert question.needs_pages
+
+
 async def test_in_a_session_it_goes_on(
     client: aiohttp.ClientSession, conversations: FakeConversations
 ) -> None:
@@ -93,7 +106,6 @@ async def test_in_a_session_it_goes_on(
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({"prompt": "Sum up.", "text": " https://a.ca/b "}, 400, READS_NO_PAGES),
         ({"prompt": " "}, 400, "There is no prompt."),
         ({}, 400, "prompt: Field required."),
         ({"prompt": 3}, 400, "prompt: Input should be a valid string."),
