@@ -3,8 +3,8 @@
 stdin: a line with the document's address, or an empty one, and the document. stdout: a
 ``Document`` as JSON, its text of at most ``max_characters``, looked at: most of it is readable.
 Exit code: 0, one of ``WhyUnread``, or anything else for a document that is not of its kind. The
-process has no environment, opens no file for writing, and is killed at its limits of memory and
-CPU time: a malicious document harms only this process.
+process has no environment, opens no connection and no file for writing, and is killed at its
+limits of memory and CPU time: a malicious document harms only this process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MEMORY = 1024 * 1024 * 1024
 _CPU_SECONDS = 10
+_REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")
 
 
 def _bound() -> None:
@@ -28,6 +29,13 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _: object) -> None:
+    """What reads documents opens no connection and starts no process."""
+    if event.startswith(_REFUSED):
+        raise PermissionError(event)
 
 
 def _read(kind: str, data: bytes, max_characters: int, address: str) -> Document:
@@ -47,6 +55,10 @@ def _read(kind: str, data: bytes, max_characters: int, address: str) -> Document
             from bot.documents.page import document_of_page
 
             return document_of_page(data, address)
+        case "feed":
+            from bot.documents.feed import document_of_feed
+
+            return document_of_feed(data, address)
     from bot.documents.decoding import text_of_file
 
     return Document(text_of_file(data))

@@ -11,26 +11,23 @@ import re
 from typing import Any
 
 import trafilatura
-from lxml import etree, html  # type: ignore[import-untyped]
+from lxml import etree  # type: ignore[import-untyped]
 from trafilatura.settings import use_config
 
 from bot.documents.addresses import address_of
 from bot.documents.decoding import decoded
 from bot.documents.document import Document
+from bot.documents.markup import all_words, declared_encoding, tree_of
 from bot.documents.unread import NothingRead, WhyUnread
 from bot.documents.visible import visible
 
 _MAX_SIZE = 4 * 1024 * 1024
 """Characters that are looked at; main texts are at the beginning."""
 
-_DECLARED = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?([\w:-]+)""", re.I)
-_UNSEEN_TAGS = ("script", "style", "template", "noscript", "iframe", "object", "svg", "canvas")
-_UNSEEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0+)?(?![.\d])"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}",
-    re.I,
-)
-_COLOUR = re.compile(r"(?:^|;)\s*(color|background(?:-color)?)\s*:\s*([^;]+)", re.I)
+_MIN_MAIN = 500
+"""Characters; of a page with a shorter main text, most of whose words are links, all is taken."""
+
+_AROUND = "head nav footer form button select textarea"
 _BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 _KEPT = "␀␀"
 _CODE = re.compile(r"(```.*?```|(?<![\\`])`[^`\n]+`)", re.S)
@@ -38,40 +35,30 @@ _ESCAPED = re.compile(r"(\\+)([*_`~\[\]<])")
 _ESCAPED_START = re.compile(r"^(\s*(?:- |\d+\. )?\d{0,9})\\([-#>+.)])", re.M)
 _NOWHERE = "https://nowhere.invalid/"
 _TO_NOWHERE = re.compile(rf"\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){{0,300}})\]\({_NOWHERE}\)")
-_MARKS_ONLY = etree.XPath(
-    "//a[contains(@class, 'headerlink') or contains(@class, 'hash-link')]"
-    "|//*[contains(@class, 'mw-editsection')]"
-)
 _MAIN_PARTS = "inhalt hauptinhalt contenu contenido conteudo contenuto innehall inhoud tresc obsah"
 _POST = re.compile(r"post[-_]?(?:body|text|content)|message-?(?:body|content)|entry-content", re.I)
 
 
 def document_of_page(data: bytes, address: str = "") -> Document:
     """``address``: links are relative to it. Raises ``NothingRead`` and ``NotText``."""
-    text = decoded(data, _declared(data))[:_MAX_SIZE]
+    text = decoded(data, declared_encoding(data))[:_MAX_SIZE]
     if not text.strip():
         raise NothingRead(WhyUnread.EMPTY)
-    root = html.document_fromstring(text.encode("utf-8", "replace"), parser=_parser())
+    root = tree_of(text)
+    if root is None:
+        raise NothingRead(WhyUnread.NO_TEXT)
     title = _title(root)
-    _remove_unseen(root)
     _mend_links(root, address)
     _mend_headings(root)
     _flatten_code(root)
     _join_posts(root)
     _name_main_part(root)
     main = _main_text(root)
+    if len(main) < _MIN_MAIN:
+        main = _text_of_links(root) or main
     if not main:
         raise NothingRead(WhyUnread.NO_TEXT)
     return Document(main, title)
-
-
-def _declared(data: bytes) -> str:
-    found = _DECLARED.search(data[:4096])
-    return found[1].decode("ascii", "ignore") if found else ""
-
-
-def _parser() -> Any:
-    return html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
 
 
 def _title(root: Any) -> str:
@@ -79,42 +66,6 @@ def _title(root: Any) -> str:
     named = root.xpath("//head//title | //meta[@property='og:title']/@content | //h1")
     texts = (each if isinstance(each, str) else each.text_content() for each in named)
     return next(filter(None, (" ".join(visible(text).split()) for text in texts)), "")
-
-
-def _remove_unseen(root: Any) -> None:
-    """Also marks beside headings. What a link or a button opens is seen, and so is a heading."""
-    etree.strip_elements(root, *_UNSEEN_TAGS, with_tail=False)
-    opened = set(
-        " ".join(root.xpath("//@aria-controls | //@data-target | //@data-bs-target")).split()
-    )
-    opened |= {each.lstrip("#") for each in opened} | {
-        each[1:] for each in root.xpath("//a/@href[starts-with(., '#')]")
-    }
-    for element in [*root.iterdescendants()]:
-        if _is_unseen(element):
-            is_seen = element.get("id") in opened or element.find(".//h1") is not None
-            if is_seen or element.tag == "body":
-                for name in ("hidden", "aria-hidden", "style"):
-                    element.attrib.pop(name, None)
-            else:
-                element.drop_tree()
-    for element in _MARKS_ONLY(root):
-        element.drop_tree()
-
-
-def _is_unseen(element: Any) -> bool:
-    if (
-        element.get("hidden", "until-found") != "until-found"
-        or element.get("aria-hidden") == "true"
-    ):
-        return True
-    style = element.get("style")
-    if not style:
-        return False
-    colours = {name.lower()[:10]: value.strip().lower() for name, value in _COLOUR.findall(style)}
-    colour = colours.get("color")
-    is_covered = colour is not None and colour in (colours.get("background"), "transparent")
-    return is_covered or _UNSEEN.search(style) is not None
 
 
 def _mend_links(root: Any, address: str) -> None:
@@ -183,6 +134,20 @@ def _main_text(root: Any) -> str:
     )
     text = _TO_NOWHERE.sub(r"\1", visible(found or ""))
     return _unescaped(text).replace(_KEPT, "").strip()
+
+
+def _text_of_links(root: Any) -> str:
+    """All of a page that leads to others; empty for one that does not."""
+    etree.strip_elements(root, *_AROUND.split(), with_tail=False)
+    if root.find("body") is None:
+        return ""
+    links = [*root.body.iter("a")]
+    if 2 * sum(len(link.text_content()) for link in links) < len(root.body.text_content()):
+        return ""
+    for link in links:
+        if link.get("href") == _NOWHERE:
+            del link.attrib["href"]
+    return visible(all_words(root.body, is_marked=True)).replace(_KEPT, "").strip()
 
 
 def _unescaped(text: str) -> str:

@@ -134,3 +134,14 @@ async def test_all_posts_of_a_page_are_read() -> None:
     text = (await read(f"<main><h1>News</h1>{''.join(posts)}</main>")).text
     assert [f"{n}-one years" in text for n in "123"] == [True] * 3
     assert "## Post 3" in text
+
+
+async def test_a_page_that_only_leads_to_others_gives_all_its_links() -> None:
+    tiles = "".join(
+        f"<div><a href='/{n}'><h3>Office {n}</h3><p>Room {n}</p></a></div>" for n in "12"
+    )
+    text = (await read(f"<nav><a href='/'>Home</a></nav>{tiles}<table><tr><td>a<td>b</table>")).text
+    assert text == (
+        "### Office 1\n\nRoom 1 (https://site.example/1)\n\n"
+        "### Office 2\n\nRoom 2 (https://site.example/2)\n\na | b"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import zlib
 
 import pytest
@@ -92,6 +93,18 @@ async def test_a_file_that_takes_too_long_is_given_up_and_that_is_said() -> None
         await DocumentReader(seconds=0.0).read(b"x", DocumentKind.TEXT, 10)
     told = why_unread(refusal.value, "a.log", FileKind.TEXT)
     assert told == "a.log takes too much to read; please attach the part that matters."
+
+
+@pytest.mark.parametrize(
+    "trick", ["socket.create_connection(('127.0.0.1', 9))", "os.system('true')", "os.fork()"]
+)
+async def test_what_reads_a_document_opens_no_connection_and_starts_no_process(trick: str) -> None:
+    script = f"import os, socket; from bot.documents.child import _bound; _bound(); {trick}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script), stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await process.communicate()
+    assert b"PermissionError" in told
 
 
 async def test_many_files_at_once_are_all_read() -> None:
