@@ -16,6 +16,7 @@ from bot.settings.old_names import OldNames, from_old_names, old_names_table
 from bot.settings.rules import (
     broken_rules,
     how_to_switch_on,
+    inner_pages,
     not_in_this_version,
     without_effect,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "env_example",
     "given_names",
     "how_to_switch_on",
+    "inner_pages",
     "load_settings",
     "not_in_this_version",
     "old_names_table",

@@ -25,6 +25,7 @@ from bot.config import (
     Settings,
     given_names,
     how_to_switch_on,
+    inner_pages,
     load_settings,
     not_in_this_version,
     without_effect,
@@ -72,6 +73,7 @@ def check_settings(settings: Settings) -> list[Check]:
         Check("settings", "ok", f"set: {names}"),
         *(Check("settings", "fail", problem) for problem in not_in_this_version(settings)),
         *(Check("settings", "warn", note) for note in without_effect(settings)),
+        *(Check("settings", "ok", note) for note in inner_pages(settings)),
     ]
 
 

@@ -52,17 +52,24 @@ _OTHER_PORTS = frozenset(map(int, _NOT_OF_WEBSITES.split()))
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet's; False for what is no IP address."""
+    ip = _reached(address)
+    if isinstance(ip, IPv6Address):
+        return ip in _PUBLIC_6 and not any(ip in network for network in _NOT_PUBLIC_6)
+    return ip is not None and not any(ip in network for network in _NOT_PUBLIC_4)
+
+
+def _reached(address: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that it leads to; None: it is none, or one of a single network interface."""
     try:
         ip = ip_address(address)
     except ValueError:
-        return False
-    if isinstance(ip, IPv6Address):
-        if ip.scope_id is not None:
-            return False
-        if not any(ip in network for network in _IPV4_IN_6):
-            return ip in _PUBLIC_6 and not any(ip in network for network in _NOT_PUBLIC_6)
-        ip = IPv4Address(int(ip) & 0xFFFFFFFF)
-    return not any(ip in network for network in _NOT_PUBLIC_4)
+        return None
+    if isinstance(ip, IPv4Address):
+        return ip
+    if ip.scope_id is not None:
+        return None
+    is_ipv4 = any(ip in network for network in _IPV4_IN_6)
+    return IPv4Address(int(ip) & 0xFFFFFFFF) if is_ipv4 else ip
 
 
 def host_and_port(text: str) -> tuple[str, int]:
@@ -110,7 +117,7 @@ class AddressRules:
         """``address``: an IP address of ``host``."""
         if (host, port) in self.allowed:
             return True
-        return is_public(address) and address not in self.own
+        return is_public(address) and str(_reached(address)) not in self.own
 
 
 def _taken_apart(text: str) -> URL:
@@ -124,8 +131,8 @@ def _taken_apart(text: str) -> URL:
         if _NEVER.search(text) or not _SHAPE.fullmatch(text):
             raise ValueError
         url = URL(text)
-        host, port = _host(url.raw_host or ""), url.port
-        return url.with_host(host).with_port(port).with_fragment(None)
+        whole = url.with_path(url.raw_path, encoded=True, keep_query=True)
+        return whole.with_host(_host(url.raw_host or "")).with_port(url.port)
     except ValueError:
         raise PageRefused("I cannot read an address that is written like this.") from None
 

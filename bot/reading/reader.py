@@ -191,7 +191,9 @@ class PageReader:
         if kind is None:
             raise PageFailed(f"What {host} sends is no page, feed, PDF or text.")
         try:
-            document = await self._documents.read(found.data, kind, MAX_CHARACTERS + 1)
+            document = await self._documents.read(
+                found.data, kind, MAX_CHARACTERS + 1, str(found.url)
+            )
         except Unreadable as error:
             why = _WHY[WhyUnread.NO_TEXT if error.why is None else error.why]
             raise PageFailed(why.format(host=host)) from None

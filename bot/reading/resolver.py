@@ -37,7 +37,10 @@ def own_addresses() -> frozenset[str]:
 
 
 class CheckedResolver(AbstractResolver):
-    """It has threads of its own: a name server that never answers holds up no others of Parley."""
+    """It has threads of its own: a name server that never answers holds up no others of Parley.
+
+    ``look_up``: ``socket.getaddrinfo``, or what stands in for it.
+    """
 
     def __init__(self, rules: AddressRules, look_up: Lookup = socket.getaddrinfo) -> None:
         self._rules = rules

@@ -137,6 +137,14 @@ def without_effect(settings: Settings) -> list[str]:
     return notes
 
 
+def inner_pages(settings: Settings) -> list[str]:
+    """A sentence if pages of inner networks may be read."""
+    if not settings.fetch_allow:
+        return []
+    hosts = ", ".join(settings.fetch_allow)
+    return [f"PARLEY_FETCH_ALLOW lets whoever may have pages read see those of {hosts}."]
+
+
 def _without_effect_on_the_engine(settings: Settings) -> list[str]:
     """Settings of model servers without servers, or of a model of our own beside servers."""
     given = settings.model_fields_set

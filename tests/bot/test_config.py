@@ -7,6 +7,7 @@ import pytest
 from bot.config import (
     Settings,
     given_names,
+    inner_pages,
     load_settings,
     not_in_this_version,
     settings_table,
@@ -473,6 +474,21 @@ def test_links_are_those_that_are_known_unless_somebody_says_otherwise(tmp_path:
     assert problems({"PARLEY_LINKS": "some"}, tmp_path) == [
         "PARLEY_LINKS in the environment is 'some'; it must be 'known', 'all' or 'none'."
     ]
+
+
+@pytest.mark.parametrize("given", ["intranet", "http://intranet:80", "intranet:0", "10.0.0:80"])
+def test_a_host_to_read_pages_from_needs_its_port(tmp_path: Path, given: str) -> None:
+    (problem,) = problems({"PARLEY_FETCH_ALLOW": f"wiki.example:443, {given}"}, tmp_path)
+    assert problem.endswith(
+        f"{given!r} is no host with a port, such as intranet.example:443 or 10.1.2.3:8080."
+    )
+
+
+def test_that_pages_of_inner_networks_may_be_read_is_said(tmp_path: Path) -> None:
+    settings = load_settings({"PARLEY_FETCH_ALLOW": "intranet:80, [fd00::1]:443"}, tmp_path)
+    (note,) = inner_pages(settings)
+    assert note.endswith("see those of intranet:80, [fd00::1]:443.")
+    assert inner_pages(load_settings({}, tmp_path)) == without_effect(settings) == []
 
 
 def test_a_setting_without_effect_is_said(tmp_path: Path) -> None:

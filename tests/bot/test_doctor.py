@@ -235,6 +235,11 @@ def test_without_keys_a_public_parley_answers_only_ask(tmp_path: Path) -> None:
     assert checks(tmp_path)["keys"].status == "ok"
 
 
+def test_doctor_says_that_pages_of_inner_networks_may_be_read(tmp_path: Path) -> None:
+    details = [each.detail for each in examine({"PARLEY_FETCH_ALLOW": "intranet:80"}, tmp_path)]
+    assert any("see those of intranet:80." in detail for detail in details)
+
+
 def test_without_keys_people_may_sign_in_at_a_proxy(tmp_path: Path) -> None:
     keys = checks(tmp_path, PARLEY_TRUSTED_PROXIES="127.0.0.1")["keys"]
     assert (keys.status, "sign in" in keys.detail) == ("ok", True)

@@ -26,12 +26,12 @@ def run() -> None:
     faulthandler.enable()
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the start
 
-    from bot.config import without_effect
+    from bot.config import inner_pages, without_effect
     from bot.running.logs import start_logging
 
     settings = start.settings()
     start_logging(settings.log_level, settings.log_format)
-    for note in without_effect(settings):
+    for note in (*without_effect(settings), *inner_pages(settings)):
         typer.echo(note, err=True)
 
     from bot.app import run as run_app

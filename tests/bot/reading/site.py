@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,11 +27,14 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Site:
     """``pages``: what stands at a path; text, or what answers. ``asked``: the requests so far."""
 
-    def __init__(self, pages: Mapping[str, str | Answer]) -> None:
+    def __init__(
+        self, pages: Mapping[str, str | Answer], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.pages = dict(pages)
         self.asked: list[web.Request] = []
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
+        self._tls = tls
         self._server = TestServer(app)
 
     @property
@@ -46,7 +50,7 @@ class Site:
         return f"http://{self.host}{path}"
 
     async def __aenter__(self) -> Site:
-        await self._server.start_server()
+        await self._server.start_server(ssl=self._tls)
         self._port = self._server.port
         return self
 

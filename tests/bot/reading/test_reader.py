@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.reading.page import PageFailed, PageRefused
-from tests.bot.reading.site import Answer, Readers, Site, read, sending_on
+from bot.reading.reader import MAX_CHARACTERS
+from tests.bot.reading.site import Answer, Readers, Site, answering, read, sending_on
+
+ARTICLE = f"""<!doctype html><html><head><title>Snow in the valley</title></head><body>
+<nav><a href="/">Home</a></nav><main><article><h1>Snow in the valley</h1>
+<p>{"Snow has fallen in the valley since Monday, more than in the ten years before. " * 4}</p>
+<p>The school stays closed until Tuesday. <a href="roads">Which roads are open</a> is known.</p>
+</article></main></body></html>"""
 
 
 @pytest.fixture
@@ -51,3 +60,35 @@ async def test_redirects_without_end_are_a_sentence(readers: Readers) -> None:
             await read(reader, site.url())
     assert len(site.asked) == 6
     assert readers.count("failed") == 1
+
+
+async def test_a_page_is_its_main_text_with_whole_addresses(readers: Readers) -> None:
+    page = answering(body=ARTICLE.encode(), content_type="text/html")
+    async with Site({"/news/": page}) as site, readers.reader(site.host) as reader:
+        found = await read(reader, site.url("/news/"))
+    assert found.title == "Snow in the valley"
+    assert "closed until Tuesday" in found.text
+    assert f"({site.url('/news/roads')})" in found.text
+    assert found.kind == "page"
+
+
+async def test_of_a_very_long_page_the_beginning_is_read(readers: Readers) -> None:
+    async with Site({"/": "Snow. " * 40_000}) as site, readers.reader(site.host) as reader:
+        page = await read(reader, site.url())
+    assert (len(page.text), page.is_cut) == (MAX_CHARACTERS, True)
+
+
+async def test_ipv6_is_read_as_well(readers: Readers) -> None:
+    try:
+        server = await asyncio.start_server(_say_snow, "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    host = f"[::1]:{server.sockets[0].getsockname()[1]}"
+    async with server, readers.reader(host) as reader:
+        assert (await read(reader, f"http://{host}/")).text == "Snow."
+
+
+async def _say_snow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSnow.")
+    writer.close()
