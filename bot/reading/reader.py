@@ -104,8 +104,10 @@ class PageReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._under_way.values():
-            task.cancel()
+        if tasks := tuple(self._under_way.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
         await self._fetcher.__aexit__(kind, error, trace)
 
     async def read(self, address: str, tell: Callable[[str], None]) -> Page:

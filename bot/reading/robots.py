@@ -37,7 +37,9 @@ class Robots:
         """Raises ``PageRefused``."""
         said = await self._said_by(url.origin())
         if not said.can_fetch(str(url), ROBOT):
-            raise PageRefused(f"{url.host} asks programs, in its robots.txt, not to read {url}.")
+            raise PageRefused(
+                f"{url.host} asks programs, in its robots.txt, not to read this page."
+            )
 
     async def _said_by(self, origin: URL) -> Protego:
         kept = self._sites.get(origin)

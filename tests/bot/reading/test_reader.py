@@ -72,6 +72,18 @@ async def test_a_page_is_its_main_text_with_whole_addresses(readers: Readers) ->
     assert found.kind == "page"
 
 
+async def test_a_feed_is_its_entries(readers: Readers) -> None:
+    feed = (
+        "<rss version='2.0'><channel><title>School</title><item><title>Closed on Monday</title>"
+        "<link>/closed</link></item></channel></rss>"
+    )
+    page = answering(text=feed, content_type="text/xml")
+    async with Site({"/feed": page}) as site, readers.reader(site.host) as reader:
+        found = await read(reader, site.url("/feed"))
+    assert (found.kind, found.title) == ("feed", "School")
+    assert "Closed on Monday" in found.text
+
+
 async def test_of_a_very_long_page_the_beginning_is_read(readers: Readers) -> None:
     async with Site({"/": "Snow. " * 40_000}) as site, readers.reader(site.host) as reader:
         page = await read(reader, site.url())
