@@ -54,6 +54,12 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_usage_lost": ("counter", ()),
     "parley_chat_watches": ("gauge", ()),
     "parley_page_requests": ("counter", ("route", "status")),
+    "parley_routed": ("counter", ("answered_by", "verdict")),
+    "parley_plans": ("counter", ("outcome",)),
+    "parley_plan_steps": ("counter", ()),
+    "parley_fact_passages": ("gauge", ()),
+    "parley_fact_searches": ("counter", ("outcome",)),
+    "parley_fact_files": ("counter", ("outcome",)),
     "parley_loop_lag_seconds": ("histogram", ()),
 }
 
