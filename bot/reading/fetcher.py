@@ -6,6 +6,7 @@ the environment is used. A redirect is an answer like others, whose address is t
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ _HEADERS = {
     "Accept-Encoding": "gzip, deflate",
 }
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=8, sock_connect=5, sock_read=10)
+_LOOK_UP_SECONDS = 0.5
 _MAX_HEADER = 16 * 1024
 _AT_ONCE, _AT_ONCE_PER_HOST = 16, 4
 
@@ -128,13 +130,25 @@ async def _body(response: aiohttp.ClientResponse, max_bytes: int, *, cuts: bool)
     if (response.content_length or 0) > max_bytes and not cuts:
         raise too_large
     data = bytearray()
-    async for piece in content.iter_any():
-        data += piece
+    while not content.at_eof():
+        data += await _next_piece(content)
         if max(len(data), content.total_raw_bytes) > max_bytes:
             if cuts:
                 break
             raise too_large
-    return bytes(data[:max_bytes])
+    del data[max_bytes:]
+    return bytes(data)
+
+
+async def _next_piece(content: aiohttp.StreamReader) -> bytes:
+    """Empty after a moment in which nothing came, or only what unpacks to nothing."""
+    try:
+        async with asyncio.timeout(_LOOK_UP_SECONDS) as moment:
+            return await content.readany()
+    except TimeoutError:
+        if not moment.expired():
+            raise
+        return b""
 
 
 def _joined(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:

@@ -211,6 +211,25 @@ async def test_an_endless_page_ends_at_the_limit(readers: Readers) -> None:
         await is_cut_off.wait()
 
 
+async def test_what_unpacks_to_nothing_without_end_ends_at_the_limit(readers: Readers) -> None:
+    is_cut_off = asyncio.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+        writer.write(zlib.compressobj(wbits=zlib.MAX_WBITS | 16).flush(zlib.Z_FULL_FLUSH))
+        try:
+            while True:
+                writer.write(b"\x00\x00\x00\xff\xff" * 50_000)
+                await writer.drain()
+        except ConnectionError:
+            is_cut_off.set()
+
+    async with raw_site(endless) as host, readers.reader(host) as reader:
+        with pytest.raises(PageRefused, match="is too large for me"):
+            await read(reader, f"http://{host}/")
+        await is_cut_off.wait()
+
+
 async def test_a_page_that_says_how_large_it_is_is_not_even_begun(readers: Readers) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BYTES + 1)
     async with raw_site(head) as host, readers.reader(host) as reader:
