@@ -134,6 +134,8 @@ def without_effect(settings: Settings) -> list[str]:
     notes += [*_without_effect_on_the_engine(settings), *_of_platforms_without_token(settings)]
     if settings.draft_model and settings.speculation == "off" and not settings.is_remote:
         notes.append("PARLEY_DRAFT_MODEL has no effect: PARLEY_SPECULATION is off.")
+    if settings.remote_key and not settings.remote_url:
+        notes.append("PARLEY_REMOTE_KEY has no effect: PARLEY_REMOTE_URL is not set.")
     return notes
 
 

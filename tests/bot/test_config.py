@@ -376,6 +376,13 @@ def test_a_model_server_that_cannot_be_asked_is_a_mistake(
     assert "two words" not in problem
 
 
+def test_a_key_for_remote_models_without_their_servers_has_no_effect(tmp_path: Path) -> None:
+    alone = load_settings({"PARLEY_REMOTE_KEY": "k"}, tmp_path)
+    assert "PARLEY_REMOTE_KEY has no effect: PARLEY_REMOTE_URL is not set." in without_effect(alone)
+    both = {"PARLEY_REMOTE_KEY": "k", "PARLEY_REMOTE_URL": "https://api.example.com/v1"}
+    assert without_effect(load_settings(both, tmp_path)) == []
+
+
 def test_what_a_setting_of_the_engine_is_without_effect_for_is_said(tmp_path: Path) -> None:
     alone = load_settings({"PARLEY_ENGINE_KEY": "k"}, tmp_path)
     assert "PARLEY_ENGINE_KEY has no effect: PARLEY_ENGINE_URL is not set." in without_effect(alone)
