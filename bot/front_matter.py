@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,19 +20,10 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from bot.model_names import KNOWN, hub_model
 from bot.sampling import SamplingFields
-
-_Key = tuple[str | int, ...]
-
-
-class Problem(NamedTuple):
-    """One mistake: its line in the file, counted from 1, and what is wrong there."""
-
-    line: int
-    text: str
+from bot.yaml_text import Key, NotYaml, Problem, YamlText, explained
 
 
 def _one_line(text: str) -> str:
@@ -145,106 +135,21 @@ def parse(
     ``models``: the names that ``model`` may have beside those of the hub; None: any.
     """
     try:
-        source = _Source(text)
-    except yaml.YAMLError as error:
-        return None, [_explain_yaml(error, text)]
+        source = YamlText(text, first_line=2)
+    except NotYaml as error:
+        return None, [error.problem]
     try:
         fields = FrontMatter.model_validate(source.values, context={"models": models})
         return fields, source.duplicates
     except ValidationError as error:
         found = [
-            Problem(source.line(details["loc"]), _explain(details)) for details in error.errors()
+            Problem(source.line(details["loc"]), explained(details, "the front matter", _hint))
+            for details in error.errors()
         ]
         return None, source.duplicates + found
 
 
-class _Loader(yaml.BaseLoader):
-    """Scalars stay the text that was typed (``no`` is Norwegian, not False); no aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.get_mark())
-        return super().compose_node(parent, index)
-
-
-class _Source:
-    """Front matter as plain values that remember their lines."""
-
-    def __init__(self, text: str) -> None:
-        self.duplicates: list[Problem] = []
-        self._lines: dict[_Key, int] = {(): 1}
-        node = yaml.compose(text, _Loader)
-        self.values = self._plain(node, ()) if node else {}
-
-    def line(self, key: _Key) -> int:
-        """The line of the key, or of the nearest key around it that is written."""
-        while key not in self._lines:
-            key = key[:-1]
-        return self._lines[key]
-
-    def _plain(self, node: yaml.Node, key: _Key) -> object:
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, key)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._item(item, (*key, index)) for index, item in enumerate(node.value)]
-        return node.value
-
-    def _item(self, node: yaml.Node, key: _Key) -> object:
-        self._lines[key] = _line(node)
-        return self._plain(node, key)
-
-    def _mapping(self, node: yaml.MappingNode, key: _Key) -> dict[str, object]:
-        values: dict[str, object] = {}
-        for name_node, value_node in node.value:
-            name = name_node.value if isinstance(name_node, yaml.ScalarNode) else "?"
-            first = self._lines.setdefault((*key, name), _line(name_node))
-            if name in values:
-                text = f"{name} is here twice, first on line {first}"
-                self.duplicates.append(Problem(_line(name_node), text))
-            values[name] = self._plain(value_node, (*key, name))
-        return values
-
-
-def _line(node: yaml.Node) -> int:
-    return node.start_mark.line + 2
-
-
-def _explain_yaml(error: yaml.YAMLError, text: str) -> Problem:
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 2
-        return Problem(line, f"the character U+{int(error.character):04X} is not allowed")
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
-    return Problem(
-        mark.line + 2 if mark else 1,
-        f"this is not YAML: {problem} (text with a colon or # in it needs quotes)",
-    )
-
-
-_EXPLAINED = {
-    "missing": "is missing",
-    "bool_parsing": "should be on or off",
-    "string_type": "should be text",
-    "tuple_type": "should be a list, one line with - each",
-    "model_type": "should be lines of the form key: value",
-}
-
-
-def _explain(details: ErrorDetails) -> str:
-    key = details["loc"]
-    name = ".".join(map(str, key)) or "the front matter"
-    if details["type"] == "extra_forbidden":
-        return f"there is no key {name}; {_hint(key)}"
-    if explained := _EXPLAINED.get(details["type"]):
-        return f"{name} {explained}"
-    message = re.sub(r"^(Input|String|Value error,) ", "", details["msg"])
-    if not key:
-        return message
-    written = str(details["input"]).strip()
-    return f"{name} {message}" + (f", and is {written[:40]!r}" if written else "")
-
-
-def _hint(key: _Key) -> str:
+def _hint(key: Key) -> str:
     """A hint: the most similar key, wherever it belongs; else all keys known at this level."""
     nested = {f"sampling.{name}" for name in SamplingFields.model_fields}
     known = nested if key[0] == "sampling" else {*FrontMatter.model_fields, *nested}

@@ -17,10 +17,11 @@ from typing import Literal, NamedTuple
 
 from bot import front_matter
 from bot.errors import PersonalityError, UnknownPersonality
-from bot.front_matter import FrontMatter, Problem, SourceFields
+from bot.front_matter import FrontMatter, SourceFields
 from bot.generation import Sampling
 from bot.model_names import hub_model, hub_name
 from bot.types import ExampleTurn, KnownSource, Personality
+from bot.yaml_text import Problem
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"

@@ -39,10 +39,12 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "formulas": room("bot.formulas"),
         "model_names": room("bot.model_names"),
         "fair_queue": room("bot.fair_queue"),
+        "yaml_text": room("bot.yaml_text"),
     },
     {
         "markdown": room("bot.markdown", may="types formulas"),
         "lock": room("bot.lock", may="errors"),
+        "evaluation": room("bot.evaluation", may="types errors yaml_text"),
         "sampling": room("bot.sampling", may="types"),
         "stream": room("bot.stream", may="types errors"),
         "core": room(f"{ENGINE}.core", ENGINE, may="types"),
@@ -61,7 +63,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
             may="types markdown",
         ),
         "personalities": room(
-            "bot.personality", "bot.front_matter", may="types errors sampling model_names"
+            "bot.personality",
+            "bot.front_matter",
+            may="types errors sampling model_names yaml_text",
         ),
         "hub": room(f"{ENGINE}.hub", may="version errors model_names gguf"),
     },
@@ -143,8 +147,8 @@ FLOORS: tuple[dict[str, Room], ...] = (
             "bot.__main__",
             "bot.cli",
             may="version types errors ports metrics clock lock personalities gguf history "
-            "adapter_support attachments prompt markdown formulas settings hub state_store turns "
-            "llama model_files model_names remote running app",
+            "evaluation adapter_support attachments prompt markdown formulas settings hub "
+            "state_store turns llama model_files model_names remote running app",
         ),
     },
 )
@@ -196,6 +200,8 @@ OWNERS = {
     "pygments": "adapters.web.markup",
     "latex2mathml": "adapters.web.markup",
     "typer": "bot.cli.commands",
+    "pydantic_evals": "bot.evaluation.run",
+    "jsonschema": "bot.evaluation",
 }
 
 

@@ -18,6 +18,9 @@ ACCOUNT = web.RequestKey("account", str)
 """Who calls over HTTP: the API key's or basic-auth name, ``local``, or ``user:`` and the name of
 a person who has signed in at a proxy. Set by ``bot.web``."""
 
+COMMAND, EVAL = "X-Parley-Command", "eval"
+"""The header with which Parley's own command says who it is, and what ``eval`` says there."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether an address (or the name ``localhost``) can only be reached from this machine."""

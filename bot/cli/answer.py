@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from contextlib import aclosing
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.cli.ask import Answerer
-from bot.errors import EngineFailed
+from bot.errors import EngineFailed, OverLimit, QueueFull
 from bot.generation import (
     CompletionRequest,
     Delta,
@@ -21,6 +22,7 @@ from bot.generation import (
 from bot.prompt import clean
 
 NO_ANSWER = "The model gave no answer; ask again, or for something smaller."
+_MAX_TRIES = 100
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 _CUT_OFF = "(Cut off at its longest; PARLEY_MAX_TOKENS allows longer ones.)"
 
@@ -71,6 +73,17 @@ async def whole(answerer: Answerer, asked: CompletionRequest) -> GrownAnswer:
         async for event in events:
             answer.take(event)
     return answer
+
+
+async def patiently(answerer: Answerer, asked: CompletionRequest) -> GrownAnswer:
+    """The whole answer. Where too many ask at once, this is the one that waits."""
+    for _ in range(_MAX_TRIES):
+        try:
+            return await whole(answerer, asked)
+        except (OverLimit, QueueFull) as limit:
+            refusal = limit
+            await asyncio.sleep(limit.retry_after)
+    raise refusal
 
 
 async def print_json(answerer: Answerer, asked: CompletionRequest) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import aiohttp
@@ -62,17 +63,27 @@ async def answerer(
 ) -> AsyncIterator[Answerer]:
     """The Parley that runs on this data folder, else the model of that personality."""
     if is_held(settings.data_dir):
-        url, key = running_url(settings.data_dir), running_key(settings.data_dir)
-        if url is None or key is None:
-            raise ParleyError(_STARTING)
-        headers = {"Authorization": f"Bearer {key}"}
-        async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as client:
-            yield RunningParley(settings, url, client)
+        async with running_parley(settings) as running:
+            yield running
         return
     from bot.running.alone import model_alone
 
     async with model_alone(settings, personality, num_at_once=num_at_once) as model:
         yield model
+
+
+@asynccontextmanager
+async def running_parley(
+    settings: Settings, headers: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[RunningParley]:
+    """The one that holds the data folder. ``headers``: sent with all that is asked."""
+    url = await asyncio.to_thread(running_url, settings.data_dir)
+    key = await asyncio.to_thread(running_key, settings.data_dir)
+    if url is None or key is None:
+        raise ParleyError(_STARTING)
+    headers = {"Authorization": f"Bearer {key}", **headers}
+    async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as client:
+        yield RunningParley(settings, url, client)
 
 
 class RunningParley:
@@ -128,11 +139,14 @@ class RunningParley:
 
 def _body(asked: CompletionRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "model": asked.personality,
+        "model": asked.model or asked.personality,
         "messages": [{"role": each.role, "content": each.content} for each in asked.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    body |= {**asked.default_sampling, **asked.sampling}
+    if asked.max_tokens:
+        body["max_tokens"] = asked.max_tokens
     if asked.is_background:
         body["service_tier"] = "flex"
     if isinstance(asked.answer_format, JsonSchema):

@@ -83,6 +83,15 @@ def read(path: Path, since: datetime | None) -> Iterator[AnswerUsage]:
             yield _row(row)
 
 
+def rated(connection: Connection, since: datetime | None) -> list[AnswerUsage]:
+    """The answers with a vote, asked for since then, oldest first; of each id the newest."""
+    newest = select(func.max(usage.c.seq)).group_by(usage.c.answer_id)
+    asked = select(usage).where(usage.c.rating != 0, usage.c.seq.in_(newest))
+    if since is not None:
+        asked = asked.where(usage.c.asked_at >= since)
+    return [_row(row) for row in connection.execute(asked.order_by(usage.c.seq))]
+
+
 def of_answers(connection: Connection, ids: Collection[str]) -> dict[str, AnswerUsage]:
     """The newest row of each id."""
     rows = connection.execute(select(usage).where(usage.c.answer_id.in_(ids)).order_by(usage.c.seq))

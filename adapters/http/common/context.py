@@ -9,7 +9,8 @@ from typing import Literal
 from aiohttp import web
 
 from adapters.http.common.models import Models
-from bot.ports import Clock, Conversations, DescribeModel
+from bot.adapter_support.addresses import ACCOUNT, COMMAND, EVAL
+from bot.ports import LOCAL_ACCOUNT, Clock, Conversations, DescribeModel
 from bot.types import ModelCard
 
 SocketEnd = Literal["key", "plain"]
@@ -40,6 +41,11 @@ class HttpContext:
 
 
 def route_of(request: web.Request) -> str:
-    """The route that was asked, for the usage log, without what stands for its parameters."""
+    """The route that was asked, for the usage log, without what stands for its parameters.
+
+    What Parley's own ``eval`` asks is told apart from what people and programs do.
+    """
+    if request.headers.get(COMMAND) == EVAL and request[ACCOUNT] == LOCAL_ACCOUNT:
+        return EVAL
     resource = request.match_info.route.resource
     return resource.canonical if resource else ""

@@ -7,17 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from bot.cli.answer import whole
+from bot.cli.answer import patiently
+from bot.cli.answered_bar import AnsweredBar
 from bot.cli.ask import Answerer, ParleyGone, answerer
 from bot.cli.batch.answers import Record, Sink, sink_of
 from bot.cli.batch.questions import BatchQuestion, Defaults, read_questions
 from bot.config import Settings
-from bot.errors import OverLimit, ParleyError, StartError, UnsupportedFormat
-
-_MAX_TRIES = 100
+from bot.errors import ParleyError, StartError, UnsupportedFormat
 
 
 async def run(
@@ -30,7 +26,7 @@ async def run(
         return 0
     async with answerer(settings, defaults.personality, num_at_once=num_at_once) as who:
         batch = BatchRun(who, sink, defaults)
-        with _Bar(len(questions), len(questions) - len(sink.missing)) as bar:
+        with AnsweredBar(len(questions), len(questions) - len(sink.missing)) as bar:
             await batch.run(sink.missing, num_at_once, bar.advance)
     await asyncio.to_thread(sink.close)
     return batch.num_failed
@@ -41,29 +37,6 @@ def _source(path: Path) -> bytes:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise StartError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-class _Bar:
-    """On stderr, where a person sees it."""
-
-    def __init__(self, num: int, num_done: int) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._progress = Progress(
-            *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-        )
-        self._task = self._progress.add_task("Answered", total=num, completed=num_done)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, num_failed: int) -> None:
-        failed = f", {num_failed:,} failed" if num_failed else ""
-        self._progress.update(self._task, advance=1, description=f"Answered{failed}")
 
 
 class BatchRun:
@@ -116,19 +89,12 @@ class BatchRun:
             return {**head, "error": str(error)}
 
     async def _answer(self, question: BatchQuestion) -> Record:
-        """Where too many ask at once, the batch is the one that waits."""
         asked = question.asked
         personality = asked.personality or ""
-        for _ in range(_MAX_TRIES):
-            try:
-                answer = await whole(self._who, asked)
-                if personality not in self._models:
-                    self._models[personality] = await self._who.model_of(personality)
-                return answer.record(self._models[personality])
-            except OverLimit as limit:
-                refusal = limit
-                await asyncio.sleep(limit.retry_after)
-        raise refusal
+        answer = await patiently(self._who, asked)
+        if personality not in self._models:
+            self._models[personality] = await self._who.model_of(personality)
+        return answer.record(self._models[personality])
 
 
 def _first(errors: BaseExceptionGroup[ParleyError]) -> ParleyError:

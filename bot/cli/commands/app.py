@@ -13,7 +13,7 @@ from bot import __version__
 from bot.cli.commands import completion
 
 COMMANDS = (
-    *("run", "chat", "ask", "doctor", "usage", "backup", "settings"),
+    *("run", "chat", "ask", "eval", "doctor", "usage", "backup", "settings"),
     *("threads", "models", "personalities", "slack", "discord", "teams"),
 )
 """Each a module beside this one, whose ``app`` is one command or a group of them."""

@@ -1,0 +1,1 @@
+"""``eval``: questions with checks."""

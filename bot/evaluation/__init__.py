@@ -1,0 +1,1 @@
+"""Judging prompts: questions with checks, asked of personalities, models and servers."""
