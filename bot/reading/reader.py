@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
@@ -17,7 +18,6 @@ from bot.documents.unread import WhyUnread
 from bot.metrics import Metrics
 from bot.ports import Clock
 from bot.reading.addresses import AddressRules
-from bot.reading.cache import KeptPage, PageCache
 from bot.reading.fetcher import Fetched, Fetcher
 from bot.reading.freshness import about_keeping, conditions, fresh_seconds, seconds_of
 from bot.reading.page import Page, PageFailed, PageRefused
@@ -32,6 +32,8 @@ _MAX_REDIRECTS = 5
 _SECONDS = 30.0
 """For all of it: redirects, robots.txt and the child process."""
 
+_MAX_KEPT_PAGES = 256
+_MAX_KEPT_CHARACTERS = 16 * 1024 * 1024
 _NOT_MODIFIED = 304
 _LASTING = frozenset({200, 301, 308})
 """Answers that are kept though nothing is said about keeping them."""
@@ -53,6 +55,49 @@ _WHY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """``read``: a page, or the address that a redirect leads to. ``fresh_until``: by the monotonic
+    clock. ``headers``: those about keeping it.
+    """
+
+    read: Page | URL
+    fresh_until: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def num_characters(self) -> int:
+        return len(self.read.text) if isinstance(self.read, Page) else 0
+
+
+class PageCache:
+    """In memory, within bounds of number and size. What was used least recently goes first."""
+
+    def __init__(
+        self, max_pages: int = _MAX_KEPT_PAGES, max_characters: int = _MAX_KEPT_CHARACTERS
+    ) -> None:
+        self._max_pages = max_pages
+        self._max_characters = max_characters
+        self._kept: OrderedDict[URL, KeptPage] = OrderedDict()
+        self._num_characters = 0
+
+    def get(self, url: URL) -> KeptPage | None:
+        if url in self._kept:
+            self._kept.move_to_end(url)
+        return self._kept.get(url)
+
+    def put(self, url: URL, page: KeptPage) -> None:
+        self.drop(url)
+        self._kept[url] = page
+        self._num_characters += page.num_characters
+        while len(self._kept) > self._max_pages or self._num_characters > self._max_characters:
+            self.drop(next(iter(self._kept)))
+
+    def drop(self, url: URL) -> None:
+        gone = self._kept.pop(url, None)
+        self._num_characters -= gone.num_characters if gone else 0
+
+
 class PageReader:
     """Those who ask for the same address at the same time share one fetch.
 
@@ -68,7 +113,6 @@ class PageReader:
         *,
         robots: Robots | None = None,
         documents: DocumentReader | None = None,
-        cache: PageCache | None = None,
     ) -> None:
         self._fetcher = fetcher
         self._rules = rules
@@ -76,7 +120,7 @@ class PageReader:
         self._metrics = metrics
         self._robots = robots
         self._documents = documents or DocumentReader()
-        self._cache = cache or PageCache()
+        self._cache = PageCache()
         self._under_way: dict[URL, asyncio.Task[Page]] = {}
         self._num_waiting: Counter[asyncio.Task[Page]] = Counter()
 

@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestServer
 from bot.documents.reader import DocumentReader
 from bot.metrics import Metrics
 from bot.reading.addresses import AddressRules
-from bot.reading.cache import PageCache
 from bot.reading.fetcher import Fetcher
 from bot.reading.page import Page
 from bot.reading.reader import PageReader
@@ -115,7 +114,6 @@ class Readers:
         self,
         *allowed: str,
         robots: bool = False,
-        cache: PageCache | None = None,
         documents: DocumentReader | None = None,
         **fetching: Any,
     ) -> AsyncIterator[PageReader]:
@@ -127,7 +125,6 @@ class Readers:
             self.clock,
             self.metrics,
             robots=Robots(fetcher, rules, self.clock) if robots else None,
-            cache=cache,
             documents=documents,
         )
         async with reader:

@@ -11,9 +11,8 @@ from yarl import URL
 
 from bot.documents.document import Document, DocumentKind
 from bot.documents.reader import DocumentReader
-from bot.reading.cache import KeptPage, PageCache
 from bot.reading.page import Page, PageFailed
-from bot.reading.reader import PageReader
+from bot.reading.reader import KeptPage, PageCache, PageReader
 from tests.bot.reading.site import Answer, Readers, Site, answering, raw_site, read, sending_on
 
 
