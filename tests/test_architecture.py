@@ -130,9 +130,9 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "running": room(
             "bot.running",
-            may=f"{PORTS} version metrics clock access server personalities facts prompt settings "
-            "core gguf hub model_names strategies state_store llama engine model_files multi_model "
-            "remote",
+            may=f"{PORTS} version metrics clock tasks access server personalities facts reading "
+            "grounding prompt settings turns core gguf hub model_names strategies state_store "
+            "llama engine model_files multi_model remote",
         ),
     },
     {

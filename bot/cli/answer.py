@@ -17,6 +17,7 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationEvent,
+    Progress,
     Reasoning,
 )
 from bot.prompt import clean
@@ -105,7 +106,9 @@ async def print_growing(
         async with aclosing(answerer.ask(asked)) as events:
             async for event in events:
                 answer.take(event)
-                if isinstance(event, Reasoning):
+                if isinstance(event, Progress):
+                    _tell(clean(event.text))
+                elif isinstance(event, Reasoning):
                     thoughts.write(clean(event.text))
                 elif isinstance(event, Delta):
                     thoughts.end()
@@ -117,6 +120,13 @@ async def print_growing(
         raise EngineFailed(NO_ANSWER)
     if answer.finished.reason is FinishReason.LENGTH and sys.stderr.isatty():
         sys.stderr.write(f"{_DIM}{_CUT_OFF}{_PLAIN}\n")
+
+
+def _tell(text: str) -> None:
+    """What is done before the answer, to a person who waits for it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{_DIM}{text[:1].upper()}{text[1:]}…{_PLAIN}\n")
+        sys.stderr.flush()
 
 
 class _Output:

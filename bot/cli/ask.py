@@ -29,6 +29,7 @@ from bot.generation import (
     FinishReason,
     GenerationEvent,
     JsonSchema,
+    Progress,
     Reasoning,
     Usage,
 )
@@ -38,6 +39,7 @@ from bot.personality import PersonalityBook
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
 _DATA = b"data:"
 _END = b"data: [DONE]"
+_SIGNS_OF_LIFE = ("working", "queued ", "loading ")
 _BROKE_OFF = "The reply broke off, since the running Parley stopped; please ask again."
 _STARTING = "Parley is just starting; ask again in a moment."
 _RETRY_SECONDS = 2.0
@@ -108,6 +110,8 @@ class RunningParley:
                     if line.strip() == _END:
                         yield Finished(reason or FinishReason.STOP, usage)
                         return
+                    if doing := _doing(line):
+                        yield Progress(doing)
                     event = _event(line)
                     for said in _said(event):
                         yield said
@@ -173,6 +177,14 @@ def _refusal(body: bytes, response: aiohttp.ClientResponse) -> ParleyError:
 
 def _seconds(text: str) -> float:
     return float(text) if text.isdecimal() else _RETRY_SECONDS
+
+
+def _doing(line: bytes) -> str:
+    """What a comment tells, but for a place in line and signs of life; mostly nothing."""
+    if not line.startswith(b": "):
+        return ""
+    text = line.decode().removeprefix(": ").strip()
+    return "" if text.startswith(_SIGNS_OF_LIFE) else text
 
 
 def _event(line: bytes) -> Mapping[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 from bot.clock import SystemClock
 from bot.config import PLATFORMS, Settings
 from bot.errors import EngineFailed
+from bot.facts.bases import FactBases
 from bot.generation import (
     CompletionRequest,
     Finished,
@@ -18,9 +19,14 @@ from bot.generation import (
     GenerationRequest,
     Reasoning,
 )
+from bot.grounding.choice import SourceChoice
+from bot.grounding.fitting import gather_fitting
+from bot.grounding.grounder import Grounder, SourcesWanted
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
+from bot.ports import EngineGeneration, HasModels, TextGenerator
 from bot.prompt import opening
+from bot.reading.reader import PageReader
 from bot.running.engines import (
     Engine,
     check_remotes,
@@ -32,32 +38,35 @@ from bot.running.engines import (
 from bot.running.fetching import fetch_default, fetch_named, name_models
 from bot.running.progress import on_stderr
 from bot.strategies.answering import Answering
+from bot.tasks import TaskSet
+from bot.turns.gathering import with_gathered
+from bot.turns.late import LateAnswers
+from bot.types import Personality, Source
 
 
 class ModelAlone:
     """The model of ``settings``, with its personalities. Nothing that is asked is kept."""
 
     def __init__(
-        self, settings: Settings, book: PersonalityBook, engine: Engine, answering: Answering
+        self,
+        settings: Settings,
+        book: PersonalityBook,
+        engine: Engine,
+        answering: Answering,
+        grounder: Grounder,
     ) -> None:
         self._settings = settings
         self._book = book
         self._engine = engine
         self._answering = answering
+        self._grounder = grounder
+        self._tasks = TaskSet(SystemClock())
 
     async def ask(self, asked: CompletionRequest) -> AsyncGenerator[GenerationEvent, None]:
         """The reply as it grows. Leaving early ends it."""
         chosen = self._book.get(asked.personality or self._settings.personality)
-        request = GenerationRequest(
-            messages=(*opening(chosen), *asked.messages),
-            person=asked.account,
-            sampling=chosen.sampling,
-            loop_guard=chosen.loop_guard,
-            max_tokens=self._settings.max_tokens,
-            answer_format=asked.answer_format,
-            model=chosen.model,
-        )
-        generation = await self._answering.generate(request, chosen)
+        begin = partial(self._begin, asked, chosen)
+        (generation,) = LateAnswers(1, begin, self._tasks).streams
         try:
             async for event in generation:
                 if isinstance(event, Finished) and event.reason is FinishReason.ERROR:
@@ -66,6 +75,43 @@ class ModelAlone:
                     yield event
         finally:
             generation.cancel()
+
+    async def _begin(
+        self, asked: CompletionRequest, chosen: Personality, tell: Callable[[str], None]
+    ) -> Sequence[EngineGeneration]:
+        """Gathers what it is answered from first, if anything."""
+        wanted = SourcesWanted(
+            personality=chosen,
+            text=asked.messages[-1].content,
+            may_read=self._settings.read_pages != "off",
+            person=asked.account,
+        )
+        sources: tuple[Source, ...] = ()
+        if self._grounder.wants(wanted):
+            generator: TextGenerator = self._engine
+            if chosen.model is not None and isinstance(generator, HasModels):
+                generator = await generator.model(chosen.model)
+            gathered = await gather_fitting(
+                self._grounder,
+                generator,
+                wanted,
+                lambda found: (*opening(chosen), *with_gathered(asked, found).messages),
+                max_tokens=self._settings.max_tokens,
+                tell=tell,
+            )
+            sources = gathered.sources
+            for sentence in gathered.refusals:
+                tell(sentence.removesuffix("."))
+        request = GenerationRequest(
+            messages=(*opening(chosen), *with_gathered(asked, sources).messages),
+            person=asked.account,
+            sampling=chosen.sampling,
+            loop_guard=chosen.loop_guard,
+            max_tokens=self._settings.max_tokens,
+            answer_format=asked.answer_format,
+            model=chosen.model,
+        )
+        return [await self._answering.generate(request, chosen, sources)]
 
     async def model_of(self, personality: str) -> str:
         return self._book.get(personality).model or self._engine.name
@@ -96,11 +142,14 @@ async def model_alone(
     else:
         await fetch_named(settings, catalogue, [chosen], on_stderr)
     update = {"running": num_at_once, "parked_memory": 0, "parked_disk": 0}
-    few, metrics = settings.model_copy(update=update), Metrics()
+    few, metrics, clock = settings.model_copy(update=update), Metrics(), SystemClock()
     make = partial(make_engine, few, metrics, catalogue, default=chosen.model)
     async with (
         await asyncio.to_thread(make) as engine,
         remote_models(settings, metrics) as remotes,
+        PageReader.of(settings.fetch_allow, settings.robots, clock, metrics) as pages,
     ):
-        answering = Answering(engine, metrics, SystemClock(), remotes)
-        yield ModelAlone(settings, book, engine, answering)
+        answering = Answering(engine, metrics, clock, remotes)
+        with closing(FactBases(folder, settings.data_dir, metrics)) as facts:
+            grounder = Grounder(metrics, pages, facts, SourceChoice(engine, metrics))
+            yield ModelAlone(settings, book, engine, answering, grounder)

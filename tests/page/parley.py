@@ -16,6 +16,7 @@ from bot.attachments.uploads import Uploads
 from bot.chats import Chats
 from bot.clock import SystemClock
 from bot.conversation import ConversationRules, ConversationService
+from bot.grounding.grounder import Grounder
 from bot.history import open_store
 from bot.history.summaries import summarise
 from bot.metrics import Metrics
@@ -26,6 +27,7 @@ from bot.server import Server, ServerSettings
 from bot.types import AdapterState
 from bot.web.sign_ins import SignIns
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
+from tests.fakes.pages import SEA, FakePages
 from tests.fakes.readiness import always
 
 SOON = 15.0
@@ -72,6 +74,7 @@ class PageParley:
     service: ConversationService
     book: PersonalityBook
     folder: Path
+    pages: FakePages
 
     def will_say(self, *replies: str) -> None:
         """To the next questions, word by word and at once."""
@@ -104,6 +107,7 @@ async def running_page(
 ) -> AsyncIterator[PageParley]:
     """``is_loading``: the model is not there until ``loading`` gets its result."""
     clock, metrics, generator = SystemClock(), Metrics(), ScriptedGenerator(window)
+    pages = FakePages(SEA)
     await asyncio.to_thread(_write_personalities, folder / "personalities")
     book = await asyncio.to_thread(PersonalityBook.load, folder / "personalities", "assistant")
     access = Access(
@@ -129,8 +133,9 @@ async def running_page(
             adapters={},
             clock=clock,
             metrics=metrics,
-            rules=ConversationRules(max_tokens=100),
+            rules=ConversationRules(max_tokens=100, read_pages="everybody"),
             uploads=Uploads(folder / "uploads"),
+            grounder=Grounder(metrics, pages),
         )
         stack.push_async_callback(service.close)
         await service.start()
@@ -164,7 +169,7 @@ async def running_page(
         )
         server.mount_page(await asyncio.to_thread(page_routes, context))
         await stack.enter_async_context(server)
-        yield PageParley(server.url, server.port, generator, loading, service, book, folder)
+        yield PageParley(server.url, server.port, generator, loading, service, book, folder, pages)
 
 
 def _write_personalities(folder: Path) -> None:

@@ -88,6 +88,20 @@ def test_what_is_exported_is_read_again() -> None:
     assert second == replace(growing, id="", number=2, growing=None)
 
 
+def test_what_was_gathered_is_exported_with_its_address_and_is_no_file_of_the_question() -> None:
+    page = Source("Sky", "It is blue.", kind="page", address="https://sky.example/")
+    fact = Source("sky.md", "It scatters.", kind="fact", heading=("Light", "Blue"))
+    asked = replace(ASKED, id="", sources=(*ASKED.sources, page, fact))
+    assert read_chat(as_json(chat(asked)).encode(), START).turns == (asked,)
+    assert "\n\nRead: https://sky.example/, sky.md\n\n" in as_markdown(chat(asked))
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "ftp://a", "https://a b", " "])
+def test_a_source_of_another_address_than_a_web_page_is_refused(address: str) -> None:
+    page = Source("Sky", "It is blue.", kind="page", address=address)
+    assert "'address'" in refusal(as_json(chat(replace(ASKED, sources=(page,)))).encode())
+
+
 def test_a_mark_at_the_beginning_of_a_file_is_none_of_its_text() -> None:
     assert read_chat(b"\xef\xbb\xbf" + as_json(CHAT).encode(), START).summary.title == "Sky & co."
 
