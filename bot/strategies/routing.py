@@ -142,7 +142,7 @@ class _Routed:
                 self._reply.say(notes.answered_by(self._here))
             self._reply.stream.put(event)
         elif not answer.said:
-            self._reply.tell(f"{self._here} is answering")
+            self._reply.tell("answering")
         answer.said.append(event)
 
     async def _verdict(self, answer: _Answer) -> Verdict:
@@ -152,7 +152,7 @@ class _Routed:
         ):
             return "bad"
         if not self._shows_both:
-            self._reply.tell(f"{self._here} is checking its answer")
+            self._reply.tell("checking the answer")
         asked = (ChatMessage("assistant", answer.text), ChatMessage("user", _QUESTION))
         question = replace(
             self._request,
