@@ -161,7 +161,11 @@ class _Planned:
     def _request_of(self, step: str, max_tokens: int) -> GenerationRequest:
         said = (ChatMessage("assistant", step), ChatMessage("user", _STEP))
         return replace(
-            self._request, messages=(*self._asked, *said), thread=None, max_tokens=max_tokens
+            self._request,
+            messages=(*self._asked, *said),
+            thread=None,
+            shares_prompt=False,
+            max_tokens=max_tokens,
         )
 
     async def _answer_at_once(self) -> None:

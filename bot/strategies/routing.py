@@ -161,6 +161,7 @@ class _Routed:
             sampling=Sampling(temperature=0),
             asked_sampling=frozenset(),
             max_tokens=_MAX_VERDICT_TOKENS,
+            shares_prompt=False,
             stop=(),
             loop_guard=False,
         )
@@ -211,10 +212,10 @@ class _Routed:
         if self._shows_both:
             said = notes.broke_off if remote.text else notes.unreachable
             self._reply.say(said(self._there))
-        elif remote.text:
-            self._show(local, notes.went_on(self._here, self._there))
-        else:
-            self._show(local, notes.answered_instead(self._here, self._there))
+            self._reply.finish(local.finished.reason if local.finished else FinishReason.STOP)
+            return
+        instead = notes.went_on if remote.text else notes.answered_instead
+        self._show(local, instead(self._here, self._there))
         self._end(local.finished)
 
     async def _of_remote(self, request: GenerationRequest, note: str) -> _Answer:

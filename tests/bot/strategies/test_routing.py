@@ -196,6 +196,17 @@ async def test_while_the_remote_is_out_of_reach_the_local_answer_is_given_and_th
     assert bench.routed("local", "bad") == 2
 
 
+async def test_what_only_repeats_itself_is_all_that_is_cut_from_an_answer(bench: Bench) -> None:
+    bench.there.failures += [EngineFailed("away"), EngineFailed("away")]
+    for personality, num_repeated in ((ROUTE, 6), (BOTH, 0)):
+        stream = await bench.answering.generate(ASKED, personality)
+        local = await bench.local.started()
+        local.say("so so so")
+        local.end(Finished(FinishReason.LOOPED, num_repeated=6))
+        last = end_of(await heard(stream))
+        assert (last.reason, last.num_repeated) == (FinishReason.LOOPED, num_repeated)
+
+
 @pytest.mark.parametrize("detail", [BROKE, ""])
 async def test_a_remote_that_fails_before_its_first_word_was_not_reached(
     bench: Bench, detail: str
