@@ -10,7 +10,7 @@ _SCHEMES = ("http://", "https://", "mailto:")
 def address_of(link: str, base: str) -> str:
     """Absolute; empty for a link that leads to no page and to nobody's mail, or is broken."""
     try:
-        found = urljoin(base, link.strip())
+        found = urljoin(base, link.strip()) if link.strip() else ""
     except ValueError:
         return ""
     return found if found.lower().startswith(_SCHEMES) else ""

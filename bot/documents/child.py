@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MEMORY = 1024 * 1024 * 1024
 _CPU_SECONDS = 10
+_MAX_DEPTH = 10_000
+"""Of calls: elements stand in one another to the depth that libxml2 allows."""
+
 _REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")
 
 
@@ -29,6 +32,7 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.setrecursionlimit(_MAX_DEPTH)
     sys.addaudithook(_refuse)
 
 

@@ -31,7 +31,7 @@ _MAX_PARSED = 300
 _XML_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _ENTITY = re.compile(r"""<!ENTITY(?:[^>"']|"[^"]*"|'[^']*')*>""", re.I)
 _END_OF_ENTRY = re.compile(r"</(?:\w+:)?(?:item|entry)\s*>", re.I)
-_HEADERS = {"content-type": "application/xml; charset=utf-8"}
+_XML = "application/xml; charset=utf-8"
 
 
 class NotAFeed(Exception):
@@ -43,7 +43,7 @@ def document_of_feed(data: bytes, address: str = "") -> Document:
     text = decoded(data, declared_encoding(data))
     if not text.strip():
         raise NothingRead(WhyUnread.EMPTY)
-    found = _parsed(text)
+    found = _parsed(text, address)
     if not found.version and not found.entries:
         raise NotAFeed
     title = _line(found.feed, "title")
@@ -55,21 +55,28 @@ def document_of_feed(data: bytes, address: str = "") -> Document:
     return Document("\n\n".join(filter(None, shown)), title)
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, address: str) -> Any:
     text = _ENTITY.sub("", _XML_DECLARATION.sub("", text.lstrip("\ufeff"), count=1))
     ends = [each.end() for each in _END_OF_ENTRY.finditer(text)]
     if len(ends) > _MAX_PARSED:
         half = _MAX_PARSED // 2
         text = text[: ends[half - 1]] + text[ends[-half - 1] :]
     data = io.BytesIO(text.encode("utf-8", "replace"))
-    return feedparser.parse(data, response_headers=_HEADERS, sanitize_html=False)
+    return feedparser.parse(
+        data,
+        response_headers={"content-type": _XML, "content-location": address},
+        resolve_relative_uris=False,
+        sanitize_html=False,
+    )
 
 
 def _newest(entries: list[Any]) -> list[Any]:
     """Newest first; those without a date after them, in their order. Each once."""
     dated = sorted(entries, key=lambda each: tuple(_moment(each) or ()), reverse=True)
-    once = {each.get("id") or each.get("link") or id(each): each for each in reversed(dated)}
-    return [*once.values()][::-1][:_MAX_ENTRIES]
+    once: dict[Any, Any] = {}
+    for entry in dated:
+        once.setdefault(entry.get("id") or entry.get("link") or id(entry), entry)
+    return [*once.values()][:_MAX_ENTRIES]
 
 
 def _moment(entry: Any) -> Any:

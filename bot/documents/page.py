@@ -8,11 +8,13 @@ an address nor a file to write.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import trafilatura
 from lxml import etree  # type: ignore[import-untyped]
 from trafilatura.settings import use_config
+from trafilatura.xpaths import BODY_XPATH
 
 from bot.documents.addresses import address_of
 from bot.documents.decoding import decoded
@@ -21,13 +23,16 @@ from bot.documents.markup import all_words, declared_encoding, tree_of
 from bot.documents.unread import NothingRead, WhyUnread
 from bot.documents.visible import visible
 
-_MAX_SIZE = 4 * 1024 * 1024
-"""Characters that are looked at; main texts are at the beginning."""
+_MAX_SIZE = 2 * 1024 * 1024
+"""Characters that are looked at, beside scripts and the like."""
 
+_CUT = "\n\n[Only the beginning of the page is here.]"
+_SCRIPT = re.compile(r"<(script|style|svg)\b.*?</\1\s*>", re.S | re.I)
 _MIN_MAIN = 500
 """Characters; of a page with a shorter main text, most of whose words are links, all is taken."""
 
 _AROUND = "head nav footer form button select textarea"
+_END_OF_LINE = re.compile(r"[ \t]+$", re.M)
 _BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 _KEPT = "␀␀"
 _CODE = re.compile(r"(```.*?```|(?<![\\`])`[^`\n]+`)", re.S)
@@ -35,13 +40,29 @@ _ESCAPED = re.compile(r"(\\+)([*_`~\[\]<])")
 _ESCAPED_START = re.compile(r"^(\s*(?:- |\d+\. )?\d{0,9})\\([-#>+.)])", re.M)
 _NOWHERE = "https://nowhere.invalid/"
 _TO_NOWHERE = re.compile(rf"\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){{0,300}})\]\({_NOWHERE}\)")
-_MAIN_PARTS = "inhalt hauptinhalt contenu contenido conteudo contenuto innehall inhoud tresc obsah"
-_POST = re.compile(r"post[-_]?(?:body|text|content)|message-?(?:body|content)|entry-content", re.I)
+_TEXT = etree.XPath("//body//text()[not(ancestor::nav or ancestor::footer or ancestor::select)]")
+_IN_PROSE = (
+    "//text()[(ancestor::p or ancestor::li or ancestor::td or ancestor::h3) and not(ancestor::a)]"
+)
+_PROSE, _PROSE_WITHIN = etree.XPath(_IN_PROSE), etree.XPath(f".{_IN_PROSE}")
+_INLINE_TAGS = "a abbr b bdi br cite code em font i kbd mark q s small span strong sub sup u"
+_INLINE = frozenset(_INLINE_TAGS.split())
+_MIN_MOST = 0.7
+_POST = re.compile(
+    r"post[-_]?(?:body|text|content)|message-?(?:body|content)|entry-content|markdown-body", re.I
+)
+_BARE_POST = re.compile(r"(?:^|\s)post(?=\s|$)", re.I)
+_COMMENT = re.compile(r"comment-?(?:body|content)", re.I)
+_MIN_BELOW = 20
+_LINKED = re.compile(r"␀\d+␀")
 
 
 def document_of_page(data: bytes, address: str = "") -> Document:
     """``address``: links are relative to it. Raises ``NothingRead`` and ``NotText``."""
-    text = decoded(data, declared_encoding(data))[:_MAX_SIZE]
+    text = decoded(data, declared_encoding(data))
+    if len(text) > _MAX_SIZE:
+        text = _SCRIPT.sub("", text)
+    is_cut, text = len(text) > _MAX_SIZE, text[:_MAX_SIZE]
     if not text.strip():
         raise NothingRead(WhyUnread.EMPTY)
     root = tree_of(text)
@@ -49,8 +70,9 @@ def document_of_page(data: bytes, address: str = "") -> Document:
         raise NothingRead(WhyUnread.NO_TEXT)
     title = _title(root)
     _mend_links(root, address)
-    _mend_headings(root)
+    addresses = _mend_headings(root)
     _flatten_code(root)
+    _wrap_inline(root)
     _join_posts(root)
     _name_main_part(root)
     main = _main_text(root)
@@ -58,7 +80,9 @@ def document_of_page(data: bytes, address: str = "") -> Document:
         main = _text_of_links(root) or main
     if not main:
         raise NothingRead(WhyUnread.NO_TEXT)
-    return Document(main, title)
+    named = {f"␀{number}␀": f"({each})" for number, each in enumerate(addresses)}
+    main = _LINKED.sub(lambda found: named.get(found[0], ""), main)
+    return Document(main + (_CUT if is_cut else ""), title)
 
 
 def _title(root: Any) -> str:
@@ -76,12 +100,25 @@ def _mend_links(root: Any, address: str) -> None:
         link.set("href", (address_of(target, base) if target[:1] != "#" else "") or _NOWHERE)
 
 
-def _mend_headings(root: Any) -> None:
-    """A button in a heading opens what stands below it, and is its words."""
-    for button in root.xpath(
-        "//button[parent::h1|parent::h2|parent::h3|parent::h4|parent::summary]"
-    ):
+def _mend_headings(root: Any) -> list[str]:
+    """A button in a heading opens what stands below it, and is its words.
+
+    So is a link, where text stands below: trafilatura would take it for a menu. Returns where the
+    links lead, for the numbers that stand in their places.
+    """
+    addresses: list[str] = []
+    for button in root.xpath("//*[self::h1 or self::h2 or self::h3 or self::summary]/button"):
         button.drop_tag()
+    for heading in root.iter("h1", "h2", "h3", "h4"):
+        below = heading.getnext()
+        below = heading.getparent().getnext() if below is None else below
+        is_above = below is not None and len(below.text_content()) > _MIN_BELOW
+        for link in heading.findall(".//a") if is_above else ():
+            if link.get("href") != _NOWHERE:
+                etree.SubElement(link, "span").text = f" ␀{len(addresses)}␀"
+                addresses.append(link.get("href"))
+            link.drop_tag()
+    return addresses
 
 
 def _flatten_code(root: Any) -> None:
@@ -98,29 +135,80 @@ def _flatten_code(root: Any) -> None:
 
 def _join_posts(root: Any) -> None:
     """The posts of a thread, or the articles of a list, become sections of one article."""
-    posts = [each for each in root.iter("div", "section") if _POST.search(each.get("class", ""))]
-    posts = [each for each in posts if each.get("class") == posts[0].get("class")]
-    articles = root.xpath("(//article)[1] | (//article)[1]/following-sibling::article")
-    group = posts if len(posts) > 1 else articles if len(articles) > 1 else []
-    if group:
-        joined = etree.Element("article")
-        for each in group:
-            each.tag = "section"
-            each.attrib.pop("class", None)
-            joined.append(each)
-        root.body.clear()
-        root.body.append(joined)
+    num_all = sum(map(len, _TEXT(root)))
+    for group, min_share in _groups(root):
+        num_words = sum(len(each.text_content()) for each in group)
+        if len(group) > 1 and num_words > min_share * num_all:
+            joined = etree.Element("article")
+            for each in group:
+                each.tag = "section"
+                each.attrib.pop("class", None)
+                joined.append(each)
+            root.body.clear()
+            root.body.append(joined)
+            return
+
+
+def _groups(root: Any) -> Iterator[tuple[list[Any], float]]:
+    """What may be posts, and their least share of the words of a page; less are boxes in a text.
+
+    Comments are, where they are nearly all that there is.
+    """
+    yield _alike(root, _POST), 0.3
+    yield _alike(root, _BARE_POST), 0.3
+    yield root.xpath("(//article)[1] | (//article)[1]/following-sibling::article"), 0.3
+    yield _alike(root, _COMMENT), 0.6
+
+
+def _alike(root: Any, pattern: re.Pattern[str]) -> list[Any]:
+    """Those whose class has the same word as that of the first, and not within one another."""
+    named = [(each, pattern.search(each.get("class", ""))) for each in root.iter("div", "section")]
+    found = [(each, name[0].strip().lower()) for each, name in named if name]
+    alike = {each: None for each, name in found if name == found[0][1]}
+    return [each for each in alike if not any(above in alike for above in each.iterancestors())]
 
 
 def _name_main_part(root: Any) -> None:
-    """As in English, where the page is of another language."""
-    if root.xpath("//article | //main | //*[@id='content'] | //*[@role='main']"):
+    """Where trafilatura knows none: the innermost that has most of the words."""
+    if any(find(root) for find in BODY_XPATH):
         return
-    names = frozenset(_MAIN_PARTS.split())
-    for part in root.iter("div", "section", "td"):
-        if names & {part.get("id", "").lower(), part.get("class", "").lower()}:
+    num_words = _MIN_MOST * sum(map(len, _PROSE(root)))
+    for part in reversed([*root.iter("div", "section", "td")]):
+        if sum(map(len, _PROSE_WITHIN(part))) > num_words:
             part.tag = "main"
             return
+
+
+def _wrap_inline(root: Any) -> None:
+    """Words become paragraphs, alone or beside others; trafilatura would leave some of them out."""
+    for part in [*root.iter("div", "section", "main", "article", "td", "dd")]:
+        if any(child.tag not in _INLINE for child in part):
+            _wrap_beside(part)
+        elif part.tag == "div":
+            num_links = sum(len(link.text_content()) for link in part.iter("a"))
+            part.tag = "p" if len(part.text_content()) > num_links else "div"
+
+
+def _wrap_beside(part: Any) -> None:
+    run = None
+    if part.text and part.text.strip():
+        run = etree.Element("p")
+        run.text, part.text = part.text, None
+        part.insert(0, run)
+    for child in [*part]:
+        if child is run:
+            continue
+        if child.tag in _INLINE:
+            if run is None:
+                run = etree.Element("p")
+                child.addprevious(run)
+            run.append(child)
+        elif child.tail and child.tail.strip():
+            run = etree.Element("p")
+            run.text, child.tail = child.tail, None
+            child.addnext(run)
+        else:
+            run = None
 
 
 def _main_text(root: Any) -> str:
@@ -133,7 +221,7 @@ def _main_text(root: Any) -> str:
         config=_settings(),
     )
     text = _TO_NOWHERE.sub(r"\1", visible(found or ""))
-    return _unescaped(text).replace(_KEPT, "").strip()
+    return _END_OF_LINE.sub("", _unescaped(text).replace(_KEPT, "")).strip()
 
 
 def _text_of_links(root: Any) -> str:

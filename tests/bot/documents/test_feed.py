@@ -144,7 +144,9 @@ def test_entries_may_lack_whatever_an_entry_has() -> None:
     assert "[The feed has no entries.]" in document_of_feed(rss("")).text
 
 
-@pytest.mark.parametrize("link", ["javascript:alert(1)", "file:///etc/passwd", "http://[broken"])
+@pytest.mark.parametrize(
+    "link", ["", "javascript:alert(1)", "file:///etc/passwd", "http://[broken"]
+)
 def test_an_entry_leads_to_pages_only(link: str) -> None:
     text = document_of_feed(rss(item("One", link=link)), ADDRESS).text
     assert text.endswith("## One\n\nWords.")

@@ -136,6 +136,56 @@ async def test_all_posts_of_a_page_are_read() -> None:
     assert "## Post 3" in text
 
 
+def prose(*names: object) -> str:
+    return "".join(f"<p>{name} swims in the river every morning before work.</p>" for name in names)
+
+
+async def test_boxes_in_a_text_are_no_posts() -> None:
+    box = "<div class='message-body'><p>Mind the step.</p></div>"
+    text = (await read(f"<main>{prose(*range(9))}{box}{prose(*range(9, 18))}{box}</main>")).text
+    assert all(f"{n} swims in the river" in text for n in range(18))
+
+
+@pytest.mark.parametrize(
+    "name", ["post", "comment-body markdown-body", "comment-content", "x post y"]
+)
+async def test_all_posts_of_a_thread_are_read(name: str) -> None:
+    posts = "".join(f"<div><b>u</b><div class='{name}'>{prose(who)}</div></div>" for who in "ABC")
+    text = (await read(f"<h1>Who swims?</h1><div>{posts}</div><footer>Imprint</footer>")).text
+    assert all(f"{who} swims" in text for who in "ABC")
+
+
+async def test_words_beside_paragraphs_are_kept() -> None:
+    body = (
+        "<div class=event>On Friday, <b>all day</b><h3>Fest</h3>in the <i>yard</i> of the school."
+        f"{PROSE}<span>Free entry.</span> Come all!<div>Bring <a href='/c'>cake</a></div></div>"
+    )
+    text = (await read(f"<h1>News</h1>{body}")).text
+    assert text.startswith("On Friday, **all day**\n\n### Fest\n\nin the *yard* of the school.")
+    assert text.endswith("Free entry. Come all!\n\nBring [cake](https://site.example/c)")
+
+
+async def test_marks_that_stand_for_links_may_be_on_the_page() -> None:
+    assert "thirty" in (await read(f"<main>{PROSE}<h2>␀7␀ <a href='/x'>Y</a></h2>{PROSE}")).text
+
+
+async def test_comments_below_an_article_are_left_out() -> None:
+    comments = "".join(f"<div class='comment-body'>{prose(who)}</div>" for who in "ABC")
+    article = f"<div class='text'>{prose(*range(9))}</div><div id='comments'>{comments}</div>"
+    text = (await read(article)).text
+    assert "8 swims" in text
+    assert "B swims" not in text
+
+
+async def test_linked_headings_of_a_list_stand_above_their_text() -> None:
+    events = (
+        f"<div><h3><a href='/fest{n}'>Fest {n}</a></h3><p>Kommt alle um {n} Uhr, gerne.</p></div>"
+        for n in (11, 12, 13)
+    )
+    text = (await read(f"<div class=list><h1>Termine</h1>{''.join(events)}</div>")).text
+    assert "### Fest 12 (https://site.example/fest12)\n\nKommt alle um 12 Uhr" in text
+
+
 async def test_a_page_that_only_leads_to_others_gives_all_its_links() -> None:
     tiles = "".join(
         f"<div><a href='/{n}'><h3>Office {n}</h3><p>Room {n}</p></a></div>" for n in "12"
@@ -145,3 +195,22 @@ async def test_a_page_that_only_leads_to_others_gives_all_its_links() -> None:
         "### Office 1\n\nRoom 1 (https://site.example/1)\n\n"
         "### Office 2\n\nRoom 2 (https://site.example/2)\n\na | b"
     )
+
+
+async def test_of_a_very_long_page_the_beginning_is_read_and_that_is_said() -> None:
+    page = f"<html><script>{'x' * 3_000_000}</script><body><main>{PROSE * 100}".encode()
+    assert "[Only the" not in document_of_page(page).text
+    longer = document_of_page(page + b"<p>" + b"<!-- and so on -->" * 150_000).text
+    assert longer.endswith("\n\n[Only the beginning of the page is here.]")
+
+
+@pytest.mark.parametrize("tag", ["<font size=1>", "<ul><li>a", "<b>", "<blockquote>"])
+async def test_tags_that_are_never_closed_hide_no_text_before_them(tag: str) -> None:
+    assert "thirty-one years" in (await read(f"<main>{PROSE}{tag * 200}x")).text
+
+
+async def test_a_cell_that_claims_to_be_huge_takes_no_room() -> None:
+    table = "<table><tr><td colspan=999999999>One<td rowspan=99999999>Two<tr><td>Three</table>"
+    text = (await read(f"<main>{PROSE}{table}</main>")).text
+    assert "Three" in text
+    assert len(text) < 2000

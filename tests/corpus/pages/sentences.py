@@ -1,4 +1,19 @@
-"""The pages of this folder, and of each the sentences that its main text has and has not."""
+"""The pages of this folder, and of each the sentences that its main text has and has not.
+
+What finds the main text of pages was chosen by them, on 28 November 2026; of the 148 pieces that
+are wanted and the 102 that are not, in words and as the Markdown that is written here:
+
+==========================  ==========  ================  ===========  ==========  =============
+reads a page                wanted      unwanted          as Markdown  import CPU  address space
+==========================  ==========  ================  ===========  ==========  =============
+trafilatura 2.3.1           134 (91 %)  10 (10 %)         131          0.2 s       46 MB
+readability-lxml 0.9        115 (78 %)  10 (10 %)         none         0.07 s      34 MB
+``bot.documents.page``      147 (99 %)  2 (2 %)           147          0.2 s       46 MB
+==========================  ==========  ================  ===========  ==========  =============
+
+The last row is trafilatura with what is mended before and after it; the pages have taught that,
+so it says less than the others of pages that nobody has seen.
+"""
 
 from __future__ import annotations
 
@@ -241,7 +256,6 @@ PAGES = (
             "quick food for tired people",
             "As an Amazon Associate",
         ),
-        known_misses=("Prep Time: 5 minutes",),
     ),
     Page(
         "ministry_de",
@@ -380,7 +394,6 @@ PAGES = (
         ),
         ("Gästebuch", "Fotoalbum", "Netscape Navigator"),
         encoding="latin-1",
-        known_noise=("Gästebuch", "Fotoalbum"),
     ),
     Page(
         "hours",
@@ -427,6 +440,7 @@ PAGES = (
             "17 people reacted",
             "Terms of service apply",
         ),
+        known_noise=("Fork 212",),
     ),
     Page(
         "news_zh",
