@@ -305,6 +305,18 @@ def test_a_broken_personality_fails_with_file_and_line(tmp_path: Path) -> None:
     assert "assistant.md:1" in personalities.detail
 
 
+def test_a_personality_whose_remote_model_is_nowhere_fails(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    front = "---\ntitle: A\nstrategy: route\nremote: gpt-x\n---\nYou are brief.\n"
+    (tmp_path / "mine" / "assistant.md").write_text(front)
+    personalities = checks(tmp_path, PARLEY_PERSONALITIES="mine")["personalities"]
+    assert personalities.status == "fail"
+    assert "assistant.md: remote is gpt-x, but PARLEY_REMOTE_URL" in personalities.detail
+    there = {"PARLEY_REMOTE_URL": "https://api.example.com/v1"}
+    found = checks(tmp_path, PARLEY_PERSONALITIES="mine", **there)["personalities"]
+    assert found.status == "ok"
+
+
 async def test_a_broken_edit_is_told_by_the_parley_that_does_not_use_it(tmp_path: Path) -> None:
     server = Server(ServerSettings(port=0, own_key="own", is_public=True), Metrics(), always())
     loaded = loaded_at_once(FakeChats())

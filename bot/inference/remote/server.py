@@ -244,7 +244,8 @@ class RemoteServer:
             return "" if model or len(self.windows) == 1 else _several(self.windows)
         if model and self.windows and model not in self.windows:
             known = ", ".join(self.windows)
-            return f"it has no model {model!r}, but {known}; set PARLEY_ENGINE_MODEL to one of them"
+            where = "PARLEY_ENGINE_MODEL, or the personality's remote,"
+            return f"it has no model {model!r}, but {known}; set {where} to one of them"
         return ""
 
     @property

@@ -23,6 +23,7 @@ from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.tuning import CPU_DEFAULT
 from bot.inference.model_files import locate
 from bot.inference.remote.on_demand import EnginesOnDemand
 from bot.metrics import Metrics
@@ -81,7 +82,10 @@ class Machine:
 @pytest.fixture(scope="module")
 def model() -> NotingModel:
     """The engine closes it."""
-    options = LlamaOptions(num_cells=4_096, max_running=8, num_threads=1)
+    attention, layout = CPU_DEFAULT
+    options = LlamaOptions(
+        num_cells=4_096, max_running=8, num_threads=1, attention=attention, kv_layout=layout
+    )
     return NotingModel(locate.locate(locate.EMBEDDED), options)
 
 
