@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,6 @@ _TABLES = """
     );
     CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');
     CREATE VIRTUAL TABLE trigrams USING fts5(word, tokenize='trigram', detail='none');
-    CREATE VIRTUAL TABLE trigram_vocabulary USING fts5vocab(trigrams, 'row');
 """
 _LOCKED_SECONDS = 30.0
 _MIN_TRIGRAM_LETTERS = 4
@@ -234,26 +234,19 @@ class IndexReader:
 
     def nums_with(self, words: Iterable[str]) -> dict[str, int]:
         """In how many passages each of these words stands, for those that stand in any."""
-        return self._counts("vocabulary", words)
-
-    def _counts(self, table: str, words: Iterable[str]) -> dict[str, int]:
-        query = f"SELECT doc FROM {table} WHERE term = ?"  # noqa: S608 - a name of ours
+        query = "SELECT doc FROM vocabulary WHERE term = ?"
         with damage_told():
             rows = ((each, self._connection.execute(query, (each,)).fetchone()) for each in words)
             return {each: row[0] for each, row in rows if row}
 
-    def words_with(self, trigrams: Iterable[str], max_words: int) -> list[str]:
-        """Words of the base that have any of them; those with the rarest first."""
-        by_number = sorted(self._counts("trigram_vocabulary", trigrams).items(), key=lambda e: e[1])
-        found: list[str] = []
-        for trigram, number in by_number:
-            if found and len(found) + number > max_words:
-                break
-            found += self._column(
-                "SELECT word FROM trigrams WHERE trigrams MATCH ? LIMIT ?",
-                *(_quoted([trigram]), max_words),
-            )
-        return list(dict.fromkeys(found))
+    def words_like(self, word: str, max_words: int) -> list[str]:
+        """Words of the base that have four letters in a row of it, or its three."""
+        trigrams = [word[number : number + 3] for number in range(len(word) - 2)]
+        pairs = [f"({_quoted([one])} AND {_quoted([other])})" for one, other in pairwise(trigrams)]
+        if not trigrams:
+            return []
+        query = "SELECT word FROM trigrams WHERE trigrams MATCH ? ORDER BY rank LIMIT ?"
+        return self._column(query, " OR ".join(pairs) or _quoted(trigrams), max_words)
 
     def best(self, words: Iterable[str], max_passages: int) -> list[int]:
         """The numbers of the passages with these words that BM25 ranks first."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 MIN_LIKENESS = 0.5
 """Of words that may stand for each other."""
 
+_MIN_SHORT_LIKENESS = 0.65
 _MIN_PART = 4
 """Letters of a word that is sought at the beginning or the end of compounds."""
 
@@ -13,9 +16,15 @@ _PART = 0.6
 _INNER_PART = 0.5
 
 
-def trigrams_of(word: str) -> set[str]:
-    """As SQLite's tokenizer makes them."""
-    return {word[number : number + 3] for number in range(len(word) - 2)}
+@lru_cache(maxsize=64)
+def _trigrams_of_asked(word: str) -> frozenset[str]:
+    return frozenset(_trigrams(word))
+
+
+def _trigrams(word: str) -> list[str]:
+    """With those of its beginning and its end."""
+    edged = f"__{word}_"
+    return [edged[number : number + 3] for number in range(len(edged) - 2)]
 
 
 def likeness(asked: str, found: str) -> float:
@@ -25,13 +34,14 @@ def likeness(asked: str, found: str) -> float:
     if not (asked.isalpha() and found.isalpha()):
         return 0.0
     same = max(_share(asked, found), _as_part(asked, found))
-    return same if same >= MIN_LIKENESS else 0.0
+    is_short = min(len(asked), len(found)) < _MIN_PART
+    return same if same >= (_MIN_SHORT_LIKENESS if is_short else MIN_LIKENESS) else 0.0
 
 
 def _share(asked: str, found: str) -> float:
-    """Of trigrams, with the beginning and the end of the words (Dice)."""
-    one, other = trigrams_of(f"__{asked}_"), trigrams_of(f"__{found}_")
-    return 2 * len(one & other) / (len(one) + len(other))
+    """Of the trigrams of both (Dice)."""
+    one, other = _trigrams_of_asked(asked), _trigrams(found)
+    return 2 * sum(each in one for each in other) / (len(one) + len(other))
 
 
 def _as_part(asked: str, found: str) -> float:

@@ -1,19 +1,20 @@
-"""Which passages answer a question: two rankings of an index, merged, and weighed by words.
+"""Which passages answer a question: three rankings, merged by their places.
 
-The first ranking has the question's own words, the second those of the base that are like them.
-What either finds is scored by BM25 with the likeness of the words as their weight; how rare a
-word is decides how much it counts.
+The first has the question's own words, the second those of the base that are like them; FTS5 ranks
+both by BM25. The third weighs what they found again, each word by its likeness and by how rare the
+word that was asked for is.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from bot.facts.index import FoundPassage, IndexReader, heading_words
-from bot.facts.likeness import likeness, trigrams_of
+from bot.facts.likeness import likeness
 from bot.facts.stop_words import STOP_WORDS
 from bot.facts.words import words_of
 
@@ -23,22 +24,25 @@ _MAX_ASKED = 24
 _MAX_CANDIDATES = 40
 """Passages of each ranking."""
 
-_MAX_WEIGHED = 8_000
+_MAX_WEIGHED = 6_000
 """Passages that BM25 may have to weigh for a ranking; a frequent word alone finds nothing then."""
 
 _MAX_LIKE = 12
 """Words that may stand for a word of the question."""
 
-_MAX_COMPARED = 2_000
-_MIN_COVERAGE = 0.3
+_UNKNOWN = 0.4
+"""What is left of the weight of a word that is like none of the base."""
+
+_MAX_COMPARED = 100
+_MIN_COVERAGE = 0.22
 """Of the weight of the question's words, in the passage found: with less it is about another."""
 
 _SATURATION = 1.2
-_LENGTH_SHARE = 0.5
+_LENGTH_SHARE = 0.75
 _USUAL_WORDS = 150
 _HEADING = 2.0
 _RANK_OFFSET = 10
-_RANK_WEIGHT = 0.0
+"""Of reciprocal rank fusion: the larger, the less the first places count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +63,25 @@ def find(reader: IndexReader, question: str, limit: int) -> list[FoundPassage]:
     words = sorted(words, key=lambda each: counts.get(each, 0))[:_MAX_ASKED]
     asked = [_asked(reader, each, counts, num_passages) for each in words]
     rankings = _rankings(reader, words, asked, counts)
-    ranks = _merged(rankings)
-    candidates = reader.passages(ranks)
-    return _ranked(candidates, asked, ranks)[:limit]
+    candidates = reader.passages(dict.fromkeys(chain.from_iterable(rankings)))
+    weighed = _weighed(candidates, asked)
+    by_number = {each.number: each for each in weighed}
+    merged = _merged([*rankings, list(by_number)])
+    return [by_number[number] for number in merged if number in by_number][:limit]
 
 
 def _asked(
     reader: IndexReader, word: str, counts: Mapping[str, int], num_passages: int
 ) -> AskedWord:
-    near = reader.words_with(trigrams_of(word), _MAX_COMPARED) if word.isalpha() else []
-    by_likeness = {each: likeness(word, each) for each in near}
+    near = reader.words_like(word, _MAX_COMPARED) if word.isalpha() else []
+    by_likeness = {each: likeness(word, each) for each in near if each not in STOP_WORDS}
     best = sorted((each for each in by_likeness if by_likeness[each]), key=by_likeness.get)  # type: ignore[arg-type]
     like = {each: by_likeness[each] for each in best[::-1][:_MAX_LIKE]}
     if word in counts:
         like[word] = 1.0
     number = counts.get(word, 0)
-    return AskedWord(math.log(1 + (num_passages - number + 0.5) / (number + 0.5)), like)
+    weight = math.log(1 + (num_passages - number + 0.5) / (number + 0.5))
+    return AskedWord(weight if like else _UNKNOWN * weight, like)
 
 
 def _rankings(
@@ -101,32 +108,30 @@ def _affordable(words: Iterable[str], counts: Mapping[str, int]) -> list[str]:
     return found
 
 
-def _merged(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
-    """Reciprocal rank fusion: passages by the sum of their places' reciprocals, the best first."""
-    scores: Counter[int] = Counter()
+def _merged(rankings: Iterable[Sequence[int]]) -> list[int]:
+    """By the sum of their places' reciprocals, the best first."""
+    scores: defaultdict[int, float] = defaultdict(float)
     for ranking in rankings:
         for place, number in enumerate(ranking):
-            scores[number] += 1 / (_RANK_OFFSET + place)  # type: ignore[assignment]
-    return dict(scores.most_common())
+            scores[number] += 1 / (_RANK_OFFSET + place)
+    return sorted(scores, key=lambda each: -scores[each])
 
 
-def _ranked(
-    candidates: Iterable[FoundPassage], asked: Sequence[AskedWord], ranks: Mapping[int, float]
-) -> list[FoundPassage]:
-    whole = sum(each.weight for each in asked)
-    scored = []
-    for each in candidates:
-        score, coverage = _score(each, asked)
-        if coverage >= _MIN_COVERAGE * whole:
-            scored.append((score + _RANK_WEIGHT * ranks[each.number], each))
-    scored.sort(key=lambda each: -each[0])
-    return [each for _, each in scored]
+def _weighed(candidates: Iterable[FoundPassage], asked: Sequence[AskedWord]) -> list[FoundPassage]:
+    """The best first, without those that have too little of the question."""
+    wanted = frozenset(chain.from_iterable(each.like for each in asked))
+    enough = _MIN_COVERAGE * sum(each.weight for each in asked)
+    scores = ((each, *_score(each, asked, wanted)) for each in candidates)
+    fit = [(each, score) for each, score, coverage in scores if coverage >= enough]
+    return [each for each, _ in sorted(fit, key=lambda pair: -pair[1])]
 
 
-def _score(passage: FoundPassage, asked: Iterable[AskedWord]) -> tuple[float, float]:
+def _score(
+    passage: FoundPassage, asked: Iterable[AskedWord], wanted: frozenset[str]
+) -> tuple[float, float]:
     """By BM25, and the weight of the words that stand in it at all."""
     words = words_of(passage.text)
-    counts = Counter(words)
+    counts = Counter(each for each in words if each in wanted)
     above = frozenset(heading_words(passage.path, passage.heading))
     length = 1 - _LENGTH_SHARE + _LENGTH_SHARE * len(words) / _USUAL_WORDS
     score = coverage = 0.0

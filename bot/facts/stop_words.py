@@ -22,7 +22,7 @@ _ENGLISH = """
     would wouldn yes yet you your yours yourself yourselves exactly actually already always
     anymore able allowed supposed work works long old new thanks thank thx cheers great nice
     cool good morning evening night afternoon bye goodbye welcome sorry lovely awesome perfect
-    wow lol haha right fine joke story explain understand
+    wow lol haha right fine joke story explain understand write
 """
 _GERMAN = """
     aber alle allem allen aller alles als also am an andere anderem anderen anderer anderes
@@ -46,7 +46,7 @@ _GERMAN = """
     wenn wer werde werden weshalb wessen wie wieder wieso wieviel will wir wird wirklich wo
     wobei wodurch wofür woher wohin wollen wollte womit wurde würde wurden würden z zu zum zur
     zwar zwischen danke dankeschön vielen dank moin servus guten tag morgen abend nacht tschüss
-    super toll prima okay genial klasse gut gute guter gutes
+    super toll prima okay genial klasse gut gute guter gutes erzähl erzähle schreib schreibe
 """
 _FRENCH = """
     ai aie ainsi alors après as au aucun aucune aujourd aussi autant autre autres aux avais
@@ -64,6 +64,7 @@ _FRENCH = """
     tels tes toi ton toujours tous tout toute toutes très tu un une va vais vas veut veux vers
     veulent voici voilà vont vos votre vous y salut coucou svp stp beaucoup génial parfait
     revoir
+    accord raconte écris
 """
 
 STOP_WORDS = frozenset(words_of(f"{_ENGLISH} {_GERMAN} {_FRENCH}"))

@@ -70,7 +70,7 @@ async def test_files_that_change_come_and_go_are_found_as_they_are_now(facts: Fa
     await facts.refresh()
     assert await facts.names("the library") == []
     assert await facts.names("When does the gymnasium open?") == ["hours.txt"]
-    assert await facts.names("Is the swimming pool open on Monday?") == ["deep/er/pool.md"]
+    assert await facts.names("Is the swimming pool closed on Monday?") == ["deep/er/pool.md"]
 
     path.rename(path.with_name("gym.txt"))
     (facts.folder / "deep" / "er" / "pool.md").unlink()
