@@ -25,6 +25,7 @@ from bot.yaml_text import Problem
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _FENCE = "---"
+_NO_FACTS = "the folder of facts"
 
 KnownModels = Callable[[], Collection[str]]
 """Returns the names of the models that can be loaded."""
@@ -58,12 +59,21 @@ class PersonalityBook:
     Each is the last version of its file that was right.
     """
 
-    def __init__(self, folder: Path, default: str, models: KnownModels | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        default: str,
+        models: KnownModels | None = None,
+        *,
+        base: Path | None = None,
+    ) -> None:
+        """``base``: what folders of facts are relative to; None: ``folder``."""
         self._folder = folder
+        self._base = base or folder
         self._models = models
         self._default = default.strip().casefold()
         self._stamps: _Stamps | None = _stamps(folder)
-        found, mistakes = _read_first(folder, self._stamps, models)
+        found, mistakes = _read_first(self._base, self._stamps, models)
         if not mistakes:
             mistakes += self._missing_default(found)
         if mistakes:
@@ -110,7 +120,7 @@ class PersonalityBook:
         except PersonalityError as error:
             self._stamps = None
             return self._note([_Mistake.of_text(self._folder, str(error))], now)
-        if stamps == self._stamps:
+        if stamps == self._stamps and not self._await_facts():
             return ()
         found, mistakes = await asyncio.to_thread(self._read, stamps)
         mistakes += await self._revert_unfit(found, check)
@@ -122,10 +132,15 @@ class PersonalityBook:
 
     def _read(self, stamps: _Stamps) -> tuple[_Found, list[_Mistake]]:
         """What is wrong is as it was before. Blocks."""
-        found, mistakes = _read_all(stamps, self._models() if self._models else None)
+        known = self._models() if self._models else None
+        found, mistakes = _read_all(stamps, known, self._base)
         for name in {mistake.file.stem for mistake in mistakes}:
             self._revert(found, name)
         return found, mistakes
+
+    def _await_facts(self) -> bool:
+        """A folder may come while the file that names it stays as it is."""
+        return any(fault.sentence.startswith(_NO_FACTS) for fault in self.faults)
 
     def _revert(self, found: _Found, name: str) -> None:
         found.pop(name, None)
@@ -220,7 +235,7 @@ def _read_first(
     folder: Path, stamps: _Stamps, models: KnownModels | None
 ) -> tuple[_Found, list[_Mistake]]:
     """With nothing before that could stay in use."""
-    found, mistakes = _read_all(stamps, models() if models else None)
+    found, mistakes = _read_all(stamps, models() if models else None, folder)
     return found, mistakes + _twins(folder, found.values())
 
 
@@ -233,14 +248,17 @@ def _missing(folder: Path, found: _Found, default: str) -> list[_Mistake]:
 
 
 def _read_all(
-    paths: Iterable[Path], models: Collection[str] | None
+    paths: Iterable[Path], models: Collection[str] | None, base: Path
 ) -> tuple[_Found, list[_Mistake]]:
-    """Every personality that is right, by name, and every mistake in the others."""
+    """Every personality that is right, by name, and every mistake in the others.
+
+    ``base``: what folders of facts are relative to.
+    """
     found: _Found = {}
     mistakes: list[_Mistake] = []
     for path in paths:
         try:
-            found[path.stem] = _read(path, models)
+            found[path.stem] = _read(path, models, base)
         except _Wrong as error:
             mistakes += [
                 _Mistake(path, line, text + ("" if text.endswith("?") else "."))
@@ -274,7 +292,7 @@ class _Wrong(Exception):
         self.problems = problems
 
 
-def _read(path: Path, models: Collection[str] | None) -> Personality:
+def _read(path: Path, models: Collection[str] | None, base: Path) -> Personality:
     """The personality of one file."""
     front, prompt = _split(_decode(path))
     fields, problems = front_matter.parse(front, models)
@@ -282,9 +300,17 @@ def _read(path: Path, models: Collection[str] | None) -> Personality:
         problems.append(Problem(1, "the name of the file may hold a-z, 0-9 and - before .md only"))
     if not prompt:
         problems.append(Problem(front.count("\n") + 2, "the system prompt below is missing"))
+    if fields and fields.facts and not (base / fields.facts).is_dir():
+        problems.append(_without_facts(front, base / fields.facts))
     if problems or fields is None:
         raise _Wrong(*problems)
     return _personality(path.stem, fields, prompt)
+
+
+def _without_facts(front: str, folder: Path) -> Problem:
+    lines = enumerate(front.split("\n"), 2)
+    line = next((number for number, text in lines if text.startswith("facts")), 1)
+    return Problem(line, f"{_NO_FACTS} {folder} is missing; make it, or name another")
 
 
 def _personality(name: str, fields: FrontMatter, prompt: str) -> Personality:

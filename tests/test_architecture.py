@@ -146,7 +146,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "command line": room(
             "bot.__main__",
             "bot.cli",
-            may="version types errors ports metrics clock lock personalities gguf history "
+            may="version types errors ports metrics clock lock personalities facts gguf history "
             "evaluation adapter_support attachments prompt markdown formulas settings hub "
             "state_store turns llama model_files model_names remote running app",
         ),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from bot.config import Settings
-from bot.errors import ModelError, ModelNotHere, ParleyError, PersonalityError
+from bot.errors import ModelError, ModelNotHere, ParleyError, PersonalityError, StartError
 from bot.lock import is_held, running_key, running_url
 from bot.model_names import KNOWN
 
@@ -273,6 +273,37 @@ def check_personalities(settings: Settings) -> Check:
     if lacking := remote_faults(settings, book.all(), settings.personalities, now):
         return Check("personalities", "fail", "\n".join(map(str, lacking)))
     return Check("personalities", "ok", ", ".join(book.names))
+
+
+def check_facts(settings: Settings) -> Check:
+    """What of the folders of facts is not read; they are not indexed here."""
+    from bot.facts.bases import facts_folder, index_path, unread_files
+    from bot.facts.folder import HIDDEN, FactFolderError, scan
+    from bot.facts.index import IndexDamaged, check_sqlite
+    from bot.personality import PersonalityBook
+
+    try:
+        book = PersonalityBook.load(settings.personalities, settings.personality)
+        folders = {f for e in book.all() if (f := facts_folder(settings.personalities, e))}
+        if not folders:
+            return Check("facts", "off", "no personality has any")
+        check_sqlite()
+        states = {folder: scan(folder) for folder in sorted(folders)}
+    except PersonalityError:
+        return Check("facts", "off", "not while the personalities are wrong")
+    except (StartError, FactFolderError) as error:
+        return Check("facts", "fail", str(error))
+    unread: list[str] = []
+    for folder, state in states.items():
+        left_out = state.left_out
+        with suppress(FileNotFoundError, IndexDamaged, sqlite3.Error):
+            left_out = unread_files(index_path(settings.data_dir, folder), state)
+        unread += [f"{folder / path} {why}" for path, why in left_out.items() if why != HIDDEN]
+    num_files = sum(len(state.files) for state in states.values())
+    detail = f"{num_files:,} files in {', '.join(map(str, states))}"
+    if not unread:
+        return Check("facts", "ok", detail)
+    return Check("facts", "warn", "\n".join([detail, *unread]), "Mend them, or take them away.")
 
 
 def _faults_in_use(settings: Settings) -> list[str]:

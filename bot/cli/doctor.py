@@ -12,6 +12,7 @@ from bot.cli.checks import (
     check_database,
     check_draft,
     check_engine,
+    check_facts,
     check_model,
     check_parked,
     check_personalities,
@@ -38,6 +39,7 @@ MACHINE_CHECKS = (
     check_parked,
     check_database,
     check_personalities,
+    check_facts,
     check_port,
 )
 

@@ -82,7 +82,7 @@ def _try(folder: Path, converted: Sequence[Converted], default: str) -> None:
         _write(trial, converted)
         is_there = (trial / f"{default}.md").exists()
         try:
-            PersonalityBook.load(trial, default if is_there else converted[0].name)
+            PersonalityBook(trial, default if is_there else converted[0].name, base=folder)
         except PersonalityError as error:
             raise PersonalityError(str(error).replace(str(trial), str(folder))) from error
 

@@ -25,6 +25,7 @@ KINDS = {
 }
 """By the end of a file's name: what reads it, and how its text is structured."""
 
+HIDDEN = "is hidden"
 NOT_READ = "is of a kind that is not read; Markdown, text, CSV, PDF, DOCX and HTML are"
 
 
@@ -88,7 +89,7 @@ def _entries(folder: Path, above: str, state: FolderState) -> Iterator[tuple[str
 
 def _why_left_out(folder: Path, entry: os.DirEntry[str]) -> str | None:
     if entry.name.startswith("."):
-        return "is hidden"
+        return HIDDEN
     if not entry.name.isprintable():
         return "has a name with characters that cannot be shown"
     if entry.is_symlink():

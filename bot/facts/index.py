@@ -227,6 +227,15 @@ class IndexReader:
         with damage_told():
             return list(_files(self._connection))
 
+    def nums_of_files(self) -> dict[str, int]:
+        """How many passages each file has, by its path."""
+        query = (
+            "SELECT path, count(passages.id) FROM files LEFT JOIN passages ON file = files.id "
+            "GROUP BY files.id ORDER BY path"
+        )
+        with damage_told():
+            return dict(self._connection.execute(query).fetchall())
+
     def num_passages(self) -> int:
         with damage_told():
             (found,) = self._connection.execute("SELECT count(*) FROM passages").fetchone()

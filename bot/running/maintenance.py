@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from bot.config import Settings
 from bot.errors import ParleyError
 from bot.facts.bases import FactBases
+from bot.facts.index import check_sqlite
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.metrics import Metrics
 from bot.personality import Check, PersonalityBook
@@ -33,6 +34,8 @@ async def read_personalities(settings: Settings, catalogue: Catalogue) -> Person
     folder, default = settings.personalities, settings.personality
     book = await asyncio.to_thread(PersonalityBook.load, folder, default, known)
     await check_remotes(settings, book.all())
+    if any(each.facts for each in book.all()):
+        await asyncio.to_thread(check_sqlite)
     return book
 
 

@@ -317,6 +317,19 @@ def test_a_personality_whose_remote_model_is_nowhere_fails(tmp_path: Path) -> No
     assert found.status == "ok"
 
 
+def test_files_of_facts_that_are_not_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "sea").mkdir(parents=True)
+    (tmp_path / "mine" / "assistant.md").write_text("---\ntitle: A\nfacts: sea\n---\nAnswer.\n")
+    (tmp_path / "mine" / "sea" / "tides.md").write_text("The tide comes twice a day.\n")
+    folder = tmp_path / "mine"
+    facts = checks(tmp_path, PARLEY_PERSONALITIES=str(folder))["facts"]
+    assert (facts.status, facts.detail) == ("ok", f"1 files in {folder}/sea")
+    (folder / "sea" / "chart.png").write_bytes(b"\x89PNG")
+    facts = checks(tmp_path, PARLEY_PERSONALITIES=str(folder))["facts"]
+    assert facts.status == "warn"
+    assert f"{folder}/sea/chart.png is of a kind that is not read" in facts.detail
+
+
 async def test_a_broken_edit_is_told_by_the_parley_that_does_not_use_it(tmp_path: Path) -> None:
     server = Server(ServerSettings(port=0, own_key="own", is_public=True), Metrics(), always())
     loaded = loaded_at_once(FakeChats())

@@ -257,6 +257,21 @@ def test_a_model_of_the_hub_in_another_form_is_a_mistake_with_its_line(folder: P
         PersonalityBook.load(folder, "assistant", lambda: ["small"])
 
 
+def test_a_folder_of_facts_that_is_missing_is_a_mistake_until_it_is_there(folder: Path) -> None:
+    write(folder / "pirate.md", "title: P\nfacts: charts")
+    (found,) = problems(folder)
+    missing = f"the folder of facts {folder}/charts is missing; make it, or name another."
+    assert found == "pirate.md:3: " + missing.replace(f"{folder}/", "")
+    (folder / "pirate.md").unlink()
+    book = PersonalityBook.load(folder, "assistant")
+    write(folder / "pirate.md", "title: P\nfacts: charts")
+    assert missing in (refresh(book) or "")
+    assert refresh(book) is None, "it is told once"
+    (folder / "charts").mkdir()
+    assert refresh(book) is None
+    assert book.get("pirate").facts == "charts"
+
+
 def test_a_model_that_comes_later_is_known_when_the_file_is_read_again(folder: Path) -> None:
     models = ["small"]
     book = PersonalityBook.load(folder, "assistant", lambda: models)

@@ -14,7 +14,7 @@ from bot.cli.commands import completion
 
 COMMANDS = (
     *("run", "chat", "ask", "eval", "doctor", "usage", "backup", "settings"),
-    *("threads", "models", "personalities", "slack", "discord", "teams"),
+    *("threads", "models", "personalities", "facts", "slack", "discord", "teams"),
 )
 """Each a module beside this one, whose ``app`` is one command or a group of them."""
 
