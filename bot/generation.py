@@ -175,7 +175,40 @@ class Regex:
     expression: str
 
 
-AnswerFormat = JsonObject | JsonSchema | OneOf | Grammar | Regex
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage, with the white space before it; or the rest of a long one."""
+
+    text: str
+    is_rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPassage:
+    """A text that may be quoted as ``[number]``; each of its ``runs`` is one span of it, if joined.
+
+    A quotation is some sentences of one run that follow each other, without white space at its
+    ends.
+    """
+
+    number: int
+    runs: tuple[tuple[Sentence, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The answer is some quotations, in the order of the passages, or the sentence ``refusal``.
+
+    Each is a line, ``> “It opens at nine.” [1]``, and ``…`` stands where its sentence was cut. If
+    it ``goes_on`` there are some before it, and none may follow.
+    """
+
+    passages: tuple[QuotedPassage, ...]
+    refusal: str
+    goes_on: bool = False
+
+
+AnswerFormat = JsonObject | JsonSchema | OneOf | Grammar | Regex | Quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,6 +105,11 @@ class Metrics:
         "source",
         "outcome",
     )
+    quoted_answers: Counter = _counter(
+        "parley_quoted_answers",
+        "Answers of quotations: quoted, refused by the model, or empty, without asking it.",
+        "outcome",
+    )
     tool_calls: Counter = _counter("parley_tool_calls", "Calls of tools that answers made.")
     cancelled: Counter = _counter("parley_cancelled", "Generations cancelled.")
     looped: Counter = _counter(

@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.generation import ChatMessage
 from bot.ports import HasModels, TextGenerator
+from bot.quoted_answers import task_of
 from bot.sources import with_sources
 from bot.stored import Turn, TurnState
 from bot.types import Personality
@@ -59,7 +60,13 @@ def opening(personality: Personality) -> tuple[ChatMessage, ...]:
         for each in personality.examples
         for message in (ChatMessage("user", each.question), ChatMessage("assistant", each.answer))
     )
-    return (ChatMessage("system", clean(personality.prompt)), *said)
+    return (ChatMessage("system", clean(_prompt(personality))), *said)
+
+
+def _prompt(personality: Personality) -> str:
+    if personality.answers == "quoted":
+        return f"{personality.prompt}\n\n{task_of(personality)}"
+    return personality.prompt
 
 
 async def build(

@@ -32,6 +32,7 @@ PAGES = (
     *("deploy/settings.md", "deploy/geniusrise.md", "deploy/codeproject-ai/README.md"),
     *("deploy/slack/README.md", "deploy/proxy/README.md", "deploy/CLIENTS.md"),
     *("deploy/BACKUPS.md", "deploy/page.md", "deploy/reading.md", "deploy/evals.md"),
+    "deploy/QUOTES.md",
 )
 MAX_README_LINES = 150
 MAX_PICTURE_BYTES = 200_000

@@ -8,6 +8,7 @@ from bot.generation import GenerationRequest
 from bot.metrics import Metrics
 from bot.ports import Clock, EngineGeneration, TextGenerator
 from bot.strategies.planning import Planning
+from bot.strategies.quoted import QuotedAnswers, can_quote
 from bot.strategies.reply import is_plain
 from bot.strategies.routing import RemoteModels, Routing
 from bot.types import Personality, Source
@@ -24,6 +25,7 @@ class Answering:
         remotes: RemoteModels | None = None,
     ) -> None:
         self._generator = generator
+        self._quoted = QuotedAnswers(generator, metrics)
         self._planning = Planning(generator, metrics, clock)
         self._routing = Routing(generator, remotes, metrics) if remotes else None
 
@@ -36,8 +38,11 @@ class Answering:
         """``TextGenerator.generate``, by the strategy of the ``personality``.
 
         ``sources``: what the prompt holds of files, pages and facts for this question. Only text
-        is answered by a strategy, and what goes on does so without another plan.
+        is answered by a strategy, and what goes on does so without another plan. Quotations come
+        with the probabilities of their tokens, too.
         """
+        if personality is not None and personality.answers == "quoted" and can_quote(request):
+            return await self._quoted.generate(request, personality, sources)
         if personality is None or not is_plain(request):
             return await self._generator.generate(request)
         if personality.strategy == "route" and self._routing and personality.remote:

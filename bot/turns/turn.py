@@ -196,7 +196,8 @@ class PostedTurn(LiveTurn):
         adapter = self._services.adapters[self.place.adapter]
         sources = tuple(self.turn.files) if ending.reply else ()
         self._services.metrics.sources.labels(self.place.adapter).inc(len(sources))
-        whole = self.ending = credited(longer(self.turn, ending), sources)
+        quotes = self._speaking is not None and self._speaking.answers == "quoted"
+        whole = self.ending = credited(longer(self.turn, ending), () if quotes else sources)
         first, end = beginning(adapter, whole.shown), ReplyEnd(sources, whole.can_continue)
         self._is_delivering = first is None
         try:

@@ -29,6 +29,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_grammar_forced": ("counter", ()),
     "parley_grammar_prefilled": ("counter", ()),
     "parley_draft_tokens": ("counter", ("outcome", "source")),
+    "parley_quoted_answers": ("counter", ("outcome",)),
     "parley_tool_calls": ("counter", ()),
     "parley_cancelled": ("counter", ()),
     "parley_looped": ("counter", ()),

@@ -10,7 +10,15 @@ from functools import lru_cache
 from llguidance import LLMatcher
 
 from bot.errors import UnsupportedFormat, UnsupportedOption
-from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, Regex, ToolUse
+from bot.generation import (
+    AnswerFormat,
+    Grammar,
+    JsonObject,
+    JsonSchema,
+    Quoted,
+    Regex,
+    ToolUse,
+)
 from bot.inference.core.calls import CallGrammar, CallSyntax, Literal
 from bot.inference.grammar.formats import checked, part_of_lark
 
@@ -104,7 +112,7 @@ def first_lark(use: ToolUse, syntax: CallSyntax, answer_format: AnswerFormat | N
     if use.is_required:
         rules.append(f"body: BLANK {begins} call")
     elif answer_format is not None:
-        if not begins or isinstance(answer_format, Grammar | Regex):
+        if not begins or isinstance(answer_format, Grammar | Regex | Quoted):
             raise UnsupportedFormat(_NO_FORMAT)
         rules.append(f"body: {part_of_lark(answer_format)} | BLANK {begins} call")
     elif not begins:

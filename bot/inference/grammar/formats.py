@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
-from bot.inference.grammar import gbnf, pattern
+from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Quoted, Regex
+from bot.inference.grammar import gbnf, pattern, quotations
 from bot.inference.grammar.schema import prepared
 
 _MAX_SCHEMA = _MAX_GRAMMAR = 65_536
@@ -96,6 +96,8 @@ def _grammar(answer_format: AnswerFormat) -> str:
             return LLMatcher.grammar_from_lark(_lark(rules))
         case Regex(expression):
             return LLMatcher.grammar_from_regex(_regex(expression))
+        case Quoted():
+            return LLMatcher.grammar_from_lark(quotations.lark_of(answer_format))
     return LLMatcher.grammar_from_json_schema(_schema(answer_format), overrides=_LAYOUT)
 
 

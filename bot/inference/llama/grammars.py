@@ -16,7 +16,8 @@ from bot.inference.grammar.constrained import Matcher, allowed
 from bot.inference.grammar.formats import LIMITS
 from bot.inference.llama.vocabulary import Vocabulary
 
-_MAX_KEPT = 256
+_MAX_KEPT, _MAX_CHARACTERS = 256, 4_000_000
+"""Grammars that are kept; each takes some thirty bytes for a character, when it is compiled."""
 
 
 class Grammars:
@@ -43,9 +44,13 @@ class Grammars:
         compiled = self._compile(grammar)
         with self._lock:
             self._compiled[grammar] = compiled
-            if len(self._compiled) > _MAX_KEPT:
+            while len(self._compiled) > _MAX_KEPT or self._is_too_long:
                 self._compiled.popitem(last=False)
             return compiled.deep_copy()
+
+    @property
+    def _is_too_long(self) -> bool:
+        return len(self._compiled) > 1 and sum(map(len, self._compiled)) > _MAX_CHARACTERS
 
     def _compile(self, grammar: str) -> LLMatcher:
         """With the first mask computed, which takes the longest."""

@@ -6,7 +6,12 @@ import json
 from typing import Any
 
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
+from bot.generation import AnswerFormat, Grammar, JsonSchema, OneOf, Quoted, Regex
+
+_NO_QUOTATIONS = (
+    "Quoted answers need the model in Parley's own process: a remote engine cannot be held to what "
+    "its sources say."
+)
 
 
 def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
@@ -23,6 +28,8 @@ def response_format(answer_format: AnswerFormat | None) -> dict[str, Any]:
             raise _refused("a grammar", "grammar")
         case Regex():
             raise _refused("a regular expression", "guided_regex")
+        case Quoted():
+            raise UnsupportedFormat(_NO_QUOTATIONS, name="answers")
     return {"response_format": {"type": "json_object"}}
 
 
