@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from urllib.parse import urlsplit
 
 from bot.markdown.addresses import end_of_address
 
 MAX_ADDRESSES = 3
+_MAX_LENGTH = 4_000
 _BEGIN = re.compile(r"(?i)(?<![a-z0-9+.-])https?://(?=[^\s/])")
 
 
@@ -17,15 +19,21 @@ def addresses_in(text: str) -> tuple[str, ...]:
     lines = text.split("\n")
     own = [line for line in lines if not line.startswith(">")]
     quoted = [line for line in lines if line.startswith(">")]
-    found = dict.fromkeys(each for line in (*own, *quoted) for each in _addresses(line))
-    return tuple(found)[:MAX_ADDRESSES]
+    found: dict[str, None] = {}
+    for address in chain.from_iterable(map(_addresses, (*own, *quoted))):
+        found[address] = None
+        if len(found) == MAX_ADDRESSES:
+            break
+    return tuple(found)
 
 
 def _addresses(line: str) -> Iterator[str]:
     position = 0
     while match := _BEGIN.search(line, position):
-        position = max(end_of_address(line, match.start()), match.end())
-        yield line[match.start() : position]
+        run = line[match.start() : match.start() + _MAX_LENGTH]
+        address = run[: max(end_of_address(run, 0), len(match[0]))]
+        position = match.start() + len(address)
+        yield address
 
 
 def host_of(address: str) -> str:

@@ -170,4 +170,4 @@ def _fitted(pages: Sequence[Source], question: str, max_characters: int) -> list
         text, is_cut = excerpt(pages[number].excerpt, question, share)
         max_characters -= len(text)
         cut[number] = replace(pages[number], excerpt=text, is_cut=is_cut or pages[number].is_cut)
-    return [cut[number] for number in range(len(pages))]
+    return [cut[number] for number in range(len(pages)) if cut[number].excerpt]

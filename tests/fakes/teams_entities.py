@@ -52,9 +52,11 @@ def _wrong_label(label: Json, text: str) -> Iterator[str]:
 
 
 def _wrong_appearance(shown: Json) -> Iterator[str]:
-    if shown.keys() != _APPEARANCE or shown["@type"] != "DigitalDocument":
+    if shown.keys() - {"url"} != _APPEARANCE or shown["@type"] != "DigitalDocument":
         yield f"an appearance of another shape: {shown}"
         return
+    if not shown.get("url", "https://").startswith(("https://", "http://")):
+        yield f"an address that is none: {shown['url']}"
     if not 1 <= len(shown["name"]) <= MAX_NAME:
         yield f"a name of {len(shown['name'])} characters"
     if not 1 <= len(shown["abstract"]) <= MAX_ABSTRACT:

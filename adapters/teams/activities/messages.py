@@ -87,14 +87,17 @@ def _numbered(text: str, num_sources: int) -> str:
 
 
 def _claim(number: int, source: Source) -> Json:
-    """A citation without the address of the file: anybody who has that can read the file."""
+    """A citation; that of a file without its address, with which anybody can read the file."""
     suffix = PurePosixPath(source.name.lower()).suffix
-    appearance = {
+    other = "Text" if source.is_gathered else "Source Code"
+    appearance: Json = {
         "@type": "DigitalDocument",
-        "name": _short(source.name, _MAX_NAME),
+        "name": _short(source.title, _MAX_NAME),
         "abstract": _short(source.excerpt, _MAX_ABSTRACT),
-        "image": {"@type": "ImageObject", "name": _ICONS.get(suffix, "Source Code")},
+        "image": {"@type": "ImageObject", "name": _ICONS.get(suffix, other)},
     }
+    if source.address:
+        appearance["url"] = source.address
     return {"@type": "Claim", "position": number, "appearance": appearance}
 
 

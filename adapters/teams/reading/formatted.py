@@ -49,8 +49,8 @@ class QuotedMessage:
 class FormattedMessage:
     """``text``: the person's own words; ``letters``: what the plain copy has of them, too.
 
-    ``named_letters``: with the mentions of Parley. ``adds``: there is emoji or code, which the
-    plain copy lacks.
+    ``named_letters``: with the mentions of Parley. ``adds``: there is emoji, code or the address
+    behind a word, which the plain copy lacks.
     """
 
     text: str = ""
@@ -72,7 +72,7 @@ def read_html(content: str, own_names: Iterable[str] = ()) -> FormattedMessage:
     named_letters = letters_of(_raw(root))
     names = list(own_names)
     _taken(root, lambda each: _is_own_mention(each, names))
-    adds = any(_is_emoji(each) or each.tag in ("code", "pre") for each in _elements(root))
+    adds = any(map(_is_only_here, _elements(root)))
     return FormattedMessage(_text(root), letters_of(_raw(root)), named_letters, quotes, adds)
 
 
@@ -147,6 +147,13 @@ def _is_quote(element: _Element) -> bool:
 
 def _is_author(element: _Element) -> bool:
     return element.attribute("itemprop") in ("mri", "name", "time")
+
+
+def _is_only_here(element: _Element) -> bool:
+    if element.tag == "a":
+        label = "".join(child for child in element.children if isinstance(child, str))
+        return _linked(label, element.attribute("href")) != label
+    return _is_emoji(element) or element.tag in ("code", "pre")
 
 
 def _is_emoji(element: _Element) -> bool:

@@ -201,6 +201,13 @@ def test_an_emoji_in_formatted_text_is_text() -> None:
     assert text(f"<b>Hi</b> {emoji('😀')}", "", textFormat="xml") == "Hi 😀"
 
 
+def test_the_address_behind_a_word_is_read() -> None:
+    html = '<p>See <a href="https://x.org/a?b=1&amp;c=2">the <b>page</b></a>.</p>'
+    assert text("See the page.", html) == "See the page (https://x.org/a?b=1&c=2)."
+    bare = '<p>See <a href="https://x.org/">https://x.org</a>.</p>'
+    assert text("See https://x.org.", bare) == "See https://x.org."
+
+
 def test_html_that_says_something_else_than_the_text_is_not_believed() -> None:
     assert text("What now?", f"<p>Something {emoji('😀')}</p>") == "What now?"
 

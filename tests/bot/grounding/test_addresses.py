@@ -6,6 +6,8 @@ import pytest
 
 from bot.grounding.addresses import addresses_in, host_of, is_on
 
+SEA = "https://example.org/sea"
+
 
 @pytest.mark.parametrize(
     ("text", "found"),
@@ -52,3 +54,9 @@ def test_a_site_has_its_own_pages_and_those_of_its_parts(
 
 def test_what_is_no_address_is_named_as_it_is() -> None:
     assert host_of("https://[") == "https://["
+
+
+def test_a_text_of_a_million_characters_is_looked_through_at_once() -> None:
+    assert max(map(len, addresses_in("https://a.example/?" * 50_000))) <= 4_000
+    assert len(addresses_in("http://a.example/1 " * 50_000)) == 1
+    assert addresses_in("x " * 500_000 + SEA) == (SEA,)
