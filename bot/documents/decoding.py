@@ -74,7 +74,7 @@ def text_of_file(data: bytes) -> str:
 def decoded(data: bytes, declared: str = "") -> str:
     """``declared``: the encoding that a page names, which may be wrong. Raises ``NotText``."""
     codec = _codec(declared)
-    for read in (_by_mark, _as_utf8, _as_utf16, partial(_as_declared, codec), _by_letters):
+    for read in (_by_mark, _as_utf8, partial(_as_declared, codec), _as_utf16, _by_letters):
         text = read(data)
         if text is not None and is_readable(text):
             return text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.documents.document import Document, DocumentKind
@@ -165,6 +167,7 @@ OUTSIDE = '<!ENTITY file SYSTEM "file:///etc/hostname"><!ENTITY page SYSTEM "htt
 @pytest.mark.parametrize(
     ("entities", "summary"),
     [
+        ('<!ENTITY laugh "haha">', "&laugh;"),
         (LAUGHS, "&l9;"),
         (LONG, "&long;" * 20_000),
         (OUTSIDE, "&file;&page;"),
@@ -172,7 +175,9 @@ OUTSIDE = '<!ENTITY file SYSTEM "file:///etc/hostname"><!ENTITY page SYSTEM "htt
     ],
 )
 async def test_no_entity_is_resolved(entities: str, summary: str) -> None:
-    feed = rss(LICE + item("Bomb", summary=summary), head=f"<!DOCTYPE rss [{entities}]>")
+    feed = rss(
+        LICE + item("Bomb", summary=summary), head=f"<!-- News --><!DOCTYPE rss [{entities}]>"
+    )
     text = (await read(feed)).text
     assert "## Lice in 3b" in text
     assert "haha" not in text
@@ -180,10 +185,16 @@ async def test_no_entity_is_resolved(entities: str, summary: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"http://127.0.0.1:9/feed", b"feed:https://a.example/", b"/etc/hostname", b"a < b"]
+    "data", [b"http://127.0.0.1:9/feed", b"feed:https://a.example/", b"a < b", b"<html>No</html>"]
 )
-async def test_what_is_no_feed_is_none_and_nothing_is_fetched_or_opened_for_it(data: bytes) -> None:
+async def test_what_is_no_feed_is_refused(data: bytes) -> None:
     assert await refused(data) is None
+
+
+async def test_the_name_of_a_file_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "secret.xml"
+    path.write_bytes(rss(LICE))
+    assert await refused(str(path).encode()) is None
 
 
 async def test_an_empty_feed_is_said_to_be_empty() -> None:
