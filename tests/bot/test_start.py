@@ -40,7 +40,7 @@ MAX_MODULES = 400
 NOT_FOR_EVERY_START = {
     *("alembic", "slack_sdk", "discord", "botbuilder", "msrest", "jwt"),
     *("pypdf", "mammoth", "charset_normalizer", "prompt_toolkit", "huggingface_hub"),
-    *("playwright", "pytest"),
+    *("lxml", "trafilatura", "feedparser", "playwright", "pytest"),
 }
 """Packages of platforms that are off, of other commands, and of processes of their own."""
 
