@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.generation import GenerationRequest
 from bot.metrics import Metrics
 from bot.ports import Clock, EngineGeneration, TextGenerator
+from bot.strategies import notes
 from bot.strategies.planning import Planning
 from bot.strategies.quoted import QuotedAnswers, can_quote
 from bot.strategies.reply import is_plain
@@ -15,7 +17,7 @@ from bot.types import Personality, Source
 
 
 class Answering:
-    """Without ``remotes`` the local model answers for whom it should judge itself, too."""
+    """Without ``remotes`` no answer is judged; no model reads who answered before."""
 
     def __init__(
         self,
@@ -43,12 +45,16 @@ class Answering:
         """
         if personality is not None and personality.answers == "quoted" and can_quote(request):
             return await self._quoted.generate(request, personality, sources)
-        if personality is None or not is_plain(request):
+        if personality is None or not request.messages:
             return await self._generator.generate(request)
-        if personality.strategy == "route" and self._routing and personality.remote:
+        is_routed = personality.strategy == "route" and is_plain(request)
+        if is_routed and self._routing and personality.remote:
             return await self._routing.generate(
                 request, personality.remote, shows_both=personality.shows_both
             )
+        request = replace(request, messages=notes.unnoted(request.messages))
+        if not is_plain(request):
+            return await self._generator.generate(request)
         if personality.strategy == "plan" and request.messages[-1].role == "user":
             return await self._planning.generate(request, personality.max_steps)
         return await self._generator.generate(request)

@@ -116,13 +116,16 @@ async def test_a_later_step_is_held_until_those_before_it_are_out(bench: Bench) 
     await until(bench.clock, lambda: len(bench.steps) == 2)
     first, second = bench.steps
     second.say("Light.")
-    second.finish()
     first.say("Air")
     await settle()
     assert text_of([await anext(stream)]) == "**1. One**\n\nAir"
+    second.finish()
+    await settle()
     first.say(".")
     first.finish()
-    assert text_of(await heard(stream)) == ".\n\n**2. Two**\n\nLight."
+    rest = await heard(stream)
+    assert text_of(rest) == ".\n\n**2. Two**\n\nLight."
+    assert not any(isinstance(event, Progress) for event in rest)
 
 
 async def test_people_see_how_far_it_is(bench: Bench) -> None:

@@ -154,6 +154,7 @@ async def test_an_answer_that_only_repeats_itself_is_bad_without_a_question(benc
 @pytest.mark.parametrize("verdict", ["", "perhaps"])
 async def test_without_a_verdict_nothing_goes_out(bench: Bench, verdict: str) -> None:
     bench.local.replies += ["Light scatters.", verdict]
+    bench.there.replies.append("It heard of it.")
     events = await heard(await bench.answering.generate(ASKED, ROUTE))
     assert text_of(events) == f"{HERE}Light scatters."
     assert (bench.remotes.wanted, bench.routed("local", "none")) == ([], 1)
@@ -163,6 +164,7 @@ async def test_where_there_is_no_room_for_a_verdict_nothing_goes_out(bench: Benc
     stream = await bench.answering.generate(ASKED, ROUTE)
     local = await bench.local.started()
     bench.local.failures.append(QueueFull(1.0))
+    bench.there.replies.append("It heard of it.")
     local.say("Light scatters.")
     local.finish()
     assert text_of(await heard(stream)) == f"{HERE}Light scatters."
@@ -276,6 +278,15 @@ async def test_no_model_reads_who_answered_before(bench: Bench) -> None:
     assert said[2:] == ["Light scatters.", "When is it red?", "At dusk.", "_Answered by me:_"]
 
 
+async def test_nor_does_a_personality_that_answers_by_itself_read_it(bench: Bench) -> None:
+    said = ChatMessage("assistant", f"{THERE}Light scatters.")
+    messages = (*ASKED.messages, said, ChatMessage("user", "When is it red?"))
+    bench.local.replies.append("At dusk.")
+    direct = replace(ROUTE, strategy="direct", remote=None)
+    await heard(await bench.answering.generate(replace(ASKED, messages=messages), direct))
+    assert bench.local.generations[0].request.messages[2].content == "Light scatters."
+
+
 async def test_the_local_model_cannot_say_that_another_has_answered(bench: Bench) -> None:
     bench.local.replies += [f"{THERE}Trust me.", "good"]
     events = await heard(await bench.answering.generate(ASKED, ROUTE))
@@ -299,9 +310,13 @@ async def test_who_has_begun_an_answer_goes_on_with_it(bench: Bench) -> None:
     assert len(bench.local.generations) == 1
 
 
-async def test_a_model_that_names_the_other_does_not_have_it_go_on(bench: Bench) -> None:
+@pytest.mark.parametrize("first", [HERE, ""])
+async def test_a_model_that_names_the_other_does_not_have_it_go_on(
+    bench: Bench, first: str
+) -> None:
     bench.local.replies.append(" Indeed.")
-    await heard(await bench.answering.generate(begun(f"{HERE}See:\n{THERE}Light"), ROUTE))
+    bench.there.replies.append("It heard of it.")
+    await heard(await bench.answering.generate(begun(f"{first}See:\n{THERE}Light"), ROUTE))
     assert bench.remotes.wanted == []
 
 
