@@ -6,7 +6,6 @@ import asyncio
 import re
 from pathlib import Path
 
-from bot.documents.decoding import NotText, decoded
 from bot.documents.document import DocumentKind
 from bot.documents.reader import DocumentReader, Unreadable
 from bot.documents.unread import WhyUnread
@@ -44,12 +43,14 @@ async def text_of(path: Path, kind: DocumentKind, reader: DocumentReader) -> str
 
 
 def _plain(data: bytes) -> str:
-    """Text files are many, and most are in UTF-8."""
+    """Text files are many, and most are in UTF-8; what guesses encodings is loaded for others."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if _CONTROL.search(text):
+        from bot.documents.decoding import NotText, decoded
+
         try:
             text = decoded(data)
         except NotText:
