@@ -130,6 +130,16 @@ def test_every_way_to_choose_the_next_token_can_be_a_personalitys_own(folder: Pa
     assert PersonalityBook.load(folder, "assistant").get("pirate").sampling == own
 
 
+def test_a_personality_may_have_sources(folder: Path) -> None:
+    feed = "{name: school, feed: https://a.b/x.xml, about: News, triggers: [school, lunch]}"
+    write(
+        folder / "parents.md", f"title: P\nsources:\n  - {feed}\n  - {{name: r, page: http://a.b}}"
+    )
+    school, rules = PersonalityBook.load(folder, "assistant").get("parents").sources
+    assert (school.kind, school.address, school.about) == ("feed", "https://a.b/x.xml", "News")
+    assert (school.triggers, rules.kind, rules.about) == (("school", "lunch"), "page", "")
+
+
 def test_a_personality_may_have_a_strategy(folder: Path) -> None:
     write(folder / "router.md", "title: R\nstrategy: route\nremote: gpt-x\nshow_both: on")
     write(folder / "planner.md", "title: P\nstrategy: plan\nmax_steps: 4")
@@ -213,6 +223,13 @@ def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
          "(text with a colon or # in it needs quotes)."),
         ("title: &a P\ngreeting: *a", "3: this is not YAML: aliases are not read "
          "(text with a colon or # in it needs quotes)."),
+        ("title: P\nsources:\n  - {name: none, page: https://a.b/}",
+         "1: sources should each have a name of its own, not none or facts."),
+        ("title: P\nsources:\n  - {name: x, page: https://a.b/}\n  - {name: x, feed: https://a.b/}",
+         "1: sources should each have a name of its own, not none or facts."),
+        ("title: P\nsources:\n  - {name: x, page: ftp://a.b/}",
+         "4: sources.0.page should be an address such as https://example.org/news.xml, and is "
+         "'ftp://a.b/'."),
         ("title: P\nstrategy: route", "1: strategy: route needs remote, the model to ask after a "
          "bad answer."),
         ("title: P\nremote: gpt-x", "1: remote has no effect without strategy: route."),
