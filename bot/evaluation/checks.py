@@ -24,6 +24,8 @@ _QUOTATION = re.compile(
 )
 _BLOCK = re.compile(r"(?:^[ \t]{0,3}>.*(?:\n|\Z))+", re.MULTILINE)
 _MARK = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
+_ENDS = re.compile(r"\A(?:\s|…)+|(?:\s|…|\[\d+\])+\Z")
+_AROUND = re.compile(r"[“„«»\"「『](.*)[”“»«\"」』]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,16 @@ def quotations(text: str) -> list[str]:
     """What stands in quotation marks of any language, or in lines that begin with ``>``."""
     blocks = _BLOCK.findall(text)
     inline = _QUOTATION.findall(_BLOCK.sub("\n", text))
-    found = [_MARK.sub("", block) for block in blocks]
+    found = [_said_in(block) for block in blocks]
     found += [next(filter(None, groups)) for groups in inline]
     return [each.strip() for each in found if each.strip()]
+
+
+def _said_in(block: str) -> str:
+    """Without what a quoted answer puts around it: ``> … “so” … [2]`` says so."""
+    text = _ENDS.sub("", _MARK.sub("", block))
+    around = _AROUND.fullmatch(text)
+    return around[1] if around else text
 
 
 def _contains(expected: tuple[str, ...], answer: Answered) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
@@ -25,6 +25,7 @@ from bot.evaluation.fields import (
 from bot.yaml_text import Key, NotYaml, Problem, YamlText, explained
 
 _MAX_PROBLEMS = 5
+_TEXTS = {".csv", ".md", ".txt"}
 
 
 def read_set(path: Path, environ: Mapping[str, str]) -> EvalSet:
@@ -171,9 +172,19 @@ class _Building:
 
     def _quotable(self, key: Key, values: Sequence[QuotableFields]) -> tuple[str, ...]:
         return tuple(
-            each.text or self._read((*key, number), each.file or "")
+            text
             for number, each in enumerate(values)
+            for text in self._sources((*key, number), each)
         )
+
+    def _sources(self, key: Key, fields: QuotableFields) -> Iterator[str]:
+        """Of a folder the texts of all its files that are some."""
+        if fields.text or not (self._folder / (fields.file or "")).is_dir():
+            yield fields.text or self._read(key, fields.file or "")
+            return
+        for path in sorted((self._folder / (fields.file or "")).rglob("*")):
+            if path.suffix.lower() in _TEXTS and path.is_file():
+                yield self._read(key, str(path.relative_to(self._folder)))
 
     def _read(self, key: Key, name: str) -> str:
         try:

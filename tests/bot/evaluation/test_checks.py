@@ -82,11 +82,19 @@ def test_it_does_not_and_says_why(
 
 @pytest.mark.parametrize(
     "text",
-    ["“a b”", "„a b“", "„a b”", "«a b»", "« a b »", "»a b«", '"a b"', "「a b」", "> a\n> b"],
+    [
+        *("“a b”", "„a b“", "„a b”", "«a b»", "« a b »", "»a b«", '"a b"', "「a b」"),
+        *("> a\n> b", "> “a b” [1]", "> … “a b” … [12]", "> « a b »"),
+    ],
 )
 def test_a_quotation_is_seen_in_every_form(text: str) -> None:
     (quotation,) = quotations(f"He said:\n\n{text}\n\nand left.")
     assert quotation.split() == ["a", "b"]
+
+
+def test_a_quotation_in_a_line_of_its_own_may_have_quotation_marks_in_it() -> None:
+    answer = "> “He said “no” and left.” [1]\n\n> … “so did I.” [2]\n\nSources: [1] a, [2] b"
+    assert quotations(answer) == ["He said “no” and left.", "so did I."]
 
 
 def test_what_is_in_no_quotation_marks_is_no_quotation() -> None:

@@ -69,6 +69,10 @@ def test_what_may_be_quoted_stands_in_files_beside_the_set(tmp_path: Path) -> No
     (tmp_path / "rules.txt").write_text("Rule one.")
     assert checked(tmp_path, "quoted: rules.txt").expected == ("Rule one.",)
     assert checked(tmp_path, "quoted: [rules.txt, {text: Two.}]").expected == ("Rule one.", "Two.")
+    (tmp_path / "facts" / "more").mkdir(parents=True)
+    (tmp_path / "facts" / "more" / "three.md").write_text("Three.")
+    (tmp_path / "facts" / "picture.png").write_bytes(b"\xff")
+    assert checked(tmp_path, "quoted: facts").expected == ("Three.",)
 
 
 def test_a_thread_has_turns_that_are_asked_and_answers_that_are_given(tmp_path: Path) -> None:
