@@ -37,6 +37,7 @@ class Scripted:
         self.verdict = verdict
         self.failures: dict[str, ParleyError] = {}
         self.held: set[str] = set()
+        self.holds_verdict = False
         self.are_held = asyncio.Event()
         self.num_at_once = self.most_at_once = 0
 
@@ -66,6 +67,9 @@ class Scripted:
 
     async def judge(self, asked: Sequence[ChatMessage]) -> str:
         self.judged.append(asked[-1].content)
+        if self.holds_verdict:
+            self.are_held.set()
+            await asyncio.Event().wait()
         return self.verdict
 
 
@@ -177,3 +181,15 @@ async def test_stopped_it_leaves_what_is_under_way_and_keeps_what_was_done(tmp_p
     assert [each.case for each in await running] == ["c0", "c1"]
     assert (run.is_stopped, run.failure, who.num_at_once) == (True, None, 0)
     assert told == [False, False]
+
+
+async def test_an_answer_that_is_not_judged_yet_does_not_count_where_all_is_stopped(
+    tmp_path: Path,
+) -> None:
+    who, told = Scripted(), list[bool]()
+    who.holds_verdict = True
+    run = evaluation(await read_beside(tmp_path, JUDGED), who, told)
+    running = asyncio.create_task(run.run(1))
+    await who.are_held.wait()
+    run.stop()
+    assert (await running, told) == ([], [])
