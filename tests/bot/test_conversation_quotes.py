@@ -22,7 +22,8 @@ REFUSAL = "I did not find this in handbook."
 
 @pytest.fixture
 async def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Talk]:
-    quoting = "---\ntitle: House\nfacts: handbook\nanswers: quoted\n---\nBe kind.\n"
+    (tmp_path / "handbook").mkdir()
+    quoting = "---\ntitle: House\nfacts: ../handbook\nanswers: quoted\n---\nBe kind.\n"
     monkeypatch.setitem(talking_to.PERSONALITIES, "assistant", quoting)
     async with talking(tmp_path, grounder=Grounder(pages=FakePages(SEA))) as talk:
         yield talk

@@ -130,3 +130,14 @@ def test_what_is_no_choice_is_not_sampled(smollm2: LlamaModel, grammars: Grammar
     matcher = grammars.matcher(grammar_of(NUMBERS))
     matcher.consume_tokens(smollm2.vocabulary.tokenize("> “One"))
     assert b"".join(map(smollm2.piece, ahead(matcher))) == b" is first"
+
+
+def test_long_grammars_do_not_fill_the_memory(
+    smollm2: LlamaModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [grammar_of(replace(NUMBERS, refusal=f"Not found in {name}.")) for name in "abc"]
+    monkeypatch.setattr("bot.inference.llama.grammars._MAX_CHARACTERS", 2 * len(long[0]))
+    grammars = Grammars(smollm2.vocabulary)
+    for grammar in long:
+        grammars.matcher(grammar)
+    assert [*grammars._compiled] == long[1:]
