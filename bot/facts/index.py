@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -241,12 +241,14 @@ class IndexReader:
             (found,) = self._connection.execute("SELECT count(*) FROM passages").fetchone()
             return int(found)
 
-    def nums_with(self, words: Iterable[str]) -> dict[str, int]:
+    def nums_with(self, words: Collection[str]) -> dict[str, int]:
         """In how many passages each of these words stands, for those that stand in any."""
-        query = "SELECT doc FROM vocabulary WHERE term = ?"
-        with damage_told():
-            rows = ((each, self._connection.execute(query, (each,)).fetchone()) for each in words)
-            return {each: row[0] for each, row in rows if row}
+        query = (
+            "SELECT json_group_object(term, doc) FROM vocabulary "
+            "WHERE term IN (SELECT value FROM json_each(?))"
+        )
+        found: dict[str, int] = self._value(query, json.dumps(list(words)))
+        return found
 
     def words_like(self, word: str, max_words: int) -> list[str]:
         """Words of the base that have four letters in a row of it, or its three."""
@@ -254,31 +256,36 @@ class IndexReader:
         pairs = [f"({_quoted([one])} AND {_quoted([other])})" for one, other in pairwise(trigrams)]
         if not trigrams:
             return []
-        query = "SELECT word FROM trigrams WHERE trigrams MATCH ? ORDER BY rank LIMIT ?"
-        return self._column(query, " OR ".join(pairs) or _quoted(trigrams), max_words)
+        query = (
+            "SELECT json_group_array(word) FROM "
+            "(SELECT word FROM trigrams WHERE trigrams MATCH ? ORDER BY rank LIMIT ?)"
+        )
+        found: list[str] = self._value(query, " OR ".join(pairs) or _quoted(trigrams), max_words)
+        return found
 
     def best(self, words: Iterable[str], max_passages: int) -> list[int]:
         """The numbers of the passages with these words that BM25 ranks first."""
-        query = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, 2.0, 1.0) LIMIT ?"
-        return self._column(query, _quoted(words), max_passages)
-
-    def _column(self, query: str, *values: object) -> list[Any]:
-        with damage_told():
-            return [value for (value,) in self._connection.execute(query, values)]
-
-    def passages(self, numbers: Iterable[int]) -> list[FoundPassage]:
-        """In the order of ``numbers``, without those that are gone."""
         query = (
-            "SELECT path, heading, text FROM passages JOIN files ON files.id = file "
-            "WHERE passages.id = ?"
+            "SELECT json_group_array(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? "
+            "ORDER BY bm25(words, 2.0, 1.0) LIMIT ?)"
         )
+        found: list[int] = self._value(query, _quoted(words), max_passages)
+        return found
+
+    def passages(self, numbers: Collection[int]) -> list[FoundPassage]:
+        """In any order, without those that are gone."""
+        query = (
+            "SELECT json_group_array(json_array(passages.id, path, json(heading), text)) "
+            "FROM passages JOIN files ON files.id = file "
+            "WHERE passages.id IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._value(query, json.dumps(list(numbers)))
+        return [FoundPassage(row[0], row[1], tuple(row[2]), row[3]) for row in rows]
+
+    def _value(self, query: str, *values: object) -> Any:
+        """What a query gives as JSON: one row, since Python's lock is given up for each."""
         with damage_told():
-            rows = ((each, self._connection.execute(query, (each,)).fetchone()) for each in numbers)
-            return [
-                FoundPassage(number, row[0], tuple(json.loads(row[1])), row[2])
-                for number, row in rows
-                if row
-            ]
+            return json.loads(self._connection.execute(query, values).fetchone()[0])
 
 
 def _quoted(words: Iterable[str]) -> str:

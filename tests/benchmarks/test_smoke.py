@@ -73,7 +73,7 @@ def test_what_make_bench_runs_is_every_benchmark() -> None:
     benchmarks = {name for name, text in sources.items() if "\nasync def measure(" in text}
     workloads = {"burst", "threads", "long_paste", "cold_return", "crowd", "looped", "stop"}
     workloads |= {"depth", "lookup", "prompts", "neighbours", "rendering", "page", "start"}
-    others = {"memory", "quotes", "acks", "floor", "grammar", "plan", "lag"}
+    others = {"memory", "facts", "quotes", "acks", "floor", "grammar", "plan", "lag"}
     visible = {"slack_visible", "discord_defer", "discord_guilds", "discord_visible"}
     visible |= {"teams_visible", "teams_webhook"}
     assert benchmarks == workloads | others | visible
