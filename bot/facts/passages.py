@@ -24,6 +24,9 @@ _MIN_WORDS = 60
 _MAX_HEADING = 300
 """Characters of the head of a table; no more of it is repeated."""
 
+_MAX_RECORD = 8_000
+"""Characters of a row of CSV: a quote that nothing closes does not go on for ever."""
+
 _LINE = re.compile(r"[^\n]*\n?")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
@@ -58,13 +61,16 @@ class Passage:
 
 
 class _Block(NamedTuple):
-    """A paragraph, or a part of one that is long. ``above``: where its own heading begins."""
+    """A paragraph, or a part of one that is long.
+
+    ``above``: where the heading begins of which it is the first; None of others.
+    """
 
     start: int
     end: int
     num_words: int
     heading: tuple[str, ...]
-    above: int
+    above: int | None
 
 
 def passages_of(text: str, form: Form) -> list[Passage]:
@@ -82,7 +88,12 @@ def _passage(text: str, group: Sequence[_Block]) -> Passage:
     heading = _common(block.heading for block in group)
     is_one = all(block.heading == heading for block in group)
     start = group[0].start if is_one else group[0].above
-    return Passage(text[start : group[-1].end].strip("\n"), heading)
+    return Passage(_trimmed(text[start : group[-1].end]), heading)
+
+
+def _trimmed(text: str) -> str:
+    """Its first line keeps its indentation."""
+    return text.strip("\n").rstrip()
 
 
 def _common(headings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -108,27 +119,30 @@ def _goes_on(group: list[_Block], size: int, block: _Block) -> bool:
         return False
     if block.heading == group[-1].heading:
         return size < _WORDS
-    is_under = bool(_common((group[0].heading, block.heading))) or not block.heading
-    return is_under and size < _MIN_WORDS and block.num_words < _MIN_WORDS
+    if group[0].above is None or not _common((group[0].heading, block.heading)):
+        return False
+    return max(size, block.num_words) < _MIN_WORDS
 
 
 def _blocks(text: str, has_headings: bool) -> Iterator[_Block]:
     """Paragraphs, with the headings above them; and headings that nothing stands below."""
     headings: list[tuple[int, str]] = []
-    start, above, fence, alone = -1, 0, "", (0, 0)
+    start, fence, alone = -1, "", (0, 0)
+    above: int | None = None
     for line_start, line_end in _lines(text):
         line = text[line_start:line_end]
-        heading = _heading_of(text, start, line) if has_headings and not fence else None
+        is_short = start >= 0 and line_start - start <= _MAX_HEADING
+        before = text[start:line_start] if is_short else ""
+        heading = _heading_of(line, before) if has_headings and not fence else None
         if heading is None and (line.strip() or fence):
             start = line_start if start < 0 else start
-            alone = (0, 0)
             fence = _fence_after(fence, line)
             end = line_end
             continue
         is_setext = heading is not None and heading.is_above
         if start >= 0 and not is_setext:
             yield _block(text, start, end, headings, above)
-            above = line_end
+            above, alone = None, (0, 0)
         if heading is not None:
             if any(alone) and headings and heading.level <= headings[-1][0]:
                 yield _block(text, *alone, headings[:-1], alone[0])
@@ -157,13 +171,13 @@ class _Heading(NamedTuple):
     is_above: bool
 
 
-def _heading_of(text: str, start: int, line: str) -> _Heading | None:
-    """``start``: of the paragraph that this line would go on, or -1."""
+def _heading_of(line: str, before: str) -> _Heading | None:
+    """``before``: the paragraph that this line would go on, where it is short."""
     bare = line.rstrip("\n")
     if found := _HEADING.match(bare):
         return _Heading(len(found[1]), _plain(found[2]), False)
-    if start >= 0 and (found := _UNDERLINE.match(bare)):
-        title = text[start : text.index(line, start)].strip()
+    if before and (found := _UNDERLINE.match(bare)):
+        title = before.strip()
         if title and "\n" not in title and not _ITEM.match(title) and "|" not in title:
             return _Heading(1 if found[1][0] == "=" else 2, _plain(title), True)
     return None
@@ -184,10 +198,10 @@ def _fence_after(fence: str, line: str) -> str:
 
 
 def _block(
-    text: str, start: int, end: int, headings: Sequence[tuple[int, str]], above: int
+    text: str, start: int, end: int, headings: Sequence[tuple[int, str]], above: int | None
 ) -> _Block:
     titles = tuple(title for _, title in headings if title)
-    return _Block(start, end, num_words(text[start:end]), titles, min(above, start))
+    return _Block(start, end, num_words(text[start:end]), titles, above)
 
 
 def _parts(text: str, block: _Block) -> Iterator[_Block]:
@@ -198,7 +212,7 @@ def _parts(text: str, block: _Block) -> Iterator[_Block]:
     head = _head_of_table(text, block)
     for number, (start, end) in enumerate(_spans(text, block.start, block.end)):
         heading = (*block.heading, head) if head and number else block.heading
-        above = start if number else block.above
+        above = None if number else block.above
         yield _Block(start, end, num_words(text[start:end]), heading, above)
 
 
@@ -264,16 +278,17 @@ def _rows(text: str) -> Iterator[Passage]:
     rows = list(_records(text))
     if not rows:
         return
-    (start, end), *others = rows
-    head = " ".join(text[start:end].split())[:_MAX_HEADING]
-    if not others:
-        yield Passage(text[start:end].strip("\n"))
+    head = " ".join(text[slice(*rows[0])].split())
+    is_head = len(rows) > 1 and len(head) <= _MAX_HEADING
+    others = rows[1:] if is_head else rows
+    heading = (head,) if is_head else ()
     begin = size = 0
     for number, (row_start, row_end) in enumerate(others):
         begin = begin if size else row_start
         size += num_words(text[row_start:row_end].replace(",", " ").replace(";", " "))
         if size >= _WORDS or number == len(others) - 1:
-            yield Passage(text[begin:row_end].strip("\n"), (head,) if head else ())
+            parts = [(begin, row_end)] if size <= _MAX_WORDS else _spans(text, begin, row_end)
+            yield from (Passage(_trimmed(text[slice(*each)]), heading) for each in parts)
             size = 0
 
 
@@ -285,8 +300,8 @@ def _records(text: str) -> Iterator[tuple[int, int]]:
             continue
         begin = start if begin < 0 else begin
         is_open ^= bool(line.count('"') % 2)
-        if not is_open:
+        if not is_open or end - begin > _MAX_RECORD:
             yield begin, end
-            begin = -1
+            begin, is_open = -1, False
     if begin >= 0:
         yield begin, len(text)
