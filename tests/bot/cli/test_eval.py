@@ -329,7 +329,8 @@ async def test_votes_that_nobody_cast_are_a_sentence(tmp_path: Path) -> None:
 async def test_alone_the_embedded_model_answers_and_judges(tmp_path: Path) -> None:
     text = TWO + "  - {name: judged, question: Say hi., checks: [judge: It is short., is-json]}\n"
     text += "max-tokens: 8\ntemperature: 0\n"
-    result = await command(tmp_path, "eval", write(tmp_path, text), *OUTPUT)
+    limits = {"PARLEY_PER_MINUTE": "1", "PARLEY_MAX_IN_FLIGHT": "1"}  # of people
+    result = await command(tmp_path, "eval", write(tmp_path, text), *OUTPUT, environ=limits)
     assert (result.code, result.err) == (0, "")
     found = report(tmp_path)
     assert [(run["case"], run["error"]) for run in found["runs"]] == [
