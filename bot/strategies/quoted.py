@@ -33,7 +33,7 @@ _MAX_TEMPERATURE = 0.3
 """It decides where a quotation begins and ends; what is in between is no choice."""
 _MUCH, _LITTLE = 0.6, 0.5
 """Shares of a question's words: so many are most; a question without any is between both."""
-_MARK, _LIKELIER = ">", 9.0
+_MARK, _LIKELIER = ">", 12.0
 """With it a quotation begins; so much is added to its logit. Small models would always refuse."""
 
 

@@ -140,14 +140,14 @@ async def test_a_question_of_which_nothing_stands_in_a_passage_is_refused(house:
 
 async def test_the_model_hears_how_much_of_the_question_stands_there(house: House) -> None:
     await house.answer(REFUSAL, "When does the pool open?", POOL)
-    assert house.biases == [(">", 9.0)]
+    assert house.biases == [(">", 12.0)]
     await house.answer(REFUSAL, "Does the pool have showers, towels and lockers?", POOL)
     assert house.biases == []
 
 
 async def test_a_page_that_was_read_needs_no_words_of_the_question(house: House) -> None:
     await house.answer(REFUSAL, "Sum it up, please: https://example.org/news", PAGE)
-    assert house.biases == [(">", 9.0)]
+    assert house.biases == [(">", 12.0)]
 
 
 async def test_a_stopped_quotation_is_closed_and_its_source_is_named(house: House) -> None:
