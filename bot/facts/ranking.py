@@ -21,10 +21,10 @@ from bot.facts.words import words_of
 _MAX_ASKED = 24
 """Words of a question that count; the rarest."""
 
-_MAX_CANDIDATES = 40
+_MAX_CANDIDATES = 25
 """Passages of each ranking."""
 
-_MAX_WEIGHED = 6_000
+_MAX_WEIGHED = 4_000
 """Passages that BM25 may have to weigh for a ranking; a frequent word alone finds nothing then."""
 
 _MAX_LIKE = 12
