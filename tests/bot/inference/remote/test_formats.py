@@ -15,6 +15,7 @@ from bot.generation import (
     JsonObject,
     JsonSchema,
     OneOf,
+    Quoted,
     Regex,
     Sampling,
 )
@@ -58,6 +59,11 @@ def test_a_format_is_sent_as_openai_defines_it() -> None:
 def test_an_unsupported_format_is_refused(answer_format: AnswerFormat) -> None:
     with pytest.raises(UnsupportedFormat):
         body(answer_format)
+
+
+def test_quoted_answers_are_refused_in_a_sentence_for_people() -> None:
+    with pytest.raises(UnsupportedFormat, match="need the model in Parley's own process"):
+        body(Quoted((), "I did not find this."))
 
 
 BY_NAME = {dialect.name: dialect for dialect in (PLAIN, *DIALECTS)}
