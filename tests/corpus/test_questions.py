@@ -28,7 +28,7 @@ MAX_ANSWERED = 4
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexReader]:
     root = tmp_path_factory.mktemp("facts")
     copytree(DOCUMENTS, root / "documents")
-    for number, text in enumerate(distractors(100, 600)):
+    for number, text in enumerate(distractors(50, 600)):
         (root / "documents" / f"{number}.md").write_text(text)
     asyncio.run(update(root / "documents", root / "index.sqlite"))
     with closing(IndexReader(root / "index.sqlite")) as reader:
