@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Literal, Protocol, Self
 
 from bot.generation import FinishReason, Usage
+from bot.source import Source
 from bot.stored import TurnState
-from bot.types import Person, Place, Source
+from bot.types import Person, Place
 
 ADAPTER = "web"
 

@@ -20,7 +20,8 @@ from bot.errors import PersonalityError, UnknownPersonality
 from bot.front_matter import FrontMatter, SourceFields
 from bot.generation import Sampling
 from bot.model_names import hub_model, hub_name
-from bot.types import ExampleTurn, KnownSource, Personality
+from bot.source import KnownSource
+from bot.types import ExampleTurn, Personality
 from bot.yaml_text import Problem
 
 _NAME = re.compile(r"[a-z0-9-]+")

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.citations import with_sources
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.generation import ChatMessage
 from bot.ports import HasModels, TextGenerator
 from bot.quoted_answers import task_of
-from bot.sources import with_sources
 from bot.stored import Turn, TurnState
 from bot.types import Personality
 

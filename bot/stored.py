@@ -7,14 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.generation import FinishReason, Usage
-from bot.types import (
-    Command,
-    Person,
-    Place,
-    Source,
-    UnpostedQuestion,
-    Unread,
-)
+from bot.source import Source
+from bot.types import Command, Person, Place, UnpostedQuestion, Unread
 
 
 class TurnState(StrEnum):

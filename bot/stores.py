@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.generation import FinishReason, Usage
+from bot.source import Source
 from bot.stored import (
     AnsweredTurn,
     AnswerUsage,
@@ -17,14 +18,7 @@ from bot.stored import (
     TurnState,
     Vote,
 )
-from bot.types import (
-    Command,
-    Incoming,
-    Place,
-    Question,
-    Source,
-    UnpostedQuestion,
-)
+from bot.types import Command, Incoming, Place, Question, UnpostedQuestion
 
 
 class DeliveryLog(Protocol):

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.types import Source
+from bot.source import Source
 
 _WORDS = (
     *("pool", "ticket", "garden", "printer", "backup", "library", "engine", "river", "bicycle"),

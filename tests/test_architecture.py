@@ -32,7 +32,9 @@ ENGINE = "bot.inference"
 FLOORS: tuple[dict[str, Room], ...] = (
     {
         "version": room("bot"),
-        "types": room("bot.types", "bot.limits", "bot.generation"),
+        "types": room(
+            *("bot.types", "bot.limits", "bot.generation", "bot.answer_formats", "bot.source"),
+        ),
         "errors": room("bot.errors"),
         "metrics": room("bot.metrics"),
         "clock": room("bot.clock"),
@@ -75,7 +77,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "access": room("bot.access", may=PORTS),
         "adapter_support": room("bot.adapter_support", may=f"{PORTS} markdown"),
         "documents": room("bot.documents"),
-        "prompt": room("bot.prompt", "bot.sources", "bot.quoted_answers", may=PORTS),
+        "prompt": room("bot.prompt", "bot.citations", "bot.quoted_answers", may=PORTS),
         "output": room(f"{ENGINE}.output", may="types core"),
         "grammar": room(f"{ENGINE}.grammar", may="types errors core"),
         "kv_cache": room(f"{ENGINE}.kv_cache", may="core"),

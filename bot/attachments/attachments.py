@@ -10,12 +10,13 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from bot.capabilities import FetchesFiles
+from bot.citations import plain
 from bot.documents.document import DocumentKind
 from bot.documents.reader import DocumentReader, Unreadable
 from bot.documents.unread import WhyUnread
 from bot.errors import FileRefused, PlatformError
-from bot.sources import plain
-from bot.types import Attachment, Source
+from bot.source import Source
+from bot.types import Attachment
 
 MAX_FILES = 4
 MAX_CHARACTERS = 24_000

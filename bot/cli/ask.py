@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from bot.answer_formats import JsonSchema
 from bot.config import Settings
 from bot.errors import (
     EngineFailed,
@@ -28,7 +29,6 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationEvent,
-    JsonSchema,
     Progress,
     Reasoning,
     Usage,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bot.answer_formats import JsonSchema
 from bot.errors import StartError
-from bot.generation import JsonSchema
 
 
 def read_schema(path: Path) -> JsonSchema:

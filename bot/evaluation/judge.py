@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from bot.answer_formats import JsonSchema
 from bot.evaluation.checks import Verdict
-from bot.generation import ChatMessage, JsonSchema
+from bot.generation import ChatMessage
 
 _PROMPT = """\
 You judge the answer of an assistant. You are given a conversation, the answer to its last \

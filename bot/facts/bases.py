@@ -22,7 +22,8 @@ from bot.facts.folder import FactFolderError, FolderState, scan
 from bot.facts.index import FoundPassage, IndexDamaged, IndexReader
 from bot.facts.updating import Update
 from bot.metrics import Metrics
-from bot.types import Personality, Source
+from bot.source import Source
+from bot.types import Personality
 
 logger = logging.getLogger(__name__)
 

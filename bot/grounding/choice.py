@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.answer_formats import OneOf
 from bot.errors import EngineFailed, RequestError
-from bot.generation import ChatMessage, Delta, Finished, GenerationRequest, OneOf, Sampling
+from bot.generation import ChatMessage, Delta, Finished, GenerationRequest, Sampling
 from bot.metrics import Metrics
 from bot.ports import HasModels, TextGenerator
 from bot.prompt import clean

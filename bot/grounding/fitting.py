@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.generation import ChatMessage
 from bot.grounding.grounder import Gathered, Grounder, SourcesWanted, Tell
 from bot.ports import TextGenerator
-from bot.types import Source
+from bot.source import Source
 
 WithSources = Callable[[Sequence[Source]], Sequence[ChatMessage]]
 """The shortest prompt that asks the question, with these sources in it."""

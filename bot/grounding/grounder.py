@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bot.citations import plain
 from bot.grounding.addresses import MAX_ADDRESSES, addresses_in, is_on
 from bot.grounding.choice import FACTS, SourceChoice, options_of
 from bot.grounding.excerpts import excerpt
@@ -14,8 +15,8 @@ from bot.markdown.links import is_misleading
 from bot.metrics import Metrics
 from bot.prompt import clean
 from bot.reading.page import PageRefused
-from bot.sources import plain
-from bot.types import Personality, Source
+from bot.source import Source
+from bot.types import Personality
 
 Tell = Callable[[str], None]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from bot.types import Personality, Source
+from bot.source import Source
+from bot.types import Personality
 
 
 class ReadText(Protocol):

@@ -29,6 +29,7 @@ from bot.history.backups import Backups
 from bot.history.database import BUSY_TIMEOUT, Database, running_engines
 from bot.history.migrate import migrate
 from bot.ports import Clock
+from bot.source import Source
 from bot.stored import (
     AnsweredTurn,
     AnswerUsage,
@@ -39,7 +40,7 @@ from bot.stored import (
     TurnState,
     Vote,
 )
-from bot.types import Command, Incoming, Place, Question, Source, UnpostedQuestion
+from bot.types import Command, Incoming, Place, Question, UnpostedQuestion
 
 P = ParamSpec("P")
 _MAX_DROPPED = 200

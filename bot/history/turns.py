@@ -45,8 +45,9 @@ from bot.history.schema import (
     votes,
 )
 from bot.history.schema import threads as thread_table
+from bot.source import Source
 from bot.stored import Post, Turn, TurnState
-from bot.types import Attachment, Incoming, Person, Place, Question, Source, Unread
+from bot.types import Attachment, Incoming, Person, Place, Question, Unread
 
 GRACE = timedelta(days=1)
 """How long a deduplication key outlives its turn, or its event."""

@@ -37,11 +37,12 @@ from bot.running.engines import (
 )
 from bot.running.fetching import fetch_default, fetch_named, name_models
 from bot.running.progress import on_stderr
+from bot.source import Source
 from bot.strategies.answering import Answering
 from bot.tasks import TaskSet
 from bot.turns.gathering import with_gathered
 from bot.turns.late import LateAnswers
-from bot.types import Personality, Source
+from bot.types import Personality
 
 
 class ModelAlone:

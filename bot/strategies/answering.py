@@ -8,12 +8,13 @@ from dataclasses import replace
 from bot.generation import GenerationRequest
 from bot.metrics import Metrics
 from bot.ports import Clock, EngineGeneration, TextGenerator
+from bot.source import Source
 from bot.strategies import notes
 from bot.strategies.planning import Planning
 from bot.strategies.quoted import QuotedAnswers, can_quote
 from bot.strategies.reply import is_plain
 from bot.strategies.routing import RemoteModels, Routing
-from bot.types import Personality, Source
+from bot.types import Personality
 
 
 class Answering:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
 
+from bot.answer_formats import JsonSchema
 from bot.errors import EngineFailed, ParleyError, PromptTooLong, QueueFull, RequestError
 from bot.generation import (
     ChatMessage,
@@ -18,7 +19,6 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationRequest,
-    JsonSchema,
     Queued,
     Sampling,
 )

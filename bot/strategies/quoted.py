@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from bot.answer_formats import Quoted, QuotedPassage, Sentence
+from bot.citations import in_prompt, plain
 from bot.errors import EngineFailed, RequestError
-from bot.generation import (
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationRequest,
-    Quoted,
-    QuotedPassage,
-    Sampling,
-    Sentence,
-)
+from bot.generation import Delta, Finished, FinishReason, GenerationRequest, Sampling
 from bot.metrics import Metrics
 from bot.ports import EngineGeneration, TextGenerator
 from bot.prompt import clean
 from bot.quoted_answers import refusal_of, sources_line
-from bot.sources import in_prompt, plain
+from bot.source import Source
 from bot.strategies.evidence import shares_found
 from bot.strategies.quoted_text import QuotedText
 from bot.strategies.reply import JoinedReply
 from bot.strategies.sentences import in_lines, sentences
-from bot.types import Personality, Source
+from bot.types import Personality
 
 _MAX_SENTENCES = 400
 """That may be quoted: the grammar of more takes long to compile, and to follow."""

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from bot.answer_formats import OneOf
 from bot.errors import EngineFailed, PromptTooLong, RequestError, UnsupportedFormat
 from bot.generation import (
     ChatMessage,
@@ -14,7 +15,6 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationRequest,
-    OneOf,
     Queued,
     Reasoning,
     Said,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bot.generation import Sentence
+from bot.answer_formats import Sentence
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BREAK = re.compile(r"[^\S\n]*(?:\r\n|\r|\n)\s*")

@@ -27,13 +27,14 @@ from bot.grounding.fitting import gather_fitting
 from bot.grounding.grounder import SourcesWanted
 from bot.ports import LOCAL_ACCOUNT, SIGNED_IN, Embeds, EngineGeneration, Generation, Tokenizes
 from bot.prompt import clean, leaves_room, opening, shortened
+from bot.source import Source
 from bot.stored import TurnState
 from bot.turns.counted import CountedGeneration
 from bot.turns.gathering import shortest, with_gathered
 from bot.turns.late import LateAnswers
 from bot.turns.queues import AdmissionQueue
 from bot.turns.services import Services
-from bot.types import Person, Personality, Place, Source
+from bot.types import Person, Personality, Place
 from bot.usage import AnswerTimes
 
 STOPPING = "Parley is stopping; please try again in a moment."

@@ -12,15 +12,16 @@ from functools import partial
 from typing import Literal
 
 from bot.capabilities import Capabilities
+from bot.citations import credit
 from bot.errors import PlatformError, refusal_for_people
 from bot.generation import Finished, FinishReason, Usage
 from bot.markdown.layout import Layout
 from bot.markdown.parser import completed
 from bot.ports import Adapter
-from bot.sources import credit
+from bot.source import Source
 from bot.stored import Turn, TurnState, can_continue
 from bot.turns.services import Services
-from bot.types import Label, Place, ReplyEnd, Source
+from bot.types import Label, Place, ReplyEnd
 
 logger = logging.getLogger(__name__)
 

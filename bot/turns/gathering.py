@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from bot.citations import with_sources
 from bot.generation import ChatMessage, CompletionRequest
 from bot.grounding.fitting import gather_fitting
 from bot.grounding.grounder import Gathered, SourcesWanted
 from bot.prompt import opening
-from bot.sources import with_sources
+from bot.source import Source
 from bot.stored import Turn
 from bot.tasks import unless
 from bot.turns.services import Services
-from bot.types import Personality, Source
+from bot.types import Personality
 
 MAX_CHARACTERS = 24_000
 """Of the files, pages and passages of one question together."""

@@ -10,7 +10,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from bot.generation import AnswerFormat, ChatMessage, GenerationRequest, JsonSchema
+from bot.answer_formats import AnswerFormat, JsonSchema
+from bot.generation import ChatMessage, GenerationRequest
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics
 from tests.benchmarks import command

@@ -8,15 +8,9 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 
+from bot.answer_formats import OneOf
 from bot.clock import SystemClock
-from bot.generation import (
-    BANNED,
-    ChatMessage,
-    Finished,
-    GenerationRequest,
-    OneOf,
-    Sampling,
-)
+from bot.generation import BANNED, ChatMessage, Finished, GenerationRequest, Sampling
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.model_files import locate

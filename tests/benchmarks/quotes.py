@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from bot.citations import with_sources
 from bot.generation import ChatMessage, Delta, Finished, GenerationRequest
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
@@ -18,7 +19,6 @@ from bot.metrics import Metrics
 from bot.ports import EngineGeneration
 from bot.prompt import opening
 from bot.quoted_answers import refusal_of
-from bot.sources import with_sources
 from bot.strategies.quoted import QuotedAnswers
 from bot.types import Personality
 from tests import quotations

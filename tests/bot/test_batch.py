@@ -10,18 +10,12 @@ from typing import Any
 
 import pytest
 
+from bot.answer_formats import JsonSchema
 from bot.cli.batch.answers import StreamSink, sink_of
 from bot.cli.batch.questions import Defaults, read_questions
 from bot.cli.batch.run import BatchRun
 from bot.errors import OverLimit, ParleyError, RequestError, StartError, UnsupportedFormat
-from bot.generation import (
-    CompletionRequest,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    JsonSchema,
-)
+from bot.generation import CompletionRequest, Delta, Finished, FinishReason, GenerationEvent
 from tests.bot.test_cli import Result, parley, running, start
 from tests.fakes.conversations import HELLO, FakeConversations
 from tests.scenarios.polling import eventually

@@ -17,16 +17,10 @@ import pytest
 
 from adapters.http.routes import routes
 from bot.__main__ import main
+from bot.answer_formats import JsonSchema
 from bot.clock import SystemClock
 from bot.errors import QueueFull, UnsupportedFormat
-from bot.generation import (
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    JsonSchema,
-    Reasoning,
-)
+from bot.generation import Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from bot.lock import DataLock
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.answer_formats import OneOf
 from bot.errors import (
     AccessDenied,
     EngineFailed,
@@ -24,7 +25,6 @@ from bot.generation import (
     Delta,
     Finished,
     GenerationRequest,
-    OneOf,
     RawPrompt,
     Reasoning,
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pypdf import PdfWriter
 
+from bot.source import Source
 from bot.stored import TurnState
-from bot.types import Attachment, Question, Source
+from bot.types import Attachment, Question
 from tests.bot.documents.test_reader import pdf, shown
 from tests.bot.talk import ADA, StageClock, Talk, place, talking
 from tests.fakes.platform import RichFakePlatform

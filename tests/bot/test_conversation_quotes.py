@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.generation import ChatMessage, CompletionRequest, Delta, Quoted
+from bot.answer_formats import Quoted
+from bot.generation import ChatMessage, CompletionRequest, Delta
 from bot.grounding.grounder import Grounder
 from bot.stored import TurnState
 from tests.bot import talk as talking_to

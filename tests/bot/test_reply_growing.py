@@ -13,14 +13,9 @@ from bot.errors import NotPermitted, ReplyStopped, Unavailable
 from bot.limits import Limits
 from bot.pacing import EditBudget
 from bot.reply import ReplyEditor
+from bot.source import Source
 from bot.stored import Post
-from bot.types import (
-    Label,
-    Place,
-    Rendered,
-    ReplyEnd,
-    Source,
-)
+from bot.types import Label, Place, Rendered, ReplyEnd
 from tests.bot.test_reply import PLACE, Scene
 from tests.fakes.platform import Call, FakePlatform
 

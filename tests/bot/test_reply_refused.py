@@ -9,7 +9,8 @@ import pytest
 from bot.errors import PlatformError, PlatformRefused, TextRefused, refusal_for_people
 from bot.limits import Limits
 from bot.reply import ReplyEditor
-from bot.types import ReplyEnd, Source
+from bot.source import Source
+from bot.types import ReplyEnd
 from tests.bot.test_reply import PLACE, Scene
 from tests.bot.test_reply_growing import CitingFakePlatform
 

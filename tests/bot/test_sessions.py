@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.answer_formats import JsonObject
 from bot.errors import (
     AccessDenied,
     EmptyQuestion,
@@ -19,15 +20,7 @@ from bot.errors import (
     StorageError,
     UnknownPersonality,
 )
-from bot.generation import (
-    ChatMessage,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationEvent,
-    JsonObject,
-    Reasoning,
-)
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationEvent, Reasoning
 from bot.ports import Generation
 from bot.stored import Turn, TurnState
 from bot.types import Session, SessionQuestion

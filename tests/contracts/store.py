@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 
 from bot.generation import FinishReason, Usage
+from bot.source import Source
 from bot.stored import (
     Owed,
     Post,
@@ -26,7 +27,6 @@ from bot.types import (
     Person,
     Place,
     Question,
-    Source,
     UnpostedQuestion,
     Unread,
 )

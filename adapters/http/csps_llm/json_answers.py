@@ -17,8 +17,9 @@ from adapters.http.openai.answer_formats import SchemaOrText, as_schema
 from adapters.http.openai.reading import json_bytes, read_as
 from bot.adapter_support.addresses import ACCOUNT
 from bot.adapter_support.quoting import quoted, with_quotes
+from bot.answer_formats import AnswerFormat, JsonObject
 from bot.errors import EmptyQuestion, EngineFailed, ParleyError
-from bot.generation import AnswerFormat, ChatMessage, CompletionRequest, JsonObject
+from bot.generation import ChatMessage, CompletionRequest
 from bot.ports import Generation
 from bot.types import Session, SessionQuestion
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from adapters.http.openai.reading import the_one
-from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 
 Schema = dict[str, JsonValue]
 

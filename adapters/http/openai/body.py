@@ -27,8 +27,9 @@ from adapters.http.openai.other_keys import (
 )
 from adapters.http.openai.reading import read_as, the_one
 from adapters.http.openai.tools import ToolKeys
+from bot.answer_formats import AnswerFormat, Grammar, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, ChatMessage, Grammar, Regex
+from bot.generation import ChatMessage
 from bot.sampling import Mirostat, RepeatPenalty, SamplingFields
 
 _MAX_MESSAGES = 4096

@@ -29,7 +29,8 @@ from adapters.http.openai.other_keys import (
 )
 from adapters.http.openai.reading import read_as
 from adapters.http.openai.responses_tools import ResponsesToolKeys
-from bot.generation import AnswerFormat, ChatMessage
+from bot.answer_formats import AnswerFormat
+from bot.generation import ChatMessage
 from bot.sampling import SamplingFields
 
 _MAX_ITEMS = 4096

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from adapters.teams.activities.cards import choices_card, continue_card, stop_card
 from bot.adapter_support.payloads import Json
 from bot.markdown.drawing import FENCE
-from bot.types import PLAIN_END, Choice, Rendered, ReplyEnd, Source
+from bot.source import Source
+from bot.types import PLAIN_END, Choice, Rendered, ReplyEnd
 
 MAX_CITATIONS = 20
 _MAX_NAME = 80

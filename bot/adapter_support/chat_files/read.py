@@ -13,8 +13,8 @@ from bot.adapter_support.chat_files.written import FORMAT, VERSION
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn
 from bot.errors import RequestError
 from bot.generation import FinishReason, Usage
+from bot.source import Source, SourceKind
 from bot.stored import TurnState
-from bot.types import Source, SourceKind
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TURNS = 10_000

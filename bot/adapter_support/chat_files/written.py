@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.chats import Chat, ChatAnswer, ChatTurn
 from bot.markdown.contained import contained, quoted
-from bot.types import Source
+from bot.source import Source
 
 FORMAT = "parley-chat"
 VERSION = 1

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.answer_formats import AnswerFormat, JsonSchema
 from bot.errors import StartError
-from bot.generation import AnswerFormat, ChatMessage, CompletionRequest, JsonSchema, Role
+from bot.generation import ChatMessage, CompletionRequest, Role
 from bot.ports import LOCAL_ACCOUNT
 from bot.prompt import clean
 

@@ -13,8 +13,9 @@ from bot.cli.commands import completion, start
 from bot.errors import EmptyQuestion, ParleyError, StartError, UnsupportedFormat
 
 if TYPE_CHECKING:
+    from bot.answer_formats import AnswerFormat
     from bot.config import Settings
-    from bot.generation import AnswerFormat, CompletionRequest
+    from bot.generation import CompletionRequest
 
 _NOTHING_ASKED = 'There is no question; say what to ask, as in: ask "What is a llama?"'
 

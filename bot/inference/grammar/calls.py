@@ -9,16 +9,9 @@ from functools import lru_cache
 
 from llguidance import LLMatcher
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, Quoted, Regex
 from bot.errors import UnsupportedFormat, UnsupportedOption
-from bot.generation import (
-    AnswerFormat,
-    Grammar,
-    JsonObject,
-    JsonSchema,
-    Quoted,
-    Regex,
-    ToolUse,
-)
+from bot.generation import ToolUse
 from bot.inference.core.calls import CallGrammar, CallSyntax, Literal
 from bot.inference.grammar.formats import checked, part_of_lark
 

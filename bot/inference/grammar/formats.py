@@ -14,8 +14,8 @@ from llguidance import LLMatcher, LLParserLimits
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Quoted, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Quoted, Regex
 from bot.inference.grammar import gbnf, pattern, quotations
 from bot.inference.grammar.schema import prepared
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.generation import Quoted
+from bot.answer_formats import Quoted
 
 _MAX_QUOTATIONS, _MAX_SENTENCES = 3, 2
 """Of an answer; of a quotation."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonSchema, OneOf, Quoted, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, JsonSchema, OneOf, Quoted, Regex
 
 _NO_QUOTATIONS = (
     "Quoted answers need the model in Parley's own process: a remote engine cannot be held to what "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapters.teams.activities.messages import ended
-from bot.types import Rendered, ReplyEnd, Source
+from bot.source import Source
+from bot.types import Rendered, ReplyEnd
 from tests.fakes.teams_entities import wrong_entities
 
 FILE = Source("budget.xlsx.txt", "42")

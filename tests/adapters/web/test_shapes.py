@@ -7,7 +7,7 @@ import pytest
 from adapters.web.shapes import Shapes, told
 from bot.chats import ChatTurn
 from bot.markdown.links import LinkPolicy, LinkSetting
-from bot.types import Source
+from bot.source import Source
 from tests.fakes.clock import START
 
 PAGE = Source("The sea", "It is deep.", kind="page", address="https://example.org/sea")

@@ -15,8 +15,8 @@ from bot.adapter_support.chat_files.written import as_json, as_markdown, file_na
 from bot.chats import Chat, ChatAnswer, ChatSummary, ChatTurn, GrowingAnswer
 from bot.errors import RequestError
 from bot.generation import FinishReason, Usage
+from bot.source import Source
 from bot.stored import TurnState
-from bot.types import Source
 from tests.fakes.clock import START
 
 FIRST = ChatAnswer(number=1, question="Wh?", reply="Because.", state=TurnState.DONE)

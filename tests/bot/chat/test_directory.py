@@ -13,8 +13,8 @@ from bot.adapter_support.chat_files.written import as_json
 from bot.chat.directory import MAX_TITLE
 from bot.chats import ChatForgotten
 from bot.errors import AccessDenied, RequestError, UnknownChat, UnknownPersonality
+from bot.source import Source
 from bot.stored import TurnState
-from bot.types import Source
 from tests.bot.chat.page import ADA, BOB, Page
 from tests.bot.talk import Talk, talking
 

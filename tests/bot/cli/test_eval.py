@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.answer_formats import JsonSchema
 from bot.cli.ask import ParleyGone
 from bot.cli.evaluation.run import EvalOptions, run
 from bot.cli.evaluation.votes import cases_of, counted, write_cases
 from bot.config import load_settings
 from bot.errors import ParleyError, StartError, UnknownPersonality
-from bot.generation import JsonSchema
 from bot.history.rated import read_rated
 from bot.history.usage import read
 from tests.bot.talk import talking

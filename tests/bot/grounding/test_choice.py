@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bot.answer_formats import OneOf
 from bot.errors import EngineFailed, QueueFull, UnsupportedFormat
-from bot.generation import OneOf
 from bot.grounding.choice import Option, SourceChoice, options_of, triggered
 from bot.metrics import Metrics
-from bot.types import KnownSource, Personality
+from bot.source import KnownSource
+from bot.types import Personality
 from tests.fakes.generator import ScriptedGenerator
 
 NEWS = KnownSource("school", "https://school.example/feed", "feed", "News", ("school", "学校"))

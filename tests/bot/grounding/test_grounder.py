@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from bot.citations import with_sources
 from bot.generation import ChatMessage
 from bot.grounding.choice import SourceChoice
 from bot.grounding.fitting import gather_fitting
 from bot.grounding.grounder import Gathered, Grounder, SourcesWanted
 from bot.metrics import Metrics
 from bot.reading.page import Page
-from bot.sources import with_sources
-from bot.types import KnownSource, Personality, Source
+from bot.source import KnownSource, Source
+from bot.types import Personality
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.pages import NEWS, SEA, FakePages
 

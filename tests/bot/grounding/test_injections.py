@@ -21,8 +21,9 @@ from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.prompt import build
 from bot.reading.page import Page
+from bot.source import Source
 from bot.stored import Turn, TurnState
-from bot.types import Person, Personality, Place, Source
+from bot.types import Person, Personality, Place
 from tests.fakes.generator import ScriptedGenerator
 from tests.fakes.pages import FakePages
 

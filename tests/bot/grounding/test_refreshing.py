@@ -10,7 +10,8 @@ import pytest
 
 from bot.grounding.refreshing import SourceRefresher
 from bot.metrics import Metrics
-from bot.types import KnownSource, Personality
+from bot.source import KnownSource
+from bot.types import Personality
 from tests.fakes.clock import FakeClock
 from tests.fakes.pages import NEWS, SEA, FakePages
 

@@ -16,7 +16,7 @@ from bot.history.backups import APPLICATION_ID
 from bot.history.database import migrating_engine
 from bot.history.migrate import current, head, is_known, migrate
 from bot.history.schema import metadata
-from bot.types import Source
+from bot.source import Source
 from tests.bot.history.old_schemas import SCRIPTS
 from tests.contracts.store import HERE, accepted, ask, texts
 from tests.fakes.clock import START, FakeClock

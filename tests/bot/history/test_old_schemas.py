@@ -20,8 +20,9 @@ from bot.history import migrate as migrating
 from bot.history import open_store, usage
 from bot.history.backups import FOLDER
 from bot.history.migrate import head, migrate
+from bot.source import Source
 from bot.stored import TurnState
-from bot.types import Attachment, Person, Place, Source, Unread
+from bot.types import Attachment, Person, Place, Unread
 from tests.bot.history import old_schemas
 from tests.contracts.store import accepted, ask
 from tests.fakes.clock import START, FakeClock

@@ -11,13 +11,14 @@ import pytest
 from bot.generation import FinishReason
 from bot.history import SqlThreadStore
 from bot.history.folding import folded
+from bot.source import Source
 from bot.stored import (
     AnsweredTurn,
     StoredAnswer,
     Turn,
     TurnState,
 )
-from bot.types import Attachment, Person, Place, Source
+from bot.types import Attachment, Person, Place
 from tests.contracts.store import HERE, accepted, answered, ask
 from tests.fakes.clock import START
 

@@ -7,17 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.answer_formats import JsonObject, JsonSchema
 from bot.errors import EngineFailed, ParleyError, PromptTooLong, QueueFull, UnsupportedFormat
-from bot.generation import (
-    ChatMessage,
-    Finished,
-    FinishReason,
-    JsonObject,
-    JsonSchema,
-    Progress,
-    Sampling,
-    Usage,
-)
+from bot.generation import ChatMessage, Finished, FinishReason, Progress, Sampling, Usage
 from bot.metrics import Metrics
 from bot.strategies.answering import Answering
 from tests.bot.strategies.asking import (

@@ -8,20 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.generation import (
-    ChatMessage,
-    Finished,
-    FinishReason,
-    GenerationRequest,
-    OneOf,
-    Quoted,
-    ToolUse,
-)
+from bot.answer_formats import OneOf, Quoted
+from bot.citations import with_sources
+from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest, ToolUse
 from bot.metrics import Metrics
 from bot.ports import EngineGeneration
-from bot.sources import with_sources
+from bot.source import Source
 from bot.strategies.answering import Answering
-from bot.types import Personality, Source
+from bot.types import Personality
 from tests import quotations
 from tests.bot.strategies.asking import count, end_of, heard, text_of
 from tests.fakes.clock import FakeClock

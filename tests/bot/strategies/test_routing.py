@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot.answer_formats import OneOf
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedOption
 from bot.generation import (
     ChatMessage,
     Finished,
     FinishReason,
     GenerationRequest,
-    OneOf,
     Progress,
     Sampling,
     Tool,

@@ -10,15 +10,9 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
+from bot.answer_formats import AnswerFormat, OneOf
 from bot.clock import SystemClock
-from bot.generation import (
-    AnswerFormat,
-    ChatMessage,
-    Finished,
-    FinishReason,
-    GenerationRequest,
-    OneOf,
-)
+from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest
 from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel

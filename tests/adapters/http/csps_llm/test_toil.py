@@ -11,8 +11,9 @@ import pytest
 
 from adapters.http.csps_llm.missing import MISSING
 from adapters.http.routes import routes
+from bot.answer_formats import JsonObject, JsonSchema
 from bot.errors import EngineFailed, OverLimit, UnsupportedFormat
-from bot.generation import ChatMessage, Delta, Finished, FinishReason, JsonObject, JsonSchema
+from bot.generation import ChatMessage, Delta, Finished, FinishReason
 from bot.metrics import Metrics
 from bot.server import Server, ServerSettings
 from bot.types import ModelCard, Session

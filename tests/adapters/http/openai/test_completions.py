@@ -9,16 +9,9 @@ import openai
 import pytest
 from openai.types import Completion
 
+from bot.answer_formats import JsonObject
 from bot.errors import EngineFailed, PromptTooLong, QueueFull, UnsupportedOption
-from bot.generation import (
-    CompletionRequest,
-    Delta,
-    Finished,
-    FinishReason,
-    JsonObject,
-    RawPrompt,
-    TokenLogprob,
-)
+from bot.generation import CompletionRequest, Delta, Finished, FinishReason, RawPrompt, TokenLogprob
 from tests.adapters.http.conftest import MODEL, Connect, Serve
 from tests.fakes.conversations import USAGE, FakeConversations
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from tests.adapters.http.conftest import Serve
 from tests.adapters.http.openai.test_bad_input import HI, ask, asked, post
 from tests.fakes.conversations import FakeConversations

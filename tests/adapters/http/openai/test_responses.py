@@ -12,6 +12,7 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
+from bot.answer_formats import JsonObject, JsonSchema
 from bot.errors import EngineFailed, ParleyError, PromptTooLong, QueueFull, UnsupportedFormat
 from bot.generation import (
     ChatMessage,
@@ -19,8 +20,6 @@ from bot.generation import (
     Finished,
     FinishReason,
     GenerationEvent,
-    JsonObject,
-    JsonSchema,
     Queued,
     Reasoning,
     TokenLogprob,

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, OneOf
+from bot.answer_formats import OneOf
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest
 from bot.inference.core.sequence import Opening
 from bot.inference.engine.service import InferenceService
 from bot.metrics import Metrics

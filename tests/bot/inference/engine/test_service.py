@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bot.answer_formats import AnswerFormat, JsonObject, OneOf
 from bot.errors import (
     EngineFailed,
     PromptTooLong,
@@ -19,14 +20,11 @@ from bot.errors import (
     UnsupportedSampling,
 )
 from bot.generation import (
-    AnswerFormat,
     ChatMessage,
     Delta,
     Finished,
     FinishReason,
     GenerationRequest,
-    JsonObject,
-    OneOf,
     Queued,
     RawPrompt,
     Reasoning,

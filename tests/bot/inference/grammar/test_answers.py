@@ -13,21 +13,9 @@ import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import (
-    AnswerFormat,
-    ChatMessage,
-    Delta,
-    Finished,
-    FinishReason,
-    GenerationRequest,
-    Grammar,
-    JsonObject,
-    JsonSchema,
-    OneOf,
-    Regex,
-    Sampling,
-)
+from bot.generation import ChatMessage, Delta, Finished, FinishReason, GenerationRequest, Sampling
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
 from bot.inference.llama.options import LlamaOptions

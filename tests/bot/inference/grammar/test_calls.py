@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from bot.answer_formats import AnswerFormat, JsonSchema, OneOf
 from bot.errors import UnsupportedFormat, UnsupportedOption
-from bot.generation import AnswerFormat, JsonSchema, OneOf, Tool, ToolUse
+from bot.generation import Tool, ToolUse
 from bot.inference.chat_template.tools import HERMES
 from bot.inference.core.calls import CallSyntax
 from bot.inference.grammar.calls import CallMatcher, call_grammar

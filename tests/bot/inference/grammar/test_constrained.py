@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from bot.generation import JsonSchema, OneOf, Sampling, Tool, ToolUse
+from bot.answer_formats import JsonSchema, OneOf
+from bot.generation import Sampling, Tool, ToolUse
 from bot.inference.core.sequence import NO_TOKEN, Forced
 from bot.inference.grammar.calls import CallMatcher, call_grammar
 from bot.inference.grammar.constrained import ConstrainedReply, Logits, allowed

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.answer_formats import AnswerFormat, Grammar, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import AnswerFormat, Grammar, Regex
 from bot.inference.grammar.formats import grammar_of
 from tests.bot.inference.grammar.texts import Texts
 

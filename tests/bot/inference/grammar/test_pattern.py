@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from bot.answer_formats import JsonSchema
 from bot.errors import UnsupportedFormat
-from bot.generation import JsonSchema
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.grammar.pattern import read
 from bot.inference.grammar.strings import FORMATS

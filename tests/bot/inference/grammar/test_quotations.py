@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.generation import Quoted, QuotedPassage, Sentence
+from bot.answer_formats import Quoted, QuotedPassage, Sentence
 from bot.inference.grammar.constrained import ahead, allowed
 from bot.inference.grammar.formats import grammar_of
 from bot.inference.llama.grammars import Grammars

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 from hypothesis import event, given, settings
 
+from bot.answer_formats import JsonObject, JsonSchema, OneOf
 from bot.errors import UnsupportedFormat
-from bot.generation import JsonObject, JsonSchema, OneOf
 from bot.inference.grammar.formats import grammar_of
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
 from tests.bot.inference.grammar.texts import Texts

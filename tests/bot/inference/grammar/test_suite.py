@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from bot.answer_formats import JsonSchema
 from bot.errors import UnsupportedFormat
-from bot.generation import JsonSchema
 from bot.inference.grammar.formats import grammar_of
 from tests.bot.inference.grammar.test_schema import validate
 from tests.bot.inference.grammar.texts import Texts

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot.answer_formats import JsonObject
 from bot.errors import (
     EngineFailed,
     ModelError,
@@ -25,7 +26,6 @@ from bot.generation import (
     Delta,
     FinishReason,
     GenerationRequest,
-    JsonObject,
     Queued,
     RawPrompt,
     Sampling,

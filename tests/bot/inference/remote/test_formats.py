@@ -6,19 +6,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from bot.answer_formats import AnswerFormat, Grammar, JsonObject, JsonSchema, OneOf, Quoted, Regex
 from bot.errors import UnsupportedFormat
-from bot.generation import (
-    BANNED,
-    AnswerFormat,
-    GenerationRequest,
-    Grammar,
-    JsonObject,
-    JsonSchema,
-    OneOf,
-    Quoted,
-    Regex,
-    Sampling,
-)
+from bot.generation import BANNED, GenerationRequest, Sampling
 from bot.inference.remote.chunks import body_of
 from bot.inference.remote.dialects import DIALECTS, PLAIN, Dialect
 

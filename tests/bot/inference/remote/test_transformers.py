@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from bot.answer_formats import JsonObject
 from bot.errors import ModelError, UnsupportedOption
-from bot.generation import ChatMessage, FinishReason, JsonObject, Sampling, Tool, ToolUse
+from bot.generation import ChatMessage, FinishReason, Sampling, Tool, ToolUse
 from tests.bot.inference.remote.asking import answer, engine_over, question
 from tests.fakes.transformers_server import MODEL, TransformersServer
 

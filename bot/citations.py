@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from bot.types import Source, SourceKind
+from bot.source import Source, SourceKind
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _BRACKETS = str.maketrans("[]`", "()'")
