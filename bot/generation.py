@@ -1,7 +1,7 @@
 """What is asked of a model, and what it answers: frozen values.
 
-Nothing here does I/O or imports anything of ours but such values. Durations are seconds as ``float``; counts are
-``num_*``; limits are ``max_*``.
+Nothing here does I/O or imports anything of ours but such values. Durations are seconds as
+``float``; counts are ``num_*``; limits are ``max_*``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Frozen values that adapters, conversation, history and inference exchange.
 
-Nothing here does I/O or imports anything of ours but such values. Times are aware UTC datetimes named
-``*_at``; durations are seconds as ``float``; counts are ``num_*``; limits are ``max_*``.
+Nothing here does I/O or imports anything of ours but such values. Times are aware UTC datetimes
+named ``*_at``; durations are seconds as ``float``; counts are ``num_*``; limits are ``max_*``.
 """
 
 from __future__ import annotations
