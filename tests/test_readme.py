@@ -31,7 +31,7 @@ PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("deploy/settings.md", "deploy/geniusrise.md", "deploy/codeproject-ai/README.md"),
     *("deploy/slack/README.md", "deploy/proxy/README.md", "deploy/CLIENTS.md"),
-    *("deploy/BACKUPS.md", "deploy/page.md", "deploy/reading.md", "deploy/evals.md"),
+    *("deploy/BACKUPS.md", "deploy/page.md", "deploy/SOURCES.md", "deploy/evals.md"),
     "deploy/QUOTES.md",
 )
 MAX_README_LINES = 150

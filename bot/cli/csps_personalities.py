@@ -37,8 +37,8 @@ _ELSEWHERE = {
     "hf_filename": "download {value}, and see local_file",
 }
 _MISSING = (
-    ("rag", "what a personality reads stands in its sources, see deploy/reading.md"),
-    ("agent_rag", "a folder of facts does this, see deploy/reading.md"),
+    ("rag", "what a personality reads stands in its sources, see deploy/SOURCES.md"),
+    ("agent_rag", "a folder of facts does this, see deploy/SOURCES.md"),
     ("voice", "Parley does not speak"),
     ("ui_", "the looks of its page have no counterpart"),
     ("persona", "it has no counterpart in Parley"),
