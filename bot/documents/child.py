@@ -1,7 +1,8 @@
 """The process that reads one document; run as a script, with the kind and a limit as arguments.
 
 stdin: a line with the document's address, or an empty one, and the document. stdout: a
-``Document`` as JSON, its text of at most ``max_characters``, looked at: most of it is readable.
+``Document`` as JSON, its title short, its text of at most ``max_characters``, looked at: most of
+it is readable.
 Exit code: 0, one of ``WhyUnread``, or anything else for a document that is not of its kind. The
 process has no environment, opens no connection and no file for writing, and is killed at its
 limits of memory and CPU time: a malicious document harms only this process.
@@ -23,6 +24,9 @@ _MEMORY = 1024 * 1024 * 1024
 _CPU_SECONDS = 10
 _MAX_DEPTH = 10_000
 """Of calls: elements stand in one another to the depth that libxml2 allows."""
+
+_MAX_TITLE = 300
+"""Characters; a page that has more of them has no title worth its name."""
 
 _REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")
 
@@ -82,7 +86,7 @@ def main(kind: str, max_characters: int) -> int:
         return WhyUnread.TOO_MUCH
     except Exception:
         return 1
-    cut = replace(read, text=read.text[:max_characters])
+    cut = replace(read, text=read.text[:max_characters], title=read.title[:_MAX_TITLE])
     sys.stdout.write(json.dumps(asdict(cut)))
     return 0
 

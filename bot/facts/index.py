@@ -251,10 +251,12 @@ class IndexReader:
         return found
 
     def words_like(self, word: str, max_words: int) -> list[str]:
-        """Words of the base that have four letters in a row of it, or its three."""
+        """Words of the base that have four letters in a row of it, or its three; none for a word
+        that is longer than those that are learned.
+        """
         trigrams = [word[number : number + 3] for number in range(len(word) - 2)]
         pairs = [f"({_quoted([one])} AND {_quoted([other])})" for one, other in pairwise(trigrams)]
-        if not trigrams:
+        if not trigrams or len(word) > _MAX_TRIGRAM_LETTERS:
             return []
         query = (
             "SELECT json_group_array(word) FROM "

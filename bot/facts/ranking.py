@@ -21,6 +21,9 @@ from bot.facts.words import words_of
 _MAX_ASKED = 24
 """Words of a question that count; the rarest."""
 
+_MAX_COUNTED = 1_000
+"""Words of a question that are looked up at all; the first."""
+
 _MAX_CANDIDATES = 25
 """Passages of each ranking."""
 
@@ -59,6 +62,7 @@ def find(reader: IndexReader, question: str, limit: int) -> list[FoundPassage]:
     words = list(dict.fromkeys(each for each in words_of(question) if each not in STOP_WORDS))
     if not (words and num_passages):
         return []
+    words = words[:_MAX_COUNTED]
     counts = reader.nums_with(words)
     words = sorted(words, key=lambda each: counts.get(each, 0))[:_MAX_ASKED]
     asked = [_asked(reader, each, counts, num_passages) for each in words]

@@ -132,7 +132,10 @@ def _taken_apart(text: str) -> URL:
             raise ValueError
         url = URL(text)
         whole = url.with_path(url.raw_path, encoded=True, keep_query=True)
-        return whole.with_host(_host(url.raw_host or "")).with_port(url.port)
+        checked = whole.with_host(_host(url.raw_host or "")).with_port(url.port)
+        if not checked.host:  # as people are shown it: not every name can be
+            raise ValueError
+        return checked
     except ValueError:
         raise PageRefused("I cannot read an address that is written like this.") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from bot.reading.page import Page, PageFailed, PageRefused
 from bot.reading.redirects import redirected
 from bot.reading.resolver import own_addresses
 from bot.reading.robots import Robots
+
+logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 200_000
 """Of a page's text; what is left out is the end."""
@@ -192,6 +195,10 @@ class PageReader:
         except PageRefused as error:
             outcome = "failed" if isinstance(error, PageFailed) else "refused"
             raise
+        except Exception as error:  # what strangers send takes down no question
+            outcome = "failed"
+            logger.error("an address could not be read", exc_info=error)
+            raise PageFailed(f"I cannot read what {url.host} sends.") from None
         finally:
             self._metrics.pages.labels(outcome).inc()
         return page

@@ -21,7 +21,7 @@ def redirected(found: Fetched, rules: AddressRules) -> URL | None:
         return None
     try:
         target = str(found.url.join(URL(location.replace(" ", "%20"))))
-    except ValueError:
+    except (ValueError, IndexError):  # yarl raises both
         raise PageFailed(f"{found.url.host} leads to an address that is none.") from None
     url = rules.check(target)
     if found.url.scheme == "https" and url.scheme != "https":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.facts.index import IndexReader
 from bot.types import Personality
 from tests.bot.documents.documents import document, paragraph, run
 from tests.bot.documents.test_reader import pdf, shown
@@ -47,6 +49,20 @@ async def test_what_asks_for_nothing_that_is_there_finds_nothing(facts: Facts, s
     await facts.refresh()
     assert await facts.names(said) == []
     assert facts.counted("searches_total", outcome="failed") is None
+
+
+async def test_what_is_too_long_for_a_word_is_like_none(facts: Facts) -> None:
+    """To compare a pasted word of 20,000 letters took minutes."""
+    facts.write("buses.md", "The bus leaves at seven from the gate, and comes back at four.\n")
+    await facts.refresh()
+    assert await facts.names(f"bus {'gateleaves' * 2_000}?") == ["buses.md"]
+    assert await asyncio.to_thread(_words_like, facts.index, "leavesxx") == ["leaves"]
+    assert await asyncio.to_thread(_words_like, facts.index, "leaves" * 7) == []
+
+
+def _words_like(index: Path, word: str) -> list[str]:
+    with closing(IndexReader(index)) as reader:
+        return reader.words_like(word, 5)
 
 
 async def test_a_personality_without_facts_finds_nothing_and_counts_nothing(facts: Facts) -> None:

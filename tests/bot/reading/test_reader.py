@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from bot.documents.document import Document
+from bot.documents.reader import DocumentReader
 from bot.reading.page import PageFailed, PageRefused
 from bot.reading.reader import MAX_CHARACTERS
 from tests.bot.reading.site import Answer, Readers, Site, answering, read, sending_on
@@ -60,6 +62,38 @@ async def test_redirects_without_end_are_a_sentence(readers: Readers) -> None:
             await read(reader, site.url())
     assert len(site.asked) == 6
     assert readers.count("failed") == 1
+
+
+@pytest.mark.parametrize("location", ["//a[b]@/", "http://xn--/", "http://xn--xn--.example/"])
+async def test_a_redirect_to_no_address_is_a_sentence(readers: Readers, location: str) -> None:
+    async with Site({"/": sending_on(location)}) as site, readers.reader(site.host) as reader:
+        with pytest.raises(PageRefused, match="address"):
+            await read(reader, site.url())
+
+
+async def test_a_defect_in_reading_is_a_sentence_and_logged_without_the_address(
+    readers: Readers, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(DocumentReader):
+        async def read(self, *_: object) -> Document:
+            raise OSError("no process is left")
+
+    async with (
+        Site({"/secret": "Snow."}) as site,
+        readers.reader(site.host, documents=Broken()) as reader,
+    ):
+        with pytest.raises(PageFailed, match=r"^I cannot read what 127\.0\.0\.1 sends\.$"):
+            await read(reader, site.url("/secret"))
+    assert readers.count("failed") == 1
+    assert "no process is left" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_a_title_without_end_is_cut(readers: Readers) -> None:
+    long = ARTICLE.replace("Snow in the valley</title>", "Snow " * 100_000 + "</title>")
+    page = answering(body=long.encode(), content_type="text/html")
+    async with Site({"/": page}) as site, readers.reader(site.host) as reader:
+        assert len((await read(reader, site.url())).title) == 300
 
 
 async def test_a_page_is_its_main_text_with_whole_addresses(readers: Readers) -> None:
