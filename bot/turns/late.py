@@ -69,5 +69,8 @@ async def _relay(generation: EngineGeneration, stream: GenerationStream) -> None
     if stream.is_finished:
         generation.cancel()
         return
-    async for event in generation:
-        stream.put(event)
+    try:
+        async for event in generation:
+            stream.put(event)
+    except ParleyError as error:  # of one answer; the others go on
+        stream.fail(error)

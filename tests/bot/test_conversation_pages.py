@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.chats import Owner
-from bot.errors import RequestError
+from bot.errors import PromptTooLong, RequestError
 from bot.generation import (
     ChatMessage,
     CompletionRequest,
+    Delta,
     Finished,
     FinishReason,
     GenerationEvent,
@@ -151,12 +152,19 @@ async def test_links_to_what_was_read_stay_links(talk: Talk) -> None:
     assert f"See {SEA.address}, not `https://made.up.example/?q=secret`." in shown
 
 
-async def test_a_restart_uses_what_was_read(tmp_path: Path, pages: FakePages) -> None:
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_a_restart_uses_what_was_read_and_reads_what_was_not(
+    tmp_path: Path, pages: FakePages, *, is_read: bool
+) -> None:
     async with talking(tmp_path, grounder=Grounder(pages=pages)) as talk:
+        if not is_read:
+            pages.held.clear()
         await talk.ask(ASKED)
-        await talk.generation()
+        await (talk.generation() if is_read else talk.sees("Reading example.org…"))
         platform = talk.platform
         await talk.service._turns.put_back()
+    assert pages.num_under_way == 0
+    pages.held.set()
     clock = TalkClock()
     store = await open_test_store(tmp_path, clock)
     again = await make(
@@ -166,7 +174,7 @@ async def test_a_restart_uses_what_was_read(tmp_path: Path, pages: FakePages) ->
     await again.service.start()
     await again.until(lambda: bool(again.generator.generations))
     assert last_asked(again) == IN_PROMPT
-    assert pages.asked == [SEA.address]
+    assert pages.asked == [SEA.address] * (1 if is_read else 2)
     await again.close()
     await store.close()
 
@@ -337,6 +345,18 @@ async def test_a_program_that_goes_away_while_a_page_is_read_ends_that(
     await talk.until(lambda: not talk.service._completions.in_flight)
     await talk.until(lambda: pages.num_under_way == 0)
     assert talk.generator.generations == []
+
+
+async def test_one_of_several_answers_that_fails_fails_alone(talk: Talk) -> None:
+    first, second = await talk.service.complete_all(COMPLETION, 2)
+    await talk.until(lambda: len(talk.generator.generations) == 2)
+    failing, other = talk.generator.generations
+    failing.refuse(PromptTooLong(9, 8))
+    with pytest.raises(PromptTooLong):
+        await events(first)
+    other.say("11 km.")
+    other.finish()
+    assert Delta("11 km.") in await events(second)
 
 
 async def test_what_the_engine_refuses_after_reading_reaches_the_program(talk: Talk) -> None:
