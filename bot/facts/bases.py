@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import re
 import sqlite3
 import sys
@@ -54,7 +55,7 @@ def facts_folder(personalities: Path, personality: Personality) -> Path | None:
 
 def index_path(data_dir: Path, folder: Path) -> Path:
     """Personalities with one folder share its index."""
-    whole = folder.resolve()
+    whole = Path(os.path.realpath(folder))
     digest = hashlib.sha256(str(whole).encode()).hexdigest()[:12]
     return data_dir / "facts" / f"{_NAME.sub('_', whole.name)[:40]}-{digest}.sqlite"
 
@@ -193,14 +194,17 @@ class _UpdateFailed(Exception):
 
 async def _update_apart(base: FactBase) -> Update:
     """In a process of its own; it is killed where this is cancelled. Raises ``_UpdateFailed``."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", str(updating.__file__), str(base.folder), str(base.index)),
-        *(["anew"] if base.is_damaged else []),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", str(updating.__file__), str(base.folder), str(base.index)),
+            *(["anew"] if base.is_damaged else []),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+        )
+    except OSError as error:  # the machine has no room for one more
+        raise _UpdateFailed(error.strerror) from error
     try:
         said, errors = await process.communicate()
     finally:

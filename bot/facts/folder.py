@@ -56,7 +56,7 @@ def scan(folder: Path) -> FolderState:
     """Raises ``FactFolderError``. Blocks."""
     state = FolderState()
     try:
-        root = folder.resolve(strict=True)
+        root = Path(os.path.realpath(folder, strict=True))
         found = sorted(_entries(root, "", state), key=lambda each: each[0])
     except OSError as error:
         raise FactFolderError(

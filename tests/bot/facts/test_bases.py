@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,22 @@ async def test_what_is_too_long_for_a_word_is_like_none(facts: Facts) -> None:
     assert await facts.names(f"bus {'gateleaves' * 2_000}?") == ["buses.md"]
     assert await asyncio.to_thread(_words_like, facts.index, "leavesxx") == ["leaves"]
     assert await asyncio.to_thread(_words_like, facts.index, "leaves" * 7) == []
+
+
+async def test_a_folder_that_leads_to_itself_and_a_machine_without_room_stop_no_refresh(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = facts.personalities / "loop"
+    loop.symlink_to(loop)
+    facts.write("handbook.md", HANDBOOK)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(facts.folder / "missing"))
+        await facts.refresh()
+    lost = replace(SCHOOL, facts="loop")
+    for _ in range(31):  # it rests after what failed
+        await facts.bases.refresh([lost, SCHOOL])
+    assert await facts.bases.search(lost, "lunch in the canteen") == ()
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
 
 
 def _words_like(index: Path, word: str) -> list[str]:
