@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import psutil
@@ -37,7 +38,8 @@ def own_addresses() -> frozenset[str]:
 
 
 class CheckedResolver(AbstractResolver):
-    """It has threads of its own: a name server that never answers holds up no others of Parley.
+    """It has threads of its own: a name server that never answers holds up no others of Parley,
+    nor its end.
 
     ``look_up``: ``socket.getaddrinfo``, or what stands in for it.
     """
@@ -45,15 +47,14 @@ class CheckedResolver(AbstractResolver):
     def __init__(self, rules: AddressRules, look_up: Lookup = socket.getaddrinfo) -> None:
         self._rules = rules
         self._look_up = look_up
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "parley-names")
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Raises ``PageRefused``. Whether an inner name exists is told to nobody."""
-        ask = partial(self._look_up, host, port, family, socket.SOCK_STREAM)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            found = await self._look_up_apart(host, port, family, socket.SOCK_STREAM)
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise PageFailed(f"The name {host} cannot be looked up now.") from None
@@ -76,5 +77,22 @@ class CheckedResolver(AbstractResolver):
             raise PageRefused(f"{host} has no public address.")
         return results
 
+    async def _look_up_apart(self, *asked: object) -> list[tuple[Any, Any, int, str, Any]]:
+        """A thread cannot be cancelled: it has its room until the name server has answered."""
+        loop, found = asyncio.get_running_loop(), Future[list[tuple[Any, Any, int, str, Any]]]()
+        found.set_running_or_notify_cancel()
+
+        def look_up() -> None:
+            try:
+                found.set_result(self._look_up(*asked))
+            except Exception as error:  # raised where it is waited for
+                found.set_exception(error)
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._room.release)
+
+        await self._room.acquire()
+        Thread(target=look_up, name="parley-names", daemon=True).start()
+        return await asyncio.wrap_future(found)
+
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Threads that still wait end by themselves, or with the process."""

@@ -130,9 +130,10 @@ async def test_a_name_that_leads_inward_is_never_connected_to(readers: Readers) 
 
 
 async def test_a_name_server_that_never_answers_ends_by_time(readers: Readers) -> None:
-    is_over = threading.Event()
+    is_over, waiting = threading.Event(), []
 
     def never(*_: Any) -> Any:
+        waiting.append(threading.current_thread())
         is_over.wait()
         return []
 
@@ -140,7 +141,32 @@ async def test_a_name_server_that_never_answers_ends_by_time(readers: Readers) -
     async with readers.reader(look_up=never, timeout=timeout) as reader:
         with pytest.raises(PageFailed, match="takes too long"):
             await read(reader, "http://tarpit.example/")
+        assert [thread.daemon for thread in waiting] == [True]  # it keeps no process from ending
         is_over.set()
+
+
+async def test_names_that_are_never_answered_take_a_few_threads_only() -> None:
+    is_over, asked = threading.Event(), asyncio.Event()
+    loop, names = asyncio.get_running_loop(), list[str]()
+
+    def look_up(host: str, *_: Any) -> Any:
+        names.append(host)
+        if len(names) == 4:
+            loop.call_soon_threadsafe(asked.set)
+        is_over.wait()
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    resolver = CheckedResolver(AddressRules(), look_up)
+    looking = [asyncio.create_task(resolver.resolve(f"{n}.example", 80)) for n in range(9)]
+    await asked.wait()
+    for task in looking[:4]:
+        task.cancel()
+    await asyncio.wait(looking[:4])
+    assert len(names) == 4
+    is_over.set()
+    await asyncio.wait(looking)
+    assert len(names) == 9
+    assert all(isinstance(task.exception(), PageRefused) for task in looking[4:])
 
 
 def test_this_machine_knows_its_own_addresses() -> None:
