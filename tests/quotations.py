@@ -6,6 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.markdown.parser import parse
+from bot.markdown.tree import Paragraph, Quote, plain_text
 from bot.source import Source
 
 _WORDS = (
@@ -95,7 +97,7 @@ def faults(reply: str, sources: Sequence[Source], refusal: str) -> list[str]:
         return [*found, f"the last line is {last!r}"]
     numbers = list(dict.fromkeys(_number(line) for line in quotations))
     expected = "; ".join(f"[{number}] {_named(sources[number - 1])}" for number in numbers)
-    return found if named == expected else [*found, f"the sources are {named!r}"]
+    return found if _seen(named) == expected else [*found, f"the sources are {named!r}"]
 
 
 def fault(line: str, sources: Sequence[Source]) -> str:
@@ -108,8 +110,16 @@ def fault(line: str, sources: Sequence[Source]) -> str:
     )
     if not is_framed or "\n" in line or not 1 <= number <= len(sources):
         return f"no quotation: {line!r}"
-    said = line[begin + 1 : end]
+    said = _seen(line)[begin - 1 : -len(line[end:])]
     return "" if said and said in _flat(sources[number - 1].excerpt) else f"not said: {said!r}"
+
+
+def _seen(line: str) -> str:
+    """As people see it."""
+    (block,) = parse(line)
+    block = block.blocks[0] if isinstance(block, Quote) else block
+    assert isinstance(block, Paragraph), "it looks like something else"
+    return plain_text(block.spans)
 
 
 def _flat(text: str) -> str:

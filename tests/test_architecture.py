@@ -84,7 +84,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "state_store": room(f"{ENGINE}.state_store", may="core"),
     },
     {
-        "strategies": room("bot.strategies", may=f"{PORTS} metrics prompt stream"),
+        "strategies": room("bot.strategies", may=f"{PORTS} markdown metrics prompt stream"),
         "attachments": room("bot.attachments", may=f"{PORTS} documents prompt"),
         "reading": room("bot.reading", may="errors ports version metrics documents"),
         "facts": room("bot.facts", may="types errors metrics documents"),

@@ -25,6 +25,7 @@ _QUOTATION = re.compile(
 _BLOCK = re.compile(r"(?:^[ \t]{0,3}>.*(?:\n|\Z))+", re.MULTILINE)
 _MARK = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _ENDS = re.compile(r"\A(?:\s|…)+|(?:\s|…|\[\d+\])+\Z")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _AROUND = re.compile(r"[“„«»\"「『](.*)[”“»«\"」』]", re.DOTALL)
 
 
@@ -120,10 +121,15 @@ def _quoted(expected: tuple[str, ...], answer: Answered) -> Verdict:
     """Runs of white space are one space, since a quotation may be wrapped."""
     sources = [_one_spaced(each) for each in expected]
     found = quotations(answer.text)
-    foreign = [each for each in found if not any(_one_spaced(each) in s for s in sources)]
+    foreign = [each for each in found if not any(_is_in(each, source) for source in sources)]
     if foreign:
         return Verdict(False, f"quotes {_shown(foreign[0])}, which no source says")
     return Verdict(True, f"{len(found)} quotations" if found else "no quotation")
+
+
+def _is_in(quotation: str, source: str) -> bool:
+    """As it is written, or as Markdown shows it."""
+    return any(_one_spaced(each) in source for each in (quotation, _ESCAPE.sub(r"\1", quotation)))
 
 
 def _max_tokens(expected: tuple[str, ...], answer: Answered) -> Verdict:

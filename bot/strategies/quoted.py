@@ -9,6 +9,7 @@ from bot.answer_formats import Quoted, QuotedPassage, Sentence
 from bot.citations import in_prompt, plain
 from bot.errors import EngineFailed, RequestError
 from bot.generation import Delta, Finished, FinishReason, GenerationRequest, Sampling
+from bot.markdown.literal import literally
 from bot.metrics import Metrics
 from bot.ports import EngineGeneration, TextGenerator
 from bot.prompt import clean
@@ -17,7 +18,7 @@ from bot.source import Source
 from bot.strategies.evidence import shares_found
 from bot.strategies.quoted_text import QuotedText
 from bot.strategies.reply import JoinedReply
-from bot.strategies.sentences import in_lines, sentences
+from bot.strategies.sentences import sentences
 from bot.types import Personality
 
 _MAX_SENTENCES = 400
@@ -54,7 +55,7 @@ class QuotedAnswers:
         shares = _shares(request, sources)
         quotable = _Quotable(sources, shares, begun)
         reply = _QuotedReply(
-            QuotedText(quotable.texts, refusal, begun),
+            QuotedText(quotable.runs, refusal, begun),
             lambda numbers: sources_line(personality, quotable.names(numbers)),
             self._count,
         )
@@ -84,15 +85,15 @@ class _Quotable:
         What stands there twice counts once.
         """
         self._sources = sources
-        self.texts = {number: in_lines(each.excerpt) for number, each in enumerate(sources, 1)}
+        self.runs = {number: sentences(each.excerpt) for number, each in enumerate(sources, 1)}
         self.passages = tuple(self._passages(shares, begun))
 
     def _passages(self, shares: Sequence[float], begun: str) -> Iterator[QuotedPassage]:
         known, left = set[tuple[Sentence, ...]](), _MAX_SENTENCES
         found = (number for number, share in enumerate(shares, 1) if share)
         for number in found:
-            runs, source = [], self._sources[number - 1]
-            for run in sentences(source.excerpt):
+            runs = []
+            for run in self.runs[number]:
                 is_said = any(each.text.strip() in begun for each in run)
                 if not (is_said or run in known) and len(run) <= left:
                     runs.append(run)
@@ -185,6 +186,5 @@ def _sampling(request: GenerationRequest, *, is_likely: bool) -> Sampling:
 
 def _named(source: Source) -> str:
     title = " › ".join(filter(None, map(plain, (source.name, *source.heading))))
-    if not source.address:
-        return title
-    return f"{title} ({source.address})" if title else source.address
+    address = f" ({source.address})" if source.address and title else source.address
+    return "".join(literally(f"{title}{address}"))

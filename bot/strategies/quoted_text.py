@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal, Self
+
+from bot.answer_formats import Sentence
 
 _BEGUN = re.compile(r"\n*(?:(?:(?<=\n)|^)>(?: (?:…(?: “?)?|“)?)?)?\Z")
 """What stands before the first letter of a quotation, as much of it as there is."""
 
 _OPENING = re.compile(r"> (?:… )?“")
 _LINE = re.compile(r"> (?:… )?“(.*)” (?:… )?\[(\d+)\]")
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*\Z")
+_HALF = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+"""A backslash whose character is still to come."""
 
 Outcome = Literal["quoted", "refused"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """``ends``: where its sentences end."""
+
+    text: str
+    ends: frozenset[int]
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sentence]) -> Self:
+        ends = accumulate(len(each.text) for each in sentences)
+        rests = (each.is_rest for each in (*sentences[1:], Sentence("")))
+        text = "".join(each.text for each in sentences)
+        return cls(
+            text, frozenset(end for end, is_cut in zip(ends, rests, strict=True) if not is_cut)
+        )
+
+    def is_ended_by(self, said: str) -> bool:
+        return any(found.end() in self.ends for found in re.finditer(re.escape(said), self.text))
+
+
 class QuotedText:
-    """``passages``: number -> what may be quoted as that, as ``in_lines`` gives it.
+    """``passages``: number -> the runs of sentences that may be quoted as that.
 
     ``begun``: quotations that stand before the text.
     """
 
-    def __init__(self, passages: Mapping[int, str], refusal: str, begun: str = "") -> None:
-        self._passages = passages
+    def __init__(
+        self,
+        passages: Mapping[int, Sequence[Sequence[Sentence]]],
+        refusal: str,
+        begun: str = "",
+    ) -> None:
+        self._passages = {n: [_Run.of(each) for each in runs] for n, runs in passages.items()}
         self._refusal = refusal
         self._begun = begun
         self._text = ""
@@ -42,10 +72,10 @@ class QuotedText:
         return list(dict.fromkeys(self._numbers(f"{self._begun}\n{self._shown}")))
 
     def feed(self, text: str) -> str:
-        """What may be shown now: no quotation that has no letter yet."""
+        """What may be shown now: no quotation that has no letter yet, and no half of an escape."""
         self._text += text
-        held = _BEGUN.search(self._text)
-        end = held.start() if held else len(self._text)
+        held = filter(None, (each.search(self._text) for each in (_BEGUN, _HALF)))
+        end = min((found.start() for found in held), default=len(self._text))
         more, self._num_shown = self._text[self._num_shown : end], max(self._num_shown, end)
         return more
 
@@ -73,9 +103,9 @@ class QuotedText:
 
         What is from no passage gets no number, and no source is named for it.
         """
-        for number, passage in self._passages.items():
-            if said in passage:
-                return f"”{'' if _SENTENCE_END.search(said) else ' …'} [{number}]"
+        if number := next(self._of(said), None):
+            is_whole = any(run.is_ended_by(said) for run in self._passages[number])
+            return f"”{'' if is_whole else ' …'} [{number}]"
         for mark in re.finditer("”", said):
             quotation, begun = said[: mark.start()], said[mark.start() :]
             for number in self._of(quotation):
@@ -85,7 +115,10 @@ class QuotedText:
         return "”"
 
     def _of(self, quotation: str) -> Iterator[int]:
-        return (number for number, text in self._passages.items() if quotation in text)
+        return (number for number in self._passages if self._says(number, quotation))
+
+    def _says(self, number: int, quotation: str) -> bool:
+        return any(quotation in run.text for run in self._passages.get(number, ()))
 
     def _numbers(self, text: str) -> Iterator[int]:
         found = map(self._number, text.split("\n"))
@@ -95,4 +128,4 @@ class QuotedText:
         """Of the passage that a whole quotation is from."""
         found = _LINE.fullmatch(line)
         number = int(found[2]) if found else 0
-        return number if found and found[1] in self._passages.get(number, "") else None
+        return number if found and self._says(number, found[1]) else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bot.answer_formats import Sentence
+from bot.markdown.literal import literally
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_BREAK = re.compile(r"[^\S\n]*(?:\r\n|\r|\n)\s*")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
 _UNSAID = re.compile(r"\s*#{1,6}\s|[-=*_~|:+\s]*$")
 """Headings, which are named with the source; rules, borders of tables, empty lines."""
@@ -28,17 +29,12 @@ _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_CHARACTERS, _MIN_CHARACTERS, _MIN_LETTERS = 320, 12, 2
 
 
-def in_lines(text: str) -> str:
-    """The text as it is quoted: a line break, with the white space around it, is one space."""
-    return _BREAK.sub(" ", text)
-
-
 def sentences(text: str) -> tuple[tuple[Sentence, ...], ...]:
     """Runs of sentences that follow each other in a paragraph, an item, a row, a line of code.
 
-    A run is a span of ``in_lines(text)``: its sentences joined, white space between them and
-    all. Long ones are cut, at the end of a clause if there is one; very short ones go with
-    the next.
+    A run is its sentences joined, white space between them and all: a span of the text, in
+    Markdown that shows it as it is. A line break, with the white space around it, is one space.
+    Long ones are cut, at the end of a clause if there is one; very short ones go with the next.
     """
     found = (tuple(_run(piece)) for piece in _pieces(text))
     return tuple(run for run in found if run)
@@ -70,9 +66,10 @@ def _run(piece: str) -> Iterator[Sentence]:
     """None of a piece without two letters or digits, or with what no prompt holds."""
     if sum(map(str.isalnum, piece)) < _MIN_LETTERS or _UNFIT.search(piece):
         return
-    start = 0
-    for end in _ends(piece):
-        yield from _parts(piece[start:end])
+    start, shown = 0, literally(piece)
+    for part in _parts(piece):
+        end = start + len(part.text)
+        yield replace(part, text="".join(shown[start:end]))
         start = end
 
 
@@ -90,13 +87,16 @@ def _ends(piece: str) -> list[int]:
     return [*ends, len(piece)]
 
 
-def _parts(sentence: str) -> Iterator[Sentence]:
-    is_rest = False
-    while len(sentence) > _MAX_CHARACTERS:
-        cut = _cut(sentence)
-        yield Sentence(sentence[:cut], is_rest)
-        sentence, is_rest = sentence[cut:], True
-    yield Sentence(sentence, is_rest)
+def _parts(piece: str) -> Iterator[Sentence]:
+    start = 0
+    for end in _ends(piece):
+        sentence, is_rest = piece[start:end], False
+        while len(sentence) > _MAX_CHARACTERS:
+            cut = _cut(sentence)
+            yield Sentence(sentence[:cut], is_rest)
+            sentence, is_rest = sentence[cut:], True
+        yield Sentence(sentence, is_rest)
+        start = end
 
 
 def _cut(sentence: str) -> int:

@@ -92,6 +92,11 @@ def test_a_quotation_is_seen_in_every_form(text: str) -> None:
     assert quotation.split() == ["a", "b"]
 
 
+def test_a_quotation_may_be_written_as_markdown_shows_it() -> None:
+    assert found("quoted", r"> “It is 2\*3 \_now\_.” [1]", "It is 2*3 _now_.")[0]
+    assert found("quoted", r"“C:\*.txt”", r"All of C:\*.txt")[0]
+
+
 def test_a_quotation_in_a_line_of_its_own_may_have_quotation_marks_in_it() -> None:
     answer = "> “He said “no” and left.” [1]\n\n> … “so did I.” [2]\n\nSources: [1] a, [2] b"
     assert quotations(answer) == ["He said “no” and left.", "so did I."]

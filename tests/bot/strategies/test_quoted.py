@@ -95,6 +95,16 @@ async def test_the_model_may_only_quote_and_the_last_line_names_the_sources(hous
     assert house.counted("quoted") == 1
 
 
+async def test_people_see_what_stands_there_and_no_markup(house: House) -> None:
+    text = "The pool is 2*3*4 m <b>deep</b>, see [here](https://example.org/pool)."
+    pool = Source("__init__.md", text, kind="fact", address="https://example.org/a_*b*")
+    escaped = r"The pool is 2\*3\*4 m \<b>deep\</b>, see [here\](https://example.org/pool)."
+    reply = await house.answer(f"> “{escaped}” [1]", "Where is the pool?", pool)
+    assert house.said == [escaped]
+    assert reply.endswith(r"Sources: [1] \_\_init\_\_.md (https://example.org/a_*b*)")
+    assert quotations.faults(reply, (pool,), REFUSAL) == []
+
+
 async def test_only_what_is_quoted_is_named(house: House) -> None:
     reply = await house.answer(
         "> “It is green.” [2]", "How is the pool?\nIs the pool green?", POOL, DOOR

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bot.strategies.quoted_text import QuotedText
+from bot.strategies.sentences import sentences
 
 REFUSAL = "I did not find this in handbook."
 PASSAGES = {
     1: "The pool opens at nine. Dogs stay outside, always.",
     12: "He wrote “no dogs” [1] on the door. The pool opens at ten.",
+    13: "A ticket costs 4.50. \n\nChildren pay half, says Dr. Who, and 2*3 more.\n\n- no pay",
 }
+RUNS = {number: sentences(text) for number, text in PASSAGES.items()}
 ANSWER = (
     "> “The pool opens at nine.” [1]\n\n"
     "> “He wrote “no dogs” [1] on the door.” [12]\n\n"
@@ -18,7 +21,7 @@ ANSWER = (
 
 def cut(text: str, *, begun: str = "") -> tuple[QuotedText, str]:
     """The text character by character, and what becomes of it in the end."""
-    growing = QuotedText(PASSAGES, REFUSAL, begun)
+    growing = QuotedText(RUNS, REFUSAL, begun)
     shown = "".join(map(growing.feed, text))
     return growing, shown + growing.close()
 
@@ -41,10 +44,19 @@ def test_a_cut_within_a_sentence_is_marked_and_one_behind_it_is_not() -> None:
     assert cut("> “The pool opens at ten.")[1] == "> “The pool opens at ten.” [12]"
     assert cut("> “The pool opens at nine.” ")[1] == "> “The pool opens at nine.” [1]"
     assert cut("> “The pool opens” …")[1] == "> “The pool opens” … [1]"
+    assert cut("> “A ticket costs 4.")[1] == "> “A ticket costs 4.” … [13]"
+    assert cut("> “Children pay half, says Dr.")[1] == "> “Children pay half, says Dr.” … [13]"
+    assert cut("> “no pay")[1] == "> “no pay” [13]"
+
+
+def test_no_half_of_an_escape_shows() -> None:
+    growing, whole = cut("> “Children pay half, says Dr. Who, and 2\\")
+    assert whole == "> “Children pay half, says Dr. Who, and 2” … [13]"
+    assert growing.cited == [13]
 
 
 def test_no_quotation_shows_before_its_first_letter() -> None:
-    growing = QuotedText(PASSAGES, REFUSAL)
+    growing = QuotedText(RUNS, REFUSAL)
     shown = [
         growing.feed(each) for each in ("> ", "“", "The", " pool opens at nine.” [1]", "\n\n>")
     ]
