@@ -253,7 +253,7 @@ class LiveTurn:
             sites=self.sites,
             max_tokens=self.max_tokens,
             halted=self._halted,
-            tell=self._show_progress,
+            tell=self._hear_of_reading,
         )
         if gathered is None or self._halted.is_set():
             return
@@ -265,6 +265,10 @@ class LiveTurn:
                 self._refresh(await keep(self.id, self.turn.text, gathered.sources))
             except LookupError:  # its thread was forgotten meanwhile
                 self.halt(Wish.FORGET)
+
+    def _hear_of_reading(self, text: str) -> None:
+        self._admissions.step_aside(self._admission)
+        self._show_progress(text)
 
     async def _generate(self) -> Ending:
         """A remote engine may refuse a prompt as too long after it took it: then with less."""

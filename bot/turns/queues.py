@@ -63,6 +63,12 @@ class AdmissionQueue:
         admission.admitted.clear()
         self._wait(admission)
 
+    def step_aside(self, admission: Admission) -> None:
+        """The turn reads something before it tries the engine; meanwhile others may."""
+        if admission in self._trying:
+            self._trying.discard(admission)
+            self._admit()
+
     def refuse(self, admission: Admission, retry_after: float) -> None:
         """The engine's queue was full: the turn waits at its place again."""
         self._trying.discard(admission)

@@ -87,6 +87,33 @@ async def test_stop_ends_the_turn_while_a_page_is_read(talk: Talk, pages: FakePa
     assert talk.generator.generations == []
 
 
+async def test_who_waits_for_the_engine_does_not_wait_for_the_pages_of_others(
+    talk: Talk, pages: FakePages
+) -> None:
+    pages.held.clear()
+    talk.generator.max_unfinished = 1
+    await talk.ask("One?", thread="t1")
+    first = await talk.generation()
+    await talk.ask("Two?", thread="t2")
+    await talk.sees("You are next in line…", thread="t2")
+    reading = await talk.ask(ASKED, thread="t3")
+    await talk.sees("You are 2nd in line…", thread="t3")
+    await talk.ask("Three?", thread="t4")
+    await talk.sees("You are 3rd in line…", thread="t4")
+    first.finish()
+    (await talk.generation()).finish()
+    await talk.sees("Reading example.org…", thread="t3")
+    begun_at = talk.clock.monotonic()
+    third = await talk.generation()
+    assert third.question == "Three?"
+    assert talk.clock.monotonic() - begun_at < 10  # it would be tried again after 60
+    third.finish()
+    pages.held.set()
+    talk.generator.replies.append("11 km.")
+    await talk.sees(f"11 km.\n\n{CREDIT}", thread="t3")
+    assert (await talk.ended(reading)).attempts == 1
+
+
 async def test_a_retry_uses_what_was_read(talk: Talk, pages: FakePages) -> None:
     question = await talk.answered(ASKED, "11 km.")
     talk.generator.replies.append("Eleven.")
