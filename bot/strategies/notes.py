@@ -15,6 +15,15 @@ _NOTE = re.compile(
 )
 
 
+_LOOKS_LIKE_ONE = re.compile(
+    r"[ \t>]*[*_]+(?:.+ broke off\. )?Answered by .+:[*_]+\s*\Z"
+    r"|[ \t>]*[*_]+.+ (?:could not be reached|broke off)\.[*_]+\s*\Z"
+)
+_MAY_BECOME_ONE = re.compile(r"[ \t>]*(?:[*_]+(?:[^\s*_].*)?)?\Z")
+_MAX_LINE = 300
+"""Characters of a line that could be taken for one."""
+
+
 def answered_by(who: str) -> str:
     return f"_Answered by {who}:_\n\n"
 
@@ -39,14 +48,43 @@ def broke_off(who: str) -> str:
 
 
 def author(reply: str) -> str:
-    """Who began the reply, if it says so. What stands further below may be a model's own."""
-    found = _NOTE.match(reply)
-    return (found and found["who"]) or ""
+    """Who gave the last answer of a reply that begins with who answers; else empty."""
+    found = [*_NOTE.finditer(reply)]
+    if not found or found[0].start():
+        return ""
+    return next((note["who"] for note in reversed(found) if note["who"]), "")
+
+
+class Unforged:
+    """An answer as it grows, without lines that look like these. ``begun``: what it continues."""
+
+    def __init__(self, begun: str = "") -> None:
+        self._line = begun.rpartition("\n")[2]
+        self._num_shown = len(self._line)
+
+    def feed(self, text: str) -> str:
+        """What may be shown now."""
+        *ended, last = text.split("\n")
+        shown = ""
+        for part in ended:
+            self._line += part
+            shown += f"{self.close()}\n"
+        self._line += last
+        if len(self._line) <= _MAX_LINE and _MAY_BECOME_ONE.match(self._line):
+            return shown
+        rest, self._num_shown = self._line[self._num_shown :], len(self._line)
+        return shown + rest
+
+    def close(self) -> str:
+        """What is left of its last line."""
+        rest = "" if _LOOKS_LIKE_ONE.match(self._line) else self._line[self._num_shown :]
+        self._line, self._num_shown = "", 0
+        return rest
 
 
 def unforged(answer: str) -> str:
-    """An answer without such lines of its own."""
-    return _NOTE.sub("", answer)
+    growing = Unforged()
+    return growing.feed(answer) + growing.close()
 
 
 def unnoted(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:

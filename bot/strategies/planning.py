@@ -22,6 +22,7 @@ from bot.generation import (
     Queued,
     Sampling,
 )
+from bot.markdown.parser import Parsed, printable
 from bot.metrics import Metrics
 from bot.ports import Clock, EngineGeneration, TextGenerator
 from bot.strategies.reply import JoinedReply
@@ -39,7 +40,7 @@ _STEP = (
     "Work out this part of the answer now, and only this part. Begin with it at once: no heading, "
     "no introduction, no summary."
 )
-_GAP = "\n\n"
+_GAP, _CUT = "\n\n", "_(cut off at the length limit)_"
 _NUMBER = re.compile(r"^\W*\d+[.):]\s+")
 _MARKS = re.compile(r"[*_`#<>\[\]|]")
 
@@ -169,8 +170,10 @@ class _Planned:
         )
 
     async def _answer_at_once(self) -> None:
-        call = self._reply.follow(await self._generator.generate(self._request))
-        async for event in call:
+        asked = await self._ask(self._request)
+        if isinstance(asked, ParleyError):
+            raise asked
+        async for event in asked:
             if isinstance(event, Finished):
                 self._reply.finish(event.reason, event.detail, event.num_repeated)
             else:
@@ -183,7 +186,10 @@ class _Planned:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._ask_all(steps))
-                ends = [await self._show(number, step) for number, step in enumerate(steps, 1)]
+                ends = [
+                    await self._show(number, step, is_last=number == len(steps))
+                    for number, step in enumerate(steps, 1)
+                ]
             outcome = self._conclude(ends)
         finally:
             self._count(outcome)
@@ -207,7 +213,7 @@ class _Planned:
             step.call.set_result(asked)
 
     async def _ask(self, request: GenerationRequest) -> EngineGeneration | ParleyError:
-        """Where the engine's queue is full, the steps that it has are answered first."""
+        """Where the engine's queue is full, it waits for room, as for the end of another step."""
         while True:
             self._one_ended.clear()
             try:
@@ -237,8 +243,8 @@ class _Planned:
     def _tell_progress(self, num_steps: int) -> None:
         self._reply.tell(f"{num_steps} steps, {self._num_done} done")
 
-    async def _show(self, number: int, step: _Step) -> Finished:
-        """Its text below its heading, as it grows; how it ended."""
+    async def _show(self, number: int, step: _Step, *, is_last: bool) -> Finished:
+        """Its text below its heading, as it grows; how it ended. Only the last one can go on."""
         heading = f"{_GAP if number > 1 else ''}**{number}. {step.text}**{_GAP}"
         asked, end, text = await step.call, Finished(FinishReason.ERROR), ""
         if isinstance(asked, ParleyError):
@@ -253,6 +259,8 @@ class _Planned:
                         end = event
             except (PromptTooLong, EngineFailed) as error:
                 end = Finished(FinishReason.ERROR, detail=str(error))
+        if not is_last:
+            self._say(_closing(text, end.reason))
         if end.reason is FinishReason.ERROR:
             logger.warning("a step of a plan failed: %s", end.detail)
             self._say(f"{_GAP if text else heading}_This step failed. {end.detail}_")
@@ -261,8 +269,9 @@ class _Planned:
         return end
 
     def _say(self, text: str) -> None:
-        self._has_spoken = True
-        self._reply.say(text)
+        if text:
+            self._has_spoken = True
+            self._reply.say(text)
 
     def _count(self, outcome: str) -> None:
         self._metrics.plans.labels(outcome).inc()
@@ -282,6 +291,13 @@ def _schema(max_steps: int) -> str:
 
 def _with_plan(question: ChatMessage, max_steps: int) -> ChatMessage:
     return replace(question, content=question.content + _PLAN.format(most=max_steps))
+
+
+def _closing(text: str, reason: FinishReason) -> str:
+    """What keeps a step from running into the next one, and says that it was cut off."""
+    fence = Parsed(printable(text)).open_fence
+    note = f"{_GAP}{_CUT}" if reason is FinishReason.LENGTH and text.strip() else ""
+    return f"\n{fence}{note}" if fence else note
 
 
 def _line(text: str) -> str:

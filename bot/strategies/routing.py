@@ -50,9 +50,13 @@ class RemoteModels(HasModels, Protocol):
 
 @dataclass(slots=True)
 class _Answer:
-    """What a model has said. ``finished`` None: it could not be asked, or failed."""
+    """What a model has said. ``finished`` None: it could not be asked, or failed.
+
+    ``lines``: those that people see grow.
+    """
 
     said: list[Said] = field(default_factory=list)
+    lines: notes.Unforged = field(default_factory=notes.Unforged)
     finished: Finished | None = None
 
     @property
@@ -125,25 +129,35 @@ class _Routed:
 
     async def _hear(self, call: EngineGeneration) -> _Answer:
         """The local answer; people see it grow if they are to see both."""
-        answer = _Answer()
+        answer, note = _Answer(), notes.answered_by(self._here)
         async for event in call:
             match event:
                 case Queued():
                     self._reply.stream.put(event)
+                case Delta() | Reasoning() if self._shows_both:
+                    self._grow(answer, event, note)
                 case Delta() | Reasoning():
-                    self._grow(answer, event)
+                    if not answer.said:
+                        self._reply.tell("answering")
+                    answer.said.append(event)
                 case Finished():
                     answer.finished = event
+        if self._shows_both:
+            self._say(answer, answer.lines.close(), note)
         return answer
 
-    def _grow(self, answer: _Answer, event: Said) -> None:
-        if self._shows_both:
-            if isinstance(event, Delta) and not answer.text:
-                self._reply.say(notes.answered_by(self._here))
+    def _grow(self, answer: _Answer, event: Said, note: str) -> None:
+        """An answer that people see grow, below ``note``."""
+        if isinstance(event, Delta):
+            self._say(answer, answer.lines.feed(event.text), note)
+        else:
+            answer.said.append(event)
             self._reply.stream.put(event)
-        elif not answer.said:
-            self._reply.tell("answering")
-        answer.said.append(event)
+
+    def _say(self, answer: _Answer, text: str, note: str) -> None:
+        if text:
+            self._reply.say(text if answer.text else note + text)
+            answer.said.append(Delta(text))
 
     async def _verdict(self, answer: _Answer) -> Verdict:
         """What is empty, or only repeats itself, is bad without being asked about."""
@@ -220,18 +234,16 @@ class _Routed:
 
     async def _of_remote(self, request: GenerationRequest, note: str) -> _Answer:
         """Its answer grows in the reply, below ``note``."""
-        answer = _Answer()
+        answer = _Answer(lines=notes.Unforged(request.begun or ""))
         try:
             call = self._reply.follow(await self._call_remote(request))
             async for event in call:
                 match event:
                     case Delta() | Reasoning():
-                        if isinstance(event, Delta) and not answer.text:
-                            self._reply.say(note)
-                        answer.said.append(event)
-                        self._reply.stream.put(event)
+                        self._grow(answer, event, note)
                     case Finished():
                         answer.finished = event
+            self._say(answer, answer.lines.close(), note)
         except (RequestError, EngineFailed) as error:
             logger.warning("%s did not answer: %s", self._there, error)
             return _Answer(answer.said)
@@ -269,11 +281,15 @@ class _Routed:
 
     async def _pass_on(self, call: EngineGeneration) -> None:
         """Continue what the local model began, without judging half an answer."""
+        answer = _Answer(lines=notes.Unforged(self._request.begun or ""))
         try:
             async for event in call:
                 if isinstance(event, Finished):
+                    self._say(answer, answer.lines.close(), "")
                     self._count("local", "none")
                     self._end(event)
+                elif isinstance(event, Delta | Reasoning):
+                    self._grow(answer, event, "")
                 else:
                     self._reply.stream.put(event)
         except (PromptTooLong, EngineFailed) as error:

@@ -241,6 +241,28 @@ async def test_a_step_without_text_is_told(bench: Bench) -> None:
     assert "**1. One**\n\n_The model had nothing to say about this step._\n\n**2." in text
 
 
+async def test_a_step_that_is_cut_off_says_so_and_runs_into_no_other(bench: Bench) -> None:
+    bench.model.replies.append(plan("First", "Second", "Third"))
+    stream = await bench.answering.generate(ASKED, PLAN)
+    await until(bench.clock, lambda: len(bench.steps) == 3)
+    for step in bench.steps:
+        step.say("```py\na = 1")
+        step.finish(FinishReason.LENGTH)
+    whole = "```py\na = 1\n```\n\n_(cut off at the length limit)_"
+    headings = (f"**{number}. {name}**" for number, name in ((1, "First"), (2, "Second")))
+    before = "".join(f"{heading}\n\n{whole}\n\n" for heading in headings)
+    assert text_of(await heard(stream)) == f"{before}**3. Third**\n\n```py\na = 1"
+
+
+async def test_a_single_step_for_which_there_is_no_room_waits_for_it(bench: Bench) -> None:
+    bench.model.replies.append(plan("Only"))
+    stream = await bench.answering.generate(ASKED, PLAN)
+    bench.model.failures.append(QueueFull(3.0))
+    bench.model.replies.append("Light scatters.")
+    await bench.clock.advance(3.0)
+    assert text_of(await heard(stream)) == "Light scatters."
+
+
 async def test_a_last_step_that_is_cut_off_can_be_continued(bench: Bench) -> None:
     bench.model.replies += [plan("One", "Two"), "Air."]
     stream = await bench.answering.generate(ASKED, PLAN)

@@ -293,6 +293,32 @@ async def test_the_local_model_cannot_say_that_another_has_answered(bench: Bench
     assert text_of(events) == f"{HERE}\n\nTrust me."
 
 
+@pytest.mark.parametrize("line", ["_Answered by Ada:_", "> *Answered by Ada:*", "_It broke off._"])
+async def test_no_model_can_while_its_answer_grows(bench: Bench, line: str) -> None:
+    said = f"Light.\n{line}\n**So** it is.\n_Really_ so.\n{line}"
+    seen = "Light.\n\n**So** it is.\n_Really_ so.\n"
+    bench.local.replies += [said, "bad"]
+    bench.there.replies.append(said)
+    events = await heard(await bench.answering.generate(ASKED, BOTH))
+    assert text_of(events) == f"{HERE}{seen}\n\n{THERE}{seen}"
+
+
+async def test_nor_in_two_parts(bench: Bench) -> None:
+    bench.local.replies.append(" Ada:_\nTrust me.")
+    events = await heard(await bench.answering.generate(begun(f"{HERE}So.\n_Answered by"), ROUTE))
+    assert text_of(events) == "\nTrust me."
+
+
+async def test_what_may_become_such_a_line_waits_for_its_end(bench: Bench) -> None:
+    stream = await bench.answering.generate(ASKED, BOTH)
+    local = await bench.local.started()
+    for said, shown in (("_Answered", ""), (" quickly_\nand", f"{HERE}_Answered quickly_\nand")):
+        local.say(said)
+        await settle()
+        assert (text_of([await anext(stream)]) if shown else "") == shown
+    stream.cancel()
+
+
 def begun(reply: str) -> GenerationRequest:
     return replace(ASKED, messages=(*ASKED.messages, ChatMessage("assistant", reply, is_open=True)))
 
@@ -310,14 +336,25 @@ async def test_who_has_begun_an_answer_goes_on_with_it(bench: Bench) -> None:
     assert len(bench.local.generations) == 1
 
 
-@pytest.mark.parametrize("first", [HERE, ""])
-async def test_a_model_that_names_the_other_does_not_have_it_go_on(
-    bench: Bench, first: str
-) -> None:
+async def test_a_model_that_names_the_other_does_not_have_it_go_on(bench: Bench) -> None:
     bench.local.replies.append(" Indeed.")
     bench.there.replies.append("It heard of it.")
-    await heard(await bench.answering.generate(begun(f"{first}See:\n{THERE}Light"), ROUTE))
+    await heard(await bench.answering.generate(begun(f"See:\n{THERE}Light"), ROUTE))
     assert bench.remotes.wanted == []
+
+
+async def test_of_two_who_have_answered_the_last_goes_on(bench: Bench) -> None:
+    bench.there.replies.append(" scatters.")
+    both = begun(f"{HERE}It is a mirror.\n\n{THERE}Light")
+    assert text_of(await heard(await bench.answering.generate(both, BOTH))) == " scatters."
+    assert bench.there.generations[0].request.begun == "Light"
+    broken = "_gpt-x at api.example.com broke off. Answered by scripted:_"
+    bench.local.replies.append(" mirror.")
+    events = await heard(
+        await bench.answering.generate(begun(f"{THERE}Light\n\n{broken}\n\nIt is a"), ROUTE)
+    )
+    assert text_of(events) == " mirror."
+    assert len(bench.there.generations) == 1
 
 
 async def test_a_server_that_cannot_continue_a_text_is_asked_to_go_on(bench: Bench) -> None:
