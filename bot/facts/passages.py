@@ -22,7 +22,9 @@ _MIN_WORDS = 60
 """Sections with fewer go together with their neighbours, if that fits."""
 
 _MAX_HEADING = 300
-"""Characters of the head of a table; no more of it is repeated."""
+"""Characters of a heading, a longer line is text; and of the head of a table, no more of it is
+repeated.
+"""
 
 _MAX_RECORD = 8_000
 """Characters of a row of CSV: a quote that nothing closes does not go on for ever."""
@@ -133,7 +135,8 @@ def _blocks(text: str, has_headings: bool) -> Iterator[_Block]:
         line = text[line_start:line_end]
         is_short = start >= 0 and line_start - start <= _MAX_HEADING
         before = text[start:line_start] if is_short else ""
-        heading = _heading_of(line, before) if has_headings and not fence else None
+        may_be_one = has_headings and not fence and len(line) <= _MAX_HEADING
+        heading = _heading_of(line, before) if may_be_one else None
         if heading is None and (line.strip() or fence):
             start = line_start if start < 0 else start
             fence = _fence_after(fence, line)

@@ -59,6 +59,12 @@ def test_a_heading_below_which_nothing_stands_is_a_passage() -> None:
     assert passages_of(MANUAL, Form.MARKDOWN)[-1].text == "## Closed"
 
 
+def test_a_line_that_is_too_long_for_a_heading_is_text() -> None:
+    found = passages_of(f"# Ferry\n\n## {SENTENCE * 40}\n\nIt is late.\n", Form.MARKDOWN)
+    assert {each.heading for each in found} == {("Ferry",)}
+    assert all(num_words(each.text) <= 220 for each in found)
+
+
 def test_an_abbreviation_ends_no_sentence() -> None:
     text = ("Nach Abs. 2 Nr. 3 gilt z. B. Dr. Weber als Arzt. " * 60).strip()
     passages = passages_of(text, Form.PLAIN)
