@@ -16,6 +16,7 @@ WithSources = Callable[[Sequence[Source]], Sequence[ChatMessage]]
 _LETTERS_A_TOKEN = 4
 _LEAST_TOKENS = 100
 _MARGIN = 0.95
+_LEFT_OUT = "Not all that I read for this fits into what the model can take at once."
 _NO_ROOM = "There is no room left to read anything: the question is as long as the model can take."
 
 
@@ -45,7 +46,9 @@ async def gather_fitting(
         if num_tokens <= room:
             break
         sources = _shortened(sources, _MARGIN * room / num_tokens)
-    return replace(gathered, sources=sources)
+    is_whole = len(sources) == len(gathered.sources)
+    refusals = gathered.refusals if is_whole else (*gathered.refusals, _LEFT_OUT)
+    return Gathered(tuple(sources), refusals)
 
 
 def _shortened(sources: Sequence[Source], share: float) -> tuple[Source, ...]:

@@ -168,6 +168,22 @@ async def test_what_is_gathered_fits_the_window_by_the_models_own_count() -> Non
     assert 300 < await generator.count(asked(gathered.sources)) <= (1_000 - 100) // 2 + 5
 
 
+async def test_a_page_whose_title_alone_fills_the_window_is_named_as_left_out() -> None:
+    scene = Scene()
+    titled = Page("https://words.example/", "Word " * 300, "The fair is on 3 May.")
+    scene.pages.pages[titled.address] = titled
+    gathered = await gather_fitting(
+        scene.grounder,
+        ScriptedGenerator(window=500),
+        wanted(f"When? {titled.address}"),
+        lambda sources: [ChatMessage("user", with_sources("When?", sources))],
+        max_tokens=100,
+        tell=scene.told.append,
+    )
+    assert gathered.sources == ()
+    assert gathered.refusals[0].startswith("Not all that I read for this fits")
+
+
 async def test_nothing_is_read_where_the_question_leaves_no_room() -> None:
     scene = Scene()
     long = "word " * 850
