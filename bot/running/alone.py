@@ -101,8 +101,8 @@ class ModelAlone:
                 tell=tell,
             )
             sources = gathered.sources
-            for sentence in gathered.refusals:
-                tell(sentence.removesuffix("."))
+            if gathered.refusals:
+                tell(" ".join(gathered.refusals).removesuffix("."))
         request = GenerationRequest(
             messages=(*opening(chosen), *with_gathered(asked, sources).messages),
             person=asked.account,

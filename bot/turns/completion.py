@@ -194,8 +194,8 @@ class Completions:
         )
         if gathered.refusals and request.needs_pages:
             raise RequestError(" ".join(gathered.refusals))
-        for sentence in gathered.refusals:
-            tell(sentence.removesuffix("."))
+        if gathered.refusals:
+            tell(" ".join(gathered.refusals).removesuffix("."))
         request = with_gathered(request, gathered.sources)
         requests = await self._requests(request, personality, person)
         return await self._ask(requests, num_answers, personality, gathered.sources)

@@ -359,6 +359,14 @@ async def test_a_program_that_needs_the_page_is_refused_without_it(talk: Talk) -
     assert talk.generator.generations == []
 
 
+async def test_a_program_hears_of_all_pages_that_could_not_be_read(talk: Talk) -> None:
+    talk.generator.replies.append("No idea.")
+    messages = (ChatMessage("user", f"What are {GONE} and https://example.com/gone?"),)
+    heard = await events(await talk.service.complete(replace(COMPLETION, messages=messages)))
+    told = f"{NOT_THERE} example.com has no page at this address"
+    assert Progress(told) in heard
+
+
 async def test_a_program_that_goes_away_while_a_page_is_read_ends_that(
     talk: Talk, pages: FakePages
 ) -> None:
