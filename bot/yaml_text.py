@@ -49,11 +49,14 @@ class YamlText:
         self._first_line = first_line
         self._as_json = as_json
         self._lines: dict[Key, int] = {(): 1}
+        self.values: object = {}
         try:
-            node = yaml.compose(text, _Loader)
+            if node := yaml.compose(text, _Loader):
+                self.values = self._plain(node, ())
         except yaml.YAMLError as error:
             raise NotYaml(self._explain(error, text)) from None
-        self.values: object = self._plain(node, ()) if node else {}
+        except RecursionError:
+            raise NotYaml(Problem(self._line(0), "it is nested too deeply")) from None
 
     def line(self, key: Key) -> int:
         """The line of the key, or of the nearest key around it that is written."""

@@ -147,7 +147,7 @@ def read_report(path: Path) -> EvalReport:
         record: object = json.loads(path.read_bytes())
     except OSError as error:
         raise StartError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, Mapping) or record.get("form") != FORM:
         raise StartError(f"{path} is no report of this version; --output writes one.")

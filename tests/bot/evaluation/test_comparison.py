@@ -67,6 +67,7 @@ def test_a_report_is_read_as_it_was_kept_and_begins_with_its_sums(tmp_path: Path
     ("content", "sentence"),
     [
         ("My diary", "is no report of this version; --output writes one."),
+        ("[" * 100_000, "is no report of this version; --output writes one."),
         ("[]", "is no report of this version; --output writes one."),
         ('{"form": "parley-eval-1"}', "is no whole report: title is wrong."),
     ],

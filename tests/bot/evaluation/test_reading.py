@@ -131,6 +131,7 @@ def test_a_case_is_another_one_once_it_asks_or_checks_something_else(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
+        ("[" * 5_000, "set.yaml:1: it is nested too deeply"),
         ("title: [a\n", "set.yaml:2: this is not YAML: "),
         ("title: One\n", "set.yaml:1: cases is missing."),
         (ONE + "modles: [a]\n", "set.yaml:7: there is no key modles; did you mean models?"),
