@@ -17,7 +17,7 @@ from bot.inference.llama.options import LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.ports import EngineGeneration
-from bot.prompt import opening
+from bot.prompt import clean, opening
 from bot.quoted_answers import refusal_of
 from bot.strategies.quoted import QuotedAnswers
 from bot.types import Personality
@@ -142,7 +142,7 @@ async def ask_all(engine: InferenceService, corpora: Sequence[Corpus]) -> Found:
 
 
 def request_of(asked: Corpus, person: str) -> GenerationRequest:
-    question = ChatMessage("user", with_sources(asked.question, asked.sources))
+    question = ChatMessage("user", clean(with_sources(asked.question, asked.sources)))
     messages = (*opening(HOUSE), question)
     return GenerationRequest(messages=messages, person=person, max_tokens=MAX_TOKENS)
 
