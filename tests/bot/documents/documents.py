@@ -101,9 +101,10 @@ def document(body: str, *, relations: str = "", head: str = "", **parts: str) ->
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
-    """An OpenDocument begins with its ``mimetype``, as it is."""
+    """An OpenDocument begins with its ``mimetype``, as it is. The same files are the same bytes."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+    with zipfile.ZipFile(file, "w") as package:
         for name, content in files.items():
-            package.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else None)
+            packing = zipfile.ZIP_STORED if name == "mimetype" else zipfile.ZIP_DEFLATED
+            package.writestr(zipfile.ZipInfo(name), content, packing)
     return file.getvalue()
