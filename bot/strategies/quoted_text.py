@@ -15,8 +15,8 @@ _BEGUN = re.compile(r"\n*(?:(?:(?<=\n)|^)>(?: (?:…(?: “?)?|“)?)?)?\Z")
 
 _OPENING = re.compile(r"> (?:… )?“")
 _LINE = re.compile(r"> (?:… )?“(.*)” (?:… )?\[(\d+)\]")
-_HALF = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
-"""A backslash whose character is still to come."""
+_HALF = re.compile(r"(?:\ufffd|(?<!\\)(?:\\\\)*\\)\Z")
+"""What a token limit leaves of a character, or a backslash whose character is still to come."""
 
 Outcome = Literal["quoted", "refused"]
 
@@ -74,8 +74,9 @@ class QuotedText:
     def feed(self, text: str) -> str:
         """What may be shown now: no quotation that has no letter yet, and no half of an escape."""
         self._text += text
-        held = filter(None, (each.search(self._text) for each in (_BEGUN, _HALF)))
-        end = min((found.start() for found in held), default=len(self._text))
+        whole = _HALF.sub("", self._text)
+        held = _BEGUN.search(whole)
+        end = held.start() if held else len(whole)
         more, self._num_shown = self._text[self._num_shown : end], max(self._num_shown, end)
         return more
 

@@ -65,6 +65,13 @@ def test_no_quotation_shows_before_its_first_letter() -> None:
     assert growing.cited == [1]
 
 
+def test_no_half_of_a_character_shows() -> None:
+    assert cut("> “The pool\ufffd")[1] == "> “The pool” … [1]"
+    for nothing in ("\ufffd", "> \ufffd", "> “\ufffd", "> … \ufffd"):
+        growing, whole = cut(nothing)
+        assert (whole, growing.outcome) == ("", None)
+
+
 def test_a_cut_refusal_is_completed() -> None:
     for length in range(1, len(REFUSAL) + 1):
         growing, whole = cut(REFUSAL[:length])
