@@ -11,6 +11,7 @@ from bot.documents.reader import DocumentReader
 from bot.reading.page import PageFailed, PageRefused
 from bot.reading.reader import MAX_CHARACTERS
 from tests.bot.reading.site import Answer, Readers, Site, answering, read, sending_on
+from tests.lacking import skip_for_lack
 
 ARTICLE = f"""<!doctype html><html><head><title>Snow in the valley</title></head><body>
 <nav><a href="/">Home</a></nav><main><article><h1>Snow in the valley</h1>
@@ -128,7 +129,7 @@ async def test_ipv6_is_read_as_well(readers: Readers) -> None:
     try:
         server = await asyncio.start_server(_say_snow, "::1", 0)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        skip_for_lack("This machine has no IPv6.")
     host = f"[::1]:{server.sockets[0].getsockname()[1]}"
     async with server, readers.reader(host) as reader:
         assert (await read(reader, f"http://{host}/")).text == "Snow."
