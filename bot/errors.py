@@ -40,6 +40,9 @@ from __future__ import annotations
 
 import math
 
+ANSWER_FAILED = "The answer failed inside Parley. Please ask again."
+"""For who asked, where a defect of Parley's ended the answer; the log has what happened."""
+
 
 class ParleyError(Exception):
     """The root; its text is one clear sentence."""

@@ -23,18 +23,12 @@ from pydantic import (
 
 from bot.model_names import KNOWN, hub_model
 from bot.sampling import SamplingFields
-from bot.yaml_text import Key, NotYaml, Problem, YamlText, explained
+from bot.yaml_text import Key, NotYaml, Problem, YamlText, explained, not_empty
 
 
 def _one_line(text: str) -> str:
     if "\n" in text:
         raise ValueError("should be one line")
-    return text
-
-
-def _not_empty(text: str) -> str:
-    if not text:
-        raise ValueError("should not be empty")
     return text
 
 
@@ -59,7 +53,7 @@ def _model(name: str, info: ValidationInfo) -> str:
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 _Line = Annotated[_Text, AfterValidator(_one_line)]
-_Some = Annotated[_Line, AfterValidator(_not_empty)]
+_Some = Annotated[_Line, AfterValidator(not_empty)]
 
 
 class _Strict(BaseModel):
@@ -71,8 +65,8 @@ class _Sampling(SamplingFields, _Strict):
 
 
 class _Example(_Strict):
-    question: Annotated[_Text, AfterValidator(_not_empty)]
-    answer: Annotated[_Text, AfterValidator(_not_empty)]
+    question: Annotated[_Text, AfterValidator(not_empty)]
+    answer: Annotated[_Text, AfterValidator(not_empty)]
 
 
 class SourceFields(_Strict):

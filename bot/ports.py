@@ -244,6 +244,13 @@ class HasModels(Protocol):
         ...
 
 
+async def generator_of(engine: TextGenerator, model: str | None) -> TextGenerator:
+    """The engine's model of that name, or its default one. Raises ``EngineFailed``."""
+    if model is None or not isinstance(engine, HasModels):
+        return engine
+    return await engine.model(model)
+
+
 class Conversations(Protocol):
     """The port that adapters call."""
 

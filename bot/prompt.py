@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.citations import with_sources
 from bot.errors import EngineFailed, PersonalityError, PromptTooLong
 from bot.generation import ChatMessage
-from bot.ports import HasModels, TextGenerator
+from bot.ports import TextGenerator, generator_of
 from bot.quoted_answers import task_of
 from bot.stored import Turn, TurnState
 from bot.types import Personality
@@ -180,19 +180,13 @@ async def check_prompts(
     problems = []
     for each in personalities:
         try:
-            own = await _model_of(generator, each)
+            own = await generator_of(generator, each.model)
         except EngineFailed as error:
             problems.append(f"{folder / each.name}.md: {error}")
             continue
         problems += await _too_long_to_talk(own, each, folder / f"{each.name}.md", max_tokens)
     if problems:
         raise PersonalityError("\n".join(problems))
-
-
-async def _model_of(generator: TextGenerator, personality: Personality) -> TextGenerator:
-    if personality.model is None or not isinstance(generator, HasModels):
-        return generator
-    return await generator.model(personality.model)
 
 
 async def _too_long_to_talk(

@@ -28,6 +28,13 @@ class NotYaml(Exception):
         self.problem = problem
 
 
+def not_empty(text: str) -> str:
+    """A validator of pydantic's, for text without white space at its ends."""
+    if not text:
+        raise ValueError("should not be empty")
+    return text
+
+
 class _Loader(yaml.BaseLoader):
     """Scalars stay the text that was typed (``no`` is Norwegian, not False); no aliases."""
 

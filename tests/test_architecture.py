@@ -46,7 +46,6 @@ FLOORS: tuple[dict[str, Room], ...] = (
     {
         "markdown": room("bot.markdown", may="types formulas"),
         "lock": room("bot.lock", may="errors"),
-        "evaluation": room("bot.evaluation", may="types errors yaml_text"),
         "sampling": room("bot.sampling", may="types"),
         "stream": room("bot.stream", may="types errors"),
         "core": room(f"{ENGINE}.core", ENGINE, may="types"),
@@ -88,6 +87,7 @@ FLOORS: tuple[dict[str, Room], ...] = (
         "attachments": room("bot.attachments", may=f"{PORTS} documents prompt"),
         "reading": room("bot.reading", may="errors ports version metrics documents"),
         "facts": room("bot.facts", may="types errors metrics documents"),
+        "evaluation": room("bot.evaluation", may="types errors yaml_text tasks"),
         "usage": room("bot.usage", may=f"{PORTS} metrics tasks"),
         "delivery": room("bot.reply", "bot.pacing", "bot.delivery", may=f"{PORTS} markdown"),
         "server": room("bot.server", "bot.web", may="errors ports metrics adapter_support"),

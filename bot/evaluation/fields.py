@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from bot.yaml_text import Key
+from bot.yaml_text import Key, not_empty
 
 T = TypeVar("T")
 
@@ -28,12 +28,6 @@ _NAME = r"[^\s/·][^\n·]*"
 
 def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
-
-
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        raise ValueError("should not be empty")
-    return text
 
 
 def _some(values: tuple[T, ...]) -> tuple[T, ...]:
@@ -84,7 +78,7 @@ def _named_alone(value: object) -> object:
     return {value: "on"} if value == "is-json" else value
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_not_empty)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(not_empty)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), AfterValidator(_some)]
 Name = Annotated[Text, AfterValidator(_name)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_one_or_more), AfterValidator(_some)]

@@ -23,6 +23,7 @@ from bot.evaluation.checks import Answered, Verdict, verdict
 from bot.evaluation.judge import question_of, verdict_of
 from bot.evaluation.report import CheckResult, RunResult
 from bot.generation import ChatMessage
+from bot.tasks import unless
 
 _KEPT, _OVER = "kept", "over"
 _NO_VERDICT = "The judge gave no verdict."
@@ -162,23 +163,19 @@ class EvaluationRun:
             work.close()
             thread.is_left = True
             return
-        working = asyncio.create_task(work)
-        stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-            thread.is_left = not working.done()
-            if working.done():
-                working.result()
+            thread.is_left = not await unless(self._stopping, _to_its_end(work))
         except (RequestError, EngineFailed) as error:
             thread.error = str(error)
         except ParleyError as error:
             self.failure = self.failure or error
             thread.is_left = True
             self.stop()
-        finally:
-            working.cancel()
-            stopping.cancel()
-            await asyncio.wait([working, stopping])
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> bool:
+    await work
+    return True
 
 
 class _Checking(Evaluator[_Asking, _Thread, Any]):

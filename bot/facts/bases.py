@@ -38,7 +38,8 @@ class FactBase:
     """A folder and its index. ``seen``: the folder as it was when the index was brought up to date.
 
     ``is_damaged``: a search found that the index has to be built anew. ``num_rests``: how many
-    more times it is left as it is, after it could not be written.
+    more times it is left as it is, after it could not be written. ``num_passages``: None where the
+    index has to be asked.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class FactBase:
     seen: FolderState | None = None
     is_damaged: bool = False
     num_rests: int = 0
+    num_passages: int | None = None
 
 
 def facts_folder(personalities: Path, personality: Personality) -> Path | None:
@@ -138,7 +140,7 @@ class FactBases:
             self._tell(f"{base.folder}: the facts could not be indexed ({error}).")
             base.num_rests = _RESTS
             return
-        base.seen, base.is_damaged = state, False
+        base.seen, base.is_damaged, base.num_passages = state, False, None
         for outcome, number in (
             ("read", done.num_read),
             ("unread", done.num_unread),
@@ -164,7 +166,10 @@ class FactBases:
             logger.warning("facts: %s", sentence)
 
     async def _count(self) -> None:
-        numbers = [await asyncio.to_thread(_num_passages, e.index) for e in self._bases.values()]
+        for base in self._bases.values():
+            if base.num_passages is None:
+                base.num_passages = await asyncio.to_thread(_num_passages, base.index)
+        numbers = (base.num_passages or 0 for base in self._bases.values())
         self._metrics.fact_passages.set(sum(numbers))
 
 

@@ -10,7 +10,7 @@ from bot.answer_formats import OneOf
 from bot.errors import EngineFailed, RequestError
 from bot.generation import ChatMessage, Delta, Finished, GenerationRequest, Sampling
 from bot.metrics import Metrics
-from bot.ports import HasModels, TextGenerator
+from bot.ports import TextGenerator
 from bot.prompt import clean
 from bot.types import Personality
 
@@ -84,10 +84,7 @@ class SourceChoice:
     async def _answer(self, request: GenerationRequest) -> str | None:
         """None where the engine has no answer, or no grammars."""
         try:
-            generator = self._generator
-            if request.model is not None and isinstance(generator, HasModels):
-                generator = await generator.model(request.model)
-            generation = await generator.generate(request)
+            generation = await self._generator.generate(request)
         except (EngineFailed, RequestError):
             return None
         said = ""

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
+from bot.reading.page import Page
 from bot.source import Source
 from bot.types import Personality
 
 
-class ReadText(Protocol):
-    """A page or feed as text. ``address``: where it was found in the end."""
-
-    @property
-    def kind(self) -> Literal["page", "feed"]: ...
-    @property
-    def is_cut(self) -> bool: ...
-    @property
-    def address(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-
-
 class ReadsPages(Protocol):
-    async def read(self, address: str, tell: Callable[[str], None]) -> ReadText:
+    async def read(self, address: str, tell: Callable[[str], None]) -> Page:
         """Raises ``PageRefused`` with a sentence for people."""
         ...
 

@@ -24,7 +24,7 @@ from bot.grounding.fitting import gather_fitting
 from bot.grounding.grounder import Grounder, SourcesWanted
 from bot.metrics import Metrics
 from bot.personality import PersonalityBook
-from bot.ports import EngineGeneration, HasModels, TextGenerator
+from bot.ports import EngineGeneration, generator_of
 from bot.prompt import opening
 from bot.reading.reader import PageReader
 from bot.running.engines import (
@@ -89,12 +89,9 @@ class ModelAlone:
         )
         sources: tuple[Source, ...] = ()
         if self._grounder.wants(wanted):
-            generator: TextGenerator = self._engine
-            if chosen.model is not None and isinstance(generator, HasModels):
-                generator = await generator.model(chosen.model)
             gathered = await gather_fitting(
                 self._grounder,
-                generator,
+                await generator_of(self._engine, chosen.model),
                 wanted,
                 lambda found: (*opening(chosen), *with_gathered(asked, found).messages),
                 max_tokens=self._settings.max_tokens,

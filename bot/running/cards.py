@@ -10,7 +10,7 @@ from bot.errors import EngineFailed, ModelError
 from bot.inference.gguf.metadata import read_texts
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
-from bot.ports import HasModels, TextGenerator
+from bot.ports import generator_of
 from bot.running.engines import Engine
 from bot.types import ModelCard
 
@@ -32,9 +32,7 @@ class ModelCards:
         engine = self._engine()
         if engine is None:
             raise EngineFailed(_LOADING)
-        model: TextGenerator = engine
-        if name is not None and isinstance(engine, HasModels):
-            model = await engine.model(name)
+        model = await generator_of(engine, name)
         if self._is_remote:
             return ModelCard(model.name, context=model.window)
         if model.name not in self._files:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from functools import partial
 
+from bot.errors import ANSWER_FAILED
 from bot.generation import (
     Delta,
     Finished,
@@ -20,8 +21,6 @@ from bot.ports import EngineGeneration
 from bot.stream import GenerationStream
 
 logger = logging.getLogger(__name__)
-
-_UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
 
 class JoinedReply:
@@ -76,7 +75,7 @@ class JoinedReply:
             logger.error("a strategy failed", exc_info=error)
         self._end_calls()
         if not self.stream.is_finished:
-            self.finish(FinishReason.ERROR, _UNEXPECTED)
+            self.finish(FinishReason.ERROR, ANSWER_FAILED)
 
     def _end_calls(self) -> None:
         for call in self._calls:

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from bot.errors import ParleyError
+from bot.errors import ANSWER_FAILED, ParleyError
 from bot.generation import Finished, FinishReason, Progress
 from bot.ports import EngineGeneration
 from bot.stream import GenerationStream
 from bot.tasks import TaskSet
 
-_DEFECT = "The answer failed inside Parley. Please ask again."
 Begin = Callable[[Callable[[str], None]], Awaitable[Sequence[EngineGeneration]]]
 """Gathers and then asks the engine; takes what hears the texts of ``Progress``."""
 
@@ -52,7 +51,7 @@ class LateAnswers:
     def _end(self, task: asyncio.Task[None]) -> None:
         """A defect, which is logged, or Parley stops."""
         is_defect = not task.cancelled() and task.exception() is not None
-        last = Finished(FinishReason.ERROR, detail=_DEFECT)
+        last = Finished(FinishReason.ERROR, detail=ANSWER_FAILED)
         for stream in self._unfinished:
             stream.put(last if is_defect else Finished(FinishReason.CANCELLED))
 

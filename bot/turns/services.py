@@ -21,7 +21,7 @@ from bot.markdown.links import LinkSetting
 from bot.metrics import Metrics
 from bot.pacing import EditBudget
 from bot.personality import PersonalityBook
-from bot.ports import Adapter, Clock, HasModels, TextGenerator, Warming
+from bot.ports import Adapter, Clock, TextGenerator, Warming, generator_of
 from bot.stored import Turn
 from bot.stores import (
     AnswerStore,
@@ -134,9 +134,7 @@ class Services:
 
     async def generator_for(self, model: str | None) -> TextGenerator:
         """The engine's model of that name, or its default one. Raises ``EngineFailed``."""
-        if model is None or not isinstance(self.generator, HasModels):
-            return self.generator
-        return await self.generator.model(model)
+        return await generator_of(self.generator, model)
 
     async def personality_of(self, place: Place) -> Personality:
         """The thread's, its channel's, or the default; also if the chosen one is gone."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from bot.errors import (
+    ANSWER_FAILED,
     EngineFailed,
     NotOffered,
     PromptTooLong,
@@ -49,7 +50,6 @@ _LACKING = "is not supported with this value by the model's server; please leave
 _NO_TOKENS = "The model's server does not show these tokens."
 _NO_EMBEDDINGS = "The model's server makes no embeddings."
 _TOO_LONG = "This is too long for the model's server; please send it in parts."
-_UNEXPECTED = "The answer failed inside Parley. Please ask again."
 
 T = TypeVar("T")
 
@@ -307,7 +307,7 @@ class RemoteEngine:
         self._queue.leave(reply.request.person, reply)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a reply failed", exc_info=error)
-        self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, _UNEXPECTED))
+        self._conclude(reply, Finished(FinishReason.ERROR, reply.usage, ANSWER_FAILED))
         self._admit()
 
     def _cancel(self, reply: RemoteReply) -> None:
