@@ -12,7 +12,14 @@ import pytest_asyncio
 
 from bot.answer_formats import AnswerFormat, OneOf
 from bot.clock import SystemClock
-from bot.generation import ChatMessage, Finished, FinishReason, GenerationRequest
+from bot.generation import (
+    BANNED,
+    ChatMessage,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Sampling,
+)
 from bot.inference.core.sequence import Step
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
@@ -35,6 +42,10 @@ FORMATS: dict[str, AnswerFormat] = {
     "good": OneOf(("good",)),
     "bad": OneOf(("bad",)),
 }
+
+
+ENDLESS = Sampling(logit_bias=((0, BANNED), (2, BANNED)))
+"""Without the tokens that end the embedded model's replies: no step is over before others begin."""
 
 
 class NotingModel(LlamaModel):
@@ -95,7 +106,9 @@ async def test_the_steps_of_a_plan_are_computed_at_once_after_one_prompt(machine
     narrowed = Narrowed(machine.engine, "plan")
     answering = Answering(narrowed, machine.metrics, SystemClock())
     system = ChatMessage("system", "You teach children, with patience and in plain words. " * 4)
-    asked = replace(ASKED, messages=(system, *ASKED.messages[1:]), max_tokens=5 * 16)
+    asked = replace(
+        ASKED, messages=(system, *ASKED.messages[1:]), max_tokens=5 * 32, sampling=ENDLESS
+    )
     events = await heard(await answering.generate(asked, PLAN))
     headings = [line for line in text_of(events).split("\n") if line.startswith("**")]
     assert headings == [f"**{n}. {step}**" for n, step in enumerate(STEPS, 1)]
