@@ -122,7 +122,7 @@ class TurnProgress(Protocol):
     async def requeue(self, turn_id: str, *, goes_on: bool = False) -> Turn:
         """It is asked again: state queued, no attempts, posts kept.
 
-        The reply is empty, unless it ``goes_on``: then it stays, with all that is known of it.
+        Unless it ``goes_on``, the reply is empty, and what was gathered for it is gone.
         """
         ...
 

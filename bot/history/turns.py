@@ -317,7 +317,8 @@ def requeue(connection: Connection, turn_id: str, now: datetime, *, goes_on: boo
         _change(connection, turn_id, state=queued, finished_at=None)
     else:
         finish(connection, turn_id, queued, reply="", reason=None, usage=Usage(), now=None)
-        _change(connection, turn_id, rating=0)
+        own = [each for each in get(connection, turn_id).files if not each.is_gathered]
+        _change(connection, turn_id, rating=0, files=_as_json(own))
         connection.execute(delete(votes).where(votes.c.turn_seq == _seq_of(turn_id)))
     _change(connection, turn_id, attempts=0, asked_again_at=now)
     return get(connection, turn_id)

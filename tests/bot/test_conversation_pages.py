@@ -114,13 +114,27 @@ async def test_who_waits_for_the_engine_does_not_wait_for_the_pages_of_others(
     assert (await talk.ended(reading)).attempts == 1
 
 
-async def test_a_retry_uses_what_was_read(talk: Talk, pages: FakePages) -> None:
+async def test_a_retry_reads_what_the_page_says_now(talk: Talk, pages: FakePages) -> None:
     question = await talk.answered(ASKED, "11 km.")
-    talk.generator.replies.append("Eleven.")
+    pages.pages[SEA.address] = replace(SEA, text="It is 12 km deep.")
+    talk.generator.replies.append("Twelve.")
     await talk.command("retry")
     await talk.ended(question)
-    await talk.sees(f"Eleven.\n\n{CREDIT}")
-    assert last_asked(talk) == IN_PROMPT
+    await talk.sees(f"Twelve.\n\n{CREDIT}")
+    assert last_asked(talk) == IN_PROMPT.replace(SEA.text, "It is 12 km deep.")
+    assert [each.excerpt for each in (await talk.turn(question)).files] == ["It is 12 km deep."]
+
+
+async def test_more_of_an_answer_uses_what_was_read(talk: Talk, pages: FakePages) -> None:
+    question = await talk.ask(ASKED)
+    generation = await talk.generation()
+    generation.say("It is ")
+    generation.finish(FinishReason.LENGTH)
+    await talk.ended(question)
+    talk.generator.replies.append("11 km.")
+    await talk.command("continue")
+    await talk.ended(question)
+    await talk.sees(f"It is 11 km.\n\n{CREDIT}")
     assert pages.asked == [SEA.address]
 
 

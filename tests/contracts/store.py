@@ -168,7 +168,7 @@ class _Accepting(_Fixtures):
         await store.note_read(turn.id, files=[FILE], earlier=[])
         await store.add_sources(turn.id, "A pear?", [PAGE, FACT])
         store = await reopen()
-        kept = await store.requeue(turn.id)
+        kept = await store.requeue(turn.id, goes_on=True)
         assert kept.files == (FILE, PAGE, FACT)
 
         await store.edit_question(turn.id, "A pear?")
@@ -176,6 +176,12 @@ class _Accepting(_Fixtures):
         await store.edit_question(turn.id, "An apple?")
         late = await store.add_sources(turn.id, "A pear?", [PAGE])
         assert (late.text, late.files) == ("An apple?", (FILE,))
+
+    async def test_another_answer_begins_with_what_came_along(self, store: ThreadStore) -> None:
+        turn = await accepted(store, ask("1"))
+        await store.note_read(turn.id, files=[FILE], earlier=[])
+        await store.add_sources(turn.id, turn.text, [PAGE, FACT])
+        assert (await store.requeue(turn.id)).files == (FILE,)
 
     async def test_sources_of_a_forgotten_question_are_not_kept(self, store: ThreadStore) -> None:
         turn = await accepted(store, ask("1"))
