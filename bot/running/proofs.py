@@ -26,7 +26,7 @@ from bot.inference.llama.options import LlamaOptions
 from bot.inference.llama.tuning import Tuning, TuningSpace, num_replies
 from bot.running.trial import Trial, try_out
 
-_VERSION = 3
+_VERSION = 4
 """Version of the child's work; when it changes, every model is tried again."""
 _CHILD = (sys.executable, "-m", "bot.inference.llama.child")
 _PATIENCE = 60.0
@@ -141,11 +141,11 @@ class Proofs:
     def _keep_tuning(
         self, path: Path, options: LlamaOptions, space: TuningSpace, trial: Trial
     ) -> None:
-        """Not on disk if memory was short, since the next time may find more."""
+        """Not on disk if memory was short or much else computed, since that may pass."""
         kept = self._tuning_file(path, options, space)
         tuning = trial.tuning or Tuning({}, fault=trial.fault if trial.code != 0 else "")
         self.tunings[kept] = tuning
-        if trial.code == 0 or not trial.lacks_memory:
+        if not tuning.is_disturbed and (trial.code == 0 or not trial.lacks_memory):
             self._keep(kept, tuning.to_text())
 
     def _keep(self, kept: Path, text: str) -> None:

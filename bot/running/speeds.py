@@ -11,6 +11,11 @@ _LAYOUTS = {
 }
 
 
+_DISTURBED = (
+    "measured with {:.0%} of the processors, since others computed; the next start measures again"
+)
+
+
 def in_short(options: LlamaOptions, tuning: Tuning) -> str:
     """Empty if nothing was measured."""
     speeds = _measured(options, tuning)
@@ -39,7 +44,11 @@ def _measured(options: LlamaOptions, tuning: Tuning) -> list[str]:
         for f in chosen
     ]
     beside = [f"{_name(f)}: {f.together:.0f}, {f.alone:.0f}" for f in others[-1:]]
-    return [*speeds, *beside] if chosen else []
+    if not chosen:
+        return []
+    if tuning.is_disturbed:
+        speeds = [f"{speed}, {_DISTURBED.format(tuning.share)}" for speed in speeds]
+    return [*speeds, *beside]
 
 
 def _name(of: LlamaOptions | Figure) -> str:

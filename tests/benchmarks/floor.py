@@ -27,7 +27,7 @@ from tests.benchmarks.figures import Table, at_least, milliseconds
 SIZES, DEPTHS = (1, 8, 16), (16, 1_000)
 NUM_CELLS = 32_768
 EXPECTED = 0.95
-NUM_ROUNDS, SLICE_SECONDS, SHORT_SECONDS = 7, 2.0, 0.7
+NUM_ROUNDS, SLICE_SECONDS, SHORT_SECONDS = 7, 1.2, 0.7
 CLOSE = 0.75
 """Layouts with less of the best one's speed in a short slice are not measured further."""
 _OFFLOAD = OffloadOptions(max_memory=1 << 30)

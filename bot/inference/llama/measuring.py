@@ -59,13 +59,14 @@ class Measurement:
         self._say = say
         self._states: dict[Attention, memoryview] = {}
         self._seconds: dict[tuple[object, ...], float] = {}
+        self._processors = _Processors()
         self._reads_prompts = True
         self._has_prompt_cells = options.num_cells >= _PROMPT_CELLS
         self._has_long_cells = options.num_cells >= _LONG_CELLS
 
     def run(self, space: TuningSpace) -> Tuning:
         """Raises ModelError, NoRoom or StepFailed."""
-        num_threads, max_ubatch = space.num_threads[0], space.max_ubatch[0]
+        num_threads = space.num_threads[0]
         layouts = space.kv_layout if self._num_replies > 1 else space.kv_layout[:1]
         pairs = product(space.attention, layouts)
         candidates = [_Candidate(*pair, num_threads) for pair in pairs]
@@ -75,9 +76,7 @@ class Measurement:
         chosen = race(teams, chosen, self._measure, self._speed)
         if not self._has(chosen):
             self._measure(chosen)
-        if self._reads_prompts and self._has_prompt_cells:
-            sizes = [(chosen, size) for size in space.max_ubatch]
-            _, max_ubatch = race(sizes, sizes[0], self._read, self._reading_speed)
+        max_ubatch = self._fastest_ubatch(chosen, space.max_ubatch)
         is_flash = self._reads_faster_with_flash(chosen, max_ubatch, space)
         measured = filter(self._has, dict.fromkeys((*candidates, *teams)))
         figures = tuple(map(self._figure, measured))
@@ -87,7 +86,8 @@ class Measurement:
             "flash_prefill": is_flash,
             **self._pass_cells(chosen),
         }
-        return Tuning(choice, figures, self._num_replies, DEPTH)
+        tuning = Tuning(choice, figures, self._num_replies, DEPTH, share=self._processors.share)
+        return replace(tuning, choice=asdict(default)) if tuning.is_disturbed else tuning
 
     def _measure(self, candidate: _Candidate) -> None:
         self._say(f"measured {candidate}")
@@ -108,12 +108,19 @@ class Measurement:
             scratch.load(0, self._deep(candidate))
             self._note(scratch.best([0], 4), "alone", candidate.unified)
 
-    def _read(self, piece: tuple[_Candidate, int]) -> None:
-        candidate, size = piece
+    def _fastest_ubatch(self, candidate: _Candidate, sizes: Sequence[int]) -> int:
+        """The first, unless another one is clearly faster: each is a step of a second or two."""
+        if not (self._reads_prompts and self._has_prompt_cells and len(sizes) > 1):
+            return sizes[0]
+        seconds = {size: self._read(candidate, size) / size for size in sizes}
+        best = min(sizes, key=seconds.__getitem__)
+        return best if seconds[sizes[0]] > _FASTER * seconds[best] else sizes[0]
+
+    def _read(self, candidate: _Candidate, size: int) -> float:
         self._say(f"measured prompts in pieces of {size}")
         with self._scratch(candidate.unified, 1, _PROMPT_CELLS, size) as scratch:
             scratch.load(0, self._deep(candidate))
-            self._note(scratch.step([0], size), "read", *piece)
+            return scratch.step([0], size)
 
     def _reads_faster_with_flash(
         self, chosen: _Candidate, max_ubatch: int, space: TuningSpace
@@ -149,9 +156,6 @@ class Measurement:
 
     def _speed(self, candidate: _Candidate) -> float:
         return self._figure(candidate).speed
-
-    def _reading_speed(self, piece: tuple[_Candidate, int]) -> float:
-        return piece[1] / self._seconds["read", *piece]
 
     def _pass_cells(self, candidate: _Candidate) -> dict[str, int]:
         """Nothing if the two depths take too similar a time to tell."""
@@ -203,7 +207,8 @@ class Measurement:
             raise ModelError(f"no context could be made for {candidate}")
         num_streams = 1 if is_unified else num_sequences
         try:
-            yield _Scratch(native, Lane(0, num_streams, num_cells // num_streams))
+            lane = Lane(0, num_streams, num_cells // num_streams)
+            yield _Scratch(native, lane, self._processors, candidate.num_threads)
         finally:
             llama.llama_free(native)
 
@@ -228,11 +233,27 @@ class _Candidate:
         return replace(self, kv_layout=KVLayout.UNIFIED)
 
 
+class _Processors:
+    """How much of the processors' time the steps got, of what their threads could have used."""
+
+    def __init__(self) -> None:
+        self._wanted = self._got = 0.0
+
+    def note(self, wanted: float, got: float) -> None:
+        """In seconds of one processor."""
+        self._wanted, self._got = self._wanted + wanted, self._got + got
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self._got / self._wanted) if self._wanted else 1.0
+
+
 class _Scratch:
     """A native context, and where its sequences end. Its ``lane`` makes states suit all others."""
 
-    def __init__(self, native: Any, lane: Lane) -> None:
+    def __init__(self, native: Any, lane: Lane, processors: _Processors, num_threads: int) -> None:
         self._native = native
+        self._processors, self._num_threads = processors, num_threads
         self._batch = Batch(MAX_UBATCH)
         self._ends: dict[int, int] = {}
         self.memory = Memory(native, lane)
@@ -257,8 +278,10 @@ class _Scratch:
         ]
         self._ends |= {chunk.slot: chunk.start + num_tokens for chunk in chunks}
         self._batch.fill(chunks)
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         if code := llama.llama_decode(self._native, self._batch.native):
             raise StepFailed(f"llama_decode returned {code}")
         llama.llama_synchronize(self._native)
-        return time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        self._processors.note(seconds * self._num_threads, time.process_time() - used)
+        return seconds

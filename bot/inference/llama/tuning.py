@@ -16,9 +16,11 @@ STREAM_CELLS = 1_280
 """Cells of a reply that is measured: its depth, and the steps that follow."""
 _MAX_REPLIES = 8
 CPU_DEFAULT = Attention.PLAIN, KVLayout.STREAMS
-_CLEARLY = 1.1
+_CLEARLY = 1.05
 """How much faster than the default another candidate must be, since machines are noisy."""
 _NUM_ROUNDS = 2
+_CALM = 0.8
+"""Share of the processors' time below which other processes decide what seems to be fast."""
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class Tuning:
     """What was measured with ``num_replies`` replies of ``depth`` tokens.
 
     ``choice``: options and their values, nothing where a ``fault`` ended the measurement.
+    ``share``: how much of the processors' time it got, 1 where nothing else computed.
     """
 
     choice: Mapping[str, Any]
@@ -92,6 +95,12 @@ class Tuning:
     num_replies: int = 0
     depth: int = 0
     fault: str = ""
+    share: float = 1.0
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether it tells of other processes: then the default is used, and nothing is kept."""
+        return self.share < _CALM
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

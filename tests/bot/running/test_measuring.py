@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +208,24 @@ def test_a_measurement_that_lacked_memory_is_made_again_at_the_next_start(
     assert len(asked(tmp_path)) == 2
 
 
+def test_what_was_measured_beside_others_is_told_and_measured_again_at_the_next_start(
+    tmp_path: Path, model: Path
+) -> None:
+    ours, disturbed = settings(tmp_path), replace(TUNING, share=0.41)
+    for _ in range(2):
+        found = proofs(tmp_path, f"print({disturbed.to_text()!r})")
+        assert prove(ours, found, model)
+        assert prove(ours, found, model), "not twice in a process"
+        options = fastest_options(ours, found, model)
+        assert options == TUNING.options(options_of(ours))
+        assert speeds.in_short(options, disturbed) == (
+            "plain attention, a stream for each reply: 115 tokens/s for 8 replies at depth 960, "
+            "72 for one, measured with 41% of the processors, since others computed; the next "
+            "start measures again"
+        )
+    assert len(asked(tmp_path)) == 2
+
+
 def test_the_speeds_are_told_beside_those_of_the_other_attention(tmp_path: Path) -> None:
     options = TUNING.options(options_of(settings(tmp_path)))
     faster = replace(PLAIN, kv_layout=KVLayout.UNIFIED, alone=60, together=60)
@@ -233,6 +255,33 @@ def test_the_embedded_model_passes_every_trial_and_is_measured(tmp_path: Path) -
     chosen = fastest_options(ours, real, path)
     assert chosen.attention in [figure.attention for figure in tuning.figures]
     assert tuning.choice.keys() >= {"attention", "kv_layout", "max_ubatch", "num_threads"}
+
+
+@contextmanager
+def busy(num_loops: int) -> Iterator[None]:
+    """Loops that take all the time they get of any core, for a minute at most."""
+    code = "import time\nwhile time.process_time() < 60: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(num_loops)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+@pytest.mark.model
+@pytest.mark.skipif(supports_gpu(), reason="on a GPU nothing is measured")
+def test_beside_busy_loops_the_default_is_used_whatever_seems_to_be_fast(tmp_path: Path) -> None:
+    ours = settings(tmp_path, PARLEY_KV_TOKENS="2560", PARLEY_RUNNING="2")
+    real, path = Proofs(tmp_path / "proofs"), locate.locate("smollm2")
+    with busy(4 * (os.cpu_count() or 1)):
+        assert prove(ours, real, path)
+    tuning = tuning_of(ours, real, path)
+    assert tuning is not None
+    assert tuning.share < 0.8
+    assert (tuning.choice["attention"], tuning.choice["kv_layout"]) == ("plain", "streams")
+    assert tuning_of(ours, Proofs(tmp_path / "proofs"), path) is None, "it is not kept"
 
 
 @pytest.mark.model
