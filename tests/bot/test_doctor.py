@@ -182,7 +182,7 @@ def test_what_a_trial_measured_is_shown(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     given = {"PARLEY_CPU_THREADS": "1", "PARLEY_KV_TOKENS": "16384", "PARLEY_OPTIMIZE": "off"}
     lanes = (Attention.FLASH, KVLayout.UNIFIED), (Attention.PLAIN, KVLayout.STREAMS)
-    flash, plain = (Figure(*lane, 1, alone=39, together=47) for lane in lanes)
+    flash, plain = (Figure(*lane, 1, 39, 47, 90, 150) for lane in lanes)
     choice = {"attention": plain.attention, "kv_layout": plain.kv_layout}
     tunings = (
         Tuning(choice, (flash, replace(plain, together=115)), num_replies=8, depth=960),

@@ -22,7 +22,7 @@ from bot.inference.grammar.constrained import Logits
 from bot.inference.llama import attention_states, stream_states
 from bot.inference.llama.apart import apart
 from bot.inference.llama.log import log
-from bot.inference.llama.options import Attention, LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, Attention, LlamaOptions
 from bot.inference.llama.pointer import pointer_to
 
 Output = tuple[Chunk, int]
@@ -123,9 +123,11 @@ class Context:
         return self.lane.num_cells if self.lane else self._options.num_cells
 
     def _params(self) -> Any:
-        is_flash = self.lane is not None and self.lane.is_flash
+        options = self._options
+        if self.lane is not None and self.lane.is_flash:
+            options = replace(options, attention=Attention.FLASH, max_ubatch=MAX_UBATCH)
         return context_params(
-            replace(self._options, attention=Attention.FLASH) if is_flash else self._options,
+            options,
             num_cells=self._num_cells,
             num_sequences=self.lane.num_streams if self.lane else self._num_slots,
             is_unified=self.lane is None,

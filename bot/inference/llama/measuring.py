@@ -94,6 +94,8 @@ class Measurement:
         self._measure_one(candidate)
         num = self._num_replies
         with self._scratch(candidate, num, num * STREAM_CELLS) as scratch:
+            scratch.step(range(num))
+            self._note(scratch.best(range(num), 3), "begun", candidate)
             for slot in range(num):
                 scratch.load(slot, self._deep(candidate))
             self._note(scratch.best(range(num), 2), "together", candidate)
@@ -151,6 +153,8 @@ class Measurement:
             *(candidate.attention, candidate.kv_layout, candidate.num_threads),
             alone=1 / seconds["alone", candidate.unified],
             together=num / seconds["together", candidate],
+            begun_alone=1 / seconds["shallow", candidate.unified],
+            begun_together=num / seconds["begun", candidate],
             prefill=_PROMPT / prompt if prompt else 0,
         )
 

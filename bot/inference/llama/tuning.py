@@ -16,7 +16,7 @@ STREAM_CELLS = 1_280
 """Cells of a reply that is measured: its depth, and the steps that follow."""
 _MAX_REPLIES = 8
 CPU_DEFAULT = Attention.PLAIN, KVLayout.STREAMS
-_CLEARLY = 1.05
+_CLEARLY = 1.02
 """How much faster than the default another candidate must be, since machines are noisy."""
 _NUM_ROUNDS = 2
 _CALM = 0.8
@@ -55,9 +55,10 @@ class TuningSpace:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a candidate does at depth, in tokens a second: one reply, several, and a prompt.
+    """What a candidate does, in tokens a second: at depth one reply, several, and a prompt.
 
-    ``prefill`` is 0 where prompts were not measured, since they take too long.
+    ``begun_alone``, ``begun_together``: replies with nothing before them. ``prefill`` is 0 where
+    prompts were not measured, since they take too long.
     """
 
     attention: Attention
@@ -65,6 +66,8 @@ class Figure:
     num_threads: int
     alone: float
     together: float
+    begun_alone: float
+    begun_together: float
     prefill: float = 0
 
     @classmethod
@@ -79,7 +82,8 @@ class Figure:
 
     @property
     def _figures(self) -> tuple[float, ...]:
-        return (self.alone, self.together, *([self.prefill] * bool(self.prefill)))
+        deep, begun = (self.alone, self.together), (self.begun_alone, self.begun_together)
+        return (*deep, *begun, *([self.prefill] * bool(self.prefill)))
 
 
 @dataclass(frozen=True, slots=True)

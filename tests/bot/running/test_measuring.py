@@ -35,8 +35,8 @@ from bot.running.loading import (
 )
 from bot.running.proofs import Proofs
 
-FLASH = Figure(Attention.FLASH, KVLayout.UNIFIED, 1, alone=39.2, together=47.1)
-PLAIN = Figure(Attention.PLAIN, KVLayout.STREAMS, 1, alone=72.4, together=115.3)
+FLASH = Figure(Attention.FLASH, KVLayout.UNIFIED, 1, 39.2, 47.1, 90, 150)
+PLAIN = Figure(Attention.PLAIN, KVLayout.STREAMS, 1, 72.4, 115.3, 90, 150)
 CHOICE = {"attention": "plain", "kv_layout": "streams", "max_ubatch": 128, "pass_cells": 900}
 TUNING = Tuning(CHOICE, (FLASH, PLAIN), num_replies=8, depth=960)
 FOUND = f"print({TUNING.to_text()!r})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import llama_cpp as llama
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ from bot.inference.core.sequence import (
 )
 from bot.inference.grammar.constrained import Logits
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
+from bot.inference.llama.options import MAX_UBATCH, SMALL_UBATCH, Attention, KVLayout, LlamaOptions
 from bot.inference.model_files import locate
 
 _GREEDY = Sampling(temperature=0)
@@ -41,6 +42,7 @@ def model() -> Iterator[LlamaModel]:
         num_threads=1,
         attention=Attention.PLAIN,
         kv_layout=KVLayout.STREAMS,
+        max_ubatch=SMALL_UBATCH,
         flash_prefill=True,
     )
     made = LlamaModel(locate.locate("smollm2"), options)
@@ -159,6 +161,13 @@ def test_a_prompt_of_a_lane_with_flash_attention_goes_on_in_another(model: Llama
     do(model, Arrange((*_LONG[1:], Lane(768, 2, 256)), (Move(256, 512),)))
     assert_like(next_logits(model, 512, tokens), wanted)
     do(model, Release(FIRST_SHELF))
+
+
+def test_a_lane_with_flash_attention_reads_in_the_largest_pieces(model: LlamaModel) -> None:
+    """With which it is the fastest, whatever is so for plain attention."""
+    do(model, Arrange((Lane(256, 1, 512, is_flash=True), Lane(512, 2, 256))))
+    sizes = [llama.llama_n_ubatch(model._contexts.of(slot).native) for slot in (256, 512)]
+    assert sizes == [MAX_UBATCH, SMALL_UBATCH]
 
 
 def test_a_slot_of_no_lane_fails_the_step(model: LlamaModel) -> None:

@@ -11,7 +11,9 @@ import pytest
 from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
 from bot.inference.llama.tuning import Figure, Tuning, TuningSpace, num_replies, race
 
-FIGURE = Figure(Attention.PLAIN, KVLayout.STREAMS, 2, alone=4, together=16)
+FIGURE = Figure(
+    *(Attention.PLAIN, KVLayout.STREAMS, 2), alone=4, together=16, begun_alone=6, begun_together=54
+)
 
 
 def winner(default: str, *rounds: dict[str, float]) -> tuple[str, Counter[str]]:
@@ -27,8 +29,8 @@ def winner(default: str, *rounds: dict[str, float]) -> tuple[str, Counter[str]]:
 
 
 def test_the_default_wins_unless_another_is_clearly_faster() -> None:
-    assert winner("plain", {"flash": 104, "plain": 100})[0] == "plain"
-    assert winner("plain", {"flash": 106, "plain": 100})[0] == "flash"
+    assert winner("plain", {"flash": 101, "plain": 100})[0] == "plain"
+    assert winner("plain", {"flash": 103, "plain": 100})[0] == "flash"
 
 
 def test_what_beats_the_default_must_do_so_again() -> None:
@@ -41,9 +43,9 @@ def test_one_candidate_alone_is_not_measured() -> None:
     assert winner("plain", {"plain": 100}) == ("plain", Counter())
 
 
-def test_a_speed_is_the_mean_of_one_reply_of_many_and_of_a_prompt() -> None:
-    assert FIGURE.speed == pytest.approx(8)
-    assert replace(FIGURE, prefill=1_000).speed == pytest.approx(40)
+def test_a_speed_is_the_mean_of_one_reply_of_many_at_both_depths_and_of_a_prompt() -> None:
+    assert FIGURE.speed == pytest.approx(12)
+    assert replace(FIGURE, prefill=12_000).speed == pytest.approx(12 * 1_000**0.2)
 
 
 def test_a_tuning_is_read_as_it_was_written_and_nothing_else_is() -> None:
