@@ -11,10 +11,10 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -37,17 +37,19 @@ _NAME = re.compile(r"[^\w-]+")
 class FactBase:
     """A folder and its index. ``seen``: the folder as it was when the index was brought up to date.
 
-    ``is_damaged``: a search found that the index has to be built anew. ``num_rests``: how many
-    more times it is left as it is, after it could not be written. ``num_passages``: None where the
-    index has to be asked.
+    ``is_new``: there was no index yet. ``is_damaged``: a search found that it has to be built anew.
+    ``num_rests``: how many more times it is left as it is, after it could not be written.
+    ``num_passages``: None where the index has to be asked.
     """
 
     folder: Path
     index: Path
+    is_new: bool = False
     seen: FolderState | None = None
     is_damaged: bool = False
     num_rests: int = 0
     num_passages: int | None = None
+    updating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def facts_folder(personalities: Path, personality: Personality) -> Path | None:
@@ -81,13 +83,19 @@ class FactBases:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def search(
-        self, personality: Personality, question: str, limit: int = 5
+        self, personality: Personality, question: str, tell: Callable[[str], None], limit: int = 5
     ) -> tuple[Source, ...]:
-        """The passages that fit best, the best first; none where nothing fits. Never fails."""
+        """The passages that fit best, the best first; none where nothing fits. Never fails.
+
+        Where there is no index yet, the documents are read before; ``tell`` takes that.
+        """
         folder = facts_folder(self._personalities, personality)
         if folder is None:
             return ()
         base = await self._base(folder)
+        if base.is_new:
+            tell("reading the documents")
+            await self._bring_up_to_date(base)
         loop = asyncio.get_running_loop()
         search = partial(_search, base.index, question, limit)
         try:
@@ -113,25 +121,33 @@ class FactBases:
         seconds = 0.0
         folders = [facts_folder(self._personalities, each) for each in personalities]
         for folder in dict.fromkeys(each for each in folders if each is not None):
-            base, begun_at = await self._base(folder), time.monotonic()
-            try:
-                state = await asyncio.to_thread(scan, folder)
-            except FactFolderError as error:
-                self._tell(str(error))
-                continue
-            seconds += time.monotonic() - begun_at
-            if base.num_rests:
-                base.num_rests -= 1
-            elif state != base.seen or base.is_damaged:
-                await self._update(base, state)
+            seconds += await self._bring_up_to_date(await self._base(folder))
         await self._count()
         return seconds
 
     async def _base(self, folder: Path) -> FactBase:
         if folder not in self._bases:
-            index = await asyncio.to_thread(index_path, self._data_dir, folder)
-            self._bases.setdefault(folder, FactBase(folder, index))
+            base = await asyncio.to_thread(_base_of, folder, self._data_dir)
+            self._bases.setdefault(folder, base)
         return self._bases[folder]
+
+    async def _bring_up_to_date(self, base: FactBase) -> float:
+        """Returns the seconds for which it looked for changes. Never fails."""
+        async with base.updating:
+            begun_at = time.monotonic()
+            try:
+                state = await asyncio.to_thread(scan, base.folder)
+            except FactFolderError as error:
+                self._tell(str(error))
+                base.is_new = False
+                return 0.0
+            seconds = time.monotonic() - begun_at
+            if base.num_rests:
+                base.num_rests -= 1
+            elif state != base.seen or base.is_damaged:
+                await self._update(base, state)
+            base.is_new = False
+            return seconds
 
     async def _update(self, base: FactBase, state: FolderState) -> None:
         try:
@@ -171,6 +187,11 @@ class FactBases:
                 base.num_passages = await asyncio.to_thread(_num_passages, base.index)
         numbers = (base.num_passages or 0 for base in self._bases.values())
         self._metrics.fact_passages.set(sum(numbers))
+
+
+def _base_of(folder: Path, data_dir: Path) -> FactBase:
+    index = index_path(data_dir, folder)
+    return FactBase(folder, index, is_new=not index.exists())
 
 
 def unread_files(index: Path, state: FolderState) -> dict[str, str]:

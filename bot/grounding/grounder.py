@@ -86,7 +86,9 @@ class Grounder:
             known = (each for each in wanted.personality.sources if each.name == chosen)
             addresses = tuple(each.address for each in known)
         room = wanted.max_characters
-        passages = await self._search(wanted, room if not addresses else room // 2, is_searched)
+        passages = []
+        if is_searched:
+            passages = await self._search(wanted, room if not addresses else room // 2, tell)
         room -= sum(len(each.excerpt) for each in passages)
         read = await self._read_all(addresses, tell)
         pages = [each for each in read if isinstance(each, Source)]
@@ -107,14 +109,12 @@ class Grounder:
             scope=wanted.scope,
         )
 
-    async def _search(
-        self, wanted: SourcesWanted, max_characters: int, is_searched: bool
-    ) -> list[Source]:
+    async def _search(self, wanted: SourcesWanted, max_characters: int, tell: Tell) -> list[Source]:
         """The best passages that fit, each whole."""
-        if self._facts is None or not is_searched:
+        if self._facts is None:
             return []
         fitting: list[Source] = []
-        for found in await self._facts.search(wanted.personality, wanted.text):
+        for found in await self._facts.search(wanted.personality, wanted.text, tell):
             max_characters -= len(found.excerpt)
             if max_characters < 0:
                 break

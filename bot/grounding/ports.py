@@ -17,6 +17,8 @@ class ReadsPages(Protocol):
 
 
 class SearchesFacts(Protocol):
-    async def search(self, personality: Personality, question: str) -> Sequence[Source]:
+    async def search(
+        self, personality: Personality, question: str, tell: Callable[[str], None]
+    ) -> Sequence[Source]:
         """The passages of its fact base that fit best, the best first. Never fails."""
         ...

@@ -104,7 +104,7 @@ async def _search(bases: FactBases) -> list[float]:
     async with _busy_engine():
         for asked in asked_facts():
             begun = time.perf_counter()
-            await bases.search(_PERSONALITY, asked.question)
+            await bases.search(_PERSONALITY, asked.question, lambda _: None)
             seconds.append(time.perf_counter() - begun)
     return seconds
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bot.facts.bases import FactBases, index_path
 from bot.metrics import Metrics
+from bot.source import Source
 from bot.types import Personality
 
 SCHOOL = Personality("school", "School", "Answer.", facts="facts")
@@ -30,7 +31,7 @@ replaced at the secretary's office for five euros.
 
 
 class Facts:
-    """``folder``: of the facts of ``SCHOOL``."""
+    """``folder``: of the facts of ``SCHOOL``. ``told``: what is done before a search."""
 
     def __init__(self, root: Path) -> None:
         self.personalities = root / "personalities"
@@ -39,6 +40,7 @@ class Facts:
         self.metrics = Metrics()
         self.data_dir = root / "data"
         self.index = index_path(self.data_dir, self.folder)
+        self.told: list[str] = []
         self.bases = FactBases(self.personalities, self.data_dir, self.metrics)
 
     def write(self, name: str, text: str | bytes) -> Path:
@@ -51,7 +53,10 @@ class Facts:
         await self.bases.refresh([SCHOOL])
 
     async def names(self, question: str) -> list[str]:
-        return [each.name for each in await self.bases.search(SCHOOL, question)]
+        return [each.name for each in await self.search(question)]
+
+    async def search(self, question: str, personality: Personality = SCHOOL) -> Sequence[Source]:
+        return await self.bases.search(personality, question, self.told.append)
 
     def counted(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"parley_fact_{name}", labels)

@@ -29,7 +29,7 @@ def facts(tmp_path: Path) -> Iterator[Facts]:
 async def test_a_question_finds_the_passage_with_its_file_and_headings(facts: Facts) -> None:
     facts.write("handbook.md", HANDBOOK)
     await facts.refresh()
-    first, *_ = await facts.bases.search(SCHOOL, "How much does a meal in the canteen cost?")
+    first, *_ = await facts.search("How much does a meal in the canteen cost?")
     assert first.kind == "fact"
     assert first.name == "handbook.md"
     assert "A meal costs four euros" in first.excerpt
@@ -74,7 +74,7 @@ async def test_a_folder_that_leads_to_itself_and_a_machine_without_room_stop_no_
     lost = replace(SCHOOL, facts="loop")
     for _ in range(31):  # it rests after what failed
         await facts.bases.refresh([lost, SCHOOL])
-    assert await facts.bases.search(lost, "lunch in the canteen") == ()
+    assert await facts.search("lunch in the canteen", lost) == ()
     assert await facts.names("lunch in the canteen") == ["handbook.md"]
 
 
@@ -84,14 +84,46 @@ def _words_like(index: Path, word: str) -> list[str]:
 
 
 async def test_a_personality_without_facts_finds_nothing_and_counts_nothing(facts: Facts) -> None:
-    assert await facts.bases.search(Personality("a", "A", "Answer."), "lunch") == ()
+    assert await facts.search("lunch", Personality("a", "A", "Answer.")) == ()
     assert facts.metrics.registry.get_sample_value("parley_fact_searches_total") is None
 
 
-async def test_a_search_before_the_first_index_finds_nothing(facts: Facts) -> None:
+async def test_a_search_before_the_first_index_waits_for_it(facts: Facts) -> None:
     facts.write("handbook.md", HANDBOOK)
+    updating = asyncio.create_task(facts.refresh())
+    both = await asyncio.gather(*map(facts.names, ("lunch in the canteen", "the yellow bus")))
+    assert both == [["handbook.md"]] * 2
+    await updating
+    assert facts.told == ["reading the documents"] * 2
+    assert facts.counted("files_total", outcome="read") == 1
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
+    assert len(facts.told) == 2
+
+
+async def test_where_nothing_else_reads_the_documents_a_search_does(facts: Facts) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
+
+
+async def test_a_search_that_is_stopped_meanwhile_leaves_the_documents_to_the_next(
+    facts: Facts,
+) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    searching = asyncio.create_task(facts.names("lunch in the canteen"))
+    while not facts.told:  # noqa: ASYNC110 - until the search says so
+        await asyncio.sleep(0)
+    searching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await searching
+    assert await facts.names("lunch in the canteen") == ["handbook.md"]
+
+
+async def test_what_cannot_be_indexed_is_not_waited_for_again(facts: Facts) -> None:
+    facts.folder.rmdir()
     assert await facts.names("lunch in the canteen") == []
-    assert facts.counted("searches_total", outcome="not ready") == 1
+    assert await facts.names("lunch in the canteen") == []
+    assert facts.told == ["reading the documents"]
+    assert facts.counted("searches_total", outcome="not ready") == 2
 
 
 async def test_files_that_change_come_and_go_are_found_as_they_are_now(facts: Facts) -> None:
@@ -176,7 +208,7 @@ async def test_foreign_formats_and_encodings_are_read(facts: Facts) -> None:
     assert await facts.names("Where do I park my bicycle?") == ["rules.pdf"]
     assert await facts.names("Where does the excursion go?") == ["trip.docx"]
     assert await facts.names("Bücher zurück bringen") == ["latin.txt"]
-    (rooms,) = await facts.bases.search(SCHOOL, "In which room is Kowalski?")
+    (rooms,) = await facts.search("In which room is Kowalski?")
     assert (rooms.name, rooms.heading) == ("rooms.csv", ("name;room",))
 
 

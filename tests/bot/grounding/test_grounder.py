@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -30,7 +30,9 @@ class FakeFacts:
         self.found = found
         self.asked: list[str] = []
 
-    async def search(self, personality: Personality, question: str) -> Sequence[Source]:
+    async def search(
+        self, personality: Personality, question: str, tell: Callable[[str], None]
+    ) -> Sequence[Source]:
         self.asked.append(question)
         return self.found
 
