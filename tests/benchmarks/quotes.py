@@ -13,7 +13,7 @@ from bot.citations import with_sources
 from bot.generation import ChatMessage, Delta, Finished, GenerationRequest
 from bot.inference.engine.service import InferenceService
 from bot.inference.llama.model import LlamaModel
-from bot.inference.llama.options import LlamaOptions
+from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
 from bot.inference.model_files import locate
 from bot.metrics import Metrics
 from bot.ports import EngineGeneration
@@ -114,7 +114,11 @@ async def engine_of(
     max_running: int, num_threads: int = 0, *, speculates: bool = False
 ) -> AsyncIterator[InferenceService]:
     options = LlamaOptions(
-        num_cells=2_048 * max_running, max_running=max_running, num_threads=num_threads
+        num_cells=2_048 * max_running,
+        max_running=max_running,
+        num_threads=num_threads,
+        attention=Attention.PLAIN,
+        kv_layout=KVLayout.STREAMS,
     )
     model = await asyncio.to_thread(lambda: LlamaModel(locate.locate(locate.EMBEDDED), options))
     async with InferenceService(

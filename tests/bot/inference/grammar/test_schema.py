@@ -19,7 +19,7 @@ from bot.inference.grammar.formats import grammar_of
 from tests.bot.inference.grammar.schemas import FEATURES, Schema, features, schemas
 from tests.bot.inference.grammar.texts import Texts
 
-NUM_SCHEMAS = 2_000
+NUM_SCHEMAS = 1_000
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
