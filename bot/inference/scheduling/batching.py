@@ -117,7 +117,7 @@ class BatchPlanner:
         forced = min(room, _forced_share(decoding, limits))
         if first is None:
             return self._drafted(decoding, self._decode(decoding, forced), max_batch)
-        if decoding and limits.is_owed:
+        if decoding and limits.owes(first.num_pending):
             return self._decode(decoding, forced)
         prompts = chain([first], prompts)
         match self.pause.next_step(decoding, first, limits):

@@ -51,7 +51,11 @@ sixth more.
 _YOUNG_PAUSE_SECONDS = 1.0
 """Prefill time for which replies that have only begun are paused."""
 _SLOWDOWN = 2.0
-"""Times the decode time that a mixed step may take, where decode alone takes long."""
+"""Times the decode time that a token of a reply may take beside a long prompt; beside a short one
+only where decode alone takes long.
+"""
+_LONG = 2
+"""Times ``last_prefill``: a prompt with more tokens left is long."""
 _MAX_DEBT = 30.0
 """The most that is owed to the replies, in tokens: any longer delay was not the prompt's fault."""
 
@@ -276,9 +280,10 @@ class StepLimits:
     prompt. In a prefill step: ``prefill``, or up to ``last_prefill`` if that ends its first prompt.
     Replies are paused for prompts of at most ``pause`` tokens, and replies that have only begun
     for ``young_pause``, before they get a token again.
-    ``is_owed``: replies were delayed too long, and the next step is decode only. ``full``: for
-    the only prompt, beside no reply. Steps of fewer than ``least`` cost more a token.
-    ``trials``: sizes that a step may have instead, in a prompt that is long enough.
+    ``is_owed``: replies were delayed too long, and the next step is decode only; ``long_owes``:
+    only if its first prompt is long. ``full``: for the only prompt, beside no reply. Steps of fewer
+    than ``least`` cost more a token. ``trials``: sizes that a step may have instead, in a prompt
+    that is long enough.
     """
 
     mixed: int
@@ -288,6 +293,7 @@ class StepLimits:
     pause: int = 0
     young_pause: int = 0
     is_owed: bool = False
+    long_owes: bool = False
     full: int = 0
     least: int = 0
     trials: tuple[SizeTrial, ...] = ()
@@ -296,6 +302,10 @@ class StepLimits:
     def all(cls, num_tokens: int) -> StepLimits:
         """The same number for every step. Replies are never paused."""
         return cls(num_tokens, num_tokens, num_tokens, num_tokens, full=num_tokens)
+
+    def owes(self, num_first: int) -> bool:
+        """Whether the next step is decode only; its first prompt has ``num_first`` tokens left."""
+        return self.is_owed or (self.long_owes and num_first > _LONG * self.last_prefill)
 
     def of_prefill(self, num_first: int) -> int:
         """For a prefill step whose first prompt has ``num_first`` tokens left."""
@@ -342,26 +352,25 @@ class PrefillBudget:
     A step should take about ``target`` seconds, and a prefill step up to four times that if it
     ends a prompt. Where that would make steps so small that their tokens cost more, steps are
     longer, and the replies are owed the difference: then steps are decode only, until a token of
-    theirs takes no longer than it may on average.
+    theirs takes no longer than it may on average. Beside a long prompt that is twice as long as
+    without it, so that they share the time.
     """
 
     def __init__(self, max_tokens: int, target: float = 0.1) -> None:
         self._max_tokens = max_tokens
         self._target = target
         self.costs = StepCosts(max_tokens)
-        self._debt = 0.0
+        self._debt = self._long_debt = 0.0
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
         """``num_cells``: cells in use after the step."""
         self.costs.observe(step, seconds, num_cells)
         if not step.num_decode:  # there is no reply left to owe anything: they go first
-            self._debt = 0.0
+            self._debt = self._long_debt = 0.0
             return
-        may_take = max(_SHORT * self._target, _SLOWDOWN * self.costs.decode(step.num_decode))
-        num_each = 1 + step.num_forced / step.num_decode
-        over = seconds - may_take * num_each
-        if step.num_prefill > step.num_forced or over < 0:
-            self._debt = min(max(0.0, self._debt + over), _MAX_DEBT * may_take)
+        slowed = _SLOWDOWN * self.costs.decode(step.num_decode)
+        self._debt = _owed(self._debt, max(_SHORT * self._target, slowed), step, seconds)
+        self._long_debt = _owed(self._long_debt, slowed, step, seconds)
 
     def limits(self, num_replies: int, num_cells: int) -> StepLimits:
         """For the next step, with so many replies under way and so many cells in use."""
@@ -379,6 +388,7 @@ class PrefillBudget:
             pause=costs.num_within(_PAUSE * target, num_cells),
             young_pause=costs.num_within(_YOUNG_PAUSE_SECONDS, num_cells),
             is_owed=num_replies > 0 and self._debt > 0,
+            long_owes=num_replies > 0 and self._long_debt > 0,
             full=self._max_tokens,
             least=min(least, mixed) if num_replies else least,
             trials=costs.trials(wanted, num_replies, num_cells),
@@ -397,3 +407,11 @@ class PrefillBudget:
 
     def _within(self, num_tokens: int) -> int:
         return max(MIN_TOKENS, min(self._max_tokens, num_tokens))
+
+
+def _owed(debt: float, may_take: float, step: Step, seconds: float) -> float:
+    """What is owed after the step, in which a token of each reply might take ``may_take``."""
+    over = seconds - may_take * (1 + step.num_forced / step.num_decode)
+    if step.num_prefill > step.num_forced or over < 0:
+        return min(max(0.0, debt + over), _MAX_DEBT * may_take)
+    return debt

@@ -89,6 +89,30 @@ def test_after_too_long_a_delay_steps_are_decode_only_until_it_is_made_good() ->
     assert not budget.limits(4, 500).is_owed
 
 
+def test_beside_a_long_prompt_replies_keep_half_of_their_speed_and_it_half_of_its_own() -> None:
+    decode, per_token, num_tokens = 0.02, 0.002, 2_000
+    budget = learnt(per_token=per_token, decode={4: decode})
+    seconds, num_steps, left = 0.0, 0, num_tokens
+    while left > 250:
+        limits = budget.limits(4, 500)
+        share = 0 if limits.owes(left) else limits.of_mixed(left)
+        took = decode + share * per_token
+        budget.observe(step(decode=4, prefill=share), took, 500)
+        seconds, num_steps, left = seconds + took, num_steps + 1, left - share
+    assert seconds / num_steps <= 2.1 * decode
+    assert seconds <= 2.2 * (num_tokens - left) * per_token
+
+
+def test_a_short_prompt_owes_less_than_a_long_one() -> None:
+    budget = learnt(per_token=0.002, decode={4: 0.02})
+    budget.observe(step(decode=4, prefill=60), 0.14, 500)
+    limits = budget.limits(4, 500)
+    assert (limits.owes(2 * limits.last_prefill), limits.owes(2 * limits.last_prefill + 1)) == (
+        False,
+        True,
+    )
+
+
 def test_what_is_owed_is_made_good_by_forced_tokens_too() -> None:
     """Each reply gets ten tokens in the time of two steps."""
     budget = learnt(per_token=0.004, decode={4: 0.02})
