@@ -35,11 +35,10 @@ async def _start(num_guilds: int, num_shards: int) -> tuple[str, ...]:
             discord.gateway.guilds = [str((10_000 + n) << 22) for n in range(num_guilds)]
             discord.gateway.make_guild = lambda guild: _guild(discord, guild)
             began = asyncio.get_running_loop().time()
-            async with servers.parley(Path(folder), _settings(discord)).running():
+            async with servers.parley(Path(folder), _settings(discord)).started() as pid:
                 await discord.until(lambda: discord.commands)
                 seconds = asyncio.get_running_loop().time() - began
-                (process,) = psutil.Process().children()
-                memory = process.memory_info().rss
+                memory = psutil.Process(pid).memory_info().rss
     shown = (num_guilds, num_guilds * _NUM_CHANNELS, num_shards)
     return (*map(str, shown), f"{seconds:.1f}", f"{memory / 1e6:.0f}")
 

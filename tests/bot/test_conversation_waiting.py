@@ -124,7 +124,10 @@ async def test_retry_is_heard_while_the_eyes_under_its_question_wait_for_the_lim
     platform = RichFakePlatform(clock, Limits(max_size=4000, rules=rules))
     async with talking(tmp_path, clock=clock, platform=platform) as talk:
         talk.generator.replies.extend(["First.", "Second.", "Bad."])
-        questions = [await talk.ask("How are you?", thread=each) for each in ("t1", "t2", "t3")]
+        questions = []
+        for thread in ("t1", "t2", "t3"):
+            questions.append(await talk.ask("How are you?", thread=thread))
+            await talk.until(lambda: len(talk.generator.generations) == len(questions))
         await talk.sees("Bad.", thread="t3")
         turn = await talk.turn(questions[2])
         assert turn.state.is_finished

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import llama_cpp as llama
 import pytest
 
 from bot.config import Settings, load_settings
 from bot.errors import ModelError
 from bot.inference.gguf import memory_check
+from bot.inference.llama import measuring
 from bot.inference.llama.backend import supports_gpu
-from bot.inference.llama.files import read_facts
+from bot.inference.llama.files import load_weights, read_facts
+from bot.inference.llama.measuring import Measurement
 from bot.inference.llama.options import Attention, KVLayout, LlamaOptions
-from bot.inference.llama.tuning import Figure, Tuning
+from bot.inference.llama.tuning import Figure, Tuning, TuningSpace
 from bot.inference.model_files import locate
 from bot.running import loading, speeds
 from bot.running.loading import (
@@ -257,31 +257,28 @@ def test_the_embedded_model_passes_every_trial_and_is_measured(tmp_path: Path) -
     assert tuning.choice.keys() >= {"attention", "kv_layout", "max_ubatch", "num_threads"}
 
 
-@contextmanager
-def busy(num_loops: int) -> Iterator[None]:
-    """Loops that take all the time they get of any core, for a minute at most."""
-    code = "import time\nwhile time.process_time() < 60: pass"
-    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(num_loops)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
-
-
 @pytest.mark.model
-@pytest.mark.skipif(supports_gpu(), reason="on a GPU nothing is measured")
-def test_beside_busy_loops_the_default_is_used_whatever_seems_to_be_fast(tmp_path: Path) -> None:
-    ours = settings(tmp_path, PARLEY_KV_TOKENS="2560", PARLEY_RUNNING="2")
-    real, path = Proofs(tmp_path / "proofs"), locate.locate("smollm2")
-    with busy(4 * (os.cpu_count() or 1)):
-        assert prove(ours, real, path)
-    tuning = tuning_of(ours, real, path)
-    assert tuning is not None
-    assert tuning.share < 0.8
-    assert (tuning.choice["attention"], tuning.choice["kv_layout"]) == ("plain", "streams")
-    assert tuning_of(ours, Proofs(tmp_path / "proofs"), path) is None, "it is not kept"
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_what_got_too_little_of_the_processors_chooses_the_default(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """Here the default is the slowest by far, as it may seem beside others."""
+    monkeypatch.setattr(measuring, "_SLOW_UNIT", 0.0)
+    monkeypatch.setattr(time, "process_time", lambda: share * time.perf_counter())
+    default = Attention.PLAIN, KVLayout.STREAMS
+    monkeypatch.setattr(Figure, "speed", property(lambda f: 2 - (f.attention == default[0])))
+    options = LlamaOptions(num_cells=2_560, max_running=2, num_threads=1)
+    space = replace(
+        TuningSpace.only(options), attention=tuple(Attention), kv_layout=tuple(KVLayout)
+    )
+    weights = load_weights(locate.locate("smollm2"), 0)
+    try:
+        tuning = Measurement(weights, options, lambda _: None).run(space)
+    finally:
+        llama.llama_model_free(weights)
+    assert tuning.share == pytest.approx(share, abs=0.01)
+    chosen = tuning.choice["attention"], tuning.choice["kv_layout"]
+    assert (chosen == default) is (share == 0.5)
 
 
 @pytest.mark.model
