@@ -11,7 +11,7 @@ RAMBLING = "tests.scenarios.rambling"
 """The module to start instead of ``bot``, where these two say the same on every machine."""
 
 BRAKE = "RAMBLING_BRAKE"
-"""The setting that names a file: while it is there, both say a word in the time of several."""
+"""The setting that names a file: while it is there, a step takes the time of several."""
 
 FREQUENCY_PENALTY = -2
 """Its every word makes itself likelier; and so it is known to ``tests.scenarios.rambling``."""

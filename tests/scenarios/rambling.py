@@ -41,7 +41,7 @@ class RamblingModel(LlamaModel):
         decided = sampled.keys() & _said.keys()
         for slot in decided:
             sampled[slot] = [next(_said[slot])]
-        if decided:
+        if decided or _is_braked():
             time.sleep(max(0.0, begun + _step_seconds() - time.perf_counter()))
         return sampled
 
@@ -60,7 +60,11 @@ class RamblingModel(LlamaModel):
 
 
 def _step_seconds() -> float:
-    return _BRAKED_SECONDS if _BRAKE and Path(_BRAKE).exists() else _STEP_SECONDS
+    return _BRAKED_SECONDS if _is_braked() else _STEP_SECONDS
+
+
+def _is_braked() -> bool:
+    return _BRAKE is not None and Path(_BRAKE).exists()
 
 
 def run() -> None:
