@@ -75,6 +75,20 @@ def test_running_replies_decode_in_every_step_of_a_long_prefill() -> None:
     assert short.num_generated == 16
 
 
+@pytest.mark.parametrize(("num_tokens", "expected"), [(80, 8), (81, 0)])
+def test_only_beside_a_long_prompt_are_replies_owed_half_of_the_time(
+    num_tokens: int, expected: int
+) -> None:
+    policy = scheduler()
+    policy.add(sequence(1, "abc", limit=50))
+    advance(policy)
+    policy.add(sequence(2, "z" * num_tokens))
+    owing = StepLimits(mixed=8, short_mixed=8, prefill=8, last_prefill=40, long_owes=True)
+    policy.limits_of = lambda _num_replies, _num_cells: owing
+    step = advance(policy)
+    assert (step.num_decode, step.num_prefill) == (1, expected)
+
+
 def test_replies_that_have_only_begun_wait_for_a_crowd_of_short_prompts() -> None:
     """Each prompt is prefilled whole in a step, so that its first word does not wait for others."""
     policy = crowd(5, pause=100)
