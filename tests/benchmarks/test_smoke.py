@@ -11,6 +11,7 @@ import pytest
 
 from bot.generation import ChatMessage, Sampling
 from bot.inference.llama.options import LlamaOptions
+from bot.inference.scheduling.speculation import DraftCosts
 from tests.benchmarks import acks, chat_load, cold_return, floor, lookup, slack_traffic, stop
 from tests.benchmarks.bare import BareLoop, Slice, Weights, layout_of, layouts
 from tests.benchmarks.chat_load import Reply
@@ -168,7 +169,11 @@ def test_the_best_loop_is_looked_for_among_those_that_came_close() -> None:
 
 
 @pytest.mark.model
-async def test_what_is_dictated_is_written_with_drafts_and_without() -> None:
+async def test_what_is_dictated_is_written_with_drafts_and_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drafts are taken for cheap, however busy the processors are."""
+    monkeypatch.setattr(DraftCosts, "observe", lambda *_: None)
     small = LlamaOptions(num_cells=1_024, max_running=1, num_threads=1)
     async with lookup.contest(small) as both:
         found = await both.rewriting(1, "Row = tuple[str, ...]\n" * 4)
