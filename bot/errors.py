@@ -189,6 +189,13 @@ class EngineFailed(ParleyError):
     """The engine failed while it worked on this generation."""
 
 
+class StillLoading(EngineFailed):
+    """There is no engine yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The model is still loading. Please ask again in a minute.")
+
+
 class StorageError(ParleyError):
     """The history could not be read or written.
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from adapters.web.shapes import Form, Shapes, told
 from bot.adapter_support.callers import Caller, CallerCheck
 from bot.chats import Chats, ChatTurn, Owner
-from bot.errors import EngineFailed
+from bot.errors import StillLoading
 from bot.markdown.links import LinkPolicy, LinkSetting
 from bot.overview import ReadOverview
 from bot.ports import LOCAL_ACCOUNT, Clock
 from bot.types import Person, Personality
-
-LOADING = "The model is still loading. Please ask again in a minute."
 
 
 def _nobody_counts(*_: object) -> None:
@@ -70,7 +68,7 @@ class PageContext:
 
     @property
     def loaded(self) -> Chats:
-        """Raises ``EngineFailed`` until the model is loaded."""
+        """Raises ``StillLoading`` until the model is loaded."""
         if self.is_loading:
-            raise EngineFailed(LOADING)
+            raise StillLoading
         return self.chats.result()

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Callable
 
 from bot.config import Settings
-from bot.errors import EngineFailed, ModelError
+from bot.errors import ModelError, StillLoading
 from bot.inference.gguf.metadata import read_texts
 from bot.inference.model_files import locate
 from bot.inference.multi_model.catalogue import Catalogue
 from bot.ports import generator_of
 from bot.running.engines import Engine
 from bot.types import ModelCard
-
-_LOADING = "The model is still loading; please ask again in a minute."
 
 
 class ModelCards:
@@ -31,7 +29,7 @@ class ModelCards:
     async def describe(self, name: str | None) -> ModelCard:
         engine = self._engine()
         if engine is None:
-            raise EngineFailed(_LOADING)
+            raise StillLoading
         model = await generator_of(engine, name)
         if self._is_remote:
             return ModelCard(model.name, context=model.window)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.capabilities import Capabilities
-from bot.errors import EngineFailed, ParleyError
+from bot.errors import ParleyError, StillLoading
 from bot.generation import CompletionRequest
 from bot.ports import Adapter, Clock, Conversations, Generation, Handler, Tokenizes
 from bot.stored import ThreadSummary
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 _FIRST_DELAY, _MAX_DELAY = 1.0, 300.0
 _STEADY_SECONDS = 60.0
 """After a shorter connection the back-off goes on: platforms ban rapid reconnecting."""
-_LOADING = "The model is still loading. Please ask again in a minute."
 
 
 class Supervisor:
@@ -100,7 +99,7 @@ class LateConversations:
     @property
     def _there(self) -> Conversations:
         if self._real is None:
-            raise EngineFailed(_LOADING)
+            raise StillLoading
         return self._real
 
     async def handle(self, incoming: Incoming) -> None:

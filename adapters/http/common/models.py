@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from adapters.http.common.errors import InvalidBody
+from bot.errors import StillLoading
 from bot.ports import Conversations
 
 ModelNames = Callable[[], Sequence[str]]
@@ -44,7 +45,11 @@ class Models:
         return tuple(name for name in names if name != _ANY)
 
     def resolve(self, asked: str | None) -> Resolved:
-        """A personality takes precedence over a model of its name, but not over the default one."""
+        """A personality takes precedence over a model of its name, but not over the default one.
+
+        Raises ``InvalidBody`` for an unknown name, and ``StillLoading`` while personalities are
+        unknown.
+        """
         default, *others = self._model_names()
         if not asked or asked == default:
             return Resolved(default)
@@ -54,6 +59,8 @@ class Models:
                 return Resolved(default)
             asked, stands = alias, f", for which {asked!r} stands"
         if asked not in self._names():
+            if not self._personalities():
+                raise StillLoading
             raise InvalidBody(
                 f"There is no model {asked!r}{stands}; known are {', '.join(self._names())}.",
                 param="model",

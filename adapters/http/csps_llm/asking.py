@@ -10,24 +10,23 @@ from aiohttp import web
 from adapters.http.common.context import HttpContext
 from adapters.http.common.errors import InvalidBody
 from bot.adapter_support.addresses import ACCOUNT
-from bot.errors import AccessDenied, EngineFailed, UnknownPersonality
+from bot.errors import AccessDenied, StillLoading, UnknownPersonality
 from bot.types import Personality, Session
 
 SESSION_HEADER = "X-Parley-Session"
 _KEY = re.compile(r"[A-Za-z0-9:._-]{1,128}")
 _ELSEWHERE = ("cross-site", "same-site")
-_LOADING = "The model is still loading; please ask again in a minute."
 
 
 def personality_of(request: web.Request, context: HttpContext) -> Personality:
     """The personality that the path names, by its name or an alias.
 
-    Raises ``UnknownPersonality``, and ``EngineFailed`` while there are none yet.
+    Raises ``UnknownPersonality``, and ``StillLoading`` while there are none yet.
     """
     asked = request.match_info["personality"]
     known = {each.name: each for each in context.conversations.personalities()}
     if not known:
-        raise EngineFailed(_LOADING)
+        raise StillLoading
     if asked.casefold() in known:
         return known[asked.casefold()]
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import aiohttp
 
 from adapters.http.routes import routes
+from bot.errors import StillLoading
 from bot.metrics import Metrics
+from bot.running.supervision import LateConversations
 from bot.server import Server, ServerSettings
 from tests.adapters.http.conftest import MODEL
 from tests.fakes.clock import FakeClock
@@ -88,3 +90,17 @@ async def answered(session: aiohttp.ClientSession, model: str) -> tuple[int, str
     async with session.post("/v1/chat/completions", json=data) as response:
         body = await response.json()
         return response.status, body.get("model") or body["error"]["message"]
+
+
+async def test_while_the_model_loads_a_personality_is_asked_for_too_early_not_in_vain(
+    clock: FakeClock,
+) -> None:
+    late = LateConversations()
+    server = Server(ServerSettings(port=0), Metrics(), always())
+    server.mount(routes(late, model_names=lambda: (MODEL,), clock=clock))
+    async with server, aiohttp.ClientSession(server.url) as session:
+        for name in ("coder", MODEL):
+            status, said = await answered(session, name)
+            assert (status, said) == (503, str(StillLoading()))
+        late.arrive(FakeConversations())
+        assert await answered(session, "coder") == (200, "coder")
