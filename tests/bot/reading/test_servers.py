@@ -129,7 +129,7 @@ BROKEN = {
     ),
     "a packing within a packing": (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\n\r\n"
-        + gzip.compress(gzip.compress(TEXT)),
+        + gzip.compress(gzip.compress(TEXT, mtime=0), mtime=0),
         "is no page, feed, PDF or text",
     ),
     "a redirect to nowhere": (
