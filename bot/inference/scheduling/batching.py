@@ -17,8 +17,8 @@ from operator import attrgetter
 from bot.inference.core.sequence import Chunk, Sequence, Status
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.scheduling.model_drafts import ModelDrafts
-from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.speculation import Speculation
+from bot.inference.scheduling.step_limits import StepLimits
 
 _YOUNG = 8
 """Tokens; a reply with fewer has only begun: it is hardly on a screen yet."""

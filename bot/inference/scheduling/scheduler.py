@@ -23,9 +23,9 @@ from bot.inference.kv_cache.streams import StreamKVCache
 from bot.inference.kv_cache.unified import UnifiedKVCache
 from bot.inference.scheduling.batching import BatchPlanner, LimitsOf
 from bot.inference.scheduling.model_drafts import ModelDrafts
-from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.speculation import Speculation
 from bot.inference.scheduling.stats import DraftOutcome, DraftSource, SchedulerStats
+from bot.inference.scheduling.step_limits import StepLimits
 
 _MAX_OVERTAKEN = 16
 """So many may overtake a sequence for which there is no room yet; then all others wait."""

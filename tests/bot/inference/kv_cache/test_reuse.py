@@ -11,7 +11,7 @@ from bot.inference.core.sequence import common_length
 from bot.inference.kv_cache.cached_threads import CachedTokens, SharedPrefixes, ThreadIndex
 from bot.inference.kv_cache.prefix_lookup import PrefixLookup
 from bot.inference.kv_cache.saved_states import SavedStates
-from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.step_limits import StepLimits
 from tests.bot.inference.letters import (
     SYSTEM,
     Ask,

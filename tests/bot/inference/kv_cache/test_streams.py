@@ -13,7 +13,7 @@ from bot.inference.core.lanes import FIRST_SHELF, Lane, equal_lanes, round_up
 from bot.inference.core.sequence import Arrange, Move, Offload, Sequence, Share
 from bot.inference.kv_cache.layout import Budget, arrange
 from bot.inference.kv_cache.saved_states import SavedStates
-from bot.inference.scheduling.prefill_budget import StepLimits
+from bot.inference.scheduling.step_limits import StepLimits
 from tests.bot.inference.letters import (
     SYSTEM,
     Ask,

@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.inference.core.sequence import Chunk, Step
-from bot.inference.scheduling.prefill_budget import PrefillBudget, SizeTrial, StepLimits
+from bot.inference.scheduling.prefill_budget import PrefillBudget
+from bot.inference.scheduling.step_costs import SizeTrial
+from bot.inference.scheduling.step_limits import StepLimits
 
 
 def learnt(

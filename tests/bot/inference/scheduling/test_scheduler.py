@@ -8,8 +8,8 @@ from bot.errors import QueueFull
 from bot.generation import FinishReason, Sampling
 from bot.inference.core.sequence import NO_TOKEN, Opening, Release, Sequence, Status, Step
 from bot.inference.scheduling.batching import LimitsOf
-from bot.inference.scheduling.prefill_budget import StepLimits
 from bot.inference.scheduling.scheduler import Scheduler
+from bot.inference.scheduling.step_limits import StepLimits
 from tests.fakes.model import END
 
 
