@@ -20,6 +20,10 @@ _NEVER = float("inf")
 _SMOOTHING = 0.3
 _MEMORY = 0.85
 """The weight that a measurement keeps when the next one of its size comes."""
+_MIN_SPREAD = 128.0
+"""Cells: where measurements lie closer together, noise would give the line its slope."""
+_LEAST_SHARE = 0.25
+"""Of the mean cost: it is never expected to be less, with however few cells."""
 _OTHER = 2.0
 """More than twice or less than half the expected cost: the machine has changed since."""
 _ABOUT_EQUAL = 1.08
@@ -35,6 +39,8 @@ _FIFTH = 0.2
 """Of the least cost: what another size may cost more, on the processors that were measured."""
 _MAX_SECONDS = 2.0
 """The longest step that is tried only to measure its size."""
+_FAR = 2
+"""Times as many cells: costs may have changed from one size to another."""
 _FIXED_REPLIES = 2
 """The fixed cost of a decode step, in replies."""
 
@@ -72,20 +78,30 @@ class _Line:
         self._xy = self._xy * _MEMORY + x * y
         self.mean_x, self.mean_y = self._x / self._weight, self._y / self._weight
         self.variance = self._xx / self._weight - self.mean_x**2
-        self.is_flat = self.variance <= (0.05 * self.mean_x) ** 2
+        self.is_flat = self.variance <= max(_MIN_SPREAD, 0.05 * self.mean_x) ** 2
 
-    def at(self, x: float) -> float:
+    @property
+    def slope(self) -> float:
         if self.is_flat:
-            return self.mean_y
+            return 0.0
         covariance = self._xy / self._weight - self.mean_x * self.mean_y
-        slope = max(0.0, covariance / self.variance)
-        return max(self.mean_y + slope * (x - self.mean_x), 0.1 * self.mean_y)
+        return max(0.0, covariance / self.variance)
+
+    def at(self, x: float, slope: float | None = None) -> float:
+        slope = self.slope if slope is None else slope
+        return max(self.mean_y + slope * (x - self.mean_x), _LEAST_SHARE * self.mean_y)
 
     def compare(self, x: float, y: float) -> float:
         """``y`` as a multiple of the expected cost; 1 within the range of possible slopes."""
-        ratio = x / self.mean_x if self.is_flat and self.mean_x else 1.0
-        least, most = self.at(x) * min(1.0, ratio), self.at(x) * max(1.0, ratio)
-        return y / least if y < least else max(1.0, y / most)
+        least = self.at(x) * min(1.0, self._ratio(x))
+        return y / least if y < least else max(1.0, y / self.at_most(x))
+
+    def at_most(self, x: float) -> float:
+        """If the slope is not known, the cost may grow as the cells do."""
+        return self.at(x) * max(1.0, self._ratio(x))
+
+    def _ratio(self, x: float) -> float:
+        return x / self.mean_x if self.is_flat and self.mean_x else 1.0
 
 
 class StepCosts:
@@ -102,6 +118,7 @@ class StepCosts:
             self._sizes.append(2 * self._sizes[-1])
         self._lines: dict[int, _Line] = {}
         self._seen_at: dict[int, float] = {}
+        self._first_seen_with = 0
         self._doubted_at: dict[int, float] = {}
         self._spent = self._rests_until = 0.0
         self._decode: dict[int, float] = {}
@@ -156,13 +173,35 @@ class StepCosts:
             return min(num_tokens, below + below // 2)  # the replies' rows count, too
         return max(num_tokens, int(above))
 
-    def trials(self, num_tokens: int, num_replies: int, num_cells: int) -> tuple[SizeTrial, ...]:
+    def shorter(self, num_tokens: int, seconds: float, num_cells: int, most: float) -> int:
+        """The size for steps that should be shorter than with ``num_tokens``.
+
+        The cheapest one that takes at most ``seconds``, or the fastest if there is none; only
+        those whose tokens cost at most ``most`` times the least. ``num_tokens`` if none is faster.
+        """
+        known = self._known(num_cells)
+        times = {
+            size: size * cost
+            for size, cost in known.items()
+            if size < num_tokens and cost <= most * min(known.values())
+        }
+        within = [size for size in times if times[size] <= seconds]
+        if within:
+            return min(within, key=known.__getitem__)
+        fastest = min(times, key=times.__getitem__, default=num_tokens)
+        is_faster = times.get(fastest, _NEVER) < num_tokens * self.per_token(num_tokens, num_cells)
+        return fastest if is_faster else num_tokens
+
+    def trials(
+        self, num_tokens: int, num_replies: int, num_cells: int, seconds: float = _MAX_SECONDS
+    ) -> tuple[SizeTrial, ...]:
         """Sizes that may cost less than those in use, the nearest to ``num_tokens`` first.
 
-        There are none until the loss of the last dear step is made good, and without replies
-        there are no small ones.
+        There are none until the loss of the last dear step is made good, without replies there
+        are no small ones, and none of more than ``seconds`` but for the smallest. Before all
+        others comes the size that is cheap everywhere, where nobody knows what it costs.
         """
-        if FIRST_TOKENS in self._sizes and FIRST_TOKENS not in self._lines:
+        if FIRST_TOKENS in self._sizes and self._is_outdated(num_cells):
             return (SizeTrial(FIRST_TOKENS, 0),)
         if self._spent < self._rests_until:
             return ()
@@ -171,12 +210,14 @@ class StepCosts:
         found = []
         for size in self._sizes:
             cost = self._may_cost(size, num_replies, known)
-            is_long = size > FIRST_TOKENS and size * cost > _MAX_SECONDS
+            is_long = size > FIRST_TOKENS and size * cost > min(seconds, _MAX_SECONDS)
             is_small = size < FIRST_TOKENS and not num_replies
-            is_due = cost < known.get(size, _NEVER) or self._is_due(size, cost)
+            line = self._lines.get(size)
+            most = max(cost, line.at_most(num_cells)) if line else cost
+            is_due = cost < known.get(size, _NEVER) or self._is_due(size, most)
             if size in cheap or is_long or is_small or not is_due:
                 continue
-            loss = size * max(0.0 if size in known else _FIFTH * best, cost - best)
+            loss = size * max(0.0 if size in known else _FIFTH * best, most - best)
             found.append(SizeTrial(size, ceil(loss / (_MAX_LOSS * best))))
         wanted = self._size_of(num_tokens).bit_length()
         return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
@@ -184,10 +225,8 @@ class StepCosts:
     def _at(self, size: int, num_cells: int) -> float:
         """Seconds a token; a size without a slope takes that of the size measured best."""
         line = self._lines[size]
-        if not line.is_flat:
-            return line.at(num_cells)
-        other = max(self._lines.values(), key=attrgetter("variance"))
-        return line.at(num_cells) * other.at(num_cells) / other.at(line.mean_x)
+        best = max(self._lines.values(), key=attrgetter("variance")) if line.is_flat else line
+        return line.at(num_cells, best.slope)
 
     def _known(self, num_cells: int) -> dict[int, float]:
         """Size -> seconds a token. Sizes between two cheap neighbours count as cheap, too."""
@@ -214,6 +253,14 @@ class StepCosts:
             return known[below] if below and known[below] <= _OTHER * by_reply else by_reply
         return known[below] if below else _MAX_TIMES * min(known.values())
 
+    def _is_outdated(self, num_cells: int) -> bool:
+        """Whether the size that is cheap everywhere was not measured with about so many cells.
+
+        Smaller ones may be much dearer there.
+        """
+        is_known = FIRST_TOKENS in self._lines
+        return not is_known or num_cells > _FAR * self._first_seen_with
+
     def _is_due(self, size: int, cost: float) -> bool:
         """Whether the size was not measured, or so long ago that it may be tried again."""
         if size not in self._lines:
@@ -234,6 +281,8 @@ class StepCosts:
                 self._forget_before(doubted_at)
             self._lines.setdefault(size, _Line()).add(num_cells, cost)
             self._seen_at[size] = self._spent
+            if size == FIRST_TOKENS:
+                self._first_seen_with = num_cells
             self.is_known = True
         best = min(self._known(num_cells).values())
         if cost > _ABOUT_EQUAL * best:

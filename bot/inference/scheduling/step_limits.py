@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 
 from bot.inference.scheduling.step_costs import SizeTrial
 
-_LONG = 2
-"""Times ``last_prefill``: a prompt with more tokens left is long."""
-
 
 @dataclass(frozen=True, slots=True)
 class StepLimits:
@@ -19,9 +16,9 @@ class StepLimits:
     Replies are paused for prompts of at most ``pause`` tokens, and replies that have only begun
     for ``young_pause``, before they get a token again.
     ``is_owed``: replies were delayed too long, and the next step is decode only; ``long_owes``:
-    only if its first prompt is long. ``full``: for the only prompt, beside no reply. Steps of fewer
-    than ``least`` cost more a token. ``trials``: sizes that a step may have instead, in a prompt
-    that is long enough.
+    only if its first prompt has more than ``long`` tokens left. ``full``: for the only prompt,
+    beside no reply. Steps of fewer than ``least`` cost more a token. ``trials``: sizes that a step
+    may have instead, in a prompt that is long enough.
     """
 
     mixed: int
@@ -31,6 +28,7 @@ class StepLimits:
     pause: int = 0
     young_pause: int = 0
     is_owed: bool = False
+    long: int = 0
     long_owes: bool = False
     full: int = 0
     least: int = 0
@@ -43,7 +41,7 @@ class StepLimits:
 
     def owes(self, num_first: int) -> bool:
         """Whether the next step is decode only; its first prompt has ``num_first`` tokens left."""
-        return self.is_owed or (self.long_owes and num_first > _LONG * self.last_prefill)
+        return self.is_owed or (self.long_owes and num_first > self.long)
 
     def of_prefill(self, num_first: int) -> int:
         """For a prefill step whose first prompt has ``num_first`` tokens left."""

@@ -91,7 +91,7 @@ def test_after_too_long_a_delay_steps_are_decode_only_until_it_is_made_good() ->
     assert not budget.limits(4, 500).is_owed
 
 
-def test_beside_a_long_prompt_replies_keep_half_of_their_speed_and_it_half_of_its_own() -> None:
+def test_beside_a_long_prompt_replies_keep_more_than_half_of_their_speed() -> None:
     decode, per_token, num_tokens = 0.02, 0.002, 2_000
     budget = learnt(per_token=per_token, decode={4: decode})
     seconds, num_steps, left = 0.0, 0, num_tokens
@@ -101,8 +101,8 @@ def test_beside_a_long_prompt_replies_keep_half_of_their_speed_and_it_half_of_it
         took = decode + share * per_token
         budget.observe(step(decode=4, prefill=share), took, 500)
         seconds, num_steps, left = seconds + took, num_steps + 1, left - share
-    assert seconds / num_steps <= 2.1 * decode
-    assert seconds <= 2.2 * (num_tokens - left) * per_token
+    assert seconds / num_steps <= 1.95 * decode
+    assert seconds <= 2.5 * (num_tokens - left) * per_token
 
 
 def test_a_short_prompt_owes_less_than_a_long_one() -> None:

@@ -12,19 +12,25 @@ from itertools import count
 import pytest
 
 from bot.generation import Sampling
+from bot.inference.core.lanes import Lanes, equal_lanes
 from bot.inference.core.sequence import Chunk, Status, Step
 from bot.inference.core.sequence import Sequence as Request
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.scheduler import Scheduler
+from bot.inference.scheduling.step_costs import StepCosts
 from tests.bot.inference.scheduling import processors
 from tests.bot.inference.scheduling.processors import (
     AMX_WITH_FLASH,
     EMERALD_RAPIDS,
+    EPYC,
+    EPYC_WITH_FLASH,
+    SEVEN_BILLION,
     SIZES,
     Processor,
 )
 
 FULL, RUNNING = 512, 16
+_STREAM_CELLS, _REPLY_CELLS = 64 * 8_192, 300
 PROMPTS = (931, 2_030, 3_931, 931, 2_031)
 """From a report: prefilled one after another, the fourth took ten times as long as the first."""
 
@@ -37,7 +43,7 @@ class Engine:
     ``prefill`` and ``least``: seconds of prefill so far, and with the best sizes.
     """
 
-    def __init__(self, processor: Processor, learn: Learn | None = None) -> None:
+    def __init__(self, processor: Processor, learn: Learn | None = None, lanes: Lanes = ()) -> None:
         self.budget = PrefillBudget(FULL)
         if learn:
             learn(self.budget, processor)
@@ -49,9 +55,11 @@ class Engine:
         self._policy = Scheduler(
             max_running=RUNNING,
             max_waiting=100,
-            num_cells=16_384,
+            num_cells=_STREAM_CELLS if lanes else 16_384,
             max_batch=FULL + RUNNING,
             limits_of=self.budget.limits,
+            lanes=lanes,
+            window=8_192,
         )
 
     def ask(self, num_tokens: int, max_tokens: int = 1) -> Request:
@@ -72,8 +80,8 @@ class Engine:
     def step(self) -> None:
         step = self._policy.plan()
         assert step is not None
-        num_cells = self._policy.stats.num_cells_used
-        seconds = self._processor.seconds(step, num_cells)
+        num_cells = self.num_cells
+        seconds = self.seconds_of(step, num_cells)
         self.budget.observe(step, seconds, num_cells)
         sampled = {chunk.slot: [7] for chunk in step.chunks if chunk.wants_token}
         self._policy.apply(step, sampled, lambda _token: False)
@@ -82,6 +90,13 @@ class Engine:
         work = step.num_prefill, step.num_decode, num_cells
         self.prefill += self._processor.prefill(*work)
         self.least += self._processor.least(*work)
+
+    @property
+    def num_cells(self) -> int:
+        return self._policy.stats.num_cells_used
+
+    def seconds_of(self, step: Step, num_cells: int) -> float:
+        return self._processor.seconds(step, num_cells)
 
     def talk(self, num_replies: int, num_tokens: int = 300) -> None:
         """Begin ``num_replies`` long replies."""
@@ -96,6 +111,21 @@ class Engine:
         before, least = self.prefill, self.least
         self.ask_and_wait(num_tokens)
         return (self.prefill - before) / (self.least - least)
+
+
+class StreamEngine(Engine):
+    """Replies cost attention over their own tokens only, a prompt over its own."""
+
+    def __init__(self, processor: Processor) -> None:
+        super().__init__(processor, lanes=equal_lanes(_STREAM_CELLS, RUNNING))
+
+    @property
+    def num_cells(self) -> int:
+        return self._policy.stats.num_cells_attended
+
+    def seconds_of(self, step: Step, num_cells: int) -> float:
+        decode = self._processor.decode(step.num_decode, _REPLY_CELLS)
+        return decode + self._processor.prefill(step.num_prefill, 0, num_cells)
 
 
 def nothing(budget: PrefillBudget, processor: Processor) -> None:
@@ -226,3 +256,65 @@ def test_beside_replies_a_prompt_may_cost_a_quarter_more_where_its_steps_are_muc
     first = len(engine.steps)
     assert engine.regret(2_000) <= 1.25
     assert max(seconds for _, seconds in engine.steps[first:]) <= 1.6
+
+
+@pytest.mark.parametrize("num_tokens", [1_000, 4_000])
+@pytest.mark.parametrize(
+    ("processor", "most"),
+    [(EPYC, 8), (EPYC_WITH_FLASH, 11), (SEVEN_BILLION, 8)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_paste_makes_replies_pause_for_a_few_of_their_steps_and_keep_half_of_their_speed(
+    processor: Processor, most: float, num_tokens: int
+) -> None:
+    """As people ask: one alone, then eight at once, then the paste, and another one."""
+    engine = StreamEngine(processor)
+    alone = engine.ask_and_wait(num_tokens)
+    engine.talk(8, 100)
+    decode = engine.steps[-1][1]
+    for _ in range(2):
+        first, began = len(engine.steps), engine.seconds
+        engine.ask_and_wait(num_tokens)
+        steps, seconds = engine.steps[first:], engine.seconds - began
+        gaps = sorted(took for step, took in steps if step.num_decode)
+        assert gaps[int(0.99 * (len(gaps) - 1))] <= most * decode
+        assert sum(step.num_decode for step, _ in steps) / 8 * decode >= 0.5 * seconds
+        assert seconds <= 4 * alone
+
+
+def test_no_step_that_is_tried_beside_replies_takes_as_long_as_many_of_theirs() -> None:
+    engine = StreamEngine(EPYC)
+    engine.talk(8, 100)
+    decode = engine.steps[-1][1]
+    first = len(engine.steps)
+    engine.ask_and_wait(2_000)
+    engine.ask_and_wait(2_000)
+    tried = [step.num_prefill for step, _ in engine.steps[first:]]
+    assert 16 in tried
+    assert max(seconds for _, seconds in engine.steps[first:]) <= 12 * decode, tried
+
+
+def test_a_size_that_was_measured_in_the_first_tokens_only_is_not_taken_for_dear_at_depth() -> None:
+    """The slope of another size was added in proportion, tenfold: 512 tokens were tried then."""
+    measured = [(32, 60, 0.0038), (512, 512, 0.0032), (512, 1_000, 0.0040)]
+    costs = _measured(measured)
+    assert costs.per_token(32, 1_000) <= 1.5 * costs.per_token(512, 1_000)
+    assert costs.economical(32, 1_000, 1.5) == 32
+
+
+def test_two_noisy_measurements_close_together_say_nothing_of_other_numbers_of_cells() -> None:
+    """They made the smallest step seem the dearest at depth, and the longest one cheap before it,
+    so that replies were paused for a whole prompt.
+    """
+    noisy = [(32, 54, 0.0032), (32, 91, 0.0042), (512, 512, 0.0032), (256, 1_000, 0.0040)]
+    costs = _measured(noisy)
+    assert costs.per_token(32, 704) <= 1.5 * costs.per_token(512, 704)
+    assert costs.per_token(512, 91) >= 0.5 * costs.per_token(512, 512)
+
+
+def _measured(found: list[tuple[int, int, float]]) -> StepCosts:
+    """``found``: the size, the cells in use and the seconds a token of each step."""
+    costs = StepCosts(FULL)
+    for size, num_cells, cost in found:
+        costs.observe(Step([], [Chunk(0, 0, [1] * size, False)]), size * cost, num_cells)
+    return costs

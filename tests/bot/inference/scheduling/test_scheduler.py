@@ -83,7 +83,7 @@ def test_only_beside_a_long_prompt_are_replies_owed_half_of_the_time(
     policy.add(sequence(1, "abc", limit=50))
     advance(policy)
     policy.add(sequence(2, "z" * num_tokens))
-    owing = StepLimits(mixed=8, short_mixed=8, prefill=8, last_prefill=40, long_owes=True)
+    owing = StepLimits(mixed=8, short_mixed=8, prefill=8, last_prefill=8, long=80, long_owes=True)
     policy.limits_of = lambda _num_replies, _num_cells: owing
     step = advance(policy)
     assert (step.num_decode, step.num_prefill) == (1, expected)
