@@ -37,14 +37,14 @@ _NAME = re.compile(r"[^\w-]+")
 class FactBase:
     """A folder and its index. ``seen``: the folder as it was when the index was brought up to date.
 
-    ``is_new``: there was no index yet. ``is_damaged``: a search found that it has to be built anew.
-    ``num_rests``: how many more times it is left as it is, after it could not be written.
-    ``num_passages``: None where the index has to be asked.
+    ``is_due``: a search waits until it is up to date. ``is_damaged``: a search found that it has to
+    be built anew. ``num_rests``: how many more times it is left as it is, after it could not be
+    written. ``num_passages``: None where the index has to be asked.
     """
 
     folder: Path
     index: Path
-    is_new: bool = False
+    is_due: bool = False
     seen: FolderState | None = None
     is_damaged: bool = False
     num_rests: int = 0
@@ -69,12 +69,19 @@ def as_source(found: FoundPassage) -> Source:
 
 
 class FactBases:
-    """``personalities``: the folder of their files."""
+    """``personalities``: the folder of their files.
 
-    def __init__(self, personalities: Path, data_dir: Path, metrics: Metrics) -> None:
+    ``refreshes``: whether ``refresh`` is called again and again; otherwise each folder is looked
+    at before its first search.
+    """
+
+    def __init__(
+        self, personalities: Path, data_dir: Path, metrics: Metrics, *, refreshes: bool = True
+    ) -> None:
         self._personalities = personalities
         self._data_dir = data_dir
         self._metrics = metrics
+        self._refreshes = refreshes
         self._bases: dict[Path, FactBase] = {}
         self._workers = ThreadPoolExecutor(_SEARCHES_AT_ONCE, "parley-facts")
         self._told: set[str] = set()
@@ -87,13 +94,14 @@ class FactBases:
     ) -> tuple[Source, ...]:
         """The passages that fit best, the best first; none where nothing fits. Never fails.
 
-        Where there is no index yet, the documents are read before; ``tell`` takes that.
+        Where there is no index yet, or nobody refreshes it, the documents are read before;
+        ``tell`` takes that.
         """
         folder = facts_folder(self._personalities, personality)
         if folder is None:
             return ()
         base = await self._base(folder)
-        if base.is_new:
+        if base.is_due:
             tell("reading the documents")
             await self._bring_up_to_date(base)
         loop = asyncio.get_running_loop()
@@ -128,6 +136,7 @@ class FactBases:
     async def _base(self, folder: Path) -> FactBase:
         if folder not in self._bases:
             base = await asyncio.to_thread(_base_of, folder, self._data_dir)
+            base.is_due |= not self._refreshes
             self._bases.setdefault(folder, base)
         return self._bases[folder]
 
@@ -139,14 +148,14 @@ class FactBases:
                 state = await asyncio.to_thread(scan, base.folder)
             except FactFolderError as error:
                 self._tell(str(error))
-                base.is_new = False
+                base.is_due = False
                 return 0.0
             seconds = time.monotonic() - begun_at
             if base.num_rests:
                 base.num_rests -= 1
             elif state != base.seen or base.is_damaged:
                 await self._update(base, state)
-            base.is_new = False
+            base.is_due = False
             return seconds
 
     async def _update(self, base: FactBase, state: FolderState) -> None:
@@ -191,7 +200,7 @@ class FactBases:
 
 def _base_of(folder: Path, data_dir: Path) -> FactBase:
     index = index_path(data_dir, folder)
-    return FactBase(folder, index, is_new=not index.exists())
+    return FactBase(folder, index, is_due=not index.exists())
 
 
 def unread_files(index: Path, state: FolderState) -> dict[str, str]:

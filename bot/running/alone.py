@@ -148,6 +148,6 @@ async def model_alone(
         PageReader.of(settings.fetch_allow, settings.robots, clock, metrics) as pages,
     ):
         answering = Answering(engine, metrics, clock, remotes)
-        with closing(FactBases(folder, settings.data_dir, metrics)) as facts:
+        with closing(FactBases(folder, settings.data_dir, metrics, refreshes=False)) as facts:
             grounder = Grounder(metrics, pages, facts, SourceChoice(engine, metrics))
             yield ModelAlone(settings, book, engine, answering, grounder)

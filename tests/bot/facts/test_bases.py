@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.facts.bases import FactBases
 from bot.facts.index import IndexReader
 from bot.types import Personality
 from tests.bot.documents.documents import document, paragraph, run
@@ -103,6 +104,19 @@ async def test_a_search_before_the_first_index_waits_for_it(facts: Facts) -> Non
 async def test_where_nothing_else_reads_the_documents_a_search_does(facts: Facts) -> None:
     facts.write("handbook.md", HANDBOOK)
     assert await facts.names("lunch in the canteen") == ["handbook.md"]
+
+
+async def test_who_searches_alone_finds_what_has_changed_since_the_last_index(facts: Facts) -> None:
+    facts.write("handbook.md", HANDBOOK)
+    await facts.refresh()
+    facts.write("ferry.md", "The ferry leaves from the pier at six.\n")
+    assert await facts.names("the ferry from the pier") == []
+    alone = FactBases(facts.personalities, facts.data_dir, facts.metrics, refreshes=False)
+    with closing(alone):
+        for _ in range(2):
+            found = await alone.search(SCHOOL, "the ferry from the pier", facts.told.append)
+            assert [each.name for each in found] == ["ferry.md"]
+    assert facts.told == ["reading the documents"]
 
 
 async def test_a_search_that_is_stopped_meanwhile_leaves_the_documents_to_the_next(
