@@ -122,6 +122,8 @@ class StepCosts:
         self._doubted_at: dict[int, float] = {}
         self._spent = self._rests_until = 0.0
         self._decode: dict[int, float] = {}
+        self._asked: dict[int, dict[int, float]] = {}
+        self._found: dict[int, dict[int, float]] = {}
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
         """``num_cells``: cells in use after the step. Those with drafts say nothing of others."""
@@ -145,14 +147,13 @@ class StepCosts:
 
     def per_token(self, num_tokens: float, num_cells: int) -> float:
         """Seconds a prompt token in a step of that size, from the nearest size measured."""
-        size = self._size_of(num_tokens)
-        nearest = min(self._lines, key=lambda known: abs(known.bit_length() - size.bit_length()))
-        return self._at(nearest, num_cells)
+        return self._per_size(num_cells)[self._size_of(num_tokens)]
 
     def num_within(self, seconds: float, num_cells: int) -> int:
         """Prompt tokens that are evaluated in so many seconds."""
-        fitting = [s for s in self._sizes if s * self.per_token(s, num_cells) <= seconds]
-        return int(seconds / self.per_token(max(fitting, default=MIN_TOKENS), num_cells))
+        costs = self._per_size(num_cells)
+        fitting = [size for size, cost in costs.items() if size * cost <= seconds]
+        return int(seconds / costs[max(fitting, default=self._sizes[0])])
 
     def least(self, num_cells: int) -> int:
         """The smallest size that is known to cost the least."""
@@ -222,6 +223,17 @@ class StepCosts:
         wanted = self._size_of(num_tokens).bit_length()
         return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
 
+    def _per_size(self, num_cells: int) -> dict[int, float]:
+        """Size -> seconds a token, from the nearest size measured. A step asks many times."""
+        if num_cells not in self._asked:
+            self._asked = {
+                num_cells: {size: self._at(self._nearest(size), num_cells) for size in self._sizes}
+            }
+        return self._asked[num_cells]
+
+    def _nearest(self, size: int) -> int:
+        return min(self._lines, key=lambda known: abs(known.bit_length() - size.bit_length()))
+
     def _at(self, size: int, num_cells: int) -> float:
         """Seconds a token; a size without a slope takes that of the size measured best."""
         line = self._lines[size]
@@ -229,7 +241,13 @@ class StepCosts:
         return line.at(num_cells, best.slope)
 
     def _known(self, num_cells: int) -> dict[int, float]:
-        """Size -> seconds a token. Sizes between two cheap neighbours count as cheap, too."""
+        """Size -> seconds a token, of those measured. A step asks many times."""
+        if num_cells not in self._found:
+            self._found = {num_cells: self._find_known(num_cells)}
+        return self._found[num_cells]
+
+    def _find_known(self, num_cells: int) -> dict[int, float]:
+        """Sizes between two cheap neighbours count as cheap, too."""
         known = {size: self._at(size, num_cells) for size in sorted(self._lines)}
         cheap, below = self._cheap(known), 0
         for above in tuple(known):
@@ -270,6 +288,7 @@ class StepCosts:
     def _add(self, size: int, num_cells: int, num_tokens: int, seconds: float) -> None:
         """Nothing is tried again until the step's loss is small beside the prefill since."""
         self._spent += seconds
+        self._asked, self._found = {}, {}
         cost = seconds / num_tokens
         line = self._lines.get(size)
         times = line.compare(num_cells, cost) if line else 1.0
