@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from adapters.http.common.errors import InvalidBody, to_response
+from adapters.http.common.errors import to_response
 from adapters.http.common.models import Models
+from bot.errors import ParleyError
 
 
 class ModelList:
@@ -24,7 +25,7 @@ class ModelList:
         asked = request.match_info["model"]
         try:
             name = self._models.resolve(asked).name
-        except InvalidBody as error:
+        except ParleyError as error:
             return to_response(error)
         return web.json_response(self._object(asked if asked in self._models.names() else name))
 

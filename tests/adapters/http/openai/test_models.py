@@ -92,6 +92,15 @@ async def answered(session: aiohttp.ClientSession, model: str) -> tuple[int, str
         return response.status, body.get("model") or body["error"]["message"]
 
 
+EVERYWHERE = {
+    "/v1/models/coder": {},
+    "/v1/completions": {"prompt": "Hi"},
+    "/v1/responses": {"input": "Hi"},
+    "/v1/embeddings": {"input": "Hi"},
+    "/tokenize": {"content": "Hi"},
+}
+
+
 async def test_while_the_model_loads_a_personality_is_asked_for_too_early_not_in_vain(
     clock: FakeClock,
 ) -> None:
@@ -102,5 +111,10 @@ async def test_while_the_model_loads_a_personality_is_asked_for_too_early_not_in
         for name in ("coder", MODEL):
             status, said = await answered(session, name)
             assert (status, said) == (503, str(StillLoading()))
+        for path, asked in EVERYWHERE.items():
+            data = {"model": "coder", **asked}
+            async with session.request("POST" if asked else "GET", path, json=data) as response:
+                said = (await response.json())["error"]["message"]
+                assert (path, response.status, said) == (path, 503, str(StillLoading()))
         late.arrive(FakeConversations())
         assert await answered(session, "coder") == (200, "coder")
