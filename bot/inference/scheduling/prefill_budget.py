@@ -44,8 +44,8 @@ class PrefillBudget:
     A step should take about ``target`` seconds, and a prefill step up to four times that if it
     ends a prompt. Where that would make steps so small that their tokens cost more, steps are
     longer, and the replies are owed the difference: then steps are decode only, until a token of
-    theirs takes no longer than it may on average. Beside a long prompt that is twice as long as
-    without it, so that they share the time.
+    theirs takes no longer than it may on average. Beside a long prompt that is nearly twice as
+    long as without it, so that they share the time.
     """
 
     def __init__(self, max_tokens: int, target: float = 0.1) -> None:
@@ -93,8 +93,6 @@ class PrefillBudget:
         wanted = self._wanted(seconds - self.costs.decode(num_replies), num_cells)
         found = self._within(self.costs.economical(wanted, num_cells, _FOR_SHORTER))
         gap = self._gap(num_replies, seconds)
-        if found * self.costs.per_token(found, num_cells) <= gap:
-            return found
         return self._within(self.costs.shorter(found, gap, num_cells, _FOR_GAP))
 
     def _gap(self, num_replies: int, seconds: float) -> float:

@@ -122,8 +122,7 @@ class StepCosts:
         self._doubted_at: dict[int, float] = {}
         self._spent = self._rests_until = 0.0
         self._decode: dict[int, float] = {}
-        self._asked: dict[int, dict[int, float]] = {}
-        self._found: dict[int, dict[int, float]] = {}
+        self._found: dict[int, tuple[dict[int, float], dict[int, float]]] = {}
 
     def observe(self, step: Step, seconds: float, num_cells: int) -> None:
         """``num_cells``: cells in use after the step. Those with drafts say nothing of others."""
@@ -175,23 +174,21 @@ class StepCosts:
         return max(num_tokens, int(above))
 
     def shorter(self, num_tokens: int, seconds: float, num_cells: int, most: float) -> int:
-        """The size for steps that should be shorter than with ``num_tokens``.
+        """``num_tokens``, or the size for a shorter step where these take more than ``seconds``.
 
-        The cheapest one that takes at most ``seconds``, or the fastest if there is none; only
-        those whose tokens cost at most ``most`` times the least. ``num_tokens`` if none is faster.
+        The cheapest one that does not, or the fastest of all if there is none; only sizes whose
+        tokens cost at most ``most`` times the least.
         """
+        times = {num_tokens: num_tokens * self.per_token(num_tokens, num_cells)}
+        if times[num_tokens] <= seconds:
+            return num_tokens
         known = self._known(num_cells)
-        times = {
-            size: size * cost
-            for size, cost in known.items()
-            if size < num_tokens and cost <= most * min(known.values())
-        }
+        dearest = most * min(known.values())
+        times |= {s: s * cost for s, cost in known.items() if s < num_tokens and cost <= dearest}
         within = [size for size in times if times[size] <= seconds]
         if within:
             return min(within, key=known.__getitem__)
-        fastest = min(times, key=times.__getitem__, default=num_tokens)
-        is_faster = times.get(fastest, _NEVER) < num_tokens * self.per_token(num_tokens, num_cells)
-        return fastest if is_faster else num_tokens
+        return min(times, key=times.__getitem__)
 
     def trials(
         self, num_tokens: int, num_replies: int, num_cells: int, seconds: float = _MAX_SECONDS
@@ -224,12 +221,22 @@ class StepCosts:
         return tuple(sorted(found, key=lambda trial: abs(trial.size.bit_length() - wanted)))
 
     def _per_size(self, num_cells: int) -> dict[int, float]:
-        """Size -> seconds a token, from the nearest size measured. A step asks many times."""
-        if num_cells not in self._asked:
-            self._asked = {
-                num_cells: {size: self._at(self._nearest(size), num_cells) for size in self._sizes}
-            }
-        return self._asked[num_cells]
+        """Size -> seconds a token, from the nearest size measured."""
+        return self._at_cells(num_cells)[0]
+
+    def _known(self, num_cells: int) -> dict[int, float]:
+        """Size -> seconds a token, of those measured. Sizes between two cheap ones are cheap."""
+        return self._at_cells(num_cells)[1]
+
+    def _at_cells(self, num_cells: int) -> tuple[dict[int, float], dict[int, float]]:
+        """``_per_size`` and ``_known``, which a step asks for a dozen times."""
+        if num_cells not in self._found:
+            both = self._find_per_size(num_cells), self._find_known(num_cells)
+            self._found = {num_cells: both}
+        return self._found[num_cells]
+
+    def _find_per_size(self, num_cells: int) -> dict[int, float]:
+        return {size: self._at(self._nearest(size), num_cells) for size in self._sizes}
 
     def _nearest(self, size: int) -> int:
         return min(self._lines, key=lambda known: abs(known.bit_length() - size.bit_length()))
@@ -240,14 +247,7 @@ class StepCosts:
         best = max(self._lines.values(), key=attrgetter("variance")) if line.is_flat else line
         return line.at(num_cells, best.slope)
 
-    def _known(self, num_cells: int) -> dict[int, float]:
-        """Size -> seconds a token, of those measured. A step asks many times."""
-        if num_cells not in self._found:
-            self._found = {num_cells: self._find_known(num_cells)}
-        return self._found[num_cells]
-
     def _find_known(self, num_cells: int) -> dict[int, float]:
-        """Sizes between two cheap neighbours count as cheap, too."""
         known = {size: self._at(size, num_cells) for size in sorted(self._lines)}
         cheap, below = self._cheap(known), 0
         for above in tuple(known):
@@ -288,7 +288,7 @@ class StepCosts:
     def _add(self, size: int, num_cells: int, num_tokens: int, seconds: float) -> None:
         """Nothing is tried again until the step's loss is small beside the prefill since."""
         self._spent += seconds
-        self._asked, self._found = {}, {}
+        self._found = {}
         cost = seconds / num_tokens
         line = self._lines.get(size)
         times = line.compare(num_cells, cost) if line else 1.0
