@@ -47,7 +47,7 @@ async def waits_in_its_thread(stage: Stage) -> Asked:
     first = await stage.ask("tell me a story", user=BOB)
     await stage.generation()
     ts = await stage.ask("and another", thread_ts=first)
-    await stage.until(lambda: "Next in this thread" in stage.replies(first)[-1])
+    await stage.until(lambda: "Next in this thread" in "".join(stage.replies(first)))
     return Asked(stage, ts, first)
 
 
