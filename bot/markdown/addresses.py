@@ -11,6 +11,10 @@ _FOREIGN = re.compile(
     "\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff"  # hangul
     "\u060c\u061b\u061f\u06d4]"  # Arabic punctuation
 )
+_HOST_WITHOUT_PORT = re.compile(
+    r"(?i)https?://(?:\[[0-9a-f:.]*\]|[^:/?#@\[\]]+)(?=:[^\d/?#@][^/?#@]*(?:[/?#]|\Z))"
+)
+"""A colon behind a host belongs to it before digits only, or before a password."""
 _LINK_BEHIND = re.compile(r"!?\[[^\[\]]*\]\(")
 _TRAILING = ".,;:!?'"
 _MARKS = "*_~"
@@ -28,7 +32,8 @@ def end_of_address(text: str, start: int) -> int:
 
     A closing bracket belongs to it if it was opened in it. A mark of emphasis at its end does
     if the address holds its partner, unless the same mark stands right before it. Full-width
-    punctuation, kana and hangul never do, nor what follows them.
+    punctuation, kana and hangul never do, nor what follows them. A colon behind the host that
+    no port follows is the sentence's.
     """
     match = _RUN.match(text, start)
     if match is None:
@@ -38,6 +43,8 @@ def end_of_address(text: str, start: int) -> int:
         end = foreign.start()
     if link := _LINK_BEHIND.search(text, start, end):
         end = link.start()
+    if host := _HOST_WITHOUT_PORT.match(text[start:end]):
+        end = start + host.end()
     end = _first_unopened(text, start, end)
     before = text[start - 1] if start else ""
     while end > start and not _belongs(text, start, end, before):

@@ -90,9 +90,9 @@ def _written(span: Span) -> Iterator[Any]:
 
 
 def _is_link(url: str) -> bool:
-    """A browser must be able to go there; any host in Latin letters is one for it."""
+    """A browser must be able to go there: to any host in Latin letters, at any short port."""
     host = re.split("[/?#]", re.sub(r"(?i)\A(?:https?://|mailto:)", "", url))[0]
-    is_plain = re.fullmatch(r"[\w.:@+-]+", host, re.ASCII)
+    is_plain = re.fullmatch(r"[\w.@+-]+(?::\d{1,4})?", host, re.ASCII)
     return ADDRESS.fullmatch(url) is not None and bool(is_plain or passes(escape(url)))
 
 

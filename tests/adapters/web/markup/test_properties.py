@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.web.markup.growing import GrowingPage, html_of
@@ -27,6 +27,8 @@ HTML = st.lists(
 
 @often
 @given(answers_with_tables)
+@example("https://x.org:smile: ")
+@example("https://x.org:99999")
 def test_nothing_of_an_answer_is_lost_or_moved(markdown: str) -> None:
     assert shown(html_of(markdown)) == meant(GrowingTree().blocks(markdown))
 
