@@ -102,11 +102,15 @@ def _turn_of(message: Json) -> str | None:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, *, uses_socket_mode: bool = False, **settings: str
+    folder: Path, *, uses_socket_mode: bool = False, update_limit: int = 50, **settings: str
 ) -> AsyncIterator[Scene]:
-    """Every reply is as long as ``PARLEY_MAX_TOKENS`` allows."""
+    """Every reply is as long as ``PARLEY_MAX_TOKENS`` allows.
+
+    ``update_limit``: edits a minute. A process that is killed takes with it how many it has made,
+    so it may be more where many are started within a minute.
+    """
     port = free_port()
-    async with FakeSlack() as slack:
+    async with FakeSlack(update_limit=update_limit) as slack:
         slack.events_url = f"http://127.0.0.1:{port}/slack/events"
         slack.uses_socket_mode = uses_socket_mode
         slack.be_strict()

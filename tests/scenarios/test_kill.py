@@ -32,7 +32,8 @@ def is_finished(text: str) -> bool:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("kill")
-    async with scene(folder, PARLEY_RUNNING="1", PARLEY_DRAIN_SECONDS="0") as it:
+    settings = {"PARLEY_RUNNING": "1", "PARLEY_DRAIN_SECONDS": "0"}
+    async with scene(folder, update_limit=4 * 50, **settings) as it:
         yield it
 
 
