@@ -22,7 +22,8 @@ help:
 run: $(READY_TO_RUN)
 	@$(BIN)/python -m bot run
 
-test: $(READY_TO_TEST) lint $(LOCAL_SLACK) dialects axe model-server vocabularies clients
+test: $(READY_TO_TEST)
+	@$(MAKE) --no-print-directory -j 2 clients lint $(LOCAL_SLACK) dialects axe model-server vocabularies
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -rs --durations=15
 	@echo "Format, lint, types and tests are all right."
 

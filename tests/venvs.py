@@ -39,7 +39,8 @@ def ensure_venv(
 
 
 def _install(python: Path, requirements: Path, what: str) -> None:
-    options = ["--disable-pip-version-check", "--no-input", "--retries", "1"]
+    # Compiled as they are imported, which most of their modules never are.
+    options = ["--no-compile", "--disable-pip-version-check", "--no-input", "--retries", "1"]
     command = [str(python), "-m", "pip", "install", "-qq", *options, "-r", str(requirements)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False

@@ -32,8 +32,9 @@ def is_finished(text: str) -> bool:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("kill")
-    settings = {"PARLEY_RUNNING": "1", "PARLEY_DRAIN_SECONDS": "0"}
-    async with scene(folder, update_limit=4 * 50, **settings) as it:
+    async with scene(
+        folder, update_limit=4 * 50, PARLEY_RUNNING="1", PARLEY_DRAIN_SECONDS="0"
+    ) as it:
         yield it
 
 
