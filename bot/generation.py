@@ -294,6 +294,7 @@ class Finished:
     not caused.
     ``num_repeated``: characters at the end of the text that only repeat what stands before.
     ``queue_seconds``: how long the engine let it wait; None where it never began.
+    ``model``: who answered, where that is not the model that was asked.
     """
 
     reason: FinishReason
@@ -301,6 +302,7 @@ class Finished:
     detail: str = ""
     num_repeated: int = 0
     queue_seconds: float | None = None
+    model: str = ""
 
 
 Said = Reasoning | Delta | ToolCallDelta

@@ -26,11 +26,13 @@ logger = logging.getLogger(__name__)
 class JoinedReply:
     """``stream`` has what people see of it; when that ends, all calls end.
 
-    Its usage is the sum over all calls. Its time in the queue is that of the first.
+    Its usage is the sum over all calls. Its time in the queue is that of the first. ``model``: who
+    answers, where that is not the model that was asked.
     """
 
     def __init__(self) -> None:
         self.stream = GenerationStream(self._cancel)
+        self.model = ""
         self._calls: list[EngineGeneration] = []
         self._ended: dict[int, Finished] = {}
         self._task: asyncio.Task[None] | None = None
@@ -58,7 +60,9 @@ class JoinedReply:
     def finish(self, reason: FinishReason, detail: str = "", num_repeated: int = 0) -> None:
         first = self._ended.get(0)
         queue_seconds = first.queue_seconds if first else None
-        self.stream.put(Finished(reason, self._usage, detail, num_repeated, queue_seconds))
+        self.stream.put(
+            Finished(reason, self._usage, detail, num_repeated, queue_seconds, self.model)
+        )
 
     @property
     def _usage(self) -> Usage:

@@ -222,6 +222,7 @@ class _Routed:
             self._count("both" if self._shows_both else "remote", "bad")
             self._end(remote.finished)
             return
+        self._reply.model = ""
         self._count("local", "bad")
         if self._shows_both:
             said = notes.broke_off if remote.text else notes.unreachable
@@ -237,6 +238,7 @@ class _Routed:
         answer = _Answer(lines=notes.Unforged(request.begun or ""))
         try:
             call = self._reply.follow(await self._call_remote(request))
+            self._reply.model = self._remote
             async for event in call:
                 match event:
                     case Delta() | Reasoning():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.generation import ChatMessage, CompletionRequest, FinishReason
+from bot.history import usage
 from bot.stored import TurnState
 from tests.bot.strategies.asking import ScriptedRemotes, text_of
 from tests.bot.talk import Talk, talking
@@ -59,6 +60,25 @@ async def test_people_see_who_answers_and_what_is_done_before(
     turn = await talk.ended(question)
     assert turn.state is TurnState.DONE
     assert (await talk.turn(question)).reply == f"{THERE}\n\nLight scatters."
+
+
+async def test_the_usage_log_names_the_model_whose_answer_people_got(
+    talk: Talk, remotes: ScriptedRemotes, tmp_path: Path
+) -> None:
+    await talk.command("personality", "router")
+    talk.generator.replies += ["It is a mirror.", "bad", "At dusk.", "good"]
+    remotes.there.replies.append("Light scatters.")
+    for text in ("Why is the sky blue?", "When is it red?"):
+        await talk.ended(await talk.ask(text))
+        await talk.clock.advance(10)
+    talk.generator.replies += ["It is a mirror.", "bad"]
+    remotes.there.replies.append("Light scatters.")
+    why = (ChatMessage("user", "Why?"),)
+    asked = CompletionRequest(account="local", messages=why, personality="router")
+    assert text_of([event async for event in await talk.service.complete(asked)])
+    await talk.clock.advance(1)
+    rows = await asyncio.to_thread(lambda: list(usage.read(tmp_path / "parley.db", None)))
+    assert [row.model for row in rows] == ["gpt-x", "scripted", "gpt-x"]
 
 
 async def test_the_next_question_goes_on_where_the_answers_were(talk: Talk) -> None:

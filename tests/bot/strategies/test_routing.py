@@ -66,7 +66,7 @@ async def test_an_answer_that_its_model_finds_good_is_given(bench: Bench) -> Non
     bench.local.replies += ["Light scatters.", "good"]
     events = await heard(await bench.answering.generate(ASKED, ROUTE))
     assert text_of(events) == f"{HERE}Light scatters."
-    assert end_of(events).reason is FinishReason.STOP
+    assert (end_of(events).reason, end_of(events).model) == (FinishReason.STOP, "")
     assert bench.remotes.wanted == []
     assert bench.routed("local", "good") == 1
 
@@ -94,6 +94,7 @@ async def test_a_bad_answer_is_asked_of_the_remote_model_alone_that_is_named(ben
     events = await heard(await bench.answering.generate(request, ROUTE))
     assert text_of(events) == f"{THERE}Light scatters."
     assert bench.remotes.wanted == ["gpt-x"]
+    assert end_of(events).model == "gpt-x"
     asked = bench.there.generations[0].request
     assert (asked.messages, asked.model, asked.sampling) == (ASKED.messages, None, ASKED.sampling)
     assert bench.routed("remote", "bad") == 1
@@ -226,7 +227,9 @@ async def test_a_remote_that_breaks_off_is_followed_by_the_local_answer(bench: B
     remote.say("Light")
     remote.finish(FinishReason.ERROR, BROKE)
     note = "_gpt-x at api.example.com broke off. Answered by scripted:_"
-    assert text_of(await heard(stream)) == f"{THERE}Light\n\n{note}\n\nIt is a mirror."
+    events = await heard(stream)
+    assert text_of(events) == f"{THERE}Light\n\n{note}\n\nIt is a mirror."
+    assert end_of(events).model == ""
 
 
 async def test_usage_is_the_sum_over_all_calls(bench: Bench) -> None:
@@ -258,6 +261,7 @@ async def test_a_stop_ends_whatever_is_under_way(
     events = await heard(stream)
     assert (text_of(events), end_of(events).reason) == (shown, FinishReason.CANCELLED)
     assert end_of(events).usage.completion_tokens == num_tokens
+    assert end_of(events).model == ("gpt-x" if num_before == 2 else "")
     await settle()
     assert len(bench.local.generations) + len(bench.there.generations) == num_before + 1
 
