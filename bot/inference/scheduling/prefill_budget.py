@@ -21,10 +21,11 @@ sixth more.
 """
 _GAP = 5.0
 """Times the decode time: a mixed step should take no longer, and none is tried that would."""
-_FOR_GAP = 2.0
+_FOR_GAP = 2.5
 """Times the least cost of a prompt's token, allowed in a mixed step where that avoids a longer
 one: with 3,000 cells in use and flash attention 512 tokens take 3.6 s on an EPYC, 64 take 0.6 s,
-16 take 0.2 s, and each costs 1.6 times as much.
+16 take 0.2 s, and each costs 1.6 times as much; 1.9 times with 4,000, give or take what is measured
+wrong.
 """
 _YOUNG_PAUSE_SECONDS = 1.0
 """Prefill time for which replies that have only begun are paused."""
