@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.scenarios.parley import CACHE, ROOT, SIZE
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 _PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
 

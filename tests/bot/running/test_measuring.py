@@ -254,7 +254,10 @@ def test_the_embedded_model_passes_every_trial_and_is_measured(tmp_path: Path) -
     assert all(min(figure.alone, figure.together) > 0 for figure in tuning.figures)
     chosen = fastest_options(ours, real, path)
     assert chosen.attention in [figure.attention for figure in tuning.figures]
-    assert tuning.choice.keys() >= {"attention", "kv_layout", "max_ubatch", "num_threads"}
+    chosen_for_itself = {"attention", "kv_layout", "num_threads"}
+    if not tuning.is_disturbed:  # by the other tests, which take the processors, too
+        chosen_for_itself.add("max_ubatch")
+    assert tuning.choice.keys() >= chosen_for_itself
 
 
 @pytest.mark.model
