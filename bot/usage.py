@@ -37,10 +37,7 @@ _BATCH = 200
 
 
 class AnswerTimes:
-    """A stopwatch, started when a person asks. The engine gets the request at ``submit``.
-
-    It hears who answered, too, where that is not the model that was asked.
-    """
+    """A stopwatch, started when a person asks. The engine gets the request at ``submit``."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,7 +46,6 @@ class AnswerTimes:
         self.asked_at = clock.now()
         self.queue_seconds: float | None = None
         self.first_token_seconds: float | None = None
-        self._answered_by = ""
 
     @property
     def seconds(self) -> float:
@@ -61,7 +57,6 @@ class AnswerTimes:
     def hear(self, event: GenerationEvent) -> None:
         """The end may be heard before a first token that came along with it."""
         if isinstance(event, Finished):
-            self._answered_by = event.model or self._answered_by
             if event.queue_seconds is not None and self.queue_seconds is None:
                 self.queue_seconds = self._submitted + event.queue_seconds
             has_begun = event.usage.completion_tokens > 0
@@ -83,7 +78,7 @@ class AnswerTimes:
         reason: FinishReason | None,
         usage: Usage,
     ) -> AnswerUsage:
-        """The answer of ``model`` ends now."""
+        """The answer ends now."""
         return AnswerUsage(
             answer_id=answer_id,
             asked_at=self.asked_at,
@@ -91,7 +86,7 @@ class AnswerTimes:
             platform=platform,
             place=place,
             personality=personality,
-            model=self._answered_by or model,
+            model=model,
             state=state,
             finish_reason=reason,
             queue_seconds=self.queue_seconds,

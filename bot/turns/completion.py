@@ -20,7 +20,6 @@ from bot.generation import (
     RawPrompt,
     Sampling,
     Tool,
-    Usage,
     joint_usage,
 )
 from bot.grounding.fitting import gather_fitting
@@ -223,21 +222,23 @@ class Completions:
         num_answers: int,
     ) -> Callable[[int, Finished], None]:
         """Takes the end of each answer; with the last, the usage log gets one row for all."""
-        usages: dict[int, Usage] = {}
+        ends: dict[int, Finished] = {}
+        model = asked[0].model or self._services.generator.name
 
         def note(number: int, finished: Finished) -> None:
             times.hear(finished)
-            usages[number] = finished.usage
-            if len(usages) == num_answers * len(asked):
+            ends[number] = finished
+            if len(ends) == num_answers * len(asked):
+                usages = [ends[n].usage for n in sorted(ends)]
                 row = times.row(
                     request.answer_id,
                     person=_logged(request),
                     platform=request.route or "http",
                     personality=request.personality or "",
-                    model=asked[0].model or self._services.generator.name,
+                    model=next((end.model for end in ends.values() if end.model), model),
                     state=_STATES.get(finished.reason, TurnState.DONE),
                     reason=finished.reason,
-                    usage=joint_usage([usages[n] for n in sorted(usages)], num_answers),
+                    usage=joint_usage(usages, num_answers),
                 )
                 self._services.usage.note(row)
 

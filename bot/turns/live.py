@@ -350,6 +350,7 @@ class LiveTurn:
                     case Queued() | Progress():
                         self._admissions.begin(self._admission)
                     case Finished():
+                        self._model = event.model or self._model
                         return event
                     case Reasoning():
                         self._admissions.begin(self._admission)

@@ -12,8 +12,9 @@ import pytest
 from bot.generation import ChatMessage, CompletionRequest, FinishReason
 from bot.history import usage
 from bot.stored import TurnState
+from tests.bot.chat.page import Page
 from tests.bot.strategies.asking import ScriptedRemotes, text_of
-from tests.bot.talk import Talk, talking
+from tests.bot.talk import StageClock, Talk, talking
 
 FILES = {
     "router": "---\ntitle: Router\nstrategy: route\nremote: gpt-x\n---\nYou are brief.\n",
@@ -79,6 +80,20 @@ async def test_the_usage_log_names_the_model_whose_answer_people_got(
     await talk.clock.advance(1)
     rows = await asyncio.to_thread(lambda: list(usage.read(tmp_path / "parley.db", None)))
     assert [row.model for row in rows] == ["gpt-x", "scripted", "gpt-x"]
+
+
+async def test_the_page_names_it_below_the_answer(remotes: ScriptedRemotes, tmp_path: Path) -> None:
+    (tmp_path / "personalities").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / "personalities" / f"{name}.md").write_text(text)
+    async with talking(tmp_path, clock=StageClock(), remotes=remotes) as talk:
+        page = Page(talk)
+        talk.generator.replies += ["It is a mirror.", "bad", "At dusk.", "good"]
+        remotes.there.replies.append("Light scatters.")
+        for text, model in (("Why is the sky blue?", "gpt-x"), ("When is it red?", "scripted")):
+            turn = await page.ask(text, personality="router")
+            assert (await page.shows(turn.id)).model == model
+        page.close()
 
 
 async def test_the_next_question_goes_on_where_the_answers_were(talk: Talk) -> None:
