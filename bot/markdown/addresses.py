@@ -43,8 +43,8 @@ def end_of_address(text: str, start: int) -> int:
         end = foreign.start()
     if link := _LINK_BEHIND.search(text, start, end):
         end = link.start()
-    if host := _HOST_WITHOUT_PORT.match(text[start:end]):
-        end = start + host.end()
+    if host := _HOST_WITHOUT_PORT.match(text, start, end):
+        end = host.end()
     end = _first_unopened(text, start, end)
     before = text[start - 1] if start else ""
     while end > start and not _belongs(text, start, end, before):

@@ -177,8 +177,8 @@ class StepCosts:
         """``num_tokens``, or the size for a shorter step where these take more than ``seconds``.
 
         The cheapest one that does not, or the fastest of all if there is none; only sizes whose
-        tokens cost at most ``most`` times the least. The smallest sizes were perhaps never
-        measured, and may then be the fastest.
+        tokens cost at most ``most`` times the least. The smallest size of all may be, too, where
+        none so small was ever measured.
         """
         times = {num_tokens: num_tokens * self.per_token(num_tokens, num_cells)}
         if times[num_tokens] <= seconds:
@@ -189,8 +189,8 @@ class StepCosts:
         within = [size for size in times if times[size] <= seconds]
         if within:
             return min(within, key=known.__getitem__)
-        untried = [size for size in self._sizes if size < min(self._lines)]
-        times |= {size: size * self.per_token(size, num_cells) for size in untried}
+        if (smallest := self._sizes[0]) < min(self._lines):
+            times[smallest] = smallest * self.per_token(smallest, num_cells)
         return min(times, key=times.__getitem__)
 
     def trials(
