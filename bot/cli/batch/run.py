@@ -56,13 +56,15 @@ class BatchRun:
         """Raises ``ParleyGone`` where nobody answers any more, and ``StartError`` for a schema of
         all that cannot be followed, or a personality of all that is unknown: what is done is kept.
         """
-        waiting = iter(questions)
+        waiting, failure = iter(questions), None
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(num_at_once):
                     group.create_task(self._work(waiting, advance))
         except* ParleyError as errors:
-            raise _first(errors) from None
+            failure = _first(errors)
+        if failure is not None:  # within except*, Debian 12's Python puts it into a group again
+            raise failure
 
     async def _work(self, waiting: Iterator[BatchQuestion], advance: Callable[[int], None]) -> None:
         for question in waiting:
