@@ -16,7 +16,7 @@ from bot.types import Person, Personality, Place
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import ADA, CHANNEL, GUILD
 
-SHORT = replace(LIMITS, call_timeout=0.5)
+SHORT = replace(LIMITS, call_timeout=3.0)  # a busy machine may stall for one
 PERSONALITIES = (
     Personality("assistant", "Assistant", "You are Parley.", "Helps."),
     Personality("pirate", "Pirate", "You are a pirate.", "Arr."),

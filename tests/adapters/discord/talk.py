@@ -30,7 +30,7 @@ from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.discord_guild import ADA, BOT, CHANNEL
 from tests.fakes.generator import ScriptedGeneration, ScriptedGenerator
 
-QUICK = replace(LIMITS, edit_interval=0.02, call_timeout=1.0)
+QUICK = replace(LIMITS, edit_interval=0.02, call_timeout=3.0)
 STOP = ("🛑", "✋")
 
 

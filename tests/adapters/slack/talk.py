@@ -31,7 +31,7 @@ from tests.fakes.slack_api import BOT, CHANNEL, TEAM
 _POSTS = RateRule(frozenset({"post"}), "channel", 1, 0.02)
 """In place of one a second, which this Slack does not count."""
 
-QUICK = replace(LIMITS, rules=(_POSTS, *LIMITS.rules[1:]), edit_interval=0.02, call_timeout=1.0)
+QUICK = replace(LIMITS, rules=(_POSTS, *LIMITS.rules[1:]), edit_interval=0.02, call_timeout=3.0)
 
 
 class SlackTalk:
