@@ -175,7 +175,7 @@ class _Blocks:
                     quote = Quote(tuple(each.block for each in inner), hugs)
                     yield TopBlock(quote, first, inner=inner)
             case "table_open":
-                yield from self._table(first, last, hugs=hugs)
+                yield self._table(first, last, hugs=hugs)
             case "fence":
                 content = token.content.rstrip("\n")
                 may_go_on = token.meta and not nests(token.info)
@@ -204,8 +204,7 @@ class _Blocks:
             item = ListItem(blocks, number, hugs=self._hugs(line))
             yield TopBlock(item, line, continues_list=count > 0)
 
-    def _table(self, first: int, last: int, *, hugs: bool) -> Iterator[TopBlock]:
-        """A line without a bar ends it: the model goes on with text."""
+    def _table(self, first: int, last: int, *, hugs: bool) -> TopBlock:
         rows: list[tuple[tuple[Span, ...], ...]] = []
         cells: list[tuple[Span, ...]] = []
         for token in self._tokens:
@@ -217,15 +216,9 @@ class _Blocks:
                 cells.append(spans_of(token.children or ()))
             elif token.type == "tr_close":
                 rows.append(tuple(cells))
-        end = next((n for n in range(first + 2, last) if "|" not in self._lines[n]), last)
-        num_rows = max(0, end - first - 2)
-        table = TableBlock(rows[0], tuple(rows[1 : 1 + num_rows]), hugs)
-        may_go_on = end >= len(self._lines) - 1
+        may_go_on = last >= len(self._lines) - 1
         head = tuple(self._lines[first : first + 2]) if may_go_on else ()
-        yield TopBlock(table, first, head=head)
-        for piece in pieces("\n".join(self._lines[end:last])) if end < last else ():
-            block = replace(piece.block, hugs=True) if piece.line == 0 else piece.block
-            yield replace(piece, block=block, line=piece.line + end)
+        return TopBlock(TableBlock(rows[0], tuple(rows[1:]), hugs), first, head=head)
 
 
 def _trimmed(spans: tuple[Span, ...]) -> tuple[Span, ...]:

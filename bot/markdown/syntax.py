@@ -10,8 +10,10 @@ one, which a reply that grows must not do:
   punctuation in any other: ``**Note:**the rest``.
 - Bare addresses and formulas are found before emphasis is.
 - ``>>>`` is a prompt.
-- A table may begin right under an item of a list, a fence in a fence of Markdown is a part of
-  it, and a fence in a list may be closed at the margin.
+- A table may begin right under an item of a list, and a line without a bar ends it: the model
+  goes on with text.
+- A fence in a fence of Markdown is a part of it, and a fence in a list may be closed at the
+  margin.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ def parser() -> MarkdownIt:
     block.at("blockquote", _quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     block.before("fence", "formula_block", _formula_block, {"alt": ["paragraph", "blockquote"]})
     block.before("paragraph", "underlined", _underlined)
+    block.before("paragraph", "end_of_table", _end_of_table, {"alt": ["blockquote"]})
     inline.before("escape", "formula", _formula)
     inline.before("escape", "backslash", _backslash)
     inline.at("autolink", _angled_address)
@@ -277,6 +280,10 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return table(state, start, end, silent)
     finally:
         state.blkIndent = indent
+
+
+def _end_of_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return silent and state.parentType == "table" and "|" not in _line(state, start)
 
 
 def _quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:

@@ -133,7 +133,8 @@ def _menu(title: str, options: list[Json], number: int = 0) -> Json:
 
 
 def _fits(says: str) -> bool:
-    return 0 < len(says) <= _MAX_OPTION
+    """An option whose title is blank is named by what it says."""
+    return bool(says.strip()) and len(says) <= _MAX_OPTION
 
 
 def _option(title: str, says: str, description: str = "") -> Json:

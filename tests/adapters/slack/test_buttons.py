@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.slack.interactions.buttons import (
@@ -62,6 +62,7 @@ def test_slack_takes_the_blocks_of_every_reply_and_they_say_all_of_it(text: str)
         assert bool(blocks) == (len(text) <= MAX_SECTION)
 
 
+@example([Choice("", " ")] * 26)
 @given(CHOICES)
 def test_slack_takes_every_button_of_an_offer(choices: list[Choice]) -> None:
     blocks = when_offering("Choose.", THREAD, choices)

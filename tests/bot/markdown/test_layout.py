@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.markdown.drawing import Drawing
@@ -317,6 +317,7 @@ def test_a_growing_text_ends_with_the_same_words_in_parts_that_fit(
     assert "".join(words("\n".join(grown))) == "".join(words("\n".join(once)))
 
 
+@example("| a | b |\n|---|---|\n===\n3. third\n", 1)
 @given(TEXTS, st.integers(1, 30))
 def test_a_growing_text_has_the_tree_of_one_that_came_at_once(text: str, step: int) -> None:
     growing = GrowingTree()
