@@ -84,6 +84,9 @@ class Metrics:
     held: Counter = _counter(
         "parley_held_steps", "Steps that only read prompts while replies waited."
     )
+    ahead: Counter = _counter(
+        "parley_steps_ahead", "Steps planned while the one before them was computed."
+    )
     overtaken: Counter = _counter(
         "parley_overtaken", "Waiting sequences passed by one that needs less."
     )

@@ -23,6 +23,7 @@ EXPOSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "parley_reasoning_tokens": ("counter", ()),
     "parley_preempted": ("counter", ()),
     "parley_held_steps": ("counter", ()),
+    "parley_steps_ahead": ("counter", ()),
     "parley_overtaken": ("counter", ()),
     "parley_warmed": ("counter", ()),
     "parley_completions": ("counter", ("kind",)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -13,6 +14,9 @@ from bot.inference.core.saved_state import SavedState
 
 NO_TOKEN = -1
 """Sampled where the grammar allows no token; no token has this id."""
+
+UNSAMPLED = -2
+"""In a step that is planned ahead: the token that the step before it samples for the slot."""
 
 
 class Forced(int):
@@ -294,6 +298,21 @@ class Step:
     def num_prefill(self) -> int:
         """Forced tokens are evaluated as those of a prompt are; those of drafts do not count."""
         return sum(len(c.tokens) for c in self.chunks) - self.num_decode
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it was planned while the step before it ran."""
+        return any(chunk.tokens == [UNSAMPLED] for chunk in self.chunks)
+
+    def after(self, sampled: Mapping[int, list[int]], is_end: Callable[[int], bool]) -> Step | None:
+        """The step with what the one before it has ``sampled``; None if a reply has ended there."""
+        chunks = []
+        for chunk in self.chunks:
+            tokens = sampled.get(chunk.slot, [])
+            if len(tokens) != 1 or tokens[0] == NO_TOKEN or is_end(tokens[0]):
+                return None
+            chunks.append(replace(chunk, tokens=tokens))
+        return Step(self.actions, chunks)
 
     @property
     def moves(self) -> bool:

@@ -1,8 +1,8 @@
 """InferenceService: the engine loop of one model, with its metrics and its restarts.
 
 Planning and output run on the event loop; only ``Model.run`` runs on a worker. While the
-worker runs a step, the loop emits the tokens of the step before, so the model never waits
-for the output.
+worker runs a step, the loop emits the tokens of the step before and, where that is certain, plans
+the one after, so the model waits neither for the output nor for the plan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +27,7 @@ from bot.inference.engine.intake import Intake
 from bot.inference.engine.offloading import Offloading, OffloadOptions
 from bot.inference.engine.replies import QueueEstimates, Replies, Reply
 from bot.inference.engine.step_metrics import StepMetrics
-from bot.inference.engine.worker import ModelWorker
+from bot.inference.engine.worker import Computed, ModelWorker, StepAhead
 from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.prefill_budget import PrefillBudget
 from bot.inference.scheduling.prompt_lookup import PromptLookup
@@ -100,7 +100,8 @@ class InferenceService(Tokenizing):
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
-        self._offloading = Offloading(offloading, metrics, self._work.set)
+        self._ahead: StepAhead | None = None
+        self._offloading = Offloading(offloading, metrics, self._wake)
         self._prefill = PrefillBudget(model.max_batch - max_running)
         self._speculation: Speculation | None = None
         self._model_drafts: ModelDrafts | None = None
@@ -203,14 +204,14 @@ class InferenceService(Tokenizing):
         self._scheduler.add(reply.sequence, retry_after=retry_after)
         self._replies.add(reply)
         self._replies.tell_places(self._scheduler.waiting)
-        self._work.set()
+        self._wake()
         return reply.stream
 
     async def forget(self, thread: str, scope: str) -> None:
         self._intake.forget(scope, thread)
         self._end_warming(scope, thread)
         self._scheduler.forget(scope, thread)
-        self._work.set()
+        self._wake()
         await self._offloading.until_gone()
 
     async def forget_saved(self, before: datetime) -> None:
@@ -235,7 +236,7 @@ class InferenceService(Tokenizing):
         self._scheduler.finish(sequence, FinishReason.CANCELLED)
         self._replies.conclude(sequence)
         self._replies.tell_places(self._scheduler.waiting)
-        self._work.set()
+        self._wake()
 
     async def _run(self) -> None:
         while True:
@@ -250,6 +251,9 @@ class InferenceService(Tokenizing):
     async def _step(self) -> None:
         if not self._scheduler.running and time.monotonic() - self._worked_at >= _REST_SECONDS:
             self._scheduler.rest()
+        if ahead := self._take_ahead():
+            await self._compute(ahead.step, ahead.computing)
+            return
         step = self._scheduler.plan()
         self._offloading.fetch()
         if step is None:
@@ -260,20 +264,47 @@ class InferenceService(Tokenizing):
         computing = self._worker.begin(step)
         if step.opens:
             self._replies.tell_places(self._scheduler.waiting)
+        await self._compute(step, computing)
+
+    async def _compute(self, step: Step, computing: Awaitable[Computed | None]) -> None:
         self._publish()
+        if following := self._scheduler.plan_ahead(step):
+            self._ahead = self._worker.begin_ahead(following)
         try:
-            sampled, seconds = await computing
+            computed = await computing
         except NoRoom:
+            self._take_back_ahead()
             self._offloading.settle(step)
             self._replies.fail(self._scheduler.undo(step), _NO_ROOM)
             return
         except NotRestored as refusal:
+            self._take_back_ahead()
             self._offloading.settle(step, refusal.slots)
             self._scheduler.begin_again(step, refusal.slots)
             return
+        if computed is None:
+            self._take_back_ahead()
+            self._scheduler.take_back(step)
+            return
+        sampled, seconds = computed
         seconds -= self._offloading.settle(step) + step.draft_seconds
         self._replies.advance(self._scheduler.apply(step, sampled, self._model.is_end))
         self._observe(step, seconds)
+
+    def _take_ahead(self) -> StepAhead | None:
+        ahead, self._ahead = self._ahead, None
+        return ahead
+
+    def _take_back_ahead(self) -> None:
+        """The step before was not computed, and so the worker does not compute this one."""
+        if ahead := self._take_ahead():
+            self._scheduler.take_back(ahead.step)
+
+    def _wake(self) -> None:
+        """Plan the next step anew: what it should do has changed."""
+        self._work.set()
+        if self._ahead is not None:
+            self._ahead.withdraw()
 
     def _publish(self) -> None:
         """Tell of the step before, while the next one is computed."""
@@ -282,7 +313,7 @@ class InferenceService(Tokenizing):
 
     def _finish_at_stop(self, sequence: Sequence) -> None:
         self._scheduler.finish(sequence, FinishReason.STOP)
-        self._work.set()
+        self._wake()
 
     def _observe(self, step: Step, seconds: float) -> None:
         self._worked_at = time.monotonic()
@@ -303,6 +334,7 @@ class InferenceService(Tokenizing):
     async def _recover(self) -> None:
         """Fail all running sequences and reset the model; the queue is kept."""
         self._metrics.engine_restarts.inc()
+        self._take_ahead()
         await self._worker.until_idle()  # a step that still runs would write into the new pool
         self._worker.is_sound = False
         try:

@@ -11,7 +11,11 @@ from typing import TypeVar
 from bot.inference.core.model import Model, NoRoom, NotRestored
 from bot.inference.core.sequence import Step
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+Computed = tuple[dict[int, list[int]], float]
+"""The result of ``Model.run`` and the seconds it took."""
 
 
 def computing_thread() -> ThreadPoolExecutor:
@@ -22,6 +26,19 @@ def computing_thread() -> ThreadPoolExecutor:
     they sleep between steps instead of spinning, which cost a third of the speed.
     """
     return ThreadPoolExecutor(1, "parley-model")
+
+
+class StepAhead:
+    """A step that follows one which still runs. ``computing``: None if it was not computed."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.is_withdrawn = False
+        self.computing: asyncio.Future[Computed | None]
+
+    def withdraw(self) -> None:
+        """It is not to be computed, unless that has begun."""
+        self.is_withdrawn = True
 
 
 class ModelWorker:
@@ -36,23 +53,35 @@ class ModelWorker:
         self.is_sound = True
         self._model = model
         self._began_at: float | None = None
+        self._sampled: dict[int, list[int]] = {}
         self._owns_thread = thread is None
         self._thread = thread or computing_thread()
 
-    def begin(self, step: Step) -> asyncio.Future[tuple[dict[int, list[int]], float]]:
-        """The result of ``Model.run`` and the seconds it took; raises what ``Model.run`` raises.
+    def begin(self, step: Step) -> asyncio.Future[Computed]:
+        """Raises what ``Model.run`` raises.
 
         A caller that is cancelled does not cancel the step, since the plan counts on it.
         """
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._thread, self._run, step)
-        return asyncio.shield(running)
+        return self._submit(self._run, step)
+
+    def begin_ahead(self, step: Step) -> StepAhead:
+        """Once the step before has ended, this one goes on with its tokens at once.
+
+        It is not computed if it was withdrawn, or if a reply has ended, or the step has failed.
+        """
+        ahead = StepAhead(step)
+        ahead.computing = self._submit(self._run_ahead, ahead)
+        return ahead
 
     @property
     def seconds(self) -> float:
         """How long the step that runs now has been running; 0 if none does."""
         began_at = self._began_at
         return 0.0 if began_at is None else time.monotonic() - began_at
+
+    def _submit(self, do: Callable[[S], T], argument: S) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        return asyncio.shield(loop.run_in_executor(self._thread, do, argument))
 
     async def call(self, do: Callable[[], T]) -> T:
         """Call ``do`` on the thread, after the steps that were submitted before."""
@@ -69,7 +98,15 @@ class ModelWorker:
         else:
             self._thread.submit(_nothing).result()
 
-    def _run(self, step: Step) -> tuple[dict[int, list[int]], float]:
+    def _run_ahead(self, ahead: StepAhead) -> Computed | None:
+        step = None if ahead.is_withdrawn else ahead.step.after(self._sampled, self._model.is_end)
+        if step is None:
+            self._sampled = {}  # there is nothing to go on with for the one after it, either
+            return None
+        return self._run(step)
+
+    def _run(self, step: Step) -> Computed:
+        self._sampled = {}  # until the step succeeds
         if not self.is_sound:
             self._model.reset()
         self.is_sound = False  # until the step succeeds
@@ -83,6 +120,7 @@ class ModelWorker:
         finally:
             self._began_at = None
         self.is_sound = True
+        self._sampled = sampled
         return sampled, time.perf_counter() - started
 
 

@@ -98,6 +98,14 @@ class KVCacheManager(ABC):
     def make_room_to_decode(self, decoding: Collection[Sequence]) -> bool:
         """Make a cell free for each; False where there is none until a sequence is preempted."""
 
+    @abstractmethod
+    def has_cells_for(self, decoding: Collection[Sequence]) -> bool:
+        """Whether a cell is free for each as they lie, without an eviction or a move."""
+
+    @property
+    def has_actions(self) -> bool:
+        return bool(self._actions)
+
     def take_actions(self) -> list[Action]:
         """The actions that the model must do before the next chunks, in this order."""
         actions = list(self._actions)

@@ -120,6 +120,9 @@ class StreamKVCache(KVCacheManager):
             for sequence in decoding
         )
 
+    def has_cells_for(self, decoding: Collection[Sequence]) -> bool:
+        return all(self._streams.room(sequence.held_slot) > 0 for sequence in decoding)
+
     def _soft_need(self, sequence: Sequence) -> int:
         """Cells with which the sequence will hardly have to move."""
         return self._need(sequence, _RESERVE)

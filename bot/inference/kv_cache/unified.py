@@ -53,6 +53,9 @@ class UnifiedKVCache(KVCacheManager):
 
     def make_room_to_decode(self, decoding: Collection[Sequence]) -> bool:
         self._evict_for(len(decoding))
+        return self.has_cells_for(decoding)
+
+    def has_cells_for(self, decoding: Collection[Sequence]) -> bool:
         return len(decoding) <= self._cells.num_free
 
     def take_actions(self) -> list[Action]:

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from itertools import chain
 from operator import attrgetter
 
-from bot.inference.core.sequence import Chunk, Sequence, Status
+from bot.inference.core.sequence import UNSAMPLED, Chunk, Sequence, Status, Step
 from bot.inference.kv_cache.manager import KVCacheManager
 from bot.inference.scheduling.model_drafts import ModelDrafts
 from bot.inference.scheduling.speculation import Speculation
@@ -134,6 +134,38 @@ class BatchPlanner:
                 share = min(room, limits.of_mixed(first.num_pending))
                 return chunks + self._prefill_all(prompts, share)
 
+    def ahead(self, step: Step, max_batch: int) -> list[Chunk]:
+        """A token more of each reply in ``step``, which runs; none where that is not certain.
+
+        Nothing else may be due, and no reply may end, or be forced, or have a draft.
+        """
+        if step.actions or self.kv_cache.has_actions:
+            return []
+        decoding = self.decoding()
+        is_plain = all(c.is_reply and c.num_planned == 1 and not c.request for c in step.chunks)
+        slots = [chunk.slot for chunk in step.chunks]
+        if not is_plain or slots != [sequence.slot for sequence in self._running]:
+            return []
+        if not all(map(_goes_on, decoding)) or len(decoding) != len(self._running):
+            return []
+        if not self.kv_cache.has_cells_for(decoding) or self._may_draft(decoding, max_batch):
+            return []
+        self.pause.end(decoding)
+        for slot in slots:
+            self.kv_cache.pool.grow(slot, 1)
+        return [
+            Chunk(sequence.held_slot, sequence.num_cached + 1, [UNSAMPLED], True, True)
+            for sequence in decoding
+        ]
+
+    def _may_draft(self, decoding: list[Sequence], max_batch: int) -> bool:
+        """Whether drafts would be worth it, by all that the replies have said so far."""
+        if self._speculation is None or not self.may_draft:
+            return False
+        if self._model_drafts is not None:
+            return True
+        return bool(self._speculation.drafts(decoding, max_batch - len(decoding)))
+
     def decoding(self) -> list[Sequence]:
         return [s for s in self._running if s.status is Status.DECODE]
 
@@ -242,6 +274,12 @@ class BatchPlanner:
         is_whole = start + num_tokens == len(sequence.tokens)
         is_reply = sequence.status is Status.DECODE
         return Chunk(sequence.held_slot, start, tokens, is_whole, is_reply)
+
+
+def _goes_on(sequence: Sequence) -> bool:
+    """Whether one token more is wanted of it after the one that is being computed."""
+    is_free = sequence.grammar is None and sequence.num_pending == 1
+    return is_free and sequence.num_generated + 1 < sequence.max_tokens
 
 
 def _forced_share(decoding: list[Sequence], limits: StepLimits) -> int:

@@ -66,7 +66,7 @@ class Scheduler:
         self.max_batch = max_batch
         self.limits_of = limits_of or (lambda _num_replies, _num_cells: StepLimits.all(max_batch))
         self._max_prefill = max_batch
-        self._num_preempted = self._num_overtaken = 0
+        self._num_preempted = self._num_overtaken = self._num_ahead = 0
         self._num_forced = self._num_prefilled = 0
         self._num_drafted: Counter[DraftOutcome] = Counter()
         self._num_cells, self._num_slots = num_cells, max(num_slots, max_running)
@@ -101,6 +101,7 @@ class Scheduler:
             num_preempted=self._num_preempted,
             num_overtaken=self._num_overtaken,
             num_paused=self._planner.pause.num_paused,
+            num_ahead=self._num_ahead,
             num_forced=self._num_forced,
             num_prefilled=self._num_prefilled,
             num_drafted=self._num_drafted,
@@ -143,6 +144,23 @@ class Scheduler:
         actions = self._kv_cache.take_actions()
         return Step(actions, chunks) if actions or chunks else None
 
+    def plan_ahead(self, step: Step) -> Step | None:
+        """What comes after ``step``, which runs: one token more of the same replies, UNSAMPLED.
+
+        None where something else may be due: then it is planned once ``step`` is applied.
+        """
+        is_busy = len(self._running) == self.max_running
+        if self._waiting and not (is_busy and not self._youngest().is_background):
+            return None
+        chunks = self._planner.ahead(step, self.max_batch)
+        return Step([], chunks) if chunks else None
+
+    def take_back(self, step: Step) -> None:
+        """Free the cells of the step's chunks, which were not evaluated."""
+        for chunk in step.chunks:
+            if any(s.slot == chunk.slot for s in self._running):
+                self._kv_cache.pool.grow(chunk.slot, -chunk.num_planned)
+
     def apply(
         self, step: Step, sampled: Mapping[int, list[int]], is_end: Callable[[int], bool]
     ) -> list[Sequence]:
@@ -153,6 +171,7 @@ class Scheduler:
         self._max_prefill = self.max_batch
         self._planner.may_draft = True
         self._num_prefilled += step.num_forced
+        self._num_ahead += step.is_ahead
         by_slot = {s.slot: s for s in self._running}
         advanced = []
         for chunk in step.chunks:
@@ -172,7 +191,7 @@ class Scheduler:
         Drafts are left out; idle cells are evicted, then prefill is halved, then the youngest
         sequence is preempted; a sequence that has no room even alone is failed, and returned.
         """
-        self._roll_back(step)
+        self.take_back(step)
         self._planner.may_draft = False
         if step.num_draft or step.requests or self._kv_cache.eviction.evict():
             return []
@@ -189,7 +208,7 @@ class Scheduler:
 
     def begin_again(self, step: Step, slots: Iterable[int]) -> None:
         """The actions of ``step`` are done, but the states for ``slots`` were refused."""
-        self._roll_back(step)
+        self.take_back(step)
         for sequence in [s for s in self._running if s.held_slot in slots]:
             self._kv_cache.release(sequence)
             self._requeue(sequence)
@@ -379,9 +398,3 @@ class Scheduler:
         sequence.num_cached = 0
         sequence.ticket = min(sequence.ticket, self._tickets.round)
         insort(self._waiting, sequence, key=_RANK)
-
-    def _roll_back(self, step: Step) -> None:
-        """Free the cells of the step's chunks, which were not evaluated."""
-        for chunk in step.chunks:
-            if any(s.slot == chunk.slot for s in self._running):
-                self._kv_cache.pool.grow(chunk.slot, -chunk.num_planned)

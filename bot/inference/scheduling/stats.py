@@ -12,7 +12,8 @@ DraftOutcome = tuple[DraftSource, Literal["accepted", "rejected"]]
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStats:
-    """``num_preempted`` and ``num_overtaken`` count sequences, ``num_paused`` steps, since start.
+    """``num_preempted`` and ``num_overtaken`` count sequences, ``num_paused`` steps, since start;
+    ``num_ahead`` steps that were planned while the one before them ran.
 
     ``num_forced`` counts tokens that a grammar left no choice for, and ``num_prefilled`` those of
     them that were evaluated in a step with others of their sequence; ``num_drafted`` counts those
@@ -24,6 +25,7 @@ class SchedulerStats:
     num_preempted: int
     num_overtaken: int
     num_paused: int
+    num_ahead: int
     num_forced: int
     num_prefilled: int
     num_drafted: Mapping[DraftOutcome, int]

@@ -55,6 +55,8 @@ class Engine:
             model_drafts=Insistent(costs) if model_drafts_err_at and reuse else None,
         )  # fmt: skip
         self._count = 0
+        self._ahead: Step | None = None
+        self._sampled: dict[int, list[int]] = {}
 
     def sequence(
         self,
@@ -77,17 +79,41 @@ class Engine:
         )  # fmt: skip
 
     def step(self) -> bool:
-        step = self.policy.plan()
+        step = self.plan()
         if step is None:
             return False
         self.run(step)
         return True
 
+    def plan(self) -> Step | None:
+        return self._take_ahead() or self.policy.plan()
+
+    def plan_ahead(self, step: Step) -> None:
+        """What ``plan`` returns after ``step``, which runs, if that can be known."""
+        self._ahead = self.policy.plan_ahead(step)
+
     def run(self, step: Step) -> None:
+        whole = step.after(self._sampled, self.model.is_end) if step.is_ahead else step
+        self._sampled = {}
+        if whole is None:
+            self._take_back_ahead()
+            self.policy.take_back(step)
+            return
         try:
-            self.policy.apply(step, self.model.run(step), self.model.is_end)
+            self._sampled = self.model.run(whole)
         except NotRestored as refusal:
+            self._take_back_ahead()
             self.policy.begin_again(step, refusal.slots)
+        else:
+            self.policy.apply(step, self._sampled, self.model.is_end)
+
+    def _take_ahead(self) -> Step | None:
+        ahead, self._ahead = self._ahead, None
+        return ahead
+
+    def _take_back_ahead(self) -> None:
+        if ahead := self._take_ahead():
+            self.policy.take_back(ahead)
 
     def ask(
         self, text: str, thread: str | None = None, scope: str = "", system: str = SYSTEM
@@ -197,7 +223,9 @@ def play(
                 policy.add(one)
         if rests_every and tick % rests_every == 0:
             policy.rest()
-        step = policy.plan()
+        step = made.plan()
+        if step is not None:
+            made.plan_ahead(step)
         for ask, one in everyone:  # people stop replies while a step is under way
             if ask.cancel_at == tick and tick >= ask.at:
                 policy.finish(one, FinishReason.CANCELLED)

@@ -623,16 +623,21 @@ async def test_the_more_replies_run_the_larger_are_their_pieces(
     now = 100.0
     clock = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("bot.inference.engine.replies.time", clock)
-    model = FakeModel(lambda _: "Hello you", stepwise=True)
-    async with engine(model, running=16) as service:
+    model, metrics, num_steps = FakeModel(lambda _: "Hello you", stepwise=True), Metrics(), 0
+    async with engine(model, metrics, running=16) as service:
         streams = [await service.generate(request()) for _ in range(num_replies)]
         reading = [asyncio.create_task(_pieces(stream)) for stream in streams]
         while not all(stream.is_finished for stream in streams):
-            num_steps = len(model.steps)
+            num_steps += 1
             now += 0.06
             model.allow(1)
-            await until(lambda done=num_steps: len(model.steps) > done)  # type: ignore[misc]
+            await until(lambda done=num_steps: _num_published(metrics) == done)  # type: ignore[misc]
         assert max([len(await each) for each in reading]) == num_pieces
+
+
+def _num_published(metrics: Metrics) -> float:
+    """Steps of which the loop has told."""
+    return metrics.registry.get_sample_value("parley_step_seconds_count") or 0
 
 
 async def _pieces(stream: GenerationStream) -> list[str]:

@@ -122,6 +122,24 @@ def test_a_reply_that_has_begun_to_appear_waits_for_no_prompt() -> None:
     assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, 8, 0)
 
 
+def test_nor_does_one_whose_tokens_were_computed_in_steps_ahead() -> None:
+    policy = scheduler(running=8)
+    policy.rest()
+    policy.limits_of = limits(young_pause=100)
+    policy.add(sequence(1, limit=50))
+    advance(policy)
+    step = policy.plan()
+    for number in range(12):
+        assert step is not None
+        following = policy.plan_ahead(step) if number < 11 else None
+        policy.apply(step, {chunk.slot: [ord("x")] for chunk in step.chunks}, lambda _: False)
+        step = following
+    assert policy.stats.num_ahead == 11
+    policy.add(sequence(2, "a" * 12))
+    step = advance(policy)
+    assert (step.num_decode, step.num_prefill, policy.stats.num_paused) == (1, 8, 0)
+
+
 @pytest.mark.parametrize("is_background", [False, True])
 def test_replies_do_not_wait_for_a_long_prompt_or_a_background_one(
     is_background: bool,
