@@ -8,7 +8,7 @@ from bot.generation import FinishReason
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Step
 from bot.metrics import Metrics
-from tests.bot.inference.engine.test_service import engine, request
+from tests.bot.inference.engine.test_service import engine, num_published, request
 from tests.bot.inference.letters import Engine
 from tests.bot.inference.streams import read, until
 from tests.fakes.model import FakeModel, broken_step
@@ -24,12 +24,10 @@ def computed(model: FakeModel) -> list[Step]:
     return [step for step in model.steps if step.chunks]
 
 
-async def decoding(model: FakeModel) -> None:
-    """So far that a step of replies runs, and the one after it was begun."""
+async def decoding(model: FakeModel, metrics: Metrics) -> None:
+    """So far that the fifth step, of replies, runs, and the one after it was begun."""
     model.allow(4)
-    await until(lambda: len(model.steps) == 4)
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await until(lambda: num_published(metrics) == 4)
 
 
 async def test_a_reply_is_the_same_and_no_step_too_many_is_computed() -> None:
@@ -55,7 +53,7 @@ async def test_who_asks_while_a_step_runs_is_in_the_next_one() -> None:
     metrics, model = Metrics(), FakeModel(lambda _: LETTERS, stepwise=True)
     async with engine(model, metrics) as service:
         first = await service.generate(request("a", person="ada"))
-        await decoding(model)
+        await decoding(model, metrics)
         second = await service.generate(request("b", person="bob"))
         model.allow(2)
         await until(lambda: len(model.steps) == 6)
@@ -66,10 +64,10 @@ async def test_who_asks_while_a_step_runs_is_in_the_next_one() -> None:
 
 
 async def test_a_reply_that_is_stopped_while_a_step_runs_gets_no_further_one() -> None:
-    model = FakeModel(lambda _: LETTERS, stepwise=True)
-    async with engine(model) as service:
+    metrics, model = Metrics(), FakeModel(lambda _: LETTERS, stepwise=True)
+    async with engine(model, metrics) as service:
         stream = await service.generate(request())
-        await decoding(model)
+        await decoding(model, metrics)
         stream.cancel()
         model.allow(1_000)
         await until(lambda: model.num_used == 0 or not model.steps[-1].chunks)
@@ -80,7 +78,7 @@ async def test_a_step_without_room_takes_the_one_after_it_back() -> None:
     metrics, model = Metrics(), FakeModel(lambda _: LETTERS, stepwise=True)
     async with engine(model, metrics) as service:
         streams = [await service.generate(request(person=name)) for name in ("ada", "bob")]
-        await decoding(model)
+        await decoding(model, metrics)
         model.failures = [NoRoom()]
         model.allow(1)
         scheduler = service._scheduler
@@ -95,10 +93,10 @@ async def test_a_step_without_room_takes_the_one_after_it_back() -> None:
 
 
 async def test_after_a_step_that_fails_the_one_after_it_is_not_computed() -> None:
-    model = FakeModel(lambda _: LETTERS, stepwise=True)
-    async with engine(model) as service:
+    metrics, model = Metrics(), FakeModel(lambda _: LETTERS, stepwise=True)
+    async with engine(model, metrics) as service:
         stream = await service.generate(request())
-        await decoding(model)
+        await decoding(model, metrics)
         model.failures = [broken_step()]
         model.allow(1_000)
         assert (await read(stream))[1].reason is FinishReason.ERROR

@@ -631,11 +631,11 @@ async def test_the_more_replies_run_the_larger_are_their_pieces(
             num_steps += 1
             now += 0.06
             model.allow(1)
-            await until(lambda done=num_steps: _num_published(metrics) == done)  # type: ignore[misc]
+            await until(lambda done=num_steps: num_published(metrics) == done)  # type: ignore[misc]
         assert max([len(await each) for each in reading]) == num_pieces
 
 
-def _num_published(metrics: Metrics) -> float:
+def num_published(metrics: Metrics) -> float:
     """Steps of which the loop has told."""
     return metrics.registry.get_sample_value("parley_step_seconds_count") or 0
 
