@@ -32,7 +32,8 @@ async def _waves(moon: asyncio.Event, texts: list[str]) -> AsyncIterator[str]:
     yield texts[0]
 
 
-def compute_for_long(may_end: threading.Event, text: str) -> None:
+def compute_for_long(has_begun: threading.Event, may_end: threading.Event, text: str) -> None:
+    has_begun.set()
     may_end.wait()
 
 
@@ -45,10 +46,13 @@ def seen(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
 async def test_every_thread_and_task_is_in_the_log_with_its_stack_and_no_text(
     seen: Callable[[], str],
 ) -> None:
-    moon, may_end = asyncio.Event(), threading.Event()
+    moon, has_begun, may_end = asyncio.Event(), threading.Event(), threading.Event()
     task = asyncio.create_task(wait_for_the_tide(moon, SECRET), name="parley-tide")
-    computing = asyncio.create_task(asyncio.to_thread(compute_for_long, may_end, SECRET))
+    computing = asyncio.create_task(
+        asyncio.to_thread(compute_for_long, has_begun, may_end, SECRET)
+    )
     await settle()
+    await asyncio.to_thread(has_begun.wait)
     with stacks_on_signal():
         os.kill(os.getpid(), signal.SIGUSR2)
         shown = await eventually(seen)
