@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from bot.facts import bases
 from bot.facts.bases import FactBases
+from bot.facts.folder import FolderState, scan
 from bot.facts.index import IndexReader
 from bot.types import Personality
 from tests.bot.documents.documents import document, paragraph, run
 from tests.bot.documents.test_reader import pdf, shown
 from tests.bot.facts.folders import HANDBOOK, SCHOOL, Facts, facts_in
+from tests.scenarios.polling import eventually
 
 
 @pytest.fixture
@@ -89,11 +93,27 @@ async def test_a_personality_without_facts_finds_nothing_and_counts_nothing(fact
     assert facts.metrics.registry.get_sample_value("parley_fact_searches_total") is None
 
 
-async def test_a_search_before_the_first_index_waits_for_it(facts: Facts) -> None:
+async def test_a_search_before_the_first_index_waits_for_it(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_look = threading.Event()
+
+    def look_late(folder: Path) -> FolderState:
+        may_look.wait()
+        return scan(folder)
+
+    monkeypatch.setattr(bases, "scan", look_late)
     facts.write("handbook.md", HANDBOOK)
     updating = asyncio.create_task(facts.refresh())
-    both = await asyncio.gather(*map(facts.names, ("lunch in the canteen", "the yellow bus")))
-    assert both == [["handbook.md"]] * 2
+    questions = ("lunch in the canteen", "the yellow bus")
+    searches = [asyncio.create_task(facts.names(each)) for each in questions]
+    try:
+        await eventually(
+            lambda: len(facts.told) == len(searches) or any(each.done() for each in searches)
+        )
+    finally:
+        may_look.set()
+    assert await asyncio.gather(*searches) == [["handbook.md"]] * 2
     await updating
     assert facts.told == ["reading the documents"] * 2
     assert facts.counted("files_total", outcome="read") == 1
