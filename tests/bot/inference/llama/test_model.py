@@ -142,7 +142,7 @@ def test_a_reset_forgets_every_cell(smollm2: LlamaModel) -> None:
     smollm2.run(Step([Opening(0, GREEDY, [])], [Chunk(0, 0, block, False)]))
     smollm2.reset()
     smollm2.run(Step([Opening(1, GREEDY, [])], [Chunk(1, 0, block, False)]))
-    smollm2.run(Step([Release(0)], []))
+    smollm2.run(Step([Release(1)], []))
 
 
 class Noted(LlamaModel):
