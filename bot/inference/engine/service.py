@@ -100,6 +100,7 @@ class InferenceService(Tokenizing):
         self._model = model
         self._metrics = metrics
         self._work = asyncio.Event()
+        self._awaited: StepAhead | None = None
         self._ahead: StepAhead | None = None
         self._offloading = Offloading(offloading, metrics, self._wake)
         self._prefill = PrefillBudget(model.max_batch - max_running)
@@ -251,7 +252,8 @@ class InferenceService(Tokenizing):
     async def _step(self) -> None:
         if not self._scheduler.running and time.monotonic() - self._worked_at >= _REST_SECONDS:
             self._scheduler.rest()
-        if ahead := self._take_ahead():
+        self._awaited = ahead = self._take_ahead()
+        if ahead is not None:
             await self._compute(ahead.step, ahead.computing)
             return
         step = self._scheduler.plan()
@@ -301,10 +303,13 @@ class InferenceService(Tokenizing):
             self._scheduler.take_back(ahead.step)
 
     def _wake(self) -> None:
-        """Plan the next step anew: what it should do has changed."""
+        """Plan the next step anew: what it should do has changed.
+
+        One that is awaited may not have begun, behind the step of another model.
+        """
         self._work.set()
-        if self._ahead is not None:
-            self._ahead.withdraw()
+        for ahead in filter(None, (self._awaited, self._ahead)):
+            ahead.withdraw()
 
     def _publish(self) -> None:
         """Tell of the step before, while the next one is computed."""

@@ -21,6 +21,6 @@ async def read(stream: GenerationStream) -> tuple[str, Finished]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # the machine may be busy
         while not holds():  # noqa: ASYNC110 - a worker is what is waited for
             await asyncio.sleep(0)

@@ -48,9 +48,7 @@ async def test_every_thread_and_task_is_in_the_log_with_its_stack_and_no_text(
 ) -> None:
     moon, has_begun, may_end = asyncio.Event(), threading.Event(), threading.Event()
     task = asyncio.create_task(wait_for_the_tide(moon, SECRET), name="parley-tide")
-    computing = asyncio.create_task(
-        asyncio.to_thread(compute_for_long, has_begun, may_end, SECRET)
-    )
+    computing = asyncio.create_task(asyncio.to_thread(compute_for_long, has_begun, may_end, SECRET))
     await settle()
     await asyncio.to_thread(has_begun.wait)
     with stacks_on_signal():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from bot.generation import FinishReason
 from bot.inference.core.model import NoRoom
 from bot.inference.core.sequence import Step
+from bot.inference.engine.worker import computing_thread
 from bot.metrics import Metrics
 from tests.bot.inference.engine.test_service import engine, num_published, request
 from tests.bot.inference.letters import Engine
@@ -61,6 +63,27 @@ async def test_who_asks_while_a_step_runs_is_in_the_next_one() -> None:
         model.allow(1_000)
         assert [(await read(each))[0] for each in (first, second)] == [LETTERS] * 2
     assert num_ahead(metrics) > 0
+
+
+async def test_who_asks_while_another_model_computes_is_in_the_next_step() -> None:
+    """Though that step was planned before, and now waits behind the other model's."""
+    metrics, model = Metrics(), FakeModel(lambda _: LETTERS, stepwise=True)
+    may_end = threading.Event()
+    with computing_thread() as thread:
+        async with engine(model, metrics, thread=thread) as service:
+            first = await service.generate(request("a", person="ada"))
+            await decoding(model, metrics)
+            other = thread.submit(may_end.wait)
+            model.allow(2)
+            await until(lambda: num_published(metrics) == 6)
+            second = await service.generate(request("b", person="bob"))
+            may_end.set()
+            model.allow(1)
+            await until(lambda: len(model.steps) == 7)
+            assert [step.opens for step in model.steps[5:]] == [False, True]
+            model.allow(1_000)
+            assert [(await read(each))[0] for each in (first, second)] == [LETTERS] * 2
+        assert other.result()
 
 
 async def test_a_reply_that_is_stopped_while_a_step_runs_gets_no_further_one() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -45,10 +46,15 @@ from tests.fakes.model import LOST, FakeModel, broken_step
 
 @asynccontextmanager
 async def engine(
-    model: FakeModel, metrics: Metrics | None = None, *, running: int = 4, waiting: int = 50
+    model: FakeModel,
+    metrics: Metrics | None = None,
+    *,
+    running: int = 4,
+    waiting: int = 50,
+    thread: ThreadPoolExecutor | None = None,
 ) -> AsyncIterator[InferenceService]:
     service = InferenceService(
-        model, metrics or Metrics(), max_running=running, max_waiting=waiting
+        model, metrics or Metrics(), max_running=running, max_waiting=waiting, thread=thread
     )
     async with service:
         try:
