@@ -9,14 +9,18 @@ from bot.inference.grammar.keywords import Demands, types
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _MOST = 9
+_STEP = 10**-_MOST
 
 
 def above_zero(demands: Demands) -> Demands:
-    """llguidance admits 0 above an exclusive minimum of 0 if all numbers are below 1."""
+    """With a least number above an exclusive minimum of 0.
+
+    llguidance admits 0 there if all numbers are below 1.
+    """
     highest = min(demands.get("maximum", 1), demands.get("exclusiveMaximum", 1))
     if demands.get("exclusiveMinimum") != 0 or not 0 < highest < 1:
         return demands
-    lowest = max(demands.get("minimum", 0), highest / 1_000)
+    lowest = max(demands.get("minimum", 0), _STEP if highest > _STEP else highest / 1_000)
     rest = {key: value for key, value in demands.items() if key != "exclusiveMinimum"}
     return {**rest, "minimum": lowest}
 
@@ -28,7 +32,7 @@ def in_decimals(demands: Demands) -> Demands:
         return demands
     if any(bound != round(bound, _MOST) for bound in bounds):
         return demands
-    return {**demands, "multipleOf": 10**-_MOST}
+    return {**demands, "multipleOf": _STEP}
 
 
 def coarser(demands: Demands) -> list[Demands]:
@@ -36,7 +40,7 @@ def coarser(demands: Demands) -> list[Demands]:
 
     llguidance takes ``-6.30`` above -6.31, but ``-6.3`` only where the bound is -6.3, too.
     """
-    is_stepped = demands.get("multipleOf") == 10**-_MOST and "number" in types(demands)
+    is_stepped = demands.get("multipleOf") == _STEP and "number" in types(demands)
     if not is_stepped or {"enum", "const"} & demands.keys():
         return []
     bounds = [Decimal(repr(demands[key])) for key in _BOUNDS if key in demands]

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.answer_formats import JsonSchema
@@ -59,6 +59,8 @@ def test_an_integer_is_written_if_and_only_if_it_is_within_its_bounds(bounds: Sc
 
 @settings(max_examples=100, deadline=None)
 @given(bounds_of_all_kinds, st.lists(st.decimals(-130, 130, places=4), max_size=30))
+@example({"exclusiveMinimum": 0.0, "maximum": 0.11}, [Decimal("0.0001"), Decimal("1e-9")])
+@example({"exclusiveMinimum": 0.0, "exclusiveMaximum": 1e-8}, [Decimal("1e-9"), Decimal("5e-9")])
 def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
     bounds: Schema, drawn: list[Decimal]
 ) -> None:
