@@ -26,11 +26,14 @@ class MetricShare:
         self._labelled: dict[tuple[str, ...], MetricShare] = {}
 
     def labels(self, *values: str) -> MetricShare:
-        return self._labelled.setdefault(values, MetricShare(self._metric.labels(*values)))
+        if values not in self._labelled:
+            self._labelled[values] = MetricShare(self._metric.labels(*values))
+        return self._labelled[values]
 
     def set(self, value: float) -> None:
-        self._metric.inc(value - self._value)
-        self._value = value
+        if value != self._value:
+            self._metric.inc(value - self._value)
+            self._value = value
 
 
 def _counter(name: str, meaning: str, *labels: str) -> Any:

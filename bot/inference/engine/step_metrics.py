@@ -39,7 +39,8 @@ class StepMetrics:
     def _observe(self, step: Step, seconds: float, stats: SchedulerStats) -> None:
         metrics, scheduler = self._metrics, self._scheduler
         metrics.step.observe(seconds)
-        metrics.prompt_tokens.labels("evaluated").inc(step.num_prefill - step.num_forced)
+        if num_evaluated := step.num_prefill - step.num_forced:
+            metrics.prompt_tokens.labels("evaluated").inc(num_evaluated)
         self._preempted.set(stats.num_preempted)
         self._overtaken.set(stats.num_overtaken)
         self._held.set(stats.num_paused)
