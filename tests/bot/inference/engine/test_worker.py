@@ -93,6 +93,22 @@ async def test_a_failed_step_does_not_block_the_next_one() -> None:
         assert (one.is_sound, other.is_sound) == (False, True)
 
 
+async def test_a_step_that_nobody_waits_for_any_more_runs_all_the_same() -> None:
+    notes: list[str] = []
+    model = Noting("a", notes)
+    model.may_go.clear()
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+    with computing_thread() as thread:
+        worker = ModelWorker(model, thread)
+        left, awaited = worker.begin(STEP), worker.begin(STEP)
+        left.cancel()
+        model.may_go.set()
+        await awaited
+    assert notes == ["a", "a"]
+    assert not troubles
+
+
 async def test_a_worker_alone_ends_its_own_thread() -> None:
     before = set(threading.enumerate())
     worker = ModelWorker(Noting("a", []))
