@@ -175,6 +175,8 @@ class Samplers:
 
         None of them reads the logits any more when this returns or raises.
         """
+        if len(outputs) < 2 * _MIN_SHARE:
+            return self._sample(context, outputs)
         free = [output for output in outputs if output[0].slot not in self._constrained]
         num_shares = max(1, min(self._num_threads, len(free) // _MIN_SHARE))
         if num_shares > 1:
