@@ -12,17 +12,20 @@ _MOST = 9
 _STEP = 10**-_MOST
 
 
-def above_zero(demands: Demands) -> Demands:
-    """With a least number above an exclusive minimum of 0.
+def apart_from_zero(demands: Demands) -> Demands:
+    """With a number next to 0 as the bound, where a bound of 0 is exclusive.
 
-    llguidance admits 0 there if all numbers are below 1.
+    llguidance admits 0 there if all numbers are within 1 of it.
     """
-    highest = min(demands.get("maximum", 1), demands.get("exclusiveMaximum", 1))
-    if demands.get("exclusiveMinimum") != 0 or not 0 < highest < 1:
-        return demands
-    lowest = max(demands.get("minimum", 0), _STEP if highest > _STEP else highest / 1_000)
-    rest = {key: value for key, value in demands.items() if key != "exclusiveMinimum"}
-    return {**rest, "minimum": lowest}
+    for sign, near, far in ((1, "Minimum", "Maximum"), (-1, "Maximum", "Minimum")):
+        reach = min(sign * demands.get(key, sign) for key in (far.lower(), f"exclusive{far}"))
+        if demands.get(f"exclusive{near}") != 0 or not 0 < reach < 1:
+            continue
+        least = _STEP if reach > _STEP else reach / 1_000
+        nearest = max(sign * demands.get(near.lower(), 0), least)
+        rest = {key: value for key, value in demands.items() if key != f"exclusive{near}"}
+        demands = {**rest, near.lower(): sign * nearest}
+    return demands
 
 
 def in_decimals(demands: Demands) -> Demands:

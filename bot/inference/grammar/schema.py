@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from bot.errors import UnsupportedFormat
 from bot.inference.grammar import dependencies, pattern
-from bot.inference.grammar.decimals import above_zero, coarser, in_decimals
+from bot.inference.grammar.decimals import apart_from_zero, coarser, in_decimals
 from bot.inference.grammar.endings import DEFINITIONS, Part, ending
 from bot.inference.grammar.keywords import JOINING, MAX_BOUND, Demands, assertions, types
 from bot.inference.grammar.negation import without_not
@@ -85,7 +85,7 @@ class _Reader:
     def _demanded(self, demands: Demands, where: str, *, is_whole: bool) -> Demands:
         is_alone = is_whole and len(demands) == 1
         joins = bool(JOINING & demands.keys())
-        demands = in_decimals(above_zero(_named_keys(demands, where)))
+        demands = in_decimals(apart_from_zero(_named_keys(demands, where)))
         _check_object(demands, where)
         demands = without_equals(demands, lambda items: self._followed(items, where), where)
         if is_whole and not joins:

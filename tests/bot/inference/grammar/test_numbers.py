@@ -61,6 +61,7 @@ def test_an_integer_is_written_if_and_only_if_it_is_within_its_bounds(bounds: Sc
 @given(bounds_of_all_kinds, st.lists(st.decimals(-130, 130, places=4), max_size=30))
 @example({"exclusiveMinimum": 0.0, "maximum": 0.11}, [Decimal("0.0001"), Decimal("1e-9")])
 @example({"exclusiveMinimum": 0.0, "exclusiveMaximum": 1e-8}, [Decimal("1e-9"), Decimal("5e-9")])
+@example({"exclusiveMaximum": 0.0, "minimum": -0.11}, [Decimal("-0.0001"), Decimal("-1e-9")])
 def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
     bounds: Schema, drawn: list[Decimal]
 ) -> None:
@@ -71,6 +72,17 @@ def test_a_number_is_written_if_and_only_if_it_is_within_its_bounds(
     for value in [*near, *drawn, Decimal(0)]:
         text = f"{value.normalize():f}" if value else "0"
         assert (fitting is not None and fitting.has(text)) == is_within(value, schema), text
+
+
+@pytest.mark.parametrize("reach", [0.11, 0.9, 1e-8, 1e-10, 1, 30])
+def test_zero_is_beyond_an_exclusive_bound_of_zero_in_every_spelling(reach: float) -> None:
+    for bounds in (
+        {"exclusiveMinimum": 0, "maximum": reach},
+        {"exclusiveMaximum": 0, "minimum": -reach},
+    ):
+        fitting = held_to({"type": "number", **bounds})
+        assert fitting is not None
+        assert not [text for text in ("0", "-0", "0.0", "-0.0", "0.00") if fitting.has(text)]
 
 
 @pytest.mark.parametrize("text", ["", "-", "00", "01", "1.", ".5", "+1", "--1", "1.2.3"])
